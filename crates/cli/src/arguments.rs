@@ -1,0 +1,297 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::{Scope, Stage};
+use events::WorkspaceId;
+
+/// Vouch answers DQL questions about audit events.
+///
+/// Exit status: 0 done, 1 the question or some of the input is wrong, 2 the command line is wrong,
+/// 3 the engine, the store or the service failed.
+#[derive(Debug, Parser)]
+#[command(name = "vouch", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Answer four questions about sample events; nothing to set up, nothing left behind
+    Demo,
+    /// Store the events of files
+    Import(ImportArguments),
+    /// Answer a DQL question
+    Query(QueryArguments),
+    /// Check a DQL text and print it in its canonical form; needs no store
+    Check {
+        /// The DQL text; `-` reads it from standard input
+        query: String,
+    },
+    /// Show how a DQL text is understood and what it would read, without running it
+    Explain(ExplainArguments),
+    /// Say how much each workspace of a store holds
+    Stats(StatsArguments),
+    /// Answer questions over gRPC until SIGINT or SIGTERM
+    Serve(ServeArguments),
+    /// Write sample events as NDJSON to standard output
+    Generate(GenerateArguments),
+}
+
+/// Where the events are.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// The store: a directory, or an address such as s3://bucket/path
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "VOUCH_STORE",
+        default_value = "./vouch-data"
+    )]
+    pub(crate) store: String,
+}
+
+/// Who answers, and whose events the question is about.
+#[derive(Debug, Args)]
+pub(crate) struct AskArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Ask the service at this address (`host:port`) instead of opening a store
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) server: Option<String>,
+    /// The workspaces, separated by commas, or '*' for all; may be left out for a store with one
+    #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+    pub(crate) workspace: Option<Scope>,
+    /// The begin of the window: RFC 3339 or Unix milliseconds; overrides the text
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    pub(crate) from: Option<i64>,
+    /// The end of the window, itself outside; now when only --from is given
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "from", allow_negative_numbers = true)]
+    pub(crate) to: Option<i64>,
+    /// The time zone of dates, presets and steps, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    pub(crate) tz: Option<Tz>,
+}
+
+/// `vouch query`.
+#[derive(Debug, Args)]
+pub(crate) struct QueryArguments {
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+    /// The form of the answer
+    ///
+    /// table and json keep to LIMIT and SLIMIT. The others stream every row of one statement: csv
+    /// (header, an empty cell for null, times in Unix milliseconds, cells exactly as stored, also
+    /// those that a spreadsheet would take for a formula), ndjson, arrow (an IPC stream), parquet.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Write the answer to this file; it appears only when the answer is complete
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Count all matching events, also where that means reading more
+    #[arg(long)]
+    pub(crate) exact_total_hits: bool,
+    /// The DQL text; `-` reads it from standard input
+    pub(crate) query: String,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For reading
+    Table,
+    /// As existing DQL clients read it
+    Json,
+    /// Comma-separated values
+    Csv,
+    /// One JSON object a row
+    Ndjson,
+    /// An Arrow IPC stream
+    Arrow,
+    /// A Parquet file
+    Parquet,
+}
+
+/// `vouch explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+    /// The stage to show; ast needs no store
+    #[arg(long, value_enum, default_value_t = StageName::Physical)]
+    pub(crate) stage: StageName,
+    /// The DQL text; `-` reads it from standard input
+    pub(crate) query: String,
+}
+
+/// A stage of [`Stage`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StageName {
+    /// What was written
+    Ast,
+    /// What it means
+    Bound,
+    /// The plan
+    Logical,
+    /// What would run, and the files and bytes it would read
+    Physical,
+}
+
+impl From<StageName> for Stage {
+    fn from(name: StageName) -> Self {
+        match name {
+            StageName::Ast => Self::Ast,
+            StageName::Bound => Self::Bound,
+            StageName::Logical => Self::Logical,
+            StageName::Physical => Self::Physical,
+        }
+    }
+}
+
+/// `vouch import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// How records of another product become events: cloudtrail, kubernetes, okta, or a jq file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) mapping: Option<String>,
+    /// The workspace of events that name none
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: Option<WorkspaceId>,
+    /// NDJSON, CSV or Parquet, also as .gz or .zst; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `vouch stats`.
+#[derive(Debug, Args)]
+pub(crate) struct StatsArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The form of the answer
+    #[arg(long, value_enum, default_value_t = StatsFormat::Table)]
+    pub(crate) format: StatsFormat,
+}
+
+/// The form of `vouch stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatsFormat {
+    /// For reading
+    Table,
+    /// For programs
+    Json,
+}
+
+/// `vouch serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    pub(crate) grpc: SocketAddr,
+}
+
+/// `vouch generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// What decides every event; the same seed gives the same text
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many events
+    #[arg(long, default_value_t = 4_000)]
+    pub(crate) events: u64,
+    /// The end of the 14 days that the events lie in
+    #[arg(long, value_name = "TIME", value_parser = moment, default_value = "2026-11-20T15:00:00Z")]
+    pub(crate) to: i64,
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    if text == "*" {
+        return Ok(Scope::All);
+    }
+    let ids: Result<Vec<WorkspaceId>, _> = text.split(',').map(str::parse).collect();
+    ids.map(Scope::Workspaces)
+        .map_err(|error| error.to_string())
+}
+
+fn moment(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(unix_ms) => Ok(unix_ms),
+        Err(_) => events::parse_timestamp(text).map_err(|error| format!("{error}, nor Unix ms")),
+    }
+}
+
+fn time_zone(text: &str) -> Result<Tz, String> {
+    let unknown = |_| "no such time zone in the IANA database; a name such as Europe/Berlin".into();
+    text.parse().map_err(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn query(arguments: &[&str]) -> Result<QueryArguments, clap::Error> {
+        let given = ["vouch", "query"].iter().chain(arguments);
+        match Arguments::try_parse_from(given)?.command {
+            Command::Query(arguments) => Ok(arguments),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_scope_is_all_or_a_list() {
+        assert_eq!(scope("*"), Ok(Scope::All));
+        let ids = vec!["a".parse().unwrap(), "b.c".parse().unwrap()];
+        assert_eq!(scope("a,b.c"), Ok(Scope::Workspaces(ids)));
+        assert!(scope("a,").is_err());
+        assert!(scope("a,../b").is_err());
+    }
+
+    #[test]
+    fn a_moment_is_rfc_3339_or_unix_milliseconds() {
+        assert_eq!(moment("2026-11-21T00:00:00+01:00"), Ok(1_795_215_600_000));
+        assert_eq!(moment("-5"), Ok(-5));
+        assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_query_takes_its_options() {
+        let given = query(&[
+            "--workspace",
+            "*",
+            "--from",
+            "5",
+            "--tz",
+            "Asia/Tokyo",
+            "TAE::audit:(*)",
+        ]);
+        let given = given.unwrap();
+        assert_eq!(given.ask.workspace, Some(Scope::All));
+        assert_eq!((given.ask.from, given.ask.to), (Some(5), None));
+        assert_eq!(given.ask.tz, Some(Tz::Asia__Tokyo));
+        assert_eq!(given.format, Format::Table);
+    }
+
+    #[test]
+    fn an_end_needs_a_begin() {
+        assert!(query(&["--to", "5", "x"]).is_err());
+        assert!(query(&["--tz", "Mars", "x"]).is_err());
+        assert!(query(&["--format", "xml", "x"]).is_err());
+        assert!(query(&[]).is_err());
+    }
+}

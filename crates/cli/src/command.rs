@@ -1,0 +1,50 @@
+//! One file a subcommand.
+
+mod check;
+mod demo;
+mod explain;
+mod import;
+mod query;
+mod serve;
+mod stats;
+
+use std::io::{self, BufWriter, Read};
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::generate::{self, Settings};
+
+/// Does what the command line says.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Demo => demo::run().await,
+        Command::Import(arguments) => import::run(arguments).await,
+        Command::Query(arguments) => query::run(arguments).await,
+        Command::Check { query } => check::run(&query_text(query)?),
+        Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Stats(arguments) => stats::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Generate(arguments) => {
+            let settings = Settings {
+                seed: arguments.seed,
+                events: arguments.events,
+                to_ms: arguments.to,
+            };
+            Ok(generate::write(
+                settings,
+                &mut BufWriter::new(io::stdout()),
+            )?)
+        }
+    }
+}
+
+/// The DQL text of an argument; `-` is standard input.
+fn query_text(argument: String) -> Result<String, Failure> {
+    if argument != "-" {
+        return Ok(argument);
+    }
+    let mut text = String::new();
+    let read = io::stdin().read_to_string(&mut text);
+    read.map_err(|error| Failure::Usage(format!("cannot read the query: {error}")))?;
+    Ok(text)
+}

@@ -1,0 +1,153 @@
+//! `vouch demo`: sample events, and what an analyst would ask about them.
+
+use std::io::{self, IsTerminal, Write};
+
+use engine::{Engine, QueryOptions, QueryRequest, Scope};
+use events::{Defaults, Event};
+use serde_json::{Map, Value};
+use store::{ImportOptions, Store, StoreOptions};
+
+use crate::answers::open_engine;
+use crate::failure::Failure;
+use crate::output::{answer_tables, summarise};
+
+/// See `data/README.md`.
+const SAMPLE: &[u8] = include_bytes!("../../../../data/sample.ndjson.zst");
+
+/// What is asked: what it means, and the DQL.
+const QUESTIONS: [(&str, &str); 4] = [
+    (
+        "What happened last?",
+        "TAE::audit:(df_user_name, df_title, df_operation_name, result, df_workspace) [1d] LIMIT 8",
+    ),
+    (
+        "Who did most in the last two weeks?",
+        "TAE::audit:(count(*) AS events) [15d] BY df_user_name SORDER BY events DESC SLIMIT 8",
+    ),
+    (
+        "When did sign-ins fail in the last two days, and from where? One night stands out.",
+        "TAE::audit:(count(*) AS failures, count_distinct(client_ip) AS addresses) \
+         {action = 'user.login_failed'} [2d::1h]",
+    ),
+    (
+        "What did that address do once it was in?",
+        "TAE::audit:(df_user_email, df_title, df_operation_name) \
+         {client_ip = '203.0.113.66' and result = 'Success'} [2d] LIMIT 40",
+    ),
+];
+
+/// Stores the sample in a temporary directory and answers the questions.
+pub(crate) async fn run() -> Result<(), Failure> {
+    let mut out = io::stdout();
+    let directory = tempfile::tempdir()
+        .map_err(|error| Failure::Engine(format!("no temporary directory: {error}")))?;
+    let root = directory.path().to_string_lossy();
+    let store = Store::open(&root, &StoreOptions::from_environment())?;
+    let stored = import(&store).await?;
+    writeln!(
+        out,
+        "{stored} made-up audit events of three workspaces, in a temporary store.\n"
+    )?;
+    let engine = open_engine(store)?;
+    for (meaning, query) in QUESTIONS {
+        writeln!(
+            out,
+            "{meaning}\n\n    vouch query --workspace '*' \"{query}\"\n"
+        )?;
+        answer(&engine, query, &mut out).await?;
+    }
+    writeln!(
+        out,
+        "Next:\n\
+         \x20   vouch import your-events.ndjson.gz           your own events, into ./vouch-data\n\
+         \x20   vouch import --mapping cloudtrail FILE…      those of AWS CloudTrail, Kubernetes or Okta\n\
+         \x20   vouch query 'TAE::audit:(*) [1d]'            ask\n\
+         \x20   vouch serve                                  answer over gRPC"
+    )?;
+    Ok(())
+}
+
+async fn answer(engine: &Engine, query: &str, out: &mut io::Stdout) -> Result<(), Failure> {
+    let request = QueryRequest {
+        query: query.to_owned(),
+        scope: Scope::All,
+        options: QueryOptions::default(),
+    };
+    let answers = engine.query(&request).await;
+    for answer in answers.map_err(|error| Failure::of_engine(query, error))? {
+        out.write_all(answer_tables(&answer, out.is_terminal()).as_bytes())?;
+        writeln!(out, "{}\n", summarise(query, &answer.summary))?;
+    }
+    Ok(())
+}
+
+/// Stores the sample, moved so that its newest event is a second old.
+async fn import(store: &Store) -> Result<u64, Failure> {
+    let records = sample()?;
+    let newest_ms = records.iter().filter_map(date_ms).max().unwrap_or_default();
+    let offset_ms = chrono::Utc::now().timestamp_millis() - 1_000 - newest_ms;
+    let mut import = store.import(ImportOptions::default());
+    for mut record in records {
+        let moved_ms = date_ms(&record).map(|date_ms| date_ms + offset_ms);
+        record.insert(events::fields::DATE.to_owned(), Value::from(moved_ms));
+        let event = Event::from_json_identified_by_content(record, &Defaults::default());
+        import
+            .push(event.map_err(|refused| damaged(&refused.message))?)
+            .await?;
+    }
+    Ok(import.finish().await?.stored)
+}
+
+fn sample() -> Result<Vec<Map<String, Value>>, Failure> {
+    let text = zstd::decode_all(SAMPLE).map_err(|error| damaged(&error.to_string()))?;
+    let lines = serde_json::Deserializer::from_slice(&text).into_iter();
+    lines
+        .collect::<Result<_, _>>()
+        .map_err(|error| damaged(&error.to_string()))
+}
+
+fn date_ms(record: &Map<String, Value>) -> Option<i64> {
+    record.get(events::fields::DATE)?.as_i64()
+}
+
+fn damaged(reason: &str) -> Failure {
+    Failure::Engine(format!("the sample in this program is damaged: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::{Settings, write};
+
+    #[test]
+    fn the_sample_is_what_the_generator_gives() {
+        let mut text = Vec::new();
+        let settings = Settings {
+            seed: 1,
+            events: 4_000,
+            to_ms: 1_795_186_800_000,
+        };
+        write(settings, &mut text).unwrap();
+        let committed = zstd::decode_all(SAMPLE).unwrap();
+        assert!(
+            text == committed,
+            "data/sample.ndjson.zst is not the generator's; see data/README.md for how to make it"
+        );
+        assert!(SAMPLE.len() < 300_000);
+    }
+
+    #[test]
+    fn every_event_of_the_sample_is_accepted() {
+        for record in sample().unwrap() {
+            Event::from_json_identified_by_content(record, &Defaults::default()).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_questions_are_well_formed() {
+        for (_, query) in QUESTIONS {
+            let script = dql::parse(query).unwrap_or_else(|wrong| panic!("{query}: {wrong:?}"));
+            assert_eq!(dql::check(&script), []);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `vouch explain`.
+
+use std::io::{self, Write};
+
+use engine::Scope;
+
+use super::query_text;
+use crate::answers::Answers;
+use crate::arguments::{ExplainArguments, StageName};
+use crate::failure::{Failure, drawn};
+use crate::output::size;
+
+/// Shows how a question is understood.
+pub(crate) async fn run(arguments: ExplainArguments) -> Result<(), Failure> {
+    let ExplainArguments {
+        mut ask,
+        stage,
+        query,
+    } = arguments;
+    let query = query_text(query)?;
+    if stage == StageName::Ast {
+        // The syntax tree has nothing to do with workspaces, so none need be chosen.
+        ask.workspace = Some(Scope::All);
+    }
+    let answers = Answers::open(&ask).await?;
+    let request = answers.request(&ask, query).await?;
+    let explanation = answers.explain(&request, stage.into()).await?;
+    let mut out = io::stdout();
+    writeln!(out, "{}", explanation.text.trim_end())?;
+    if let (Some(files), Some(bytes)) = (explanation.files, explanation.bytes) {
+        writeln!(
+            out,
+            "reads {files} files, at most {} ({bytes} bytes)",
+            size(bytes)
+        )?;
+    }
+    io::stderr().write_all(drawn(&request.query, &explanation.warnings).as_bytes())?;
+    Ok(())
+}

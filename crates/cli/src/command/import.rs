@@ -1,0 +1,156 @@
+//! `vouch import`.
+
+mod mapping;
+mod reading;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use events::read::{Decoded, Input, ReadError};
+use events::{EventReader, WorkspaceId};
+use indicatif::{ProgressBar, ProgressStyle};
+use store::{Import, ImportOptions};
+
+use crate::answers::open_store;
+use crate::arguments::ImportArguments;
+use crate::failure::Failure;
+use mapping::MappingSource;
+use reading::read_in_background;
+use report::{FileReport, print};
+
+/// Stores the events of files, all in one session: each workspace gets one commit.
+pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
+    let mapping = arguments
+        .mapping
+        .as_deref()
+        .map(MappingSource::find)
+        .transpose()?;
+    let store = open_store(&arguments.store)?;
+    let inputs: Vec<(String, Result<Input, ReadError>)> = arguments
+        .files
+        .iter()
+        .map(|path| (name(path), open(path)))
+        .collect();
+    let progress = Progress::new(&inputs);
+    let mut session = store.import(ImportOptions::default());
+    let mut files = Vec::new();
+    for (name, input) in inputs {
+        let mut report = FileReport::new(name);
+        match input {
+            Err(error) => report.failed(&error),
+            Ok(input) => {
+                let reader = Reader {
+                    progress: &progress,
+                    mapping: mapping.clone(),
+                    workspace: arguments.workspace.clone(),
+                };
+                if let Err(failure) = reader.read(input, &mut session, &mut report).await {
+                    session.abort().await;
+                    return Err(failure);
+                }
+            }
+        }
+        files.push(report);
+    }
+    let summary = session.finish().await?;
+    progress.bar.finish_and_clear();
+    print(&mut std::io::stdout(), &files, &summary)?;
+    if files.iter().all(FileReport::is_clean) {
+        Ok(())
+    } else {
+        Err(Failure::Partial)
+    }
+}
+
+/// How the files of one import are read.
+struct Reader<'a> {
+    progress: &'a Progress,
+    mapping: Option<MappingSource>,
+    workspace: Option<WorkspaceId>,
+}
+
+impl Reader<'_> {
+    async fn read(
+        self,
+        input: Input,
+        session: &mut Import,
+        report: &mut FileReport,
+    ) -> Result<(), Failure> {
+        let (size_bytes, bytes_read) = (input.size_bytes(), input.bytes_read());
+        let (mapping, workspace) = (self.mapping, self.workspace);
+        let mut batches = read_in_background(move || {
+            let mapping = mapping.as_ref().map(MappingSource::compile);
+            EventReader::open(input, mapping.transpose()?, workspace)
+                .map_err(reading::Problem::from)
+        });
+        while let Some(batch) = batches.recv().await {
+            for decoded in batch {
+                match decoded {
+                    Ok(Decoded::Event(event)) => {
+                        report.read += 1;
+                        session.push(event).await?;
+                    }
+                    Ok(Decoded::Refused { line, rejection }) => report.refuse(line, &rejection),
+                    Err(reading::Problem::Read(error)) => report.failed(&error),
+                    Err(reading::Problem::Usage(text)) => return Err(Failure::Usage(text)),
+                }
+            }
+            self.progress.moved_to(&bytes_read);
+        }
+        self.progress.done(size_bytes);
+        Ok(())
+    }
+}
+
+fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+fn open(path: &PathBuf) -> Result<Input, ReadError> {
+    if path == Path::new("-") {
+        Input::spool("standard input", std::io::stdin())
+    } else {
+        Input::open(path)
+    }
+}
+
+/// The bytes of all inputs that were read, as they lie on disk; drawn on a terminal only.
+struct Progress {
+    bar: ProgressBar,
+    /// The bytes of the inputs before the present one.
+    before: AtomicU64,
+}
+
+impl Progress {
+    fn new(inputs: &[(String, Result<Input, ReadError>)]) -> Self {
+        let sizes = inputs
+            .iter()
+            .filter_map(|(_, input)| Some(input.as_ref().ok()?.size_bytes()));
+        let bar = ProgressBar::new(sizes.sum());
+        let template = "{bar:40} {bytes} of {total_bytes}, {elapsed}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            before: AtomicU64::new(0),
+        }
+    }
+
+    fn moved_to(&self, bytes_read: &Arc<AtomicU64>) {
+        let before = self.before.load(Ordering::Relaxed);
+        self.bar
+            .set_position(before + bytes_read.load(Ordering::Relaxed));
+    }
+
+    fn done(&self, size_bytes: u64) {
+        let before = self.before.fetch_add(size_bytes, Ordering::Relaxed);
+        self.bar.set_position(before + size_bytes);
+    }
+}

@@ -1,0 +1,38 @@
+//! `vouch serve`.
+
+use std::io::{self, Write};
+
+use server::{Server, ServerConfig};
+use tracing_subscriber::EnvFilter;
+
+use crate::answers::{open_engine, open_store};
+use crate::arguments::ServeArguments;
+use crate::failure::Failure;
+
+/// Answers questions until the process is told to stop.
+pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    let store = open_store(&arguments.store)?;
+    tracing::info!(store = %store.url(), "store");
+    let engine = open_engine(store)?;
+    let config = ServerConfig {
+        address: arguments.grpc,
+        ..ServerConfig::default()
+    };
+    let server = Server::bind(&config)?;
+    // For a program that started this one with port 0.
+    writeln!(io::stdout(), "listening on {}", server.local_address())?;
+    let stop = async {
+        if let Err(error) = server::stop_signal().await {
+            tracing::warn!(%error, "signals to stop cannot be heard; kill the process to stop it");
+            std::future::pending::<()>().await;
+        }
+    };
+    server.serve(engine, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! What can go wrong, and with which exit status.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use dql::Diagnostic;
+use engine::EngineError;
+use server::{ClientError, ServerError};
+use store::StoreError;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The query text is wrong.
+    Question {
+        /// The text.
+        query: String,
+        /// What is wrong with it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// What was asked for does not exist, or what was given is wrong.
+    Refused(String),
+    /// Some of the input was not stored; the command has said which.
+    Partial,
+    /// The command line is wrong.
+    Usage(String),
+    /// The engine, the store or the service failed.
+    Engine(String),
+    /// The answer could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// The failure of asking `query`.
+    pub(crate) fn of_engine(query: &str, error: EngineError) -> Self {
+        match error {
+            EngineError::Query(diagnostics) => Self::Question {
+                query: query.to_owned(),
+                diagnostics,
+            },
+            error if error.is_question() => Self::Refused(error.to_string()),
+            error => Self::Engine(with_causes(&error)),
+        }
+    }
+
+    /// The failure of asking a service `query`.
+    pub(crate) fn of_client(query: &str, error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(refusal) if !refusal.diagnostics.is_empty() => Self::Question {
+                query: query.to_owned(),
+                diagnostics: refusal.diagnostics,
+            },
+            ClientError::Refused(refusal) if refusal.is_question => Self::Refused(refusal.message),
+            ClientError::Address { .. } => Self::Usage(error.to_string()),
+            error => Self::Engine(error.to_string()),
+        }
+    }
+
+    /// The exit status: 1 the question is wrong, 2 the command line is, 3 the engine failed.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.status())
+    }
+
+    fn status(&self) -> u8 {
+        match self {
+            Self::Question { .. } | Self::Refused(_) | Self::Partial => 1,
+            Self::Usage(_) => 2,
+            Self::Engine(_) => 3,
+            // The reader has seen enough, as in `vouch query … | head`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Output(_) => 3,
+        }
+    }
+
+    /// Says what is wrong.
+    pub(crate) fn report(&self, out: &mut impl Write) {
+        let text = match self {
+            Self::Question { query, diagnostics } => drawn(query, diagnostics),
+            Self::Partial => return,
+            Self::Refused(text) | Self::Engine(text) => format!("error: {text}\n"),
+            Self::Usage(text) => format!("error: {text}\nsee `vouch --help`\n"),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
+            Self::Output(error) => format!("error: cannot write the answer: {error}\n"),
+        };
+        // There is nowhere left to say that standard error is closed.
+        let _ = out.write_all(text.as_bytes());
+    }
+}
+
+/// Findings with the places they are about.
+pub(crate) fn drawn(query: &str, diagnostics: &[Diagnostic]) -> String {
+    let mut text = String::new();
+    for finding in diagnostics {
+        text.push_str(dql::render(query, finding).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// An error and what caused it, without saying anything twice.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::InvalidUrl { .. } => Self::Usage(error.to_string()),
+            error => Self::Engine(with_causes(&error)),
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Engine(with_causes(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dql::Span;
+
+    use super::*;
+
+    fn reported(failure: &Failure) -> String {
+        let mut out = Vec::new();
+        failure.report(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn exit_statuses_tell_who_is_to_change_something() {
+        let finding = Diagnostic::error("parse_error", "expected `::`", Span::new(3, 4));
+        let wrong = Failure::of_engine("TAE:x", EngineError::Query(vec![finding]));
+        assert_eq!(wrong.status(), 1);
+        let unknown = EngineError::UnknownWorkspace {
+            name: "a".into(),
+            suggestion: None,
+        };
+        assert_eq!(Failure::of_engine("", unknown).status(), 1);
+        let missing = EngineError::MissingFile("x.parquet".into());
+        assert_eq!(Failure::of_engine("", missing).status(), 3);
+        let place = StoreError::InvalidUrl {
+            url: "x:".into(),
+            reason: "no".into(),
+        };
+        assert_eq!(Failure::from(place).status(), 2);
+        assert_eq!(Failure::Partial.status(), 1);
+    }
+
+    #[test]
+    fn a_broken_pipe_ends_quietly() {
+        let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((closed.status(), reported(&closed)), (0, String::new()));
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.status(), 3);
+        assert!(reported(&full).starts_with("error: cannot write the answer"));
+    }
+
+    #[test]
+    fn a_wrong_question_is_drawn() {
+        let finding = Diagnostic::error("parse_error", "expected `::`", Span::new(3, 4));
+        let failure = Failure::Question {
+            query: "TAE:x".into(),
+            diagnostics: vec![finding],
+        };
+        let text = reported(&failure);
+        assert!(
+            text.contains("parse_error") && text.contains("TAE:x"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn causes_are_not_repeated() {
+        let inner = io::Error::other("disk on fire");
+        let outer = io::Error::other(format!("cannot read: {inner}"));
+        assert_eq!(with_causes(&outer), "cannot read: disk on fire");
+    }
+}

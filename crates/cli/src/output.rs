@@ -1,0 +1,18 @@
+//! Answers as tables, JSON, CSV, NDJSON, Arrow and Parquet.
+
+mod batches;
+mod destination;
+mod summary;
+mod table;
+
+use std::io::{self, Write};
+
+pub(crate) use batches::batch_writer;
+pub(crate) use destination::Destination;
+pub(crate) use summary::{rfc3339, size, summarise};
+pub(crate) use table::{Sheet, answer_tables};
+
+/// Says something beside the answer, on standard error.
+pub(crate) fn note(text: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "{text}")
+}

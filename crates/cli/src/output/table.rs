@@ -1,0 +1,265 @@
+//! Answers for reading.
+
+use std::fmt;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use engine::{Answer, Series};
+use serde_json::Value;
+
+use super::rfc3339;
+
+/// How null looks.
+const NULL: &str = "-";
+
+/// The tables of an answer: one a series, with its keys above it; or a single one with the keys as
+/// its first columns when no series has more than one row.
+pub(crate) fn answer_tables(answer: &Answer, terminal: bool) -> String {
+    let series = &answer.series;
+    let single_rows = series.iter().all(|series| series.values.len() <= 1);
+    if series.len() > 1
+        && single_rows
+        && series
+            .iter()
+            .all(|series| series.columns == series_columns(answer))
+    {
+        return merged(answer).to_string(terminal);
+    }
+    let mut text = String::new();
+    for (position, series) in series.iter().enumerate() {
+        if position > 0 {
+            text.push('\n');
+        }
+        text.push_str(&caption(series));
+        text.push_str(&Sheet::of_series(series).to_string(terminal));
+    }
+    text
+}
+
+fn series_columns(answer: &Answer) -> &[String] {
+    answer.series.first().map_or(&[], |series| &series.columns)
+}
+
+fn merged(answer: &Answer) -> Sheet {
+    let keys = answer
+        .series
+        .first()
+        .map(|series| series.tags.iter().map(|(key, _)| key.clone()));
+    let columns = keys
+        .into_iter()
+        .flatten()
+        .chain(series_columns(answer).iter().cloned());
+    let rows = answer.series.iter().flat_map(|series| {
+        series.values.iter().map(|row| {
+            let tags = series.tags.iter().map(|(_, value)| value);
+            tags.chain(row).cloned().collect()
+        })
+    });
+    Sheet {
+        columns: columns.collect(),
+        rows: rows.collect(),
+    }
+}
+
+fn caption(series: &Series) -> String {
+    if series.tags.is_empty() {
+        return String::new();
+    }
+    let tags = series
+        .tags
+        .iter()
+        .map(|(key, value)| format!("{key} = {}", shown("", value)));
+    format!("{}\n", tags.collect::<Vec<_>>().join(", "))
+}
+
+/// A table of values.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    /// The names of the columns.
+    pub(crate) columns: Vec<String>,
+    /// The rows, one value a column.
+    pub(crate) rows: Vec<Vec<Value>>,
+}
+
+impl Sheet {
+    fn of_series(series: &Series) -> Self {
+        Self {
+            columns: series.columns.clone(),
+            rows: series.values.clone(),
+        }
+    }
+
+    /// The table as text; for a `terminal` in its width. Columns without any value are left out,
+    /// and a line below says so.
+    pub(crate) fn to_string(&self, terminal: bool) -> String {
+        let filled = |column: &usize| {
+            let value = |row: &Vec<Value>| row.get(*column).is_some_and(|value| !value.is_null());
+            self.rows.is_empty() || self.rows.iter().any(value)
+        };
+        let columns: Vec<usize> = (0..self.columns.len()).filter(filled).collect();
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        let arrangement = if terminal {
+            ContentArrangement::Dynamic
+        } else {
+            ContentArrangement::Disabled
+        };
+        table.set_content_arrangement(arrangement);
+        table.set_header(columns.iter().map(|column| escaped(&self.columns[*column])));
+        for row in &self.rows {
+            table.add_row(columns.iter().map(|column| self.cell(row, *column)));
+        }
+        let empty: Vec<&str> = (0..self.columns.len())
+            .filter(|column| !columns.contains(column))
+            .map(|column| self.columns[column].as_str())
+            .collect();
+        format!("{table}\n{}", LeftOut(&empty))
+    }
+
+    fn cell(&self, row: &[Value], column: usize) -> Cell {
+        let value = row.get(column).unwrap_or(&Value::Null);
+        let cell = Cell::new(shown(&self.columns[column], value));
+        match value {
+            Value::Number(_) if self.columns[column] != "time" => {
+                cell.set_alignment(CellAlignment::Right)
+            }
+            _ => cell,
+        }
+    }
+}
+
+/// The columns that a table does not show, as a line of its own.
+struct LeftOut<'a>(&'a [&'a str]);
+
+impl fmt::Display for LeftOut<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] | ["time"] => Ok(()),
+            columns => writeln!(formatter, "without a value: {}", columns.join(", ")),
+        }
+    }
+}
+
+fn shown(column: &str, value: &Value) -> String {
+    match value {
+        Value::Null => NULL.to_owned(),
+        Value::String(text) => escaped(text),
+        Value::Number(number) => match (column, number.as_i64()) {
+            ("time", Some(unix_ms)) => rfc3339(unix_ms),
+            _ => number.to_string(),
+        },
+        other => escaped(&other.to_string()),
+    }
+}
+
+/// A text without control characters, which could end a row or take over the terminal.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            control if control.is_control() => control.escape_default().to_string(),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use engine::{Summary, TotalHits};
+    use events::TimeRange;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(series: Vec<Series>) -> Answer {
+        let summary = Summary {
+            cost: Duration::ZERO,
+            total_hits: TotalHits {
+                value: 0,
+                exact: true,
+            },
+            group_by: vec![],
+            window: TimeRange::new(0, 1).unwrap(),
+            step_ms: None,
+            rows: 0,
+            warnings: vec![],
+        };
+        Answer { series, summary }
+    }
+
+    fn series(tags: &[(&str, Value)], columns: &[&str], values: Vec<Vec<Value>>) -> Series {
+        Series {
+            name: None,
+            tags: tags
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect(),
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            values,
+        }
+    }
+
+    #[test]
+    fn one_series_is_one_table() {
+        let rows = vec![
+            vec![
+                json!(1_795_215_600_123_i64),
+                json!("line\nbreak \u{1b}[31m"),
+                json!(null),
+                json!(2),
+            ],
+            vec![json!(null), json!("李雷"), json!(null), json!(0.5)],
+        ];
+        let series = series(&[], &["time", "df_title", "city", "n"], rows);
+        let text = answer_tables(&answer(vec![series]), false);
+        let expected = "\
+┌──────────────────────────┬────────────────────────┬─────┐
+│ time                     ┆ df_title               ┆ n   │
+╞══════════════════════════╪════════════════════════╪═════╡
+│ 2026-11-20T23:00:00.123Z ┆ line\\nbreak \\u{1b}[31m ┆   2 │
+│ -                        ┆ 李雷                   ┆ 0.5 │
+└──────────────────────────┴────────────────────────┴─────┘
+without a value: city
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn groups_of_one_row_share_a_table() {
+        let group = |name: Value, count: u64| {
+            series(
+                &[("df_user_name", name)],
+                &["time", "count(*)"],
+                vec![vec![json!(null), json!(count)]],
+            )
+        };
+        let text = answer_tables(
+            &answer(vec![group(json!("Zoë"), 3), group(json!(null), 1)]),
+            false,
+        );
+        let expected = "\
+┌──────────────┬──────────┐
+│ df_user_name ┆ count(*) │
+╞══════════════╪══════════╡
+│ Zoë          ┆        3 │
+│ -            ┆        1 │
+└──────────────┴──────────┘
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn groups_of_several_rows_have_captions() {
+        let rows = || vec![vec![json!(0), json!(1)], vec![json!(1), json!(2)]];
+        let group = |name: &str| series(&[("df_origin", json!(name))], &["time", "n"], rows());
+        let text = answer_tables(&answer(vec![group("front"), group("inner")]), false);
+        assert_eq!(text.matches("df_origin = ").count(), 2);
+        assert_eq!(text.matches("1970-01-01T00:00:00.001Z").count(), 2);
+    }
+
+    #[test]
+    fn an_answer_without_rows_has_no_table() {
+        assert_eq!(answer_tables(&answer(vec![]), false), "");
+    }
+}

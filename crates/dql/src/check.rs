@@ -1,0 +1,64 @@
+//! Rules that need no store: which functions there are, what they take, and what cannot stand together.
+
+mod argument;
+mod outer;
+mod query;
+mod show;
+
+use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
+use crate::diagnostic::Diagnostic;
+use crate::keyword::nearest;
+
+/// Checks a script against the rules that hold for every store. Every namespace and every field is accepted
+/// here. The findings stand in the order of the text; without errors among them the script may be planned.
+pub fn check(script: &Script) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for statement in &script.statements {
+        match statement {
+            Statement::Select(select) => query::check(select, &mut found),
+            Statement::Show(show) => show::check(show, &mut found),
+            Statement::Outer(outer) => outer::check(outer, &mut found),
+        }
+    }
+    found.sort_by_key(|diagnostic| diagnostic.span.map(|span| span.start));
+    found
+}
+
+/// The error for a function that the language does not have.
+fn unknown_function<'a>(
+    name: &Ident,
+    what: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    let lower = name.text.to_lowercase();
+    let error = Diagnostic::error("unknown_function", format!("unknown {what} `{lower}`"), name.span);
+    let foreign = match lower.as_str() {
+        "avg_over_time" | "mean" | "average" => Some("avg"),
+        "uniq" | "cardinality" | "approx_count_distinct" | "countdistinct" => Some("count_distinct"),
+        "len" | "strlen" | "char_length" => Some("length"),
+        "substring" => Some("substr"),
+        "tolower" | "lcase" => Some("lower"),
+        "toupper" | "ucase" => Some("upper"),
+        "std" | "stdev" | "stddev_pop" => Some("stddev"),
+        "quantile" => Some("percentile"),
+        "coalesce" | "ifnull" => Some("default"),
+        "like" => Some("wildcard"),
+        _ => None,
+    };
+    match foreign.or_else(|| nearest(&lower, known)) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
+/// Reports the places of an expression that a dashboard was to fill.
+fn placeholder(expr: &Expr, found: &mut Vec<Diagnostic>) {
+    query::each(expr, &mut |part| {
+        if let ExprKind::Placeholder(name) = &part.kind {
+            found.push(
+                Diagnostic::error("unfilled_placeholder", format!("`{name}` was not filled in"), part.span)
+                    .with_hint("dashboards put a value here before they send the query, write one"),
+            );
+        }
+    });
+}

@@ -1,0 +1,155 @@
+//! Outer functions: each needs one query, in parentheses when other arguments follow.
+
+use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Select};
+use crate::check::{argument, query, unknown_function};
+use crate::diagnostic::Diagnostic;
+use crate::signature::{self, Signature};
+
+/// Checks an outer function and those chained to it.
+pub(super) fn check(outer: &Outer, found: &mut Vec<Diagnostic>) {
+    call(&outer.call, found);
+    for chained in &outer.chain {
+        if let Some(signature) = known(chained, found) {
+            argument::check(chained, &chained.args.iter().collect::<Vec<_>>(), &signature, found);
+        }
+    }
+}
+
+/// Checks a call that has a query among its arguments.
+fn call(outer: &Call, found: &mut Vec<Diagnostic>) {
+    if outer.name.text.eq_ignore_ascii_case("eval") {
+        return eval(outer, found);
+    }
+    let Some(signature) = known(outer, found) else {
+        return;
+    };
+    let Some(at) = outer.args.iter().position(|arg| is_query(arg)) else {
+        found.push(missing_query(outer));
+        return;
+    };
+    inner(&outer.args[at], found);
+    let rest: Vec<&Arg> =
+        outer.args.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, arg)| arg).collect();
+    if let Some(query) = bare_query(&outer.args[at].value)
+        && rest.is_empty()
+        && !signature.takes(0)
+    {
+        found.push(swallowed(outer, query, &signature));
+        return;
+    }
+    argument::check(outer, &rest, &signature, found);
+}
+
+/// The signature of an outer function, or the error that there is none.
+fn known(outer: &Call, found: &mut Vec<Diagnostic>) -> Option<Signature> {
+    let name = outer.name.text.to_lowercase();
+    let signature = signature::outer(&name);
+    if signature.is_none() {
+        let error = unknown_function(&outer.name, "outer function", signature::outer_names());
+        found.push(if signature::function(&name).is_some() {
+            Diagnostic { hint: Some(format!("it works inside a query: `TAE::*:({name}(…))`")), ..error }
+        } else {
+            error
+        });
+    }
+    signature
+}
+
+/// Whether an argument is the query: one in the text, or a text of one.
+fn is_query(arg: &Arg) -> bool {
+    let named = arg.name.as_ref().is_some_and(|name| name.text.eq_ignore_ascii_case("dql"));
+    match &arg.value.kind {
+        ExprKind::Subquery(_) => true,
+        ExprKind::String(_) => named || arg.name.is_none(),
+        ExprKind::Call(call) => arg.name.is_none() && call.args.iter().any(is_query),
+        _ => named,
+    }
+}
+
+/// Checks the query itself. A query in quotes is a text here; it is checked when it is read.
+fn inner(arg: &Arg, found: &mut Vec<Diagnostic>) {
+    match &arg.value.kind {
+        ExprKind::Subquery(select) => query::check(select, found),
+        ExprKind::Call(nested) => call(nested, found),
+        _ => {}
+    }
+}
+
+/// The query of an argument that stands there without parentheses.
+fn bare_query(value: &Expr) -> Option<&Select> {
+    match &value.kind {
+        ExprKind::Subquery(query) if query.span.start == value.span.start => Some(query),
+        _ => None,
+    }
+}
+
+/// The error for a call without query.
+fn missing_query(outer: &Call) -> Diagnostic {
+    let name = outer.name.text.to_lowercase();
+    let error = Diagnostic::error(
+        "missing_query",
+        format!("function `{name}` needs a query here"),
+        outer.name.span,
+    );
+    match signature::function(&name) {
+        Some(_) => error.with_hint(format!(
+            "write `TAE::*:({name}(…))` to use it inside a query, or `{name}((TAE::*:(…)))` over a query"
+        )),
+        None => error.with_hint(format!("write `{name}((TAE::*:(…)))`")),
+    }
+}
+
+/// The error for `moving_average(query BY host, 5)`, in which `5` belongs to the query.
+fn swallowed(outer: &Call, query: &Select, signature: &Signature) -> Diagnostic {
+    let name = outer.name.text.to_lowercase();
+    Diagnostic::error(
+        "wrong_argument_count",
+        format!("function `{name}` takes exactly {} arguments, got 1", signature.required.len() + 1),
+        query.span,
+    )
+    .with_hint(format!("put the query in parentheses, so that it ends before the comma: `{name}((…), …)`"))
+}
+
+/// Checks `eval(expression, A = query, …)`.
+fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
+    let positional = outer.args.iter().filter(|arg| arg.name.is_none()).count();
+    if positional != 1 {
+        found.push(
+            Diagnostic::error(
+                "wrong_argument_count",
+                format!("function `eval` takes exactly 1 expression, got {positional}"),
+                outer.name.span,
+            )
+            .with_hint("write `eval(A / B, A = (query), B = (query))`"),
+        );
+    }
+    let mut queries: Vec<&str> = Vec::new();
+    for arg in &outer.args {
+        let Some(name) = &arg.name else {
+            continue;
+        };
+        if name.text.eq_ignore_ascii_case("alias") {
+            continue;
+        }
+        queries.push(&name.text);
+        inner(arg, found);
+    }
+    if queries.is_empty() {
+        found.push(missing_query(outer).with_hint("write `eval(A / B, A = (query), B = (query))`"));
+        return;
+    }
+    for arg in outer.args.iter().filter(|arg| arg.name.is_none()) {
+        query::each(&arg.value, &mut |expr| {
+            let ExprKind::Field(field) = &expr.kind else {
+                return;
+            };
+            let letter = field.name.split('.').next().unwrap_or_default();
+            if !queries.contains(&letter) {
+                found.push(
+                    Diagnostic::error("unknown_query", format!("`eval` has no query named `{letter}`"), expr.span)
+                        .with_hint(format!("its queries are `{}`", queries.join("`, `"))),
+                );
+            }
+        });
+    }
+}

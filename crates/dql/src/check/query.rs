@@ -1,0 +1,290 @@
+//! Rules for one query.
+
+use std::collections::HashMap;
+
+use crate::ast::{Arg, BinaryOp, Call, Duration, DurationUnit, Expr, ExprKind, InSet, Item, LinkKind, Select, Source, UnaryOp};
+use crate::signature::{self, Role};
+use crate::check::{argument, placeholder, unknown_function};
+use crate::column_name;
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+
+/// Checks a query and the queries inside it.
+pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
+    for source in &select.sources {
+        if let Source::Subquery { query, .. } = source {
+            check(query, found);
+        }
+    }
+    // The functions of a function source belong to whoever wrote it.
+    let foreign = namespace_is(select, &["F", "func"]);
+    for item in select.target.iter().flatten().filter(|_| !foreign) {
+        value(&item.expr, found);
+        item.shift.iter().for_each(|shift| check_shift(shift, found));
+    }
+    for expr in select.conditions.iter().flatten() {
+        condition(expr, found);
+    }
+    for key in &select.by {
+        value(&key.expr, found);
+        if key.direction.is_some() {
+            found.push(
+                Diagnostic::warning("ignored_direction", "a direction behind a key of BY has no effect", key.expr.span)
+                    .with_hint("groups are ordered by `SORDER BY`"),
+            );
+        }
+    }
+    for expr in &select.having {
+        value(expr, found);
+    }
+    for key in select.order_by.iter().chain(&select.sorder_by) {
+        value(&key.expr, found);
+    }
+    select.shift.iter().for_each(|shift| check_shift(shift, found));
+    if let Some(rollup) = select.window.as_ref().and_then(|window| window.rollup.as_ref()) {
+        let name = rollup.name.text.to_lowercase();
+        let usable = |role| matches!(role, Role::Aggregate | Role::Point);
+        if !signature::function(&name).is_some_and(|signature| usable(signature.role)) {
+            found.push(unknown_function(&rollup.name, "rollup function", signature::function_names()));
+        }
+    }
+    link(select, found);
+    projection(select, found);
+    repetitions(select, found);
+}
+
+/// Whether the namespace is one of `names`.
+fn namespace_is(select: &Select, names: &[&str]) -> bool {
+    select.namespace.as_ref().is_some_and(|namespace| names.contains(&namespace.name.text.as_str()))
+}
+
+/// The error for the joins of the language's first generation.
+fn link(select: &Select, found: &mut Vec<Diagnostic>) {
+    if let Some(link) = &select.link {
+        let word = match link.kind {
+            LinkKind::Filter => "FILTER",
+            LinkKind::Link => "LINK",
+        };
+        found.push(
+            Diagnostic::error("removed_clause", format!("`{word} … WITH` is no longer part of DQL"), link.span)
+                .with_hint("filter by another query with `field IN (query)`"),
+        );
+    }
+}
+
+/// Rules that look at all columns together.
+fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
+    let items: &[Item] = select.target.as_deref().unwrap_or_default();
+    let over_rows = select.sources.iter().any(|source| matches!(source, Source::Subquery { .. }));
+    let metric = !over_rows && (select.namespace.is_none() || namespace_is(select, &["M", "metric"]));
+    let aggregated = !select.by.is_empty() || items.iter().any(|item| has_role(&item.expr, Role::Aggregate));
+    let mut row_function: Option<&Expr> = None;
+    for item in items {
+        if metric && let Some(star) = wildcard(&item.expr) {
+            found.push(
+                Diagnostic::error("wildcard_field", "metric queries cannot ask for every field", star)
+                    .with_hint("name the fields"),
+            );
+        }
+        if aggregated && is_predicate(&item.expr) {
+            found.push(
+                Diagnostic::error(
+                    "predicate_projection",
+                    "a condition cannot be a column of a query that groups or aggregates",
+                    item.expr.span,
+                )
+                .with_hint("put it in braces: `{…}`"),
+            );
+        }
+        if has_role(&item.expr, Role::Rows) {
+            if let Some(first) = row_function {
+                found.push(
+                    Diagnostic::error("conflicting_functions", "two functions choose the rows of the answer", item.expr.span)
+                        .with_label(first.span, "first here")
+                        .with_hint("ask two queries, separated by `;`"),
+                );
+            }
+            row_function = Some(&item.expr);
+        }
+    }
+}
+
+/// Names that stand twice: two columns of one name, two equal keys of BY.
+fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
+    let mut columns = HashMap::new();
+    for item in select.target.iter().flatten() {
+        let name = column(item);
+        let message = format!("two columns are named `{name}`");
+        if let Some(first) = columns.insert(name, item.expr.span) {
+            found.push(
+                Diagnostic::error("duplicate_column", message, item.expr.span)
+                    .with_label(first, "first here")
+                    .with_hint("remove one of them, or name it with `AS`"),
+            );
+        }
+    }
+    let mut keys = HashMap::new();
+    for key in &select.by {
+        if let Some(first) = keys.insert(key.expr.to_string(), key.expr.span) {
+            found.push(
+                Diagnostic::error("duplicate_key", "a query can be grouped by a key only once", key.expr.span)
+                    .with_label(first, "first here")
+                    .with_hint("remove one of them"),
+            );
+        }
+    }
+}
+
+/// The name of a column in the answer.
+fn column(item: &Item) -> String {
+    match (&item.alias, &item.shift) {
+        (Some(alias), _) => alias.text.clone(),
+        (None, Some(shift)) => format!("{} SHIFT {shift}", column_name(&item.expr)),
+        (None, None) => column_name(&item.expr),
+    }
+}
+
+/// Where an item asks for every field: `*`, or a function of it.
+fn wildcard(expr: &Expr) -> Option<Span> {
+    let mut found = None;
+    each(expr, &mut |part| {
+        if matches!(part.kind, ExprKind::Star) {
+            found = Some(part.span);
+        }
+    });
+    found
+}
+
+/// Whether a function of this role occurs in an expression.
+fn has_role(expr: &Expr, role: Role) -> bool {
+    let mut found = false;
+    each(expr, &mut |part| {
+        if let ExprKind::Call(call) = &part.kind {
+            let signature = signature::function(&call.name.text.to_lowercase());
+            found |= signature.is_some_and(|signature| signature.role == role);
+        }
+    });
+    found
+}
+
+/// Whether an expression is a predicate function, or a negated one.
+fn is_predicate(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Regex(_) => true,
+        ExprKind::Unary { op: UnaryOp::Not, operand } => is_predicate(operand),
+        ExprKind::Call(call) => signature::function(&call.name.text.to_lowercase())
+            .is_some_and(|signature| signature.role == Role::Predicate),
+        _ => false,
+    }
+}
+
+/// Checks an expression of `{…}`, in which nothing is aggregated yet.
+pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
+    value(expr, found);
+    each(expr, &mut |part| {
+        if let ExprKind::Call(call) = &part.kind
+            && signature::function(&call.name.text.to_lowercase())
+                .is_some_and(|signature| matches!(signature.role, Role::Aggregate | Role::Rows))
+        {
+            let name = call.name.text.to_lowercase();
+            found.push(
+                Diagnostic::error("misplaced_aggregate", format!("`{name}` cannot stand in `{{…}}`"), part.span)
+                    .with_hint("conditions on aggregates stand behind `HAVING`"),
+            );
+        }
+    });
+}
+
+/// Checks the functions, comparisons and sub-queries of an expression.
+pub(super) fn value(expr: &Expr, found: &mut Vec<Diagnostic>) {
+    placeholder(expr, found);
+    each(expr, &mut |part| match &part.kind {
+        ExprKind::Call(call) => function(call, found),
+        ExprKind::Subquery(query) | ExprKind::In { set: InSet::Subquery(query), .. } => check(query, found),
+        ExprKind::Binary { op, left, right } => comparison(*op, left, right, found),
+        _ => {}
+    });
+}
+
+/// Checks a call inside a query.
+fn function(call: &Call, found: &mut Vec<Diagnostic>) {
+    match signature::function(&call.name.text.to_lowercase()) {
+        Some(signature) => {
+            let args: Vec<&Arg> = call.args.iter().collect();
+            argument::check(call, &args, &signature, found);
+        }
+        None => found.push(unknown_function(&call.name, "function", signature::function_names())),
+    }
+}
+
+/// Comparisons that answer something else than they seem to ask.
+fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnostic>) {
+    if !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+        return;
+    }
+    if let ExprKind::Call(call) = &left.kind
+        && call.name.text.eq_ignore_ascii_case("exists")
+    {
+        found.push(
+            Diagnostic::error("wrong_argument_kind", "`exists()` stands on the right side", left.span)
+                .with_hint("write `field = exists()`"),
+        );
+    }
+    match &right.kind {
+        ExprKind::Array(_) => found.push(
+            Diagnostic::warning("compares_list", "this compares with the whole list", right.span)
+                .with_hint("write `IN` or `NOT IN` to test for one of its values"),
+        ),
+        ExprKind::String(text) if text == "nil" || text == "null" => found.push(
+            Diagnostic::warning("compares_text_nil", format!("this compares with the text `{text}`"), right.span)
+                .with_hint("write nil without quotes to test for a missing value"),
+        ),
+        _ => {}
+    }
+}
+
+/// Calls `visit` with an expression and all its parts, but not with the parts of sub-queries.
+pub(super) fn each<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
+    visit(expr);
+    match &expr.kind {
+        ExprKind::Array(elements) => elements.iter().for_each(|element| each(element, visit)),
+        ExprKind::Call(call) => call.args.iter().for_each(|arg| each(&arg.value, visit)),
+        ExprKind::Unary { operand, .. } => each(operand, visit),
+        ExprKind::Binary { left, right, .. } => {
+            each(left, visit);
+            each(right, visit);
+        }
+        ExprKind::In { expr, set, .. } => {
+            each(expr, visit);
+            if let InSet::List(elements) = set {
+                elements.iter().for_each(|element| each(element, visit));
+            }
+        }
+        ExprKind::Case { operand, branches, otherwise } => {
+            operand.iter().for_each(|operand| each(operand, visit));
+            for (condition, result) in branches {
+                each(condition, visit);
+                each(result, visit);
+            }
+            otherwise.iter().for_each(|otherwise| each(otherwise, visit));
+        }
+        _ => {}
+    }
+}
+
+/// `SHIFT` moves by a positive, fixed length of time.
+fn check_shift(shift: &Duration, found: &mut Vec<Diagnostic>) {
+    let fixed = !shift.parts.iter().any(|part| {
+        matches!(
+            part.unit,
+            DurationUnit::Month | DurationUnit::Step | DurationUnit::StepSecond | DurationUnit::StepMillisecond
+        )
+    });
+    let positive = !shift.negative && shift.parts.iter().any(|part| part.amount > 0.0);
+    if !fixed || !positive {
+        found.push(
+            Diagnostic::error("invalid_duration", "SHIFT needs a positive duration of fixed length", shift.span)
+                .with_hint("write it in weeks, days or smaller units: `SHIFT 7d`"),
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! SHOW statements (Guance documentation, DQL functions).
+
+use crate::ast::{ExprKind, Show};
+use crate::check::{placeholder, query, unknown_function};
+use crate::diagnostic::Diagnostic;
+
+/// The SHOW functions without a kind of data in their name.
+const FUNCTIONS: [&str; 17] = [
+    "show_measurement",
+    "show_tag_key",
+    "show_tag_value",
+    "show_field_key",
+    "show_measurement_cardinality",
+    "show_tag_key_cardinality",
+    "show_tag_value_cardinality",
+    "show_field_key_cardinality",
+    "show_series_cardinality",
+    "show_series_count_by_field_key",
+    "show_series_count_by_tag_key",
+    "show_series_count_by_measurement",
+    "show_workspaces",
+    "show_tracing_service",
+    "show_security_category",
+    "show_rum_type",
+    "show_object_class",
+];
+
+/// The kinds of data that `show_<kind>_source`, `_field`, `_label` and `_class` ask about.
+const KINDS: [&str; 17] = [
+    "object",
+    "object_history",
+    "custom_object",
+    "custom_object_history",
+    "cobject",
+    "logging",
+    "backup_log",
+    "event",
+    "unrecovered_event",
+    "audit_event",
+    "tracing",
+    "rum",
+    "network",
+    "security",
+    "profiling",
+    "profile",
+    "metric",
+];
+
+/// Checks a SHOW statement.
+pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
+    let name = show.call.name.text.to_lowercase();
+    let names: Vec<String> = KINDS
+        .iter()
+        .flat_map(|kind| ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}")))
+        .collect();
+    let all = || FUNCTIONS.into_iter().chain(names.iter().map(String::as_str));
+    if !all().any(|known| known == name) {
+        found.push(unknown_function(&show.call.name, "SHOW function", all()));
+    }
+    for arg in &show.call.args {
+        placeholder(&arg.value, found);
+        if matches!(arg.value.kind, ExprKind::Subquery(_)) {
+            found.push(Diagnostic::error(
+                "wrong_argument_kind",
+                format!("`{name}` takes names and patterns, not a query"),
+                arg.value.span,
+            ));
+        }
+    }
+    for condition in show.conditions.iter().flatten() {
+        query::condition(condition, found);
+    }
+}

@@ -1,0 +1,65 @@
+//! What is wrong with a query, and what to do about it.
+
+use crate::span::Span;
+
+/// How grave a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The query is not answered.
+    Error,
+    /// The query is answered; the reader of the answer should know this.
+    Warning,
+}
+
+/// One finding about a query text, from any stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostic {
+    /// The stable code, such as `parse_error` or `unknown_function`.
+    pub code: &'static str,
+    /// Whether it stops the query.
+    pub severity: Severity,
+    /// What is wrong, in the words of the query's author: lower case, no full stop.
+    pub message: String,
+    /// The part of the text it is about; `None` when it is about the request.
+    pub span: Option<Span>,
+    /// A second part of the text with its own words, such as the first of two repeated clauses.
+    pub label: Option<(Span, String)>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error about `span`.
+    pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+        Self::new(Severity::Error, code, message, Some(span))
+    }
+
+    /// A warning about `span`.
+    pub fn warning(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+        Self::new(Severity::Warning, code, message, Some(span))
+    }
+
+    /// A finding about `span`, or about the whole request.
+    pub fn new(
+        severity: Severity,
+        code: &'static str,
+        message: impl Into<String>,
+        span: Option<Span>,
+    ) -> Self {
+        Self { code, severity, message: message.into(), span, label: None, hint: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a second place.
+    #[must_use]
+    pub fn with_label(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.label = Some((span, text.into()));
+        self
+    }
+}

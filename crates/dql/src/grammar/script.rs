@@ -1,0 +1,117 @@
+//! Statements and lists of them.
+
+use crate::ast::{Script, Statement};
+use crate::diagnostic::Diagnostic;
+use crate::grammar::failure::{Failed, Failure, Parsed};
+use crate::grammar::outer::outer;
+use crate::grammar::select::{namespace_length, select};
+use crate::grammar::show::show;
+use crate::grammar::tail::Clause;
+use crate::grammar::unexpected::{after_statement, unexpected};
+use crate::span::Span;
+use crate::token::{Token, TokenKind, Tokens};
+
+/// Parses all statements. `broken` is the error that ended the tokens early.
+pub(super) fn parse(
+    text: &str,
+    tokens: &[Token<'_>],
+    broken: Option<Diagnostic>,
+) -> Result<Script, Vec<Diagnostic>> {
+    let mut input = Tokens::new(text, tokens);
+    let mut statements = Vec::new();
+    let mut errors = Vec::new();
+    while !input.is_empty() {
+        if input.is_symbol(0, ";") {
+            input = input.skip(1);
+            continue;
+        }
+        match whole_statement(input) {
+            Ok((rest, statement)) => {
+                statements.push(statement);
+                input = rest;
+            }
+            Err(failed) => {
+                let error = diagnostic_of(failed, input);
+                let at = error.span.map_or(0, |span| span.start);
+                errors.push(error);
+                input = next_statement(input, at);
+            }
+        }
+    }
+    if let Some(broken) = broken {
+        let at = broken.span.map_or(0, |span| span.start);
+        let end = tokens.last().map_or(0, |token| token.span.end);
+        errors.retain(|error| error.span.is_some_and(|span| span.start < at.min(end)));
+        errors.push(broken);
+    }
+    match (errors.is_empty(), statements.is_empty()) {
+        (false, _) => Err(errors),
+        (true, false) => Ok(Script { statements }),
+        (true, true) => Err(vec![
+            Diagnostic::error("empty_query", "the query is empty", Span::new(0, text.len()))
+                .with_hint("write a query such as `TAE::*:(*) [1d]`"),
+        ]),
+    }
+}
+
+/// A statement that ends at `;` or at the end of the text.
+fn whole_statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
+    let (rest, statement) = statement(input)?;
+    if rest.is_empty() || rest.is_symbol(0, ";") {
+        return Ok((rest, statement));
+    }
+    Err(Failure::diagnosed(after_statement(rest, &statement)))
+}
+
+/// A statement of any kind.
+fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
+    if let Some(word) = input.word(0) {
+        if input.is_symbol(1, "(") && namespace_length(input).is_none() {
+            if word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("show_")) {
+                return show(input).map(|(rest, show)| (rest, Statement::Show(Box::new(show))));
+            }
+            if !["re", "regex", "regexp"].iter().any(|regex| word.eq_ignore_ascii_case(regex)) {
+                return outer(input).map(|(rest, outer)| (rest, Statement::Outer(Box::new(outer))));
+            }
+        }
+        if starts_foreign_query(input) {
+            return Err(Failure::diagnosed(
+                Diagnostic::error("parse_error", format!("DQL has no `{word}`"), input.span()).with_hint(
+                    "a query is written `namespace::source:(fields){conditions}[window]`, such as \
+                     `TAE::*:(count(*)){df_status = 'info'} [1d]`",
+                ),
+            ));
+        }
+    }
+    select(input).map(|(rest, select)| (rest, Statement::Select(select)))
+}
+
+/// Whether the text reads as a query of SQL: one of its first words with a name or `*` behind it, which is
+/// no query of DQL.
+fn starts_foreign_query(input: Tokens<'_>) -> bool {
+    let operand = matches!(
+        input.peek(1),
+        Some(TokenKind::Word(_) | TokenKind::Backquoted(_) | TokenKind::Quoted(_) | TokenKind::Symbol("*"))
+    );
+    let first = ["SELECT", "WITH", "FROM"].iter().any(|sql| input.is_keyword(0, sql));
+    first && operand && Clause::at(input.skip(1)).is_none()
+}
+
+/// The diagnostic that a failed parser carries.
+fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
+    match failed {
+        nom::Err::Failure(Failure::Diagnosed(diagnostic)) | nom::Err::Error(Failure::Diagnosed(diagnostic)) => {
+            *diagnostic
+        }
+        _ => unexpected(input, "a query"),
+    }
+}
+
+/// The tokens behind the first `;` at or behind byte `at`.
+fn next_statement(input: Tokens<'_>, at: usize) -> Tokens<'_> {
+    let mut rest = input.skip(1);
+    while !rest.is_empty() && !(rest.is_symbol(0, ";") && rest.span().start >= at) {
+        rest = rest.skip(1);
+    }
+    rest
+}

@@ -1,0 +1,52 @@
+//! DQL as text: the query language of Guance and TrueWatch, from characters to a tree and back.
+//!
+//! Nothing here knows a store, a clock or a field catalogue. A query goes through [`parse`], which settles
+//! everything that spelling alone decides, and [`check`], which knows the functions; what is left is meaning.
+//!
+//! ```
+//! let script = dql::parse("TAE::re(`.*`):(COUNT(`*`) as n){`df_source` = 'audit'} by df_user_email")?;
+//! assert_eq!(
+//!     script.to_string(),
+//!     "TAE::re('.*'):(count(*) AS n) {df_source = 'audit'} BY df_user_email",
+//! );
+//! assert!(dql::check(&script).is_empty());
+//! # Ok::<(), Vec<dql::Diagnostic>>(())
+//! ```
+//!
+//! | module | takes | gives |
+//! |---|---|---|
+//! | `lexer` | text | tokens: words, quoted texts, symbols |
+//! | `grammar` | tokens | the tree, or a diagnostic; one file for each element of the language |
+//! | [`ast`] | | the tree, with the place of every part |
+//! | `check` | the tree | diagnostics about functions, their arguments and what cannot stand together |
+//! | `print` | the tree | its canonical text, which parses to the same tree |
+//! | [`diagnostic`], `render` | text, diagnostic | what is wrong, drawn below the line it is about |
+//!
+//! Small modules hold what several of them must agree on: `keyword` the reserved words, `precedence` how
+//! tightly operators bind, `quoting` where a backquoted word is a text, `path` how a JSON path is spelt,
+//! `signature` what the functions take.
+
+pub mod ast;
+mod check;
+pub mod diagnostic;
+mod grammar;
+mod keyword;
+mod lexer;
+mod path;
+mod precedence;
+mod print;
+mod quoting;
+mod render;
+mod signature;
+pub mod span;
+mod token;
+
+pub use check::check;
+pub use diagnostic::{Diagnostic, Severity};
+pub use grammar::parse;
+pub use print::column_name;
+pub use render::{Position, position, render};
+pub use span::Span;
+
+#[cfg(test)]
+mod tests;

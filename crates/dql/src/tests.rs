@@ -1,0 +1,5 @@
+//! Tests of the whole language through its public functions.
+
+mod canonical;
+mod diagnostics;
+mod limits;

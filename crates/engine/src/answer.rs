@@ -1,0 +1,84 @@
+//! What is answered: series, or batches of a stream.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use dql::Diagnostic;
+use events::TimeRange;
+use serde_json::Value;
+
+/// The answer to one statement.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// One series a group; one in all without `BY`; none without a row.
+    pub series: Vec<Series>,
+    /// What is known about the answer as a whole.
+    pub summary: Summary,
+}
+
+/// The rows of one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The source's name; absent for `*`, patterns and sub-queries.
+    pub name: Option<String>,
+    /// The group's keys in the order of `BY`; null for a key the rows lack.
+    pub tags: Vec<(String, Value)>,
+    /// The column names; the first is `time`.
+    pub columns: Vec<String>,
+    /// The rows, one value a column.
+    pub values: Vec<Vec<Value>>,
+}
+
+/// What is known about an answer as a whole.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The time it took.
+    pub cost: Duration,
+    /// The events that matched the conditions.
+    pub total_hits: TotalHits,
+    /// The names of the `BY` keys.
+    pub group_by: Vec<String>,
+    /// The window that was read.
+    pub window: TimeRange,
+    /// The width of a point in milliseconds, when the answer has points.
+    pub step_ms: Option<i64>,
+    /// The rows returned.
+    pub rows: u64,
+    /// Everything the reader of the answer should know: what was assumed, cut off or missing.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A number of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TotalHits {
+    /// The number.
+    pub value: u64,
+    /// Whether it is exact; otherwise there are at least that many.
+    pub exact: bool,
+}
+
+/// One message of a streamed answer: the schema, then batches, then the end.
+#[derive(Debug)]
+pub enum StreamItem {
+    /// The columns: the `BY` keys, then `time`, then the values. A field's metadata has `vouch.role`
+    /// (`tag`, `time`, `value`) and, for text that holds JSON, `vouch.type` = `json`.
+    Schema(SchemaRef),
+    /// Rows.
+    Batch(RecordBatch),
+    /// The last message; a stream without it is incomplete.
+    End(Summary),
+}
+
+/// What `explain` shows.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// The stage as text.
+    pub text: String,
+    /// The data files the query would read; absent before the physical stage.
+    pub files: Option<u64>,
+    /// Their bytes, an upper bound of what is read; absent before the physical stage.
+    pub bytes: Option<u64>,
+    /// Warnings known before running.
+    pub warnings: Vec<Diagnostic>,
+}

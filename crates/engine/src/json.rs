@@ -1,0 +1,53 @@
+//! An answer as existing DQL clients read it: the raw query API's `{"content":[…]}`.
+
+use dql::Diagnostic;
+use serde_json::{Map, Value, json};
+
+use crate::answer::{Answer, Series};
+
+/// The answers to the statements of a text, in order.
+pub fn content_json(answers: &[Answer]) -> Value {
+    json!({ "content": answers.iter().map(answer).collect::<Vec<_>>() })
+}
+
+/// The warnings as one text, `code: message (hint)` joined by `; `; empty without any.
+pub fn warnings_text(warnings: &[Diagnostic]) -> String {
+    let texts: Vec<String> = warnings
+        .iter()
+        .map(|warning| match &warning.hint {
+            Some(hint) => format!("{}: {} ({hint})", warning.code, warning.message),
+            None => format!("{}: {}", warning.code, warning.message),
+        })
+        .collect();
+    texts.join("; ")
+}
+
+fn answer(answer: &Answer) -> Value {
+    let summary = &answer.summary;
+    json!({
+        "series": answer.series.iter().map(series).collect::<Vec<_>>(),
+        "cost": format!("{}ms", summary.cost.as_micros() as f64 / 1000.0),
+        "total_hits": summary.total_hits.value,
+        "total_hits_relation": if summary.total_hits.exact { "eq" } else { "gte" },
+        "group_by": summary.group_by,
+        "search_after": Value::Null,
+        "next_cursor_time": -1,
+        "window": [summary.window.from_ms, summary.window.to_ms],
+        "interval": summary.step_ms.unwrap_or(0),
+        "query_warning": warnings_text(&summary.warnings),
+    })
+}
+
+fn series(series: &Series) -> Value {
+    let mut object = Map::new();
+    if let Some(name) = &series.name {
+        object.insert("name".to_owned(), Value::from(name.as_str()));
+    }
+    if !series.tags.is_empty() {
+        let tags: Map<String, Value> = series.tags.iter().cloned().collect();
+        object.insert("tags".to_owned(), Value::Object(tags));
+    }
+    object.insert("columns".to_owned(), Value::from(series.columns.clone()));
+    object.insert("values".to_owned(), Value::from(series.values.iter().map(|row| Value::from(row.clone())).collect::<Vec<_>>()));
+    Value::Object(object)
+}

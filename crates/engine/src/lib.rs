@@ -1,0 +1,35 @@
+//! Answers: from a question to series or batches, over a snapshot of the store.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`mod@request`] | what is asked |
+//! | [`mod@answer`] | what is answered |
+//! | [`mod@error`] | why there is no answer |
+//! | `table` | the files of a snapshot as a DataFusion table |
+//! | `prepare` | text → bound query → physical plan |
+//! | `rows` | a plan's batches: sentinel rows noticed and taken away |
+//! | `series` | rows into series |
+//! | `stream` | rows into a stream of batches |
+//! | `summary` | hits and warnings |
+//! | `json` | an answer as existing DQL clients read it |
+//! | `engine` | the questions the engine takes |
+//!
+//! `plan` and `store` meet here and nowhere else.
+
+mod answer;
+mod engine;
+mod error;
+mod json;
+mod prepare;
+mod request;
+mod rows;
+mod series;
+mod stream;
+mod summary;
+mod table;
+
+pub use answer::{Answer, Explanation, Series, StreamItem, Summary, TotalHits};
+pub use engine::{Engine, EngineConfig};
+pub use error::EngineError;
+pub use json::{content_json, warnings_text};
+pub use request::{QueryOptions, QueryRequest, Scope, Stage};

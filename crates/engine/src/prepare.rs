@@ -1,0 +1,107 @@
+//! From a question to a physical plan: parse, bind, choose files, lower, optimise.
+
+use std::sync::Arc;
+
+use dql::ast::{Script, Select, Statement};
+use dql::{Diagnostic, Severity};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use events::{TimeRange, WorkspaceId};
+use plan::{BindContext, BoundQuery, BoundSource, Delivery};
+use store::{DataFile, Snapshot, Store};
+
+use crate::error::EngineError;
+use crate::request::{QueryOptions, QueryRequest, Scope};
+use crate::table::EventTable;
+
+/// Parses a text and checks it as far as no store is needed.
+pub(crate) fn parse(text: &str) -> Result<Script, EngineError> {
+    let script = dql::parse(text).map_err(EngineError::Query)?;
+    let mut errors = dql::check(&script);
+    errors.retain(|finding| finding.severity == Severity::Error);
+    if errors.is_empty() { Ok(script) } else { Err(EngineError::Query(errors)) }
+}
+
+/// Binds one statement.
+pub(crate) fn bind(
+    statement: &Statement,
+    options: &QueryOptions,
+    now_ms: i64,
+    delivery: Delivery,
+) -> Result<BoundQuery, EngineError> {
+    let context = BindContext {
+        now_ms,
+        time_zone: options.time_zone.unwrap_or_default(),
+        time_range: options.time_range,
+        delivery,
+    };
+    plan::bind(select(statement)?, &context).map_err(EngineError::Query)
+}
+
+fn select(statement: &Statement) -> Result<&Select, EngineError> {
+    let (what, span) = match statement {
+        Statement::Select(select) => return Ok(select),
+        Statement::Show(show) => ("a SHOW function", show.span),
+        Statement::Outer(outer) => ("a function over the result of a query", outer.span),
+    };
+    let message = format!("{what} is not answered yet");
+    let finding = Diagnostic::error("not_supported", message, span);
+    Err(EngineError::Query(vec![finding.with_hint("ask with `TAE::source:(…)`")]))
+}
+
+/// The newest snapshots of the workspaces in scope.
+pub(crate) async fn snapshots(store: &Store, request: &QueryRequest) -> Result<Vec<Snapshot>, EngineError> {
+    let workspaces = match &request.scope {
+        Scope::All => store.workspaces().await?,
+        Scope::Workspaces(workspaces) => {
+            let mut workspaces = workspaces.clone();
+            workspaces.sort();
+            workspaces.dedup();
+            workspaces
+        }
+    };
+    let mut snapshots = Vec::with_capacity(workspaces.len());
+    for workspace in workspaces {
+        match store.snapshot(&workspace).await? {
+            Some(snapshot) => snapshots.push(snapshot),
+            // A table that is listed but gone again belongs to nobody's question.
+            None if request.scope == Scope::All => {}
+            None => return Err(unknown_workspace(store, &workspace).await?),
+        }
+    }
+    Ok(snapshots)
+}
+
+async fn unknown_workspace(store: &Store, workspace: &WorkspaceId) -> Result<EngineError, EngineError> {
+    let name = workspace.to_string();
+    let known = store.workspaces().await?;
+    let suggestion = known
+        .iter()
+        .map(|known| (strsim::osa_distance(known.as_ref(), &name), known))
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known.to_string());
+    Ok(EngineError::UnknownWorkspace { name, suggestion })
+}
+
+/// The files a query has to read, chosen by day and by the dates they hold.
+pub(crate) fn files(query: &BoundQuery, snapshots: &[Snapshot]) -> Vec<DataFile> {
+    let window = events_window(query);
+    snapshots.iter().flat_map(|snapshot| snapshot.files_in(&window)).cloned().collect()
+}
+
+/// The window of the innermost query, which alone reads events.
+fn events_window(query: &BoundQuery) -> TimeRange {
+    match &query.source {
+        BoundSource::Events => query.window,
+        BoundSource::Query(inner) => events_window(inner),
+    }
+}
+
+/// The plan that reads every event of the files.
+pub(crate) fn events_plan(files: Vec<DataFile>) -> Result<LogicalPlan, EngineError> {
+    let table = provider_as_source(Arc::new(EventTable::new(files)));
+    LogicalPlanBuilder::scan("events", table, None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(EngineError::from_datafusion)
+}

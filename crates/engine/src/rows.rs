@@ -1,0 +1,101 @@
+//! A plan's batches as rows of the answer: what a limit cut off is noticed, and the rows and columns
+//! that only serve to notice it are taken away.
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, UInt64Type};
+use datafusion::common::Result;
+use plan::{Limit, Limits, Lowered};
+
+/// What went through so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Passed {
+    /// Rows of the answer.
+    pub(crate) rows: u64,
+    /// Events behind them, where the plan counts them.
+    pub(crate) hits: u64,
+    /// Whether rows of a group were cut off.
+    pub(crate) rows_cut: bool,
+    /// Whether groups were cut off.
+    pub(crate) groups_cut: bool,
+}
+
+/// Takes a plan's batches in order and gives those of the answer.
+#[derive(Debug)]
+pub(crate) struct RowFilter {
+    limits: Limits,
+    has_hits: bool,
+    is_ranked: bool,
+    row_is_group: bool,
+    /// The columns of the answer: keys, time, values.
+    answer_columns: usize,
+    passed: Passed,
+}
+
+impl RowFilter {
+    /// For the batches of a lowered query.
+    pub(crate) fn new(lowered: &Lowered, limits: Limits) -> Self {
+        Self {
+            limits,
+            has_hits: lowered.has_hits,
+            is_ranked: lowered.is_ranked,
+            row_is_group: lowered.row_is_group,
+            answer_columns: lowered.keys.len() + 1 + lowered.columns.len(),
+            passed: Passed::default(),
+        }
+    }
+
+    /// The rows of a batch that belong to the answer, with the answer's columns.
+    pub(crate) fn pass(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let batch = if self.is_ranked { self.ranked(batch)? } else { self.counted(batch) };
+        self.passed.rows += batch.num_rows() as u64;
+        if self.has_hits {
+            let hits = numbers(batch.column(self.answer_columns))?;
+            self.passed.hits += hits.iter().flatten().sum::<u64>();
+        }
+        let columns: Vec<usize> = (0..self.answer_columns).collect();
+        Ok(batch.project(&columns)?)
+    }
+
+    /// What went through.
+    pub(crate) fn passed(&self) -> Passed {
+        self.passed
+    }
+
+    /// Groups of several rows: the rank of the group and the rows of the group tell.
+    fn ranked(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let rows_column = self.answer_columns + usize::from(self.has_hits);
+        if let Some(limit) = self.limits.limit.count() {
+            let kept = self.limits.offset.saturating_add(limit);
+            let rows = numbers(batch.column(rows_column))?;
+            self.passed.rows_cut |= rows.iter().flatten().any(|rows| rows > kept);
+        }
+        let Some(slimit) = self.limits.slimit.count() else { return Ok(batch.clone()) };
+        let last = self.limits.soffset.saturating_add(slimit);
+        let ranks = numbers(batch.column(rows_column + 1))?;
+        let wanted: BooleanArray = ranks.iter().map(|rank| Some(rank.is_some_and(|rank| rank <= last))).collect();
+        self.passed.groups_cut |= wanted.false_count() > 0;
+        Ok(filter_record_batch(batch, &wanted)?)
+    }
+
+    /// One group, or groups of one row: the number of rows tells.
+    fn counted(&mut self, batch: &RecordBatch) -> RecordBatch {
+        let limit = if self.row_is_group { self.limits.slimit } else { self.limits.limit };
+        let Some(limit) = Limit::count(limit) else { return batch.clone() };
+        let left = limit.saturating_sub(self.passed.rows);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        if batch.num_rows() <= left {
+            return batch.clone();
+        }
+        if self.row_is_group {
+            self.passed.groups_cut = true;
+        } else {
+            self.passed.rows_cut = true;
+        }
+        batch.slice(0, left)
+    }
+}
+
+fn numbers(column: &ArrayRef) -> Result<UInt64Array> {
+    Ok(cast(column, &DataType::UInt64)?.as_primitive::<UInt64Type>().clone())
+}

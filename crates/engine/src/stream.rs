@@ -1,0 +1,136 @@
+//! An answer as a stream of batches, without a ceiling.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::stream::{self, Stream};
+use futures::TryStreamExt;
+use plan::{Delivery, Lowered, Type};
+
+use crate::answer::StreamItem;
+use crate::engine::{Engine, Running, single};
+use crate::error::EngineError;
+use crate::prepare;
+use crate::request::QueryRequest;
+use crate::rows::RowFilter;
+
+/// Where a stream is.
+enum State {
+    Start,
+    Rows(Box<Open>),
+    Done,
+}
+
+/// A stream that has told its schema.
+struct Open {
+    running: Running,
+    batches: SendableRecordBatchStream,
+    filter: RowFilter,
+    columns: Columns,
+    /// The first batch, read before the schema was told so that a file gone meanwhile is no error.
+    first: Option<RecordBatch>,
+    started: Instant,
+}
+
+/// The items of a streamed answer.
+pub(crate) fn items(
+    engine: Engine,
+    request: QueryRequest,
+) -> impl Stream<Item = Result<StreamItem, EngineError>> + Send + 'static {
+    stream::unfold((engine, request, State::Start), |(engine, request, state)| async move {
+        let (item, state) = match state {
+            State::Start => match open(&engine, &request).await {
+                Ok(open) => (Ok(StreamItem::Schema(Arc::clone(&open.columns.schema))), State::Rows(Box::new(open))),
+                Err(error) => (Err(error), State::Done),
+            },
+            State::Rows(mut open) => match next(&engine, &request, &mut open).await {
+                Ok(item @ StreamItem::Batch(_)) => (Ok(item), State::Rows(open)),
+                last => (last, State::Done),
+            },
+            State::Done => return None,
+        };
+        Some((item, (engine, request, state)))
+    })
+}
+
+async fn open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
+    match try_open(engine, request).await {
+        Err(EngineError::MissingFile(_)) => try_open(engine, request).await,
+        other => other,
+    }
+}
+
+async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
+    let started = Instant::now();
+    let script = prepare::parse(&request.query)?;
+    let statement = single(&script.statements)?;
+    let (running, mut batches) = engine.start(request, statement, Delivery::Stream).await?;
+    let first = batches.try_next().await.map_err(EngineError::from_datafusion)?;
+    let filter = RowFilter::new(&running.lowered, running.query.limits);
+    let columns = Columns::new(&running.lowered);
+    Ok(Open { running, batches, filter, columns, first, started })
+}
+
+async fn next(engine: &Engine, request: &QueryRequest, open: &mut Open) -> Result<StreamItem, EngineError> {
+    loop {
+        let batch = match open.first.take() {
+            Some(batch) => Some(batch),
+            None => open.batches.try_next().await.map_err(EngineError::from_datafusion)?,
+        };
+        let Some(batch) = batch else {
+            let summary = engine.summary(request, &open.running, &open.filter, open.started).await?;
+            return Ok(StreamItem::End(summary));
+        };
+        let rows = open.filter.pass(&batch).map_err(EngineError::from_datafusion)?;
+        if rows.num_rows() > 0 {
+            return open.columns.select(&rows).map(StreamItem::Batch);
+        }
+    }
+}
+
+/// The columns of a streamed answer: keys, time, values. A value that repeats a key of the same name is
+/// left out, because a file cannot have two columns of one name.
+struct Columns {
+    schema: SchemaRef,
+    indices: Vec<usize>,
+}
+
+impl Columns {
+    fn new(lowered: &Lowered) -> Self {
+        let keys = lowered.keys.iter().map(|(name, value_type)| (name, *value_type, "tag"));
+        let time = "time".to_owned();
+        let values = lowered.columns.iter().map(|(name, value_type)| (name, *value_type, "value"));
+        let all = keys.chain([(&time, Type::Int, "time")]).chain(values);
+        let mut fields: Vec<Field> = Vec::new();
+        let mut indices = Vec::new();
+        for (index, (name, value_type, role)) in all.enumerate() {
+            if fields.iter().any(|field| field.name() == name) {
+                continue;
+            }
+            let mut metadata = HashMap::from([("vouch.role".to_owned(), role.to_owned())]);
+            if value_type == Type::Json {
+                metadata.insert("vouch.type".to_owned(), "json".to_owned());
+            }
+            fields.push(Field::new(name, value_type.exported(), true).with_metadata(metadata));
+            indices.push(index);
+        }
+        Self { schema: Arc::new(Schema::new(fields)), indices }
+    }
+
+    fn select(&self, batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
+        let columns = self
+            .indices
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(index, field)| arrow::compute::cast(batch.column(*index), field.data_type()))
+            .collect::<Result<Vec<_>, _>>();
+        columns
+            .and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns))
+            .map_err(|error| EngineError::from_datafusion(error.into()))
+    }
+}

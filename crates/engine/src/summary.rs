@@ -1,0 +1,110 @@
+//! What is said about an answer as a whole: hits, and what was assumed, cut off or missing.
+
+use std::time::Duration;
+
+use dql::{Diagnostic, Severity};
+use plan::{BoundQuery, Limit, Lowered, Shape};
+
+use crate::answer::{Summary, TotalHits};
+use crate::rows::Passed;
+
+/// The summary of an answer that gave these rows.
+pub(crate) fn summarise(
+    query: &BoundQuery,
+    lowered: &Lowered,
+    passed: Passed,
+    counted_hits: Option<u64>,
+    cost: Duration,
+) -> Summary {
+    let mut warnings = query.notes.warnings.clone();
+    warnings.extend(cuts(query, lowered, passed));
+    warnings.extend(discoveries(query));
+    let total_hits = match counted_hits {
+        Some(value) => TotalHits { value, exact: true },
+        None => hits(query, lowered, passed),
+    };
+    Summary {
+        cost,
+        total_hits,
+        group_by: query.keys.iter().map(|key| key.name.clone()).collect(),
+        window: query.window,
+        step_ms: query.step_ms,
+        rows: passed.rows,
+        warnings,
+    }
+}
+
+/// The matching events as far as the answer's own rows tell.
+fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
+    let limits = query.limits;
+    let complete = !passed.rows_cut && !passed.groups_cut && limits.soffset == 0;
+    if lowered.has_hits {
+        let every_group = complete && limits.offset == 0 && query.having.is_none();
+        let every_event = !matches!(query.shape, Shape::Distinct { .. });
+        return TotalHits { value: passed.hits, exact: every_group && every_event };
+    }
+    match query.shape {
+        Shape::Rows if passed.rows == 0 && limits.offset > 0 => TotalHits { value: 0, exact: false },
+        Shape::Rows => {
+            let skipped = limits.offset;
+            let value = skipped + passed.rows + u64::from(passed.rows_cut);
+            TotalHits { value, exact: complete }
+        }
+        _ => TotalHits { value: passed.rows, exact: false },
+    }
+}
+
+fn cuts(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> Vec<Diagnostic> {
+    let rows = passed.rows_cut.then(|| {
+        let of = if lowered.keys.is_empty() { "the answer" } else { "each group" };
+        cut("limit_reached", "LIMIT", "rows", of, query.limits.limit)
+    });
+    let groups = passed
+        .groups_cut
+        .then(|| cut("slimit_reached", "SLIMIT", "groups", "the answer", query.limits.slimit));
+    rows.into_iter().chain(groups).collect()
+}
+
+fn cut(code: &'static str, clause: &str, what: &str, of: &str, limit: Limit) -> Diagnostic {
+    let (message, hint) = match limit {
+        Limit::Asked(count) => (
+            format!("{of} was cut off at {clause} {count}: there are more {what}"),
+            format!("raise {clause}, or skip what you have seen"),
+        ),
+        Limit::Default(count) => (
+            format!("{of} was cut off at {count} {what}, because the query has no {clause}: there are more"),
+            format!("add a {clause}, narrow the window, or stream the answer, which has no ceiling"),
+        ),
+        Limit::Unlimited => (format!("{of} was cut off"), "ask again".to_owned()),
+    };
+    Diagnostic::new(Severity::Warning, code, message, None).with_hint(hint)
+}
+
+/// What only running the query could tell.
+fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for observation in &query.notes.observations {
+        let name = &observation.name;
+        if observation.is_missing() {
+            let message = format!("unknown field `{name}`: none of the events that were read has it");
+            let warning = Diagnostic::warning("unknown_field", message, observation.span);
+            found.push(match plan::nearest_field(name) {
+                Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
+                None => warning,
+            });
+        }
+        if observation.not_numbers() > 0 {
+            let message = format!("{} values of `{name}` are not numbers and were left out", observation.not_numbers());
+            let warning = Diagnostic::warning("not_a_number", message, observation.span);
+            found.push(warning.with_hint(format!("convert text with `float({name})`")));
+        }
+    }
+    if query.notes.estimate.happened() {
+        let message = format!(
+            "a percentile was estimated, because a group has more than {} values",
+            plan::EXACT_VALUES
+        );
+        found.push(Diagnostic::new(Severity::Warning, "estimated_percentile", message, None));
+    }
+    found
+}

@@ -1,0 +1,107 @@
+//! The files of a snapshot as a DataFusion table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Result, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::scalar::ScalarValue;
+use events::fields::DATE;
+use object_store::ObjectMeta;
+use store::DataFile;
+
+/// The name under which the store's objects are registered with DataFusion.
+pub(crate) const STORE_URL: &str = "vouch://store";
+
+/// Some files of a store, read as one table of events.
+#[derive(Debug)]
+pub(crate) struct EventTable {
+    files: Vec<DataFile>,
+    schema: SchemaRef,
+}
+
+impl EventTable {
+    /// A table of these files, which all hold the catalogue's columns or fewer.
+    pub(crate) fn new(files: Vec<DataFile>) -> Self {
+        Self { files, schema: schema() }
+    }
+
+    fn partitioned(&self, file: &DataFile) -> PartitionedFile {
+        PartitionedFile::new_from_meta(ObjectMeta {
+            location: file.path.clone(),
+            last_modified: file.modified,
+            size: file.size_bytes,
+            e_tag: None,
+            version: None,
+        })
+        .with_statistics(Arc::new(self.statistics_of(file)))
+    }
+
+    /// What the table's log says about a file.
+    fn statistics_of(&self, file: &DataFile) -> Statistics {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Exact(usize::try_from(file.rows).unwrap_or(usize::MAX));
+        if let (Some((first, last)), Ok(date)) = (file.date_range_ms, self.schema.index_of(DATE)) {
+            statistics.column_statistics[date] = ColumnStatistics {
+                null_count: Precision::Exact(0),
+                min_value: Precision::Exact(ScalarValue::Int64(Some(first))),
+                max_value: Precision::Exact(ScalarValue::Int64(Some(last))),
+                ..ColumnStatistics::new_unknown()
+            };
+        }
+        statistics
+    }
+}
+
+/// The catalogue's columns as the engine reads them: text as views, which filter and group faster.
+fn schema() -> SchemaRef {
+    let columns = events::schema();
+    let fields = columns.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(Field::new(field.name(), DataType::Utf8View, field.is_nullable())),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+#[async_trait]
+impl TableProvider for EventTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = state.config().options().execution.parquet.clone();
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_table_parquet_options(datafusion::config::TableParquetOptions {
+                global: options,
+                ..Default::default()
+            });
+        let files: Vec<PartitionedFile> = self.files.iter().map(|file| self.partitioned(file)).collect();
+        let partitions = state.config().target_partitions();
+        let groups = FileGroup::new(files).split_files(partitions);
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}

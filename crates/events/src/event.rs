@@ -1,0 +1,367 @@
+//! One validated event.
+
+use chrono::NaiveDate;
+use serde_json::{Map, Value};
+
+use crate::fields::{self, FIELDS, Field, FieldType};
+use crate::identity::{canonical_json, derived_id};
+use crate::rejection::{Rejection, RejectionCode, excerpt};
+use crate::time::{check_date, day_of, parse_timestamp};
+use crate::workspace::WorkspaceId;
+
+/// What the door that an event came through knows about it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Defaults<'a> {
+    /// The workspace of events that name none; events that name another are refused.
+    pub workspace: Option<&'a WorkspaceId>,
+}
+
+/// A value of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueRef<'a> {
+    /// Of a column of type [`FieldType::Int`].
+    Int(i64),
+    /// Of a column of type [`FieldType::String`] or [`FieldType::Json`].
+    Text(&'a str),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Cell {
+    Int(i64),
+    Text(String),
+}
+
+/// An event that may be stored: it has a date within the years 1 to 9999, an id and a workspace, and
+/// every value has its column's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    date_ms: i64,
+    id: String,
+    workspace: WorkspaceId,
+    /// One a column; null where a member above holds the value.
+    cells: Box<[Option<Cell>]>,
+}
+
+impl Event {
+    /// The event that a JSON object in Vouch's field names describes.
+    ///
+    /// `derive_id` gives the id of an event that has none; it is called at most once.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the first rule that the record breaks.
+    pub fn from_json(
+        record: Map<String, Value>,
+        defaults: &Defaults<'_>,
+        derive_id: impl FnOnce() -> Result<String, Rejection>,
+    ) -> Result<Self, Rejection> {
+        Draft::read(record, defaults)?.finish(|_| derive_id())
+    }
+
+    /// Like [`Event::from_json`], with the id of an event that has none derived from what the event
+    /// says: the same content gives the same id, however its JSON is written.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the first rule that the record breaks.
+    pub fn from_json_identified_by_content(
+        record: Map<String, Value>,
+        defaults: &Defaults<'_>,
+    ) -> Result<Self, Rejection> {
+        Draft::read(record, defaults)?.finish(|draft| Ok(draft.content_id()))
+    }
+
+    /// When it happened, Unix ms.
+    pub fn date_ms(&self) -> i64 {
+        self.date_ms
+    }
+
+    /// The UTC day on which it happened.
+    pub fn day(&self) -> NaiveDate {
+        day_of(self.date_ms)
+    }
+
+    /// The workspace that it belongs to.
+    pub fn workspace(&self) -> &WorkspaceId {
+        &self.workspace
+    }
+
+    /// Its `df_event_id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its value in a column, by position in [`FIELDS`]; `None` is null.
+    pub fn value(&self, column: usize) -> Option<ValueRef<'_>> {
+        match FIELDS.get(column)?.name {
+            fields::DATE => Some(ValueRef::Int(self.date_ms)),
+            fields::EVENT_ID => Some(ValueRef::Text(&self.id)),
+            fields::WORKSPACE => Some(ValueRef::Text(self.workspace.as_str())),
+            _ => self.cells.get(column)?.as_ref().map(|cell| match cell {
+                Cell::Int(number) => ValueRef::Int(*number),
+                Cell::Text(text) => ValueRef::Text(text),
+            }),
+        }
+    }
+
+    /// About how many bytes of memory its values take.
+    pub fn size_bytes(&self) -> usize {
+        let cells = self.cells.iter().flatten().map(|cell| match cell {
+            Cell::Int(_) => size_of::<i64>(),
+            Cell::Text(text) => text.len(),
+        });
+        size_of::<i64>() + self.id.len() + self.workspace.as_str().len() + cells.sum::<usize>()
+    }
+}
+
+/// An event whose id is still open.
+struct Draft {
+    date_ms: i64,
+    id: Option<String>,
+    workspace: WorkspaceId,
+    cells: Box<[Option<Cell>]>,
+}
+
+impl Draft {
+    fn read(record: Map<String, Value>, defaults: &Defaults<'_>) -> Result<Self, Rejection> {
+        let mut cells = vec![None; FIELDS.len()].into_boxed_slice();
+        let mut given_attributes = None;
+        let mut unlisted = Map::new();
+        for (key, value) in record {
+            match fields::column(&key) {
+                None => {
+                    unlisted.insert(key, value);
+                }
+                Some(_) if value.is_null() => {}
+                Some(column) if FIELDS[column].field_type == FieldType::Json => {
+                    given_attributes = Some(value);
+                }
+                Some(column) => {
+                    let cell = cell(&FIELDS[column], &key, value)?;
+                    set(&mut cells[column], cell, &FIELDS[column])?;
+                }
+            }
+        }
+        let attributes = merge_attributes(given_attributes, unlisted)?;
+        if !attributes.is_empty() {
+            let text = Value::Object(attributes).to_string();
+            cells[FIELDS.len() - 1] = Some(Cell::Text(text));
+        }
+        for (cell, field) in cells.iter_mut().zip(&FIELDS) {
+            if let (None, fields::Absence::Default(value)) = (&cell, field.absence) {
+                *cell = Some(Cell::Text(value.to_owned()));
+            }
+        }
+        Ok(Self {
+            date_ms: take_date(&mut cells)?,
+            id: take_text(&mut cells, fields::EVENT_ID),
+            workspace: workspace(take_text(&mut cells, fields::WORKSPACE), defaults)?,
+            cells,
+        })
+    }
+
+    fn finish(
+        mut self,
+        derive_id: impl FnOnce(&Self) -> Result<String, Rejection>,
+    ) -> Result<Event, Rejection> {
+        let id = match self.id.take() {
+            Some(id) => id,
+            None => derive_id(&self)?,
+        };
+        Ok(Event {
+            date_ms: self.date_ms,
+            id,
+            workspace: self.workspace,
+            cells: self.cells,
+        })
+    }
+
+    /// The id from the canonical form of everything else.
+    fn content_id(&self) -> String {
+        let mut content = Map::new();
+        content.insert(fields::DATE.to_owned(), Value::from(self.date_ms));
+        content.insert(
+            fields::WORKSPACE.to_owned(),
+            Value::from(self.workspace.as_str()),
+        );
+        for (field, cell) in FIELDS.iter().zip(&self.cells) {
+            let value = match cell {
+                None => continue,
+                Some(Cell::Int(number)) => Value::from(*number),
+                // The attributes' own key order must not matter either.
+                Some(Cell::Text(text)) if field.field_type == FieldType::Json => {
+                    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()))
+                }
+                Some(Cell::Text(text)) => Value::from(text.as_str()),
+            };
+            content.insert(field.name.to_owned(), value);
+        }
+        derived_id(&[
+            b"content",
+            canonical_json(&Value::Object(content)).as_bytes(),
+        ])
+    }
+}
+
+fn take_date(cells: &mut [Option<Cell>]) -> Result<i64, Rejection> {
+    match fields::column(fields::DATE).and_then(|column| cells[column].take()) {
+        Some(Cell::Int(date_ms)) => Ok(date_ms),
+        _ => Err(Rejection::new(
+            RejectionCode::MissingDate,
+            "the event has no date: give `date` as Unix milliseconds or as an RFC 3339 text",
+        )),
+    }
+}
+
+/// The text of a column that lives outside the cells. An empty id or workspace names nothing, so it
+/// counts as missing: kept, it would make one event of all that lack an id.
+fn take_text(cells: &mut [Option<Cell>], name: &str) -> Option<String> {
+    match fields::column(name).and_then(|column| cells[column].take()) {
+        Some(Cell::Text(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+fn workspace(named: Option<String>, defaults: &Defaults<'_>) -> Result<WorkspaceId, Rejection> {
+    let Some(named) = named else {
+        return defaults.workspace.cloned().ok_or_else(|| {
+            Rejection::new(
+                RejectionCode::MissingWorkspace,
+                "the event names no workspace: give `df_workspace` in the event, or a workspace with the import or request",
+            )
+        });
+    };
+    let named = WorkspaceId::try_from(named)
+        .map_err(|error| Rejection::new(RejectionCode::InvalidWorkspace, error.to_string()))?;
+    match defaults.workspace {
+        Some(given) if *given != named => Err(Rejection::new(
+            RejectionCode::WorkspaceContradiction,
+            format!("the event belongs to workspace `{named}`, not to the given `{given}`"),
+        )),
+        _ => Ok(named),
+    }
+}
+
+/// Fills a cell, unless another name of the same field filled it with something else.
+fn set(slot: &mut Option<Cell>, cell: Cell, field: &Field) -> Result<(), Rejection> {
+    if slot.as_ref().is_some_and(|earlier| *earlier != cell) {
+        let names: Vec<&str> = std::iter::once(field.name)
+            .chain(field.aliases.iter().copied())
+            .collect();
+        return Err(Rejection::new(
+            RejectionCode::ConflictingFields,
+            format!(
+                "`{}` name the same field and must have the same value",
+                names.join("` and `")
+            ),
+        ));
+    }
+    *slot = Some(cell);
+    Ok(())
+}
+
+fn cell(field: &Field, key: &str, value: Value) -> Result<Cell, Rejection> {
+    match field.field_type {
+        FieldType::Int if field.name == fields::DATE => date(key, &value).map(Cell::Int),
+        FieldType::Int => integer(&value).map(Cell::Int).ok_or_else(|| {
+            Rejection::new(
+                RejectionCode::InvalidType,
+                format!(
+                    "`{key}` must be a whole number, not {}",
+                    excerpt(&value.to_string())
+                ),
+            )
+        }),
+        FieldType::String | FieldType::Json => Ok(Cell::Text(match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })),
+    }
+}
+
+fn date(key: &str, value: &Value) -> Result<i64, Rejection> {
+    let invalid = |message: String| {
+        Rejection::new(
+            RejectionCode::InvalidDate,
+            format!("`{key}` cannot be used: {message}"),
+        )
+    };
+    match (integer(value), value) {
+        (Some(date_ms), _) => check_date(date_ms).map_err(|error| invalid(error.to_string())),
+        (None, Value::String(text)) => {
+            parse_timestamp(text).map_err(|error| invalid(error.to_string()))
+        }
+        (None, other) => Err(invalid(format!(
+            "{} is neither Unix milliseconds nor an RFC 3339 text",
+            excerpt(&other.to_string())
+        ))),
+    }
+}
+
+/// A whole number, as a JSON number or as its plain decimal text.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+        Value::String(text) => {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| text.parse().ok()).flatten()
+        }
+        _ => None,
+    }
+}
+
+/// A float that stands for exactly one integer.
+fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+fn merge_attributes(
+    given: Option<Value>,
+    unlisted: Map<String, Value>,
+) -> Result<Map<String, Value>, Rejection> {
+    let mut attributes = match given {
+        None => return Ok(unlisted),
+        Some(Value::Object(object)) => object,
+        Some(Value::String(text)) => match serde_json::from_str(&text) {
+            Ok(Value::Object(object)) => object,
+            _ => return Err(invalid_attributes(&Value::String(text))),
+        },
+        Some(other) => return Err(invalid_attributes(&other)),
+    };
+    match merge(&mut attributes, unlisted) {
+        Ok(()) => Ok(attributes),
+        Err(key) => Err(Rejection::new(
+            RejectionCode::AttributesConflict,
+            format!("`{key}` stands in the event and in its `attributes`, with different values"),
+        )),
+    }
+}
+
+fn invalid_attributes(value: &Value) -> Rejection {
+    let message = format!(
+        "`attributes` must be a JSON object, not {}",
+        excerpt(&value.to_string())
+    );
+    Rejection::new(RejectionCode::InvalidAttributes, message)
+}
+
+/// Adds the entries; the key of the first that is there with another value is the error.
+pub(crate) fn merge(
+    target: &mut Map<String, Value>,
+    added: Map<String, Value>,
+) -> Result<(), String> {
+    for (key, value) in added {
+        match target.get(&key) {
+            Some(present) if *present != value => return Err(key),
+            Some(_) => {}
+            None => {
+                target.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! The field catalogue: one table from which schema, documentation and name lookup follow.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef};
+
+/// When the event happened.
+pub const DATE: &str = "date";
+/// The id of the event.
+pub const EVENT_ID: &str = "df_event_id";
+/// The workspace that the event belongs to.
+pub const WORKSPACE: &str = "df_workspace";
+/// The kind of event.
+pub const SOURCE: &str = "df_source";
+/// The status of the event.
+pub const STATUS: &str = "df_status";
+/// Everything that no other column holds.
+pub const ATTRIBUTES: &str = "attributes";
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FieldType {
+    /// A signed 64-bit integer.
+    Int,
+    /// Text.
+    String,
+    /// Text that holds one JSON object.
+    Json,
+}
+
+impl FieldType {
+    /// The type as the documentation calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::String => "string",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// What happens when an event does not give a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The event is refused.
+    Refused,
+    /// The field gets this value.
+    Default(&'static str),
+    /// The field is derived, or the event is refused; the text says how.
+    Derived(&'static str),
+    /// The field stays null.
+    Null,
+}
+
+/// One column of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// The column's name, and the name in queries.
+    pub name: &'static str,
+    /// What it holds.
+    pub field_type: FieldType,
+    /// Other names of the same field, on the way in and in queries.
+    pub aliases: &'static [&'static str],
+    /// The unit of a number or of the number in a text.
+    pub unit: Option<&'static str>,
+    /// What a missing value becomes.
+    pub absence: Absence,
+    /// What the value means.
+    pub meaning: &'static str,
+}
+
+impl Field {
+    const fn text(name: &'static str, meaning: &'static str) -> Self {
+        Self {
+            name,
+            field_type: FieldType::String,
+            aliases: &[],
+            unit: None,
+            absence: Absence::Null,
+            meaning,
+        }
+    }
+
+    const fn int(name: &'static str, meaning: &'static str) -> Self {
+        let field = Self::text(name, meaning);
+        Self {
+            field_type: FieldType::Int,
+            ..field
+        }
+    }
+
+    const fn unit(self, unit: &'static str) -> Self {
+        Self {
+            unit: Some(unit),
+            ..self
+        }
+    }
+
+    const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    const fn absence(self, absence: Absence) -> Self {
+        Self { absence, ..self }
+    }
+}
+
+/// How many of [`FIELDS`], from the first on, the Guance/TrueWatch documentation of audit events
+/// lists. The others are Vouch's, for what other audit products record.
+pub const DOCUMENTED_FIELDS: usize = 22;
+
+/// Every column, in the order in which they are stored. The names, the types and the spelling of
+/// `df_query_typeDQL` are those of the Guance/TrueWatch documentation ("Operation audit").
+#[rustfmt::skip]
+pub static FIELDS: [Field; 38] = [
+    Field::int(DATE, "when the event happened").unit("ms since 1970-01-01T00:00:00Z").aliases(&["time"]).absence(Absence::Refused),
+    Field::int("df_date_range", "length of the time range that the event is about").unit("s"),
+    Field::text(SOURCE, "kind of event; `audit` for audit events").absence(Absence::Default("audit")),
+    Field::text(STATUS, "status of the event: `info`, or `error` when what was attempted failed; other products use more values").absence(Absence::Default("info")),
+    Field::text("df_origin", "how the action reached the product: `front` (console), `openapi`, `manage` (back office), `inner` (the product itself)"),
+    Field::text("df_menu", "part of the product that was used, such as a menu path or a service"),
+    Field::text(EVENT_ID, "id of the event, unique within its workspace and day").absence(Absence::Derived("a UUID (version 8) derived from where the event came from or from its content, so that a repeated delivery gives the same id; an empty text counts as missing")),
+    Field::text("df_title", "title of the event"),
+    Field::text("df_message", "description of the event"),
+    Field::text("df_user_id", "id of the user who acted"),
+    Field::text("df_user_name", "name of the user who acted"),
+    Field::text("df_user_email", "e-mail address of the user who acted"),
+    Field::text("df_user_team", "team of the user at that time"),
+    Field::text("df_role_scope", "roles that the user held at that time"),
+    Field::text("df_operation_id", "id of the operation or of the thing operated on"),
+    Field::text("df_operation_name", "name of the operation or of the thing operated on"),
+    Field::text("df_query_typeDQL", "type of the query, when the event is about a query").aliases(&["df_query_type"]),
+    Field::text("df_query", "text of the query that the user ran"),
+    Field::text("df_query_range", "time range that the query covered").unit("ms, as text"),
+    Field::text("df_cost", "time that the query took").unit("ms, as text"),
+    Field::text("df_hit_count", "number of rows that the query hit, as text"),
+    Field::text(WORKSPACE, "workspace that the event belongs to: 1 to 128 of `A-Z a-z 0-9 _ . -`").absence(Absence::Derived("the workspace given with the import or the request; without one the event is refused. An event that names another workspace than the one given is refused too")),
+    Field::text("action", "machine name of what was done, such as `user.login_failed`"),
+    Field::text("category", "class of the action"),
+    Field::text("product", "product that recorded the event"),
+    Field::text("project", "project, account, namespace or repository inside the workspace"),
+    Field::text("result", "outcome: `Success`, `Failure`, or the code that the product gave"),
+    Field::text("client_ip", "address the request came from, as recorded: it may be a host or service name"),
+    Field::text("user_agent", "program that sent the request"),
+    Field::text("device_id", "device that was used"),
+    Field::text("session_id", "session that the action belongs to"),
+    Field::text("country", "country the request came from"),
+    Field::text("city", "city the request came from"),
+    Field::text("token_id", "key or token that authenticated the request (its id, not its secret)"),
+    Field::text("target_user", "user acted upon"),
+    Field::text("impersonator", "who acted on the user's behalf"),
+    Field::text("comments", "remarks, such as a stated reason"),
+    Field { name: ATTRIBUTES, field_type: FieldType::Json, aliases: &[], unit: None, absence: Absence::Null, meaning: "everything else that the event carried, as one JSON object" },
+];
+
+static BY_NAME: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| {
+    let mut columns = HashMap::new();
+    for (column, field) in FIELDS.iter().enumerate() {
+        for name in std::iter::once(&field.name).chain(field.aliases) {
+            columns.insert(*name, column);
+        }
+    }
+    columns
+});
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let columns = FIELDS.iter().map(|field| {
+        let data_type = match field.field_type {
+            FieldType::Int => DataType::Int64,
+            FieldType::String | FieldType::Json => DataType::Utf8,
+        };
+        ArrowField::new(field.name, data_type, true)
+    });
+    Arc::new(Schema::new(columns.collect::<Vec<_>>()))
+});
+
+/// The position in [`FIELDS`] of the field with this name or alias. Names are case-sensitive.
+pub fn column(name: &str) -> Option<usize> {
+    BY_NAME.get(name).copied()
+}
+
+/// The field with this name or alias. Names are case-sensitive.
+pub fn field(name: &str) -> Option<&'static Field> {
+    column(name).map(|column| &FIELDS[column])
+}
+
+/// The Arrow schema of events: one column a field, `Int64` or `Utf8`. Every column is nullable,
+/// as readers of the files differ in how they treat others; [`crate::Event`] ensures that those
+/// that an event must have are there.
+pub fn schema() -> SchemaRef {
+    Arc::clone(&SCHEMA)
+}
+
+/// The page `docs/fields.md`.
+pub fn fields_markdown() -> String {
+    let mut page = include_str!("fields_head.md").to_owned();
+    let (documented, added) = FIELDS.split_at(DOCUMENTED_FIELDS);
+    page.push_str("\n## Documented fields\n\nUnder the names, and with the types, of the Guance/TrueWatch documentation of audit events.\n\n");
+    write_table(&mut page, documented);
+    page.push_str("\n## Fields of other audit products\n\n");
+    write_table(&mut page, added);
+    page.push('\n');
+    page.push_str(include_str!("fields_tail.md"));
+    page
+}
+
+fn write_table(page: &mut String, fields: &[Field]) {
+    page.push_str("| field | type | unit | other names | meaning | when missing |\n|---|---|---|---|---|---|\n");
+    for field in fields {
+        let aliases: Vec<String> = field
+            .aliases
+            .iter()
+            .map(|alias| format!("`{alias}`"))
+            .collect();
+        let absence = match field.absence {
+            Absence::Refused => "the event is refused".to_owned(),
+            Absence::Default(value) => format!("`{value}`"),
+            Absence::Derived(how) => how.to_owned(),
+            Absence::Null => "null".to_owned(),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} | {} |",
+            field.name,
+            field.field_type.as_str(),
+            field.unit.unwrap_or(""),
+            aliases.join(", "),
+            field.meaning,
+            absence,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_is_given_twice() {
+        let names = FIELDS
+            .iter()
+            .map(|field| 1 + field.aliases.len())
+            .sum::<usize>();
+        assert_eq!(BY_NAME.len(), names);
+        assert_eq!(schema().fields().len(), FIELDS.len());
+    }
+
+    #[test]
+    fn a_field_is_found_by_name_and_by_alias() {
+        assert_eq!(field("time").unwrap().name, DATE);
+        assert_eq!(field("df_query_type").unwrap().name, "df_query_typeDQL");
+        assert_eq!(field("Date"), None);
+        assert_eq!(
+            FIELDS[column(ATTRIBUTES).unwrap()].field_type,
+            FieldType::Json
+        );
+        assert_eq!(column(ATTRIBUTES), Some(FIELDS.len() - 1));
+        assert_eq!(FIELDS[DOCUMENTED_FIELDS - 1].name, WORKSPACE);
+    }
+
+    #[test]
+    fn the_committed_page_is_the_catalogue() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/fields.md");
+        let page = fields_markdown();
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(
+            committed == page,
+            "docs/fields.md is stale: run UPDATE_EXPECTED=1 cargo test -p events"
+        );
+    }
+}

@@ -1,0 +1,38 @@
+//! The event model: what an audit event is, before it is stored and after it is read.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`fields`] | the catalogue: every column with its type, unit, aliases and meaning |
+//! | [`workspace`] | the name of a workspace |
+//! | [`time`] | time ranges, days, timestamps as text |
+//! | [`event`] | one validated event, made from a JSON object |
+//! | [`identity`] | event ids derived from where an event came from or from what it says |
+//! | [`rejection`] | why a record is not an event |
+//! | [`batch`] | events into Arrow record batches |
+//! | [`json`] | rows of record batches back into JSON objects |
+//! | [`mapping`] | jq programs that turn records of other products into events |
+//! | [`read`] | files into records, and records into events |
+//!
+//! The path of an event: bytes → [`read::records`] → (optionally) [`mapping::Mapping::apply`] →
+//! [`event::Event::from_json`] → [`batch::EventBatchBuilder`]. [`read::EventReader`] walks all of it.
+
+pub mod batch;
+pub mod event;
+pub mod fields;
+pub mod identity;
+pub mod json;
+pub mod mapping;
+pub mod read;
+pub mod rejection;
+pub mod time;
+pub mod workspace;
+
+pub use batch::EventBatchBuilder;
+pub use event::{Defaults, Event, ValueRef};
+pub use fields::{FIELDS, Field, FieldType, field, schema};
+pub use json::row_json;
+pub use mapping::{Mapping, MappingError};
+pub use read::{Decoded, EventReader, Format, Input, ReadError};
+pub use rejection::{Rejection, RejectionCode};
+pub use time::{TimeRange, day_of, parse_timestamp};
+pub use workspace::WorkspaceId;

@@ -1,0 +1,420 @@
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ::parquet::arrow::ArrowWriter;
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::batch::EventBatchBuilder;
+use crate::event::Event;
+use crate::json::row_json;
+use crate::mapping::Mapping;
+use crate::rejection::RejectionCode;
+
+/// A directory with one file.
+struct Fixture {
+    _directory: TempDir,
+    path: PathBuf,
+}
+
+fn file(name: &str, content: impl AsRef<[u8]>) -> Fixture {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    Fixture {
+        _directory: directory,
+        path,
+    }
+}
+
+fn gzip(content: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(content: impl AsRef<[u8]>) -> Vec<u8> {
+    zstd::encode_all(content.as_ref(), 3).unwrap()
+}
+
+fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns
+            .into_iter()
+            .map(|(name, column)| (name, column, true)),
+    )
+    .unwrap();
+    parquet_of(&batch)
+}
+
+fn parquet_of(batch: &RecordBatch) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+fn reader(name: &str, content: impl AsRef<[u8]>) -> Result<(EventReader, Fixture), ReadError> {
+    let fixture = file(name, content);
+    let input = Input::open(&fixture.path)?;
+    let reader = EventReader::open(input, None, Some("acme".parse().unwrap()))?;
+    Ok((reader, fixture))
+}
+
+/// One text an item: the id of an event, `line: code` of a refusal.
+fn read(name: &str, content: impl AsRef<[u8]>) -> (Vec<String>, Option<ReadError>) {
+    let (reader, _fixture) = reader(name, content).unwrap();
+    let (mut items, mut error) = (Vec::new(), None);
+    for item in reader {
+        assert!(error.is_none(), "something follows an error");
+        match item {
+            Ok(Decoded::Event(event)) => items.push(event.id().to_owned()),
+            Ok(Decoded::Refused { line, rejection }) => {
+                items.push(format!("{line}: {}", rejection.code));
+            }
+            Err(fatal) => error = Some(fatal),
+        }
+    }
+    (items, error)
+}
+
+fn read_whole(name: &str, content: impl AsRef<[u8]>) -> Vec<String> {
+    let (items, error) = read(name, content);
+    assert!(error.is_none(), "{error:?}");
+    items
+}
+
+fn events(name: &str, content: impl AsRef<[u8]>) -> Vec<Event> {
+    let (reader, _fixture) = reader(name, content).unwrap();
+    reader
+        .map(|item| match item.unwrap() {
+            Decoded::Event(event) => event,
+            Decoded::Refused { line, rejection } => panic!("line {line}: {rejection}"),
+        })
+        .collect()
+}
+
+fn refused_file(name: &str, content: impl AsRef<[u8]>) -> String {
+    reader(name, content).err().unwrap().to_string()
+}
+
+const TWO: &str = "{\"date\":1,\"df_event_id\":\"a\"}\n{\"date\":2,\"df_event_id\":\"b\"}\n";
+
+#[test]
+fn lines_come_in_order_whatever_breaks_them() {
+    assert_eq!(read_whole("x.ndjson", TWO), ["a", "b"]);
+    assert_eq!(read_whole("x.json", TWO.trim_end()), ["a", "b"]);
+    assert_eq!(read_whole("x", TWO.replace('\n', "\r\n")), ["a", "b"]);
+    assert_eq!(
+        read_whole("x.log", format!("\u{feff}\n \n{TWO}\n")),
+        ["a", "b"]
+    );
+}
+
+#[test]
+fn a_line_that_is_no_event_is_refused_alone() {
+    let mut text = b"{\"date\":1,\"df_event_id\":\"a\"}\n{\"date\":\n\n[1]\n{\"df_event_id\":\"x\"}\n{\"date\":1,\"x\":\"".to_vec();
+    text.extend_from_slice(b"\xff\"}\n{\"date\":2,\"df_event_id\":\"b\"}");
+    assert_eq!(
+        read_whole("x.ndjson", &text),
+        [
+            "a",
+            "2: malformed_json",
+            "4: not_an_object",
+            "5: missing_date",
+            "6: invalid_utf8",
+            "b"
+        ]
+    );
+}
+
+#[test]
+fn a_line_beyond_the_limit_is_refused_alone() {
+    let mut text = TWO.as_bytes().to_vec();
+    text.extend_from_slice(b"{\"date\":3,\"long\":\"");
+    text.resize(text.len() + MAX_RECORD_BYTES, b'x');
+    text.extend_from_slice(b"\"}\n{\"date\":4,\"df_event_id\":\"c\"}\n");
+    assert_eq!(
+        read_whole("x.ndjson", zstd(&text)),
+        ["a", "b", "3: line_too_long", "c"]
+    );
+}
+
+#[test]
+fn compression_is_told_by_content() {
+    assert_eq!(read_whole("x.ndjson.gz", gzip(TWO)), ["a", "b"]);
+    assert_eq!(read_whole("x.ndjson", zstd(TWO)), ["a", "b"]);
+    let (first, second) = TWO.split_at(TWO.find('\n').unwrap() + 1);
+    assert_eq!(
+        read_whole("x.gz", [gzip(first), gzip(second)].concat()),
+        ["a", "b"]
+    );
+    assert_eq!(
+        read_whole("x.zst", [zstd(first), zstd(second)].concat()),
+        ["a", "b"]
+    );
+}
+
+/// Many events without ids, in lines that compress badly.
+fn many_lines() -> String {
+    let mut lines = String::new();
+    for index in 0..20_000_u32 {
+        let noise = blake3::hash(&index.to_le_bytes()).to_hex();
+        lines.push_str(&format!(
+            "{{\"date\":{index},\"df_event_id\":\"e{index}\",\"noise\":\"{noise}\"}}\n"
+        ));
+    }
+    lines
+}
+
+#[test]
+fn a_truncated_input_gives_what_is_readable_and_then_an_error() {
+    let lines = many_lines();
+    for compressed in [gzip(&lines), zstd(&lines)] {
+        let cut = &compressed[..compressed.len() * 2 / 3];
+        let (items, error) = read("x.ndjson.gz", cut);
+        assert!(
+            items.len() > 5_000 && items.len() < 20_000,
+            "{}",
+            items.len()
+        );
+        let expected: Vec<String> = (0..items.len()).map(|index| format!("e{index}")).collect();
+        assert_eq!(items, expected);
+        match error {
+            Some(ReadError::Truncated { after_line, .. }) => {
+                assert_eq!(after_line, items.len() as u64);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_input_gives_an_error_and_no_panic() {
+    let mut compressed = gzip(many_lines());
+    let middle = compressed.len() / 2;
+    compressed[middle..middle + 64].fill(0xaa);
+    let (_, error) = read("x.ndjson.gz", compressed);
+    assert!(error.is_some());
+}
+
+#[test]
+fn without_an_id_it_is_derived_from_content_and_line() {
+    let text = "{\"date\":1}\n{\"date\":1}\n";
+    let ids = read_whole("x.ndjson", text);
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(ids, read_whole("another-name.json.gz", gzip(text)));
+    assert_ne!(
+        ids,
+        read_whole("x.ndjson", "{\"date\":1}\n{\"date\":1}\n\n")
+    );
+}
+
+#[test]
+fn without_an_id_a_truncated_input_is_refused() {
+    let lines = many_lines().replace("df_event_id", "other");
+    let compressed = gzip(lines);
+    let (items, error) = read("x.ndjson.gz", &compressed[..compressed.len() / 2]);
+    assert!(error.is_some());
+    assert_eq!(items[0], "1: missing_event_id");
+}
+
+#[test]
+fn csv_rows_are_events() {
+    let text = "\u{feff}date,df_title,a.b,df_date_range\r\n2023-11-14T22:13:20Z,\"one, \"\"two\"\"\nthree\",1,60\r\n1700000000000,,,\r\n";
+    let events = events("x.csv", text);
+    let rows: Vec<Value> = rows(&events);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0]["date"], 1_700_000_000_000_i64);
+    assert_eq!(rows[0]["df_title"], "one, \"two\"\nthree");
+    assert_eq!(rows[0]["df_date_range"], 60);
+    assert_eq!(rows[0]["attributes"], json!({"a.b": "1"}));
+    assert_eq!(rows[1].get("df_title"), None);
+    assert_eq!(rows[1].get("attributes"), None);
+}
+
+fn rows(events: &[Event]) -> Vec<Value> {
+    let mut builder = EventBatchBuilder::new();
+    events.iter().for_each(|event| builder.append(event));
+    let batch = builder.finish().unwrap();
+    (0..events.len())
+        .map(|row| Value::Object(row_json(&batch, row).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_csv_row_that_does_not_fit_is_refused_alone() {
+    let text = b"date,df_event_id\n1,a\n2\n3,b,c\n4,\xff\n5,e\n".to_vec();
+    assert_eq!(
+        read_whole("x.csv", &text),
+        [
+            "a",
+            "3: malformed_csv",
+            "4: malformed_csv",
+            "5: invalid_utf8",
+            "e"
+        ]
+    );
+    assert!(refused_file("x.csv", "date,date\n1,2\n").contains("two columns are called `date`"));
+    assert!(refused_file("x.csv", "date,\n1,2\n").contains("column 2 has no name"));
+}
+
+#[test]
+fn parquet_rows_are_events() {
+    let bytes = parquet(vec![
+        (
+            "time",
+            Arc::new(TimestampMicrosecondArray::from(vec![
+                1_700_000_000_000_999,
+                0,
+            ])),
+        ),
+        (
+            "df_event_id",
+            Arc::new(StringArray::from(vec![Some("a"), None])),
+        ),
+        ("region", Arc::new(StringArray::from(vec!["eu", "us"]))),
+    ]);
+    let events = events("x.parquet", &bytes);
+    assert_eq!(events[0].date_ms(), 1_700_000_000_000);
+    assert_eq!(events[0].id(), "a");
+    assert_eq!(rows(&events)[1]["attributes"], json!({"region": "us"}));
+    assert_eq!(read_whole("x.gz", gzip(&bytes)).len(), 2);
+    assert!(refused_file("x.parquet", &bytes[..bytes.len() - 9]).contains("Parquet"));
+}
+
+#[test]
+fn what_was_exported_is_read_back_the_same() {
+    let text = "{\"date\":1700000000123,\"df_title\":\"t\",\"df_event_id\":\"a\",\"df_date_range\":5,\"x\":{\"y\":[1,null,1.5]}}\n";
+    let original = events("x.ndjson", text);
+    let mut builder = EventBatchBuilder::new();
+    builder.append(&original[0]);
+    let batch = builder.finish().unwrap();
+    assert_eq!(events("x.parquet", parquet_of(&batch)), original);
+    let line = Value::Object(row_json(&batch, 0).unwrap()).to_string();
+    assert_eq!(events("x.ndjson", line), original);
+}
+
+#[test]
+fn a_file_that_is_something_else_says_what_and_what_to_do() {
+    for (name, content, expected) in [
+        (
+            "x.ndjson",
+            &b"\x89PNG\r\n\x1a\n"[..],
+            "is a PNG image; give NDJSON",
+        ),
+        ("x.ndjson", b"", "is empty"),
+        (
+            "x.json",
+            b"[\n{\"date\":1}\n]",
+            "holds a JSON array; make it one object a line with `jq -c '.[]'`",
+        ),
+        (
+            "x.json",
+            b"{\n  \"date\": 1\n}\n",
+            "holds JSON spread over several lines; make it one object a line with `jq -c .`",
+        ),
+        ("x", b"just words\n", "looks like plain text"),
+        (
+            "x.parquet",
+            b"{\"date\":1}",
+            "is called Parquet but is none",
+        ),
+        (
+            "x.ndjson",
+            b"\xff\xfe{\0",
+            "is UTF-16 text; convert it with `iconv",
+        ),
+        ("x.html", b"<html>", "looks like XML"),
+        ("x", b"\x01\x02\0", "binary data"),
+        ("x.xz", b"\xfd7zXZ\0\0", "compressed with xz"),
+    ] {
+        let message = refused_file(name, content);
+        assert!(message.contains(expected), "{name}: {message}");
+    }
+    assert!(refused_file("x.ndjson.gz", gzip("")).contains("is empty"));
+    let directory = TempDir::new().unwrap();
+    assert!(matches!(
+        Input::open(directory.path()),
+        Err(ReadError::Open { .. })
+    ));
+    assert!(matches!(
+        Input::open(&directory.path().join("none")),
+        Err(ReadError::Open { .. })
+    ));
+}
+
+#[test]
+fn a_first_line_that_was_cut_off_does_not_refuse_the_file() {
+    let text = format!("{{\"date\":1,\n{TWO}");
+    assert_eq!(
+        read_whole("x.ndjson", text),
+        ["1: malformed_json", "a", "b"]
+    );
+}
+
+#[test]
+fn a_stream_is_read_like_a_file() {
+    let input = Input::spool("standard input", gzip("{\"date\":1}\n").as_slice()).unwrap();
+    let items: Vec<_> = EventReader::open(input, None, Some("acme".parse().unwrap()))
+        .unwrap()
+        .collect();
+    assert!(
+        matches!(items.as_slice(), [Ok(Decoded::Event(_))]),
+        "{items:?}"
+    );
+}
+
+#[test]
+fn progress_ends_at_the_size_of_the_input() {
+    for (name, content) in [
+        ("x.gz", gzip(many_lines())),
+        ("x.csv", b"date,df_event_id\n1,a\n".to_vec()),
+        (
+            "x.parquet",
+            parquet(vec![("date", Arc::new(StringArray::from(vec!["1"])))]),
+        ),
+    ] {
+        let (mut reader, _fixture) = reader(name, content).unwrap();
+        let bytes_read = reader.input().bytes_read();
+        let size_bytes = reader.input().size_bytes();
+        assert!(reader.by_ref().all(|item| item.is_ok()));
+        assert_eq!(bytes_read.load(Ordering::Relaxed), size_bytes, "{name}");
+    }
+}
+
+#[test]
+fn a_mapping_may_make_several_events_of_a_line() {
+    let mapping = Mapping::compile("test", ".list[] | {date: .}").unwrap();
+    let fixture = file("x.ndjson", "{\"list\":[1,\"x\",3]}\n{\"list\":[]}\n");
+    let input = Input::open(&fixture.path).unwrap();
+    let reader = EventReader::open(input, Some(mapping), Some("acme".parse().unwrap())).unwrap();
+    let items: Vec<Decoded> = reader.map(Result::unwrap).collect();
+    match items.as_slice() {
+        [
+            Decoded::Event(first),
+            Decoded::Refused { line: 1, rejection },
+            Decoded::Event(third),
+            Decoded::Refused {
+                line: 2,
+                rejection: empty,
+            },
+        ] => {
+            assert_ne!(first.id(), third.id());
+            assert_eq!(rejection.code, RejectionCode::InvalidDate);
+            assert!(
+                rejection.message.ends_with("(event 2 of 3 of this record)"),
+                "{rejection}"
+            );
+            assert_eq!(empty.code, RejectionCode::MappingEmpty);
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,44 @@
+//! Function calls: which family a name belongs to.
+
+use dql::Span;
+use dql::ast::Call;
+
+use super::aggregate::{AGGREGATES, is_aggregate};
+use super::name::nearest;
+use super::predicate::TextTest;
+use super::scalar::SCALARS;
+use super::target::PICKERS;
+use super::{Bind, Binder, wrong};
+use crate::types::{Type, Typed};
+
+/// Functions that test text, under every spelling.
+const TESTS: [&str; 9] =
+    ["re", "regex", "regexp", "match", "search", "wildcard", "query_string", "querystring", "cidr"];
+
+impl Binder<'_> {
+    /// Binds a call in value position.
+    pub(super) fn call(&mut self, call: &Call, span: Span) -> Bind<Typed> {
+        let name = call.name.text.to_ascii_lowercase();
+        if is_aggregate(&name) {
+            return self.aggregate(&name, call, span);
+        }
+        if TextTest::of(&name).is_some() {
+            let expr = dql::ast::Expr { kind: dql::ast::ExprKind::Call(call.clone()), span };
+            let condition = self.condition(&expr, false)?;
+            return Ok(Typed::new(condition.is_true(), Type::Bool));
+        }
+        if let Some(value) = self.scalar(&name, call)? {
+            return Ok(value);
+        }
+        if PICKERS.contains(&name.as_str()) {
+            let message = format!("`{name}` stands alone in the projection");
+            return Err(wrong("invalid_expression", message, span));
+        }
+        let known = AGGREGATES.iter().chain(&TESTS).chain(&SCALARS).chain(&PICKERS).copied();
+        let error = wrong("unknown_function", format!("there is no function `{}` for events", call.name.text), call.name.span);
+        Err(match nearest(&name, known) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
+            None => error,
+        })
+    }
+}

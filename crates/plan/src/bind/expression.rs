@@ -1,0 +1,168 @@
+//! Expressions: literals, fields, arithmetic, CASE.
+
+use datafusion::functions::expr_fn::{nullif, power};
+use datafusion::logical_expr::{Expr, binary_expr, cast, lit, when, Operator};
+use arrow::datatypes::DataType;
+use datafusion::scalar::ScalarValue;
+use dql::Span;
+use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
+
+use super::window::fixed_ms;
+use super::{Bind, Binder, describe, wrong};
+use crate::bound::arrow_type;
+use crate::functions::json::{json_number, json_text};
+use crate::types::{Type, Typed};
+
+impl Binder<'_> {
+    /// Binds an expression: over groups while there is a grouping, else over rows.
+    pub(super) fn expression(&mut self, expr: &AstExpr) -> Bind<Typed> {
+        if self.grouping.is_some()
+            && let Some(key) = self.matching_key(expr)
+        {
+            return Ok(key);
+        }
+        match &expr.kind {
+            ExprKind::Nil => Ok(Typed::new(lit(ScalarValue::Null), Type::Null)),
+            ExprKind::Bool(value) => Ok(Typed::new(lit(*value), Type::Bool)),
+            ExprKind::Int(value) => Ok(Typed::new(lit(*value), Type::Int)),
+            ExprKind::Float(value) => Ok(Typed::new(lit(*value), Type::Float)),
+            ExprKind::String(value) => Ok(Typed::new(lit(value.clone()), Type::String)),
+            ExprKind::Duration(value) => Ok(Typed::new(lit(fixed_ms(value)?), Type::Int)),
+            ExprKind::Field(field) if self.grouping.is_some() => self.grouped_field(field, expr),
+            ExprKind::Field(field) => self.field(field, expr.span),
+            ExprKind::Call(call) => self.call(call, expr.span),
+            ExprKind::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref(), expr.span)
+            }
+            ExprKind::Unary { op: UnaryOp::Minus, operand } => {
+                let value = self.expression(operand)?;
+                let value = self.number(value, operand)?;
+                Ok(Typed::new(Expr::Negative(Box::new(value.expr)), value.value_type))
+            }
+            ExprKind::Binary { op, left, right } if is_arithmetic(*op) => self.arithmetic(*op, left, right),
+            ExprKind::Unary { .. } | ExprKind::Binary { .. } | ExprKind::In { .. } => {
+                let condition = self.condition(expr, false)?;
+                Ok(Typed::new(condition.is_true(), Type::Bool))
+            }
+            ExprKind::Star => Err(wrong("invalid_expression", "`*` stands alone or inside `count(*)`", expr.span)),
+            ExprKind::Regex(_) => {
+                Err(wrong("invalid_expression", "a pattern stands on the right of a comparison", expr.span))
+            }
+            ExprKind::Array(_) => {
+                Err(wrong("invalid_expression", "a list stands behind IN", expr.span))
+            }
+            ExprKind::Placeholder(name) => {
+                let message = format!("`{name}` is a place that a dashboard fills before it asks");
+                Err(wrong("unfilled_placeholder", message, expr.span))
+            }
+            ExprKind::Subquery(_) => {
+                Err(wrong("invalid_expression", "a query stands in place of a source, or behind IN", expr.span))
+            }
+        }
+    }
+
+    /// The value as a number. Attributes give their numbers; text has to be converted in the query.
+    pub(super) fn number(&mut self, value: Typed, written: &AstExpr) -> Bind<Typed> {
+        match value.value_type {
+            Type::Int | Type::Float => Ok(value),
+            Type::Null => Ok(Typed::new(cast(value.expr, DataType::Float64), Type::Float)),
+            Type::Json => Ok(Typed::new(json_number(value.expr, value.observation), Type::Float)),
+            Type::String | Type::Bool => {
+                let message = format!("a number is needed, and {}", describe(written, value.value_type));
+                let hint = format!("convert it: `float({})`", dql::column_name(written));
+                Err(wrong("type_mismatch", message, written.span).with_hint(hint).into())
+            }
+        }
+    }
+
+    fn arithmetic(&mut self, op: BinaryOp, left: &AstExpr, right: &AstExpr) -> Bind<Typed> {
+        let left_value = self.expression(left)?;
+        let left_value = self.number(left_value, left)?;
+        let right_value = self.expression(right)?;
+        let right_value = self.number(right_value, right)?;
+        let both_int = left_value.value_type == Type::Int && right_value.value_type == Type::Int;
+        if both_int && matches!(op, BinaryOp::Add | BinaryOp::Subtract) {
+            let operator = if op == BinaryOp::Add { Operator::Plus } else { Operator::Minus };
+            return Ok(Typed::new(binary_expr(left_value.expr, operator, right_value.expr), Type::Int));
+        }
+        let left = cast(left_value.expr, DataType::Float64);
+        let right = cast(right_value.expr, DataType::Float64);
+        // Dividing by zero has no result, and an answer has no word for infinity.
+        let divisor = |right: Expr| nullif(right, lit(0.0));
+        let expr = match op {
+            BinaryOp::Add => binary_expr(left, Operator::Plus, right),
+            BinaryOp::Subtract => binary_expr(left, Operator::Minus, right),
+            BinaryOp::Multiply => binary_expr(left, Operator::Multiply, right),
+            BinaryOp::Divide => binary_expr(left, Operator::Divide, divisor(right)),
+            BinaryOp::Modulo => binary_expr(left, Operator::Modulo, divisor(right)),
+            _ => power(left, right),
+        };
+        Ok(Typed::new(expr, Type::Float))
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&AstExpr>,
+        branches: &[(AstExpr, AstExpr)],
+        otherwise: Option<&AstExpr>,
+        span: Span,
+    ) -> Bind<Typed> {
+        let mut conditions = Vec::new();
+        let mut values = Vec::new();
+        for (test, value) in branches {
+            conditions.push(match operand {
+                Some(operand) => self.compare(BinaryOp::Eq, operand, test, false)?,
+                None => self.condition(test, false)?,
+            });
+            values.push(self.expression(value)?);
+        }
+        let default = otherwise.map(|value| self.expression(value)).transpose()?;
+        let value_type = common_type(values.iter().chain(&default), span)?;
+        let as_common = |value: Typed| convert(value, value_type);
+        let mut pairs = conditions.into_iter().zip(values);
+        let Some((condition, value)) = pairs.next() else {
+            return Err(wrong("invalid_expression", "CASE needs at least one WHEN", span));
+        };
+        let mut builder = when(condition, as_common(value));
+        for (condition, value) in pairs {
+            builder = builder.when(condition, as_common(value));
+        }
+        let none = Typed::new(lit(ScalarValue::Null), Type::Null);
+        let expr = builder
+            .otherwise(as_common(default.unwrap_or(none)))
+            .map_err(|error| wrong("invalid_expression", error.to_string(), span))?;
+        Ok(Typed::new(expr, value_type))
+    }
+}
+
+fn is_arithmetic(op: BinaryOp) -> bool {
+    use BinaryOp::{Add, Divide, Modulo, Multiply, Power, Subtract};
+    matches!(op, Add | Subtract | Multiply | Divide | Modulo | Power)
+}
+
+/// The type that all values can have without losing anything.
+pub(super) fn common_type<'v>(values: impl Iterator<Item = &'v Typed>, span: Span) -> Bind<Type> {
+    let mut common = Type::Null;
+    for value in values {
+        common = match (common, value.value_type) {
+            (Type::Null, other) | (other, Type::Null) => other,
+            (left, right) if left == right => left,
+            (left, right) if left.is_number() && right.is_number() => Type::Float,
+            (Type::Json, Type::String) | (Type::String, Type::Json) => Type::String,
+            (left, right) => {
+                let message = format!("the values have no common type: {} and {}", left.name(), right.name());
+                return Err(wrong("type_mismatch", message, span));
+            }
+        };
+    }
+    Ok(common)
+}
+
+/// The value in a type that [`common_type`] found for it.
+pub(super) fn convert(value: Typed, to: Type) -> Expr {
+    match (value.value_type, to) {
+        (from, to) if from == to => value.expr,
+        (Type::Json, Type::String) => json_text(value.expr),
+        (_, to) => cast(value.expr, arrow_type(to)),
+    }
+}

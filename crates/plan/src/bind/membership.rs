@@ -1,0 +1,105 @@
+//! `IN` and `NOT IN`.
+
+use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::{Expr, in_list, lit};
+use dql::ast::{Expr as AstExpr, ExprKind, InSet};
+
+use super::predicate::{TextTest, as_text, opposite_if};
+use super::{Bind, Binder, describe, not_supported, wrong};
+use crate::functions::json::json_number;
+use crate::types::{Type, Typed};
+
+/// The members of a list by what they are compared with.
+#[derive(Debug, Default)]
+struct Members {
+    texts: Vec<Expr>,
+    numbers: Vec<Expr>,
+    bools: Vec<bool>,
+    nil: bool,
+}
+
+impl Binder<'_> {
+    /// Binds `expr IN set`, or with `negated` its opposite.
+    pub(super) fn membership(&mut self, expr: &AstExpr, set: &InSet, negated: bool) -> Bind<Expr> {
+        let reason = "run the inner query first and put its values into the list";
+        let items = match set {
+            InSet::List(items) => items,
+            InSet::Named(name) => return Err(not_supported("IN with a named list", reason, name.span)),
+            InSet::Subquery(query) => return Err(not_supported("IN with a query", reason, query.span)),
+        };
+        let value = self.expression(expr)?;
+        let mut tests = Vec::new();
+        let mut members = Members::default();
+        for item in items {
+            match &item.kind {
+                ExprKind::Nil => members.nil = true,
+                ExprKind::Regex(pattern) => {
+                    tests.push(self.matched(value.clone(), TextTest::Regex, pattern, item.span)?);
+                }
+                _ => add_member(&mut members, value.value_type, item, expr)?,
+            }
+        }
+        if members.nil {
+            tests.push(value.expr.clone().is_null());
+        }
+        if !members.texts.is_empty() {
+            tests.push(in_list(as_text(value.clone()), members.texts, false));
+        }
+        if !members.numbers.is_empty() {
+            tests.push(in_list(as_number(value.clone()), members.numbers, false));
+        }
+        for member in members.bools {
+            let literal = if value.value_type == Type::Json { lit(member.to_string()) } else { lit(member) };
+            tests.push(value.expr.clone().eq(literal));
+        }
+        let condition = disjunction(tests).unwrap_or_else(|| lit(false));
+        Ok(opposite_if(negated, condition))
+    }
+}
+
+fn as_number(value: Typed) -> Expr {
+    match value.value_type {
+        Type::Json => json_number(value.expr, None),
+        _ => value.expr,
+    }
+}
+
+/// Files a member under the type it is compared as. Lists may mix kinds (as in the vendor's samples):
+/// numbers meet text as their own text, and text that is a number meets numbers.
+fn add_member(members: &mut Members, value_type: Type, item: &AstExpr, tested: &AstExpr) -> Bind<()> {
+    match (&item.kind, value_type) {
+        (ExprKind::String(text), Type::String | Type::Json | Type::Null) => members.texts.push(lit(text.clone())),
+        (ExprKind::Int(number), Type::String) => members.texts.push(lit(number.to_string())),
+        (ExprKind::Float(number), Type::String) => members.texts.push(lit(number.to_string())),
+        (ExprKind::Int(number), Type::Int | Type::Float | Type::Json) => members.numbers.push(lit(*number)),
+        (ExprKind::Float(number), Type::Int | Type::Float | Type::Json) => members.numbers.push(lit(*number)),
+        (ExprKind::String(text), Type::Int | Type::Float) if text.parse::<f64>().is_ok() => {
+            let number: f64 = text.parse().unwrap_or_default();
+            members.numbers.push(text.parse::<i64>().map_or_else(|_| lit(number), lit));
+        }
+        (ExprKind::Bool(value), Type::Bool | Type::Json) => members.bools.push(*value),
+        (ExprKind::String(_) | ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_), _) => {
+            let message = format!("{}, which this member of the list can never equal", describe(tested, value_type));
+            return Err(wrong("type_mismatch", message, item.span));
+        }
+        (ExprKind::Unary { .. }, _) if negative_number(item).is_some() => {
+            let number = negative_number(item).unwrap_or_default();
+            if value_type == Type::String {
+                members.texts.push(lit(number.to_string()));
+            } else {
+                members.numbers.push(lit(number));
+            }
+        }
+        _ => return Err(wrong("invalid_expression", "a list holds text, numbers, booleans, nil and patterns", item.span)),
+    }
+    Ok(())
+}
+
+fn negative_number(item: &AstExpr) -> Option<f64> {
+    let ExprKind::Unary { op: dql::ast::UnaryOp::Minus, operand } = &item.kind else { return None };
+    match operand.kind {
+        ExprKind::Int(number) => Some(-(number as f64)),
+        ExprKind::Float(number) => Some(-number),
+        _ => None,
+    }
+}

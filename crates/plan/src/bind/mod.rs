@@ -1,0 +1,224 @@
+//! From what was written to what it means: names, types, window, limits, all settled in one place.
+//!
+//! `bind` reads no clock, no store and no request besides its [`BindContext`]. Each clause has a file;
+//! a clause that is wrong does not hide what is wrong in the next.
+
+mod aggregate;
+mod arguments;
+mod call;
+mod comparison;
+mod expression;
+mod grouping;
+mod limits;
+mod membership;
+mod name;
+mod order;
+mod predicate;
+mod scalar;
+mod source;
+mod target;
+mod window;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use dql::ast::{Expr as AstExpr, ExprKind, Item, Select};
+use dql::{Diagnostic, Span};
+use events::TimeRange;
+
+use crate::bound::{BoundQuery, Key, Notes};
+use crate::types::{Type, Typed};
+
+pub(crate) use name::column;
+pub use name::nearest_field;
+
+/// What a query is bound with, besides its text.
+#[derive(Debug, Clone)]
+pub struct BindContext {
+    /// Unix milliseconds that count as now.
+    pub now_ms: i64,
+    /// The zone of dates, presets and steps.
+    pub time_zone: Tz,
+    /// The request's window, which overrides the one in the text.
+    pub time_range: Option<TimeRange>,
+    /// Whether the answer has default limits.
+    pub delivery: Delivery,
+}
+
+/// How an answer is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// As series in one message: limits apply, also when the query has none.
+    Series,
+    /// As a stream of batches: only the query's own limits apply.
+    Stream,
+}
+
+/// The result of binding a part; the finding is boxed because it is large and rare.
+pub(crate) type Bind<T> = Result<T, Box<Diagnostic>>;
+
+/// Binds a query.
+///
+/// # Errors
+/// Every clause that is wrong gives a finding with its place in the text.
+pub fn bind(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut binder = Binder::new(select, context, &mut errors)?;
+    let bound = binder.query(select, &mut errors);
+    match bound {
+        Some(query) if errors.is_empty() => Ok(query),
+        _ => Err(errors),
+    }
+}
+
+/// An error about a place.
+pub(crate) fn wrong(code: &'static str, message: impl Into<String>, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(code, message, span))
+}
+
+/// The error for a construct of DQL that is understood but not answered.
+pub(crate) fn not_supported(what: &str, reason: &str, span: Span) -> Box<Diagnostic> {
+    wrong("not_supported", format!("{what} is not supported: {reason}"), span)
+}
+
+/// What the names of a query stand for.
+#[derive(Debug)]
+enum Names {
+    /// The fields of an event.
+    Events,
+    /// The columns of a sub-query, in order.
+    Query(Vec<(String, Typed)>),
+}
+
+/// The state of binding one query.
+struct Binder<'a> {
+    context: &'a BindContext,
+    names: Names,
+    items: &'a [Item],
+    /// Whether an alias stands for its item; not while an item itself is bound.
+    aliases_visible: bool,
+    /// The groups, while an expression over groups is bound.
+    grouping: Option<Grouping>,
+    key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
+    observed: HashMap<String, Arc<crate::functions::json::Observation>>,
+    notes: Notes,
+}
+
+/// The groups an expression is over: their keys, and the aggregates asked of them so far.
+#[derive(Debug, Default)]
+struct Grouping {
+    keys: Vec<Key>,
+    aggregates: Vec<Expr>,
+}
+
+impl<'a> Binder<'a> {
+    fn new(
+        select: &'a Select,
+        context: &'a BindContext,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        if let Some(unsupported) = unsupported_clause(select) {
+            errors.push(unsupported);
+        }
+        Ok(Self {
+            context,
+            names: Names::Events,
+            items: select.target.as_deref().unwrap_or_default(),
+            aliases_visible: true,
+            grouping: None,
+            key_texts: Vec::new(),
+            observed: HashMap::new(),
+            notes: Notes::default(),
+        })
+    }
+
+    /// Binds every clause, in the order in which they need each other.
+    fn query(&mut self, select: &'a Select, errors: &mut Vec<Diagnostic>) -> Option<BoundQuery> {
+        let window = keep(errors, self.window(select));
+        let source = keep(errors, self.source(select, window.map(|window| window.range)));
+        let conditions = select.conditions.as_deref().unwrap_or_default();
+        let filter = self.conjuncts(conditions, errors);
+        let keys = self.keys(select, errors);
+        let limits = keep(errors, self.limits(select, window.and_then(|window| window.step_ms)));
+        // The rest would only repeat what is wrong with the parts it is built on.
+        let (window, source, keys, limits) = (window?, source?, keys?, limits?);
+        let target = keep(errors, self.target(&keys, window.step_ms))?;
+        let having = self.having(select, &target, errors);
+        let order = keep(errors, self.order(select, &target))?;
+        let series_order = keep(errors, self.series_order(select, &target))?;
+        let shape = self.finish_shape(target.shape);
+        self.warn_about_order(select, &shape, window.step_ms);
+        let filter = conjunction(source.filter.into_iter().chain(filter));
+        Some(BoundQuery {
+            name: source.name,
+            window: window.range,
+            step_ms: window.step_ms.filter(|_| target.has_steps),
+            time_zone: self.context.time_zone,
+            source: source.rows,
+            filter,
+            keys,
+            shape,
+            having,
+            columns: target.columns,
+            time: target.time,
+            order,
+            series_order,
+            limits,
+            notes: std::mem::take(&mut self.notes),
+        })
+    }
+
+    /// The conditions joined by AND.
+    fn conjuncts(&mut self, conditions: &[AstExpr], errors: &mut Vec<Diagnostic>) -> Option<Expr> {
+        let bound: Vec<Expr> = conditions
+            .iter()
+            .filter_map(|condition| keep(errors, self.condition(condition, false)))
+            .collect();
+        conjunction(bound)
+    }
+
+    fn warn(&mut self, code: &'static str, message: impl Into<String>, span: Span) -> &mut Diagnostic {
+        let warnings = &mut self.notes.warnings;
+        warnings.push(Diagnostic::warning(code, message, span));
+        let last = warnings.len() - 1;
+        &mut warnings[last]
+    }
+}
+
+/// The value of a part, or its finding put to the others.
+fn keep<T>(errors: &mut Vec<Diagnostic>, result: Bind<T>) -> Option<T> {
+    result.map_err(|error| errors.push(*error)).ok()
+}
+
+fn unsupported_clause(select: &Select) -> Option<Diagnostic> {
+    let shifted = select.target.iter().flatten().find_map(|item| item.shift.as_ref());
+    let shift = select.shift.as_ref().or(shifted)?;
+    Some(*not_supported("SHIFT", "ask for the earlier window in a query of its own", shift.span))
+}
+
+/// Whether the expression calls an aggregate function, outside any sub-query.
+fn has_aggregate(expr: &AstExpr) -> bool {
+    let any = |exprs: &[AstExpr]| exprs.iter().any(has_aggregate);
+    match &expr.kind {
+        ExprKind::Call(call) => {
+            aggregate::is_aggregate(&call.name.text) || call.args.iter().any(|arg| has_aggregate(&arg.value))
+        }
+        ExprKind::Unary { operand, .. } => has_aggregate(operand),
+        ExprKind::Binary { left, right, .. } => has_aggregate(left) || has_aggregate(right),
+        ExprKind::In { expr, .. } => has_aggregate(expr),
+        ExprKind::Array(items) => any(items),
+        ExprKind::Case { operand, branches, otherwise } => {
+            operand.iter().chain(otherwise).any(|part| has_aggregate(part))
+                || branches.iter().any(|(when, then)| has_aggregate(when) || has_aggregate(then))
+        }
+        _ => false,
+    }
+}
+
+/// A type as it stands in messages, with the text of the expression it belongs to.
+fn describe(expr: &AstExpr, value_type: Type) -> String {
+    format!("`{}` is {}", dql::column_name(expr), value_type.name())
+}

@@ -1,0 +1,131 @@
+//! What a name stands for: a column, an alias, or an attribute.
+
+use std::sync::Arc;
+
+use datafusion::common::Column;
+use datafusion::logical_expr::Expr;
+use dql::Span;
+use dql::ast::{Field, PathStep};
+use events::FieldType;
+use events::fields::{ATTRIBUTES, FIELDS};
+
+use super::{Bind, Binder, Names, wrong};
+use crate::functions::json::{Observation, json_get};
+use crate::types::{Type, Typed};
+
+/// The field that `@path` and a text search without a field mean.
+pub(super) const DEFAULT_TEXT: &str = "df_message";
+
+/// A column by its exact name, dots included.
+pub(crate) fn column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
+}
+
+impl Binder<'_> {
+    /// Resolves a field in row position.
+    pub(super) fn field(&mut self, field: &Field, span: Span) -> Bind<Typed> {
+        let name = if field.name.is_empty() { DEFAULT_TEXT } else { field.name.as_str() };
+        if let Some(value) = self.column(name) {
+            return Ok(match field.path.is_empty() {
+                true => value,
+                false => self.json_value(value.expr, field.path.clone(), field, span),
+            });
+        }
+        if let Some(value) = self.alias(name)? {
+            return Ok(value);
+        }
+        match &self.names {
+            Names::Events => {
+                let dotted = name.split('.').map(|key| PathStep::Key(key.to_owned()));
+                let path = dotted.chain(field.path.iter().cloned()).collect();
+                Ok(self.json_value(column(ATTRIBUTES), path, field, span))
+            }
+            Names::Query(columns) => {
+                let known = columns.iter().map(|(known, _)| known.as_str());
+                let error = wrong("unknown_field", format!("the sub-query has no column `{name}`"), span);
+                Err(match nearest(name, known) {
+                    Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
+                    None => error.with_hint("an outer query sees the columns of the inner one by their names or aliases").into(),
+                })
+            }
+        }
+    }
+
+    /// The column of that name.
+    fn column(&self, name: &str) -> Option<Typed> {
+        match &self.names {
+            Names::Events => events::field(name).map(|field| Typed::new(column(field.name), type_of(field.field_type))),
+            Names::Query(columns) => {
+                columns.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            }
+        }
+    }
+
+    /// What an alias of the projection stands for, if there is one of that name.
+    fn alias(&mut self, name: &str) -> Bind<Option<Typed>> {
+        if !self.aliases_visible {
+            return Ok(None);
+        }
+        let items = self.items;
+        let item = items.iter().find(|item| item.alias.as_ref().is_some_and(|alias| alias.text == name));
+        let Some(item) = item else { return Ok(None) };
+        self.aliases_visible = false;
+        let value = self.expression(&item.expr);
+        self.aliases_visible = true;
+        value.map(Some)
+    }
+
+    fn json_value(&mut self, json: Expr, path: Vec<PathStep>, field: &Field, span: Span) -> Typed {
+        let name = field.to_string();
+        let observation = self.observed.entry(name.clone()).or_insert_with(|| {
+            let observation = Arc::new(Observation::new(name, span));
+            self.notes.observations.push(Arc::clone(&observation));
+            observation
+        });
+        let observation = Arc::clone(observation);
+        Typed {
+            expr: json_get(json, path, Arc::clone(&observation)),
+            value_type: Type::Json,
+            observation: Some(observation),
+        }
+    }
+
+    /// The columns that `*` stands for: every one but the time.
+    pub(super) fn all_columns(&self) -> Vec<(String, Typed)> {
+        match &self.names {
+            Names::Events => FIELDS
+                .iter()
+                .filter(|field| field.name != events::fields::DATE)
+                .map(|field| {
+                    (field.name.to_owned(), Typed::new(column(field.name), type_of(field.field_type)))
+                })
+                .collect(),
+            Names::Query(columns) => {
+                columns.iter().filter(|(name, _)| name != "time").cloned().collect()
+            }
+        }
+    }
+}
+
+fn type_of(field_type: FieldType) -> Type {
+    match field_type {
+        FieldType::Int => Type::Int,
+        FieldType::String => Type::String,
+        FieldType::Json => Type::Json,
+    }
+}
+
+/// The catalogue's field whose name is nearest, when one is near enough to be meant.
+pub fn nearest_field(name: &str) -> Option<&'static str> {
+    nearest(name, FIELDS.iter().map(|field| field.name))
+}
+
+/// The nearest of the known names, when one is near enough to be meant.
+pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let allowed = 1 + name.chars().count() / 5;
+    known
+        .map(|known| (strsim::osa_distance(name, known), known))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}

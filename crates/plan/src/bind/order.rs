@@ -1,0 +1,147 @@
+//! `ORDER BY` inside a group, `SORDER BY` between groups, and the orders that make ties impossible.
+
+use datafusion::logical_expr::{Expr, SortExpr};
+use dql::ast::{Call, Direction, Expr as AstExpr, ExprKind, Select};
+use events::fields::{DATE, EVENT_ID, WORKSPACE};
+
+use super::name::column;
+use super::target::{Target, is_time};
+use super::{Bind, Binder, Names, arguments};
+use crate::bound::{Reducer, SeriesOrder, Shape};
+use crate::functions::json::{json_number, json_text};
+use crate::types::{Type, Typed};
+
+impl Binder<'_> {
+    /// The time of a row of the source.
+    pub(super) fn row_time(&self) -> Expr {
+        match self.names {
+            Names::Events => column(DATE),
+            Names::Query(_) => column("time"),
+        }
+    }
+
+    /// The order of rows by time, oldest or newest first; ties fall to the event id, then the workspace.
+    pub(super) fn time_order(&self, oldest_first: bool) -> Vec<SortExpr> {
+        let key = |expr: Expr| expr.sort(oldest_first, oldest_first);
+        match &self.names {
+            Names::Events => [DATE, EVENT_ID, WORKSPACE].map(|name| key(column(name))).to_vec(),
+            Names::Query(columns) => std::iter::once(key(column("time")))
+                .chain(columns.iter().map(|(_, value)| key(value.expr.clone())))
+                .collect(),
+        }
+    }
+
+    /// The sort keys of a value: missing values count as the smallest. Attributes sort by number, then
+    /// as text.
+    pub(super) fn sort_keys(&self, value: Typed, ascending: bool) -> Vec<SortExpr> {
+        match value.value_type {
+            Type::Json => vec![
+                json_number(value.expr.clone(), None).sort(ascending, ascending),
+                json_text(value.expr).sort(ascending, ascending),
+            ],
+            _ => vec![value.expr.sort(ascending, ascending)],
+        }
+    }
+
+    /// The complete order inside a group: the query's keys, then the default order.
+    pub(super) fn order(&mut self, select: &Select, target: &Target) -> Bind<Vec<SortExpr>> {
+        let mut order = Vec::new();
+        for key in &select.order_by {
+            let value = self.shaped_value(&key.expr, target)?;
+            order.extend(self.sort_keys(value, key.direction == Direction::Ascending));
+        }
+        match &target.shape {
+            Shape::Rows | Shape::Newest => order.extend(self.time_order(false)),
+            Shape::Extreme { order: picked, .. } => order.extend(picked.iter().cloned()),
+            Shape::Aggregate { .. } => order.push(target.time.clone().sort(false, false)),
+            Shape::Distinct { .. } => order.push(column("value").sort(true, true)),
+        }
+        Ok(order)
+    }
+
+    /// A value of a shaped row: a column of the projection by its alias or text, else an expression.
+    fn shaped_value(&mut self, written: &AstExpr, target: &Target) -> Bind<Typed> {
+        match self.projected(written, target) {
+            Some(value) => Ok(value),
+            None if is_time(written) => Ok(Typed::new(target.time.clone(), Type::Int)),
+            None => self.expression(written),
+        }
+    }
+
+    /// The column of the projection that an expression names.
+    fn projected(&self, written: &AstExpr, target: &Target) -> Option<Typed> {
+        let name = dql::column_name(written);
+        let is_named = |item: &dql::ast::Item| match &item.alias {
+            Some(alias) => alias.text == name || item.expr == *written,
+            None => item.expr == *written,
+        };
+        let item = self.items.iter().find(|item| is_named(item))?;
+        let item_name = item.alias.as_ref().map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
+        let column = target.columns.iter().find(|column| column.name == item_name)?;
+        Some(Typed::new(column.expr.clone(), column.value_type))
+    }
+
+    /// `SORDER BY`: a column or key, reduced by a function or else by its newest value.
+    pub(super) fn series_order(&mut self, select: &Select, target: &Target) -> Bind<Option<SeriesOrder>> {
+        let Some(key) = &select.sorder_by else { return Ok(None) };
+        let ascending = key.direction == Direction::Ascending;
+        let reduced = match &key.expr.kind {
+            ExprKind::Call(call) if self.projected(&key.expr, target).is_none() => reducer(call)?,
+            _ => None,
+        };
+        if let Some((reducer, argument)) = reduced
+            && let Some(value) = self.projected(argument, target)
+        {
+            let value = match reducer {
+                Reducer::Last | Reducer::Count => value,
+                _ => self.number(value, argument)?,
+            };
+            return Ok(Some(SeriesOrder { expr: value.expr, reducer, ascending }));
+        }
+        let value = self.shaped_value(&key.expr, target)?;
+        let expr = match value.value_type {
+            Type::Json => json_text(value.expr),
+            _ => value.expr,
+        };
+        Ok(Some(SeriesOrder { expr, reducer: Reducer::Last, ascending }))
+    }
+
+    /// Says where an order has no effect although it looks as if it had.
+    pub(super) fn warn_about_order(&mut self, select: &Select, shape: &Shape, step_ms: Option<i64>) {
+        let one_row_groups = !select.by.is_empty() && !shape.is_many_rows(step_ms);
+        if one_row_groups && let Some(key) = select.order_by.first() {
+            let message = "ORDER BY sorts inside each group, and every group has one row";
+            let warning = self.warn("order_by_in_group", message, key.expr.span);
+            warning.hint = Some("sort the groups with `SORDER BY … SLIMIT n`".to_owned());
+        }
+        if one_row_groups && let Some(limit) = select.limit {
+            let message = "LIMIT counts the rows of each group, and every group has one row";
+            let warning = self.warn("limit_in_group", message, limit.span);
+            warning.hint = Some("limit the groups with `SLIMIT n`".to_owned());
+        }
+        if select.by.is_empty() && let Some(key) = &select.sorder_by {
+            let message = "SORDER BY sorts groups, and without BY there is only one";
+            let warning = self.warn("sorder_without_group", message, key.expr.span);
+            warning.hint = Some("sort rows with `ORDER BY`".to_owned());
+        }
+    }
+}
+
+/// The reducer that a call stands for, with what it reduces.
+fn reducer(call: &Call) -> Bind<Option<(Reducer, &AstExpr)>> {
+    let name = call.name.text.to_ascii_lowercase();
+    let reducer = match name.as_str() {
+        "last" => Reducer::Last,
+        "min" => Reducer::Min,
+        "max" => Reducer::Max,
+        "avg" => Reducer::Avg,
+        "sum" => Reducer::Sum,
+        "count" => Reducer::Count,
+        _ => match name.strip_prefix('p').and_then(|digits| digits.parse::<u8>().ok()) {
+            Some(percent) if percent <= 100 => Reducer::Percentile(percent.into()),
+            _ => return Ok(None),
+        },
+    };
+    let argument = arguments::between(call, 1, 1)?[0];
+    Ok(Some((reducer, argument)))
+}

@@ -1,0 +1,171 @@
+//! Conditions: AND, OR, NOT, and the functions that test text.
+//!
+//! DQL has two truth values. A condition is bound to an expression whose null counts as false, which
+//! AND and OR preserve; NOT is pushed down to the tests, where `IS NOT TRUE` turns a missing value into
+//! true.
+
+use datafusion::logical_expr::{Expr, lit};
+use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Field, UnaryOp};
+
+use super::name::DEFAULT_TEXT;
+use super::{Bind, Binder, arguments, describe, wrong};
+use crate::functions::json::json_text;
+use crate::functions::text_match::{Matcher, text_match};
+use crate::types::{Type, Typed};
+
+/// A function that tests text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextTest {
+    /// `re`, `regex`, `regexp`
+    Regex,
+    /// `match`
+    Substring,
+    /// `search`
+    Words,
+    /// `wildcard`
+    Wildcard,
+    /// `query_string`, and its older spellings
+    Query,
+    /// `cidr`
+    Network,
+}
+
+impl TextTest {
+    /// The test that a function name stands for.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "re" | "regex" | "regexp" => Some(Self::Regex),
+            "match" => Some(Self::Substring),
+            "search" => Some(Self::Words),
+            "wildcard" => Some(Self::Wildcard),
+            "query_string" | "querystring" => Some(Self::Query),
+            "cidr" => Some(Self::Network),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Regex => "re",
+            Self::Substring => "match",
+            Self::Words => "search",
+            Self::Wildcard => "wildcard",
+            Self::Query => "query_string",
+            Self::Network => "cidr",
+        }
+    }
+
+    fn matcher(self, text: &str) -> Result<Matcher, String> {
+        match self {
+            Self::Regex => Matcher::whole(text),
+            Self::Substring => Matcher::substring(text),
+            Self::Words => Matcher::words(text),
+            Self::Wildcard => Matcher::wildcard(text),
+            Self::Query => Matcher::query(text),
+            Self::Network => Matcher::network(text),
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a condition, or with `negated` its opposite.
+    pub(super) fn condition(&mut self, expr: &AstExpr, negated: bool) -> Bind<Expr> {
+        match &expr.kind {
+            ExprKind::Unary { op: UnaryOp::Not, operand } => self.condition(operand, !negated),
+            ExprKind::Binary { op: op @ (BinaryOp::And | BinaryOp::Or), left, right } => {
+                let left = self.condition(left, negated)?;
+                let right = self.condition(right, negated)?;
+                let is_and = (*op == BinaryOp::And) != negated;
+                Ok(if is_and { left.and(right) } else { left.or(right) })
+            }
+            ExprKind::Binary { op, left, right } if is_comparison(*op) => {
+                self.compare(*op, left, right, negated)
+            }
+            ExprKind::In { expr, negated: not_in, set } => self.membership(expr, set, *not_in != negated),
+            ExprKind::Call(call) if TextTest::of(&call.name.text).is_some() => {
+                let condition = self.test_call(call, expr)?;
+                Ok(opposite_if(negated, condition))
+            }
+            _ => {
+                let value = self.expression(expr)?;
+                let condition = match value.value_type {
+                    Type::Bool => value.expr,
+                    Type::Null => lit(false),
+                    Type::Json => value.expr.eq(lit("true")),
+                    other => {
+                        let message = format!("a condition is needed, and {}", describe(expr, other));
+                        return Err(wrong("type_mismatch", message, expr.span));
+                    }
+                };
+                Ok(opposite_if(negated, condition))
+            }
+        }
+    }
+
+    /// `test(field, 'text')`, or `test('text')` on the default text field.
+    fn test_call(&mut self, call: &Call, expr: &AstExpr) -> Bind<Expr> {
+        let values = arguments::between(call, 1, 2)?;
+        let named = |name: &str| Field { name: name.to_owned(), path: Vec::new() };
+        let value = match values[0] {
+            _ if values.len() == 1 => self.field(&named(DEFAULT_TEXT), expr.span)?,
+            AstExpr { kind: ExprKind::String(name), span } => self.field(&named(name), *span)?,
+            field => self.expression(field)?,
+        };
+        self.text_test(value, call, values[values.len() - 1])
+    }
+
+    /// `value = test('text')` and `value = re'…'`: the test on a bound value.
+    pub(super) fn text_test(&mut self, value: Typed, call: &Call, pattern: &AstExpr) -> Bind<Expr> {
+        let Some(test) = TextTest::of(&call.name.text) else {
+            return Err(wrong("unknown_function", "this function tests no text", call.name.span));
+        };
+        let (ExprKind::String(text) | ExprKind::Regex(text)) = &pattern.kind else {
+            let message = format!("`{}` needs text in quotes to look for", call.name.text);
+            return Err(wrong("wrong_arguments", message, pattern.span));
+        };
+        if test == TextTest::Substring && looks_like_regex(text) {
+            let warning = self.warn(
+                "match_with_regex_syntax",
+                "`match` takes its text literally",
+                pattern.span,
+            );
+            warning.hint = Some("use `re('…')` for a regular expression".to_owned());
+        }
+        self.matched(value, test, text, pattern.span)
+    }
+
+    /// A value tested against a text.
+    pub(super) fn matched(&mut self, value: Typed, test: TextTest, text: &str, span: dql::Span) -> Bind<Expr> {
+        let matcher = test.matcher(text).map_err(|reason| {
+            let code = if test == TextTest::Regex { "invalid_regex" } else { "invalid_pattern" };
+            wrong(code, format!("the pattern is wrong: {reason}"), span)
+        })?;
+        let name = format!("{}({text:?})", test.name());
+        Ok(text_match(as_text(value), name, matcher))
+    }
+}
+
+/// A value as text.
+pub(super) fn as_text(value: Typed) -> Expr {
+    match value.value_type {
+        Type::String => value.expr,
+        Type::Json => json_text(value.expr),
+        _ => datafusion::logical_expr::cast(value.expr, arrow::datatypes::DataType::Utf8),
+    }
+}
+
+/// The opposite of a condition: true where it is false, and where it is null.
+pub(super) fn opposite_if(negated: bool, condition: Expr) -> Expr {
+    if negated { condition.is_not_true() } else { condition }
+}
+
+fn looks_like_regex(text: &str) -> bool {
+    [".*", ".+", "\\d", "\\w", "\\s", "[a-z", "[0-9", "(?"].iter().any(|part| text.contains(part))
+        || text.starts_with('^')
+        || text.ends_with('$')
+}
+
+fn is_comparison(op: BinaryOp) -> bool {
+    use BinaryOp::{Eq, Gt, GtEq, Lt, LtEq, Match, NotEq, NotMatch};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | Match | NotMatch)
+}

@@ -1,0 +1,177 @@
+//! Functions of one row: conversions, text, rounding.
+
+use arrow::datatypes::DataType;
+use datafusion::functions::expr_fn as functions;
+use datafusion::logical_expr::{Expr, cast, lit, try_cast};
+use dql::ast::{Call, Expr as AstExpr, ExprKind};
+
+use super::predicate::as_text;
+use super::{Bind, Binder, arguments, wrong};
+use crate::types::{Type, Typed};
+
+/// Every function of one row.
+pub(super) const SCALARS: [&str; 24] = [
+    "int", "uint", "float", "string", "bool", "md5", "lower", "upper", "trim", "ltrim", "rtrim",
+    "length", "substr", "concat", "regexp_replace", "regexp_extract", "abs", "round", "ceil", "floor",
+    "log", "log2", "log10", "now",
+];
+
+impl Binder<'_> {
+    /// Binds a function of one row; `None` when the name is none.
+    pub(super) fn scalar(&mut self, name: &str, call: &Call) -> Bind<Option<Typed>> {
+        let typed = match name {
+            "now" => {
+                arguments::between(call, 0, 0)?;
+                Typed::new(lit(self.context.now_ms), Type::Int)
+            }
+            "int" | "uint" | "float" | "string" | "bool" => self.conversion(name, call)?,
+            "md5" | "lower" | "upper" | "trim" | "ltrim" | "rtrim" | "length" => self.text_function(name, call)?,
+            "substr" => self.substring(call)?,
+            "concat" => {
+                let parts = arguments::between(call, 1, usize::MAX)?;
+                let parts = parts.into_iter().map(|part| self.text(part)).collect::<Bind<Vec<Expr>>>()?;
+                Typed::new(functions::concat(parts), Type::String)
+            }
+            "regexp_replace" | "regexp_extract" => self.regexp(name, call)?,
+            "abs" | "ceil" | "floor" | "log" | "log2" | "log10" | "round" => self.rounding(name, call)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(typed))
+    }
+
+    fn text(&mut self, argument: &AstExpr) -> Bind<Expr> {
+        Ok(as_text(self.expression(argument)?))
+    }
+
+    /// Text that is no number, and numbers out of range, become missing.
+    fn conversion(&mut self, name: &str, call: &Call) -> Bind<Typed> {
+        let argument = arguments::between(call, 1, 1)?[0];
+        let value = match (&argument.kind, self.grouping.is_some()) {
+            (ExprKind::String(_), false) => match arguments::field_of(argument) {
+                Some(field) => self.field(&field, argument.span)?,
+                None => self.expression(argument)?,
+            },
+            _ => self.expression(argument)?,
+        };
+        let from = value.value_type;
+        let plain = match from {
+            Type::Json => as_text(value),
+            Type::String => functions::btrim(vec![value.expr]),
+            _ => value.expr,
+        };
+        let float = || try_cast(plain.clone(), DataType::Float64);
+        Ok(match name {
+            "float" => Typed::new(finite(float()), Type::Float),
+            "int" | "uint" => {
+                let whole = match from {
+                    Type::String | Type::Json => datafusion::functions::core::expr_fn::coalesce(vec![
+                        try_cast(plain.clone(), DataType::Int64),
+                        try_cast(functions::trunc(vec![float()]), DataType::Int64),
+                    ]),
+                    Type::Float => try_cast(functions::trunc(vec![plain.clone()]), DataType::Int64),
+                    _ => try_cast(plain.clone(), DataType::Int64),
+                };
+                match name {
+                    "uint" => {
+                        let unsigned = datafusion::logical_expr::when(whole.clone().gt_eq(lit(0)), whole).end();
+                        let unsigned = unsigned.map_err(|error| wrong("invalid_expression", error.to_string(), argument.span))?;
+                        Typed::new(unsigned, Type::Int)
+                    }
+                    _ => Typed::new(whole, Type::Int),
+                }
+            }
+            "bool" => Typed::new(try_cast(plain, DataType::Boolean), Type::Bool),
+            _ => Typed::new(cast(plain, DataType::Utf8View), Type::String),
+        })
+    }
+
+    fn text_function(&mut self, name: &str, call: &Call) -> Bind<Typed> {
+        let text = self.text(arguments::between(call, 1, 1)?[0])?;
+        Ok(match name {
+            "md5" => Typed::new(functions::md5(text), Type::String),
+            "lower" => Typed::new(functions::lower(text), Type::String),
+            "upper" => Typed::new(functions::upper(text), Type::String),
+            "trim" => Typed::new(functions::btrim(vec![text]), Type::String),
+            "ltrim" => Typed::new(functions::ltrim(vec![text]), Type::String),
+            "rtrim" => Typed::new(functions::rtrim(vec![text]), Type::String),
+            _ => Typed::new(cast(functions::character_length(text), DataType::Int64), Type::Int),
+        })
+    }
+
+    /// `substr(text, start [, length])`: characters from 0; a negative start counts from the end.
+    fn substring(&mut self, call: &Call) -> Bind<Typed> {
+        let values = arguments::between(call, 2, 3)?;
+        let text = self.text(values[0])?;
+        let start = whole_number(values[1])?;
+        let length = values.get(2).map(|length| arguments::count(length, "the length")).transpose()?;
+        let suffix = if start < 0 {
+            functions::right(text, lit(start.saturating_neg()))
+        } else {
+            functions::substr(text, lit(start.saturating_add(1)))
+        };
+        let expr = match length {
+            Some(length) => functions::left(suffix, lit(i64::try_from(length).unwrap_or(i64::MAX))),
+            None => suffix,
+        };
+        Ok(Typed::new(expr, Type::String))
+    }
+
+    fn regexp(&mut self, name: &str, call: &Call) -> Bind<Typed> {
+        let values = arguments::between(call, if name == "regexp_replace" { 3 } else { 2 }, 3)?;
+        let text = self.text(values[0])?;
+        let (ExprKind::String(pattern) | ExprKind::Regex(pattern)) = &values[1].kind else {
+            return Err(wrong("wrong_arguments", "the pattern is text in quotes", values[1].span));
+        };
+        let regex = regex::Regex::new(pattern)
+            .map_err(|_| wrong("invalid_regex", format!("`{pattern}` is not a regular expression"), values[1].span))?;
+        if name == "regexp_replace" {
+            let replacement = self.text(values[2])?;
+            let expr = functions::regexp_replace(text, lit(pattern.clone()), replacement, Some(lit("g")));
+            return Ok(Typed::new(expr, Type::String));
+        }
+        let group = values.get(2).map_or(Ok(0), |group| arguments::count(group, "the group"))?;
+        if group >= regex.captures_len() as u64 {
+            let message = format!("the pattern has {} groups", regex.captures_len() - 1);
+            return Err(wrong("wrong_arguments", message, values[2].span));
+        }
+        let group = usize::try_from(group).unwrap_or(usize::MAX);
+        Ok(Typed::new(crate::functions::regexp_extract::regexp_extract(text, regex, group), Type::String))
+    }
+
+    fn rounding(&mut self, name: &str, call: &Call) -> Bind<Typed> {
+        let values = arguments::between(call, 1, if name == "round" { 2 } else { 1 })?;
+        let value = self.expression(values[0])?;
+        let value = self.number(value, values[0])?;
+        let float = cast(value.expr.clone(), DataType::Float64);
+        let expr = match name {
+            "abs" if value.value_type == Type::Int => {
+                return Ok(Typed::new(functions::abs(value.expr), Type::Int));
+            }
+            "abs" => functions::abs(float),
+            "ceil" => functions::ceil(float),
+            "floor" => functions::floor(float),
+            "log" => functions::ln(float),
+            "log2" => functions::log2(float),
+            "log10" => functions::log10(float),
+            _ => {
+                let digits = values.get(1).map(|digits| whole_number(digits)).transpose()?.unwrap_or(0);
+                functions::round(vec![float, lit(digits.clamp(-300, 300))])
+            }
+        };
+        Ok(Typed::new(finite(expr), Type::Float))
+    }
+}
+
+/// The number where it is one: infinities and NaN have no place in an answer.
+fn finite(value: Expr) -> Expr {
+    let is_finite = functions::abs(value.clone()).lt_eq(lit(f64::MAX));
+    datafusion::logical_expr::when(is_finite, value.clone()).end().unwrap_or(value)
+}
+
+fn whole_number(argument: &AstExpr) -> Bind<i64> {
+    match &argument.kind {
+        ExprKind::Int(number) => Ok(*number),
+        ExprKind::Unary { op: dql::ast::UnaryOp::Minus, operand } => whole_number(operand).map(i64::saturating_neg),
+        _ => Err(wrong("wrong_arguments", "a whole number is needed", argument.span)),
+    }
+}

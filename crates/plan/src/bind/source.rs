@@ -1,0 +1,137 @@
+//! The namespace and the sources: where the rows come from.
+
+use datafusion::logical_expr::utils::disjunction;
+use datafusion::logical_expr::{Expr, in_list, lit};
+use dql::ast::{Ident, Namespace, Select, Source};
+use events::TimeRange;
+use events::fields::SOURCE;
+
+use super::name::column;
+use super::{Bind, BindContext, Binder, Delivery, Names, bind, not_supported, wrong};
+use crate::bound::{BoundQuery, BoundSource};
+use crate::functions::text_match::{Matcher, text_match};
+use crate::types::Typed;
+
+/// The namespaces of audit events: their own, and the one older documents put them in.
+const NAMESPACES: [&str; 3] = ["TAE", "E", "event"];
+
+/// The sources of a query.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// Where the rows come from.
+    pub(super) rows: BoundSource,
+    /// The condition that the sources put on them.
+    pub(super) filter: Option<Expr>,
+    /// The name of the series.
+    pub(super) name: Option<String>,
+}
+
+impl<'a> Binder<'a> {
+    /// Checks the namespace and binds the sources; after a sub-query the names of the query are its
+    /// columns.
+    pub(super) fn source(&mut self, select: &'a Select, window: Option<TimeRange>) -> Bind<Sources> {
+        check_namespace(select)?;
+        if let [Source::Subquery { query, .. }] = select.sources.as_slice() {
+            return self.subquery(query, window);
+        }
+        let mut filters = Vec::new();
+        let mut names = Vec::new();
+        let mut everything = select.sources.is_empty();
+        for source in &select.sources {
+            match source {
+                Source::All(_) => everything = true,
+                Source::Name(name) if name.text == "*" => everything = true,
+                Source::Name(name) => names.push(name),
+                Source::Regex(pattern) if pattern.text == ".*" => everything = true,
+                Source::Regex(pattern) => filters.push(source_pattern(pattern)?),
+                Source::Subquery { query, .. } => {
+                    let reason = "a sub-query is the only source of a query, or stands behind IN";
+                    return Err(not_supported("a sub-query beside other sources", reason, query.span));
+                }
+            }
+        }
+        let series_name = (filters.is_empty() && !everything).then(|| {
+            names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(", ")
+        });
+        if !names.is_empty() {
+            let names = names.iter().map(|name| lit(name.text.clone())).collect();
+            filters.push(in_list(column(SOURCE), names, false));
+        }
+        let filter = if everything { None } else { disjunction(filters) };
+        Ok(Sources { rows: BoundSource::Events, filter, name: series_name })
+    }
+
+    fn subquery(&mut self, query: &'a Select, window: Option<TimeRange>) -> Bind<Sources> {
+        let inner = bind_inner(query, self.context, window)?;
+        self.names = Names::Query(output_names(&inner));
+        self.notes.warnings.extend(inner.notes.warnings.iter().cloned());
+        self.notes.observations.extend(inner.notes.observations.iter().cloned());
+        Ok(Sources { rows: BoundSource::Query(Box::new(inner)), filter: None, name: None })
+    }
+}
+
+/// Binds a query inside another: it reads its own window, else that of the outer query, and is never
+/// cut off by a default limit.
+pub(super) fn bind_inner(
+    query: &Select,
+    context: &BindContext,
+    outer_window: Option<TimeRange>,
+) -> Bind<BoundQuery> {
+    let has_window = query.window.as_ref().is_some_and(|window| {
+        !matches!(window.range, dql::ast::Range::Bounds { from: None, to: None })
+    });
+    let time_range = if has_window { None } else { outer_window };
+    let context = BindContext { time_range, delivery: Delivery::Stream, ..context.clone() };
+    bind(query, &context).map_err(|errors| match errors.into_iter().next() {
+        Some(error) => Box::new(error),
+        None => wrong("invalid_query", "the sub-query is wrong", query.span),
+    })
+}
+
+/// The names an outer query can use: the inner one's columns, then its keys, and `time`.
+fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
+    let columns = inner.columns.iter().enumerate().map(|(index, output)| {
+        (output.name.clone(), Typed::new(column(&format!("v{index}")), output.value_type))
+    });
+    let keys = inner.keys.iter().enumerate().map(|(index, key)| {
+        (key.name.clone(), Typed::new(column(&format!("k{index}")), key.value_type))
+    });
+    let time = Typed::new(column("time"), crate::types::Type::Int);
+    let mut names: Vec<(String, Typed)> = Vec::new();
+    for (name, value) in columns.chain(keys).chain([("time".to_owned(), time)]) {
+        if !names.iter().any(|(known, _)| *known == name) {
+            names.push((name, value));
+        }
+    }
+    names
+}
+
+fn source_pattern(pattern: &Ident) -> Bind<Expr> {
+    let matcher = Matcher::whole(&pattern.text)
+        .map_err(|reason| wrong("invalid_regex", format!("the pattern is wrong: {reason}"), pattern.span))?;
+    Ok(text_match(column(SOURCE), format!("re({})", pattern.text), matcher))
+}
+
+fn check_namespace(select: &Select) -> Bind<()> {
+    let from_subquery = matches!(select.sources.as_slice(), [Source::Subquery { .. }]);
+    let Some(Namespace { name, indexes }) = &select.namespace else {
+        if from_subquery {
+            return Ok(());
+        }
+        let error = wrong("unknown_namespace", "the query names no namespace, which means metrics", select.span);
+        return Err(error.with_hint("this store holds audit events: write `TAE::…`").into());
+    };
+    if !NAMESPACES.contains(&name.text.as_str()) {
+        let known = NAMESPACES.iter().find(|known| known.eq_ignore_ascii_case(&name.text));
+        let hint = match known {
+            Some(known) => format!("namespaces are case-sensitive: write `{known}::`"),
+            None => "this store holds audit events: write `TAE::…` (or `E::…`)".to_owned(),
+        };
+        let message = format!("the namespace `{}` is not in this store", name.text);
+        return Err(wrong("unknown_namespace", message, name.span).with_hint(hint).into());
+    }
+    match indexes.iter().find(|index| index.text != "default") {
+        Some(index) => Err(not_supported("an index", "audit events have only the default one", index.span)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,8 @@
+//! The functions DataFusion does not have: JSON paths, text search, exact percentiles, time steps.
+
+pub(crate) mod json;
+pub(crate) mod percentile;
+pub(crate) mod query_string;
+pub(crate) mod regexp_extract;
+pub(crate) mod step_start;
+pub(crate) mod text_match;

@@ -1,0 +1,210 @@
+//! Tests on text: `re`, `match`, `search`, `wildcard`, `query_string` and `cidr` as one function.
+
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use regex::{Regex, RegexBuilder};
+
+use super::query_string::{self, TextQuery};
+
+/// A test that a text passes or not.
+#[derive(Debug)]
+pub(crate) enum Matcher {
+    /// One expression finds a match.
+    Regex(Regex),
+    /// A Lucene-like query holds.
+    Query(TextQuery),
+    /// The text is an address inside the network.
+    Network {
+        /// The address of the network.
+        address: IpAddr,
+        /// The leading bits that count.
+        prefix_bits: u32,
+    },
+}
+
+impl Matcher {
+    /// `re('pattern')`: the pattern fits the whole value; `.` takes line ends too.
+    pub(crate) fn whole(pattern: &str) -> Result<Self, String> {
+        compile(&format!(r"\A(?s:{pattern})\z"), false)
+    }
+
+    /// `match('text')`: the text occurs anywhere; case does not count.
+    pub(crate) fn substring(text: &str) -> Result<Self, String> {
+        compile(&regex::escape(text), true)
+    }
+
+    /// `search('words')`: every word and every `#"phrase"` occurs; case does not count.
+    pub(crate) fn words(text: &str) -> Result<Self, String> {
+        query_string::words(text).map(Self::Query)
+    }
+
+    /// `query_string('…')`: Lucene-like; blanks mean AND.
+    pub(crate) fn query(text: &str) -> Result<Self, String> {
+        query_string::parse(text).map(Self::Query)
+    }
+
+    /// `wildcard('a*b?')`: `*` is any run, `?` one character; the whole value.
+    pub(crate) fn wildcard(pattern: &str) -> Result<Self, String> {
+        let pattern = regex::escape(pattern).replace(r"\*", ".*").replace(r"\?", ".");
+        Self::whole(&pattern)
+    }
+
+    /// `cidr('10.0.0.0/8')`: an address inside the network.
+    pub(crate) fn network(text: &str) -> Result<Self, String> {
+        let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr =
+            address.parse().map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = if prefix.is_empty() { Some(widest) } else { prefix.parse().ok() };
+        match prefix_bits {
+            Some(prefix_bits) if prefix_bits <= widest => Ok(Self::Network { address, prefix_bits }),
+            _ => Err(format!("`{text}` is not a network: the prefix is 0 to {widest} bits")),
+        }
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Regex(regex) => regex.is_match(text),
+            Self::Query(query) => query.is_match(text),
+            Self::Network { address, prefix_bits } => in_network(text, *address, *prefix_bits),
+        }
+    }
+}
+
+/// Compiles an expression; the error is a sentence for the author of the query.
+pub(crate) fn compile(pattern: &str, ignore_case: bool) -> Result<Matcher, String> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(ignore_case)
+        .build()
+        .map(Matcher::Regex)
+        .map_err(|error| match error {
+            regex::Error::Syntax(text) => {
+                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
+            other => other.to_string(),
+        })
+}
+
+fn in_network(text: &str, network: IpAddr, prefix_bits: u32) -> bool {
+    fn shared(left: u128, right: u128, width: u32, prefix_bits: u32) -> bool {
+        prefix_bits == 0 || (left ^ right) >> (width - prefix_bits) == 0
+    }
+    match (text.parse::<IpAddr>(), network) {
+        (Ok(IpAddr::V4(address)), IpAddr::V4(network)) => {
+            shared(u32::from(address).into(), u32::from(network).into(), 32, prefix_bits)
+        }
+        (Ok(IpAddr::V6(address)), IpAddr::V6(network)) => {
+            shared(address.into(), network.into(), 128, prefix_bits)
+        }
+        _ => false,
+    }
+}
+
+/// The test as an expression: null where `text` is null. `name` tells one test from another.
+pub(crate) fn text_match(text: Expr, name: String, matcher: Matcher) -> Expr {
+    let function =
+        TextMatch { name, matcher, signature: Signature::any(1, Volatility::Immutable) };
+    ScalarUDF::new_from_impl(function).call(vec![text])
+}
+
+/// The one text argument of a call, as string views.
+pub(crate) fn text_argument(args: &ScalarFunctionArgs) -> Result<ArrayRef> {
+    let array = args.args[0].to_array(args.number_rows)?;
+    match array.data_type() {
+        DataType::Utf8View => Ok(array),
+        _ => Ok(cast(&array, &DataType::Utf8View)?),
+    }
+}
+
+#[derive(Debug)]
+struct TextMatch {
+    name: String,
+    matcher: Matcher,
+    signature: Signature,
+}
+
+impl PartialEq for TextMatch {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for TextMatch {}
+
+impl Hash for TextMatch {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for TextMatch {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let texts = text_argument(&args)?;
+        let mut matches = BooleanBuilder::with_capacity(texts.len());
+        for text in texts.as_string_view() {
+            matches.append_option(text.map(|text| self.matcher.is_match(text)));
+        }
+        Ok(ColumnarValue::Array(Arc::new(matches.finish())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regex_fits_the_whole_value() {
+        let matcher = Matcher::whole("Get.*|List").unwrap();
+        assert!(matcher.is_match("GetUser"));
+        assert!(matcher.is_match("Get\nUser"));
+        assert!(!matcher.is_match("ListUsers"));
+        assert!(!matcher.is_match("getuser"));
+        assert!(Matcher::whole("(").is_err());
+    }
+
+    #[test]
+    fn match_is_a_substring_without_case() {
+        let matcher = Matcher::substring("build Error").unwrap();
+        assert!(matcher.is_match("rebuild erroring"));
+        assert!(!matcher.is_match("build an error"));
+    }
+
+    #[test]
+    fn wildcard_is_the_whole_value_with_case() {
+        let matcher = Matcher::wildcard("a*b?.c").unwrap();
+        assert!(matcher.is_match("a--b1.c"));
+        assert!(!matcher.is_match("a--b1xc"));
+        assert!(!matcher.is_match("A--b1.c"));
+    }
+
+    #[test]
+    fn network_takes_addresses_of_its_family() {
+        let matcher = Matcher::network("10.0.0.0/8").unwrap();
+        assert!(matcher.is_match("10.255.1.2"));
+        assert!(!matcher.is_match("11.0.0.1"));
+        assert!(!matcher.is_match("cloudtrail.amazonaws.com"));
+        assert!(Matcher::network("::/0").unwrap().is_match("2001:db8::1"));
+        assert!(Matcher::network("10.0.0.0/33").is_err());
+    }
+}

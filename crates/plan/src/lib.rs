@@ -1,0 +1,23 @@
+//! The language as meaning: from a syntax tree to a DataFusion plan, in two steps.
+//!
+//! | step | from | to | module |
+//! |---|---|---|---|
+//! | [`bind()`] | what was written, and a [`BindContext`] | [`BoundQuery`]: names, types, window and limits settled | `bind`, one file a clause |
+//! | [`lower()`] | a [`BoundQuery`] and the plan that reads events | [`Lowered`]: a logical plan and how to read its rows | `lower`, in the order of execution |
+//!
+//! Nothing here reads files, clocks or requests, so planning is tested on plans and values alone.
+
+mod bind;
+mod bound;
+mod functions;
+mod lower;
+mod types;
+
+pub use bind::{BindContext, Delivery, bind, nearest_field};
+pub use bound::{
+    BoundQuery, BoundSource, Column, Key, Limit, Limits, Lowered, Notes, Reducer, SeriesOrder, Shape,
+};
+pub use functions::json::Observation;
+pub use functions::percentile::{EXACT_VALUES, Estimate};
+pub use lower::{count_plan, lower};
+pub use types::{Type, Typed};

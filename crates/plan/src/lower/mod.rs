@@ -1,0 +1,135 @@
+//! From what a query means to a DataFusion plan, in the order of execution: source and filter, shape,
+//! HAVING, order and limits inside a group, order and limits between groups.
+
+mod groups;
+mod shape;
+
+use datafusion::common::Result;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit};
+use events::TimeRange;
+use events::fields::DATE;
+
+use crate::bind::column;
+use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type};
+use crate::types::Type;
+
+/// Lowers a query onto `events`, a plan that gives every event with the catalogue's columns.
+///
+/// # Errors
+/// When DataFusion refuses the plan, which a bound query should never cause.
+pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
+    let rows = source(query, events)?;
+    let shaped = shape::shape(query, rows)?;
+    let shaped = match &query.having {
+        Some(having) => LogicalPlanBuilder::from(shaped).filter(having.clone())?.build()?,
+        None => shaped,
+    };
+    let has_hits = matches!(query.shape, Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Newest);
+    let many_rows = query.shape.is_many_rows(query.step_ms);
+    let is_ranked = many_rows && !query.keys.is_empty();
+    let ordered = if is_ranked {
+        groups::rank(query, shaped)?
+    } else if query.keys.is_empty() {
+        rows_in_order(query, shaped)?
+    } else {
+        groups::single_rows(query, shaped)?
+    };
+    let plan = project(query, ordered, has_hits, is_ranked)?;
+    Ok(Lowered {
+        plan,
+        keys: query.keys.iter().map(|key| (key.name.clone(), key.value_type)).collect(),
+        columns: query.columns.iter().map(|column| (column.name.clone(), column.value_type)).collect(),
+        has_hits,
+        is_ranked,
+        row_is_group: !query.keys.is_empty() && !many_rows,
+    })
+}
+
+/// A plan of one row and one column, `hits`: how many rows of the source match the conditions.
+///
+/// # Errors
+/// As [`lower`].
+pub fn count_plan(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
+    LogicalPlanBuilder::from(source(query, events)?)
+        .aggregate(Vec::<Expr>::new(), vec![count(lit(1)).alias("hits")])?
+        .build()
+}
+
+/// The rows of the source inside the window that match the conditions.
+fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
+    let builder = match &query.source {
+        BoundSource::Events => {
+            LogicalPlanBuilder::from(events.clone()).filter(inside(query.window))?
+        }
+        BoundSource::Query(inner) => {
+            let lowered = lower(inner, events)?;
+            let time = column("time");
+            // Summaries of a whole window have no time and are not outside any window.
+            let inside = time.clone().is_null().or(within(time, query.window));
+            LogicalPlanBuilder::from(lowered.plan).filter(inside)?
+        }
+    };
+    match &query.filter {
+        Some(filter) => builder.filter(filter.clone())?.build(),
+        None => builder.build(),
+    }
+}
+
+fn inside(window: TimeRange) -> Expr {
+    within(column(DATE), window)
+}
+
+fn within(time: Expr, window: TimeRange) -> Expr {
+    time.clone().gt_eq(lit(window.from_ms)).and(time.lt(lit(window.to_ms)))
+}
+
+/// Rows of the one group there is, sorted and limited. One row more than wanted shows a cut.
+fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
+    let fetch = query.limits.limit.count().map(|count| as_usize(count.saturating_add(1)));
+    let builder = LogicalPlanBuilder::from(shaped);
+    let builder = if is_one_row(query) { builder } else { builder.sort(query.order.clone())? };
+    let skip = as_usize(query.limits.offset);
+    match (skip, fetch) {
+        (0, None) => builder.build(),
+        _ => builder.limit(skip, fetch)?.build(),
+    }
+}
+
+fn is_one_row(query: &BoundQuery) -> bool {
+    matches!(query.shape, Shape::Aggregate { .. }) && query.step_ms.is_none() && query.keys.is_empty()
+}
+
+/// The columns that [`Lowered`] promises, in its order.
+fn project(query: &BoundQuery, plan: LogicalPlan, has_hits: bool, is_ranked: bool) -> Result<LogicalPlan> {
+    let mut output: Vec<Expr> = (0..query.keys.len()).map(|index| key_column(index)).collect();
+    output.push(query.time.clone().alias("time"));
+    for (index, column) in query.columns.iter().enumerate() {
+        let value = match column.value_type {
+            // A result must have one type, whichever plan it came from.
+            Type::Null => cast(column.expr.clone(), arrow_type(Type::String)),
+            Type::Bool | Type::Float => column.expr.clone(),
+            other => cast(column.expr.clone(), arrow_type(other)),
+        };
+        output.push(value.alias(format!("v{index}")));
+    }
+    output.extend(has_hits.then(|| col("hits")));
+    if is_ranked {
+        output.extend([col("group_rows"), col("group_rank")]);
+    }
+    LogicalPlanBuilder::from(plan).project(output)?.build()
+}
+
+/// The column of a key.
+fn key_column(index: usize) -> Expr {
+    column(&format!("k{index}"))
+}
+
+/// Groups in the order of their keys, missing ones last.
+fn key_order(query: &BoundQuery) -> Vec<SortExpr> {
+    (0..query.keys.len()).map(|index| key_column(index).sort(true, false)).collect()
+}
+
+fn as_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

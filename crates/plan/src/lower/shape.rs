@@ -1,0 +1,77 @@
+//! What becomes of the rows of a group: kept, summarised, or picked from.
+
+use datafusion::common::Result;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, col, lit};
+use events::fields::DATE;
+
+use super::key_column;
+use crate::bind::column;
+use crate::bound::{BoundQuery, BoundSource, Key, Shape};
+use crate::functions::step_start::step_start;
+
+/// Shapes the rows of the source.
+pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
+    match &query.shape {
+        Shape::Rows => Ok(rows),
+        Shape::Newest => first_rows(query, rows, &query.order, 1),
+        Shape::Extreme { order, present, count } => {
+            let rows = LogicalPlanBuilder::from(rows).filter(present.clone())?.build()?;
+            if query.keys.is_empty() {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                return LogicalPlanBuilder::from(rows).sort(order.clone())?.limit(0, Some(count))?.build();
+            }
+            first_rows(query, rows, order, *count)
+        }
+        Shape::Distinct { value } => {
+            let mut groups = keys(&query.keys);
+            groups.push(value.clone().alias("value"));
+            LogicalPlanBuilder::from(rows)
+                .filter(value.clone().is_not_null())?
+                .aggregate(groups, vec![hits()])?
+                .build()
+        }
+        Shape::Aggregate { aggregates } => {
+            let mut groups = keys(&query.keys);
+            groups.extend(step(query));
+            let aggregates = aggregates
+                .iter()
+                .enumerate()
+                .map(|(index, aggregate)| aggregate.clone().alias(format!("a{index}")))
+                .chain([hits()]);
+            LogicalPlanBuilder::from(rows).aggregate(groups, aggregates.collect::<Vec<_>>())?.build()
+        }
+    }
+}
+
+fn keys(keys: &[Key]) -> Vec<Expr> {
+    keys.iter().enumerate().map(|(index, key)| key.expr.clone().alias(format!("k{index}"))).collect()
+}
+
+/// The events behind a shaped row.
+fn hits() -> Expr {
+    count(lit(1)).alias("hits")
+}
+
+fn step(query: &BoundQuery) -> Option<Expr> {
+    let time = match query.source {
+        BoundSource::Events => column(DATE),
+        BoundSource::Query(_) => column("time"),
+    };
+    query.step_ms.map(|step_ms| step_start(time, step_ms, query.time_zone).alias("time"))
+}
+
+/// The first `wanted` rows of each group, with the keys as columns and the group's rows as `hits`.
+fn first_rows(query: &BoundQuery, rows: LogicalPlan, order: &[SortExpr], wanted: u64) -> Result<LogicalPlan> {
+    let columns: Vec<Expr> = rows.schema().columns().into_iter().map(Expr::Column).collect();
+    let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let number = row_number().partition_by(partition.clone()).order_by(order.to_vec()).build()?.alias("row");
+    let all = count(lit(1)).partition_by(partition.clone()).build()?.alias("hits");
+    LogicalPlanBuilder::from(rows)
+        .project(columns.iter().cloned().chain(keys(&query.keys)))?
+        .window(vec![number, all])?
+        .filter(col("row").lt_eq(lit(wanted)))?
+        .project(columns.into_iter().chain(partition).chain([col("hits")]))?
+        .build()
+}

@@ -1,0 +1,308 @@
+//! Asks a running service and gives back the engine's own types.
+
+use std::time::Duration;
+
+use dql::Diagnostic;
+use engine::{Answer, Explanation, QueryRequest, Stage, StreamItem};
+use futures::{Stream, StreamExt, stream};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use crate::arrow_stream::Decoder;
+use crate::convert::{
+    MessageError, answer_from_message, diagnostic_from_message, explanation_from_message,
+    known_code, request_to_message, stage_to_message, summary_from_message,
+};
+use crate::proto::query_service_client::QueryServiceClient;
+use crate::proto::query_stream_response::Item;
+use crate::proto::{ExplainRequest, QueryStreamResponse};
+use crate::{MAX_MESSAGE_BYTES, status};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A service that vanished without a word is noticed after this time.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Why a service gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The text is no address of a service.
+    #[error("`{address}` is no address of a service: {reason}; give `host:port`")]
+    Address {
+        /// The text.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody answers there.
+    #[error(
+        "no service answers at `{address}`: {reason}; check the address and that `vouch serve` runs"
+    )]
+    Unreachable {
+        /// The address.
+        address: String,
+        /// What the connection says.
+        reason: String,
+    },
+    /// The service refused or failed, and says why.
+    #[error("{}", .0.message)]
+    Refused(Box<Refusal>),
+    /// The call failed on the way, without words of the service.
+    #[error("the call failed: {message} ({code:?})", message = .0.message(), code = .0.code())]
+    Call(#[source] Box<Status>),
+    /// The stream ended before its summary.
+    #[error("the answer broke off; what came of it is not complete")]
+    Incomplete,
+    /// The answer cannot be understood.
+    #[error("{0}")]
+    Answer(String),
+}
+
+/// What a service says about a question that it did not answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: &'static str,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// The findings about the query text, when that is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether the one who asked is to change something, rather than the one who runs the service.
+    pub is_question: bool,
+}
+
+/// A connection to a service.
+#[derive(Debug, Clone)]
+pub struct Client {
+    service: QueryServiceClient<Channel>,
+}
+
+impl Client {
+    /// Connects to the service at `address`, `host:port`. The connection is not encrypted.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`] or [`ClientError::Unreachable`].
+    pub async fn connect(address: &str) -> Result<Self, ClientError> {
+        let endpoint = endpoint(address)?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL);
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| ClientError::Unreachable {
+                address: address.to_owned(),
+                reason: innermost(&error),
+            })?;
+        let service = QueryServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self { service })
+    }
+
+    /// One answer a statement. The service's clock decides what now is.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, ClientError> {
+        let message = request_to_message(request);
+        let response = self.service.clone().query(message).await.map_err(refused)?;
+        let answers: Result<_, MessageError> = response
+            .into_inner()
+            .content
+            .into_iter()
+            .map(answer_from_message)
+            .collect();
+        Ok(answers?)
+    }
+
+    /// The answer to one statement as a stream: the schema, batches, the end.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting, also as an item; after an error nothing follows.
+    pub async fn query_stream(
+        &self,
+        request: &QueryRequest,
+    ) -> Result<impl Stream<Item = Result<StreamItem, ClientError>> + Send + use<>, ClientError>
+    {
+        let message = request_to_message(request);
+        let response = self
+            .service
+            .clone()
+            .query_stream(message)
+            .await
+            .map_err(refused)?;
+        let messages = response
+            .into_inner()
+            .map(|message| message.map_err(refused));
+        Ok(items(messages))
+    }
+
+    /// What the service makes of a question.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn explain(
+        &self,
+        request: &QueryRequest,
+        stage: Stage,
+    ) -> Result<Explanation, ClientError> {
+        let message = ExplainRequest {
+            request: Some(request_to_message(request)),
+            stage: stage_to_message(stage).into(),
+        };
+        let response = self
+            .service
+            .clone()
+            .explain(message)
+            .await
+            .map_err(refused)?;
+        Ok(explanation_from_message(response.into_inner()))
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, ClientError> {
+    let wrong = |reason: &str| ClientError::Address {
+        address: address.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if address.starts_with("https://") {
+        return Err(wrong("this version has no TLS"));
+    }
+    let url = match address.strip_prefix("http://") {
+        Some(_) => address.to_owned(),
+        None if address.contains("://") => return Err(wrong("it is an address of something else")),
+        None => format!("http://{address}"),
+    };
+    Endpoint::from_shared(url).map_err(|error| wrong(&innermost(&error)))
+}
+
+/// The last words of a chain of errors, which say most about a failed connection.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}
+
+fn refused(status: Status) -> ClientError {
+    let Some(info) = status::error_info(&status) else {
+        return ClientError::Call(Box::new(status));
+    };
+    ClientError::Refused(Box::new(Refusal {
+        code: known_code(info.code),
+        message: info.message,
+        diagnostics: info
+            .diagnostics
+            .into_iter()
+            .map(diagnostic_from_message)
+            .collect(),
+        is_question: matches!(status.code(), Code::InvalidArgument | Code::NotFound),
+    }))
+}
+
+/// The items of a streamed answer; an error when the messages end before the summary.
+fn items(
+    messages: impl Stream<Item = Result<QueryStreamResponse, ClientError>> + Send + 'static,
+) -> impl Stream<Item = Result<StreamItem, ClientError>> + Send + 'static {
+    struct Reading<S> {
+        messages: S,
+        decoder: Decoder,
+        over: bool,
+    }
+    let reading = Reading {
+        messages: Box::pin(messages),
+        decoder: Decoder::default(),
+        over: false,
+    };
+    stream::unfold(reading, |mut reading| async move {
+        if reading.over {
+            return None;
+        }
+        let step = match reading.messages.next().await {
+            None => Err(ClientError::Incomplete),
+            Some(message) => message.and_then(|message| step(&mut reading.decoder, message)),
+        };
+        reading.over = match &step {
+            Ok(found) => matches!(found.last(), Some(StreamItem::End(_))),
+            Err(_) => true,
+        };
+        let found: Vec<Result<StreamItem, ClientError>> = match step {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        Some((stream::iter(found), reading))
+    })
+    .flatten()
+}
+
+fn step(
+    decoder: &mut Decoder,
+    message: QueryStreamResponse,
+) -> Result<Vec<StreamItem>, ClientError> {
+    let unreadable = |error: arrow::error::ArrowError| ClientError::Answer(error.to_string());
+    match message.item.ok_or(MessageError::UnknownKind)? {
+        Item::ArrowIpc(bytes) => decoder.decode(bytes).map_err(unreadable),
+        Item::Summary(summary) => {
+            decoder.finish().map_err(unreadable)?;
+            Ok(vec![StreamItem::End(summary_from_message(summary)?)])
+        }
+    }
+}
+
+impl From<MessageError> for ClientError {
+    fn from(error: MessageError) -> Self {
+        Self::Answer(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_bare() {
+        assert_eq!(
+            endpoint("localhost:50051").unwrap().uri().to_string(),
+            "http://localhost:50051/"
+        );
+        assert_eq!(
+            endpoint("http://[::1]:1").unwrap().uri().port_u16(),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn a_wrong_address_says_why() {
+        for (address, reason) in [
+            ("https://vouch.example:443", "no TLS"),
+            ("s3://bucket", "something else"),
+            ("not an address", "invalid"),
+        ] {
+            let error = endpoint(address).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_a_summary_is_incomplete() {
+        let found: Vec<_> = items(stream::empty()).collect().await;
+        assert!(matches!(found[..], [Err(ClientError::Incomplete)]));
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_an_error() {
+        let failed = || Err(refused(Status::internal("x")));
+        let found: Vec<_> = items(stream::iter([failed(), failed()])).collect().await;
+        assert!(matches!(found[..], [Err(ClientError::Call(_))]));
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_words() {
+        let status = status::of_request_error(&crate::convert::RequestError::NoScope);
+        let ClientError::Refused(refusal) = refused(status) else {
+            panic!("not refused")
+        };
+        assert_eq!(refusal.code, "invalid_request");
+        assert!(refusal.is_question);
+    }
+}

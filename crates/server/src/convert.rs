@@ -1,0 +1,29 @@
+//! The engine's types to messages and back.
+
+mod answer;
+mod diagnostic;
+mod request;
+mod value;
+
+pub(crate) use answer::{
+    answer_from_message, answer_to_message, explanation_from_message, explanation_to_message,
+    summary_from_message, summary_to_message,
+};
+pub(crate) use diagnostic::{diagnostic_from_message, diagnostics_to_messages, known_code};
+pub(crate) use request::{
+    RequestError, request_from_message, request_to_message, stage_from_message, stage_to_message,
+};
+
+/// Why a message could not be understood.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MessageError {
+    /// A field that is always set is not.
+    #[error("the service's answer lacks `{0}`; it is not a Vouch service, or another version")]
+    Missing(&'static str),
+    /// A value of a kind that this version does not know.
+    #[error("the service's answer has a value of an unknown kind; use a newer client")]
+    UnknownKind,
+    /// JSON text that is not JSON.
+    #[error("the service's answer has a value that is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}

@@ -1,0 +1,217 @@
+//! Questions.
+
+use chrono_tz::Tz;
+use engine::{QueryOptions, QueryRequest, Scope, Stage};
+use events::time::TimeError;
+use events::workspace::WorkspaceIdError;
+use events::{TimeRange, WorkspaceId};
+
+use crate::proto::{self, query_request};
+
+/// Why a request cannot be asked, before its text is looked at.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum RequestError {
+    /// No scope.
+    #[error(
+        "the request does not say whose events it is about; set `workspaces` or `all_workspaces`"
+    )]
+    NoScope,
+    /// An empty list of workspaces.
+    #[error("`workspaces` names none; name at least one, or set `all_workspaces`")]
+    NoWorkspaces,
+    /// A name that is no workspace id.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceIdError),
+    /// A window that ends before it begins.
+    #[error(transparent)]
+    TimeRange(#[from] TimeError),
+    /// A name that is no time zone.
+    #[error(
+        "`{0}` is no time zone of the IANA database; give a name such as `Europe/Berlin` or `UTC`"
+    )]
+    TimeZone(String),
+    /// A request to explain nothing.
+    #[error("the request holds no question; set `request`")]
+    NoQuestion,
+    /// A stage that this version does not know.
+    #[error("unknown stage {0}; use one of the enum `Stage`")]
+    UnknownStage(i32),
+}
+
+/// The question of a message.
+pub(crate) fn request_from_message(
+    message: proto::QueryRequest,
+) -> Result<QueryRequest, RequestError> {
+    let scope = match message.scope.ok_or(RequestError::NoScope)? {
+        query_request::Scope::AllWorkspaces(_) => Scope::All,
+        query_request::Scope::Workspaces(chosen) if chosen.ids.is_empty() => {
+            return Err(RequestError::NoWorkspaces);
+        }
+        query_request::Scope::Workspaces(chosen) => {
+            let ids: Result<Vec<WorkspaceId>, _> = chosen.ids.iter().map(|id| id.parse()).collect();
+            Scope::Workspaces(ids?)
+        }
+    };
+    let range = |range: proto::TimeRange| TimeRange::new(range.from_ms, range.to_ms);
+    let options = QueryOptions {
+        time_range: message.time_range.map(range).transpose()?,
+        time_zone: time_zone(message.time_zone)?,
+        now_ms: None,
+        exact_total_hits: message.exact_total_hits,
+    };
+    Ok(QueryRequest {
+        query: message.query,
+        scope,
+        options,
+    })
+}
+
+fn time_zone(name: String) -> Result<Option<Tz>, RequestError> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    name.parse()
+        .map(Some)
+        .map_err(|_| RequestError::TimeZone(name))
+}
+
+/// A question as a message. The service takes its own clock for now, so `now_ms` stays behind.
+pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest {
+    let scope = match &request.scope {
+        Scope::All => query_request::Scope::AllWorkspaces(proto::AllWorkspaces {}),
+        Scope::Workspaces(ids) => query_request::Scope::Workspaces(proto::Workspaces {
+            ids: ids.iter().map(ToString::to_string).collect(),
+        }),
+    };
+    let options = &request.options;
+    proto::QueryRequest {
+        query: request.query.clone(),
+        scope: Some(scope),
+        time_range: options.time_range.map(|range| proto::TimeRange {
+            from_ms: range.from_ms,
+            to_ms: range.to_ms,
+        }),
+        time_zone: options
+            .time_zone
+            .map(|zone| zone.name().to_owned())
+            .unwrap_or_default(),
+        exact_total_hits: options.exact_total_hits,
+    }
+}
+
+/// The stage of a message; the physical one when none is set.
+pub(crate) fn stage_from_message(stage: i32) -> Result<Stage, RequestError> {
+    match proto::Stage::try_from(stage) {
+        Ok(proto::Stage::Ast) => Ok(Stage::Ast),
+        Ok(proto::Stage::Bound) => Ok(Stage::Bound),
+        Ok(proto::Stage::Logical) => Ok(Stage::Logical),
+        Ok(proto::Stage::Physical | proto::Stage::Unspecified) => Ok(Stage::Physical),
+        Err(_) => Err(RequestError::UnknownStage(stage)),
+    }
+}
+
+/// A stage as a message.
+pub(crate) fn stage_to_message(stage: Stage) -> proto::Stage {
+    match stage {
+        Stage::Ast => proto::Stage::Ast,
+        Stage::Bound => proto::Stage::Bound,
+        Stage::Logical => proto::Stage::Logical,
+        Stage::Physical => proto::Stage::Physical,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> proto::QueryRequest {
+        proto::QueryRequest {
+            query: "TAE::audit:(*)".into(),
+            scope: Some(query_request::Scope::Workspaces(proto::Workspaces {
+                ids: vec!["a".into(), "b-2".into()],
+            })),
+            time_range: Some(proto::TimeRange {
+                from_ms: -5,
+                to_ms: 9,
+            }),
+            time_zone: "Europe/Berlin".into(),
+            exact_total_hits: true,
+        }
+    }
+
+    #[test]
+    fn a_request_comes_back() {
+        let request = request_from_message(message()).unwrap();
+        assert_eq!(
+            request.options.time_range,
+            Some(TimeRange::new(-5, 9).unwrap())
+        );
+        assert_eq!(request.options.time_zone, Some(Tz::Europe__Berlin));
+        assert_eq!(request_to_message(&request), message());
+
+        let all = proto::QueryRequest {
+            scope: Some(query_request::Scope::AllWorkspaces(proto::AllWorkspaces {})),
+            time_range: None,
+            time_zone: String::new(),
+            ..message()
+        };
+        let request = request_from_message(all.clone()).unwrap();
+        assert_eq!(request.scope, Scope::All);
+        assert_eq!(request.options.time_zone, None);
+        assert_eq!(request_to_message(&request), all);
+    }
+
+    #[test]
+    fn a_request_without_a_scope_is_refused_rather_than_taken_for_all() {
+        let refused = |message| request_from_message(message).unwrap_err();
+        let scope = None;
+        assert_eq!(
+            refused(proto::QueryRequest { scope, ..message() }),
+            RequestError::NoScope
+        );
+        let scope = Some(query_request::Scope::Workspaces(
+            proto::Workspaces::default(),
+        ));
+        assert_eq!(
+            refused(proto::QueryRequest { scope, ..message() }),
+            RequestError::NoWorkspaces
+        );
+        let ids = vec!["../etc".to_owned()];
+        let scope = Some(query_request::Scope::Workspaces(proto::Workspaces { ids }));
+        assert!(matches!(
+            refused(proto::QueryRequest { scope, ..message() }),
+            RequestError::Workspace(_)
+        ));
+    }
+
+    #[test]
+    fn a_wrong_window_or_time_zone_is_refused() {
+        let time_range = Some(proto::TimeRange {
+            from_ms: 9,
+            to_ms: 8,
+        });
+        let error = request_from_message(proto::QueryRequest {
+            time_range,
+            ..message()
+        });
+        assert!(matches!(error, Err(RequestError::TimeRange(_))));
+        let time_zone = "Mars/Olympus".to_owned();
+        let error = request_from_message(proto::QueryRequest {
+            time_zone,
+            ..message()
+        });
+        assert!(error.unwrap_err().to_string().contains("`Mars/Olympus`"));
+    }
+
+    #[test]
+    fn every_stage_comes_back() {
+        for stage in [Stage::Ast, Stage::Bound, Stage::Logical, Stage::Physical] {
+            assert_eq!(
+                stage_from_message(stage_to_message(stage).into()),
+                Ok(stage)
+            );
+        }
+        assert_eq!(stage_from_message(0), Ok(Stage::Physical));
+        assert_eq!(stage_from_message(99), Err(RequestError::UnknownStage(99)));
+    }
+}

@@ -1,0 +1,31 @@
+//! The doors of Vouch: how questions come in over the network and answers go out.
+//!
+//! The only crate that knows a wire format. The interface is `proto/vouch/v1/query.proto`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`proto`] | the messages and services, generated from the interface |
+//! | [`Server`] | listening, health, reflection, graceful shutdown |
+//! | `service` | each method: message in, engine, message out |
+//! | `convert` | the engine's types to messages and back |
+//! | `arrow_stream` | batches to the bytes of an Arrow IPC stream and back |
+//! | `status` | the engine's errors to gRPC statuses, and back |
+//! | [`Client`] | asks a running service and gives back the engine's own types |
+//!
+//! To add a field to an answer: `query.proto`, then `convert` in both directions.
+
+mod arrow_stream;
+mod client;
+mod convert;
+pub mod proto;
+mod serve;
+mod service;
+mod status;
+
+pub use client::{Client, ClientError};
+pub use serve::{Server, ServerConfig, ServerError, stop_signal};
+
+/// The largest message that a service or a [`Client`] takes or sends, in bytes: 64 MiB.
+///
+/// A streamed answer is cut into messages far below it, see `query.proto`.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;

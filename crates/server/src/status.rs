@@ -1,0 +1,293 @@
+//! The engine's errors to gRPC statuses, and back.
+
+use engine::EngineError;
+use prost::Message;
+use prost::bytes::Bytes;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::convert::{RequestError, diagnostics_to_messages};
+use crate::proto;
+
+/// Statuses travel in HTTP/2 headers, for which some clients have no more than 8 KiB in all; the
+/// details are base64 there.
+const MAX_DETAILS_BYTES: usize = 4 << 10;
+const MAX_MESSAGE_CHARACTERS: usize = 800;
+const ERROR_INFO_TYPE: &str = "type.googleapis.com/vouch.v1.ErrorInfo";
+
+/// The status for an error about `query`.
+///
+/// What the one who asks can do nothing about is logged under an id, and the id is sent instead.
+pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
+    match error {
+        EngineError::Query(diagnostics) => {
+            let info = proto::ErrorInfo {
+                code: error.code().to_owned(),
+                message: error.to_string(),
+                diagnostics: diagnostics_to_messages(query, diagnostics),
+                incident: None,
+            };
+            status(Code::InvalidArgument, info)
+        }
+        EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
+        EngineError::ResourcesExhausted(_) => told(Code::ResourceExhausted, error),
+        EngineError::MissingFile(_) => kept_back(
+            Code::DataLoss,
+            error,
+            "a file of the store is missing, so there is no answer rather than half of one",
+        ),
+        EngineError::Store(failed) if failed.is_missing_object() => kept_back(
+            Code::DataLoss,
+            error,
+            "a file of the store is missing, so there is no answer rather than half of one",
+        ),
+        EngineError::Store(_) => kept_back(
+            Code::Unavailable,
+            error,
+            "the store could not be read; try again",
+        ),
+        EngineError::Execution(_) => kept_back(Code::Internal, error, "the query could not be run"),
+    }
+}
+
+/// The status for a request that cannot be asked.
+pub(crate) fn of_request_error(error: &RequestError) -> Status {
+    let info = proto::ErrorInfo {
+        code: "invalid_request".to_owned(),
+        message: error.to_string(),
+        ..Default::default()
+    };
+    status(Code::InvalidArgument, info)
+}
+
+/// The status for an answer that no message can hold.
+pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
+    let info = proto::ErrorInfo {
+        code: "answer_too_large".to_owned(),
+        message: format!(
+            "the answer takes {size_bytes} bytes, more than the {} of one message; lower LIMIT, \
+             name fewer columns, or use QueryStream",
+            crate::MAX_MESSAGE_BYTES
+        ),
+        ..Default::default()
+    };
+    status(Code::ResourceExhausted, info)
+}
+
+/// The status for a failure of the service itself while it writes an answer.
+pub(crate) fn of_encoding_error(error: &arrow::error::ArrowError) -> Status {
+    kept_back_as(
+        Code::Internal,
+        "execution_failed",
+        error,
+        "the answer could not be written",
+    )
+}
+
+/// The details of a status that a service of this crate sent.
+pub(crate) fn error_info(status: &Status) -> Option<proto::ErrorInfo> {
+    let details = RpcStatus::decode(status.details()).ok()?.details;
+    let info = details
+        .iter()
+        .find(|detail| detail.type_url == ERROR_INFO_TYPE)?;
+    proto::ErrorInfo::decode(info.value.as_slice()).ok()
+}
+
+fn told(code: Code, error: &EngineError) -> Status {
+    let info = proto::ErrorInfo {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        ..Default::default()
+    };
+    status(code, info)
+}
+
+fn kept_back(code: Code, error: &EngineError, public: &str) -> Status {
+    kept_back_as(code, error.code(), error, public)
+}
+
+fn kept_back_as(
+    code: Code,
+    stable_code: &'static str,
+    error: &(dyn std::error::Error + 'static),
+    public: &str,
+) -> Status {
+    let incident = Uuid::new_v4().to_string();
+    tracing::error!(incident, code = stable_code, error, "a query failed");
+    let info = proto::ErrorInfo {
+        code: stable_code.to_owned(),
+        message: format!("{public}; the service logged the reason as incident {incident}"),
+        diagnostics: Vec::new(),
+        incident: Some(incident),
+    };
+    status(code, info)
+}
+
+fn status(code: Code, mut info: proto::ErrorInfo) -> Status {
+    info.message = clipped(&info.message);
+    let found = info.diagnostics.len();
+    while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
+        info.diagnostics.pop();
+    }
+    let left_out = found - info.diagnostics.len();
+    if left_out > 0 {
+        info.message = format!("{} ({left_out} more findings are left out)", info.message);
+    }
+    if let (true, [finding]) = (
+        info.encoded_len() > MAX_DETAILS_BYTES,
+        &mut info.diagnostics[..],
+    ) {
+        finding.message = clipped(&finding.message);
+        finding.hint = finding.hint.as_deref().map(clipped);
+        finding.label = None;
+    }
+    let message = info.message.clone();
+    let details = RpcStatus {
+        code: code.into(),
+        message: message.clone(),
+        details: vec![Any {
+            type_url: ERROR_INFO_TYPE.to_owned(),
+            value: info.encode_to_vec(),
+        }],
+    };
+    Status::with_details(code, message, Bytes::from(details.encode_to_vec()))
+}
+
+/// The first characters of a text that would not fit into a header.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// google.rpc.Status, the form that gRPC gives to `grpc-status-details-bin`; clients in other
+/// languages refuse anything else there.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+/// google.protobuf.Any.
+#[derive(Clone, PartialEq, Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use dql::{Diagnostic, Span};
+    use store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_question_carries_its_findings() {
+        let finding = Diagnostic::error(
+            "unknown_function",
+            "unknown function `cuont`",
+            Span::new(12, 17),
+        )
+        .with_hint("did you mean `count`?");
+        let error = EngineError::Query(vec![finding]);
+        let status = of_engine_error("TAE::audit:(cuont(*))", &error);
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "unknown function `cuont`");
+        let info = error_info(&status).unwrap();
+        assert_eq!(info.code, "unknown_function");
+        let [finding] = &info.diagnostics[..] else {
+            panic!("{info:?}")
+        };
+        assert_eq!(finding.place.as_ref().unwrap().column, 13);
+        assert_eq!(finding.hint.as_deref(), Some("did you mean `count`?"));
+    }
+
+    #[test]
+    fn what_the_store_says_is_not_sent() {
+        let path = || "workspace=secret/day=2026-11-21/x.parquet".to_owned();
+        let cases = [
+            (
+                EngineError::MissingFile(path()),
+                Code::DataLoss,
+                "missing_file",
+            ),
+            (
+                EngineError::Store(StoreError::NotFound { path: path() }),
+                Code::DataLoss,
+                "store_error",
+            ),
+            (
+                EngineError::Store(StoreError::Corrupt {
+                    path: path(),
+                    reason: "torn".into(),
+                }),
+                Code::Unavailable,
+                "store_error",
+            ),
+        ];
+        for (error, code, stable_code) in cases {
+            let status = of_engine_error("TAE::audit:(*)", &error);
+            assert_eq!(status.code(), code);
+            let info = error_info(&status).unwrap();
+            assert_eq!(info.code, stable_code);
+            let incident = info.incident.unwrap();
+            assert!(status.message().contains(&incident));
+            let sent = String::from_utf8_lossy(status.details()).into_owned();
+            assert!(!sent.contains("secret") && !status.message().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_workspace_is_named() {
+        let error = EngineError::UnknownWorkspace {
+            name: "acme-prod".into(),
+            suggestion: Some("acme-production".into()),
+        };
+        let status = of_engine_error("", &error);
+        assert_eq!(status.code(), Code::NotFound);
+        assert!(status.message().contains("`acme-production`"));
+        assert_eq!(error_info(&status).unwrap().code, "unknown_workspace");
+    }
+
+    #[test]
+    fn a_request_error_has_a_code() {
+        let status = of_request_error(&RequestError::NoScope);
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(error_info(&status).unwrap().code, "invalid_request");
+    }
+
+    #[test]
+    fn details_fit_into_a_header_and_say_what_is_left_out() {
+        let finding = |number: usize| {
+            Diagnostic::error(
+                "parse_error",
+                format!("{number} {}", "ü".repeat(300)),
+                Span::new(0, 1),
+            )
+        };
+        let error = EngineError::Query((0..50).map(finding).collect());
+        let status = of_engine_error("x", &error);
+        assert!(status.details().len() < 6_000, "{}", status.details().len());
+        assert!(status.message().contains("more findings are left out"));
+        assert!(!error_info(&status).unwrap().diagnostics.is_empty());
+
+        let huge = Diagnostic::error("parse_error", "ü".repeat(50_000), Span::new(0, 1));
+        let status = of_engine_error("x", &EngineError::Query(vec![huge]));
+        assert!(status.details().len() < 6_000, "{}", status.details().len());
+    }
+
+    #[test]
+    fn a_status_of_somebody_else_has_no_details() {
+        assert_eq!(error_info(&Status::unavailable("gone")), None);
+        let other = Status::with_details(Code::Internal, "x", Bytes::from_static(b"\xff\xff"));
+        assert_eq!(error_info(&other), None);
+    }
+}

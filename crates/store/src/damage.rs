@@ -1,0 +1,91 @@
+//! Finds what is wrong with a log that could not be read.
+
+use deltalake_core::DeltaTableError;
+use events::WorkspaceId;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::file::metadata::ParquetMetaDataReader;
+use serde_json::Value;
+
+use crate::error::StoreError;
+use crate::location::Location;
+use crate::paths;
+
+/// The error of a log that the Delta library refused with `error`, with the object that is to
+/// blame when one can be found.
+pub(crate) async fn explain(
+    location: &Location,
+    workspace: &WorkspaceId,
+    error: DeltaTableError,
+) -> StoreError {
+    match find(location, workspace).await {
+        Ok(Some(damage)) => damage,
+        Ok(None) | Err(_) => StoreError::Delta {
+            workspace: workspace.clone(),
+            source: Box::new(error),
+        },
+    }
+}
+
+/// Reads the whole log and checks each object by itself.
+async fn find(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<Option<StoreError>, StoreError> {
+    let mut log: Vec<Path> = location
+        .objects
+        .list(Some(&paths::log(workspace)))
+        .map_ok(|object| object.location)
+        .try_collect()
+        .await?;
+    log.sort_unstable();
+    let mut previous: Option<u64> = None;
+    for path in log {
+        let Some(version) = paths::version_of(&path) else {
+            continue;
+        };
+        let content = location.objects.get(&path).await?.bytes().await?;
+        let reason = if paths::is_commit(&path) {
+            if let Some(missing) = previous.map(|version| version + 1)
+                && missing < version
+            {
+                return Ok(Some(StoreError::NotFound {
+                    path: paths::commit(workspace, missing).to_string(),
+                }));
+            }
+            previous = Some(version);
+            damage_of_commit(&content)
+        } else {
+            ParquetMetaDataReader::new()
+                .parse_and_finish(&content)
+                .err()
+                .map(|error| error.to_string())
+        };
+        if let Some(reason) = reason {
+            return Ok(Some(StoreError::Corrupt {
+                path: path.to_string(),
+                reason,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// A commit is one JSON object a line.
+fn damage_of_commit(content: &[u8]) -> Option<String> {
+    if content.is_empty() {
+        return Some("it is empty".to_owned());
+    }
+    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        if line.is_empty() {
+            continue;
+        }
+        match serde_json::from_slice(line) {
+            Ok(Value::Object(_)) => {}
+            Ok(_) => return Some(format!("line {} is not a JSON object", index + 1)),
+            Err(error) => return Some(format!("line {} is not JSON: {error}", index + 1)),
+        }
+    }
+    None
+}

@@ -1,0 +1,143 @@
+//! What can go wrong in a store.
+
+use std::error::Error as StdError;
+
+use arrow::error::ArrowError;
+use deltalake_core::DeltaTableError;
+use events::WorkspaceId;
+use parquet::errors::ParquetError;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address of the store cannot be used.
+    #[error(
+        "`{url}` is not a place for a store: {reason}; give a directory, or an address that starts with file://, s3://, gs://, az:// or memory://"
+    )]
+    InvalidUrl {
+        /// The address as it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An object that the table's log names is not there.
+    #[error(
+        "`{path}` is missing from the store although a table needs it; ask again, and if it stays missing restore it from a backup"
+    )]
+    NotFound {
+        /// The object's path under the root of the store.
+        path: String,
+    },
+    /// An object is there but cannot be understood.
+    #[error("`{path}` is damaged: {reason}; restore it from a backup")]
+    Corrupt {
+        /// The object's path under the root of the store.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The table was changed by other software in a way that this version would read wrongly.
+    #[error(
+        "the table of workspace `{workspace}` {reason}; rewrite it without that, or use a newer version of vouch"
+    )]
+    Unsupported {
+        /// Whose table it is.
+        workspace: WorkspaceId,
+        /// What this version cannot do with it, as the end of a sentence about the table.
+        reason: String,
+    },
+    /// The commit was sent, but whether it arrived could not be found out.
+    #[error(
+        "it is unknown whether `{path}` was committed: {source}; run the import again, events that did arrive are not stored twice"
+    )]
+    CommitUnknown {
+        /// The commit's path under the root of the store.
+        path: String,
+        /// Why the last attempt failed.
+        source: object_store::Error,
+    },
+    /// The commit's version was taken, yet the table does not show that version.
+    #[error(
+        "`{path}` exists but the table does not show it; check whether other software is changing the log of this table"
+    )]
+    Conflict {
+        /// The commit's path under the root of the store.
+        path: String,
+    },
+    /// The object store refused or failed.
+    #[error("the object store failed: {0}; check that it is reachable and that access is allowed")]
+    ObjectStore(#[source] object_store::Error),
+    /// A data file could not be read or written.
+    #[error("`{path}` could not be read or written as parquet: {source}; check the file")]
+    Parquet {
+        /// The file's path under the root of the store.
+        path: String,
+        /// What failed.
+        source: ParquetError,
+    },
+    /// The table's log could not be read.
+    #[error(
+        "the log of the table of workspace `{workspace}` could not be read: {source}; check the objects in its _delta_log"
+    )]
+    Delta {
+        /// Whose table it is.
+        workspace: WorkspaceId,
+        /// What failed.
+        source: Box<DeltaTableError>,
+    },
+    /// Events could not be brought into columns.
+    #[error("events could not be brought into columns: {0}; report this as a fault of vouch")]
+    Arrow(#[from] ArrowError),
+}
+
+impl StoreError {
+    /// Whether an object that was expected is not there.
+    ///
+    /// A reader that holds an old snapshot takes the newest one and tries once more; when the
+    /// object is still missing then, the store is incomplete and the error stands.
+    #[must_use]
+    pub fn is_missing_object(&self) -> bool {
+        if matches!(self, Self::NotFound { .. }) {
+            return true;
+        }
+        let mut cause: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = cause {
+            if is_not_found(error) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// The error of reading or writing the Parquet file at `path`.
+    pub(crate) fn parquet(path: &object_store::path::Path, source: ParquetError) -> Self {
+        if let ParquetError::External(inner) = &source
+            && is_not_found(inner.as_ref())
+        {
+            return Self::NotFound {
+                path: path.to_string(),
+            };
+        }
+        Self::Parquet {
+            path: path.to_string(),
+            source,
+        }
+    }
+}
+
+impl From<object_store::Error> for StoreError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { path, .. } => Self::NotFound { path },
+            other => Self::ObjectStore(other),
+        }
+    }
+}
+
+fn is_not_found(error: &(dyn StdError + 'static)) -> bool {
+    matches!(
+        error.downcast_ref::<object_store::Error>(),
+        Some(object_store::Error::NotFound { .. })
+    )
+}

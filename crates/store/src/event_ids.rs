@@ -1,0 +1,152 @@
+//! Which event ids data files hold.
+
+use std::collections::HashSet;
+
+use arrow::array::{AsArray, StringArray};
+use events::fields;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+
+use crate::error::StoreError;
+use crate::file_reader::{self, FileReader};
+use crate::layout;
+use crate::location::Location;
+
+type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
+
+/// A data file, in a table or staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FilePlace {
+    /// The path under the root of the store.
+    pub(crate) path: Path,
+    /// The file's size in bytes.
+    pub(crate) size_bytes: u64,
+}
+
+impl FilePlace {
+    /// Opens the file for reading all columns.
+    pub(crate) async fn open(&self, location: &Location) -> Result<Builder, StoreError> {
+        file_reader::open(location, &self.path, self.size_bytes).await
+    }
+
+    /// All event ids of the file, in its order.
+    pub(crate) async fn event_ids(
+        &self,
+        location: &Location,
+    ) -> Result<Vec<StringArray>, StoreError> {
+        let builder = self.open(location).await?;
+        let mut batches = self.id_batches(builder, None)?;
+        let mut ids = Vec::new();
+        while let Some(batch) = self.next(&mut batches).await? {
+            ids.push(batch);
+        }
+        Ok(ids)
+    }
+
+    /// Those of `wanted` that the file holds.
+    ///
+    /// Exact: the bloom filters only spare row groups that certainly hold none of them.
+    pub(crate) async fn ids_among<'a>(
+        &self,
+        location: &Location,
+        wanted: &HashSet<&'a str>,
+    ) -> Result<HashSet<&'a str>, StoreError> {
+        let mut found = HashSet::new();
+        if wanted.is_empty() {
+            return Ok(found);
+        }
+        let mut builder = self.open(location).await?;
+        let row_groups = if wanted.len() <= layout::BLOOM_FILTER_IDS {
+            Some(self.row_groups_that_may_hold(&mut builder, wanted).await?)
+        } else {
+            None
+        };
+        if row_groups.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(found);
+        }
+        let mut batches = self.id_batches(builder, row_groups)?;
+        while let Some(batch) = self.next(&mut batches).await? {
+            found.extend(
+                batch
+                    .iter()
+                    .flatten()
+                    .filter_map(|id| wanted.get(id).copied()),
+            );
+        }
+        Ok(found)
+    }
+
+    async fn row_groups_that_may_hold(
+        &self,
+        builder: &mut Builder,
+        wanted: &HashSet<&str>,
+    ) -> Result<Vec<usize>, StoreError> {
+        let column = self.id_column(builder)?;
+        let mut row_groups = Vec::new();
+        for row_group in 0..builder.metadata().num_row_groups() {
+            let filter = builder
+                .get_row_group_column_bloom_filter(row_group, column)
+                .await
+                .map_err(|error| StoreError::parquet(&self.path, error))?;
+            let may_hold = filter.is_none_or(|filter| wanted.iter().any(|id| filter.check(*id)));
+            if may_hold {
+                row_groups.push(row_group);
+            }
+        }
+        Ok(row_groups)
+    }
+
+    fn id_column(&self, builder: &Builder) -> Result<usize, StoreError> {
+        builder
+            .parquet_schema()
+            .columns()
+            .iter()
+            .position(|column| column.path().string() == fields::EVENT_ID)
+            .ok_or_else(|| self.corrupt())
+    }
+
+    fn id_batches(
+        &self,
+        builder: Builder,
+        row_groups: Option<Vec<usize>>,
+    ) -> Result<ParquetRecordBatchStream<FileReader>, StoreError> {
+        let column = self.id_column(&builder)?;
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), [column]);
+        let mut builder = builder
+            .with_projection(mask)
+            .with_batch_size(layout::WRITE_ROWS);
+        if let Some(row_groups) = row_groups {
+            builder = builder.with_row_groups(row_groups);
+        }
+        builder
+            .build()
+            .map_err(|error| StoreError::parquet(&self.path, error))
+    }
+
+    async fn next(
+        &self,
+        batches: &mut ParquetRecordBatchStream<FileReader>,
+    ) -> Result<Option<StringArray>, StoreError> {
+        let batch = batches
+            .try_next()
+            .await
+            .map_err(|error| StoreError::parquet(&self.path, error))?;
+        let Some(batch) = batch else {
+            return Ok(None);
+        };
+        let ids = batch.columns().first().and_then(|column| {
+            let ids: Option<&StringArray> = column.as_string_opt();
+            ids.cloned()
+        });
+        ids.map(Some).ok_or_else(|| self.corrupt())
+    }
+
+    fn corrupt(&self) -> StoreError {
+        StoreError::Corrupt {
+            path: self.path.to_string(),
+            reason: format!("it has no text column `{}`", fields::EVENT_ID),
+        }
+    }
+}

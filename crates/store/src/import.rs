@@ -1,0 +1,201 @@
+//! Many events at once: straight into data files of their tables.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use events::{Event, WorkspaceId};
+
+use crate::day_buffer::DayBuffer;
+use crate::error::StoreError;
+use crate::staging::{Committed, Staging};
+use crate::store::Store;
+
+/// The default of [`ImportOptions::memory_bytes`].
+const DEFAULT_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+
+/// Above this a batch of columns could exceed what Arrow can count.
+const MAX_MEMORY_BYTES: usize = 1024 * 1024 * 1024;
+
+/// How an import works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// About how many bytes of memory events may take until they are written, at most 1 GiB;
+    /// 256 MiB by default. More of it makes fewer and larger files.
+    pub memory_bytes: usize,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+        }
+    }
+}
+
+/// An import that goes on: takes events in any order, of any workspaces and days.
+///
+/// Events become visible all together per workspace, when [`Import::finish`] is called. An import
+/// that is dropped before leaves files behind that nobody reads; [`Import::abort`] removes them.
+#[derive(Debug)]
+pub struct Import {
+    store: Store,
+    memory_bytes: usize,
+    /// What the buffers of all days take together.
+    buffered_bytes: usize,
+    workspaces: BTreeMap<WorkspaceId, WorkspaceImport>,
+}
+
+#[derive(Debug)]
+struct WorkspaceImport {
+    days: BTreeMap<NaiveDate, DayBuffer>,
+    staging: Staging,
+}
+
+/// What an import has done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportSummary {
+    /// How many events were stored.
+    pub stored: u64,
+    /// How many events were left out because their id was already stored on that day, be it by
+    /// this import or before it.
+    pub repeated: u64,
+    /// The same for each workspace that had events, sorted by workspace.
+    pub workspaces: Vec<WorkspaceSummary>,
+}
+
+/// What an import has done in one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceSummary {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// How many events were stored.
+    pub stored: u64,
+    /// How many events were left out because their id was already stored on that day.
+    pub repeated: u64,
+    /// The version of the table that holds them; `None` when nothing new was to be stored.
+    pub version: Option<u64>,
+    /// How many files were added.
+    pub files: usize,
+    /// How many bytes the added files have together.
+    pub size_bytes: u64,
+}
+
+impl Import {
+    pub(crate) fn new(store: Store, options: ImportOptions) -> Self {
+        Self {
+            store,
+            memory_bytes: options.memory_bytes.min(MAX_MEMORY_BYTES),
+            buffered_bytes: 0,
+            workspaces: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one event.
+    ///
+    /// # Errors
+    ///
+    /// When files had to be written to make room and that failed. The event was taken all the
+    /// same, and the next call tries to write again.
+    pub async fn push(&mut self, event: Event) -> Result<(), StoreError> {
+        let workspace = event.workspace();
+        let import = match self.workspaces.get_mut(workspace) {
+            Some(import) => import,
+            None => self
+                .workspaces
+                .entry(workspace.clone())
+                .or_insert_with(|| WorkspaceImport::new(workspace.clone())),
+        };
+        self.buffered_bytes += import.days.entry(event.day()).or_default().push(&event);
+        if self.buffered_bytes > self.memory_bytes {
+            self.write_until(self.memory_bytes / 2).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and makes everything visible: one new version of each workspace's table
+    /// that has anything new.
+    ///
+    /// # Errors
+    ///
+    /// When something could not be written. Some workspaces may have their events by then, the
+    /// others have none of them; running the same import again stores what is missing and nothing
+    /// twice.
+    pub async fn finish(mut self) -> Result<ImportSummary, StoreError> {
+        match self.try_finish().await {
+            Ok(summary) => Ok(summary),
+            Err(error) => {
+                self.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up: deletes the files that were written so far, as far as that is possible.
+    pub async fn abort(self) {
+        for import in self.workspaces.into_values() {
+            import.staging.discard(self.store.location()).await;
+        }
+    }
+
+    async fn try_finish(&mut self) -> Result<ImportSummary, StoreError> {
+        self.write_until(0).await?;
+        let mut summary = ImportSummary::default();
+        while let Some((workspace, import)) = self.workspaces.pop_first() {
+            let committed = import.staging.commit(&self.store).await?;
+            summary.add(workspace, &committed);
+        }
+        Ok(summary)
+    }
+
+    /// Writes the largest buffers into files until the rest takes at most `limit_bytes`.
+    async fn write_until(&mut self, limit_bytes: usize) -> Result<(), StoreError> {
+        let mut buffers: Vec<(usize, WorkspaceId, NaiveDate)> = self
+            .workspaces
+            .iter()
+            .flat_map(|(workspace, import)| {
+                import
+                    .days
+                    .iter()
+                    .map(|(day, buffer)| (buffer.size_bytes(), workspace.clone(), *day))
+            })
+            .collect();
+        buffers.sort_unstable();
+        while self.buffered_bytes > limit_bytes
+            && let Some((size_bytes, workspace, day)) = buffers.pop()
+        {
+            if let Some(import) = self.workspaces.get_mut(&workspace)
+                && let Some(buffer) = import.days.get(&day)
+            {
+                import.staging.write(&self.store, day, buffer).await?;
+                import.days.remove(&day);
+                self.buffered_bytes -= size_bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl WorkspaceImport {
+    fn new(workspace: WorkspaceId) -> Self {
+        Self {
+            days: BTreeMap::new(),
+            staging: Staging::new(workspace),
+        }
+    }
+}
+
+impl ImportSummary {
+    fn add(&mut self, workspace: WorkspaceId, committed: &Committed) {
+        let summary = WorkspaceSummary {
+            workspace,
+            stored: committed.files.iter().map(|file| file.rows).sum(),
+            repeated: committed.repeated,
+            version: committed.version,
+            files: committed.files.len(),
+            size_bytes: committed.files.iter().map(|file| file.size_bytes).sum(),
+        };
+        self.stored += summary.stored;
+        self.repeated += summary.repeated;
+        self.workspaces.push(summary);
+    }
+}

@@ -1,0 +1,79 @@
+//! How events lie in a data file. Everything that a measurement may change is here.
+
+use events::fields;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+/// The columns by which the rows of a file are sorted, ascending.
+pub(crate) const SORT_COLUMNS: [&str; 2] = [fields::DATE, fields::EVENT_ID];
+
+/// Rows that are written at a time while a file grows.
+pub(crate) const WRITE_ROWS: usize = 8 * 1024;
+
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+const PAGE_ROWS: usize = 16 * 1024;
+const ZSTD_LEVEL: i32 = 1;
+
+/// How often the bloom filter of the event ids says "perhaps" to an id that is not there.
+const EVENT_ID_FALSE_POSITIVES: f64 = 0.001;
+
+/// Above this number of ids the bloom filter of a row group nearly always says "perhaps" to one of
+/// them, so that asking it saves nothing.
+pub(crate) const BLOOM_FILTER_IDS: usize = 1000;
+
+/// How a data file is encoded.
+pub(crate) fn writer_properties() -> WriterProperties {
+    let date = ColumnPath::from(fields::DATE);
+    let event_id = ColumnPath::from(fields::EVENT_ID);
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
+    WriterProperties::builder()
+        .set_created_by(concat!("vouch ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_column_dictionary_enabled(date.clone(), false)
+        .set_column_encoding(date, Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(event_id.clone(), false)
+        .set_column_bloom_filter_fpp(event_id.clone(), EVENT_ID_FALSE_POSITIVES)
+        .set_column_bloom_filter_max_ndv(event_id, ROW_GROUP_ROWS as u64)
+        .set_sorting_columns(sorting_columns())
+        .build()
+}
+
+/// The sort order in the form that the file's metadata has; it names columns by position.
+fn sorting_columns() -> Option<Vec<SortingColumn>> {
+    let schema = events::schema();
+    SORT_COLUMNS
+        .iter()
+        .map(|name| {
+            let position = schema.index_of(name).ok()?;
+            Some(SortingColumn {
+                column_idx: i32::try_from(position).ok()?,
+                descending: false,
+                nulls_first: false,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sort_order_names_columns_of_the_schema() {
+        let schema = events::schema();
+        let names: Vec<String> = sorting_columns()
+            .unwrap()
+            .iter()
+            .map(|column| {
+                let position = usize::try_from(column.column_idx).unwrap();
+                schema.field(position).name().clone()
+            })
+            .collect();
+        assert_eq!(names, SORT_COLUMNS);
+    }
+}

@@ -1,0 +1,142 @@
+//! Writing the log of a table.
+//!
+//! The entries are those of the Delta protocol ("Actions"), reader version 1 and writer version 2,
+//! which every reader of Delta tables understands. Each commit creates exactly the next version,
+//! so two writers never both make the same one.
+
+use chrono::Utc;
+use events::WorkspaceId;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::data_file::StagedFile;
+use crate::error::StoreError;
+use crate::location::Location;
+use crate::paths::{self, DAY_COLUMN, PARTITION_COLUMNS, WORKSPACE_COLUMN};
+use crate::schema;
+use crate::snapshot::Snapshot;
+use crate::statistics::STATISTICS_COLUMNS;
+
+/// How often a commit is sent before its outcome is called unknown.
+const ATTEMPTS: usize = 3;
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is in the log.
+    Committed,
+    /// The version belongs to another commit, and this one is not in the log.
+    Taken,
+}
+
+/// Makes version 0 of the table of `workspace`, which has columns but no events.
+///
+/// It does not matter who of several makes it: all versions 0 say the same.
+pub(crate) async fn create_table(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<(), StoreError> {
+    let actions = [
+        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
+        json!({"metaData": {
+            "id": Uuid::new_v4().to_string(),
+            "format": {"provider": "parquet", "options": {}},
+            "schemaString": schema::text(),
+            "partitionColumns": PARTITION_COLUMNS,
+            "configuration": {"delta.dataSkippingStatsColumns": STATISTICS_COLUMNS.join(",")},
+            "createdTime": Utc::now().timestamp_millis(),
+        }}),
+    ];
+    commit(location, workspace, 0, "CREATE TABLE", &actions).await?;
+    Ok(())
+}
+
+/// Makes the version after `newest` by adding `files`.
+pub(crate) async fn append(
+    location: &Location,
+    newest: &Snapshot,
+    files: &[StagedFile],
+) -> Result<Outcome, StoreError> {
+    let workspace = &newest.workspace;
+    let metadata = newest.newer_metadata.as_deref();
+    let actions: Vec<Value> = metadata
+        .map(|metadata| json!({"metaData": metadata}))
+        .into_iter()
+        .chain(files.iter().map(|file| add(workspace, file)))
+        .collect();
+    commit(location, workspace, newest.version + 1, "WRITE", &actions).await
+}
+
+async fn commit(
+    location: &Location,
+    workspace: &WorkspaceId,
+    version: u64,
+    operation: &str,
+    actions: &[Value],
+) -> Result<Outcome, StoreError> {
+    let id = Uuid::new_v4().to_string();
+    let mut body = commit_info(&id, operation).to_string();
+    for action in actions {
+        body.push('\n');
+        body.push_str(&action.to_string());
+    }
+    body.push('\n');
+    let path = paths::commit(workspace, version);
+    let mut attempt = 1;
+    loop {
+        let sent = location
+            .objects
+            .put_opts(&path, body.clone().into(), PutMode::Create.into())
+            .await;
+        match sent {
+            Ok(_) => return Ok(Outcome::Committed),
+            // The answer to an earlier attempt may have been lost, so it may be this very commit.
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                let present = location.objects.get(&path).await?.bytes().await?;
+                return Ok(if present == body.as_bytes() {
+                    Outcome::Committed
+                } else {
+                    Outcome::Taken
+                });
+            }
+            Err(source) if attempt == ATTEMPTS => {
+                return Err(StoreError::CommitUnknown {
+                    path: path.to_string(),
+                    source,
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%path, %error, "a commit was not answered and is sent again");
+                attempt += 1;
+            }
+        }
+    }
+}
+
+fn commit_info(id: &str, operation: &str) -> Value {
+    json!({"commitInfo": {
+        "timestamp": Utc::now().timestamp_millis(),
+        "operation": operation,
+        "operationParameters": {
+            "mode": "Append",
+            "partitionBy": json!(PARTITION_COLUMNS).to_string(),
+        },
+        "engineInfo": concat!("vouch/", env!("CARGO_PKG_VERSION")),
+        "txnId": id,
+    }})
+}
+
+fn add(workspace: &WorkspaceId, file: &StagedFile) -> Value {
+    json!({"add": {
+        "path": file.in_table,
+        "partitionValues": {
+            WORKSPACE_COLUMN: workspace.as_str(),
+            DAY_COLUMN: paths::day_text(file.day),
+        },
+        "size": file.size_bytes,
+        "modificationTime": file.modified_ms,
+        "dataChange": true,
+        "stats": file.statistics,
+    }})
+}

@@ -1,0 +1,104 @@
+//! What a table holds at one version.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use events::{TimeRange, WorkspaceId};
+use object_store::path::Path;
+use serde_json::Value;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The files of one workspace's table at one version; cheap to clone.
+///
+/// Files never change, and removed ones stay for a while, so a snapshot can be read while the
+/// table moves on. Everything that is asked here is answered without reading a file.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Whose table it is.
+    pub workspace: WorkspaceId,
+    /// The version of the Delta table.
+    pub version: u64,
+    /// The active files, by day, then by path.
+    pub files: Arc<[DataFile]>,
+    /// The table's metadata with the columns that it lacks; `None` when it lacks none. The next
+    /// commit brings it in.
+    pub(crate) newer_metadata: Option<Arc<Value>>,
+}
+
+/// One Parquet file of a table.
+///
+/// Its rows are sorted by `date`, then by `df_event_id`, when Vouch has written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// The path under the root of the store.
+    pub path: Path,
+    /// The file's size in bytes.
+    pub size_bytes: u64,
+    /// The UTC day that all of its events belong to.
+    pub day: NaiveDate,
+    /// How many events it holds.
+    pub rows: u64,
+    /// The smallest and the largest `date`, both inclusive, in Unix milliseconds; `None` when the
+    /// writer of the file has not recorded them.
+    pub date_range_ms: Option<(i64, i64)>,
+    /// When the file was written.
+    pub modified: DateTime<Utc>,
+}
+
+impl DataFile {
+    /// Whether the file may hold events of `range`; `false` is certain.
+    #[must_use]
+    pub fn may_hold(&self, range: &TimeRange) -> bool {
+        let (first_ms, last_ms) = self.span_ms();
+        first_ms < range.to_ms && last_ms >= range.from_ms
+    }
+
+    /// The first and the last millisecond an event of this file can have.
+    fn span_ms(&self) -> (i64, i64) {
+        self.date_range_ms.unwrap_or_else(|| {
+            let start_ms = self
+                .day
+                .and_time(NaiveTime::MIN)
+                .and_utc()
+                .timestamp_millis();
+            (start_ms, start_ms + DAY_MS - 1)
+        })
+    }
+}
+
+impl Snapshot {
+    /// How many events the table holds.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// How many bytes the active files have together.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size_bytes).sum()
+    }
+
+    /// The first and the last `date` of the table in Unix milliseconds; `None` when it is empty.
+    ///
+    /// Where a file does not say which dates it holds, the bounds of its day stand in.
+    #[must_use]
+    pub fn date_range_ms(&self) -> Option<(i64, i64)> {
+        self.files
+            .iter()
+            .map(DataFile::span_ms)
+            .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+
+    /// The files that may hold events of `range`, by day and by the dates that they hold.
+    pub fn files_in(&self, range: &TimeRange) -> impl Iterator<Item = &DataFile> {
+        let range = *range;
+        self.files.iter().filter(move |file| file.may_hold(&range))
+    }
+
+    /// The files of one day.
+    pub(crate) fn files_of(&self, day: NaiveDate) -> impl Iterator<Item = &DataFile> {
+        self.files.iter().filter(move |file| file.day == day)
+    }
+}

@@ -1,0 +1,285 @@
+//! The files of one import for one workspace, from when they are written until they are committed.
+
+use std::collections::{BTreeSet, HashSet};
+
+use arrow::array::{AsArray, BooleanArray};
+use arrow::compute::filter_record_batch;
+use chrono::NaiveDate;
+use events::{WorkspaceId, fields};
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::data_file::{DataFileWriter, StagedFile};
+use crate::day_buffer::DayBuffer;
+use crate::error::StoreError;
+use crate::event_ids::FilePlace;
+use crate::layout;
+use crate::location::Location;
+use crate::log::{self, Outcome};
+use crate::paths;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::store::Store;
+
+/// A checkpoint is written at each version that is a multiple of this.
+const CHECKPOINT_VERSIONS: u64 = 20;
+
+/// Files that no version of the table names yet.
+///
+/// None of their ids is in another of them, nor in a file that `checked` names.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    workspace: WorkspaceId,
+    files: Vec<StagedFile>,
+    repeated: u64,
+    checked: Option<Checked>,
+}
+
+/// The version of the table that the staged files were checked against.
+#[derive(Debug)]
+struct Checked {
+    snapshot: Option<Snapshot>,
+}
+
+/// What became of the staged files.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// The version that holds them; `None` when there was nothing to store.
+    pub(crate) version: Option<u64>,
+    /// The files as they were committed.
+    pub(crate) files: Vec<StagedFile>,
+    /// How many events were left out because their id was stored already.
+    pub(crate) repeated: u64,
+}
+
+impl Staging {
+    pub(crate) fn new(workspace: WorkspaceId) -> Self {
+        Self {
+            workspace,
+            files: Vec::new(),
+            repeated: 0,
+            checked: None,
+        }
+    }
+
+    /// Writes the events of `buffer` that are not stored yet into a file.
+    pub(crate) async fn write(
+        &mut self,
+        store: &Store,
+        day: NaiveDate,
+        buffer: &DayBuffer,
+    ) -> Result<(), StoreError> {
+        let mut known: Vec<FilePlace> = self.files_of(day).map(StagedFile::place).collect();
+        if let Some(snapshot) = self.checked(store).await? {
+            known.extend(snapshot.files_of(day).map(DataFile::place));
+        }
+        let (file, repeated) = buffer
+            .write(store.location(), &self.workspace, day, &known)
+            .await?;
+        self.files.extend(file);
+        self.repeated += repeated;
+        Ok(())
+    }
+
+    /// Makes all staged files part of the table, in one new version.
+    ///
+    /// On an error the files are deleted as far as possible, except when it is unknown whether the
+    /// table names them.
+    pub(crate) async fn commit(mut self, store: &Store) -> Result<Committed, StoreError> {
+        match self.try_commit(store).await {
+            Ok(version) => Ok(Committed {
+                version,
+                files: self.files,
+                repeated: self.repeated,
+            }),
+            Err(error) => {
+                if !matches!(error, StoreError::CommitUnknown { .. }) {
+                    self.discard(store.location()).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes the staged files. One that cannot be deleted takes space, but nobody reads it.
+    pub(crate) async fn discard(self, location: &Location) {
+        for file in self.files {
+            delete(location, &file.path).await;
+        }
+    }
+
+    async fn try_commit(&mut self, store: &Store) -> Result<Option<u64>, StoreError> {
+        let location = store.location();
+        let mut taken = None;
+        while !self.files.is_empty() {
+            let Some(newest) = store.snapshot(&self.workspace).await? else {
+                log::create_table(location, &self.workspace).await?;
+                continue;
+            };
+            if taken.is_some_and(|version| version > newest.version) {
+                return Err(StoreError::Conflict {
+                    path: paths::commit(&self.workspace, newest.version + 1).to_string(),
+                });
+            }
+            let version = newest.version + 1;
+            self.leave_out_repeats(location, &newest).await?;
+            if self.files.is_empty() {
+                break;
+            }
+            match log::append(location, &newest, &self.files).await? {
+                Outcome::Committed => {
+                    self.checkpoint(store, version).await;
+                    return Ok(Some(version));
+                }
+                Outcome::Taken => taken = Some(version),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes what others have stored since the files were checked last.
+    async fn leave_out_repeats(
+        &mut self,
+        location: &Location,
+        newest: &Snapshot,
+    ) -> Result<(), StoreError> {
+        let before: HashSet<&Path> = self
+            .checked
+            .iter()
+            .filter_map(|checked| checked.snapshot.as_ref())
+            .flat_map(|snapshot| snapshot.files.iter())
+            .map(|file| &file.path)
+            .collect();
+        let days: BTreeSet<NaiveDate> = self.files.iter().map(|file| file.day).collect();
+        let arrived: Vec<(NaiveDate, FilePlace)> = newest
+            .files
+            .iter()
+            .filter(|file| days.contains(&file.day) && !before.contains(&file.path))
+            .map(|file| (file.day, file.place()))
+            .collect();
+        for index in (0..self.files.len()).rev() {
+            let arrived: Vec<&FilePlace> = arrived
+                .iter()
+                .filter(|(day, _)| *day == self.files[index].day)
+                .map(|(_, file)| file)
+                .collect();
+            if !arrived.is_empty() {
+                self.rewrite(location, index, &arrived).await?;
+            }
+        }
+        self.checked = Some(Checked {
+            snapshot: Some(newest.clone()),
+        });
+        Ok(())
+    }
+
+    /// Replaces the staged file at `index` by one without the ids that `arrived` files hold.
+    async fn rewrite(
+        &mut self,
+        location: &Location,
+        index: usize,
+        arrived: &[&FilePlace],
+    ) -> Result<(), StoreError> {
+        let old = &self.files[index];
+        let ids = old.place().event_ids(location).await?;
+        let wanted: HashSet<&str> = ids.iter().flat_map(|ids| ids.iter().flatten()).collect();
+        let mut stored: HashSet<&str> = HashSet::new();
+        for file in arrived {
+            stored.extend(file.ids_among(location, &wanted).await?);
+        }
+        if stored.is_empty() {
+            return Ok(());
+        }
+        let new = rewritten(location, &self.workspace, old, &stored).await?;
+        self.repeated += stored.len() as u64;
+        let old = match new {
+            Some(new) => std::mem::replace(&mut self.files[index], new),
+            None => self.files.remove(index),
+        };
+        delete(location, &old.path).await;
+        Ok(())
+    }
+
+    fn files_of(&self, day: NaiveDate) -> impl Iterator<Item = &StagedFile> {
+        self.files.iter().filter(move |file| file.day == day)
+    }
+
+    /// The version against which files are checked as they are written: the newest at the first
+    /// of them. Whatever is stored later is checked when they are committed.
+    async fn checked(&mut self, store: &Store) -> Result<Option<&Snapshot>, StoreError> {
+        if self.checked.is_none() {
+            let snapshot = store.snapshot(&self.workspace).await?;
+            self.checked = Some(Checked { snapshot });
+        }
+        Ok(self
+            .checked
+            .as_ref()
+            .and_then(|checked| checked.snapshot.as_ref()))
+    }
+
+    /// The commit stands whether or not this works, and the next one will try again.
+    async fn checkpoint(&self, store: &Store, version: u64) {
+        if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
+            return;
+        }
+        if let Err(error) = store.checkpoint(&self.workspace).await {
+            tracing::warn!(workspace = %self.workspace, version, %error, "no checkpoint was written");
+        }
+    }
+}
+
+/// Copies `old` without the events whose ids are `stored`; `None` when no event is left.
+async fn rewritten(
+    location: &Location,
+    workspace: &WorkspaceId,
+    old: &StagedFile,
+    stored: &HashSet<&str>,
+) -> Result<Option<StagedFile>, StoreError> {
+    if stored.len() as u64 == old.rows {
+        return Ok(None);
+    }
+    let failed = |error| StoreError::parquet(&old.path, error);
+    let mut rows = old
+        .place()
+        .open(location)
+        .await?
+        .with_batch_size(layout::WRITE_ROWS)
+        .build()
+        .map_err(failed)?;
+    let mut file = DataFileWriter::create(location, workspace, old.day)?;
+    while let Some(batch) = rows.try_next().await.map_err(failed)? {
+        let kept: Option<BooleanArray> = batch.column_by_name(fields::EVENT_ID).map(|ids| {
+            let ids = ids.as_string::<i32>();
+            ids.iter()
+                .map(|id| Some(id.is_none_or(|id| !stored.contains(id))))
+                .collect()
+        });
+        let kept = kept.unwrap_or_else(|| BooleanArray::from(vec![true; batch.num_rows()]));
+        file.write(&filter_record_batch(&batch, &kept)?).await?;
+    }
+    file.finish().await.map(Some)
+}
+
+async fn delete(location: &Location, path: &Path) {
+    if let Err(error) = location.objects.delete(path).await {
+        tracing::warn!(%path, %error, "a file that no table names could not be deleted");
+    }
+}
+
+impl StagedFile {
+    fn place(&self) -> FilePlace {
+        FilePlace {
+            path: self.path.clone(),
+            size_bytes: self.size_bytes,
+        }
+    }
+}
+
+impl DataFile {
+    fn place(&self) -> FilePlace {
+        FilePlace {
+            path: self.path.clone(),
+            size_bytes: self.size_bytes,
+        }
+    }
+}

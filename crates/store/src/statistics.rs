@@ -1,0 +1,254 @@
+//! What the log says about the content of a file, so that readers can leave the file out.
+//!
+//! The form is the one of the Delta protocol ("Per-file Statistics"): the number of records, and
+//! for some columns the smallest and the largest value and the number of nulls. Long texts are
+//! cut; a cut maximum is made larger than everything it stands for.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{DataType, Int64Type};
+use events::fields;
+use serde_json::{Map, Value, json};
+
+/// The columns with statistics: `date`, and what audit questions select by.
+pub(crate) const STATISTICS_COLUMNS: [&str; 12] = [
+    fields::DATE,
+    fields::EVENT_ID,
+    fields::SOURCE,
+    fields::STATUS,
+    fields::WORKSPACE,
+    "df_title",
+    "df_user_id",
+    "df_user_name",
+    "df_user_email",
+    "action",
+    "result",
+    "client_ip",
+];
+
+/// The characters that are kept of a text.
+const TEXT_LIMIT_CHARACTERS: usize = 32;
+
+/// What a reader needs of a file's statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileStatistics {
+    /// How many events the file holds.
+    pub(crate) rows: u64,
+    /// The smallest and the largest `date`, both inclusive, in Unix milliseconds.
+    pub(crate) date_range_ms: Option<(i64, i64)>,
+}
+
+impl FileStatistics {
+    /// Reads the statistics in an entry of the log; `None` without a number of records.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let statistics: Value = serde_json::from_str(text).ok()?;
+        let bound = |name: &str| statistics.get(name)?.get(fields::DATE)?.as_i64();
+        Some(Self {
+            rows: statistics.get("numRecords")?.as_u64()?,
+            date_range_ms: bound("minValues").zip(bound("maxValues")),
+        })
+    }
+}
+
+/// Gathers the statistics of a file while it is written.
+#[derive(Debug, Default)]
+pub(crate) struct StatisticsCollector {
+    rows: u64,
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Default)]
+struct Column {
+    name: &'static str,
+    nulls: u64,
+    bounds: Option<Bounds>,
+}
+
+#[derive(Debug)]
+enum Bounds {
+    Number { least: i64, most: i64 },
+    Text { least: String, most: String },
+}
+
+impl StatisticsCollector {
+    /// Takes the rows of `batch` into account.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        if self.columns.is_empty() {
+            self.columns = STATISTICS_COLUMNS
+                .iter()
+                .filter(|name| batch.column_by_name(name).is_some())
+                .map(|name| Column {
+                    name,
+                    ..Column::default()
+                })
+                .collect();
+        }
+        self.rows += batch.num_rows() as u64;
+        for column in &mut self.columns {
+            if let Some(values) = batch.column_by_name(column.name) {
+                column.add(values.as_ref());
+            }
+        }
+    }
+
+    /// The statistics as the log holds them: one JSON object in a text.
+    pub(crate) fn finish(&self) -> String {
+        let mut least = Map::new();
+        let mut most = Map::new();
+        let mut nulls = Map::new();
+        for column in &self.columns {
+            nulls.insert(column.name.to_owned(), json!(column.nulls));
+            match &column.bounds {
+                None => {}
+                Some(Bounds::Number {
+                    least: low,
+                    most: high,
+                }) => {
+                    least.insert(column.name.to_owned(), json!(low));
+                    most.insert(column.name.to_owned(), json!(high));
+                }
+                Some(Bounds::Text {
+                    least: low,
+                    most: high,
+                }) => {
+                    least.insert(column.name.to_owned(), json!(cut_down(low)));
+                    if let Some(high) = cut_up(high) {
+                        most.insert(column.name.to_owned(), json!(high));
+                    }
+                }
+            }
+        }
+        json!({
+            "numRecords": self.rows,
+            "minValues": least,
+            "maxValues": most,
+            "nullCount": nulls,
+        })
+        .to_string()
+    }
+}
+
+impl Column {
+    fn add(&mut self, values: &dyn Array) {
+        self.nulls += values.null_count() as u64;
+        match values.data_type() {
+            DataType::Int64 => {
+                let values = values.as_primitive::<Int64Type>();
+                if let (Some(low), Some(high)) = (min(values), max(values)) {
+                    self.widen_numbers(low, high);
+                }
+            }
+            DataType::Utf8 => {
+                let values = values.as_string::<i32>();
+                if let (Some(low), Some(high)) = (min_string(values), max_string(values)) {
+                    self.widen_texts(low, high);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn widen_numbers(&mut self, low: i64, high: i64) {
+        match &mut self.bounds {
+            Some(Bounds::Number { least, most }) => {
+                *least = low.min(*least);
+                *most = high.max(*most);
+            }
+            _ => {
+                self.bounds = Some(Bounds::Number {
+                    least: low,
+                    most: high,
+                });
+            }
+        }
+    }
+
+    fn widen_texts(&mut self, low: &str, high: &str) {
+        match &mut self.bounds {
+            Some(Bounds::Text { least, most }) => {
+                if low < least.as_str() {
+                    low.clone_into(least);
+                }
+                if high > most.as_str() {
+                    high.clone_into(most);
+                }
+            }
+            _ => {
+                self.bounds = Some(Bounds::Text {
+                    least: low.to_owned(),
+                    most: high.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// The beginning of `text`, which sorts before it.
+fn cut_down(text: &str) -> String {
+    text.chars().take(TEXT_LIMIT_CHARACTERS).collect()
+}
+
+/// A text of limited length that does not sort before `text`; `None` when there is none.
+fn cut_up(text: &str) -> Option<String> {
+    if text.chars().nth(TEXT_LIMIT_CHARACTERS).is_none() {
+        return Some(text.to_owned());
+    }
+    let mut kept: Vec<char> = text.chars().take(TEXT_LIMIT_CHARACTERS).collect();
+    while let Some(last) = kept.pop() {
+        if let Some(next) = next_character(last) {
+            kept.push(next);
+            return Some(kept.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// The character after `character`, over the gap that the surrogates leave.
+fn next_character(character: char) -> Option<char> {
+    (character..=char::MAX).nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_are_kept_and_long_ones_cut() {
+        let short = "ConsoleLogin";
+        assert_eq!(cut_down(short), short);
+        assert_eq!(cut_up(short).as_deref(), Some(short));
+        let long = "a".repeat(40);
+        assert_eq!(cut_down(&long), "a".repeat(32));
+        assert_eq!(cut_up(&long), Some(format!("{}b", "a".repeat(31))));
+    }
+
+    #[test]
+    fn a_cut_maximum_covers_what_it_stands_for() {
+        let long_texts = [
+            "é".repeat(50),
+            format!("{}\u{d7ff}rest", "x".repeat(31)),
+            format!("{}{}", "y".repeat(30), "\u{10ffff}".repeat(9)),
+        ];
+        for text in long_texts {
+            let high = cut_up(&text).unwrap();
+            assert!(high > text, "{high:?} {text:?}");
+            assert!(high.chars().count() <= TEXT_LIMIT_CHARACTERS);
+            assert!(cut_down(&text) <= text);
+        }
+        assert_eq!(cut_up(&"\u{10ffff}".repeat(40)), None);
+    }
+
+    #[test]
+    fn the_parts_that_readers_need_are_read_back() {
+        let text = r#"{"numRecords":2,"minValues":{"date":-5},"maxValues":{"date":7}}"#;
+        let expected = FileStatistics {
+            rows: 2,
+            date_range_ms: Some((-5, 7)),
+        };
+        assert_eq!(FileStatistics::parse(text), Some(expected));
+        let bare = FileStatistics::parse(r#"{"numRecords":2}"#);
+        assert_eq!(bare.and_then(|bare| bare.date_range_ms), None);
+        assert_eq!(FileStatistics::parse("{}"), None);
+        assert_eq!(FileStatistics::parse("not json"), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! The store itself: one root with the tables of all workspaces.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deltalake_core::checkpoints::create_checkpoint;
+use events::WorkspaceId;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+use tokio::sync::Mutex as AsyncMutex;
+use url::Url;
+
+use crate::error::StoreError;
+use crate::import::{Import, ImportOptions};
+use crate::location::{Location, StoreOptions};
+use crate::paths;
+use crate::snapshot::Snapshot;
+use crate::table::{self, Table};
+
+/// How many workspaces are looked at at the same time.
+const WORKSPACE_CONCURRENCY: usize = 16;
+
+/// The events of all workspaces under one root; cheap to clone, clones share what they have read.
+///
+/// Everything lasting is in the root: any number of processes may open the same one and write to
+/// it at the same time.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    location: Location,
+    tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
+}
+
+/// A table that was loaded once and is brought up to date by whoever needs it next.
+type TableSlot = AsyncMutex<Option<Table>>;
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Store")
+            .field(&self.inner.location.url.as_str())
+            .finish()
+    }
+}
+
+impl Store {
+    /// Opens the store at `url`: the path of a directory, or an address that starts with
+    /// `file://`, `s3://`, `gs://`, `az://` or `memory://` (every `memory://` store is a new one).
+    ///
+    /// Nothing is read or written yet. A directory that does not exist is an empty store and is
+    /// created by the first write.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidUrl`] when `url` cannot hold a store, for instance because it is a
+    /// file.
+    pub fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        Location::open(url, options).map(Self::at)
+    }
+
+    /// The store at a root that was found already.
+    pub(crate) fn at(location: Location) -> Self {
+        let tables = Mutex::default();
+        Self {
+            inner: Arc::new(Inner { location, tables }),
+        }
+    }
+
+    /// The absolute address of the root.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.inner.location.url
+    }
+
+    /// The objects under the root; [`DataFile::path`](crate::DataFile::path) is valid in it.
+    #[must_use]
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.inner.location.objects)
+    }
+
+    /// The workspaces that have a table, sorted.
+    ///
+    /// # Errors
+    ///
+    /// When the root cannot be listed.
+    pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let location = &self.inner.location;
+        let root = location.objects.list_with_delimiter(None).await?;
+        let found: Vec<Option<WorkspaceId>> = futures::stream::iter(root.common_prefixes)
+            .map(|path| async move {
+                let Some(workspace) = paths::workspace_of_table(&path) else {
+                    return Ok(None);
+                };
+                let exists = table::exists(location, &workspace).await?;
+                Ok::<_, StoreError>(exists.then_some(workspace))
+            })
+            .buffered(WORKSPACE_CONCURRENCY)
+            .try_collect()
+            .await?;
+        let mut workspaces: Vec<WorkspaceId> = found.into_iter().flatten().collect();
+        workspaces.sort_unstable();
+        Ok(workspaces)
+    }
+
+    /// The newest version of the table of `workspace`; `None` when there is no such table.
+    ///
+    /// Costs one listing when nothing has changed since the last call.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read in full. A table whose log is damaged is never taken for an
+    /// empty one: the error names the object.
+    pub async fn snapshot(&self, workspace: &WorkspaceId) -> Result<Option<Snapshot>, StoreError> {
+        let slot = self.slot(workspace);
+        let mut slot = slot.lock().await;
+        *slot = self.newest(workspace, slot.take()).await?;
+        Ok(slot.as_ref().map(|table| table.snapshot().clone()))
+    }
+
+    /// Begins to store events; nothing is seen by readers before [`Import::finish`].
+    #[must_use]
+    pub fn import(&self, options: ImportOptions) -> Import {
+        Import::new(self.clone(), options)
+    }
+
+    /// Sums up the log of `workspace` in a checkpoint, so that it is read faster from then on.
+    pub(crate) async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        let slot = self.slot(workspace);
+        let mut slot = slot.lock().await;
+        *slot = self.newest(workspace, slot.take()).await?;
+        let Some(table) = slot.as_ref() else {
+            return Ok(());
+        };
+        create_checkpoint(table.delta(), None)
+            .await
+            .map_err(|error| StoreError::Delta {
+                workspace: workspace.clone(),
+                source: Box::new(error),
+            })
+    }
+
+    pub(crate) fn location(&self) -> &Location {
+        &self.inner.location
+    }
+
+    async fn newest(
+        &self,
+        workspace: &WorkspaceId,
+        loaded: Option<Table>,
+    ) -> Result<Option<Table>, StoreError> {
+        let location = &self.inner.location;
+        match loaded {
+            Some(table) => table.refresh(location).await,
+            None => Table::load(location, workspace).await,
+        }
+    }
+
+    fn slot(&self, workspace: &WorkspaceId) -> Arc<TableSlot> {
+        let mut tables = self
+            .inner
+            .tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = tables.get(workspace) {
+            return Arc::clone(slot);
+        }
+        let slot = Arc::new(TableSlot::default());
+        tables.insert(workspace.clone(), Arc::clone(&slot));
+        slot
+    }
+}

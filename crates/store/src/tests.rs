@@ -1,0 +1,151 @@
+//! The store as its users see it, on every kind of root that a test can have.
+
+mod concurrent;
+mod damaged;
+mod delta;
+mod faults;
+mod importing;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use events::{Defaults, Event, WorkspaceId, fields};
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::location::{Location, StoreOptions};
+use crate::{ImportOptions, ImportSummary, Snapshot, Store, file_reader};
+
+/// 2026-11-21T00:00:00Z.
+const DAY_START_MS: i64 = 1_795_219_200_000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A root that several stores can open, as several processes would.
+struct Root {
+    location: Location,
+    _directory: Option<TempDir>,
+}
+
+impl Root {
+    fn in_memory() -> Self {
+        Self {
+            location: Location::open("memory:///audit", &StoreOptions::default()).unwrap(),
+            _directory: None,
+        }
+    }
+
+    fn on_disk() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("not yet there/100% audit");
+        let location = Location::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
+        Self {
+            location,
+            _directory: Some(directory),
+        }
+    }
+
+    fn all() -> [Self; 2] {
+        [Self::in_memory(), Self::on_disk()]
+    }
+
+    /// A store that knows nothing of what others have read from this root.
+    fn open(&self) -> Store {
+        Store::at(self.location.clone())
+    }
+}
+
+fn workspace(id: &str) -> WorkspaceId {
+    id.parse().unwrap()
+}
+
+fn event(workspace: &str, date_ms: i64, id: &str) -> Event {
+    titled(workspace, date_ms, id, "Login")
+}
+
+fn titled(workspace: &str, date_ms: i64, id: &str, title: &str) -> Event {
+    let record = json!({
+        "df_workspace": workspace,
+        "date": date_ms,
+        "df_event_id": id,
+        "df_title": title,
+        "session": {"id": date_ms},
+    });
+    let Value::Object(record) = record else {
+        unreachable!("an object was made");
+    };
+    Event::from_json(record, &Defaults::default(), || {
+        unreachable!("it has an id")
+    })
+    .unwrap()
+}
+
+async fn import(store: &Store, events: impl IntoIterator<Item = Event>) -> ImportSummary {
+    let mut import = store.import(ImportOptions::default());
+    for event in events {
+        import.push(event).await.unwrap();
+    }
+    import.finish().await.unwrap()
+}
+
+/// What the files of a snapshot hold, file by file.
+async fn read(store: &Store, snapshot: &Snapshot) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    for file in snapshot.files.iter() {
+        let rows = file_reader::open(store.location(), &file.path, file.size_bytes)
+            .await
+            .unwrap()
+            .build()
+            .unwrap();
+        let rows: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+        let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(count as u64, file.rows);
+        batches.extend(rows);
+    }
+    batches
+}
+
+/// The events of a workspace as (date, id), in the order of the files and the rows in them.
+async fn stored(store: &Store, id: &str) -> Vec<(i64, String)> {
+    let Some(snapshot) = store.snapshot(&workspace(id)).await.unwrap() else {
+        return Vec::new();
+    };
+    let mut events = Vec::new();
+    for batch in read(store, &snapshot).await {
+        let dates = batch.column_by_name(fields::DATE).unwrap();
+        let ids = batch.column_by_name(fields::EVENT_ID).unwrap();
+        let dates = dates.as_primitive::<Int64Type>();
+        let ids = ids.as_string::<i32>();
+        events.extend(
+            dates
+                .values()
+                .iter()
+                .copied()
+                .zip(ids.iter().map(|id| id.unwrap().to_owned())),
+        );
+    }
+    events
+}
+
+/// Like [`stored`], only the ids, sorted.
+async fn stored_ids(store: &Store, id: &str) -> Vec<String> {
+    let mut ids: Vec<String> = stored(store, id)
+        .await
+        .into_iter()
+        .map(|(_, id)| id)
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// The paths of all objects under the root, sorted.
+async fn objects(store: &Store) -> Vec<String> {
+    let mut paths: Vec<String> = store
+        .object_store()
+        .list(None)
+        .map_ok(|object| object.location.to_string())
+        .try_collect()
+        .await
+        .unwrap();
+    paths.sort_unstable();
+    paths
+}
