@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 pub(crate) use batches::batch_writer;
 pub(crate) use destination::Destination;
-pub(crate) use summary::{rfc3339, size, summarise};
+pub(crate) use summary::{counted, rfc3339, size, summarise};
 pub(crate) use table::{Sheet, answer_tables};
 
 /// Says something beside the answer, on standard error.

@@ -31,10 +31,16 @@ fn unknown_function<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Diagnostic {
     let lower = name.text.to_lowercase();
-    let error = Diagnostic::error("unknown_function", format!("unknown {what} `{lower}`"), name.span);
+    let error = Diagnostic::error(
+        "unknown_function",
+        format!("unknown {what} `{lower}`"),
+        name.span,
+    );
     let foreign = match lower.as_str() {
         "avg_over_time" | "mean" | "average" => Some("avg"),
-        "uniq" | "cardinality" | "approx_count_distinct" | "countdistinct" => Some("count_distinct"),
+        "uniq" | "cardinality" | "approx_count_distinct" | "countdistinct" => {
+            Some("count_distinct")
+        }
         "len" | "strlen" | "char_length" => Some("length"),
         "substring" => Some("substr"),
         "tolower" | "lcase" => Some("lower"),
@@ -56,8 +62,12 @@ fn placeholder(expr: &Expr, found: &mut Vec<Diagnostic>) {
     query::each(expr, &mut |part| {
         if let ExprKind::Placeholder(name) = &part.kind {
             found.push(
-                Diagnostic::error("unfilled_placeholder", format!("`{name}` was not filled in"), part.span)
-                    .with_hint("dashboards put a value here before they send the query, write one"),
+                Diagnostic::error(
+                    "unfilled_placeholder",
+                    format!("`{name}` was not filled in"),
+                    part.span,
+                )
+                .with_hint("dashboards put a value here before they send the query, write one"),
             );
         }
     });

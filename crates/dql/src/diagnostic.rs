@@ -46,7 +46,14 @@ impl Diagnostic {
         message: impl Into<String>,
         span: Option<Span>,
     ) -> Self {
-        Self { code, severity, message: message.into(), span, label: None, hint: None }
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            span,
+            label: None,
+            hint: None,
+        }
     }
 
     /// Adds what to do.

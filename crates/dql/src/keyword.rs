@@ -3,21 +3,36 @@
 /// Words that cannot stand unquoted where a name is wanted (Guance documentation, DQL definition,
 /// keywords, with the words that newer engines added).
 const RESERVED: [&str; 22] = [
-    "and", "as", "asc", "by", "case", "desc", "else", "end", "false", "having", "in", "limit", "nil", "not",
-    "null", "offset", "or", "slimit", "soffset", "then", "true", "when",
+    "and", "as", "asc", "by", "case", "desc", "else", "end", "false", "having", "in", "limit",
+    "nil", "not", "null", "offset", "or", "slimit", "soffset", "then", "true", "when",
 ];
 
 /// The first words of the clauses that may follow a query's braces and brackets.
-pub(crate) const CLAUSES: [&str; 10] =
-    ["SHIFT", "BY", "HAVING", "ORDER BY", "SORDER BY", "LIMIT", "OFFSET", "SLIMIT", "SOFFSET", "AS"];
+pub(crate) const CLAUSES: [&str; 10] = [
+    "SHIFT",
+    "BY",
+    "HAVING",
+    "ORDER BY",
+    "SORDER BY",
+    "LIMIT",
+    "OFFSET",
+    "SLIMIT",
+    "SOFFSET",
+    "AS",
+];
 
 /// Whether `word` needs backquotes to be a name.
 pub(crate) fn is_reserved(word: &str) -> bool {
-    RESERVED.iter().any(|reserved| word.eq_ignore_ascii_case(reserved))
+    RESERVED
+        .iter()
+        .any(|reserved| word.eq_ignore_ascii_case(reserved))
 }
 
 /// The candidate that `word` was most likely meant to be; `None` when all are too far away.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let allowed = match word.chars().count() {
         0..=2 => return None,
         3..=5 => 2,
@@ -25,7 +40,12 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     };
     candidates
         .into_iter()
-        .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                distance(&word.to_lowercase(), &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= allowed && *distance * 2 < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

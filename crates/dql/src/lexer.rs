@@ -37,10 +37,18 @@ pub(crate) fn tokens(text: &str) -> Lexed<'_> {
                 tokens.push(Token { kind, span });
                 rest = blank(after);
             }
-            Err(error) => return Lexed { tokens, error: Some(*error) },
+            Err(error) => {
+                return Lexed {
+                    tokens,
+                    error: Some(*error),
+                };
+            }
         }
     }
-    Lexed { tokens, error: None }
+    Lexed {
+        tokens,
+        error: None,
+    }
 }
 
 /// Skips white space, comments and a byte order mark.
@@ -59,17 +67,28 @@ fn token(rest: &str, start: usize) -> Result<(&str, TokenKind<'_>), Box<Diagnost
     if let Some(result) = quoted::token(rest, start) {
         return result;
     }
-    alt((map(word, TokenKind::Word), map(symbol, TokenKind::Symbol), map(placeholder, TokenKind::Placeholder)))
-        .parse(rest)
-        .map_err(|_| Box::new(unknown_character(rest, start)))
+    alt((
+        map(word, TokenKind::Word),
+        map(symbol, TokenKind::Symbol),
+        map(placeholder, TokenKind::Placeholder),
+    ))
+    .parse(rest)
+    .map_err(|_| Box::new(unknown_character(rest, start)))
 }
 
 /// `#{name}`, `${name}` or `$name`.
 fn placeholder(text: &str) -> IResult<&str, &str> {
     let inner = |c: char| c.is_alphanumeric() || "_.:-".contains(c);
     alt((
-        recognize(delimited(alt((tag("#{"), tag("${"))), take_while1(inner), tag("}"))),
-        recognize((tag("$"), take_while1(|c: char| c.is_alphanumeric() || c == '_'))),
+        recognize(delimited(
+            alt((tag("#{"), tag("${"))),
+            take_while1(inner),
+            tag("}"),
+        )),
+        recognize((
+            tag("$"),
+            take_while1(|c: char| c.is_alphanumeric() || c == '_'),
+        )),
     ))
     .parse(text)
 }
@@ -78,8 +97,11 @@ fn placeholder(text: &str) -> IResult<&str, &str> {
 fn word(text: &str) -> IResult<&str, &str> {
     let (rest, run) = take_while1(word::is_word_char)(text)?;
     if word::is_mantissa(run) {
-        let exponent: IResult<&str, &str> =
-            recognize((alt((tag("+"), tag("-"))), take_while1(|c: char| c.is_ascii_digit()))).parse(rest);
+        let exponent: IResult<&str, &str> = recognize((
+            alt((tag("+"), tag("-"))),
+            take_while1(|c: char| c.is_ascii_digit()),
+        ))
+        .parse(rest);
         if let Ok((rest, digits)) = exponent {
             return Ok((rest, &text[..run.len() + digits.len()]));
         }
@@ -90,8 +112,8 @@ fn word(text: &str) -> IResult<&str, &str> {
 /// Operators, brackets and separators, longer ones first. `==` and the like are no part of the language; they
 /// are tokens so that they can be explained.
 const SYMBOLS: [&str; 30] = [
-    "=~", "==", "!=", "!~", "<=", "<>", ">=", "&&", "||", "=", "<", ">", "!", "&", "|", "+", "-", "*", "/", "%",
-    "^", "(", ")", "[", "]", "{", "}", ",", ";", ":",
+    "=~", "==", "!=", "!~", "<=", "<>", ">=", "&&", "||", "=", "<", ">", "!", "&", "|", "+", "-",
+    "*", "/", "%", "^", "(", ")", "[", "]", "{", "}", ",", ";", ":",
 ];
 
 /// One of the [`SYMBOLS`].
@@ -107,12 +129,21 @@ fn unknown_character(rest: &str, start: usize) -> Diagnostic {
     let found = rest.chars().next().unwrap_or(char::REPLACEMENT_CHARACTER);
     let span = Span::new(start, start + found.len_utf8());
     if let Some(plain) = quoted::plain_quote(found) {
-        return Diagnostic::error("typographic_quote", format!("`{found}` is a typographic quote"), span)
-            .with_hint(format!("write the plain quote {plain}"));
+        return Diagnostic::error(
+            "typographic_quote",
+            format!("`{found}` is a typographic quote"),
+            span,
+        )
+        .with_hint(format!("write the plain quote {plain}"));
     }
+    let shown = if found.is_control() || word::is_invisible(found) {
+        format!("U+{:04X}", u32::from(found))
+    } else {
+        found.to_string()
+    };
     let error = Diagnostic::error(
         "unexpected_character",
-        format!("`{}` has no meaning outside of quotes", found.escape_debug()),
+        format!("`{shown}` has no meaning outside of quotes"),
         span,
     );
     match fullwidth(found) {

@@ -10,9 +10,15 @@ pub(crate) fn field(text: &str) -> Field {
         && let Some(path) = steps(path)
         && !path.is_empty()
     {
-        return Field { name: name.to_owned(), path };
+        return Field {
+            name: name.to_owned(),
+            path,
+        };
     }
-    Field { name: text.to_owned(), path: Vec::new() }
+    Field {
+        name: text.to_owned(),
+        path: Vec::new(),
+    }
 }
 
 /// The steps of a path whose first key has no dot before it; `None` when it is not a path.
@@ -25,7 +31,11 @@ pub(crate) fn steps(path: &str) -> Option<Vec<PathStep>> {
             steps.push(step);
             rest = after;
         } else {
-            let dotted = if steps.is_empty() { rest } else { rest.strip_prefix('.')? };
+            let dotted = if steps.is_empty() {
+                rest
+            } else {
+                rest.strip_prefix('.')?
+            };
             let end = dotted.find(['.', '[']).unwrap_or(dotted.len());
             let key = &dotted[..end];
             if !is_plain_key(key) {
@@ -54,7 +64,10 @@ fn bracketed(inner: &str) -> Option<(PathStep, &str)> {
     if quote != '"' && quote != '\'' {
         let (digits, rest) = inner.split_once(']')?;
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        return plain.then(|| digits.parse().ok()).flatten().map(|index| (PathStep::Index(index), rest));
+        return plain
+            .then(|| digits.parse().ok())
+            .flatten()
+            .map(|index| (PathStep::Index(index), rest));
     }
     let mut key = String::new();
     let mut characters = inner.char_indices().skip(1);

@@ -15,7 +15,9 @@ pub(crate) fn of(op: BinaryOp) -> u8 {
     match op {
         Op::Or => 1,
         Op::And => 2,
-        Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq | Op::Match | Op::NotMatch => COMPARISON,
+        Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq | Op::Match | Op::NotMatch => {
+            COMPARISON
+        }
         Op::Add | Op::Subtract => 5,
         Op::Multiply | Op::Divide | Op::Modulo => 6,
         Op::Power => 7,

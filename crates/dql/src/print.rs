@@ -44,7 +44,11 @@ impl Printer<'_> {
 pub fn column_name(expr: &ast::Expr) -> String {
     let mut name = String::new();
     // Writing into a string does not fail.
-    let _ = Printer { out: &mut name, quotes_names: false }.expr(expr);
+    let _ = Printer {
+        out: &mut name,
+        quotes_names: false,
+    }
+    .expr(expr);
     name
 }
 

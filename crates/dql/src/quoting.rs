@@ -4,9 +4,8 @@
 /// backquoted word there is a string literal (Guance documentation, DQL definition and functions).
 pub(crate) fn takes_text(function: &str, index: usize, count: usize) -> bool {
     match function {
-        "re" | "regex" | "regexp" | "match" | "wildcard" | "search" | "query_string" | "querystring" => {
-            count == 1 || index > 0
-        }
+        "re" | "regex" | "regexp" | "match" | "wildcard" | "search" | "query_string"
+        | "querystring" => count == 1 || index > 0,
         "cidr" | "regexp_extract" | "regexp_extract_all" | "regexp_replace" => index > 0,
         "dql" | "script" | "with_labels" => true,
         _ => function.starts_with("show_"),

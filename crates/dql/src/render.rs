@@ -45,9 +45,18 @@ pub fn render(text: &str, diagnostic: &Diagnostic) -> String {
         if let Some((span, words)) = &diagnostic.label {
             marks.push(Mark::new(text, *span, '-', words));
         }
-        margin = marks.iter().map(|mark| mark.position.line).max().unwrap_or(1).to_string().len();
+        margin = marks
+            .iter()
+            .map(|mark| mark.position.line)
+            .max()
+            .unwrap_or(1)
+            .to_string()
+            .len();
         let place = position(text, span.start);
-        drawn.push_str(&format!("{:margin$}--> {}:{}\n{:margin$} |\n", "", place.line, place.column, ""));
+        drawn.push_str(&format!(
+            "{:margin$}--> {}:{}\n{:margin$} |\n",
+            "", place.line, place.column, ""
+        ));
         marks.sort_by_key(|mark| mark.position.line);
         draw(&mut drawn, text, &marks, margin);
     }
@@ -71,7 +80,12 @@ impl<'a> Mark<'a> {
         let start = boundary(text, span.start);
         let end = boundary(text, span.end.max(span.start));
         let first_line = text[start..end].lines().next().unwrap_or_default();
-        Self { position: position(text, start), length: first_line.chars().count().max(1), sign, words }
+        Self {
+            position: position(text, start),
+            length: first_line.chars().count().max(1),
+            sign,
+            words,
+        }
     }
 }
 
@@ -80,7 +94,11 @@ fn draw(drawn: &mut String, text: &str, marks: &[Mark<'_>], margin: usize) {
     let mut shown: Option<usize> = None;
     for mark in marks {
         let Position { line, column } = mark.position;
-        let source = text.split('\n').nth(line - 1).unwrap_or_default().trim_end_matches('\r');
+        let source = text
+            .split('\n')
+            .nth(line - 1)
+            .unwrap_or_default()
+            .trim_end_matches('\r');
         if shown != Some(line) {
             if shown.is_some_and(|before| before + 1 < line) {
                 drawn.push_str("...\n");
@@ -89,8 +107,11 @@ fn draw(drawn: &mut String, text: &str, marks: &[Mark<'_>], margin: usize) {
             shown = Some(line);
         }
         // A tab stays a tab, so that the mark stands below the character in every terminal.
-        let indent: String =
-            source.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let indent: String = source
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
         let signs = mark.sign.to_string().repeat(mark.length);
         let line = format!("{:margin$} | {indent}{signs} {}", "", mark.words);
         drawn.push_str(line.trim_end());

@@ -63,7 +63,14 @@ pub(crate) struct Signature {
 
 impl Signature {
     const fn new(role: Role, name: &'static str, required: &'static [Parameter]) -> Self {
-        Self { name, role, required, optional: &[], repeated: None, named: &[] }
+        Self {
+            name,
+            role,
+            required,
+            optional: &[],
+            repeated: None,
+            named: &[],
+        }
     }
 
     const fn optional(self, optional: &'static [Parameter]) -> Self {
@@ -71,7 +78,10 @@ impl Signature {
     }
 
     const fn repeated(self, repeated: Parameter) -> Self {
-        Self { repeated: Some(repeated), ..self }
+        Self {
+            repeated: Some(repeated),
+            ..self
+        }
     }
 
     const fn named(self, named: &'static [&'static str]) -> Self {
@@ -80,12 +90,18 @@ impl Signature {
 
     /// The parameter at `index`; `None` when there is none.
     pub(crate) fn parameter(&self, index: usize) -> Option<Parameter> {
-        self.required.iter().chain(self.optional).nth(index).copied().or(self.repeated)
+        self.required
+            .iter()
+            .chain(self.optional)
+            .nth(index)
+            .copied()
+            .or(self.repeated)
     }
 
-    /// How many arguments it takes, as messages say it.
-    pub(crate) fn arity(&self) -> String {
-        let (least, most) = (self.required.len(), self.required.len() + self.optional.len());
+    /// How many arguments it takes besides `others`, as messages say it.
+    pub(crate) fn arity(&self, others: usize) -> String {
+        let least = self.required.len() + others;
+        let most = least + self.optional.len();
         let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
         match (least, most, self.repeated) {
             (_, _, Some(_)) => format!("at least {least} {}", plural(least)),
@@ -111,12 +127,18 @@ pub(crate) fn function(name: &str) -> Option<Signature> {
     if percentile {
         return Some(Signature::new(Aggregate, "p50", &[Field]));
     }
-    FUNCTIONS.iter().find(|signature| signature.name == name).copied()
+    FUNCTIONS
+        .iter()
+        .find(|signature| signature.name == name)
+        .copied()
 }
 
 /// The outer function of this name in lower case, with what it takes besides the query.
 pub(crate) fn outer(name: &str) -> Option<Signature> {
-    OUTER.iter().find(|signature| signature.name == name).copied()
+    OUTER
+        .iter()
+        .find(|signature| signature.name == name)
+        .copied()
 }
 
 /// The names of all functions inside a query.
@@ -160,7 +182,12 @@ const FUNCTIONS: &[Signature] = &[
     Signature::new(Rows, "distinct_by_collapse", &[Field]).named(&["fields"]),
     Signature::new(Rows, "top", &[Field, Whole]),
     Signature::new(Rows, "bottom", &[Field, Whole]),
-    Signature::new(Rows, "histogram", &[Field, Number, Number, Above(0.0, f64::MAX)]).optional(&[Number]),
+    Signature::new(
+        Rows,
+        "histogram",
+        &[Field, Number, Number, Above(0.0, f64::MAX)],
+    )
+    .optional(&[Number]),
     Signature::new(Point, "derivative", &[Field]),
     Signature::new(Point, "deriv", &[Field]),
     Signature::new(Point, "difference", &[Field]),
@@ -218,7 +245,13 @@ const FUNCTIONS: &[Signature] = &[
     Signature::new(Predicate, "cidr", &[Field, Text]),
     Signature::new(Data, "dql", &[Text]),
     Signature::new(Data, "script", &[Text]),
-    Signature::new(Data, "with_labels", &[]).named(&["object_class", "labels", "object_name", "key", "max"]),
+    Signature::new(Data, "with_labels", &[]).named(&[
+        "object_class",
+        "labels",
+        "object_name",
+        "key",
+        "max",
+    ]),
 ];
 
 /// Outer functions.

@@ -2,4 +2,7 @@
 
 mod canonical;
 mod diagnostics;
+mod generated;
 mod limits;
+mod syntax;
+mod tree;

@@ -45,7 +45,12 @@ pub(crate) struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     /// The start of the tokens of `text`.
     pub(crate) fn new(text: &'a str, all: &'a [Token<'a>]) -> Self {
-        Self { text, all, at: 0, depth: 0 }
+        Self {
+            text,
+            all,
+            at: 0,
+            depth: 0,
+        }
     }
 
     /// The token `ahead` places from here.
@@ -55,7 +60,10 @@ impl<'a> Tokens<'a> {
 
     /// The same tokens without the first `count`.
     pub(crate) fn skip(self, count: usize) -> Self {
-        Self { at: (self.at + count).min(self.all.len()), ..self }
+        Self {
+            at: (self.at + count).min(self.all.len()),
+            ..self
+        }
     }
 
     /// How many tokens were read up to here.
@@ -70,8 +78,13 @@ impl<'a> Tokens<'a> {
 
     /// The place of the token `ahead` places from here, or the end of the text.
     pub(crate) fn span_at(self, ahead: usize) -> Span {
-        let end = self.all.last().map_or(self.text.len(), |token| token.span.end);
-        self.all.get(self.at + ahead).map_or(Span::new(end, end), |token| token.span)
+        let end = self
+            .all
+            .last()
+            .map_or(self.text.len(), |token| token.span.end);
+        self.all
+            .get(self.at + ahead)
+            .map_or(Span::new(end, end), |token| token.span)
     }
 
     /// The place of the next token, or the end of the text.
@@ -81,11 +94,19 @@ impl<'a> Tokens<'a> {
 
     /// The text that was written without blanks around the symbol here, such as `todo-app` at its `-`.
     pub(crate) fn glued(self) -> Option<&'a str> {
-        let before = self.at.checked_sub(1).and_then(|index| self.all.get(index))?;
+        let before = self
+            .at
+            .checked_sub(1)
+            .and_then(|index| self.all.get(index))?;
         let after = self.all.get(self.at + 1)?;
-        let words = matches!((&before.kind, &after.kind), (TokenKind::Word(_), TokenKind::Word(_)));
+        let words = matches!(
+            (&before.kind, &after.kind),
+            (TokenKind::Word(_), TokenKind::Word(_))
+        );
         let glued = words && self.is_adjacent(0) && self.is_adjacent(1);
-        glued.then(|| self.text.get(before.span.start..after.span.end)).flatten()
+        glued
+            .then(|| self.text.get(before.span.start..after.span.end))
+            .flatten()
     }
 
     /// The place of everything from `start` up to here.
@@ -116,12 +137,15 @@ impl<'a> Tokens<'a> {
 
     /// Whether the token `ahead` places from here is the word `keyword`, in any case.
     pub(crate) fn is_keyword(self, ahead: usize, keyword: &str) -> bool {
-        self.word(ahead).is_some_and(|word| word.eq_ignore_ascii_case(keyword))
+        self.word(ahead)
+            .is_some_and(|word| word.eq_ignore_ascii_case(keyword))
     }
 
     /// Whether no blank stands before the token `ahead` places from here.
     pub(crate) fn is_adjacent(self, ahead: usize) -> bool {
-        let before = (self.at + ahead).checked_sub(1).and_then(|index| self.all.get(index));
+        let before = (self.at + ahead)
+            .checked_sub(1)
+            .and_then(|index| self.all.get(index));
         match (before, self.all.get(self.at + ahead)) {
             (Some(before), Some(token)) => before.span.end == token.span.start,
             _ => false,
@@ -142,10 +166,15 @@ impl<'a> Tokens<'a> {
                     format!("the query nests deeper than {MAX_DEPTH} levels"),
                     self.span(),
                 )
-                .with_hint("take inner parts out, or write long lists of alternatives with `IN [...]`"),
+                .with_hint(
+                    "take inner parts out, or write long lists of alternatives with `IN [...]`",
+                ),
             ));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
     }
 
     /// Inside a query among others, which takes the stack of two levels.
@@ -155,6 +184,9 @@ impl<'a> Tokens<'a> {
 
     /// The same place at the nesting level of `outer`.
     pub(crate) fn at_level_of(self, outer: Tokens<'_>) -> Self {
-        Self { depth: outer.depth, ..self }
+        Self {
+            depth: outer.depth,
+            ..self
+        }
     }
 }

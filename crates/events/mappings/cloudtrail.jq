@@ -2,24 +2,31 @@
 # ({"Records": [...]}), an EventBridge envelope ({"detail": {...}}), an answer of LookupEvents
 # ({"Events": [{"CloudTrailEvent": "..."}]}).
 
+# A wrapped record as such a pair. What is no event becomes one without a date, so that it is refused
+# by itself instead of vanishing.
+def wrapped($original): if isobject then [., .] else [{}, {record: $original}] end;
+def looked_up: . as $row | [try (.CloudTrailEvent | fromjson) catch null][0] | wrapped($row);
+
 # Pairs of an event and what to keep of its record; null keeps the record itself.
 def events:
   if .eventName? then [., null]
-  elif (.Records? | type) == "array" then .Records[] | [., .]
-  elif (.Events? | type) == "array" then .Events[] | .CloudTrailEvent | fromjson | [., .]
-  elif (.CloudTrailEvent? | type) == "string" then .CloudTrailEvent | fromjson | [., .]
-  elif (.detail? | type) == "object" then [.detail, .detail + {envelope: del(.detail)}]
+  elif (.Records? | isarray) then .Records[] | wrapped(.)
+  elif (.Events? | isarray) then .Events[] | looked_up
+  elif (.CloudTrailEvent? | isstring) then looked_up
+  elif (.detail? | isobject) then [.detail, .detail + {envelope: del(.detail)}]
   else [., null] end;
 
-def text: if type == "string" and . != "" then . else null end;
-def object: if type == "object" then . else null end;
+# By the order of jq's values (numbers, texts, arrays, objects), which is quicker than their type.
+def text: if . > "" and . < [] then . else null end;
+def object: if . >= {} then . else null end;
 def last_part($separator): if . then split($separator)[-1] else null end;
 
 events as [$e, $original]
 | ($e.userIdentity? | object) as $who
 | ($who.sessionContext? | object) as $session
 | ($who.arn? | text) as $arn
-| ($e.eventName | text) as $name
+# Insights events have no name of their own.
+| ($e.eventName | text // ($e.insightDetails? | object | .eventName? | text) // ($e.eventType | text)) as $name
 | ($e.eventSource | text) as $source
 | ($source // "" | rtrimstr(".amazonaws.com")) as $service
 | ($who.type? | text // (if $who.invokedBy? then "AWSService" else null end)) as $kind
@@ -51,7 +58,7 @@ events as [$e, $original]
                  // "\($name // "event") \(if $source then "on \($service) " else "" end)by \($user // "unknown")\(if $from then " from \($from)" else "" end)\(if $failed then ": \($result)" else "" end)"),
     df_user_id: ($who.principalId? // $arn // $who.onBehalfOf?.userId? // $who.invokedBy? // $who.accountId?),
     df_user_name: $user,
-    df_user_email: (first(($user, ($arn | last_part("/"))) | select(type == "string" and contains("@"))) // null),
+    df_user_email: (first(($user, ($arn | last_part("/"))) | select(isstring and contains("@"))) // null),
     df_role_scope: $kind,
     df_operation_id: ($e.requestID? // $e.eventID)
   } + {
@@ -67,7 +74,7 @@ events as [$e, $original]
     device_id: ($e.additionalEventData? | object | .MFAIdentifier?),
     token_id: $who.accessKeyId?,
     target_user: (first($request.userName?, $request.username?
-                  | select(type == "string" and . != "")) // null),
+                  | text | values) // null),
     impersonator: ($session.sourceIdentity? // (if $kind == "AWSService" then null else $who.invokedBy? end))
   }
 | if $original then .attributes = $original else . end

@@ -1,7 +1,9 @@
 //! The messages and services of the package `vouch.v1`, generated from `query.proto`.
 #![expect(
     missing_docs,
-    reason = "protobuf has no place for a comment on what a oneof becomes"
+    clippy::allow_attributes,
+    clippy::too_many_lines,
+    reason = "generated code has its own style"
 )]
 
 tonic::include_proto!("vouch.v1");

@@ -304,3 +304,6 @@ impl ObjectStore for DurableLocal {
         self.disk.rename_opts(from, to, options).await
     }
 }
+
+#[cfg(test)]
+mod tests;

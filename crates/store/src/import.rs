@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use events::{Event, WorkspaceId};
+use futures::{StreamExt, TryFutureExt, stream};
 
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
@@ -15,6 +16,9 @@ const DEFAULT_MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
 /// Above this a batch of columns could exceed what Arrow can count.
 const MAX_MEMORY_BYTES: usize = 1024 * 1024 * 1024;
+
+/// How many tables are committed to at the same time.
+const COMMIT_CONCURRENCY: usize = 8;
 
 /// How an import works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,9 +121,8 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// When something could not be written. Some workspaces may have their events by then, the
-    /// others have none of them; running the same import again stores what is missing and nothing
-    /// twice.
+    /// When something could not be written. Each workspace has all of its new events then or none
+    /// of them; running the same import again stores what is missing and nothing twice.
     pub async fn finish(mut self) -> Result<ImportSummary, StoreError> {
         match self.try_finish().await {
             Ok(summary) => Ok(summary),
@@ -139,12 +142,21 @@ impl Import {
 
     async fn try_finish(&mut self) -> Result<ImportSummary, StoreError> {
         self.write_until(0).await?;
-        let mut summary = ImportSummary::default();
-        while let Some((workspace, import)) = self.workspaces.pop_first() {
-            let committed = import.staging.commit(&self.store).await?;
-            summary.add(workspace, &committed);
-        }
-        Ok(summary)
+        let workspaces = std::mem::take(&mut self.workspaces);
+        let commits: Vec<Result<WorkspaceSummary, StoreError>> = stream::iter(workspaces)
+            .map(|(workspace, import)| {
+                let commit = import.staging.commit(&self.store);
+                commit.map_ok(|committed| WorkspaceSummary::new(workspace, &committed))
+            })
+            .buffered(COMMIT_CONCURRENCY)
+            .collect()
+            .await;
+        let workspaces = commits.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(ImportSummary {
+            stored: workspaces.iter().map(|workspace| workspace.stored).sum(),
+            repeated: workspaces.iter().map(|workspace| workspace.repeated).sum(),
+            workspaces,
+        })
     }
 
     /// Writes the largest buffers into files until the rest takes at most `limit_bytes`.
@@ -184,18 +196,15 @@ impl WorkspaceImport {
     }
 }
 
-impl ImportSummary {
-    fn add(&mut self, workspace: WorkspaceId, committed: &Committed) {
-        let summary = WorkspaceSummary {
+impl WorkspaceSummary {
+    fn new(workspace: WorkspaceId, committed: &Committed) -> Self {
+        Self {
             workspace,
             stored: committed.files.iter().map(|file| file.rows).sum(),
             repeated: committed.repeated,
             version: committed.version,
             files: committed.files.len(),
             size_bytes: committed.files.iter().map(|file| file.size_bytes).sum(),
-        };
-        self.stored += summary.stored;
-        self.repeated += summary.repeated;
-        self.workspaces.push(summary);
+        }
     }
 }

@@ -116,7 +116,9 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let expected = Url::from_file_path(here.join("some dir")).unwrap();
         assert_eq!(open("some dir").unwrap().url, expected);
-        assert_eq!(open("memory:///").unwrap().url.as_str(), "memory:///");
+        for address in ["memory://", "memory:///", "memory:///somewhere"] {
+            assert_eq!(open(address).unwrap().url.as_str(), address);
+        }
         assert_eq!(
             open("file:///var/audit").unwrap().url.as_str(),
             "file:///var/audit"

@@ -210,6 +210,13 @@ fn next_character(character: char) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -236,6 +243,37 @@ mod tests {
             assert!(cut_down(&text) <= text);
         }
         assert_eq!(cut_up(&"\u{10ffff}".repeat(40)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_cover_all_values(
+            values in vec((any::<i64>(), option::of("\\PC{0,40}")), 1..40),
+            batch_rows in 1_usize..10,
+        ) {
+            let mut collector = StatisticsCollector::default();
+            for rows in values.chunks(batch_rows) {
+                let dates: Int64Array = rows.iter().map(|(date, _)| Some(*date)).collect();
+                let titles: StringArray = rows.iter().map(|(_, title)| title.as_deref()).collect();
+                let columns: [(&str, ArrayRef); 2] =
+                    [(fields::DATE, Arc::new(dates)), ("df_title", Arc::new(titles))];
+                collector.add(&RecordBatch::try_from_iter(columns).unwrap());
+            }
+            let text = collector.finish();
+            let dates = || values.iter().map(|(date, _)| *date);
+            let read = FileStatistics::parse(&text).unwrap();
+            prop_assert_eq!(read.rows, values.len() as u64);
+            prop_assert_eq!(read.date_range_ms, dates().min().zip(dates().max()));
+            let statistics: Value = serde_json::from_str(&text).unwrap();
+            let titles: Vec<&str> = values.iter().filter_map(|(_, title)| title.as_deref()).collect();
+            let nulls = values.len() - titles.len();
+            prop_assert_eq!(&statistics["nullCount"]["df_title"], &json!(nulls));
+            let bound = |name: &str| statistics[name].get("df_title").and_then(Value::as_str);
+            for title in titles {
+                prop_assert!(bound("minValues").is_some_and(|least| least <= title));
+                prop_assert!(bound("maxValues").is_none_or(|most| most >= title));
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deltalake_core::checkpoints::create_checkpoint;
 use events::WorkspaceId;
@@ -118,6 +118,10 @@ impl Store {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;
         *slot = self.newest(workspace, slot.take()).await?;
+        if slot.is_none() {
+            // Names that nobody has stored anything under must not fill the memory.
+            self.tables().remove(workspace);
+        }
         Ok(slot.as_ref().map(|table| table.snapshot().clone()))
     }
 
@@ -160,16 +164,19 @@ impl Store {
     }
 
     fn slot(&self, workspace: &WorkspaceId) -> Arc<TableSlot> {
-        let mut tables = self
-            .inner
-            .tables
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.tables();
         if let Some(slot) = tables.get(workspace) {
             return Arc::clone(slot);
         }
         let slot = Arc::new(TableSlot::default());
         tables.insert(workspace.clone(), Arc::clone(&slot));
         slot
+    }
+
+    fn tables(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Arc<TableSlot>>> {
+        self.inner
+            .tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

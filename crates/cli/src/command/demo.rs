@@ -25,14 +25,14 @@ const QUESTIONS: [(&str, &str); 4] = [
         "TAE::audit:(count(*) AS events) [15d] BY df_user_name SORDER BY events DESC SLIMIT 8",
     ),
     (
-        "When did sign-ins fail in the last two days, and from where? One night stands out.",
+        "When did sign-ins fail in the last two days, and from where? One hour stands out.",
         "TAE::audit:(count(*) AS failures, count_distinct(client_ip) AS addresses) \
          {action = 'user.login_failed'} [2d::1h]",
     ),
     (
         "What did that address do once it was in?",
         "TAE::audit:(df_user_email, df_title, df_operation_name) \
-         {client_ip = '203.0.113.66' and result = 'Success'} [2d] LIMIT 40",
+         {client_ip = '203.0.113.66' and result = 'Success'} [2d] ORDER BY time ASC LIMIT 12",
     ),
 ];
 

@@ -8,7 +8,7 @@ use super::query_text;
 use crate::answers::Answers;
 use crate::arguments::{ExplainArguments, StageName};
 use crate::failure::{Failure, drawn};
-use crate::output::size;
+use crate::output::{counted, size};
 
 /// Shows how a question is understood.
 pub(crate) async fn run(arguments: ExplainArguments) -> Result<(), Failure> {
@@ -30,7 +30,8 @@ pub(crate) async fn run(arguments: ExplainArguments) -> Result<(), Failure> {
     if let (Some(files), Some(bytes)) = (explanation.files, explanation.bytes) {
         writeln!(
             out,
-            "reads {files} files, at most {} ({bytes} bytes)",
+            "reads {}, at most {} ({bytes} bytes)",
+            counted(files, "file"),
             size(bytes)
         )?;
     }

@@ -1,6 +1,6 @@
 //! `vouch serve`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use server::{Server, ServerConfig};
 use tracing_subscriber::EnvFilter;
@@ -15,6 +15,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
     let store = open_store(&arguments.store)?;
     tracing::info!(store = %store.url(), "store");

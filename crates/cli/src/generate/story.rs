@@ -2,12 +2,18 @@
 
 use super::activity::{Activity, CREATE_TOKEN, DELETE_MONITOR, EXPORT, MODIFY_DASHBOARD, SIGN_IN};
 use super::people::{INTRUDER, INTRUDER_BROWSER, VICTIM, WORKSPACES};
-use super::random::Random;
+use super::random::{Random, mixed_text};
 use super::record::{Occurrence, Record, Who, account};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// The monitors that are deleted in bulk: every check of every service.
+const SERVICES: [&str; 9] = [
+    "cart", "checkout", "invoice", "ledger", "payment", "refund", "search", "session", "stock",
+];
+const CHECKS: [&str; 3] = ["error rate", "latency", "no heartbeat"];
 
 /// The events of the stories, oldest first, told back from `to_ms`:
 ///
@@ -24,7 +30,7 @@ pub(super) fn stories(random: &mut Random, to_ms: i64) -> Vec<Record> {
 fn intrusion(random: &mut Random, start_ms: i64) -> Vec<Record> {
     let victim = &WORKSPACES[0].people[VICTIM];
     let mut date_ms = start_ms;
-    let mut records = Vec::new();
+    let mut records: Vec<Record> = Vec::new();
     let mut act = |activity: &Activity, failure: Option<&str>, wait_ms: (u64, u64)| {
         let wait_ms = random.between(wait_ms.0, wait_ms.1);
         date_ms += i64::try_from(wait_ms).unwrap_or_default();
@@ -46,9 +52,16 @@ fn intrusion(random: &mut Random, start_ms: i64) -> Vec<Record> {
     for _ in 0..3 {
         act(EXPORT, None, (20_000, 50_000));
     }
-    for _ in 0..27 {
+    for _ in 0..SERVICES.len() * CHECKS.len() {
         act(DELETE_MONITOR, None, (500, 4_000));
     }
+    let monitors = SERVICES.iter().flat_map(|service| {
+        CHECKS
+            .iter()
+            .map(move |check| format!("{service}: {check}"))
+    });
+    let deletions = records.iter_mut().rev().zip(monitors);
+    deletions.for_each(|(record, monitor)| rename(record, &monitor));
     records
 }
 
@@ -75,4 +88,17 @@ fn impersonation(random: &mut Random, start_ms: i64) -> Vec<Record> {
             record
         })
         .collect()
+}
+
+/// Lets a deletion be that of another monitor, since each can be deleted once only.
+fn rename(record: &mut Record, monitor: &str) {
+    let author = record
+        .get("df_user_name")
+        .and_then(|name| name.as_str())
+        .unwrap_or_default();
+    let message = format!("{author} deleted the monitor \"{monitor}\"");
+    let id = format!("monitor_{:012x}", mixed_text(monitor) >> 16);
+    record.insert("df_message".into(), message.into());
+    record.insert("df_operation_id".into(), id.into());
+    record.insert("df_operation_name".into(), monitor.into());
 }

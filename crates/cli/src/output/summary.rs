@@ -13,9 +13,9 @@ pub(crate) fn summarise(query: &str, summary: &Summary) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{} rows, {at_least}{} events matched in [{}, {}), {:.1} ms",
-        summary.rows,
-        hits.value,
+        "{}, {at_least}{} matched in [{}, {}), {:.1} ms",
+        counted(summary.rows, "row"),
+        counted(hits.value, "event"),
         rfc3339(summary.window.from_ms),
         rfc3339(summary.window.to_ms),
         summary.cost.as_secs_f64() * 1_000.0,
@@ -29,6 +29,12 @@ pub(crate) fn rfc3339(unix_ms: i64) -> String {
         || unix_ms.to_string(),
         |moment| moment.to_rfc3339_opts(SecondsFormat::Millis, true),
     )
+}
+
+/// A number of things, in the plural where that is due.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{ending}")
 }
 
 /// A number of bytes for a person.
@@ -84,6 +90,12 @@ mod tests {
     fn times_beyond_the_calendar_stay_numbers() {
         assert_eq!(rfc3339(1_795_215_600_123), "2026-11-20T23:00:00.123Z");
         assert_eq!(rfc3339(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(0, "row"), "0 rows");
     }
 
     #[test]

@@ -1,29 +1,44 @@
 //! Arguments against what a function takes.
 
 use crate::ast::{Arg, Call, Expr, ExprKind};
-use crate::signature::{Parameter, Signature};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::nearest;
+use crate::signature::{Parameter, Signature};
 
-/// Checks number, names and kinds of `args`, the arguments of `call` besides a query.
+/// Checks number, names and kinds of the arguments of `call`, except the query at `query`.
 pub(super) fn check(
     call: &Call,
-    args: &[&Arg],
+    query: Option<usize>,
     signature: &Signature,
     found: &mut Vec<Diagnostic>,
 ) {
-    let positional: Vec<&Arg> = args.iter().copied().filter(|arg| arg.name.is_none()).collect();
-    for name in args.iter().filter_map(|arg| arg.name.as_ref()) {
-        if !signature.named.iter().any(|known| known.eq_ignore_ascii_case(&name.text)) {
+    let args = call
+        .args
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| Some(*index) != query);
+    let positional: Vec<(usize, &Arg)> =
+        args.clone().filter(|(_, arg)| arg.name.is_none()).collect();
+    for name in args.filter_map(|(_, arg)| arg.name.as_ref()) {
+        if !signature
+            .named
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&name.text))
+        {
             found.push(unknown_name(call, &name.text, name.span, signature));
         }
     }
     if !signature.takes(positional.len()) {
-        found.push(wrong_count(call, positional.len(), signature));
+        found.push(wrong_count(
+            call,
+            positional.len(),
+            usize::from(query.is_some()),
+            signature,
+        ));
         return;
     }
-    for (index, arg) in positional.into_iter().enumerate() {
-        if let Some(parameter) = signature.parameter(index)
+    for (position, (index, arg)) in positional.into_iter().enumerate() {
+        if let Some(parameter) = signature.parameter(position)
             && let Err(wanted) = fits(&arg.value, parameter)
         {
             found.push(wrong_kind(call, index, &arg.value, &wanted));
@@ -31,20 +46,29 @@ pub(super) fn check(
     }
 }
 
-/// The error for too few or too many arguments.
-fn wrong_count(call: &Call, count: usize, signature: &Signature) -> Diagnostic {
+/// The error for too few or too many arguments; `queries` more stand among them.
+fn wrong_count(call: &Call, count: usize, queries: usize, signature: &Signature) -> Diagnostic {
     let name = call.name.text.to_lowercase();
-    let span = call.args.iter().fold(call.name.span, |span, arg| span.to(arg.value.span));
+    let span = call
+        .args
+        .iter()
+        .fold(call.name.span, |span, arg| span.to(arg.value.span));
     let error = Diagnostic::error(
         "wrong_argument_count",
-        format!("function `{name}` takes {}, got {count}", signature.arity()),
+        format!(
+            "function `{name}` takes {}, got {}",
+            signature.arity(queries),
+            count + queries
+        ),
         span,
     );
     match name.as_str() {
         "exists" => error.with_hint("write `field = exists()`"),
         "percentile" => error.with_hint("write `percentile(field, 95)` or `p95(field)`"),
         "top" | "bottom" => error.with_hint(format!("write `{name}(field, 10)`")),
-        "fill" => error.with_hint("write `fill(avg(field), 0)`, or `LINEAR` or `PREVIOUS` for the value"),
+        "fill" => {
+            error.with_hint("write `fill(avg(field), 0)`, or `LINEAR` or `PREVIOUS` for the value")
+        }
         _ => error,
     }
 }
@@ -53,13 +77,23 @@ fn wrong_count(call: &Call, count: usize, signature: &Signature) -> Diagnostic {
 fn unknown_name(call: &Call, name: &str, span: crate::Span, signature: &Signature) -> Diagnostic {
     let error = Diagnostic::error(
         "unknown_argument",
-        format!("function `{}` has no argument `{name}`", call.name.text.to_lowercase()),
+        format!(
+            "function `{}` has no argument `{name}`",
+            call.name.text.to_lowercase()
+        ),
         span,
     );
-    match (nearest(name, signature.named.iter().copied()), signature.named) {
+    match (
+        nearest(name, signature.named.iter().copied()),
+        signature.named,
+    ) {
         (Some(near), _) => error.with_hint(format!("did you mean `{near}`?")),
-        (None, []) => error.with_hint("write the value without a name, a comparison stands in parentheses"),
-        (None, named) => error.with_hint(format!("its named arguments are `{}`", named.join("`, `"))),
+        (None, []) => {
+            error.with_hint("write the value without a name, a comparison stands in parentheses")
+        }
+        (None, named) => {
+            error.with_hint(format!("its named arguments are `{}`", named.join("`, `")))
+        }
     }
 }
 
@@ -147,7 +181,9 @@ pub(super) fn described(value: &Expr) -> String {
         ExprKind::Regex(_) => "a pattern".to_owned(),
         ExprKind::Array(_) => "a list".to_owned(),
         ExprKind::Call(call) => format!("a call of `{}`", call.name.text.to_lowercase()),
-        ExprKind::Unary { .. } | ExprKind::Binary { .. } | ExprKind::Case { .. } => "an expression".to_owned(),
+        ExprKind::Unary { .. } | ExprKind::Binary { .. } | ExprKind::Case { .. } => {
+            "an expression".to_owned()
+        }
         ExprKind::In { .. } => "a condition".to_owned(),
         ExprKind::Subquery(_) => "a query".to_owned(),
         ExprKind::Placeholder(name) => format!("`{name}`"),

@@ -10,7 +10,7 @@ pub(super) fn check(outer: &Outer, found: &mut Vec<Diagnostic>) {
     call(&outer.call, found);
     for chained in &outer.chain {
         if let Some(signature) = known(chained, found) {
-            argument::check(chained, &chained.args.iter().collect::<Vec<_>>(), &signature, found);
+            argument::check(chained, None, &signature, found);
         }
     }
 }
@@ -28,16 +28,14 @@ fn call(outer: &Call, found: &mut Vec<Diagnostic>) {
         return;
     };
     inner(&outer.args[at], found);
-    let rest: Vec<&Arg> =
-        outer.args.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, arg)| arg).collect();
     if let Some(query) = bare_query(&outer.args[at].value)
-        && rest.is_empty()
+        && outer.args.len() == 1
         && !signature.takes(0)
     {
         found.push(swallowed(outer, query, &signature));
         return;
     }
-    argument::check(outer, &rest, &signature, found);
+    argument::check(outer, Some(at), &signature, found);
 }
 
 /// The signature of an outer function, or the error that there is none.
@@ -47,7 +45,10 @@ fn known(outer: &Call, found: &mut Vec<Diagnostic>) -> Option<Signature> {
     if signature.is_none() {
         let error = unknown_function(&outer.name, "outer function", signature::outer_names());
         found.push(if signature::function(&name).is_some() {
-            Diagnostic { hint: Some(format!("it works inside a query: `TAE::*:({name}(…))`")), ..error }
+            Diagnostic {
+                hint: Some(format!("it works inside a query: `TAE::*:({name}(…))`")),
+                ..error
+            }
         } else {
             error
         });
@@ -57,7 +58,10 @@ fn known(outer: &Call, found: &mut Vec<Diagnostic>) -> Option<Signature> {
 
 /// Whether an argument is the query: one in the text, or a text of one.
 fn is_query(arg: &Arg) -> bool {
-    let named = arg.name.as_ref().is_some_and(|name| name.text.eq_ignore_ascii_case("dql"));
+    let named = arg
+        .name
+        .as_ref()
+        .is_some_and(|name| name.text.eq_ignore_ascii_case("dql"));
     match &arg.value.kind {
         ExprKind::Subquery(_) => true,
         ExprKind::String(_) => named || arg.name.is_none(),
@@ -104,10 +108,12 @@ fn swallowed(outer: &Call, query: &Select, signature: &Signature) -> Diagnostic 
     let name = outer.name.text.to_lowercase();
     Diagnostic::error(
         "wrong_argument_count",
-        format!("function `{name}` takes exactly {} arguments, got 1", signature.required.len() + 1),
+        format!("function `{name}` takes {}, got 1", signature.arity(1)),
         query.span,
     )
-    .with_hint(format!("put the query in parentheses, so that it ends before the comma: `{name}((…), …)`"))
+    .with_hint(format!(
+        "put the query in parentheses, so that it ends before the comma: `{name}((…), …)`"
+    ))
 }
 
 /// Checks `eval(expression, A = query, …)`.
@@ -146,8 +152,12 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
             let letter = field.name.split('.').next().unwrap_or_default();
             if !queries.contains(&letter) {
                 found.push(
-                    Diagnostic::error("unknown_query", format!("`eval` has no query named `{letter}`"), expr.span)
-                        .with_hint(format!("its queries are `{}`", queries.join("`, `"))),
+                    Diagnostic::error(
+                        "unknown_query",
+                        format!("`eval` has no query named `{letter}`"),
+                        expr.span,
+                    )
+                    .with_hint(format!("its queries are `{}`", queries.join("`, `"))),
                 );
             }
         });

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::ast::{Arg, BinaryOp, Call, Duration, DurationUnit, Expr, ExprKind, InSet, Item, LinkKind, Select, Source, UnaryOp};
-use crate::signature::{self, Role};
+use crate::ast::{
+    BinaryOp, Call, Duration, DurationUnit, Expr, ExprKind, InSet, Item, LinkKind, Select, Source,
+    UnaryOp,
+};
 use crate::check::{argument, placeholder, unknown_function};
 use crate::column_name;
 use crate::diagnostic::Diagnostic;
+use crate::signature::{self, Role};
 use crate::span::Span;
 
 /// Checks a query and the queries inside it.
@@ -20,7 +23,9 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
     let foreign = namespace_is(select, &["F", "func"]);
     for item in select.target.iter().flatten().filter(|_| !foreign) {
         value(&item.expr, found);
-        item.shift.iter().for_each(|shift| check_shift(shift, found));
+        item.shift
+            .iter()
+            .for_each(|shift| check_shift(shift, found));
     }
     for expr in select.conditions.iter().flatten() {
         condition(expr, found);
@@ -29,8 +34,12 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
         value(&key.expr, found);
         if key.direction.is_some() {
             found.push(
-                Diagnostic::warning("ignored_direction", "a direction behind a key of BY has no effect", key.expr.span)
-                    .with_hint("groups are ordered by `SORDER BY`"),
+                Diagnostic::warning(
+                    "ignored_direction",
+                    "a direction behind a key of BY has no effect",
+                    key.expr.span,
+                )
+                .with_hint("groups are ordered by `SORDER BY`"),
             );
         }
     }
@@ -40,12 +49,23 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
     for key in select.order_by.iter().chain(&select.sorder_by) {
         value(&key.expr, found);
     }
-    select.shift.iter().for_each(|shift| check_shift(shift, found));
-    if let Some(rollup) = select.window.as_ref().and_then(|window| window.rollup.as_ref()) {
+    select
+        .shift
+        .iter()
+        .for_each(|shift| check_shift(shift, found));
+    if let Some(rollup) = select
+        .window
+        .as_ref()
+        .and_then(|window| window.rollup.as_ref())
+    {
         let name = rollup.name.text.to_lowercase();
         let usable = |role| matches!(role, Role::Aggregate | Role::Point);
         if !signature::function(&name).is_some_and(|signature| usable(signature.role)) {
-            found.push(unknown_function(&rollup.name, "rollup function", signature::function_names()));
+            found.push(unknown_function(
+                &rollup.name,
+                "rollup function",
+                signature::function_names(),
+            ));
         }
     }
     link(select, found);
@@ -55,7 +75,10 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
 
 /// Whether the namespace is one of `names`.
 fn namespace_is(select: &Select, names: &[&str]) -> bool {
-    select.namespace.as_ref().is_some_and(|namespace| names.contains(&namespace.name.text.as_str()))
+    select
+        .namespace
+        .as_ref()
+        .is_some_and(|namespace| names.contains(&namespace.name.text.as_str()))
 }
 
 /// The error for the joins of the language's first generation.
@@ -66,8 +89,12 @@ fn link(select: &Select, found: &mut Vec<Diagnostic>) {
             LinkKind::Link => "LINK",
         };
         found.push(
-            Diagnostic::error("removed_clause", format!("`{word} … WITH` is no longer part of DQL"), link.span)
-                .with_hint("filter by another query with `field IN (query)`"),
+            Diagnostic::error(
+                "removed_clause",
+                format!("`{word} … WITH` is no longer part of DQL"),
+                link.span,
+            )
+            .with_hint("filter by another query with `field IN (query)`"),
         );
     }
 }
@@ -75,15 +102,26 @@ fn link(select: &Select, found: &mut Vec<Diagnostic>) {
 /// Rules that look at all columns together.
 fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
     let items: &[Item] = select.target.as_deref().unwrap_or_default();
-    let over_rows = select.sources.iter().any(|source| matches!(source, Source::Subquery { .. }));
-    let metric = !over_rows && (select.namespace.is_none() || namespace_is(select, &["M", "metric"]));
-    let aggregated = !select.by.is_empty() || items.iter().any(|item| has_role(&item.expr, Role::Aggregate));
+    let over_rows = select
+        .sources
+        .iter()
+        .any(|source| matches!(source, Source::Subquery { .. }));
+    let metric =
+        !over_rows && (select.namespace.is_none() || namespace_is(select, &["M", "metric"]));
+    let aggregated = !select.by.is_empty()
+        || items
+            .iter()
+            .any(|item| has_role(&item.expr, Role::Aggregate));
     let mut row_function: Option<&Expr> = None;
     for item in items {
         if metric && let Some(star) = wildcard(&item.expr) {
             found.push(
-                Diagnostic::error("wildcard_field", "metric queries cannot ask for every field", star)
-                    .with_hint("name the fields"),
+                Diagnostic::error(
+                    "wildcard_field",
+                    "metric queries cannot ask for every field",
+                    star,
+                )
+                .with_hint("name the fields"),
             );
         }
         if aggregated && is_predicate(&item.expr) {
@@ -99,9 +137,13 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
         if has_role(&item.expr, Role::Rows) {
             if let Some(first) = row_function {
                 found.push(
-                    Diagnostic::error("conflicting_functions", "two functions choose the rows of the answer", item.expr.span)
-                        .with_label(first.span, "first here")
-                        .with_hint("ask two queries, separated by `;`"),
+                    Diagnostic::error(
+                        "conflicting_functions",
+                        "two functions choose the rows of the answer",
+                        item.expr.span,
+                    )
+                    .with_label(first.span, "first here")
+                    .with_hint("ask two queries, separated by `;`"),
                 );
             }
             row_function = Some(&item.expr);
@@ -127,9 +169,13 @@ fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
     for key in &select.by {
         if let Some(first) = keys.insert(key.expr.to_string(), key.expr.span) {
             found.push(
-                Diagnostic::error("duplicate_key", "a query can be grouped by a key only once", key.expr.span)
-                    .with_label(first, "first here")
-                    .with_hint("remove one of them"),
+                Diagnostic::error(
+                    "duplicate_key",
+                    "a query can be grouped by a key only once",
+                    key.expr.span,
+                )
+                .with_label(first, "first here")
+                .with_hint("remove one of them"),
             );
         }
     }
@@ -171,7 +217,10 @@ fn has_role(expr: &Expr, role: Role) -> bool {
 fn is_predicate(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Regex(_) => true,
-        ExprKind::Unary { op: UnaryOp::Not, operand } => is_predicate(operand),
+        ExprKind::Unary {
+            op: UnaryOp::Not,
+            operand,
+        } => is_predicate(operand),
         ExprKind::Call(call) => signature::function(&call.name.text.to_lowercase())
             .is_some_and(|signature| signature.role == Role::Predicate),
         _ => false,
@@ -188,8 +237,12 @@ pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
         {
             let name = call.name.text.to_lowercase();
             found.push(
-                Diagnostic::error("misplaced_aggregate", format!("`{name}` cannot stand in `{{…}}`"), part.span)
-                    .with_hint("conditions on aggregates stand behind `HAVING`"),
+                Diagnostic::error(
+                    "misplaced_aggregate",
+                    format!("`{name}` cannot stand in `{{…}}`"),
+                    part.span,
+                )
+                .with_hint("conditions on aggregates stand behind `HAVING`"),
             );
         }
     });
@@ -200,7 +253,11 @@ pub(super) fn value(expr: &Expr, found: &mut Vec<Diagnostic>) {
     placeholder(expr, found);
     each(expr, &mut |part| match &part.kind {
         ExprKind::Call(call) => function(call, found),
-        ExprKind::Subquery(query) | ExprKind::In { set: InSet::Subquery(query), .. } => check(query, found),
+        ExprKind::Subquery(query)
+        | ExprKind::In {
+            set: InSet::Subquery(query),
+            ..
+        } => check(query, found),
         ExprKind::Binary { op, left, right } => comparison(*op, left, right, found),
         _ => {}
     });
@@ -209,11 +266,12 @@ pub(super) fn value(expr: &Expr, found: &mut Vec<Diagnostic>) {
 /// Checks a call inside a query.
 fn function(call: &Call, found: &mut Vec<Diagnostic>) {
     match signature::function(&call.name.text.to_lowercase()) {
-        Some(signature) => {
-            let args: Vec<&Arg> = call.args.iter().collect();
-            argument::check(call, &args, &signature, found);
-        }
-        None => found.push(unknown_function(&call.name, "function", signature::function_names())),
+        Some(signature) => argument::check(call, None, &signature, found),
+        None => found.push(unknown_function(
+            &call.name,
+            "function",
+            signature::function_names(),
+        )),
     }
 }
 
@@ -226,18 +284,30 @@ fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnosti
         && call.name.text.eq_ignore_ascii_case("exists")
     {
         found.push(
-            Diagnostic::error("wrong_argument_kind", "`exists()` stands on the right side", left.span)
-                .with_hint("write `field = exists()`"),
+            Diagnostic::error(
+                "wrong_argument_kind",
+                "`exists()` stands on the right side",
+                left.span,
+            )
+            .with_hint("write `field = exists()`"),
         );
     }
     match &right.kind {
         ExprKind::Array(_) => found.push(
-            Diagnostic::warning("compares_list", "this compares with the whole list", right.span)
-                .with_hint("write `IN` or `NOT IN` to test for one of its values"),
+            Diagnostic::warning(
+                "compares_list",
+                "this compares with the whole list",
+                right.span,
+            )
+            .with_hint("write `IN` or `NOT IN` to test for one of its values"),
         ),
         ExprKind::String(text) if text == "nil" || text == "null" => found.push(
-            Diagnostic::warning("compares_text_nil", format!("this compares with the text `{text}`"), right.span)
-                .with_hint("write nil without quotes to test for a missing value"),
+            Diagnostic::warning(
+                "compares_text_nil",
+                format!("this compares with the text `{text}`"),
+                right.span,
+            )
+            .with_hint("write nil without quotes to test for a missing value"),
         ),
         _ => {}
     }
@@ -260,13 +330,19 @@ pub(super) fn each<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
                 elements.iter().for_each(|element| each(element, visit));
             }
         }
-        ExprKind::Case { operand, branches, otherwise } => {
+        ExprKind::Case {
+            operand,
+            branches,
+            otherwise,
+        } => {
             operand.iter().for_each(|operand| each(operand, visit));
             for (condition, result) in branches {
                 each(condition, visit);
                 each(result, visit);
             }
-            otherwise.iter().for_each(|otherwise| each(otherwise, visit));
+            otherwise
+                .iter()
+                .for_each(|otherwise| each(otherwise, visit));
         }
         _ => {}
     }
@@ -277,14 +353,21 @@ fn check_shift(shift: &Duration, found: &mut Vec<Diagnostic>) {
     let fixed = !shift.parts.iter().any(|part| {
         matches!(
             part.unit,
-            DurationUnit::Month | DurationUnit::Step | DurationUnit::StepSecond | DurationUnit::StepMillisecond
+            DurationUnit::Month
+                | DurationUnit::Step
+                | DurationUnit::StepSecond
+                | DurationUnit::StepMillisecond
         )
     });
     let positive = !shift.negative && shift.parts.iter().any(|part| part.amount > 0.0);
     if !fixed || !positive {
         found.push(
-            Diagnostic::error("invalid_duration", "SHIFT needs a positive duration of fixed length", shift.span)
-                .with_hint("write it in weeks, days or smaller units: `SHIFT 7d`"),
+            Diagnostic::error(
+                "invalid_duration",
+                "SHIFT needs a positive duration of fixed length",
+                shift.span,
+            )
+            .with_hint("write it in weeks, days or smaller units: `SHIFT 7d`"),
         );
     }
 }

@@ -51,9 +51,15 @@ pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
     let name = show.call.name.text.to_lowercase();
     let names: Vec<String> = KINDS
         .iter()
-        .flat_map(|kind| ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}")))
+        .flat_map(|kind| {
+            ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}"))
+        })
         .collect();
-    let all = || FUNCTIONS.into_iter().chain(names.iter().map(String::as_str));
+    let all = || {
+        FUNCTIONS
+            .into_iter()
+            .chain(names.iter().map(String::as_str))
+    };
     if !all().any(|known| known == name) {
         found.push(unknown_function(&show.call.name, "SHOW function", all()));
     }

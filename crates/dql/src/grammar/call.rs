@@ -19,20 +19,43 @@ use crate::token::{TokenKind, Tokens};
 pub(super) fn calls(input: Tokens<'_>) -> Parsed<'_, Expr> {
     let (rest, call) = call(input)?;
     let expr = call_expression(call, rest.span_from(input))?;
-    if rest.word(0).is_some_and(|word| word.starts_with('.')) { chained(rest, expr, input) } else { Ok((rest, expr)) }
+    if rest.word(0).is_some_and(|word| word.starts_with('.')) {
+        chained(rest, expr, input)
+    } else {
+        Ok((rest, expr))
+    }
 }
 
 /// What a call is in the tree. Two functions are no calls: `re('…')` is a pattern, `identifier('…')` a field.
 fn call_expression(call: Call, span: Span) -> Result<Expr, Failed> {
     let lower = call.name.text.to_ascii_lowercase();
     let kind = match (lower.as_str(), call.args.as_slice()) {
-        ("re" | "regex" | "regexp", [Arg { name: None, alias: None, value }]) => match &value.kind {
+        (
+            "re" | "regex" | "regexp",
+            [
+                Arg {
+                    name: None,
+                    alias: None,
+                    value,
+                },
+            ],
+        ) => match &value.kind {
             ExprKind::String(pattern) => ExprKind::Regex(pattern.clone()),
             _ => return Err(Failure::diagnosed(bare_pattern(value))),
         },
-        ("identifier", [Arg { value: Expr { kind: ExprKind::String(name), .. }, .. }]) => {
-            ExprKind::Field(path::field(name))
-        }
+        (
+            "identifier",
+            [
+                Arg {
+                    value:
+                        Expr {
+                            kind: ExprKind::String(name),
+                            ..
+                        },
+                    ..
+                },
+            ],
+        ) => ExprKind::Field(path::field(name)),
         _ => ExprKind::Call(call),
     };
     Ok(Expr { kind, span })
@@ -46,14 +69,21 @@ fn bare_pattern(value: &Expr) -> Diagnostic {
 
 /// `name(arguments)`; `input` stands at the name, and `(` follows it.
 pub(super) fn call(input: Tokens<'_>) -> Parsed<'_, Call> {
-    let name = Ident { text: input.text_at(0).to_owned(), span: input.span() };
+    let name = Ident {
+        text: input.text_at(0).to_owned(),
+        span: input.span(),
+    };
     let (rest, args) = arguments(input.skip(1), &name.text)?;
     Ok((rest, Call { name, args }))
 }
 
 /// The arguments of `function`; `input` stands at `(`.
 fn arguments<'a>(input: Tokens<'a>, function: &str) -> Parsed<'a, Vec<Arg>> {
-    let shape = List { close: ")", what: "the arguments", trailing_comma: true };
+    let shape = List {
+        close: ")",
+        what: "the arguments",
+        trailing_comma: true,
+    };
     let (rest, arguments) = list(input, &shape, argument)?;
     let lower = function.to_ascii_lowercase();
     let count = arguments.len();
@@ -64,7 +94,10 @@ fn arguments<'a>(input: Tokens<'a>, function: &str) -> Parsed<'a, Vec<Arg>> {
             _ => arg,
         }
     };
-    Ok((rest, arguments.into_iter().enumerate().map(settle).collect()))
+    Ok((
+        rest,
+        arguments.into_iter().enumerate().map(settle).collect(),
+    ))
 }
 
 /// An argument, with what it is should the function take a text here.
@@ -76,15 +109,32 @@ struct Argument {
 /// `[name =] value [AS alias]`.
 fn argument(input: Tokens<'_>) -> Parsed<'_, Argument> {
     let (start, name) = opt(argument_name).parse(input)?;
-    if query_starts(start) { query_argument(start, name) } else { value_argument(start, name) }
+    if query_starts(start) {
+        query_argument(start, name)
+    } else {
+        value_argument(start, name)
+    }
 }
 
 /// A query as an argument, without parentheses.
 fn query_argument(input: Tokens<'_>, name: Option<Ident>) -> Parsed<'_, Argument> {
     let (rest, query) = select(input)?;
     let span = query.span;
-    let value = Expr { kind: ExprKind::Subquery(query), span };
-    Ok((rest, Argument { arg: Arg { name, value, alias: None }, text: None }))
+    let value = Expr {
+        kind: ExprKind::Subquery(query),
+        span,
+    };
+    Ok((
+        rest,
+        Argument {
+            arg: Arg {
+                name,
+                value,
+                alias: None,
+            },
+            text: None,
+        },
+    ))
 }
 
 /// Any other argument.
@@ -99,15 +149,25 @@ fn value_argument(start: Tokens<'_>, name: Option<Ident>) -> Parsed<'_, Argument
         _ => value,
     };
     let (rest, alias) = alias(rest)?;
-    Ok((rest, Argument { arg: Arg { name, value, alias }, text }))
+    Ok((
+        rest,
+        Argument {
+            arg: Arg { name, value, alias },
+            text,
+        },
+    ))
 }
 
 /// `name =` before a value.
 fn argument_name(input: Tokens<'_>) -> Parsed<'_, Ident> {
     match input.word(0) {
-        Some(word) if input.is_symbol(1, "=") => {
-            Ok((input.skip(2), Ident { text: word.to_owned(), span: input.span() }))
-        }
+        Some(word) if input.is_symbol(1, "=") => Ok((
+            input.skip(2),
+            Ident {
+                text: word.to_owned(),
+                span: input.span(),
+            },
+        )),
         _ => Err(Failure::elsewhere()),
     }
 }
@@ -116,8 +176,18 @@ fn argument_name(input: Tokens<'_>) -> Parsed<'_, Ident> {
 fn chained<'a>(input: Tokens<'a>, first: Expr, start: Tokens<'a>) -> Parsed<'a, Expr> {
     let (mut rest, mut expr) = (input, first);
     while let (after, Some(mut next)) = opt(chained_call).parse(rest.deeper()?)? {
-        next.args.insert(0, Arg { name: None, value: expr, alias: None });
-        expr = Expr { kind: ExprKind::Call(next), span: after.span_from(start) };
+        next.args.insert(
+            0,
+            Arg {
+                name: None,
+                value: expr,
+                alias: None,
+            },
+        );
+        expr = Expr {
+            kind: ExprKind::Call(next),
+            span: after.span_from(start),
+        };
         rest = after;
     }
     Ok((rest.at_level_of(input), expr))
@@ -128,9 +198,16 @@ pub(super) fn chained_call(input: Tokens<'_>) -> Parsed<'_, Call> {
     let Some(word) = input.word(0).and_then(|word| word.strip_prefix('.')) else {
         return Err(Failure::elsewhere());
     };
-    let named = if word.is_empty() { input.skip(1) } else { input };
+    let named = if word.is_empty() {
+        input.skip(1)
+    } else {
+        input
+    };
     if named.word(0).is_none() || !named.is_symbol(1, "(") {
-        return Err(Failure::diagnosed(unexpected(input, "a function call after `.`")));
+        return Err(Failure::diagnosed(unexpected(
+            named,
+            "a function call after `.`",
+        )));
     }
     let (rest, mut call) = call(named)?;
     call.name.text = call.name.text.trim_start_matches('.').to_owned();

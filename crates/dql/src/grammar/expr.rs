@@ -64,7 +64,9 @@ fn operation(input: Tokens<'_>, infix: Infix, left: Expr, place: Place) -> Parse
     let right = input.deeper()?;
     let result = match infix {
         Infix::Binary(op @ (BinaryOp::Or | BinaryOp::And)) => chain(right, op, left, place),
-        Infix::Binary(op) if precedence::of(op) == precedence::COMPARISON => comparison(right, op, left, place),
+        Infix::Binary(op) if precedence::of(op) == precedence::COMPARISON => {
+            comparison(right, op, left, place)
+        }
         Infix::Binary(op) => arithmetic(right, op, left, place),
         Infix::In { negated } => membership(right, negated, left),
     };
@@ -119,7 +121,9 @@ fn infix_at(input: Tokens<'_>) -> Option<(Infix, usize)> {
 fn prefix(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
     match input.peek(0) {
         Some(TokenKind::Symbol("-" | "+")) => signed(input, place),
-        Some(TokenKind::Word(word)) if word.eq_ignore_ascii_case("NOT") => not(input, minimum, place),
+        Some(TokenKind::Word(word)) if word.eq_ignore_ascii_case("NOT") => {
+            not(input, minimum, place)
+        }
         _ => operand(input, place),
     }
 }
@@ -128,12 +132,16 @@ fn prefix(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
 fn not(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
     if minimum > precedence::NOT {
         return Err(Failure::diagnosed(
-            unexpected(input, "a value").with_hint("put `NOT …` in parentheses to use it as an operand"),
+            unexpected(input, "a value")
+                .with_hint("put `NOT …` in parentheses to use it as an operand"),
         ));
     }
     let (rest, operand) = binary(input.skip(1).deeper()?, precedence::NOT, place)?;
     let span = input.span().to(operand.span);
-    let kind = ExprKind::Unary { op: UnaryOp::Not, operand: Box::new(operand) };
+    let kind = ExprKind::Unary {
+        op: UnaryOp::Not,
+        operand: Box::new(operand),
+    };
     Ok((rest.at_level_of(input), Expr { kind, span }))
 }
 
@@ -143,15 +151,26 @@ fn signed(input: Tokens<'_>, place: Place) -> Parsed<'_, Expr> {
         return Ok((rest, expr));
     }
     let (rest, operand) = prefix(input.skip(1).deeper()?, precedence::UNARY, place)?;
-    let expr = if input.is_symbol(0, "-") { negated(operand, input.span())? } else { operand };
+    let expr = if input.is_symbol(0, "-") {
+        negated(operand, input.span())?
+    } else {
+        operand
+    };
     Ok((rest.at_level_of(input), expr))
 }
 
 /// `-9223372036854775808`, whose digits alone are out of range.
 fn smallest_integer(input: Tokens<'_>) -> Option<(Tokens<'_>, Expr)> {
     let magnitude = number_of(input.word(1)?)?;
-    (input.is_symbol(0, "-") && magnitude == i64::MIN.unsigned_abs())
-        .then(|| (input.skip(2), Expr { kind: ExprKind::Int(i64::MIN), span: input.span().to(input.span_at(1)) }))
+    (input.is_symbol(0, "-") && magnitude == i64::MIN.unsigned_abs()).then(|| {
+        (
+            input.skip(2),
+            Expr {
+                kind: ExprKind::Int(i64::MIN),
+                span: input.span().to(input.span_at(1)),
+            },
+        )
+    })
 }
 
 /// `-operand`; a number or duration takes the sign itself.
@@ -194,7 +213,11 @@ fn chain<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> Parse
 /// Appends the operands of a chain of `op`, or the expression itself.
 fn flatten(op: BinaryOp, expr: Expr, operands: &mut Vec<Expr>) {
     match expr.kind {
-        ExprKind::Binary { op: inner, left, right } if inner == op => {
+        ExprKind::Binary {
+            op: inner,
+            left,
+            right,
+        } if inner == op => {
             flatten(op, *left, operands);
             flatten(op, *right, operands);
         }
@@ -218,21 +241,35 @@ fn joined(op: BinaryOp, mut operands: Vec<Expr>) -> Expr {
         let right = operands.split_off(half);
         let (left, right) = (joined(op, operands), joined(op, right));
         let span = left.span.to(right.span);
-        let kind = ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) };
+        let kind = ExprKind::Binary {
+            op,
+            left: Box::new(left),
+            right: Box::new(right),
+        };
         operands = vec![Expr { kind, span }];
     }
-    operands.pop().unwrap_or(Expr { kind: ExprKind::Bool(true), span: Span::default() })
+    operands.pop().unwrap_or(Expr {
+        kind: ExprKind::Bool(true),
+        span: Span::default(),
+    })
 }
 
 /// `left op right` where `op` compares: the left side is a field, a backquoted right side is a text.
 fn comparison<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> Parsed<'a, Expr> {
     let (rest, right) = binary(input, precedence::COMPARISON + 1, place)?;
     let right = text_if_backquoted(input, rest, right);
-    let pattern = matches!(right.kind, ExprKind::String(_) | ExprKind::Regex(_) | ExprKind::Placeholder(_));
+    let pattern = matches!(
+        right.kind,
+        ExprKind::String(_) | ExprKind::Regex(_) | ExprKind::Placeholder(_)
+    );
     if matches!(op, BinaryOp::Match | BinaryOp::NotMatch) && !pattern {
         return Err(Failure::diagnosed(
-            Diagnostic::error("parse_error", "the right side of `=~` and `!~` is a pattern", right.span)
-                .with_hint("write the pattern in quotes, such as `df_title =~ 'log.*'`"),
+            Diagnostic::error(
+                "parse_error",
+                "the right side of `=~` and `!~` is a pattern",
+                right.span,
+            )
+            .with_hint("write the pattern in quotes, such as `df_title =~ 'log.*'`"),
         ));
     }
     Ok((rest, infix(op, field_if_quoted(left), right)))
@@ -241,10 +278,12 @@ fn comparison<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> 
 /// The error for `a = b = c`.
 fn reject_chained_comparison(input: Tokens<'_>) -> Result<(), nom::Err<Failure>> {
     match infix_at(input) {
-        Some((infix, _)) if infix.precedence() == precedence::COMPARISON => Err(Failure::diagnosed(
-            unexpected(input, "`AND`, `OR`, `,` or the end of the condition")
-                .with_hint("comparisons do not chain, join two of them with `AND`"),
-        )),
+        Some((infix, _)) if infix.precedence() == precedence::COMPARISON => {
+            Err(Failure::diagnosed(
+                unexpected(input, "`AND`, `OR`, `,` or the end of the condition")
+                    .with_hint("comparisons do not chain, join two of them with `AND`"),
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -261,7 +300,11 @@ fn arithmetic<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> 
             .with_hint("split it into several columns or queries"),
         ));
     }
-    let next = if op == BinaryOp::Power { precedence::of(op) } else { precedence::of(op) + 1 };
+    let next = if op == BinaryOp::Power {
+        precedence::of(op)
+    } else {
+        precedence::of(op) + 1
+    };
     let (rest, right) = binary(input, next, place)?;
     Ok((rest, infix(op, left, right)))
 }
@@ -271,7 +314,14 @@ fn height(expr: &Expr) -> usize {
     match &expr.kind {
         ExprKind::Binary { left, right, .. } => 1 + height(left).max(height(right)),
         ExprKind::Unary { operand, .. } => 1 + height(operand),
-        ExprKind::Call(call) => 1 + call.args.iter().map(|arg| height(&arg.value)).max().unwrap_or_default(),
+        ExprKind::Call(call) => {
+            1 + call
+                .args
+                .iter()
+                .map(|arg| height(&arg.value))
+                .max()
+                .unwrap_or_default()
+        }
         _ => 0,
     }
 }
@@ -279,7 +329,14 @@ fn height(expr: &Expr) -> usize {
 /// The node of an infix operator.
 fn infix(op: BinaryOp, left: Expr, right: Expr) -> Expr {
     let span = left.span.to(right.span);
-    Expr { kind: ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }, span }
+    Expr {
+        kind: ExprKind::Binary {
+            op,
+            left: Box::new(left),
+            right: Box::new(right),
+        },
+        span,
+    }
 }
 
 /// The rest of `left IN …`.
@@ -288,7 +345,17 @@ fn membership<'a>(input: Tokens<'a>, negated: bool, left: Expr) -> Parsed<'a, Ex
     let start = left.span;
     let (rest, set) = set(input)?;
     let span = start.to(rest.span_from(input));
-    Ok((rest, Expr { kind: ExprKind::In { expr: Box::new(left), negated, set }, span }))
+    Ok((
+        rest,
+        Expr {
+            kind: ExprKind::In {
+                expr: Box::new(left),
+                negated,
+                set,
+            },
+            span,
+        },
+    ))
 }
 
 /// What follows `IN`.
@@ -301,8 +368,10 @@ fn set(input: Tokens<'_>) -> Parsed<'_, InSet> {
         let (rest, query) = select_in_parentheses(input)?;
         return Ok((rest, InSet::Subquery(query)));
     }
-    if matches!(input.peek(0), Some(TokenKind::Word(_) | TokenKind::Backquoted(_)))
-        && let Ok((rest, name)) = name(input)
+    if matches!(
+        input.peek(0),
+        Some(TokenKind::Word(_) | TokenKind::Backquoted(_))
+    ) && let Ok((rest, name)) = name(input)
     {
         return Ok((rest, InSet::Named(name)));
     }
@@ -314,9 +383,10 @@ fn set(input: Tokens<'_>) -> Parsed<'_, InSet> {
 /// The text instead of the field, when the expression between the two places is one backquoted word.
 pub(super) fn text_if_backquoted(before: Tokens<'_>, after: Tokens<'_>, expr: Expr) -> Expr {
     match before.peek(0) {
-        Some(TokenKind::Backquoted(text)) if after.index() == before.index() + 1 => {
-            Expr { kind: ExprKind::String(text.clone()), span: expr.span }
-        }
+        Some(TokenKind::Backquoted(text)) if after.index() == before.index() + 1 => Expr {
+            kind: ExprKind::String(text.clone()),
+            span: expr.span,
+        },
         _ => expr,
     }
 }
@@ -324,8 +394,14 @@ pub(super) fn text_if_backquoted(before: Tokens<'_>, after: Tokens<'_>, expr: Ex
 /// The field that a quoted text names in a place where only fields make sense.
 pub(super) fn field_if_quoted(expr: Expr) -> Expr {
     match expr.kind {
-        ExprKind::String(text) if text == "*" => Expr { kind: ExprKind::Star, span: expr.span },
-        ExprKind::String(text) => Expr { kind: ExprKind::Field(path::field(&text)), span: expr.span },
+        ExprKind::String(text) if text == "*" => Expr {
+            kind: ExprKind::Star,
+            span: expr.span,
+        },
+        ExprKind::String(text) => Expr {
+            kind: ExprKind::Field(path::field(&text)),
+            span: expr.span,
+        },
         _ => expr,
     }
 }

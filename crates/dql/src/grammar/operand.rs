@@ -24,7 +24,13 @@ pub(super) fn operand(input: Tokens<'_>, place: Place) -> Parsed<'_, Expr> {
         Some(TokenKind::Symbol("(")) if query_starts(input.skip(1)) => subquery(input),
         Some(TokenKind::Symbol("(")) => parenthesised(input, place),
         Some(TokenKind::Symbol("[")) => array_elements(input).map(|(rest, elements)| {
-            (rest, Expr { kind: ExprKind::Array(elements), span: rest.span_from(input) })
+            (
+                rest,
+                Expr {
+                    kind: ExprKind::Array(elements),
+                    span: rest.span_from(input),
+                },
+            )
         }),
         _ => single(input),
     }
@@ -40,7 +46,15 @@ fn single(input: Tokens<'_>) -> Parsed<'_, Expr> {
         Some(TokenKind::Quoted(text)) => ExprKind::String(text.clone()),
         Some(TokenKind::Regex(pattern)) => ExprKind::Regex(pattern.clone()),
         Some(TokenKind::Placeholder(name)) => ExprKind::Placeholder((*name).to_owned()),
-        _ => return Err(Failure::diagnosed(unexpected(input, "a field, value or function"))),
+        found => {
+            let error = unexpected(input, "a field, value or function");
+            return Err(Failure::diagnosed(match found {
+                Some(TokenKind::Symbol("{")) => {
+                    error.with_hint("conditions stand in one pair of braces")
+                }
+                _ => error,
+            }));
+        }
     };
     Ok((input.skip(1), Expr { kind, span }))
 }
@@ -67,14 +81,21 @@ fn literal_or_field<'a>(input: Tokens<'a>, word: &str) -> Parsed<'a, Expr> {
             return Err(Failure::diagnosed(reserved_operand(input)));
         }
         _ => match word::classify(word) {
-            Word::Integer(value) => ExprKind::Int(i64::try_from(value).map_err(|_| out_of_range(span))?),
+            Word::Integer(value) => {
+                ExprKind::Int(i64::try_from(value).map_err(|_| out_of_range(span))?)
+            }
             Word::OutOfRange => return Err(out_of_range(span)),
             Word::Float(value) => ExprKind::Float(value),
-            Word::Duration(parts) => {
-                ExprKind::Duration(crate::ast::Duration { negative: false, parts, span })
-            }
+            Word::Duration(parts) => ExprKind::Duration(crate::ast::Duration {
+                negative: false,
+                parts,
+                span,
+            }),
             Word::Name if !word::is_name(word) => {
-                return Err(Failure::diagnosed(unexpected(input, "a field, value or function")));
+                return Err(Failure::diagnosed(unexpected(
+                    input,
+                    "a field, value or function",
+                )));
             }
             Word::Name => return field(input, word),
         },
@@ -93,8 +114,9 @@ pub(super) fn number_of(word: &str) -> Option<u64> {
 /// The error for a number that no literal holds.
 fn out_of_range(span: Span) -> nom::Err<Failure> {
     Failure::diagnosed(
-        Diagnostic::error("invalid_number", "this number is too large", span)
-            .with_hint("integers reach up to 9223372036854775807, floating-point numbers up to 1.79e308"),
+        Diagnostic::error("invalid_number", "this number is too large", span).with_hint(
+            "integers reach up to 9223372036854775807, floating-point numbers up to 1.79e308",
+        ),
     )
 }
 
@@ -102,9 +124,13 @@ fn out_of_range(span: Span) -> nom::Err<Failure> {
 fn reserved_operand(input: Tokens<'_>) -> Diagnostic {
     let error = unexpected(input, "a field, value or function");
     let word = input.text_at(0);
-    let used_as_name = ["=", "!=", "<", "<=", ">", ">=", "=~", "!~"].iter().any(|op| input.is_symbol(1, op));
+    let used_as_name = ["=", "!=", "<", "<=", ">", ">=", "=~", "!~"]
+        .iter()
+        .any(|op| input.is_symbol(1, op));
     if used_as_name {
-        return error.with_hint(format!("`{word}` is a keyword, write a field of this name in backquotes"));
+        return error.with_hint(format!(
+            "`{word}` is a keyword, write a field of this name in backquotes"
+        ));
     }
     error
 }
@@ -117,18 +143,30 @@ fn field<'a>(input: Tokens<'a>, word: &str) -> Parsed<'a, Expr> {
         && step(rest).is_some()
         && let Some(keys) = path::steps(keys)
     {
-        field = Field { name: name.to_owned(), path: keys };
+        field = Field {
+            name: name.to_owned(),
+            path: keys,
+        };
         while let Some((after, found)) = step(rest) {
             field.path.push(found);
             rest = after;
-            let keys = rest.word(0).filter(|_| rest.is_adjacent(0)).and_then(|word| word.strip_prefix('.'));
+            let keys = rest
+                .word(0)
+                .filter(|_| rest.is_adjacent(0))
+                .and_then(|word| word.strip_prefix('.'));
             if let Some(keys) = keys.and_then(path::steps) {
                 field.path.extend(keys);
                 rest = rest.skip(1);
             }
         }
     }
-    Ok((rest, Expr { kind: ExprKind::Field(field), span: rest.span_from(input) }))
+    Ok((
+        rest,
+        Expr {
+            kind: ExprKind::Field(field),
+            span: rest.span_from(input),
+        },
+    ))
 }
 
 /// `[0]` or `["key"]` directly behind a field.
@@ -146,7 +184,11 @@ fn step(input: Tokens<'_>) -> Option<(Tokens<'_>, PathStep)> {
 
 /// `[a, b]`, in which backquoted words are texts.
 pub(super) fn array_elements(input: Tokens<'_>) -> Parsed<'_, Vec<Expr>> {
-    let shape = List { close: "]", what: "the list", trailing_comma: true };
+    let shape = List {
+        close: "]",
+        what: "the list",
+        trailing_comma: true,
+    };
     list(input, &shape, |before| {
         let (rest, element) = expression(before, Place::Value)?;
         Ok((rest, text_if_backquoted(before, rest, element)))
@@ -179,13 +221,23 @@ fn listed(input: Tokens<'_>, first: Expr, open: Span) -> Parsed<'_, Expr> {
 /// `(query)`.
 fn subquery(input: Tokens<'_>) -> Parsed<'_, Expr> {
     let (rest, query) = select_in_parentheses(input)?;
-    Ok((rest, Expr { kind: ExprKind::Subquery(query), span: rest.span_from(input) }))
+    Ok((
+        rest,
+        Expr {
+            kind: ExprKind::Subquery(query),
+            span: rest.span_from(input),
+        },
+    ))
 }
 
 /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
 fn case(input: Tokens<'_>) -> Parsed<'_, Expr> {
     let start = input.skip(1);
-    let (rest, operand) = if start.is_keyword(0, "WHEN") { (start, None) } else { case_value(start)? };
+    let (rest, operand) = if start.is_keyword(0, "WHEN") {
+        (start, None)
+    } else {
+        case_value(start)?
+    };
     let mut branches = Vec::new();
     let mut rest = rest;
     while branches.is_empty() || rest.is_keyword(0, "WHEN") {
@@ -193,10 +245,26 @@ fn case(input: Tokens<'_>) -> Parsed<'_, Expr> {
         branches.push(branch);
         rest = after;
     }
-    let (rest, otherwise) =
-        if rest.is_keyword(0, "ELSE") { case_value(rest.skip(1))? } else { (rest, None) };
-    let (rest, _) = expect("`WHEN`, `ELSE` or `END` to go on with `CASE`", terminal::keyword("END"))(rest)?;
-    Ok((rest, Expr { kind: ExprKind::Case { operand, branches, otherwise }, span: rest.span_from(input) }))
+    let (rest, otherwise) = if rest.is_keyword(0, "ELSE") {
+        case_value(rest.skip(1))?
+    } else {
+        (rest, None)
+    };
+    let (rest, _) = expect(
+        "`WHEN`, `ELSE` or `END` to go on with `CASE`",
+        terminal::keyword("END"),
+    )(rest)?;
+    Ok((
+        rest,
+        Expr {
+            kind: ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            },
+            span: rest.span_from(input),
+        },
+    ))
 }
 
 /// The value behind `CASE` or `ELSE`.
@@ -208,7 +276,10 @@ fn case_value(input: Tokens<'_>) -> Parsed<'_, Option<Box<Expr>>> {
 fn branch(input: Tokens<'_>) -> Parsed<'_, (Expr, Expr)> {
     let (rest, _) = expect("`WHEN` after `CASE`", terminal::keyword("WHEN"))(input)?;
     let (rest, condition) = expression(rest, Place::Value)?;
-    let (rest, _) = expect("`THEN` after the condition of `WHEN`", terminal::keyword("THEN"))(rest)?;
+    let (rest, _) = expect(
+        "`THEN` after the condition of `WHEN`",
+        terminal::keyword("THEN"),
+    )(rest)?;
     let (rest, result) = expression(rest, Place::Value)?;
     Ok((rest, (condition, result)))
 }

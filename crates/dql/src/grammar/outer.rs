@@ -17,7 +17,12 @@ pub(super) fn outer(input: Tokens<'_>) -> Parsed<'_, Outer> {
         chain.push(next);
         rest = after;
     }
-    let allowed = [Clause::Limit, Clause::Offset, Clause::Slimit, Clause::Soffset];
+    let allowed = [
+        Clause::Limit,
+        Clause::Offset,
+        Clause::Slimit,
+        Clause::Soffset,
+    ];
     let (rest, tail) = clauses(rest, &allowed)?;
     let outer = Outer {
         call,

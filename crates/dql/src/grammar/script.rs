@@ -48,8 +48,12 @@ pub(super) fn parse(
         (false, _) => Err(errors),
         (true, false) => Ok(Script { statements }),
         (true, true) => Err(vec![
-            Diagnostic::error("empty_query", "the query is empty", Span::new(0, text.len()))
-                .with_hint("write a query such as `TAE::*:(*) [1d]`"),
+            Diagnostic::error(
+                "empty_query",
+                "the query is empty",
+                Span::new(0, text.len()),
+            )
+            .with_hint("write a query such as `TAE::*:(*) [1d]`"),
         ]),
     }
 }
@@ -67,10 +71,16 @@ fn whole_statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
 fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
     if let Some(word) = input.word(0) {
         if input.is_symbol(1, "(") && namespace_length(input).is_none() {
-            if word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("show_")) {
+            if word
+                .get(..5)
+                .is_some_and(|start| start.eq_ignore_ascii_case("show_"))
+            {
                 return show(input).map(|(rest, show)| (rest, Statement::Show(Box::new(show))));
             }
-            if !["re", "regex", "regexp"].iter().any(|regex| word.eq_ignore_ascii_case(regex)) {
+            if !["re", "regex", "regexp"]
+                .iter()
+                .any(|regex| word.eq_ignore_ascii_case(regex))
+            {
                 return outer(input).map(|(rest, outer)| (rest, Statement::Outer(Box::new(outer))));
             }
         }
@@ -91,18 +101,24 @@ fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
 fn starts_foreign_query(input: Tokens<'_>) -> bool {
     let operand = matches!(
         input.peek(1),
-        Some(TokenKind::Word(_) | TokenKind::Backquoted(_) | TokenKind::Quoted(_) | TokenKind::Symbol("*"))
+        Some(
+            TokenKind::Word(_)
+                | TokenKind::Backquoted(_)
+                | TokenKind::Quoted(_)
+                | TokenKind::Symbol("*")
+        )
     );
-    let first = ["SELECT", "WITH", "FROM"].iter().any(|sql| input.is_keyword(0, sql));
+    let first = ["SELECT", "WITH", "FROM"]
+        .iter()
+        .any(|sql| input.is_keyword(0, sql));
     first && operand && Clause::at(input.skip(1)).is_none()
 }
 
 /// The diagnostic that a failed parser carries.
 fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
     match failed {
-        nom::Err::Failure(Failure::Diagnosed(diagnostic)) | nom::Err::Error(Failure::Diagnosed(diagnostic)) => {
-            *diagnostic
-        }
+        nom::Err::Failure(Failure::Diagnosed(diagnostic))
+        | nom::Err::Error(Failure::Diagnosed(diagnostic)) => *diagnostic,
         _ => unexpected(input, "a query"),
     }
 }

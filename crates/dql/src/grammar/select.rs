@@ -16,9 +16,36 @@ use crate::token::{TokenKind, Tokens};
 
 /// The namespaces of the language (Guance documentation, DQL functions), used to explain a single colon.
 const NAMESPACES: [&str; 30] = [
-    "M", "metric", "L", "logging", "BL", "backup_log", "O", "object", "OH", "object_history", "CO",
-    "custom_object", "COH", "custom_object_history", "E", "event", "UE", "T", "tracing", "R", "rum", "P",
-    "profile", "profiling", "S", "security", "N", "network", "F", "TAE",
+    "M",
+    "metric",
+    "L",
+    "logging",
+    "BL",
+    "backup_log",
+    "O",
+    "object",
+    "OH",
+    "object_history",
+    "CO",
+    "custom_object",
+    "COH",
+    "custom_object_history",
+    "E",
+    "event",
+    "UE",
+    "T",
+    "tracing",
+    "R",
+    "rum",
+    "P",
+    "profile",
+    "profiling",
+    "S",
+    "security",
+    "N",
+    "network",
+    "F",
+    "TAE",
 ];
 
 /// Whether a query with a namespace or with `source:` starts here, where other things may start as well.
@@ -26,12 +53,18 @@ pub(super) fn query_starts(input: Tokens<'_>) -> bool {
     if namespace_length(input).is_some() {
         return true;
     }
-    matches!(input.peek(0), Some(TokenKind::Word(_) | TokenKind::Backquoted(_))) && input.is_symbol(1, ":")
+    matches!(
+        input.peek(0),
+        Some(TokenKind::Word(_) | TokenKind::Backquoted(_))
+    ) && input.is_symbol(1, ":")
 }
 
 /// How many tokens the namespace with its indexes has, if one comes next; `::` stands behind them.
 pub(super) fn namespace_length(input: Tokens<'_>) -> Option<usize> {
-    if !matches!(input.peek(0)?, TokenKind::Word(_) | TokenKind::Backquoted(_)) {
+    if !matches!(
+        input.peek(0)?,
+        TokenKind::Word(_) | TokenKind::Backquoted(_)
+    ) {
         return None;
     }
     let close = match input.peek(1) {
@@ -42,7 +75,10 @@ pub(super) fn namespace_length(input: Tokens<'_>) -> Option<usize> {
     let mut length = 2;
     while !input.is_symbol(length, close) {
         match input.peek(length)? {
-            TokenKind::Symbol(",") | TokenKind::Word(_) | TokenKind::Quoted(_) | TokenKind::Backquoted(_) => {
+            TokenKind::Symbol(",")
+            | TokenKind::Word(_)
+            | TokenKind::Quoted(_)
+            | TokenKind::Backquoted(_) => {
                 length += 1;
             }
             _ => return None,
@@ -68,11 +104,18 @@ pub(super) fn query<'a>(input: Tokens<'a>, allowed: &[Clause]) -> Parsed<'a, Box
     let (rest, namespace) = namespace(input)?;
     let (rest, (sources, target)) = sources_and_target(rest, namespace.as_ref())?;
     let (rest, tail) = clauses(rest, allowed)?;
-    Ok((rest, assembled((namespace, sources, target), *tail, rest.span_from(input))))
+    Ok((
+        rest,
+        assembled((namespace, sources, target), *tail, rest.span_from(input)),
+    ))
 }
 
 /// The query of its parts.
-fn assembled(origin: (Option<Namespace>, Vec<Source>, Option<Vec<Item>>), tail: Tail, span: Span) -> Box<Select> {
+fn assembled(
+    origin: (Option<Namespace>, Vec<Source>, Option<Vec<Item>>),
+    tail: Tail,
+    span: Span,
+) -> Box<Select> {
     let (namespace, sources, target) = origin;
     Box::new(Select {
         namespace,
@@ -98,8 +141,12 @@ fn assembled(origin: (Option<Namespace>, Vec<Source>, Option<Vec<Item>>), tail: 
 fn namespace(input: Tokens<'_>) -> Parsed<'_, Option<Namespace>> {
     if input.is_double_colon(0) {
         return Err(Failure::diagnosed(
-            Diagnostic::error("parse_error", "the namespace before `::` is missing", input.span())
-                .with_hint("write a namespace, such as `TAE::*`"),
+            Diagnostic::error(
+                "parse_error",
+                "the namespace before `::` is missing",
+                input.span(),
+            )
+            .with_hint("write a namespace, such as `TAE::*`"),
         ));
     }
     if namespace_length(input).is_none() {
@@ -110,7 +157,11 @@ fn namespace(input: Tokens<'_>) -> Parsed<'_, Option<Namespace>> {
     let mut indexes = Vec::new();
     if !rest.is_symbol(0, ":") {
         let close = if rest.is_symbol(0, "(") { ")" } else { "]" };
-        let shape = List { close, what: "the indexes of the namespace", trailing_comma: false };
+        let shape = List {
+            close,
+            what: "the indexes of the namespace",
+            trailing_comma: false,
+        };
         (rest, indexes) = list(rest, &shape, index)?;
         indexes.retain(|index: &Ident| !index.text.is_empty());
     }
@@ -135,6 +186,13 @@ fn sources_and_target<'a>(input: Tokens<'a>, namespace: Option<&Namespace>) -> P
         let (rest, listed) = opt(parenthesised_sources).parse(input)?;
         match listed {
             Some(sources) => (rest, sources),
+            None if namespace.is_none() => {
+                return Err(Failure::diagnosed(
+                    unexpected(input, "a namespace and a source before the fields").with_hint(
+                        "write `namespace::source:(fields)`, such as `TAE::*:(df_title)`",
+                    ),
+                ));
+            }
             None => {
                 let (rest, items) = items(input)?;
                 return Ok((rest, (Vec::new(), Some(items))));
@@ -144,8 +202,14 @@ fn sources_and_target<'a>(input: Tokens<'a>, namespace: Option<&Namespace>) -> P
         sources(input)?
     };
     if rest.is_symbol(0, "(") {
-        let error = Diagnostic::error("parse_error", "a `:` is missing before the fields", rest.span());
-        return Err(Failure::diagnosed(error.with_hint("write `source:(fields)`")));
+        let error = Diagnostic::error(
+            "parse_error",
+            "a `:` is missing before the fields",
+            rest.span(),
+        );
+        return Err(Failure::diagnosed(
+            error.with_hint("write `source:(fields)`"),
+        ));
     }
     if !rest.is_symbol(0, ":") {
         return Ok((rest, (sources, None)));
@@ -161,8 +225,10 @@ fn sources_and_target<'a>(input: Tokens<'a>, namespace: Option<&Namespace>) -> P
 pub(super) fn query_in_parentheses(input: Tokens<'_>) -> bool {
     let inner = input.skip(1);
     query_starts(inner)
-        || (matches!(inner.peek(0), Some(TokenKind::Word(_) | TokenKind::Backquoted(_)))
-            && (inner.is_symbol(1, "{") || inner.is_symbol(1, "[")))
+        || (matches!(
+            inner.peek(0),
+            Some(TokenKind::Word(_) | TokenKind::Backquoted(_))
+        ) && (inner.is_symbol(1, "{") || inner.is_symbol(1, "[")))
 }
 
 /// The error for `M:cpu`, which would otherwise read as the field `cpu` of a source `M`.
@@ -173,15 +239,24 @@ fn reject_single_colon(
 ) -> Result<(), nom::Err<Failure>> {
     match sources {
         [Source::Name(name)]
-            if !rest.is_symbol(1, "(") && !rest.is_symbol(1, ":") && NAMESPACES.contains(&name.text.as_str()) =>
+            if !rest.is_symbol(1, "(")
+                && !rest.is_symbol(1, ":")
+                && NAMESPACES.contains(&name.text.as_str()) =>
         {
             Err(Failure::diagnosed(
                 Diagnostic::error(
                     "parse_error",
-                    format!("a namespace is followed by two colons, found one after `{}`", name.text),
+                    format!(
+                        "a namespace is followed by two colons, found one after `{}`",
+                        name.text
+                    ),
                     rest.span(),
                 )
-                .with_hint(format!("write `{}::{}:(fields)`", name.text, source_after(input))),
+                .with_hint(format!(
+                    "write `{}::{}:(fields)`",
+                    name.text,
+                    source_after(input)
+                )),
             ))
         }
         _ => Ok(()),
@@ -200,10 +275,18 @@ fn target(input: Tokens<'_>) -> Parsed<'_, Vec<Item>> {
     }
     let operand_follows = matches!(
         input.peek(0),
-        Some(TokenKind::Word(_) | TokenKind::Backquoted(_) | TokenKind::Quoted(_) | TokenKind::Symbol("*"))
+        Some(
+            TokenKind::Word(_)
+                | TokenKind::Backquoted(_)
+                | TokenKind::Quoted(_)
+                | TokenKind::Symbol("*")
+        )
     );
     if !operand_follows {
-        return Err(Failure::diagnosed(unexpected(input, "the fields in parentheses after `:`")));
+        return Err(Failure::diagnosed(unexpected(
+            input,
+            "the fields in parentheses after `:`",
+        )));
     }
     let (rest, item) = item(input)?;
     Ok((rest, vec![item]))
@@ -211,7 +294,15 @@ fn target(input: Tokens<'_>) -> Parsed<'_, Vec<Item>> {
 
 /// `(item, item)`.
 fn items(input: Tokens<'_>) -> Parsed<'_, Vec<Item>> {
-    list(input, &List { close: ")", what: "the fields", trailing_comma: false }, item)
+    list(
+        input,
+        &List {
+            close: ")",
+            what: "the fields",
+            trailing_comma: false,
+        },
+        item,
+    )
 }
 
 /// `expression [SHIFT duration] [AS alias]`.
@@ -219,5 +310,12 @@ fn item(input: Tokens<'_>) -> Parsed<'_, Item> {
     let (rest, expr) = expression(input, Place::Value)?;
     let (rest, shift) = opt(shift).parse(rest)?;
     let (rest, alias) = alias(rest)?;
-    Ok((rest, Item { expr: field_if_quoted(expr), shift, alias }))
+    Ok((
+        rest,
+        Item {
+            expr: field_if_quoted(expr),
+            shift,
+            alias,
+        },
+    ))
 }

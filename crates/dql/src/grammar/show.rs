@@ -9,7 +9,10 @@ use crate::token::Tokens;
 /// A SHOW statement; `input` stands at its name, and `(` follows.
 pub(super) fn show(input: Tokens<'_>) -> Parsed<'_, Show> {
     let (rest, call) = call(input)?;
-    let (rest, tail) = clauses(rest, &[Clause::Where, Clause::Window, Clause::Limit, Clause::Offset])?;
+    let (rest, tail) = clauses(
+        rest,
+        &[Clause::Where, Clause::Window, Clause::Limit, Clause::Offset],
+    )?;
     let show = Show {
         call,
         conditions: tail.conditions,

@@ -48,14 +48,24 @@ fn source(input: Tokens<'_>) -> Parsed<'_, Source> {
     let span = input.span();
     match input.peek(0) {
         Some(TokenKind::Symbol("*")) => return Ok((input.skip(1), Source::All(span))),
-        Some(TokenKind::Backquoted(text) | TokenKind::Quoted(text)) if text == "*" => return Ok((input.skip(1), Source::All(span))),
+        Some(TokenKind::Backquoted(text) | TokenKind::Quoted(text)) if text == "*" => {
+            return Ok((input.skip(1), Source::All(span)));
+        }
         Some(TokenKind::Regex(pattern)) => {
-            return Ok((input.skip(1), Source::Regex(Ident { text: pattern.clone(), span })));
+            return Ok((
+                input.skip(1),
+                Source::Regex(Ident {
+                    text: pattern.clone(),
+                    span,
+                }),
+            ));
         }
         Some(TokenKind::Symbol("(")) if query_in_parentheses(input) || input.is_symbol(1, "(") => {
             return subquery(input);
         }
-        Some(TokenKind::Word(word)) if is_regex(word) && input.is_symbol(1, "(") => return pattern(input),
+        Some(TokenKind::Word(word)) if is_regex(word) && input.is_symbol(1, "(") => {
+            return pattern(input);
+        }
         _ => {}
     }
     let (rest, name) = expect("a source: a name, `*` or a pattern", name)(input)?;
@@ -64,19 +74,26 @@ fn source(input: Tokens<'_>) -> Parsed<'_, Source> {
 
 /// Whether a function of this name holds a pattern.
 fn is_regex(word: &str) -> bool {
-    ["re", "regex", "regexp"].iter().any(|regex| word.eq_ignore_ascii_case(regex))
+    ["re", "regex", "regexp"]
+        .iter()
+        .any(|regex| word.eq_ignore_ascii_case(regex))
 }
 
 /// `re('pattern')`.
 fn pattern(input: Tokens<'_>) -> Parsed<'_, Source> {
     let (rest, text) = quoted_text(input.skip(2)).map_err(|_| {
         Failure::diagnosed(
-            unexpected(input.skip(2), "a pattern in quotes")
-                .with_hint("write it as in re('.*')"),
+            unexpected(input.skip(2), "a pattern in quotes").with_hint("write it as in re('.*')"),
         )
     })?;
     let (rest, _) = closing(rest, ")", input.span_at(1), "the pattern")?;
-    Ok((rest, Source::Regex(Ident { text, span: rest.span_from(input) })))
+    Ok((
+        rest,
+        Source::Regex(Ident {
+            text,
+            span: rest.span_from(input),
+        }),
+    ))
 }
 
 /// `(query) [[AS] alias]`.
@@ -93,7 +110,9 @@ fn only_query(input: Tokens<'_>) -> Parsed<'_, Box<Select>> {
         return Err(Failure::diagnosed(
             unexpected(rest, "`)` to end the query")
                 .with_label(input.span(), "opened here")
-                .with_hint("each of several queries stands in parentheses of its own: `(query), (query)`"),
+                .with_hint(
+                    "each of several queries stands in parentheses of its own: `(query), (query)`",
+                ),
         ));
     }
     let (rest, _) = closing(rest, ")", input.span(), "the query")?;
@@ -112,7 +131,9 @@ fn subquery_alias(input: Tokens<'_>) -> Parsed<'_, Option<Ident>> {
 /// Whether the next word starts a clause, so that it is no alias.
 fn starts_clause(input: Tokens<'_>) -> bool {
     input.word(0).is_some_and(|word| {
-        ["ORDER", "SORDER", "SHIFT", "FILTER", "LINK"].iter().any(|clause| word.eq_ignore_ascii_case(clause))
+        ["ORDER", "SORDER", "SHIFT", "FILTER", "LINK"]
+            .iter()
+            .any(|clause| word.eq_ignore_ascii_case(clause))
             || keyword::is_reserved(word)
     })
 }

@@ -100,7 +100,9 @@ impl Clause {
     fn advice(self) -> &'static str {
         match self {
             Clause::Where => "join the conditions with `,` inside one pair of braces",
-            Clause::By | Clause::Having | Clause::OrderBy => "list all keys behind the first, separated by `,`",
+            Clause::By | Clause::Having | Clause::OrderBy => {
+                "list all keys behind the first, separated by `,`"
+            }
             _ => "keep one of the two",
         }
     }
@@ -148,17 +150,32 @@ pub(super) fn clauses<'a>(input: Tokens<'a>, allowed: &[Clause]) -> Parsed<'a, B
 /// The error for a second clause of a kind.
 fn repeated(clause: Clause, span: Span, first: Span) -> Failed {
     Failure::diagnosed(
-        Diagnostic::error("repeated_clause", format!("{} stands twice", clause.name()), span)
-            .with_label(first, "first here")
-            .with_hint(clause.advice()),
+        Diagnostic::error(
+            "repeated_clause",
+            format!("{} stands twice", clause.name()),
+            span,
+        )
+        .with_label(first, "first here")
+        .with_hint(clause.advice()),
     )
 }
 
 /// The error for a clause in the wrong kind of statement.
 fn misplaced(clause: Clause, span: Span, allowed: &[Clause]) -> Diagnostic {
-    let names: Vec<String> = allowed.iter().map(|clause| format!("`{}`", clause.name())).collect();
-    let place = if allowed.contains(&Clause::Where) { "a SHOW statement" } else { "an outer function" };
-    let error = Diagnostic::error("parse_error", format!("{} cannot follow {place}", clause.name()), span);
+    let names: Vec<String> = allowed
+        .iter()
+        .map(|clause| format!("`{}`", clause.name()))
+        .collect();
+    let place = if allowed.contains(&Clause::Where) {
+        "a SHOW statement"
+    } else {
+        "an outer function"
+    };
+    let error = Diagnostic::error(
+        "parse_error",
+        format!("{} cannot follow {place}", clause.name()),
+        span,
+    );
     if allowed.contains(&Clause::Where) {
         error.with_hint(format!("here may stand {}", names.join(", ")))
     } else {
@@ -178,7 +195,8 @@ fn read<'a>(input: Tokens<'a>, clause: Clause, tail: &mut Tail) -> Parsed<'a, ()
             rest
         }
         Clause::Having => {
-            let (rest, conditions) = separated(input.skip(1), |input| expression(input, Place::Condition))?;
+            let (rest, conditions) =
+                separated(input.skip(1), |input| expression(input, Place::Condition))?;
             tail.having = conditions;
             rest
         }
@@ -210,7 +228,11 @@ fn set<'a, T>(slot: &mut Option<T>, (rest, value): (Tokens<'a>, T)) -> Tokens<'a
 
 /// `{condition, condition}`.
 fn conditions(input: Tokens<'_>) -> Parsed<'_, Vec<Expr>> {
-    let shape = List { close: "}", what: "the conditions", trailing_comma: true };
+    let shape = List {
+        close: "}",
+        what: "the conditions",
+        trailing_comma: true,
+    };
     list(input, &shape, |input| expression(input, Place::Condition))
 }
 
@@ -223,7 +245,15 @@ pub(super) fn shift(input: Tokens<'_>) -> Parsed<'_, Duration> {
 /// The keys behind `BY`, with or without parentheses round the whole list.
 fn by(input: Tokens<'_>) -> Parsed<'_, Vec<ByItem>> {
     if input.is_symbol(0, "(") && !query_starts(input.skip(1)) && list_in_parentheses(input) {
-        return list(input, &List { close: ")", what: "the keys of `BY`", trailing_comma: false }, by_item);
+        return list(
+            input,
+            &List {
+                close: ")",
+                what: "the keys of `BY`",
+                trailing_comma: false,
+            },
+            by_item,
+        );
     }
     separated(input, by_item)
 }
@@ -253,7 +283,14 @@ fn by_item(input: Tokens<'_>) -> Parsed<'_, ByItem> {
     let (rest, expr) = expression(input, Place::Value)?;
     let (rest, alias) = alias(rest)?;
     let (rest, direction) = opt(direction).parse(rest)?;
-    Ok((rest, ByItem { expr: field_if_quoted(expr), alias, direction }))
+    Ok((
+        rest,
+        ByItem {
+            expr: field_if_quoted(expr),
+            alias,
+            direction,
+        },
+    ))
 }
 
 /// The word `BY` of `ORDER BY` and `SORDER BY`.
@@ -267,7 +304,13 @@ fn order_key(input: Tokens<'_>) -> Parsed<'_, OrderKey> {
     let (rest, expr) = expression(input, Place::Value)?;
     let (rest, direction) = opt(direction).parse(rest)?;
     let direction = direction.unwrap_or(Direction::Ascending);
-    Ok((rest, OrderKey { expr: field_if_quoted(expr), direction }))
+    Ok((
+        rest,
+        OrderKey {
+            expr: field_if_quoted(expr),
+            direction,
+        },
+    ))
 }
 
 /// `ASC` or `DESC`.
@@ -281,7 +324,10 @@ fn direction(input: Tokens<'_>) -> Parsed<'_, Direction> {
 }
 
 /// One or more elements with commas between them.
-fn separated<'a, T>(input: Tokens<'a>, element: impl Fn(Tokens<'a>) -> Parsed<'a, T>) -> Parsed<'a, Vec<T>> {
+fn separated<'a, T>(
+    input: Tokens<'a>,
+    element: impl Fn(Tokens<'a>) -> Parsed<'a, T>,
+) -> Parsed<'a, Vec<T>> {
     let (mut rest, first) = element(input)?;
     let mut found = vec![first];
     while let (after, Some(_)) = opt(symbol(",")).parse(rest)? {
@@ -298,21 +344,32 @@ fn count(input: Tokens<'_>, clause: Clause) -> Parsed<'_, Count> {
     let span = rest.span();
     match rest.word(0).map(word::classify) {
         Some(Word::Integer(value)) => Ok((rest.skip(1), Count { value, span })),
-        Some(Word::Float(_) | Word::Duration(_) | Word::OutOfRange) => {
-            Err(bad_count(clause, &format!("needs a whole number, found `{}`", rest.text_at(0)), span))
-        }
-        _ if rest.is_symbol(0, "-") && rest.word(1).is_some() => {
-            Err(bad_count(clause, "cannot be negative", span.to(rest.span_at(1))))
-        }
-        _ => Err(Failure::diagnosed(unexpected(rest, &format!("a whole number after `{}`", clause.name())))),
+        Some(Word::Float(_) | Word::Duration(_) | Word::OutOfRange) => Err(bad_count(
+            clause,
+            &format!("needs a whole number, found `{}`", rest.text_at(0)),
+            span,
+        )),
+        _ if rest.is_symbol(0, "-") && rest.word(1).is_some() => Err(bad_count(
+            clause,
+            "cannot be negative",
+            span.to(rest.span_at(1)),
+        )),
+        _ => Err(Failure::diagnosed(unexpected(
+            rest,
+            &format!("a whole number after `{}`", clause.name()),
+        ))),
     }
 }
 
 /// The error for a number that the clause does not take.
 fn bad_count(clause: Clause, problem: &str, span: Span) -> Failed {
     Failure::diagnosed(
-        Diagnostic::error("invalid_number", format!("{} {problem}", clause.name()), span)
-            .with_hint(format!("write it as in `{} 10`", clause.name())),
+        Diagnostic::error(
+            "invalid_number",
+            format!("{} {problem}", clause.name()),
+            span,
+        )
+        .with_hint(format!("write it as in `{} 10`", clause.name())),
     )
 }
 
@@ -330,7 +387,15 @@ fn link(input: Tokens<'_>, kind: LinkKind) -> Parsed<'_, Link> {
         return Err(Failure::diagnosed(unexpected(rest, "`{` after `WITH`")));
     }
     let (rest, conditions) = conditions(rest)?;
-    Ok((rest, Link { kind, queries, conditions, span: rest.span_from(input) }))
+    Ok((
+        rest,
+        Link {
+            kind,
+            queries,
+            conditions,
+            span: rest.span_from(input),
+        },
+    ))
 }
 
 /// A query that ends where the next `LINK` or `WITH` starts.

@@ -51,7 +51,9 @@ pub(super) fn expect<'a, T>(
 /// A quoted, backquoted or base64 text.
 pub(super) fn quoted_text(input: Tokens<'_>) -> Parsed<'_, String> {
     match input.peek(0) {
-        Some(TokenKind::Quoted(text) | TokenKind::Backquoted(text)) => Ok((input.skip(1), text.clone())),
+        Some(TokenKind::Quoted(text) | TokenKind::Backquoted(text)) => {
+            Ok((input.skip(1), text.clone()))
+        }
         _ => Err(Failure::elsewhere()),
     }
 }
@@ -59,7 +61,9 @@ pub(super) fn quoted_text(input: Tokens<'_>) -> Parsed<'_, String> {
 /// A name where only a name can stand: a word that is no keyword, or anything quoted.
 pub(super) fn name(input: Tokens<'_>) -> Parsed<'_, Ident> {
     match input.word(0) {
-        Some(word) if keyword::is_reserved(word) || !word::is_name(word) => Err(Failure::elsewhere()),
+        Some(word) if keyword::is_reserved(word) || !word::is_name(word) => {
+            Err(Failure::elsewhere())
+        }
         _ => any_name(input),
     }
 }
@@ -68,7 +72,13 @@ pub(super) fn name(input: Tokens<'_>) -> Parsed<'_, Ident> {
 pub(super) fn any_name(input: Tokens<'_>) -> Parsed<'_, Ident> {
     let span = input.span();
     if let Some(word) = input.word(0) {
-        return Ok((input.skip(1), Ident { text: word.to_owned(), span }));
+        return Ok((
+            input.skip(1),
+            Ident {
+                text: word.to_owned(),
+                span,
+            },
+        ));
     }
     let (rest, text) = quoted_text(input)?;
     Ok((rest, Ident { text, span }))
@@ -123,15 +133,24 @@ pub(super) fn list<'a, T>(
 fn close<'a>(input: Tokens<'a>, shape: &List, open: Span, comma_fits: bool) -> Parsed<'a, Span> {
     symbol(shape.close).parse(input).map_err(|_: Failed| {
         let comma = if comma_fits { "`,` or " } else { "" };
-        Failure::diagnosed(unclosed(input, &format!("{comma}`{}` in {}", shape.close, shape.what), open))
+        Failure::diagnosed(unclosed(
+            input,
+            &format!("{comma}`{}` in {}", shape.close, shape.what),
+            open,
+        ))
     })
 }
 
 /// The closing symbol `wanted` of brackets without list.
-pub(super) fn closing<'a>(input: Tokens<'a>, wanted: &'static str, open: Span, what: &str) -> Parsed<'a, Span> {
-    symbol(wanted)
-        .parse(input)
-        .map_err(|_: Failed| Failure::diagnosed(unclosed(input, &format!("`{wanted}` to end {what}"), open)))
+pub(super) fn closing<'a>(
+    input: Tokens<'a>,
+    wanted: &'static str,
+    open: Span,
+    what: &str,
+) -> Parsed<'a, Span> {
+    symbol(wanted).parse(input).map_err(|_: Failed| {
+        Failure::diagnosed(unclosed(input, &format!("`{wanted}` to end {what}"), open))
+    })
 }
 
 /// The error that something else than `wanted` follows inside the brackets opened at `open`.
@@ -151,7 +170,9 @@ fn unclosed(input: Tokens<'_>, wanted: &str, open: Span) -> Diagnostic {
         (false, true) if wanted.starts_with("`,` or `}`") => {
             error.with_hint("put `,` or `AND` between two conditions")
         }
-        (false, true) if wanted.starts_with("`,`") => error.with_hint("put `,` between two elements"),
+        (false, true) if wanted.starts_with("`,`") => {
+            error.with_hint("put `,` between two elements")
+        }
         _ => error,
     }
 }

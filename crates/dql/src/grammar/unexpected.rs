@@ -21,8 +21,12 @@ pub(super) fn unexpected(input: Tokens<'_>, wanted: &str) -> Diagnostic {
 /// The error for what follows a statement that is complete.
 pub(super) fn after_statement(input: Tokens<'_>, statement: &Statement) -> Diagnostic {
     if let Some(TokenKind::Symbol(symbol @ (")" | "]" | "}"))) = input.peek(0) {
-        return Diagnostic::error("parse_error", format!("`{symbol}` closes nothing"), input.span())
-            .with_hint("remove it, or add the bracket that opens it");
+        return Diagnostic::error(
+            "parse_error",
+            format!("`{symbol}` closes nothing"),
+            input.span(),
+        )
+        .with_hint("remove it, or add the bracket that opens it");
     }
     let wanted = match statement {
         Statement::Select(_) => "a clause such as `BY` or `LIMIT`, or the end of the query",
@@ -50,13 +54,13 @@ fn found(input: Tokens<'_>) -> String {
 fn advice(input: Tokens<'_>) -> Option<String> {
     match input.peek(0)? {
         TokenKind::Word(word) => word_advice(input, word),
-        TokenKind::Symbol("-") if let Some(name) = input.glued() => {
-            Some(format!("a name that holds `-` stands in backquotes: `{name}`"))
-        }
+        TokenKind::Symbol("-") if let Some(name) = input.glued() => Some(format!(
+            "a name that holds `-` stands in backquotes: `{name}`"
+        )),
         TokenKind::Symbol(symbol) => symbol_advice(input, symbol).map(str::to_owned),
-        TokenKind::Placeholder(name) => {
-            Some(format!("`{name}` is filled by a dashboard, put a value in its place"))
-        }
+        TokenKind::Placeholder(name) => Some(format!(
+            "`{name}` is filled by a dashboard, put a value in its place"
+        )),
         TokenKind::Quoted(_) | TokenKind::Backquoted(_) | TokenKind::Regex(_) => None,
     }
 }
@@ -69,7 +73,9 @@ fn word_advice(input: Tokens<'_>, word: &str) -> Option<String> {
     let sql = match word.to_ascii_uppercase().as_str() {
         "LIKE" => Some("DQL has no `LIKE`, write `field = wildcard('a*')` or `field = match('a')`"),
         "ILIKE" | "CONTAINS" => Some("write `field = match('text')` for a text inside a field"),
-        "RLIKE" | "REGEXP" | "MATCH" => Some("write `field = re('pattern')` or `field = match('text')`"),
+        "RLIKE" | "REGEXP" | "MATCH" => {
+            Some("write `field = re('pattern')` or `field = match('text')`")
+        }
         "IS" => Some("DQL tests for missing values with `field = nil` and `field != nil`"),
         "BETWEEN" => Some("DQL has no `BETWEEN`, write `field >= 1 AND field <= 9`"),
         "GROUP" => Some("DQL groups with `BY` alone: `BY field`"),
@@ -88,10 +94,16 @@ fn word_advice(input: Tokens<'_>, word: &str) -> Option<String> {
     }
     let operators = ["AND", "OR", "NOT", "IN", "ASC", "DESC"];
     let next_is_by = input.is_keyword(1, "BY");
-    let near = nearest(word, CLAUSES.iter().filter_map(|clause| clause.strip_suffix(" BY")).filter(|_| next_is_by))
-        .map(|order| format!("{order} BY"))
-        .or_else(|| nearest(word, CLAUSES.into_iter().chain(operators)).map(str::to_owned))
-        .filter(|near| !near.eq_ignore_ascii_case(word));
+    let near = nearest(
+        word,
+        CLAUSES
+            .iter()
+            .filter_map(|clause| clause.strip_suffix(" BY"))
+            .filter(|_| next_is_by),
+    )
+    .map(|order| format!("{order} BY"))
+    .or_else(|| nearest(word, CLAUSES.into_iter().chain(operators)).map(str::to_owned))
+    .filter(|near| !near.eq_ignore_ascii_case(word));
     near.map(|near| format!("did you mean `{near}`?"))
 }
 
@@ -100,11 +112,17 @@ fn glued(word: &str) -> Option<(&str, &str)> {
     if is_reserved(word) {
         return None;
     }
-    ["BY", "LIMIT", "OFFSET", "SLIMIT", "SOFFSET", "SHIFT", "HAVING", "AND"].iter().find_map(|keyword| {
+    [
+        "BY", "LIMIT", "OFFSET", "SLIMIT", "SOFFSET", "SHIFT", "HAVING", "AND",
+    ]
+    .iter()
+    .find_map(|keyword| {
         let start = word.get(..keyword.len())?;
         let rest = word.get(keyword.len()..)?;
-        let written_as_keyword = start == *keyword || rest.starts_with(|c: char| c.is_ascii_digit());
-        (start.eq_ignore_ascii_case(keyword) && written_as_keyword && !rest.is_empty()).then_some((start, rest))
+        let written_as_keyword =
+            start == *keyword || rest.starts_with(|c: char| c.is_ascii_digit());
+        (start.eq_ignore_ascii_case(keyword) && written_as_keyword && !rest.is_empty())
+            .then_some((start, rest))
     })
 }
 
@@ -116,8 +134,9 @@ fn symbol_advice(input: Tokens<'_>, symbol: &str) -> Option<&'static str> {
         "!" => "DQL negates with `NOT`",
         "&" => "DQL joins conditions with `AND` or `&&`",
         "|" => "DQL joins conditions with `OR` or `||`",
-        "{" if input.is_symbol(1, "{") => "conditions stand in one pair of braces",
-        ":" => "write `namespace::source:(fields)`: two colons behind the namespace, one before the fields",
+        ":" => {
+            "write `namespace::source:(fields)`: two colons behind the namespace, one before the fields"
+        }
         "-" if input.is_symbol(1, "-") => "comments start with `#`",
         "/" if input.is_symbol(1, "/") || input.is_symbol(1, "*") => "comments start with `#`",
         _ => return None,

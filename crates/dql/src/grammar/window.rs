@@ -20,11 +20,29 @@ use crate::token::{TokenKind, Tokens};
 pub(super) fn window(input: Tokens<'_>) -> Parsed<'_, Window> {
     let start = input.skip(1);
     let (rest, (range, step, rollup)) = match rollup_alone(start)? {
-        (rest, Some(rollup)) => (rest, (Range::Bounds { from: None, to: None }, None, Some(rollup))),
+        (rest, Some(rollup)) => (
+            rest,
+            (
+                Range::Bounds {
+                    from: None,
+                    to: None,
+                },
+                None,
+                Some(rollup),
+            ),
+        ),
         (rest, None) => parts(rest)?,
     };
     let (rest, _) = end(rest, input.span())?;
-    Ok((rest, Window { range, step, rollup, span: rest.span_from(input) }))
+    Ok((
+        rest,
+        Window {
+            range,
+            step,
+            rollup,
+            span: rest.span_from(input),
+        },
+    ))
 }
 
 /// What stands between the brackets.
@@ -39,7 +57,10 @@ fn parts(input: Tokens<'_>) -> Parsed<'_, Parts> {
 }
 
 /// `:` and what may follow it.
-fn part<'a, T>(input: Tokens<'a>, parser: impl Fn(Tokens<'a>) -> Parsed<'a, T>) -> Parsed<'a, Option<T>> {
+fn part<'a, T>(
+    input: Tokens<'a>,
+    parser: impl Fn(Tokens<'a>) -> Parsed<'a, T>,
+) -> Parsed<'a, Option<T>> {
     let (rest, colon) = opt(symbol(":")).parse(input)?;
     if colon.is_none() || rest.is_symbol(0, ":") || rest.is_symbol(0, "]") {
         return Ok((rest, None));
@@ -53,10 +74,15 @@ fn range(input: Tokens<'_>) -> Parsed<'_, Range> {
         let rest = input.skip(length);
         if rest.is_symbol(0, ":") && !rest.is_double_colon(0) {
             return Err(Failure::diagnosed(
-                unexpected(rest, "`]` or `::`").with_hint("a step follows two colons: `[TODAY::5m]`"),
+                unexpected(rest, "`]` or `::`")
+                    .with_hint("a step follows two colons: `[TODAY::5m]`"),
             ));
         }
-        let rest = if rest.is_double_colon(0) { rest.skip(1) } else { rest };
+        let rest = if rest.is_double_colon(0) {
+            rest.skip(1)
+        } else {
+            rest
+        };
         return Ok((rest, Range::Preset(preset)));
     }
     let (rest, from) = if input.is_symbol(0, ":") || input.is_symbol(0, "]") {
@@ -88,24 +114,49 @@ fn preset(input: Tokens<'_>) -> Option<(Preset, usize)> {
 fn time_point(input: Tokens<'_>) -> Parsed<'_, TimePoint> {
     let start = input.span();
     if let (rest, Some(duration)) = opt(signed_duration).parse(input)? {
-        return Ok((rest, TimePoint { span: duration.span, kind: TimePointKind::Ago(duration) }));
+        return Ok((
+            rest,
+            TimePoint {
+                span: duration.span,
+                kind: TimePointKind::Ago(duration),
+            },
+        ));
     }
     if let (rest, Some(civil)) = opt(civil).parse(input)? {
-        return Ok((rest, TimePoint { span: rest.span_from(input), kind: TimePointKind::Civil(civil) }));
+        return Ok((
+            rest,
+            TimePoint {
+                span: rest.span_from(input),
+                kind: TimePointKind::Civil(civil),
+            },
+        ));
     }
     if input.is_keyword(0, "NOW") && input.is_symbol(1, "(") && input.is_symbol(2, ")") {
         let rest = input.skip(3);
         if rest.is_symbol(0, "-") || rest.is_symbol(0, "+") {
             return Err(Failure::diagnosed(
-                unexpected(rest, "`:` or `]`").with_hint("a duration alone means that long ago: `[1h]`"),
+                unexpected(rest, "`:` or `]`")
+                    .with_hint("a duration alone means that long ago: `[1h]`"),
             ));
         }
-        return Ok((rest, TimePoint { span: rest.span_from(input), kind: TimePointKind::Now }));
+        return Ok((
+            rest,
+            TimePoint {
+                span: rest.span_from(input),
+                kind: TimePointKind::Now,
+            },
+        ));
     }
     match input.word(0).map(word::classify) {
         Some(Word::Integer(value)) => {
             let epoch = i64::try_from(value).map_err(|_| too_large(start))?;
-            Ok((input.skip(1), TimePoint { span: start, kind: TimePointKind::Epoch(epoch) }))
+            Ok((
+                input.skip(1),
+                TimePoint {
+                    span: start,
+                    kind: TimePointKind::Epoch(epoch),
+                },
+            ))
         }
         Some(Word::OutOfRange) => Err(too_large(start)),
         _ => Err(Failure::diagnosed(bad_time_point(input))),
@@ -127,8 +178,11 @@ fn bad_time_point(input: Tokens<'_>) -> Diagnostic {
         return error;
     }
     match input.peek(0) {
-        Some(TokenKind::Quoted(_)) => error.with_hint("times stand without quotes: `[2020-11-11 12:10:30]`"),
-        _ => error.with_hint("write a duration (`1h` is one hour ago), a date, a Unix time or `now()`"),
+        Some(TokenKind::Quoted(_)) => {
+            error.with_hint("times stand without quotes: `[2020-11-11 12:10:30]`")
+        }
+        _ => error
+            .with_hint("write a duration (`1h` is one hour ago), a date, a Unix time or `now()`"),
     }
 }
 
@@ -136,8 +190,15 @@ fn bad_time_point(input: Tokens<'_>) -> Diagnostic {
 pub(super) fn signed_duration(input: Tokens<'_>) -> Parsed<'_, Duration> {
     let negative = input.is_symbol(0, "-");
     let at = usize::from(negative);
-    let span = if negative { input.span().to(input.span_at(1)) } else { input.span() };
-    match input.word(at).and_then(|word| word::duration(word, negative, span)) {
+    let span = if negative {
+        input.span().to(input.span_at(1))
+    } else {
+        input.span()
+    };
+    match input
+        .word(at)
+        .and_then(|word| word::duration(word, negative, span))
+    {
         Some(duration) => Ok((input.skip(at + 1), duration)),
         None => Err(Failure::elsewhere()),
     }
@@ -152,13 +213,27 @@ fn civil(input: Tokens<'_>) -> Parsed<'_, Civil> {
     let Some(day) = digits(input, 4) else {
         let (rest, span) = (input.skip(4), input.span_at(4));
         return Err(Failure::diagnosed(
-            Diagnostic::error("parse_error", format!("`{}` is no day of a date", rest.text_at(0)), span)
-                .with_hint("write a date as `2020-11-11` or `2020-11-11 12:10:30`, without `T` and zone"),
+            Diagnostic::error(
+                "parse_error",
+                format!("`{}` is no day of a date", rest.text_at(0)),
+                span,
+            )
+            .with_hint(
+                "write a date as `2020-11-11` or `2020-11-11 12:10:30`, without `T` and zone",
+            ),
         ));
     };
     let (rest, time) = time_of_day(input.skip(5))?;
     let year = i32::try_from(year).map_err(|_| too_large(input.span()))?;
-    Ok((rest, Civil { year, month, day, time }))
+    Ok((
+        rest,
+        Civil {
+            year,
+            month,
+            day,
+            time,
+        },
+    ))
 }
 
 /// `12:10:30` or `12:10`, if a number comes next.
@@ -196,28 +271,45 @@ fn step(input: Tokens<'_>) -> Parsed<'_, Step> {
         let rest = input.skip(1);
         let (rest, open) = opt(symbol("(")).parse(rest)?;
         let Some(open) = open else {
-            return Ok((rest, Step::Auto { points: None, span: input.span() }));
+            return Ok((
+                rest,
+                Step::Auto {
+                    points: None,
+                    span: input.span(),
+                },
+            ));
         };
         let Some(points) = rest.word(0).and_then(number_of) else {
-            return Err(Failure::diagnosed(unexpected(rest, "the number of points that `auto` aims at")));
+            return Err(Failure::diagnosed(unexpected(
+                rest,
+                "the number of points that `auto` aims at",
+            )));
         };
         let (rest, _) = closing(rest.skip(1), ")", open, "`auto`")?;
-        return Ok((rest, Step::Auto { points: Some(points), span: rest.span_from(input) }));
+        return Ok((
+            rest,
+            Step::Auto {
+                points: Some(points),
+                span: rest.span_from(input),
+            },
+        ));
     }
-    let (rest, duration) = expect("a step such as `5m` or `auto`", signed_duration)(input).map_err(|failed| {
-        match (input.word(0).and_then(number_of), failed) {
-            (Some(number), nom::Err::Failure(Failure::Diagnosed(error))) => Failure::diagnosed(
-                error.with_hint(format!("a step needs a unit: `{number}s`")),
-            ),
+    let (rest, duration) = expect("a step such as `5m` or `auto`", signed_duration)(input)
+        .map_err(|failed| match (input.word(0).and_then(number_of), failed) {
+            (Some(number), nom::Err::Failure(Failure::Diagnosed(error))) => {
+                Failure::diagnosed(error.with_hint(format!("a step needs a unit: `{number}s`")))
+            }
             (_, failed) => failed,
-        }
-    })?;
+        })?;
     Ok((rest, Step::Every(duration)))
 }
 
 /// `[rollup]` without the colons before it, if that is what the brackets hold.
 fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
-    let is_name = input.word(0).is_some_and(|word| word::classify(word) == Word::Name) && preset(input).is_none();
+    let is_name = input
+        .word(0)
+        .is_some_and(|word| word::classify(word) == Word::Name)
+        && preset(input).is_none();
     let is_now = input.is_keyword(0, "NOW") && input.is_symbol(1, "(");
     if is_name && !is_now && (input.is_symbol(1, "]") || input.is_symbol(1, "(")) {
         return rollup(input).map(|(rest, rollup)| (rest, Some(rollup)));
@@ -227,14 +319,27 @@ fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
 
 /// `name` or `name(arguments)`.
 fn rollup(input: Tokens<'_>) -> Parsed<'_, Rollup> {
-    let Some(word) = input.word(0).filter(|word| word::classify(word) == Word::Name) else {
-        return Err(Failure::diagnosed(unexpected(input, "the name of a rollup function")));
+    let Some(word) = input
+        .word(0)
+        .filter(|word| word::classify(word) == Word::Name)
+    else {
+        return Err(Failure::diagnosed(unexpected(
+            input,
+            "the name of a rollup function",
+        )));
     };
-    let name = Ident { text: word.to_owned(), span: input.span() };
+    let name = Ident {
+        text: word.to_owned(),
+        span: input.span(),
+    };
     let mut rest = input.skip(1);
     let mut args = Vec::new();
     if rest.is_symbol(0, "(") {
-        let shape = List { close: ")", what: "the arguments of the rollup", trailing_comma: false };
+        let shape = List {
+            close: ")",
+            what: "the arguments of the rollup",
+            trailing_comma: false,
+        };
         (rest, args) = list(rest, &shape, value)?;
     }
     Ok((rest, Rollup { name, args }))
@@ -248,9 +353,9 @@ fn value(input: Tokens<'_>) -> Parsed<'_, Expr> {
 /// The closing bracket.
 fn end(input: Tokens<'_>, open: Span) -> Parsed<'_, Span> {
     if input.is_symbol(0, ",") {
-        return Err(Failure::diagnosed(
-            unexpected(input, "`]`").with_hint("an offset inside the window is no longer part of DQL, use `SHIFT`"),
-        ));
+        return Err(Failure::diagnosed(unexpected(input, "`]`").with_hint(
+            "an offset inside the window is no longer part of DQL, use `SHIFT`",
+        )));
     }
     closing(input, "]", open, "the window `[from:to:step:rollup]`")
 }

@@ -18,7 +18,10 @@ enum Prefix {
 /// The quoted token that `rest` starts with; `None` when it starts with none.
 pub(super) fn token(rest: &str, start: usize) -> Option<Lexeme<'_>> {
     let word: usize = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-    let quote = rest[word..].chars().next().filter(|c| matches!(c, '\'' | '"' | '`'))?;
+    let quote = rest[word..]
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '\'' | '"' | '`'))?;
     let prefix = match rest[..word].to_ascii_lowercase().as_str() {
         "" => Prefix::None,
         "re" | "regex" | "regexp" => Prefix::Regex,
@@ -32,7 +35,11 @@ pub(super) fn token(rest: &str, start: usize) -> Option<Lexeme<'_>> {
 fn body<'a>(rest: &'a str, start: usize, word: usize, quote: char, prefix: &Prefix) -> Lexeme<'a> {
     let inner = &rest[word + 1..];
     let Some(length) = closing(inner, quote) else {
-        return Err(Box::new(unterminated(inner, quote, Span::new(start + word, start + word + 1))));
+        return Err(Box::new(unterminated(
+            inner,
+            quote,
+            Span::new(start + word, start + word + 1),
+        )));
     };
     let text = unescape(&inner[..length], quote);
     let after = &inner[length + 1..];
@@ -43,8 +50,12 @@ fn body<'a>(rest: &'a str, start: usize, word: usize, quote: char, prefix: &Pref
         Prefix::Regex => TokenKind::Regex(text),
         Prefix::Base64 => TokenKind::Quoted(base64::decode(&text).map_err(|problem| {
             Box::new(
-                Diagnostic::error("invalid_base64", format!("this base64 string {problem}"), span)
-                    .with_hint("write plain text in quotes without the prefix `b64`"),
+                Diagnostic::error(
+                    "invalid_base64",
+                    format!("this base64 string {problem}"),
+                    span,
+                )
+                .with_hint("write plain text in quotes without the prefix `b64`"),
             )
         })?),
     };
@@ -70,7 +81,7 @@ fn unterminated(inner: &str, quote: char, span: Span) -> Diagnostic {
     let what = if quote == '`' { "name" } else { "string" };
     let error = Diagnostic::error(
         "unterminated_string",
-        format!("the {what} that starts here has no closing {}", spoken(quote)),
+        format!("the {what} that starts here is not closed"),
         span,
     );
     match inner.chars().find(|c| plain_quote(*c).is_some()) {
@@ -78,9 +89,8 @@ fn unterminated(inner: &str, quote: char, span: Span) -> Diagnostic {
             "`{typographic}` is a typographic quote and closes nothing, write {}",
             spoken(quote)
         )),
-        None if inner.ends_with(&format!("\\{quote}")) => {
-            error.with_hint("the last quote is escaped by a backslash, write `\\\\` for a backslash")
-        }
+        None if inner.ends_with(&format!("\\{quote}")) => error
+            .with_hint("the last quote is escaped by a backslash, write `\\\\` for a backslash"),
         None => error.with_hint(format!("add {} behind the {what}", spoken(quote))),
     }
 }
@@ -88,9 +98,9 @@ fn unterminated(inner: &str, quote: char, span: Span) -> Diagnostic {
 /// A quote as messages name it.
 fn spoken(quote: char) -> &'static str {
     match quote {
-        '`' => "backquote",
-        '"' => "double quote `\"`",
-        _ => "quote `'`",
+        '`' => "a backquote",
+        '"' => "`\"`",
+        _ => "`'`",
     }
 }
 

@@ -19,6 +19,11 @@ pub(crate) fn is_word_char(c: char) -> bool {
             | '\u{e0020}'..='\u{e007f}')
 }
 
+/// Whether `c` takes no place on the screen.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Whether `word` can name something: `...` cannot.
 pub(crate) fn is_name(word: &str) -> bool {
     word.chars().any(|c| !matches!(c, '.' | '@'))
@@ -62,7 +67,9 @@ pub(crate) fn classify(word: &str) -> Word {
     if let Some(digits) = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
         return match u64::from_str_radix(digits, 16) {
             Ok(value) if !digits.starts_with('+') => Word::Integer(value),
-            _ if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => Word::OutOfRange,
+            _ if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Word::OutOfRange
+            }
             _ => Word::Name,
         };
     }
@@ -80,7 +87,9 @@ fn is_float(word: &str) -> bool {
     match word.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {
             let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            is_decimal(mantissa) && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+            is_decimal(mantissa)
+                && !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
         }
         None => is_decimal(word),
     }
@@ -96,8 +105,14 @@ pub(crate) fn duration_parts(word: &str) -> Option<Vec<DurationPart>> {
         if !is_decimal(number) {
             return None;
         }
-        let amount = number.parse::<f64>().ok().filter(|amount| amount.is_finite())?;
-        parts.push(DurationPart { amount, unit: unit_of(unit)? });
+        let amount = number
+            .parse::<f64>()
+            .ok()
+            .filter(|amount| amount.is_finite())?;
+        parts.push(DurationPart {
+            amount,
+            unit: unit_of(unit)?,
+        });
         rest = after;
     }
     (!parts.is_empty()).then_some(parts)
@@ -105,7 +120,11 @@ pub(crate) fn duration_parts(word: &str) -> Option<Vec<DurationPart>> {
 
 /// The duration that `word` spells.
 pub(crate) fn duration(word: &str, negative: bool, span: Span) -> Option<Duration> {
-    duration_parts(word).map(|parts| Duration { negative, parts, span })
+    duration_parts(word).map(|parts| Duration {
+        negative,
+        parts,
+        span,
+    })
 }
 
 /// The unit with this name (Guance documentation, DQL definition, durations; `mo` and the units of the

@@ -26,11 +26,17 @@ impl Printer<'_> {
             ExprKind::Regex(pattern) => self.pattern(pattern),
             ExprKind::Array(elements) => self.array(elements),
             ExprKind::Call(call) => self.call(call),
-            ExprKind::Unary { op: UnaryOp::Minus, operand } => {
+            ExprKind::Unary {
+                op: UnaryOp::Minus,
+                operand,
+            } => {
                 self.text("-")?;
                 self.at_least(precedence::UNARY, operand)
             }
-            ExprKind::Unary { op: UnaryOp::Not, operand } => {
+            ExprKind::Unary {
+                op: UnaryOp::Not,
+                operand,
+            } => {
                 self.text("NOT ")?;
                 self.at_least(precedence::NOT, operand)
             }
@@ -40,9 +46,11 @@ impl Printer<'_> {
                 self.text(if *negated { " NOT IN " } else { " IN " })?;
                 self.set(set)
             }
-            ExprKind::Case { operand, branches, otherwise } => {
-                self.case(operand.as_deref(), branches, otherwise.as_deref())
-            }
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.case(operand.as_deref(), branches, otherwise.as_deref()),
             ExprKind::Subquery(query) => {
                 self.text("(")?;
                 self.select(query)?;
@@ -74,7 +82,9 @@ impl Printer<'_> {
         self.at_least(left_minimum, left)?;
         write!(self.out, " {} ", symbol(op))?;
         match &right.kind {
-            ExprKind::Field(field) if own == precedence::COMPARISON => self.field_among_texts(field),
+            ExprKind::Field(field) if own == precedence::COMPARISON => {
+                self.field_among_texts(field)
+            }
             _ => self.at_least(right_minimum, right),
         }
     }
@@ -123,7 +133,8 @@ impl Printer<'_> {
             if index > 0 {
                 self.text(", ")?;
             }
-            let is_text = arg.name.is_some() || quoting::takes_text(&function, index, call.args.len());
+            let is_text =
+                arg.name.is_some() || quoting::takes_text(&function, index, call.args.len());
             match &arg.value.kind {
                 ExprKind::String(field) if !self.quotes_names && takes_field(&function, index) => {
                     self.text(field)?;
@@ -189,8 +200,12 @@ fn level(expr: &Expr) -> u8 {
     match &expr.kind {
         ExprKind::Binary { op, .. } => precedence::of(*op),
         ExprKind::In { .. } => precedence::COMPARISON,
-        ExprKind::Unary { op: UnaryOp::Not, .. } => precedence::NOT,
-        ExprKind::Unary { op: UnaryOp::Minus, .. } => precedence::UNARY,
+        ExprKind::Unary {
+            op: UnaryOp::Not, ..
+        } => precedence::NOT,
+        ExprKind::Unary {
+            op: UnaryOp::Minus, ..
+        } => precedence::UNARY,
         _ => OPERAND,
     }
 }
@@ -198,9 +213,17 @@ fn level(expr: &Expr) -> u8 {
 /// Whether the text of an argument would start with a word and `=`, which names an argument.
 fn reads_as_named(expr: &Expr) -> bool {
     match &expr.kind {
-        ExprKind::Binary { op: BinaryOp::Eq, left, .. } => matches!(
+        ExprKind::Binary {
+            op: BinaryOp::Eq,
+            left,
+            ..
+        } => matches!(
             left.kind,
-            ExprKind::Field(_) | ExprKind::Nil | ExprKind::Bool(_) | ExprKind::Int(_) | ExprKind::Float(_)
+            ExprKind::Field(_)
+                | ExprKind::Nil
+                | ExprKind::Bool(_)
+                | ExprKind::Int(_)
+                | ExprKind::Float(_)
                 | ExprKind::Duration(_)
         ),
         ExprKind::Binary { left, .. } => reads_as_named(left),

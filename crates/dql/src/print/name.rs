@@ -17,13 +17,21 @@ impl Printer<'_> {
     /// A field where a backquoted word is a field.
     pub(super) fn field(&mut self, field: &Field) -> fmt::Result {
         let text = path::text_of(field);
-        if text == "*" { self.identifier_call(&text) } else { self.quoted_name(&text) }
+        if text == "*" {
+            self.identifier_call(&text)
+        } else {
+            self.quoted_name(&text)
+        }
     }
 
     /// A field where a backquoted word would be a text.
     pub(super) fn field_among_texts(&mut self, field: &Field) -> fmt::Result {
         let text = path::text_of(field);
-        if is_plain(&text) { self.text(&text) } else { self.identifier_call(&text) }
+        if is_plain(&text) {
+            self.text(&text)
+        } else {
+            self.identifier_call(&text)
+        }
     }
 
     /// A field where a backquoted word is a field unless it reads as a query.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::Printer;
 use crate::ast::{
-    ByItem, Count, Direction, Expr, Ident, Item, Link, LinkKind, Namespace, OrderKey, Outer, Script, Select,
-    Show, Source, Statement, Window,
+    ByItem, Count, Direction, Expr, Ident, Item, Link, LinkKind, Namespace, OrderKey, Outer,
+    Script, Select, Show, Source, Statement, Window,
 };
 
 impl Printer<'_> {
@@ -70,7 +70,9 @@ impl Printer<'_> {
         self.name(&namespace.name)?;
         if !namespace.indexes.is_empty() {
             self.text("(")?;
-            self.all(&namespace.indexes, ", ", |printer, index| printer.string(&index.text))?;
+            self.all(&namespace.indexes, ", ", |printer, index| {
+                printer.string(&index.text)
+            })?;
             self.text(")")?;
         }
         self.text("::")

@@ -51,9 +51,15 @@ impl Printer<'_> {
             TimePointKind::Epoch(epoch) => write!(self.out, "{epoch}"),
             TimePointKind::Now => self.text("now()"),
             TimePointKind::Civil(civil) => {
-                write!(self.out, "{:04}-{:02}-{:02}", civil.year, civil.month, civil.day)?;
+                write!(
+                    self.out,
+                    "{:04}-{:02}-{:02}",
+                    civil.year, civil.month, civil.day
+                )?;
                 match civil.time {
-                    Some((hour, minute, second)) => write!(self.out, " {hour:02}:{minute:02}:{second:02}"),
+                    Some((hour, minute, second)) => {
+                        write!(self.out, " {hour:02}:{minute:02}:{second:02}")
+                    }
                     None => Ok(()),
                 }
             }
@@ -64,7 +70,10 @@ impl Printer<'_> {
     pub(super) fn step(&mut self, step: &Step) -> fmt::Result {
         match step {
             Step::Every(duration) => self.duration(duration),
-            Step::Auto { points: Some(points), .. } => write!(self.out, "auto({points})"),
+            Step::Auto {
+                points: Some(points),
+                ..
+            } => write!(self.out, "auto({points})"),
             Step::Auto { points: None, .. } => self.text("auto"),
         }
     }

@@ -13,12 +13,18 @@ fn drawn(query: &str) -> String {
         Ok(script) => check(&script),
         Err(errors) => errors,
     };
-    found.iter().map(|diagnostic| render(query, diagnostic)).collect::<Vec<_>>().join("\n")
+    found
+        .iter()
+        .map(|diagnostic| render(query, diagnostic))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
 fn every_mistake_is_explained() {
-    let text = include_str!("diagnostics.txt").strip_suffix('\n').expect("a last line");
+    let text = include_str!("diagnostics.txt")
+        .strip_suffix('\n')
+        .expect("a last line");
     let mut file = Vec::new();
     let mut wrong = Vec::new();
     for block in text.split("\n----\n") {

@@ -44,14 +44,20 @@ const NESTED: [(&str, &str, &str, &str); 12] = [
 /// The text with `levels` levels of one kind of nesting, closed where it needs to be.
 fn nested((before, open, inner, close): (&str, &str, &str, &str), levels: usize) -> String {
     let end = if before.contains('{') { "}" } else { "" };
-    format!("{before}{}{inner}{}{end}", open.repeat(levels), close.repeat(levels))
+    format!(
+        "{before}{}{inner}{}{end}",
+        open.repeat(levels),
+        close.repeat(levels)
+    )
 }
 
 #[test]
 fn nesting_is_limited_before_the_stack_is() {
     on_small_stack(|| {
         for shape in NESTED {
-            let parsed = (1..200).take_while(|levels| !is_too_deep(&nested(shape, *levels))).count();
+            let parsed = (1..200)
+                .take_while(|levels| !is_too_deep(&nested(shape, *levels)))
+                .count();
             assert!((10..150).contains(&parsed), "{parsed} levels of {shape:?}");
         }
     });
@@ -72,7 +78,12 @@ fn huge_nesting_is_an_error() {
 #[test]
 fn long_chains_of_conditions_are_fine() {
     on_small_stack(|| {
-        for (operator, count) in [(" OR ", 8_000), (" AND ", 8_000), (", ", 8_000), (" && b = 2 || ", 4_000)] {
+        for (operator, count) in [
+            (" OR ", 8_000),
+            (" AND ", 8_000),
+            (", ", 8_000),
+            (" && b = 2 || ", 4_000),
+        ] {
             let text = format!("TAE::*:(*) {{{}}}", vec!["a = 1"; count].join(operator));
             assert!(!is_too_deep(&text), "{operator}");
         }
@@ -114,7 +125,10 @@ fn long_lists_are_fine() {
 
 #[test]
 fn repeated_noise_is_an_error_in_little_time() {
-    for noise in ["(", "[", "{", "`", "'", "::", ":", "a(", "a[", "M::(", "re(", "a@[", "((a", "\\", "#{", "b64'", ","] {
+    for noise in [
+        "(", "[", "{", "`", "'", "::", ":", "a(", "a[", "M::(", "re(", "a@[", "((a", "\\", "#{",
+        "b64'", ",",
+    ] {
         let text = noise.repeat(100_000 / noise.len());
         assert!(parse(&text).is_err(), "{noise}");
         assert!(parse(&format!("TAE::*:({text}")).is_err(), "{noise}");

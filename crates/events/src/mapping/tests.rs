@@ -183,6 +183,25 @@ fn check_cases(name: &str, cases: &str) {
 }
 
 #[test]
+fn nothing_that_is_wrapped_vanishes() {
+    for (name, wrapped) in [
+        ("cloudtrail", json!({"Records": [1, {}, "a", null, []]})),
+        (
+            "cloudtrail",
+            json!({"Events": [1, {}, {"CloudTrailEvent": ""}, {"CloudTrailEvent": "{"}, null]}),
+        ),
+        ("kubernetes", json!({"items": [1, {}, "a", null, []]})),
+        ("okta", json!({"data": {"events": [1, {}, "a", null, []]}})),
+    ] {
+        let events = Mapping::shipped(name)
+            .unwrap()
+            .apply(wrapped.clone())
+            .unwrap();
+        assert_eq!(events.len(), 5, "{name}: {wrapped}");
+    }
+}
+
+#[test]
 fn cloudtrail_events() {
     check_cases(
         "cloudtrail",

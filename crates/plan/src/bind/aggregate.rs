@@ -105,9 +105,9 @@ impl Binder<'_> {
 
     /// The value of the oldest or newest row that has one.
     fn first_or_last(&mut self, first: bool, value: Typed) -> Bind<(Expr, Type)> {
-        let order = self.time_order(first);
         let present = value.expr.clone().is_not_null();
-        let picked = first_value(value.expr, order)
+        let picked = first_value(value.expr, Vec::new())
+            .order_by(self.time_order(first))
             .filter(present)
             .build()
             .map_err(|error| wrong("invalid_expression", error.to_string(), Span::default()))?;

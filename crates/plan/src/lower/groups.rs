@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
 };
 use arrow::datatypes::DataType;
 
-use super::{as_usize, key_column, key_order};
+use super::{as_usize, key_column, key_order, over};
 use crate::bound::{BoundQuery, Reducer, SeriesOrder};
 use crate::functions::percentile::percentile;
 
@@ -37,7 +37,7 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPla
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
     let row = row_number().partition_by(keys.clone()).order_by(query.order.clone()).build()?;
-    let rows = count(lit(1)).partition_by(keys.clone()).build()?;
+    let rows = over(count(lit(1)), &keys)?;
     let mut plan = LogicalPlanBuilder::from(shaped)
         .window(vec![row.alias("group_row"), rows.alias("group_rows")])?;
     plan = plan.filter(col("group_row").gt(lit(limits.offset)))?;
@@ -46,7 +46,7 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPla
     }
     let mut between = Vec::new();
     if let Some(order) = &query.series_order {
-        let reduced = reduce(order, query).partition_by(keys).build()?.alias("group_order");
+        let reduced = over(reduce(order, query), &keys)?.alias("group_order");
         plan = plan.window(vec![reduced])?;
         between.push(col("group_order").sort(order.ascending, order.ascending));
     }

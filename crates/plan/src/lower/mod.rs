@@ -4,9 +4,14 @@
 mod groups;
 mod shape;
 
-use datafusion::common::Result;
+use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit};
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, lit,
+};
+use datafusion::scalar::ScalarValue;
 use events::TimeRange;
 use events::fields::DATE;
 
@@ -118,6 +123,25 @@ fn project(query: &BoundQuery, plan: LogicalPlan, has_hits: bool, is_ranked: boo
         output.extend([col("group_rows"), col("group_rank")]);
     }
     LogicalPlanBuilder::from(plan).project(output)?.build()
+}
+
+/// An aggregate over the rows of each group, beside every row.
+fn over(aggregate: Expr, keys: &[Expr]) -> Result<Expr> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = aggregate else {
+        return plan_err!("`{aggregate}` is no aggregate");
+    };
+    let function = WindowFunctionDefinition::AggregateUDF(func);
+    // Without this frame an order would make the aggregate a running one.
+    let whole_group = WindowFrame::new_bounds(
+        WindowFrameUnits::Rows,
+        WindowFrameBound::Preceding(ScalarValue::UInt64(None)),
+        WindowFrameBound::Following(ScalarValue::UInt64(None)),
+    );
+    Expr::from(WindowFunction::new(function, params.args))
+        .partition_by(keys.to_vec())
+        .order_by(params.order_by)
+        .window_frame(whole_group)
+        .build()
 }
 
 /// The column of a key.

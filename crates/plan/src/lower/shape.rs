@@ -6,7 +6,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, col, lit};
 use events::fields::DATE;
 
-use super::key_column;
+use super::{key_column, over};
 use crate::bind::column;
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::functions::step_start::step_start;
@@ -67,7 +67,7 @@ fn first_rows(query: &BoundQuery, rows: LogicalPlan, order: &[SortExpr], wanted:
     let columns: Vec<Expr> = rows.schema().columns().into_iter().map(Expr::Column).collect();
     let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
     let number = row_number().partition_by(partition.clone()).order_by(order.to_vec()).build()?.alias("row");
-    let all = count(lit(1)).partition_by(partition.clone()).build()?.alias("hits");
+    let all = over(count(lit(1)), &partition)?.alias("hits");
     LogicalPlanBuilder::from(rows)
         .project(columns.iter().cloned().chain(keys(&query.keys)))?
         .window(vec![number, all])?

@@ -59,6 +59,25 @@ async fn a_missing_commit_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_damaged_checkpoint_is_an_error_that_names_it() {
+    let root = Root::in_memory();
+    let store = root.open();
+    for number in 1..=20 {
+        import(&store, [event("w", DAY_START_MS, &number.to_string())]).await;
+    }
+    let objects = store.object_store();
+    for version in 0..20 {
+        objects.delete(&commit(version)).await.unwrap();
+    }
+    assert_eq!(stored_ids(&root.open(), "w").await.len(), 20);
+    let checkpoint = Path::from("workspace=w/_delta_log/00000000000000000020.checkpoint.parquet");
+    let error = error_after(&root, &checkpoint, "PAR1").await;
+    assert!(error.to_string().contains(checkpoint.as_ref()), "{error}");
+    objects.delete(&checkpoint).await.unwrap();
+    assert!(root.open().snapshot(&workspace("w")).await.is_err());
+}
+
+#[tokio::test]
 async fn a_log_that_lost_its_beginning_is_an_error() {
     let root = root_with_three_versions().await;
     let store = root.open();

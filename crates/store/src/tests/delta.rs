@@ -71,6 +71,15 @@ async fn the_table_is_plain_delta() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_many_versions_is_read_from_its_checkpoint() {
+    many_versions().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_checkpoint_needs_one_thread_only() {
+    many_versions().await;
+}
+
+async fn many_versions() {
     for root in Root::all() {
         let store = root.open();
         for number in 1..=25 {

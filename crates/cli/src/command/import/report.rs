@@ -6,7 +6,7 @@ use events::Rejection;
 use events::read::ReadError;
 use store::ImportSummary;
 
-use crate::output::size;
+use crate::output::{counted, size};
 
 /// How many refused records of a file are shown.
 const SHOWN_REFUSALS: usize = 10;
@@ -65,8 +65,10 @@ pub(super) fn print(
     for file in files {
         writeln!(
             out,
-            "{}: {} events read, {} refused",
-            file.name, file.read, file.refused
+            "{}: {} read, {} refused",
+            file.name,
+            counted(file.read, "event"),
+            file.refused
         )?;
         for line in &file.shown {
             writeln!(out, "  {line}")?;
@@ -76,17 +78,17 @@ pub(super) fn print(
             writeln!(out, "  and {hidden} more refused")?;
         }
         if let Some(failure) = &file.failure {
-            writeln!(out, "  not read to its end: {failure}")?;
+            writeln!(out, "  failed: {failure}")?;
         }
     }
     for workspace in &summary.workspaces {
         writeln!(
             out,
-            "workspace {}: {} stored, {} repeated, {} files, {}",
+            "workspace {}: {} stored, {} repeated, {}, {}",
             workspace.workspace,
             workspace.stored,
             workspace.repeated,
-            workspace.files,
+            counted(workspace.files as u64, "file"),
             size(workspace.size_bytes),
         )?;
     }
@@ -143,9 +145,9 @@ mod tests {
         ));
         assert!(text.contains("  line 10: "));
         assert!(!text.contains("  line 11: "));
-        assert!(text.contains("  and 2 more refused\n  not read to its end: a.ndjson is empty\n"));
+        assert!(text.contains("  and 2 more refused\n  failed: a.ndjson is empty\n"));
         assert!(text.ends_with(
-            "b.csv: 1 events read, 0 refused\n\
+            "b.csv: 1 event read, 0 refused\n\
              workspace acme: 3 stored, 1 repeated, 2 files, 2.0 kB\n\
              total: 4 read, 3 stored, 1 repeated, 12 refused\n"
         ));

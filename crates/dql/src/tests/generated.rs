@@ -1,0 +1,100 @@
+//! Properties over generated trees and broken texts.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::canonical::queries;
+use super::tree;
+use crate::{ast, check, column_name, parse, render};
+
+/// Parses, checks, renders and prints a text without a panic; what parses must print to the same tree.
+fn survives(text: &str) -> Result<(), TestCaseError> {
+    match parse(text) {
+        Ok(script) => {
+            for diagnostic in check(&script) {
+                prop_assert!(render(text, &diagnostic).contains(diagnostic.code));
+            }
+            let printed = script.to_string();
+            let again = parse(&printed);
+            prop_assert_eq!(
+                again.as_ref(),
+                Ok(&script),
+                "{}\nprinted as {}",
+                text,
+                printed
+            );
+        }
+        Err(errors) => {
+            prop_assert!(!errors.is_empty());
+            for error in errors {
+                prop_assert!(render(text, &error).contains(error.code));
+                let span = error.span.unwrap_or_default();
+                prop_assert!(
+                    span.start <= span.end && span.end <= text.len(),
+                    "{text:?} {error:?}"
+                );
+                prop_assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A query of the data file with a part cut out and something put in its place.
+fn mutated() -> impl Strategy<Value = String> {
+    let texts: Vec<&str> = queries().map(|(query, _)| query).collect();
+    let inserted = prop_oneof![
+        Just(String::new()),
+        "\\PC",
+        prop::sample::select(tree::FRAGMENTS.to_vec()).prop_map(str::to_owned),
+    ];
+    (
+        prop::sample::select(texts),
+        any::<prop::sample::Index>(),
+        0_usize..6,
+        inserted,
+    )
+        .prop_map(|(text, at, length, inserted)| {
+            let characters: Vec<char> = text.chars().collect();
+            let start = at.index(characters.len() + 1);
+            let end = (start + length).min(characters.len());
+            let before: String = characters[..start].iter().collect();
+            let after: String = characters[end..].iter().collect();
+            before + &inserted + &after
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_text_is_survived(text in "\\PC*") {
+        survives(&text)?;
+    }
+
+    #[test]
+    fn fragments_are_survived(fragments in prop::collection::vec(prop::sample::select(tree::FRAGMENTS.to_vec()), 0..24), blank in prop_oneof![Just(""), Just(" ")]) {
+        survives(&fragments.join(blank))?;
+        survives(&format!("TAE::*:(*) {{{}}}", fragments.join(blank)))?;
+    }
+
+    #[test]
+    fn mutated_queries_are_survived(text in mutated()) {
+        survives(&text)?;
+    }
+
+    #[test]
+    fn printed_trees_parse_to_themselves(script in tree::script()) {
+        let printed = script.to_string();
+        let again = parse(&printed);
+        prop_assert_eq!(again.as_ref(), Ok(&script), "{}", printed);
+        check(&script);
+        for statement in &script.statements {
+            if let ast::Statement::Select(select) = statement {
+                for item in select.target.iter().flatten() {
+                    prop_assert_eq!(column_name(&item.expr).is_empty(), item.expr.to_string() == "``");
+                }
+            }
+        }
+    }
+}
