@@ -87,7 +87,7 @@ impl Answers {
                 engine.store().url()
             ))),
             [only] => {
-                crate::output::note(&format!("workspace {only}"))?;
+                crate::output::note(&format!("workspace {only}, the only one in this store"))?;
                 Ok(Scope::Workspaces(workspaces))
             }
             several => {

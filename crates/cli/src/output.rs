@@ -5,7 +5,7 @@ mod destination;
 mod summary;
 mod table;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 pub(crate) use batches::batch_writer;
 pub(crate) use destination::Destination;
@@ -15,4 +15,13 @@ pub(crate) use table::{Sheet, answer_tables};
 /// Says something beside the answer, on standard error.
 pub(crate) fn note(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{text}")
+}
+
+/// The width of the terminal that standard output is; `None` when it is something else.
+pub(crate) fn terminal_width() -> Option<u16> {
+    if io::stdout().is_terminal() {
+        comfy_table::Table::new().width()
+    } else {
+        None
+    }
 }

@@ -5,7 +5,14 @@
 //! [`ExprKind::String`], a quoted string in field position of an aggregate stays a string and is read
 //! as a field by whoever knows the function.
 
+mod time;
+
 use crate::span::Span;
+
+pub use time::{
+    Civil, Duration, DurationPart, DurationUnit, Preset, Range, Rollup, Step, TimePoint,
+    TimePointKind, Window,
+};
 
 /// A list of statements separated by `;`.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +63,7 @@ pub struct Select {
     pub slimit: Option<Count>,
     /// `SOFFSET`: groups to skip.
     pub soffset: Option<Count>,
-    /// `FILTER … WITH` or `LINK … WITH`, which today's language no longer has; [`crate::check`] rejects
+    /// `FILTER … WITH` or `LINK … WITH`, which today's language no longer has; [`crate::check()`] rejects
     /// it.
     pub link: Option<Link>,
     /// The whole query.
@@ -139,7 +146,7 @@ pub struct ByItem {
     pub expr: Expr,
     /// `AS alias`.
     pub alias: Option<Ident>,
-    /// A direction behind the key, which is accepted and has no effect; [`crate::check`] warns.
+    /// A direction behind the key, which is accepted and has no effect; [`crate::check()`] warns.
     pub direction: Option<Direction>,
 }
 
@@ -241,7 +248,7 @@ pub enum ExprKind {
     /// A query as a value or an argument.
     Subquery(Box<Select>),
     /// A place that a dashboard fills before it sends the query, `#{name}` or `${name}`, outside of
-    /// quotes. A query that still holds one cannot be answered; [`crate::check`] rejects it.
+    /// quotes. A query that still holds one cannot be answered; [`crate::check()`] rejects it.
     Placeholder(String),
 }
 
@@ -344,165 +351,6 @@ pub enum BinaryOp {
     Modulo,
     /// `^`, right associative
     Power,
-}
-
-/// The time expression `[from:to:step:rollup]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Window {
-    /// The range of time.
-    pub range: Range,
-    /// The width of a point.
-    pub step: Option<Step>,
-    /// The function applied to each series first.
-    pub rollup: Option<Rollup>,
-    /// The brackets and what is between them.
-    pub span: Span,
-}
-
-/// A range of time.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Range {
-    /// `from:to`, each optional.
-    Bounds {
-        /// The start.
-        from: Option<TimePoint>,
-        /// The end.
-        to: Option<TimePoint>,
-    },
-    /// A named range such as `TODAY`.
-    Preset(Preset),
-}
-
-/// A point in time with its place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TimePoint {
-    /// What it is.
-    pub kind: TimePointKind,
-    /// Where it stands.
-    pub span: Span,
-}
-
-/// The forms of a point in time.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TimePointKind {
-    /// A duration: that long ago.
-    Ago(Duration),
-    /// Unix time in s, ms, µs or ns; the unit follows from the magnitude.
-    Epoch(i64),
-    /// `2020-11-11` or `2020-11-11 12:10:30`, in the zone of the request.
-    Civil(Civil),
-    /// `now()`.
-    Now,
-}
-
-/// A date with a time of day, as written; it is checked when it is resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Civil {
-    /// The year.
-    pub year: i32,
-    /// 1 to 12.
-    pub month: u32,
-    /// 1 to 31.
-    pub day: u32,
-    /// The time of day (hour, minute, second), if written.
-    pub time: Option<(u32, u32, u32)>,
-}
-
-/// A named range of time, in the zone of the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
-    /// `TODAY`
-    Today,
-    /// `YESTERDAY`
-    Yesterday,
-    /// `THIS WEEK`
-    ThisWeek,
-    /// `LAST WEEK`
-    LastWeek,
-    /// `THIS MONTH`
-    ThisMonth,
-    /// `LAST MONTH`
-    LastMonth,
-}
-
-/// The width of a point.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A duration.
-    Every(Duration),
-    /// `auto` or `auto(n)`: chosen for about `n` points.
-    Auto {
-        /// The wanted number of points.
-        points: Option<u64>,
-        /// Where it stands.
-        span: Span,
-    },
-}
-
-/// The fourth part of a window.
-#[derive(Debug, Clone)]
-pub struct Rollup {
-    /// The function name as written; names ignore case, also in comparisons of trees.
-    pub name: Ident,
-    /// Its arguments.
-    pub args: Vec<Expr>,
-}
-
-impl PartialEq for Rollup {
-    fn eq(&self, other: &Self) -> bool {
-        self.name.text.eq_ignore_ascii_case(&other.name.text) && self.args == other.args
-    }
-}
-
-/// A length of time, in the parts it was written in: `1h30m`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Duration {
-    /// A leading `-`.
-    pub negative: bool,
-    /// The parts; never empty.
-    pub parts: Vec<DurationPart>,
-    /// Where it stands.
-    pub span: Span,
-}
-
-/// One part of a duration.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DurationPart {
-    /// The number; not negative.
-    pub amount: f64,
-    /// Its unit.
-    pub unit: DurationUnit,
-}
-
-/// A unit of duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DurationUnit {
-    /// `y`: 365 days.
-    Year,
-    /// `mo`: a calendar month.
-    Month,
-    /// `w`
-    Week,
-    /// `d`
-    Day,
-    /// `h`
-    Hour,
-    /// `m`
-    Minute,
-    /// `s`
-    Second,
-    /// `ms`
-    Millisecond,
-    /// `us`
-    Microsecond,
-    /// `ns`
-    Nanosecond,
-    /// `i`: the window's step.
-    Step,
-    /// `is`: the window's step in seconds.
-    StepSecond,
-    /// `ims`: the window's step in milliseconds.
-    StepMillisecond,
 }
 
 /// `show_name(args){where}[window] LIMIT n OFFSET n`.

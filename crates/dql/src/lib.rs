@@ -1,7 +1,7 @@
 //! DQL as text: the query language of Guance and TrueWatch, from characters to a tree and back.
 //!
 //! Nothing here knows a store, a clock or a field catalogue. A query goes through [`parse`], which settles
-//! everything that spelling alone decides, and [`check`], which knows the functions; what is left is meaning.
+//! everything that spelling alone decides, and [`check()`], which knows the functions; what is left is meaning.
 //!
 //! ```
 //! let script = dql::parse("TAE::re(`.*`):(COUNT(`*`) as n){`df_source` = 'audit'} by df_user_email")?;

@@ -7,10 +7,10 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use chrono::Utc;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -40,7 +40,10 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         let partitions = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { memory_bytes: 1 << 30, partitions }
+        Self {
+            memory_bytes: 1 << 30,
+            partitions,
+        }
     }
 }
 
@@ -53,7 +56,10 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Engine").field("store", &self.store.url().as_str()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Engine")
+            .field("store", &self.store.url().as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,51 +119,97 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::query`].
-    pub async fn explain(&self, request: &QueryRequest, stage: Stage) -> Result<Explanation, EngineError> {
+    pub async fn explain(
+        &self,
+        request: &QueryRequest,
+        stage: Stage,
+    ) -> Result<Explanation, EngineError> {
         let script = prepare::parse(&request.query)?;
-        let explanation = |text: String, warnings: Vec<Diagnostic>| Explanation { text, files: None, bytes: None, warnings };
+        let explanation = |text: String, warnings: Vec<Diagnostic>| Explanation {
+            text,
+            files: None,
+            bytes: None,
+            warnings,
+        };
         if stage == Stage::Ast {
             return Ok(explanation(format!("{script:#?}\n"), Vec::new()));
         }
-        let query = prepare::bind(single(&script.statements)?, &request.options, now_ms(request), Delivery::Series)?;
+        let query = prepare::bind(
+            single(&script.statements)?,
+            &request.options,
+            now_ms(request),
+            Delivery::Series,
+        )?;
         let warnings = query.notes.warnings.clone();
         if stage == Stage::Bound {
             return Ok(explanation(query.to_string(), warnings));
         }
         let snapshots = prepare::snapshots(&self.store, request).await?;
         let files = prepare::files(&query, &snapshots);
-        let (count, bytes) = (files.len() as u64, files.iter().map(|file| file.size_bytes).sum());
-        let lowered = plan::lower(&query, &prepare::events_plan(files)?).map_err(EngineError::from_datafusion)?;
+        let (count, bytes) = (
+            files.len() as u64,
+            files.iter().map(|file| file.size_bytes).sum(),
+        );
+        let lowered = plan::lower(&query, &prepare::events_plan(files)?)
+            .map_err(EngineError::from_datafusion)?;
         let state = self.session.state();
-        let optimised = state.optimize(&lowered.plan).map_err(EngineError::from_datafusion)?;
+        let optimised = state
+            .optimize(&lowered.plan)
+            .map_err(EngineError::from_datafusion)?;
         if stage == Stage::Logical {
-            return Ok(explanation(format!("{}\n", optimised.display_indent()), warnings));
+            return Ok(explanation(
+                format!("{}\n", optimised.display_indent()),
+                warnings,
+            ));
         }
-        let physical = state.create_physical_plan(&lowered.plan).await.map_err(EngineError::from_datafusion)?;
+        let physical = state
+            .create_physical_plan(&lowered.plan)
+            .await
+            .map_err(EngineError::from_datafusion)?;
         let text = displayable(physical.as_ref()).indent(false).to_string();
-        Ok(Explanation { text, files: Some(count), bytes: Some(bytes), warnings })
+        Ok(Explanation {
+            text,
+            files: Some(count),
+            bytes: Some(bytes),
+            warnings,
+        })
     }
 
     /// A file can be replaced and removed while a query reads: the newest snapshot then has the same
     /// events in other files. A file that the newest snapshot misses too is an error.
-    async fn retrying(&self, request: &QueryRequest, statement: &Statement) -> Result<Answer, EngineError> {
+    async fn retrying(
+        &self,
+        request: &QueryRequest,
+        statement: &Statement,
+    ) -> Result<Answer, EngineError> {
         match self.answer(request, statement).await {
             Err(EngineError::MissingFile(_)) => self.answer(request, statement).await,
             other => other,
         }
     }
 
-    async fn answer(&self, request: &QueryRequest, statement: &Statement) -> Result<Answer, EngineError> {
+    async fn answer(
+        &self,
+        request: &QueryRequest,
+        statement: &Statement,
+    ) -> Result<Answer, EngineError> {
         let started = Instant::now();
         let (running, mut batches) = self.start(request, statement, Delivery::Series).await?;
         let mut filter = RowFilter::new(&running.lowered, running.query.limits);
         let mut series = SeriesBuilder::new(running.query.name.clone(), &running.lowered);
-        while let Some(batch) = batches.try_next().await.map_err(EngineError::from_datafusion)? {
+        while let Some(batch) = batches
+            .try_next()
+            .await
+            .map_err(EngineError::from_datafusion)?
+        {
             let rows = filter.pass(&batch).map_err(EngineError::from_datafusion)?;
             series.add(&rows).map_err(EngineError::from_datafusion)?;
         }
         let summary = self.summary(request, &running, &filter, started).await?;
-        Ok(Answer { series: series.finish(), summary })
+        Ok(Answer {
+            series: series.finish(),
+            summary,
+        })
     }
 
     /// Plans a statement and starts to run it.
@@ -170,14 +222,25 @@ impl Engine {
         let query = prepare::bind(statement, &request.options, now_ms(request), delivery)?;
         let snapshots = prepare::snapshots(&self.store, request).await?;
         let files = prepare::files(&query, &snapshots);
-        let lowered = plan::lower(&query, &prepare::events_plan(files)?).map_err(EngineError::from_datafusion)?;
+        let lowered = plan::lower(&query, &prepare::events_plan(files)?)
+            .map_err(EngineError::from_datafusion)?;
         let batches = self.run(&lowered.plan).await?;
-        Ok((Running { query, lowered, snapshots }, batches))
+        Ok((
+            Running {
+                query,
+                lowered,
+                snapshots,
+            },
+            batches,
+        ))
     }
 
     async fn run(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, EngineError> {
         let state = self.session.state();
-        let physical = state.create_physical_plan(plan).await.map_err(EngineError::from_datafusion)?;
+        let physical = state
+            .create_physical_plan(plan)
+            .await
+            .map_err(EngineError::from_datafusion)?;
         execute_stream(physical, state.task_ctx()).map_err(EngineError::from_datafusion)
     }
 
@@ -190,16 +253,27 @@ impl Engine {
         started: Instant,
     ) -> Result<Summary, EngineError> {
         let summarise = |counted| {
-            summary::summarise(&running.query, &running.lowered, filter.passed(), counted, started.elapsed())
+            summary::summarise(
+                &running.query,
+                &running.lowered,
+                filter.passed(),
+                counted,
+                started.elapsed(),
+            )
         };
         let summary = summarise(None);
         if summary.total_hits.exact || !request.options.exact_total_hits {
             return Ok(summary);
         }
         let events = prepare::events_plan(prepare::files(&running.query, &running.snapshots))?;
-        let plan = plan::count_plan(&running.query, &events).map_err(EngineError::from_datafusion)?;
-        let batches: Vec<RecordBatch> =
-            self.run(&plan).await?.try_collect().await.map_err(EngineError::from_datafusion)?;
+        let plan =
+            plan::count_plan(&running.query, &events).map_err(EngineError::from_datafusion)?;
+        let batches: Vec<RecordBatch> = self
+            .run(&plan)
+            .await?
+            .try_collect()
+            .await
+            .map_err(EngineError::from_datafusion)?;
         Ok(summarise(Some(count_of(&batches)?)))
     }
 }
@@ -210,14 +284,20 @@ pub(crate) fn single(statements: &[Statement]) -> Result<&Statement, EngineError
         [statement] => Ok(statement),
         _ => {
             let message = "one statement is answered at a time here";
-            let finding = Diagnostic::new(dql::Severity::Error, "several_statements", message, None);
-            Err(EngineError::Query(vec![finding.with_hint("send the statements one by one")]))
+            let finding =
+                Diagnostic::new(dql::Severity::Error, "several_statements", message, None);
+            Err(EngineError::Query(vec![
+                finding.with_hint("send the statements one by one"),
+            ]))
         }
     }
 }
 
 fn now_ms(request: &QueryRequest) -> i64 {
-    request.options.now_ms.unwrap_or_else(|| Utc::now().timestamp_millis())
+    request
+        .options
+        .now_ms
+        .unwrap_or_else(|| Utc::now().timestamp_millis())
 }
 
 fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {
@@ -225,7 +305,11 @@ fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {
     for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
         let counts = cast(batch.column(0), &DataType::Int64)
             .map_err(|error| EngineError::from_datafusion(error.into()))?;
-        total += counts.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
+        total += counts
+            .as_primitive::<Int64Type>()
+            .iter()
+            .flatten()
+            .sum::<i64>();
     }
     Ok(total.unsigned_abs())
 }

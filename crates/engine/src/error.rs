@@ -27,7 +27,9 @@ pub enum EngineError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file of the store is gone, also from its newest state.
-    #[error("the store names a file that is missing: {0}; restore it from a backup, the answer would be incomplete without it")]
+    #[error(
+        "the store names a file that is missing: {0}; restore it from a backup, the answer would be incomplete without it"
+    )]
     MissingFile(String),
     /// DataFusion failed on a valid plan: a defect of ours or of the disk.
     #[error("the query could not be run: {0}")]
@@ -39,7 +41,9 @@ impl EngineError {
     pub(crate) fn from_datafusion(error: DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(reason) => Self::ResourcesExhausted(reason.clone()),
-            DataFusionError::ObjectStore(source) if is_missing(source) => Self::MissingFile(source.to_string()),
+            DataFusionError::ObjectStore(source) if is_missing(source) => {
+                Self::MissingFile(source.to_string())
+            }
             root if missing_below(root) => Self::MissingFile(root.to_string()),
             _ => Self::Execution(error),
         }
@@ -48,7 +52,9 @@ impl EngineError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Query(diagnostics) => diagnostics.first().map_or("invalid_query", |first| first.code),
+            Self::Query(diagnostics) => diagnostics
+                .first()
+                .map_or("invalid_query", |first| first.code),
             Self::UnknownWorkspace { .. } => "unknown_workspace",
             Self::ResourcesExhausted(_) => "resources_exhausted",
             Self::Store(_) => "store_error",
@@ -64,12 +70,17 @@ impl EngineError {
 }
 
 fn summarise(diagnostics: &[Diagnostic]) -> String {
-    let messages: Vec<&str> = diagnostics.iter().map(|finding| finding.message.as_str()).collect();
+    let messages: Vec<&str> = diagnostics
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
     messages.join("; ")
 }
 
 fn near(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    suggestion
+        .as_ref()
+        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 fn is_missing(error: &object_store::Error) -> bool {
@@ -80,7 +91,10 @@ fn is_missing(error: &object_store::Error) -> bool {
 fn missing_below(error: &DataFusionError) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
-        if error.downcast_ref::<object_store::Error>().is_some_and(is_missing) {
+        if error
+            .downcast_ref::<object_store::Error>()
+            .is_some_and(is_missing)
+        {
             return true;
         }
         cause = error.source();

@@ -48,6 +48,15 @@ fn series(series: &Series) -> Value {
         object.insert("tags".to_owned(), Value::Object(tags));
     }
     object.insert("columns".to_owned(), Value::from(series.columns.clone()));
-    object.insert("values".to_owned(), Value::from(series.values.iter().map(|row| Value::from(row.clone())).collect::<Vec<_>>()));
+    object.insert(
+        "values".to_owned(),
+        Value::from(
+            series
+                .values
+                .iter()
+                .map(|row| Value::from(row.clone()))
+                .collect::<Vec<_>>(),
+        ),
+    );
     Value::Object(object)
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use dql::ast::{Script, Select, Statement};
-use dql::{Diagnostic, Severity};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use events::{TimeRange, WorkspaceId};
-use plan::{BindContext, BoundQuery, BoundSource, Delivery};
+use dql::ast::{Script, Select, Statement};
+use dql::{Diagnostic, Severity};
+use events::WorkspaceId;
+use plan::{BindContext, BoundQuery, Delivery};
 use store::{DataFile, Snapshot, Store};
 
 use crate::error::EngineError;
@@ -19,7 +19,11 @@ pub(crate) fn parse(text: &str) -> Result<Script, EngineError> {
     let script = dql::parse(text).map_err(EngineError::Query)?;
     let mut errors = dql::check(&script);
     errors.retain(|finding| finding.severity == Severity::Error);
-    if errors.is_empty() { Ok(script) } else { Err(EngineError::Query(errors)) }
+    if errors.is_empty() {
+        Ok(script)
+    } else {
+        Err(EngineError::Query(errors))
+    }
 }
 
 /// Binds one statement.
@@ -46,11 +50,16 @@ fn select(statement: &Statement) -> Result<&Select, EngineError> {
     };
     let message = format!("{what} is not answered yet");
     let finding = Diagnostic::error("not_supported", message, span);
-    Err(EngineError::Query(vec![finding.with_hint("ask with `TAE::source:(…)`")]))
+    Err(EngineError::Query(vec![
+        finding.with_hint("ask with `TAE::source:(…)`"),
+    ]))
 }
 
 /// The newest snapshots of the workspaces in scope.
-pub(crate) async fn snapshots(store: &Store, request: &QueryRequest) -> Result<Vec<Snapshot>, EngineError> {
+pub(crate) async fn snapshots(
+    store: &Store,
+    request: &QueryRequest,
+) -> Result<Vec<Snapshot>, EngineError> {
     let workspaces = match &request.scope {
         Scope::All => store.workspaces().await?,
         Scope::Workspaces(workspaces) => {
@@ -72,7 +81,10 @@ pub(crate) async fn snapshots(store: &Store, request: &QueryRequest) -> Result<V
     Ok(snapshots)
 }
 
-async fn unknown_workspace(store: &Store, workspace: &WorkspaceId) -> Result<EngineError, EngineError> {
+async fn unknown_workspace(
+    store: &Store,
+    workspace: &WorkspaceId,
+) -> Result<EngineError, EngineError> {
     let name = workspace.to_string();
     let known = store.workspaces().await?;
     let suggestion = known
@@ -86,16 +98,20 @@ async fn unknown_workspace(store: &Store, workspace: &WorkspaceId) -> Result<Eng
 
 /// The files a query has to read, chosen by day and by the dates they hold.
 pub(crate) fn files(query: &BoundQuery, snapshots: &[Snapshot]) -> Vec<DataFile> {
-    let window = events_window(query);
-    snapshots.iter().flat_map(|snapshot| snapshot.files_in(&window)).cloned().collect()
-}
-
-/// The window of the innermost query, which alone reads events.
-fn events_window(query: &BoundQuery) -> TimeRange {
-    match &query.source {
-        BoundSource::Events => query.window,
-        BoundSource::Query(inner) => events_window(inner),
-    }
+    let mut windows = vec![query.events_window()];
+    windows.extend(
+        query
+            .memberships
+            .iter()
+            .map(|membership| membership.members.events_window()),
+    );
+    let is_needed = |file: &&DataFile| windows.iter().any(|window| file.may_hold(window));
+    snapshots
+        .iter()
+        .flat_map(|snapshot| snapshot.files.iter())
+        .filter(is_needed)
+        .cloned()
+        .collect()
 }
 
 /// The plan that reads every event of the files.

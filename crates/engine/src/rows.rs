@@ -47,7 +47,11 @@ impl RowFilter {
 
     /// The rows of a batch that belong to the answer, with the answer's columns.
     pub(crate) fn pass(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let batch = if self.is_ranked { self.ranked(batch)? } else { self.counted(batch) };
+        let batch = if self.is_ranked {
+            self.ranked(batch)?
+        } else {
+            self.counted(batch)
+        };
         self.passed.rows += batch.num_rows() as u64;
         if self.has_hits {
             let hits = numbers(batch.column(self.answer_columns))?;
@@ -70,18 +74,29 @@ impl RowFilter {
             let rows = numbers(batch.column(rows_column))?;
             self.passed.rows_cut |= rows.iter().flatten().any(|rows| rows > kept);
         }
-        let Some(slimit) = self.limits.slimit.count() else { return Ok(batch.clone()) };
+        let Some(slimit) = self.limits.slimit.count() else {
+            return Ok(batch.clone());
+        };
         let last = self.limits.soffset.saturating_add(slimit);
         let ranks = numbers(batch.column(rows_column + 1))?;
-        let wanted: BooleanArray = ranks.iter().map(|rank| Some(rank.is_some_and(|rank| rank <= last))).collect();
+        let wanted: BooleanArray = ranks
+            .iter()
+            .map(|rank| Some(rank.is_some_and(|rank| rank <= last)))
+            .collect();
         self.passed.groups_cut |= wanted.false_count() > 0;
         Ok(filter_record_batch(batch, &wanted)?)
     }
 
     /// One group, or groups of one row: the number of rows tells.
     fn counted(&mut self, batch: &RecordBatch) -> RecordBatch {
-        let limit = if self.row_is_group { self.limits.slimit } else { self.limits.limit };
-        let Some(limit) = Limit::count(limit) else { return batch.clone() };
+        let limit = if self.row_is_group {
+            self.limits.slimit
+        } else {
+            self.limits.limit
+        };
+        let Some(limit) = Limit::count(limit) else {
+            return batch.clone();
+        };
         let left = limit.saturating_sub(self.passed.rows);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         if batch.num_rows() <= left {
@@ -97,5 +112,7 @@ impl RowFilter {
 }
 
 fn numbers(column: &ArrayRef) -> Result<UInt64Array> {
-    Ok(cast(column, &DataType::UInt64)?.as_primitive::<UInt64Type>().clone())
+    Ok(cast(column, &DataType::UInt64)?
+        .as_primitive::<UInt64Type>()
+        .clone())
 }

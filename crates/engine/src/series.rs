@@ -23,7 +23,12 @@ pub(crate) struct SeriesBuilder {
 impl SeriesBuilder {
     /// For the rows of a lowered query; `name` is that of every series.
     pub(crate) fn new(name: Option<String>, lowered: &Lowered) -> Self {
-        Self { name, keys: lowered.keys.clone(), columns: lowered.columns.clone(), series: Vec::new() }
+        Self {
+            name,
+            keys: lowered.keys.clone(),
+            columns: lowered.columns.clone(),
+            series: Vec::new(),
+        }
     }
 
     /// Adds rows.
@@ -47,12 +52,23 @@ impl SeriesBuilder {
         self.series
     }
 
-    fn cells(&self, columns: &[ArrayRef], value_type: impl Fn(usize) -> Type) -> Result<Vec<Cells>> {
-        columns.iter().enumerate().map(|(index, column)| Cells::new(column, value_type(index))).collect()
+    fn cells(
+        &self,
+        columns: &[ArrayRef],
+        value_type: impl Fn(usize) -> Type,
+    ) -> Result<Vec<Cells>> {
+        columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| Cells::new(column, value_type(index)))
+            .collect()
     }
 
     fn series_of(&mut self, tags: Vec<Value>) -> &mut Series {
-        let same = self.series.last().is_some_and(|series| series.tags.iter().map(|(_, tag)| tag).eq(&tags));
+        let same = self
+            .series
+            .last()
+            .is_some_and(|series| series.tags.iter().map(|(_, tag)| tag).eq(&tags));
         if !same {
             let names = self.keys.iter().map(|(name, _)| name.clone());
             let columns = self.columns.iter().map(|(name, _)| name.clone());
@@ -99,7 +115,11 @@ impl Cells {
 
     fn value(&self, row: usize) -> Value {
         match self {
-            Self::Bool(column) | Self::Int(column) | Self::Float(column) | Self::Text(column) | Self::Json(column)
+            Self::Bool(column)
+            | Self::Int(column)
+            | Self::Float(column)
+            | Self::Text(column)
+            | Self::Json(column)
                 if column.is_null(row) =>
             {
                 Value::Null

@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::stream::{self, Stream};
 use futures::TryStreamExt;
+use futures::stream::{self, Stream};
 use plan::{Delivery, Lowered, Type};
 
 use crate::answer::StreamItem;
@@ -42,20 +42,26 @@ pub(crate) fn items(
     engine: Engine,
     request: QueryRequest,
 ) -> impl Stream<Item = Result<StreamItem, EngineError>> + Send + 'static {
-    stream::unfold((engine, request, State::Start), |(engine, request, state)| async move {
-        let (item, state) = match state {
-            State::Start => match open(&engine, &request).await {
-                Ok(open) => (Ok(StreamItem::Schema(Arc::clone(&open.columns.schema))), State::Rows(Box::new(open))),
-                Err(error) => (Err(error), State::Done),
-            },
-            State::Rows(mut open) => match next(&engine, &request, &mut open).await {
-                Ok(item @ StreamItem::Batch(_)) => (Ok(item), State::Rows(open)),
-                last => (last, State::Done),
-            },
-            State::Done => return None,
-        };
-        Some((item, (engine, request, state)))
-    })
+    stream::unfold(
+        (engine, request, State::Start),
+        |(engine, request, state)| async move {
+            let (item, state) = match state {
+                State::Start => match open(&engine, &request).await {
+                    Ok(open) => (
+                        Ok(StreamItem::Schema(Arc::clone(&open.columns.schema))),
+                        State::Rows(Box::new(open)),
+                    ),
+                    Err(error) => (Err(error), State::Done),
+                },
+                State::Rows(mut open) => match next(&engine, &request, &mut open).await {
+                    Ok(item @ StreamItem::Batch(_)) => (Ok(item), State::Rows(open)),
+                    last => (last, State::Done),
+                },
+                State::Done => return None,
+            };
+            Some((item, (engine, request, state)))
+        },
+    )
 }
 
 async fn open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
@@ -70,23 +76,46 @@ async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, Engin
     let script = prepare::parse(&request.query)?;
     let statement = single(&script.statements)?;
     let (running, mut batches) = engine.start(request, statement, Delivery::Stream).await?;
-    let first = batches.try_next().await.map_err(EngineError::from_datafusion)?;
+    let first = batches
+        .try_next()
+        .await
+        .map_err(EngineError::from_datafusion)?;
     let filter = RowFilter::new(&running.lowered, running.query.limits);
     let columns = Columns::new(&running.lowered);
-    Ok(Open { running, batches, filter, columns, first, started })
+    Ok(Open {
+        running,
+        batches,
+        filter,
+        columns,
+        first,
+        started,
+    })
 }
 
-async fn next(engine: &Engine, request: &QueryRequest, open: &mut Open) -> Result<StreamItem, EngineError> {
+async fn next(
+    engine: &Engine,
+    request: &QueryRequest,
+    open: &mut Open,
+) -> Result<StreamItem, EngineError> {
     loop {
         let batch = match open.first.take() {
             Some(batch) => Some(batch),
-            None => open.batches.try_next().await.map_err(EngineError::from_datafusion)?,
+            None => open
+                .batches
+                .try_next()
+                .await
+                .map_err(EngineError::from_datafusion)?,
         };
         let Some(batch) = batch else {
-            let summary = engine.summary(request, &open.running, &open.filter, open.started).await?;
+            let summary = engine
+                .summary(request, &open.running, &open.filter, open.started)
+                .await?;
             return Ok(StreamItem::End(summary));
         };
-        let rows = open.filter.pass(&batch).map_err(EngineError::from_datafusion)?;
+        let rows = open
+            .filter
+            .pass(&batch)
+            .map_err(EngineError::from_datafusion)?;
         if rows.num_rows() > 0 {
             return open.columns.select(&rows).map(StreamItem::Batch);
         }
@@ -102,9 +131,15 @@ struct Columns {
 
 impl Columns {
     fn new(lowered: &Lowered) -> Self {
-        let keys = lowered.keys.iter().map(|(name, value_type)| (name, *value_type, "tag"));
+        let keys = lowered
+            .keys
+            .iter()
+            .map(|(name, value_type)| (name, *value_type, "tag"));
         let time = "time".to_owned();
-        let values = lowered.columns.iter().map(|(name, value_type)| (name, *value_type, "value"));
+        let values = lowered
+            .columns
+            .iter()
+            .map(|(name, value_type)| (name, *value_type, "value"));
         let all = keys.chain([(&time, Type::Int, "time")]).chain(values);
         let mut fields: Vec<Field> = Vec::new();
         let mut indices = Vec::new();
@@ -119,7 +154,10 @@ impl Columns {
             fields.push(Field::new(name, value_type.exported(), true).with_metadata(metadata));
             indices.push(index);
         }
-        Self { schema: Arc::new(Schema::new(fields)), indices }
+        Self {
+            schema: Arc::new(Schema::new(fields)),
+            indices,
+        }
     }
 
     fn select(&self, batch: &RecordBatch) -> Result<RecordBatch, EngineError> {

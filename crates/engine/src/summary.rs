@@ -27,7 +27,7 @@ pub(crate) fn summarise(
         cost,
         total_hits,
         group_by: query.keys.iter().map(|key| key.name.clone()).collect(),
-        window: query.window,
+        window: query.events_window(),
         step_ms: query.step_ms,
         rows: passed.rows,
         warnings,
@@ -41,27 +41,49 @@ fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     if lowered.has_hits {
         let every_group = complete && limits.offset == 0 && query.having.is_none();
         let every_event = !matches!(query.shape, Shape::Distinct { .. });
-        return TotalHits { value: passed.hits, exact: every_group && every_event };
+        return TotalHits {
+            value: passed.hits,
+            exact: every_group && every_event,
+        };
     }
     match query.shape {
-        Shape::Rows if passed.rows == 0 && limits.offset > 0 => TotalHits { value: 0, exact: false },
+        Shape::Rows if passed.rows == 0 && limits.offset > 0 => TotalHits {
+            value: 0,
+            exact: false,
+        },
         Shape::Rows => {
             let skipped = limits.offset;
             let value = skipped + passed.rows + u64::from(passed.rows_cut);
-            TotalHits { value, exact: complete }
+            TotalHits {
+                value,
+                exact: complete,
+            }
         }
-        _ => TotalHits { value: passed.rows, exact: false },
+        _ => TotalHits {
+            value: passed.rows,
+            exact: false,
+        },
     }
 }
 
 fn cuts(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> Vec<Diagnostic> {
     let rows = passed.rows_cut.then(|| {
-        let of = if lowered.keys.is_empty() { "the answer" } else { "each group" };
+        let of = if lowered.keys.is_empty() {
+            "the answer"
+        } else {
+            "each group"
+        };
         cut("limit_reached", "LIMIT", "rows", of, query.limits.limit)
     });
-    let groups = passed
-        .groups_cut
-        .then(|| cut("slimit_reached", "SLIMIT", "groups", "the answer", query.limits.slimit));
+    let groups = passed.groups_cut.then(|| {
+        cut(
+            "slimit_reached",
+            "SLIMIT",
+            "groups",
+            "the answer",
+            query.limits.slimit,
+        )
+    });
     rows.into_iter().chain(groups).collect()
 }
 
@@ -72,8 +94,12 @@ fn cut(code: &'static str, clause: &str, what: &str, of: &str, limit: Limit) -> 
             format!("raise {clause}, or skip what you have seen"),
         ),
         Limit::Default(count) => (
-            format!("{of} was cut off at {count} {what}, because the query has no {clause}: there are more"),
-            format!("add a {clause}, narrow the window, or stream the answer, which has no ceiling"),
+            format!(
+                "{of} was cut off at {count} {what}, because the query has no {clause}: there are more"
+            ),
+            format!(
+                "add a {clause}, narrow the window, or stream the answer, which has no ceiling"
+            ),
         ),
         Limit::Unlimited => (format!("{of} was cut off"), "ask again".to_owned()),
     };
@@ -86,7 +112,8 @@ fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
     for observation in &query.notes.observations {
         let name = &observation.name;
         if observation.is_missing() {
-            let message = format!("unknown field `{name}`: none of the events that were read has it");
+            let message =
+                format!("unknown field `{name}`: none of the events that were read has it");
             let warning = Diagnostic::warning("unknown_field", message, observation.span);
             found.push(match plan::nearest_field(name) {
                 Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
@@ -94,7 +121,10 @@ fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
             });
         }
         if observation.not_numbers() > 0 {
-            let message = format!("{} values of `{name}` are not numbers and were left out", observation.not_numbers());
+            let message = format!(
+                "{} values of `{name}` are not numbers and were left out",
+                observation.not_numbers()
+            );
             let warning = Diagnostic::warning("not_a_number", message, observation.span);
             found.push(warning.with_hint(format!("convert text with `float({name})`")));
         }
@@ -104,7 +134,12 @@ fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
             "a percentile was estimated, because a group has more than {} values",
             plan::EXACT_VALUES
         );
-        found.push(Diagnostic::new(Severity::Warning, "estimated_percentile", message, None));
+        found.push(Diagnostic::new(
+            Severity::Warning,
+            "estimated_percentile",
+            message,
+            None,
+        ));
     }
     found
 }

@@ -32,7 +32,10 @@ pub(crate) struct EventTable {
 impl EventTable {
     /// A table of these files, which all hold the catalogue's columns or fewer.
     pub(crate) fn new(files: Vec<DataFile>) -> Self {
-        Self { files, schema: schema() }
+        Self {
+            files,
+            schema: schema(),
+        }
     }
 
     fn partitioned(&self, file: &DataFile) -> PartitionedFile {
@@ -65,10 +68,17 @@ impl EventTable {
 /// The catalogue's columns as the engine reads them: text as views, which filter and group faster.
 fn schema() -> SchemaRef {
     let columns = events::schema();
-    let fields = columns.fields().iter().map(|field| match field.data_type() {
-        DataType::Utf8 => Arc::new(Field::new(field.name(), DataType::Utf8View, field.is_nullable())),
-        _ => Arc::clone(field),
-    });
+    let fields = columns
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Utf8 => Arc::new(Field::new(
+                field.name(),
+                DataType::Utf8View,
+                field.is_nullable(),
+            )),
+            _ => Arc::clone(field),
+        });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -94,19 +104,25 @@ impl TableProvider for EventTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let options = state.config().options().execution.parquet.clone();
-        let source = ParquetSource::new(Arc::clone(&self.schema))
-            .with_table_parquet_options(datafusion::config::TableParquetOptions {
+        let source = ParquetSource::new(Arc::clone(&self.schema)).with_table_parquet_options(
+            datafusion::config::TableParquetOptions {
                 global: options,
                 ..Default::default()
-            });
-        let files: Vec<PartitionedFile> = self.files.iter().map(|file| self.partitioned(file)).collect();
+            },
+        );
+        let files: Vec<PartitionedFile> = self
+            .files
+            .iter()
+            .map(|file| self.partitioned(file))
+            .collect();
         let partitions = state.config().target_partitions();
         let groups = FileGroup::new(files).split_files(partitions);
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
-            .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+                .with_file_groups(groups)
+                .with_projection_indices(projection.cloned())?
+                .with_limit(limit)
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 }

@@ -18,7 +18,7 @@ use crate::types::Type;
 pub struct BoundQuery {
     /// The name of its series; absent for `*`, patterns and sub-queries.
     pub name: Option<String>,
-    /// The window.
+    /// The window of the rows; all of time where only a sub-query's rows are read.
     pub window: TimeRange,
     /// The width of a point in milliseconds.
     pub step_ms: Option<i64>,
@@ -28,6 +28,8 @@ pub struct BoundQuery {
     pub source: BoundSource,
     /// The condition on a row of the source; null counts as false.
     pub filter: Option<Expr>,
+    /// The sub-queries behind `IN` that the filter asks.
+    pub memberships: Vec<Membership>,
     /// The keys of `BY`, over the rows of the source.
     pub keys: Vec<Key>,
     /// What becomes of the rows of a group.
@@ -48,6 +50,16 @@ pub struct BoundQuery {
     pub notes: Notes,
 }
 
+impl BoundQuery {
+    /// The window of the events that are read: that of the innermost query.
+    pub fn events_window(&self) -> TimeRange {
+        match &self.source {
+            BoundSource::Events => self.window,
+            BoundSource::Query(inner) => inner.events_window(),
+        }
+    }
+}
+
 /// Where rows come from.
 #[derive(Debug, Clone)]
 pub enum BoundSource {
@@ -55,6 +67,17 @@ pub enum BoundSource {
     Events,
     /// The rows of another query.
     Query(Box<BoundQuery>),
+}
+
+/// `value IN (query)`.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The tested value, over the rows of the source.
+    pub value: Expr,
+    /// The query whose rows are the members.
+    pub members: Box<BoundQuery>,
+    /// The member of a row, over the columns that the lowered query has.
+    pub member: Expr,
 }
 
 /// A key of `BY`.
@@ -230,15 +253,33 @@ impl fmt::Display for BoundQuery {
                 }
             }
         }
-        line(formatter, "window", format!("[{}, {}) ms", self.window.from_ms, self.window.to_ms))?;
+        line(
+            formatter,
+            "window",
+            format!("[{}, {}) ms", self.window.from_ms, self.window.to_ms),
+        )?;
         if let Some(step_ms) = self.step_ms {
             line(formatter, "step", format!("{step_ms} ms"))?;
         }
         if let Some(filter) = &self.filter {
             line(formatter, "where", filter.to_string())?;
         }
+        for (index, membership) in self.memberships.iter().enumerate() {
+            line(
+                formatter,
+                &format!("in{index}"),
+                membership.value.to_string(),
+            )?;
+            for inner_line in membership.members.to_string().lines() {
+                writeln!(formatter, "    {inner_line}")?;
+            }
+        }
         for key in &self.keys {
-            line(formatter, "by", format!("{} = {} ({:?})", key.name, key.expr, key.value_type))?;
+            line(
+                formatter,
+                "by",
+                format!("{} = {} ({:?})", key.name, key.expr, key.value_type),
+            )?;
         }
         line(formatter, "shape", self.shape.to_string())?;
         if let Some(having) = &self.having {
@@ -246,15 +287,26 @@ impl fmt::Display for BoundQuery {
         }
         line(formatter, "time", self.time.to_string())?;
         for column in &self.columns {
-            let text = format!("{} = {} ({:?})", column.name, column.expr, column.value_type);
+            let text = format!(
+                "{} = {} ({:?})",
+                column.name, column.expr, column.value_type
+            );
             line(formatter, "column", text)?;
         }
         for key in &self.order {
             line(formatter, "order", key.to_string())?;
         }
         if let Some(order) = &self.series_order {
-            let direction = if order.ascending { "ascending" } else { "descending" };
-            line(formatter, "sorder", format!("{:?}({}) {direction}", order.reducer, order.expr))?;
+            let direction = if order.ascending {
+                "ascending"
+            } else {
+                "descending"
+            };
+            line(
+                formatter,
+                "sorder",
+                format!("{:?}({}) {direction}", order.reducer, order.expr),
+            )?;
         }
         line(formatter, "limits", format!("{:?}", self.limits))
     }

@@ -67,6 +67,10 @@ pub struct Typed {
 impl Typed {
     /// An expression of a type.
     pub fn new(expr: Expr, value_type: Type) -> Self {
-        Self { expr, value_type, observation: None }
+        Self {
+            expr,
+            value_type,
+            observation: None,
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use dql::Diagnostic;
 use engine::{Answer, Explanation, QueryRequest, Stage, StreamItem};
-use futures::{Stream, StreamExt, stream};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -121,8 +122,7 @@ impl Client {
     pub async fn query_stream(
         &self,
         request: &QueryRequest,
-    ) -> Result<impl Stream<Item = Result<StreamItem, ClientError>> + Send + use<>, ClientError>
-    {
+    ) -> Result<BoxStream<'static, Result<StreamItem, ClientError>>, ClientError> {
         let message = request_to_message(request);
         let response = self
             .service
@@ -133,7 +133,7 @@ impl Client {
         let messages = response
             .into_inner()
             .map(|message| message.map_err(refused));
-        Ok(items(messages))
+        Ok(items(messages).boxed())
     }
 
     /// What the service makes of a question.

@@ -179,3 +179,6 @@ pub async fn stop_signal() -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

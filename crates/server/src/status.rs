@@ -3,6 +3,7 @@
 use engine::EngineError;
 use prost::Message;
 use prost::bytes::Bytes;
+use store::StoreError;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -31,22 +32,35 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
         }
         EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
         EngineError::ResourcesExhausted(_) => told(Code::ResourceExhausted, error),
-        EngineError::MissingFile(_) => kept_back(
-            Code::DataLoss,
-            error,
-            "a file of the store is missing, so there is no answer rather than half of one",
-        ),
-        EngineError::Store(failed) if failed.is_missing_object() => kept_back(
-            Code::DataLoss,
-            error,
-            "a file of the store is missing, so there is no answer rather than half of one",
-        ),
-        EngineError::Store(_) => kept_back(
-            Code::Unavailable,
-            error,
-            "the store could not be read; try again",
-        ),
+        EngineError::MissingFile(_) => kept_back(Code::DataLoss, error, INCOMPLETE),
+        EngineError::Store(failed) => {
+            let (code, public) = of_store_error(failed);
+            kept_back(code, error, public)
+        }
         EngineError::Execution(_) => kept_back(Code::Internal, error, "the query could not be run"),
+    }
+}
+
+const INCOMPLETE: &str =
+    "an object of the store is missing or damaged, so there is no answer rather than half of one";
+
+/// The status code for a failure of the store, and what may be told about it.
+fn of_store_error(error: &StoreError) -> (Code, &'static str) {
+    match error {
+        _ if error.is_missing_object() => (Code::DataLoss, INCOMPLETE),
+        StoreError::NotFound { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Parquet { .. }
+        | StoreError::Delta { .. } => (Code::DataLoss, INCOMPLETE),
+        StoreError::ObjectStore(_)
+        | StoreError::CommitUnknown { .. }
+        | StoreError::Conflict { .. } => (
+            Code::Unavailable,
+            "the store could not be reached; try again",
+        ),
+        StoreError::InvalidUrl { .. } | StoreError::Unsupported { .. } | StoreError::Arrow(_) => {
+            (Code::Internal, "the store cannot be read by this service")
+        }
     }
 }
 
@@ -185,7 +199,6 @@ struct Any {
 #[cfg(test)]
 mod tests {
     use dql::{Diagnostic, Span};
-    use store::StoreError;
 
     use super::*;
 
@@ -229,7 +242,7 @@ mod tests {
                     path: path(),
                     reason: "torn".into(),
                 }),
-                Code::Unavailable,
+                Code::DataLoss,
                 "store_error",
             ),
         ];

@@ -1,6 +1,6 @@
 //! `vouch demo`: sample events, and what an analyst would ask about them.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use engine::{Engine, QueryOptions, QueryRequest, Scope};
 use events::{Defaults, Event};
@@ -9,7 +9,7 @@ use store::{ImportOptions, Store, StoreOptions};
 
 use crate::answers::open_engine;
 use crate::failure::Failure;
-use crate::output::{answer_tables, summarise};
+use crate::output::{answer_tables, summarise, terminal_width};
 
 /// See `data/README.md`.
 const SAMPLE: &[u8] = include_bytes!("../../../../data/sample.ndjson.zst");
@@ -75,7 +75,7 @@ async fn answer(engine: &Engine, query: &str, out: &mut io::Stdout) -> Result<()
     };
     let answers = engine.query(&request).await;
     for answer in answers.map_err(|error| Failure::of_engine(query, error))? {
-        out.write_all(answer_tables(&answer, out.is_terminal()).as_bytes())?;
+        out.write_all(answer_tables(&answer, terminal_width()).as_bytes())?;
         writeln!(out, "{}\n", summarise(query, &answer.summary))?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::query_text;
 use crate::answers::Answers;
 use crate::arguments::{Format, QueryArguments};
 use crate::failure::Failure;
-use crate::output::{Destination, answer_tables, batch_writer, note, summarise};
+use crate::output::{Destination, answer_tables, batch_writer, note, summarise, terminal_width};
 
 /// Answers a question.
 pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
@@ -48,10 +48,14 @@ async fn whole(
     if format == Format::Json {
         writeln!(destination, "{}", engine::content_json(&found))?;
     } else {
-        let terminal = destination.is_terminal();
+        let width = if destination.is_terminal() {
+            terminal_width()
+        } else {
+            None
+        };
         let tables: Vec<String> = found
             .iter()
-            .map(|answer| answer_tables(answer, terminal))
+            .map(|answer| answer_tables(answer, width))
             .collect();
         destination.write_all(tables.join("\n").as_bytes())?;
     }

@@ -9,9 +9,12 @@ use crate::answers::{open_engine, open_store};
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
 
+/// What is logged unless RUST_LOG says otherwise: libraries only when something is wrong.
+const LOGGED: &str = "warn,vouch=info,server=info,engine=info,store=info";
+
 /// Answers questions until the process is told to stop.
 pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -1,6 +1,6 @@
 //! `vouch stats`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use store::{Snapshot, Store};
@@ -8,7 +8,7 @@ use store::{Snapshot, Store};
 use crate::answers::open_store;
 use crate::arguments::{StatsArguments, StatsFormat};
 use crate::failure::Failure;
-use crate::output::{Sheet, note, rfc3339, size};
+use crate::output::{Sheet, note, rfc3339, size, terminal_width};
 
 /// Says how much each workspace holds.
 pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
             note(&format!("the store at {} holds no events", store.url()))?;
         }
         StatsFormat::Table => {
-            let text = sheet(&snapshots).to_string(out.is_terminal());
+            let text = sheet(&snapshots).to_string(terminal_width());
             out.write_all(text.as_bytes())?;
         }
     }

@@ -3,18 +3,21 @@
 use std::fmt;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use engine::{Answer, Series};
 use serde_json::Value;
 
 use super::rfc3339;
+
+/// A column that gets fewer characters than this on average is hard to read.
+const READABLE_WIDTH: u16 = 14;
 
 /// How null looks.
 const NULL: &str = "-";
 
 /// The tables of an answer: one a series, with its keys above it; or a single one with the keys as
 /// its first columns when no series has more than one row.
-pub(crate) fn answer_tables(answer: &Answer, terminal: bool) -> String {
+pub(crate) fn answer_tables(answer: &Answer, width: Option<u16>) -> String {
     let series = &answer.series;
     let single_rows = series.iter().all(|series| series.values.len() <= 1);
     if series.len() > 1
@@ -23,7 +26,7 @@ pub(crate) fn answer_tables(answer: &Answer, terminal: bool) -> String {
             .iter()
             .all(|series| series.columns == series_columns(answer))
     {
-        return merged(answer).to_string(terminal);
+        return merged(answer).to_string(width);
     }
     let mut text = String::new();
     for (position, series) in series.iter().enumerate() {
@@ -31,7 +34,7 @@ pub(crate) fn answer_tables(answer: &Answer, terminal: bool) -> String {
             text.push('\n');
         }
         text.push_str(&caption(series));
-        text.push_str(&Sheet::of_series(series).to_string(terminal));
+        text.push_str(&Sheet::of_series(series).to_string(width));
     }
     text
 }
@@ -89,31 +92,76 @@ impl Sheet {
         }
     }
 
-    /// The table as text; for a `terminal` in its width. Columns without any value are left out,
+    /// The table as text, no wider than `width` characters if there is such a bound; as records, a
+    /// line a value, when it has too many columns for that. Columns without any value are left out,
     /// and a line below says so.
-    pub(crate) fn to_string(&self, terminal: bool) -> String {
+    pub(crate) fn to_string(&self, width: Option<u16>) -> String {
         let filled = |column: &usize| {
             let value = |row: &Vec<Value>| row.get(*column).is_some_and(|value| !value.is_null());
             self.rows.is_empty() || self.rows.iter().any(value)
         };
-        let columns: Vec<usize> = (0..self.columns.len()).filter(filled).collect();
+        let (columns, empty): (Vec<usize>, Vec<usize>) = (0..self.columns.len()).partition(filled);
+        let too_many = |width: u16| columns.len() > usize::from(width / READABLE_WIDTH);
+        let text = if width.is_some_and(too_many) {
+            self.records(&columns)
+        } else {
+            self.table(&columns, width)
+        };
+        let empty: Vec<&str> = empty
+            .iter()
+            .map(|column| self.columns[*column].as_str())
+            .collect();
+        format!("{text}\n{}", LeftOut(&empty))
+    }
+
+    fn table(&self, columns: &[usize], width: Option<u16>) -> String {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        let arrangement = if terminal {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        };
-        table.set_content_arrangement(arrangement);
         table.set_header(columns.iter().map(|column| escaped(&self.columns[*column])));
         for row in &self.rows {
             table.add_row(columns.iter().map(|column| self.cell(row, *column)));
         }
-        let empty: Vec<&str> = (0..self.columns.len())
-            .filter(|column| !columns.contains(column))
-            .map(|column| self.columns[column].as_str())
+        match width {
+            Some(width) => {
+                table
+                    .set_content_arrangement(ContentArrangement::Dynamic)
+                    .set_width(width);
+                // A time that is cut in two is hard to read.
+                let time = columns
+                    .iter()
+                    .position(|column| self.columns[*column] == "time");
+                if let Some(time) = time.and_then(|position| table.column_mut(position)) {
+                    time.set_constraint(ColumnConstraint::ContentWidth);
+                }
+            }
+            None => {
+                table.set_content_arrangement(ContentArrangement::Disabled);
+            }
+        }
+        table.to_string()
+    }
+
+    fn records(&self, columns: &[usize]) -> String {
+        let names: Vec<String> = columns
+            .iter()
+            .map(|column| escaped(&self.columns[*column]))
             .collect();
-        format!("{table}\n{}", LeftOut(&empty))
+        let longest = names
+            .iter()
+            .map(|name| name.chars().count())
+            .max()
+            .unwrap_or_default();
+        let record = |row: &Vec<Value>| {
+            let filled = columns.iter().zip(&names).filter_map(|(column, name)| {
+                let value = row.get(*column).filter(|value| !value.is_null())?;
+                Some(format!(
+                    "{name:longest$}  {}\n",
+                    shown(&self.columns[*column], value)
+                ))
+            });
+            filled.collect::<String>()
+        };
+        self.rows.iter().map(record).collect::<Vec<_>>().join("\n")
     }
 
     fn cell(&self, row: &[Value], column: usize) -> Cell {
@@ -212,7 +260,7 @@ mod tests {
             vec![json!(null), json!("李雷"), json!(null), json!(0.5)],
         ];
         let series = series(&[], &["time", "df_title", "city", "n"], rows);
-        let text = answer_tables(&answer(vec![series]), false);
+        let text = answer_tables(&answer(vec![series]), None);
         let expected = "\
 ┌──────────────────────────┬────────────────────────┬─────┐
 │ time                     ┆ df_title               ┆ n   │
@@ -236,7 +284,7 @@ without a value: city
         };
         let text = answer_tables(
             &answer(vec![group(json!("Zoë"), 3), group(json!(null), 1)]),
-            false,
+            None,
         );
         let expected = "\
 ┌──────────────┬──────────┐
@@ -253,13 +301,63 @@ without a value: city
     fn groups_of_several_rows_have_captions() {
         let rows = || vec![vec![json!(0), json!(1)], vec![json!(1), json!(2)]];
         let group = |name: &str| series(&[("df_origin", json!(name))], &["time", "n"], rows());
-        let text = answer_tables(&answer(vec![group("front"), group("inner")]), false);
+        let text = answer_tables(&answer(vec![group("front"), group("inner")]), None);
         assert_eq!(text.matches("df_origin = ").count(), 2);
         assert_eq!(text.matches("1970-01-01T00:00:00.001Z").count(), 2);
     }
 
     #[test]
+    fn a_terminal_gets_lines_that_fit() {
+        let rows = vec![vec![
+            json!(0),
+            json!("word ".repeat(30)),
+            json!("x".repeat(100)),
+        ]];
+        let narrow = series(&[], &["time", "df_message", "df_title"], rows);
+        let text = answer_tables(&answer(vec![narrow]), Some(80));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert!(text.contains("1970-01-01T00:00:00.000Z"), "{text}");
+    }
+
+    #[test]
+    fn too_many_columns_for_a_terminal_become_records() {
+        let names = ["time", "a", "bb", "c", "d", "e"];
+        let row = |number: i64| {
+            vec![
+                json!(number),
+                json!(1),
+                json!(null),
+                json!("x"),
+                json!([2]),
+                json!(null),
+            ]
+        };
+        let mut second = row(1);
+        second[2] = json!("only here");
+        let wide = series(&[], &names, vec![row(0), second]);
+        let text = answer_tables(&answer(vec![wide]), Some(60));
+        let expected = "\
+time  1970-01-01T00:00:00.000Z
+a     1
+c     x
+d     [2]
+
+time  1970-01-01T00:00:00.001Z
+a     1
+bb    only here
+c     x
+d     [2]
+
+without a value: e
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
     fn an_answer_without_rows_has_no_table() {
-        assert_eq!(answer_tables(&answer(vec![]), false), "");
+        assert_eq!(answer_tables(&answer(vec![]), None), "");
     }
 }

@@ -23,7 +23,7 @@ fn call(outer: &Call, found: &mut Vec<Diagnostic>) {
     let Some(signature) = known(outer, found) else {
         return;
     };
-    let Some(at) = outer.args.iter().position(|arg| is_query(arg)) else {
+    let Some(at) = outer.args.iter().position(is_query) else {
         found.push(missing_query(outer));
         return;
     };

@@ -126,7 +126,10 @@ fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
 /// The tokens behind the first `;` at or behind byte `at`.
 fn next_statement(input: Tokens<'_>, at: usize) -> Tokens<'_> {
     let mut rest = input.skip(1);
-    while !rest.is_empty() && !(rest.is_symbol(0, ";") && rest.span().start >= at) {
+    while !rest.is_empty() {
+        if rest.is_symbol(0, ";") && rest.span().start >= at {
+            break;
+        }
         rest = rest.skip(1);
     }
     rest

@@ -494,8 +494,8 @@ fn order_key() -> impl Strategy<Value = OrderKey> {
         })
 }
 
-/// A whole query.
-fn select_statement() -> impl Strategy<Value = Select> {
+/// The namespace, sources and projection of a query.
+fn origin() -> impl Strategy<Value = (Option<Namespace>, Vec<Source>, Option<Vec<Item>>)> {
     let indexes = vec(
         ident().prop_filter("an empty index is none", |index| !index.text.is_empty()),
         0..3,
@@ -513,35 +513,43 @@ fn select_statement() -> impl Strategy<Value = Select> {
             shift,
             alias,
         });
+    let sources = vec(prop_oneof![4 => source(), 1 => subquery], 1..3);
+    (
+        option::weighted(0.8, namespace),
+        sources,
+        option::of(vec(item, 0..3)),
+    )
+}
+
+/// One key of `BY`.
+fn by_item() -> impl Strategy<Value = ByItem> {
     let direction = option::weighted(
         0.2,
         select(vec![Direction::Ascending, Direction::Descending]),
     );
-    let by = (expr(), option::of(ident()), direction).prop_map(|(expr, alias, direction)| ByItem {
+    (expr(), option::of(ident()), direction).prop_map(|(expr, alias, direction)| ByItem {
         expr: as_field(expr),
         alias,
         direction,
-    });
-    let sources = vec(prop_oneof![4 => source(), 1 => subquery], 1..3);
-    let origin = (
-        option::weighted(0.8, namespace),
-        sources,
-        option::of(vec(item, 0..3)),
-    );
+    })
+}
+
+/// A whole query.
+fn select_statement() -> impl Strategy<Value = Select> {
     let filters = (
         option::of(vec(expr(), 0..3)),
         option::of(window()),
         option::weighted(0.2, duration()),
     );
     let groups = (
-        vec(by, 0..3),
+        vec(by_item(), 0..3),
         vec(expr(), 0..2),
         vec(order_key(), 0..2),
         option::of(order_key()),
     );
     let counts = (count(), count(), count(), count());
     (
-        origin,
+        origin(),
         filters,
         groups,
         counts,

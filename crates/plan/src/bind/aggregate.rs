@@ -14,8 +14,18 @@ use crate::types::{Type, Typed};
 use std::sync::Arc;
 
 /// Every aggregate function but `p50`, `p95` and the like.
-pub(super) const AGGREGATES: [&str; 10] =
-    ["count", "count_distinct", "sum", "avg", "min", "max", "first", "last", "percentile", "median"];
+pub(super) const AGGREGATES: [&str; 10] = [
+    "count",
+    "count_distinct",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "first",
+    "last",
+    "percentile",
+    "median",
+];
 
 /// Whether the name is that of an aggregate function, in any case.
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -26,22 +36,33 @@ pub(super) fn is_aggregate(name: &str) -> bool {
 /// The percentage in `p95`.
 fn percent_in_name(name: &str) -> Option<f64> {
     let digits = name.strip_prefix('p')?;
-    let plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit() || digit == b'.');
-    digits.parse().ok().filter(|percent| plain && *percent <= 100.0)
+    let plain = !digits.is_empty()
+        && digits
+            .bytes()
+            .all(|digit| digit.is_ascii_digit() || digit == b'.');
+    digits
+        .parse()
+        .ok()
+        .filter(|percent| plain && *percent <= 100.0)
 }
 
 impl Binder<'_> {
     /// Binds an aggregate call: the column of the grouped rows that will hold its value.
     pub(super) fn aggregate(&mut self, name: &str, call: &Call, span: Span) -> Bind<Typed> {
         let Some(mut grouping) = self.grouping.take() else {
-            let message = format!("`{name}` summarises a group, so it cannot stand where single events are tested");
+            let message = format!(
+                "`{name}` summarises a group, so it cannot stand where single events are tested"
+            );
             return Err(wrong("aggregate_not_allowed", message, span)
                 .with_hint("test the result of a group with HAVING")
                 .into());
         };
         let bound = self.aggregate_over_rows(name, call);
         let typed = bound.map(|(aggregate, value_type)| {
-            let known = grouping.aggregates.iter().position(|known| *known == aggregate);
+            let known = grouping
+                .aggregates
+                .iter()
+                .position(|known| *known == aggregate);
             let index = known.unwrap_or_else(|| {
                 grouping.aggregates.push(aggregate);
                 grouping.aggregates.len() - 1
@@ -61,7 +82,11 @@ impl Binder<'_> {
             let values = arguments::between(call, 2, 2)?;
             let percent = arguments::number(values[1], "the percentage")?;
             if !(0.0..=100.0).contains(&percent) {
-                return Err(wrong("wrong_arguments", "a percentage is 0 to 100", values[1].span));
+                return Err(wrong(
+                    "wrong_arguments",
+                    "a percentage is 0 to 100",
+                    values[1].span,
+                ));
             }
             return self.percentile_of(values[0], percent);
         }
@@ -78,13 +103,22 @@ impl Binder<'_> {
             "sum" | "avg" | "min" | "max" => {
                 let number = self.number(value, written)?;
                 match name {
-                    "avg" => (aggregates::avg(cast(number.expr, DataType::Float64)), Type::Float),
+                    "avg" => (
+                        aggregates::avg(cast(number.expr, DataType::Float64)),
+                        Type::Float,
+                    ),
                     "sum" => (aggregates::sum(number.expr), number.value_type),
                     "min" => (aggregates::min(number.expr), number.value_type),
                     _ => (aggregates::max(number.expr), number.value_type),
                 }
             }
-            _ => return Err(wrong("unknown_function", format!("there is no aggregate `{name}`"), call.name.span)),
+            _ => {
+                return Err(wrong(
+                    "unknown_function",
+                    format!("there is no aggregate `{name}`"),
+                    call.name.span,
+                ));
+            }
         })
     }
 
@@ -100,7 +134,10 @@ impl Binder<'_> {
         let value = self.aggregated(written)?;
         let number = self.number(value, written)?;
         let float = cast(number.expr, DataType::Float64);
-        Ok((percentile(float, percent, Arc::clone(&self.notes.estimate)), Type::Float))
+        Ok((
+            percentile(float, percent, Arc::clone(&self.notes.estimate)),
+            Type::Float,
+        ))
     }
 
     /// The value of the oldest or newest row that has one.
@@ -120,7 +157,11 @@ impl Binder<'_> {
         let written = arguments::between(call, 1, 1)?[0];
         let value = self.aggregated(written)?;
         let time = self.row_time();
-        let extreme = if first { aggregates::min(time) } else { aggregates::max(time) };
+        let extreme = if first {
+            aggregates::min(time)
+        } else {
+            aggregates::max(time)
+        };
         extreme
             .filter(value.expr.is_not_null())
             .build()

@@ -7,7 +7,10 @@ use super::{Bind, wrong};
 /// The values of a call's arguments, when their number is in the range.
 pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>> {
     if let Some(name) = call.args.iter().find_map(|argument| argument.name.as_ref()) {
-        let message = format!("`{}` has no argument called `{}`", call.name.text, name.text);
+        let message = format!(
+            "`{}` has no argument called `{}`",
+            call.name.text, name.text
+        );
         return Err(wrong("wrong_arguments", message, name.span));
     }
     let count = call.args.len();
@@ -29,7 +32,10 @@ pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>
 pub(super) fn field_of(argument: &Expr) -> Option<Field> {
     match &argument.kind {
         ExprKind::Field(field) => Some(field.clone()),
-        ExprKind::String(name) => Some(Field { name: name.clone(), path: Vec::new() }),
+        ExprKind::String(name) => Some(Field {
+            name: name.clone(),
+            path: Vec::new(),
+        }),
         _ => None,
     }
 }
@@ -38,7 +44,11 @@ pub(super) fn field_of(argument: &Expr) -> Option<Field> {
 pub(super) fn count(argument: &Expr, what: &str) -> Bind<u64> {
     match argument.kind {
         ExprKind::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
-        _ => Err(wrong("wrong_arguments", format!("{what} is a whole number"), argument.span)),
+        _ => Err(wrong(
+            "wrong_arguments",
+            format!("{what} is a whole number"),
+            argument.span,
+        )),
     }
 }
 
@@ -47,6 +57,10 @@ pub(super) fn number(argument: &Expr, what: &str) -> Bind<f64> {
     match argument.kind {
         ExprKind::Int(number) => Ok(number as f64),
         ExprKind::Float(number) => Ok(number),
-        _ => Err(wrong("wrong_arguments", format!("{what} is a number"), argument.span)),
+        _ => Err(wrong(
+            "wrong_arguments",
+            format!("{what} is a number"),
+            argument.span,
+        )),
     }
 }

@@ -12,8 +12,17 @@ use super::{Bind, Binder, wrong};
 use crate::types::{Type, Typed};
 
 /// Functions that test text, under every spelling.
-const TESTS: [&str; 9] =
-    ["re", "regex", "regexp", "match", "search", "wildcard", "query_string", "querystring", "cidr"];
+const TESTS: [&str; 9] = [
+    "re",
+    "regex",
+    "regexp",
+    "match",
+    "search",
+    "wildcard",
+    "query_string",
+    "querystring",
+    "cidr",
+];
 
 impl Binder<'_> {
     /// Binds a call in value position.
@@ -23,7 +32,10 @@ impl Binder<'_> {
             return self.aggregate(&name, call, span);
         }
         if TextTest::of(&name).is_some() {
-            let expr = dql::ast::Expr { kind: dql::ast::ExprKind::Call(call.clone()), span };
+            let expr = dql::ast::Expr {
+                kind: dql::ast::ExprKind::Call(call.clone()),
+                span,
+            };
             let condition = self.condition(&expr, false)?;
             return Ok(Typed::new(condition.is_true(), Type::Bool));
         }
@@ -34,8 +46,17 @@ impl Binder<'_> {
             let message = format!("`{name}` stands alone in the projection");
             return Err(wrong("invalid_expression", message, span));
         }
-        let known = AGGREGATES.iter().chain(&TESTS).chain(&SCALARS).chain(&PICKERS).copied();
-        let error = wrong("unknown_function", format!("there is no function `{}` for events", call.name.text), call.name.span);
+        let known = AGGREGATES
+            .iter()
+            .chain(&TESTS)
+            .chain(&SCALARS)
+            .chain(&PICKERS)
+            .copied();
+        let error = wrong(
+            "unknown_function",
+            format!("there is no function `{}` for events", call.name.text),
+            call.name.span,
+        );
         Err(match nearest(&name, known) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
             None => error,

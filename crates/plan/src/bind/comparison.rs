@@ -12,7 +12,13 @@ use crate::types::{Type, Typed};
 
 impl Binder<'_> {
     /// Binds a comparison, or with `negated` its opposite.
-    pub(super) fn compare(&mut self, op: BinaryOp, left: &AstExpr, right: &AstExpr, negated: bool) -> Bind<Expr> {
+    pub(super) fn compare(
+        &mut self,
+        op: BinaryOp,
+        left: &AstExpr,
+        right: &AstExpr,
+        negated: bool,
+    ) -> Bind<Expr> {
         let (op, negated) = match op {
             BinaryOp::NotEq => (BinaryOp::Eq, !negated),
             BinaryOp::NotMatch => (BinaryOp::Match, !negated),
@@ -20,7 +26,9 @@ impl Binder<'_> {
         };
         let condition = match (op, &right.kind) {
             (BinaryOp::Eq, ExprKind::Nil) => self.expression(left)?.expr.is_null(),
-            (BinaryOp::Eq, ExprKind::Call(call)) if call.name.text.eq_ignore_ascii_case("exists") => {
+            (BinaryOp::Eq, ExprKind::Call(call))
+                if call.name.text.eq_ignore_ascii_case("exists") =>
+            {
                 arguments::between(call, 0, 0)?;
                 self.is_present(left)?
             }
@@ -35,10 +43,18 @@ impl Binder<'_> {
                 self.matched(value, TextTest::Regex, pattern, right.span)?
             }
             (BinaryOp::Match, _) => {
-                return Err(wrong("type_mismatch", "`=~` and `!~` need a pattern in quotes", right.span));
+                return Err(wrong(
+                    "type_mismatch",
+                    "`=~` and `!~` need a pattern in quotes",
+                    right.span,
+                ));
             }
             (_, ExprKind::Array(_)) => {
-                let error = wrong("eq_array", "a list is not compared with, it is searched", right.span);
+                let error = wrong(
+                    "eq_array",
+                    "a list is not compared with, it is searched",
+                    right.span,
+                );
                 return Err(error.with_hint("use `IN [...]`").into());
             }
             _ => self.compare_values(op, left, right)?,
@@ -59,23 +75,35 @@ impl Binder<'_> {
         let left_value = self.expression(left)?;
         let right_value = self.expression(right)?;
         if let (ExprKind::Field(_), ExprKind::Field(_)) = (&left.kind, &right.kind) {
-            let warning = self.warn("column_vs_column", "two fields are compared with each other", right.span);
+            let warning = self.warn(
+                "column_vs_column",
+                "two fields are compared with each other",
+                right.span,
+            );
             warning.hint = Some("put the value in quotes if it is meant as text".to_owned());
         }
         let operator = operator_of(op);
         use Type::{Bool, Float, Int, Json, Null, String};
         let (left_expr, right_expr) = match (left_value.value_type, right_value.value_type) {
             (Null, _) | (_, Null) if op == BinaryOp::Eq => {
-                let other = if left_value.value_type == Null { right_value } else { left_value };
+                let other = if left_value.value_type == Null {
+                    right_value
+                } else {
+                    left_value
+                };
                 return Ok(other.expr.is_null());
             }
-            (Bool, Bool) | (Json, Json) if op == BinaryOp::Eq => (left_value.expr, right_value.expr),
+            (Bool, Bool) | (Json, Json) if op == BinaryOp::Eq => {
+                (left_value.expr, right_value.expr)
+            }
             (String, String) | (Int | Float, Int | Float) => (left_value.expr, right_value.expr),
             (Json, Json) => (as_text(left_value), as_text(right_value)),
             (Json, Int | Float) => (json_number(left_value.expr, None), right_value.expr),
             (Int | Float, Json) => (left_value.expr, json_number(right_value.expr, None)),
             (Json, String) | (String, Json) => (as_text(left_value), as_text(right_value)),
-            (Json, Bool) | (Bool, Json) if op == BinaryOp::Eq => (as_json_bool(left_value), as_json_bool(right_value)),
+            (Json, Bool) | (Bool, Json) if op == BinaryOp::Eq => {
+                (as_json_bool(left_value), as_json_bool(right_value))
+            }
             (Int, String) if is_date(&left_value) => (left_value.expr, date_literal(right)?),
             (String, Int) if is_date(&right_value) => (date_literal(left)?, right_value.expr),
             (String, Int | Float) if op == BinaryOp::Eq => {
@@ -84,7 +112,9 @@ impl Binder<'_> {
             (Int | Float, String) if op == BinaryOp::Eq => {
                 (self.number_as_text(left, right)?, right_value.expr)
             }
-            (left_type, right_type) => return Err(mismatch(op, (left, left_type), (right, right_type))),
+            (left_type, right_type) => {
+                return Err(mismatch(op, (left, left_type), (right, right_type)));
+            }
         };
         Ok(binary_expr(left_expr, operator, right_expr))
     }
@@ -94,9 +124,18 @@ impl Binder<'_> {
         let written = match &number.kind {
             ExprKind::Int(value) => value.to_string(),
             ExprKind::Float(value) => value.to_string(),
-            _ => return Err(mismatch(BinaryOp::Lt, (text, Type::String), (number, Type::Float))),
+            _ => {
+                return Err(mismatch(
+                    BinaryOp::Lt,
+                    (text, Type::String),
+                    (number, Type::Float),
+                ));
+            }
         };
-        let message = format!("{}, so it is compared with the text '{written}'", describe(text, Type::String));
+        let message = format!(
+            "{}, so it is compared with the text '{written}'",
+            describe(text, Type::String)
+        );
         let hint = format!("compare numbers with `float({})`", dql::column_name(text));
         self.warn("number_as_text", message, number.span).hint = Some(hint);
         Ok(lit(written))
@@ -127,7 +166,11 @@ fn is_date(value: &Typed) -> bool {
 /// A time as text in the place of Unix milliseconds.
 fn date_literal(written: &AstExpr) -> Bind<Expr> {
     let ExprKind::String(text) = &written.kind else {
-        return Err(wrong("type_mismatch", "a time is a number of milliseconds or RFC 3339 text", written.span));
+        return Err(wrong(
+            "type_mismatch",
+            "a time is a number of milliseconds or RFC 3339 text",
+            written.span,
+        ));
     };
     events::parse_timestamp(text)
         .map(lit)
@@ -137,8 +180,16 @@ fn date_literal(written: &AstExpr) -> Bind<Expr> {
 fn mismatch(op: BinaryOp, left: (&AstExpr, Type), right: (&AstExpr, Type)) -> Box<dql::Diagnostic> {
     let ((left, left_type), (right, right_type)) = (left, right);
     let message = match op {
-        BinaryOp::Eq => format!("{} and {}: they are never equal", describe(left, left_type), describe(right, right_type)),
-        _ => format!("{} and {}: they have no common order", describe(left, left_type), describe(right, right_type)),
+        BinaryOp::Eq => format!(
+            "{} and {}: they are never equal",
+            describe(left, left_type),
+            describe(right, right_type)
+        ),
+        _ => format!(
+            "{} and {}: they have no common order",
+            describe(left, left_type),
+            describe(right, right_type)
+        ),
     };
     let error = wrong("type_mismatch", message, left.span.to(right.span));
     let text = match (left_type, right_type) {
@@ -147,7 +198,12 @@ fn mismatch(op: BinaryOp, left: (&AstExpr, Type), right: (&AstExpr, Type)) -> Bo
         _ => None,
     };
     match text.filter(|text| matches!(text.kind, ExprKind::Field(_))) {
-        Some(text) => error.with_hint(format!("compare numbers: `float({})`", dql::column_name(text))).into(),
+        Some(text) => error
+            .with_hint(format!(
+                "compare numbers: `float({})`",
+                dql::column_name(text)
+            ))
+            .into(),
         None => error,
     }
 }

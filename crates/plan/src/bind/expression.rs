@@ -1,8 +1,8 @@
 //! Expressions: literals, fields, arithmetic, CASE.
 
-use datafusion::functions::expr_fn::{nullif, power};
-use datafusion::logical_expr::{Expr, binary_expr, cast, lit, when, Operator};
 use arrow::datatypes::DataType;
+use datafusion::functions::expr_fn::{nullif, power};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use dql::Span;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
@@ -31,33 +31,58 @@ impl Binder<'_> {
             ExprKind::Field(field) if self.grouping.is_some() => self.grouped_field(field, expr),
             ExprKind::Field(field) => self.field(field, expr.span),
             ExprKind::Call(call) => self.call(call, expr.span),
-            ExprKind::Case { operand, branches, otherwise } => {
-                self.case(operand.as_deref(), branches, otherwise.as_deref(), expr.span)
-            }
-            ExprKind::Unary { op: UnaryOp::Minus, operand } => {
+            ExprKind::Case {
+                operand,
+                branches,
+                otherwise,
+            } => self.case(
+                operand.as_deref(),
+                branches,
+                otherwise.as_deref(),
+                expr.span,
+            ),
+            ExprKind::Unary {
+                op: UnaryOp::Minus,
+                operand,
+            } => {
                 let value = self.expression(operand)?;
                 let value = self.number(value, operand)?;
-                Ok(Typed::new(Expr::Negative(Box::new(value.expr)), value.value_type))
+                Ok(Typed::new(
+                    Expr::Negative(Box::new(value.expr)),
+                    value.value_type,
+                ))
             }
-            ExprKind::Binary { op, left, right } if is_arithmetic(*op) => self.arithmetic(*op, left, right),
+            ExprKind::Binary { op, left, right } if is_arithmetic(*op) => {
+                self.arithmetic(*op, left, right)
+            }
             ExprKind::Unary { .. } | ExprKind::Binary { .. } | ExprKind::In { .. } => {
                 let condition = self.condition(expr, false)?;
                 Ok(Typed::new(condition.is_true(), Type::Bool))
             }
-            ExprKind::Star => Err(wrong("invalid_expression", "`*` stands alone or inside `count(*)`", expr.span)),
-            ExprKind::Regex(_) => {
-                Err(wrong("invalid_expression", "a pattern stands on the right of a comparison", expr.span))
-            }
-            ExprKind::Array(_) => {
-                Err(wrong("invalid_expression", "a list stands behind IN", expr.span))
-            }
+            ExprKind::Star => Err(wrong(
+                "invalid_expression",
+                "`*` stands alone or inside `count(*)`",
+                expr.span,
+            )),
+            ExprKind::Regex(_) => Err(wrong(
+                "invalid_expression",
+                "a pattern stands on the right of a comparison",
+                expr.span,
+            )),
+            ExprKind::Array(_) => Err(wrong(
+                "invalid_expression",
+                "a list stands behind IN",
+                expr.span,
+            )),
             ExprKind::Placeholder(name) => {
                 let message = format!("`{name}` is a place that a dashboard fills before it asks");
                 Err(wrong("unfilled_placeholder", message, expr.span))
             }
-            ExprKind::Subquery(_) => {
-                Err(wrong("invalid_expression", "a query stands in place of a source, or behind IN", expr.span))
-            }
+            ExprKind::Subquery(_) => Err(wrong(
+                "invalid_expression",
+                "a query stands in place of a source, or behind IN",
+                expr.span,
+            )),
         }
     }
 
@@ -66,11 +91,19 @@ impl Binder<'_> {
         match value.value_type {
             Type::Int | Type::Float => Ok(value),
             Type::Null => Ok(Typed::new(cast(value.expr, DataType::Float64), Type::Float)),
-            Type::Json => Ok(Typed::new(json_number(value.expr, value.observation), Type::Float)),
+            Type::Json => Ok(Typed::new(
+                json_number(value.expr, value.observation),
+                Type::Float,
+            )),
             Type::String | Type::Bool => {
-                let message = format!("a number is needed, and {}", describe(written, value.value_type));
+                let message = format!(
+                    "a number is needed, and {}",
+                    describe(written, value.value_type)
+                );
                 let hint = format!("convert it: `float({})`", dql::column_name(written));
-                Err(wrong("type_mismatch", message, written.span).with_hint(hint).into())
+                Err(wrong("type_mismatch", message, written.span)
+                    .with_hint(hint)
+                    .into())
             }
         }
     }
@@ -82,8 +115,15 @@ impl Binder<'_> {
         let right_value = self.number(right_value, right)?;
         let both_int = left_value.value_type == Type::Int && right_value.value_type == Type::Int;
         if both_int && matches!(op, BinaryOp::Add | BinaryOp::Subtract) {
-            let operator = if op == BinaryOp::Add { Operator::Plus } else { Operator::Minus };
-            return Ok(Typed::new(binary_expr(left_value.expr, operator, right_value.expr), Type::Int));
+            let operator = if op == BinaryOp::Add {
+                Operator::Plus
+            } else {
+                Operator::Minus
+            };
+            return Ok(Typed::new(
+                binary_expr(left_value.expr, operator, right_value.expr),
+                Type::Int,
+            ));
         }
         let left = cast(left_value.expr, DataType::Float64);
         let right = cast(right_value.expr, DataType::Float64);
@@ -121,7 +161,11 @@ impl Binder<'_> {
         let as_common = |value: Typed| convert(value, value_type);
         let mut pairs = conditions.into_iter().zip(values);
         let Some((condition, value)) = pairs.next() else {
-            return Err(wrong("invalid_expression", "CASE needs at least one WHEN", span));
+            return Err(wrong(
+                "invalid_expression",
+                "CASE needs at least one WHEN",
+                span,
+            ));
         };
         let mut builder = when(condition, as_common(value));
         for (condition, value) in pairs {
@@ -150,7 +194,11 @@ pub(super) fn common_type<'v>(values: impl Iterator<Item = &'v Typed>, span: Spa
             (left, right) if left.is_number() && right.is_number() => Type::Float,
             (Type::Json, Type::String) | (Type::String, Type::Json) => Type::String,
             (left, right) => {
-                let message = format!("the values have no common type: {} and {}", left.name(), right.name());
+                let message = format!(
+                    "the values have no common type: {} and {}",
+                    left.name(),
+                    right.name()
+                );
                 return Err(wrong("type_mismatch", message, span));
             }
         };

@@ -1,7 +1,7 @@
 //! `BY`: the keys of the groups, and what an expression over groups may name.
 
-use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 use dql::Diagnostic;
+use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 
 use super::name::column;
 use super::{Bind, Binder, has_aggregate, keep, wrong};
@@ -10,32 +10,58 @@ use crate::types::Typed;
 
 impl<'a> Binder<'a> {
     /// Binds the keys.
-    pub(super) fn keys(&mut self, select: &'a Select, errors: &mut Vec<Diagnostic>) -> Option<Vec<Key>> {
+    pub(super) fn keys(
+        &mut self,
+        select: &'a Select,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Option<Vec<Key>> {
         let mut keys: Vec<Key> = Vec::new();
         let before = errors.len();
         for item in &select.by {
-            let Some(value) = keep(errors, self.key(&item.expr)) else { continue };
-            let name = item.alias.as_ref().map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
+            let Some(value) = keep(errors, self.key(&item.expr)) else {
+                continue;
+            };
+            let name = item
+                .alias
+                .as_ref()
+                .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
             if keys.iter().any(|key| key.name == name) {
-                errors.push(Diagnostic::error("repeated_key", format!("`{name}` is a key twice"), item.expr.span));
+                errors.push(Diagnostic::error(
+                    "repeated_key",
+                    format!("`{name}` is a key twice"),
+                    item.expr.span,
+                ));
             }
-            self.key_texts.push((item.alias.as_ref().map(|alias| alias.text.as_str()), &item.expr));
-            keys.push(Key { name, expr: value.expr, value_type: value.value_type });
+            self.key_texts.push((
+                item.alias.as_ref().map(|alias| alias.text.as_str()),
+                &item.expr,
+            ));
+            keys.push(Key {
+                name,
+                expr: value.expr,
+                value_type: value.value_type,
+            });
         }
         (errors.len() == before).then_some(keys)
     }
 
     fn key(&mut self, written: &AstExpr) -> Bind<Typed> {
         if has_aggregate(written) {
-            return Err(wrong("aggregate_not_allowed", "a key is a value of one event, not of a group", written.span));
+            return Err(wrong(
+                "aggregate_not_allowed",
+                "a key is a value of one event, not of a group",
+                written.span,
+            ));
         }
         self.expression(written)
     }
 
     /// The key that an expression over groups stands for: by its alias, or because it says the same.
     pub(super) fn matching_key(&mut self, written: &AstExpr) -> Option<Typed> {
-        let is_alias = |alias: Option<&str>| matches!(&written.kind,
-            ExprKind::Field(field) if field.path.is_empty() && alias == Some(field.name.as_str()));
+        let is_alias = |alias: Option<&str>| {
+            matches!(&written.kind,
+            ExprKind::Field(field) if field.path.is_empty() && alias == Some(field.name.as_str()))
+        };
         let by_text = self
             .key_texts
             .iter()
@@ -55,7 +81,9 @@ impl<'a> Binder<'a> {
         let observations = self.notes.observations.len();
         let value = self.expression(written);
         self.notes.warnings.truncate(warnings);
-        let index = value.ok().and_then(|value| grouping.keys.iter().position(|key| key.expr == value.expr));
+        let index = value
+            .ok()
+            .and_then(|value| grouping.keys.iter().position(|key| key.expr == value.expr));
         if index.is_none() {
             for observation in self.notes.observations.drain(observations..) {
                 self.observed.remove(&observation.name);
@@ -70,7 +98,11 @@ impl<'a> Binder<'a> {
     pub(super) fn grouped_field(&mut self, field: &Field, written: &AstExpr) -> Bind<Typed> {
         if field.path.is_empty() && self.aliases_visible {
             let items = self.items;
-            let aliased = items.iter().find(|item| item.alias.as_ref().is_some_and(|alias| alias.text == field.name));
+            let aliased = items.iter().find(|item| {
+                item.alias
+                    .as_ref()
+                    .is_some_and(|alias| alias.text == field.name)
+            });
             if let Some(item) = aliased {
                 self.aliases_visible = false;
                 let value = self.expression(&item.expr);
@@ -80,10 +112,14 @@ impl<'a> Binder<'a> {
         }
         let name = dql::column_name(written);
         let hint = match self.key_texts.is_empty() {
-            true => format!("group the events with `BY {name}`, or take one value with `last({name})`"),
+            true => {
+                format!("group the events with `BY {name}`, or take one value with `last({name})`")
+            }
             false => format!("add `{name}` to BY, or take one value with `last({name})`"),
         };
         let message = format!("the events of a group may differ in `{name}`");
-        Err(wrong("not_grouped", message, written.span).with_hint(hint).into())
+        Err(wrong("not_grouped", message, written.span)
+            .with_hint(hint)
+            .into())
     }
 }

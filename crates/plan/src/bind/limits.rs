@@ -14,7 +14,11 @@ impl Binder<'_> {
     /// The limits of the query, with the defaults of its delivery.
     pub(super) fn limits(&mut self, select: &Select, step_ms: Option<i64>) -> Bind<Limits> {
         // A default limit on rows must not cut a series of points short.
-        let default_rows = if step_ms.is_some() { LARGEST_COUNT } else { DEFAULT_COUNT };
+        let default_rows = if step_ms.is_some() {
+            LARGEST_COUNT
+        } else {
+            DEFAULT_COUNT
+        };
         Ok(Limits {
             limit: self.limit("LIMIT", select.limit, default_rows)?,
             offset: select.offset.map_or(0, |count| count.value),
@@ -28,7 +32,9 @@ impl Binder<'_> {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");
                 let error = wrong("limit_too_large", message, count.span);
-                Err(error.with_hint("a stream or an export has no ceiling").into())
+                Err(error
+                    .with_hint("a stream or an export has no ceiling")
+                    .into())
             }
             (Some(count), _) => Ok(Limit::Asked(count.value)),
             (None, Delivery::Series) => Ok(Limit::Default(default)),

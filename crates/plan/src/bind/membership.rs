@@ -2,10 +2,12 @@
 
 use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
-use dql::ast::{Expr as AstExpr, ExprKind, InSet};
+use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 
+use super::name::column;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::{Bind, Binder, describe, not_supported, wrong};
+use crate::bound::Membership;
 use crate::functions::json::json_number;
 use crate::types::{Type, Typed};
 
@@ -21,11 +23,16 @@ struct Members {
 impl Binder<'_> {
     /// Binds `expr IN set`, or with `negated` its opposite.
     pub(super) fn membership(&mut self, expr: &AstExpr, set: &InSet, negated: bool) -> Bind<Expr> {
-        let reason = "run the inner query first and put its values into the list";
         let items = match set {
             InSet::List(items) => items,
-            InSet::Named(name) => return Err(not_supported("IN with a named list", reason, name.span)),
-            InSet::Subquery(query) => return Err(not_supported("IN with a query", reason, query.span)),
+            InSet::Subquery(query) => {
+                let condition = self.membership_in_query(expr, query)?;
+                return Ok(opposite_if(negated, condition));
+            }
+            InSet::Named(name) => {
+                let reason = "put the query behind IN: `IN (TAE::…)`";
+                return Err(not_supported("IN with a named list", reason, name.span));
+            }
         };
         let value = self.expression(expr)?;
         let mut tests = Vec::new();
@@ -49,12 +56,53 @@ impl Binder<'_> {
             tests.push(in_list(as_number(value.clone()), members.numbers, false));
         }
         for member in members.bools {
-            let literal = if value.value_type == Type::Json { lit(member.to_string()) } else { lit(member) };
+            let literal = if value.value_type == Type::Json {
+                lit(member.to_string())
+            } else {
+                lit(member)
+            };
             tests.push(value.expr.clone().eq(literal));
         }
         let condition = disjunction(tests).unwrap_or_else(|| lit(false));
         Ok(opposite_if(negated, condition))
     }
+
+    /// `expr IN (query)`: the query has one column, whose values are the members.
+    fn membership_in_query(&mut self, expr: &AstExpr, query: &Select) -> Bind<Expr> {
+        let value = self.expression(expr)?;
+        let members = self.inner(query)?;
+        let [only] = members.columns.as_slice() else {
+            let message = format!(
+                "a query behind IN has one column, and this one has {}",
+                members.columns.len()
+            );
+            return Err(wrong("wrong_arguments", message, query.span));
+        };
+        let member = Typed::new(column("v0"), only.value_type);
+        let (value, member) = match (value.value_type, member.value_type) {
+            (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),
+            (left, right) if left.is_number() || right.is_number() => {
+                let message = format!(
+                    "{}, and the query gives {}",
+                    describe(expr, left),
+                    right.name()
+                );
+                return Err(wrong("type_mismatch", message, expr.span.to(query.span)));
+            }
+            _ => (as_text(value), as_text(member)),
+        };
+        self.memberships.push(Membership {
+            value,
+            members: Box::new(members),
+            member,
+        });
+        Ok(membership_place(self.memberships.len() - 1))
+    }
+}
+
+/// The place in a filter that lowering fills with the test of a membership.
+pub(crate) fn membership_place(index: usize) -> Expr {
+    column(&format!("in{index}"))
 }
 
 fn as_number(value: Typed) -> Expr {
@@ -66,20 +114,36 @@ fn as_number(value: Typed) -> Expr {
 
 /// Files a member under the type it is compared as. Lists may mix kinds (as in the vendor's samples):
 /// numbers meet text as their own text, and text that is a number meets numbers.
-fn add_member(members: &mut Members, value_type: Type, item: &AstExpr, tested: &AstExpr) -> Bind<()> {
+fn add_member(
+    members: &mut Members,
+    value_type: Type,
+    item: &AstExpr,
+    tested: &AstExpr,
+) -> Bind<()> {
     match (&item.kind, value_type) {
-        (ExprKind::String(text), Type::String | Type::Json | Type::Null) => members.texts.push(lit(text.clone())),
+        (ExprKind::String(text), Type::String | Type::Json | Type::Null) => {
+            members.texts.push(lit(text.clone()))
+        }
         (ExprKind::Int(number), Type::String) => members.texts.push(lit(number.to_string())),
         (ExprKind::Float(number), Type::String) => members.texts.push(lit(number.to_string())),
-        (ExprKind::Int(number), Type::Int | Type::Float | Type::Json) => members.numbers.push(lit(*number)),
-        (ExprKind::Float(number), Type::Int | Type::Float | Type::Json) => members.numbers.push(lit(*number)),
+        (ExprKind::Int(number), Type::Int | Type::Float | Type::Json) => {
+            members.numbers.push(lit(*number))
+        }
+        (ExprKind::Float(number), Type::Int | Type::Float | Type::Json) => {
+            members.numbers.push(lit(*number))
+        }
         (ExprKind::String(text), Type::Int | Type::Float) if text.parse::<f64>().is_ok() => {
             let number: f64 = text.parse().unwrap_or_default();
-            members.numbers.push(text.parse::<i64>().map_or_else(|_| lit(number), lit));
+            members
+                .numbers
+                .push(text.parse::<i64>().map_or_else(|_| lit(number), lit));
         }
         (ExprKind::Bool(value), Type::Bool | Type::Json) => members.bools.push(*value),
         (ExprKind::String(_) | ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_), _) => {
-            let message = format!("{}, which this member of the list can never equal", describe(tested, value_type));
+            let message = format!(
+                "{}, which this member of the list can never equal",
+                describe(tested, value_type)
+            );
             return Err(wrong("type_mismatch", message, item.span));
         }
         (ExprKind::Unary { .. }, _) if negative_number(item).is_some() => {
@@ -90,13 +154,25 @@ fn add_member(members: &mut Members, value_type: Type, item: &AstExpr, tested: &
                 members.numbers.push(lit(number));
             }
         }
-        _ => return Err(wrong("invalid_expression", "a list holds text, numbers, booleans, nil and patterns", item.span)),
+        _ => {
+            return Err(wrong(
+                "invalid_expression",
+                "a list holds text, numbers, booleans, nil and patterns",
+                item.span,
+            ));
+        }
     }
     Ok(())
 }
 
 fn negative_number(item: &AstExpr) -> Option<f64> {
-    let ExprKind::Unary { op: dql::ast::UnaryOp::Minus, operand } = &item.kind else { return None };
+    let ExprKind::Unary {
+        op: dql::ast::UnaryOp::Minus,
+        operand,
+    } = &item.kind
+    else {
+        return None;
+    };
     match operand.kind {
         ExprKind::Int(number) => Some(-(number as f64)),
         ExprKind::Float(number) => Some(-number),

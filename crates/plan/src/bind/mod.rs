@@ -29,11 +29,13 @@ use dql::ast::{Expr as AstExpr, ExprKind, Item, Select};
 use dql::{Diagnostic, Span};
 use events::TimeRange;
 
-use crate::bound::{BoundQuery, Key, Notes};
+use crate::bound::{BoundQuery, Key, Membership, Notes};
 use crate::types::{Type, Typed};
 
+pub(crate) use membership::membership_place;
 pub(crate) use name::column;
 pub use name::nearest_field;
+pub(crate) use order::sort_keys;
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
@@ -81,7 +83,11 @@ pub(crate) fn wrong(code: &'static str, message: impl Into<String>, span: Span) 
 
 /// The error for a construct of DQL that is understood but not answered.
 pub(crate) fn not_supported(what: &str, reason: &str, span: Span) -> Box<Diagnostic> {
-    wrong("not_supported", format!("{what} is not supported: {reason}"), span)
+    wrong(
+        "not_supported",
+        format!("{what} is not supported: {reason}"),
+        span,
+    )
 }
 
 /// What the names of a query stand for.
@@ -104,6 +110,9 @@ struct Binder<'a> {
     grouping: Option<Grouping>,
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     observed: HashMap<String, Arc<crate::functions::json::Observation>>,
+    memberships: Vec<Membership>,
+    /// The query's window, which a sub-query without one reads too.
+    range: TimeRange,
     notes: Notes,
 }
 
@@ -131,6 +140,8 @@ impl<'a> Binder<'a> {
             grouping: None,
             key_texts: Vec::new(),
             observed: HashMap::new(),
+            memberships: Vec::new(),
+            range: TimeRange::ALL,
             notes: Notes::default(),
         })
     }
@@ -138,11 +149,15 @@ impl<'a> Binder<'a> {
     /// Binds every clause, in the order in which they need each other.
     fn query(&mut self, select: &'a Select, errors: &mut Vec<Diagnostic>) -> Option<BoundQuery> {
         let window = keep(errors, self.window(select));
-        let source = keep(errors, self.source(select, window.map(|window| window.range)));
+        self.range = window.map_or(TimeRange::ALL, |window| window.range);
+        let source = keep(errors, self.source(select));
         let conditions = select.conditions.as_deref().unwrap_or_default();
         let filter = self.conjuncts(conditions, errors);
         let keys = self.keys(select, errors);
-        let limits = keep(errors, self.limits(select, window.and_then(|window| window.step_ms)));
+        let limits = keep(
+            errors,
+            self.limits(select, window.and_then(|window| window.step_ms)),
+        );
         // The rest would only repeat what is wrong with the parts it is built on.
         let (window, source, keys, limits) = (window?, source?, keys?, limits?);
         let target = keep(errors, self.target(&keys, window.step_ms))?;
@@ -154,11 +169,16 @@ impl<'a> Binder<'a> {
         let filter = conjunction(source.filter.into_iter().chain(filter));
         Some(BoundQuery {
             name: source.name,
-            window: window.range,
+            window: if source.in_window {
+                window.range
+            } else {
+                TimeRange::ALL
+            },
             step_ms: window.step_ms.filter(|_| target.has_steps),
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
+            memberships: std::mem::take(&mut self.memberships),
             keys,
             shape,
             having,
@@ -180,7 +200,12 @@ impl<'a> Binder<'a> {
         conjunction(bound)
     }
 
-    fn warn(&mut self, code: &'static str, message: impl Into<String>, span: Span) -> &mut Diagnostic {
+    fn warn(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        span: Span,
+    ) -> &mut Diagnostic {
         let warnings = &mut self.notes.warnings;
         warnings.push(Diagnostic::warning(code, message, span));
         let last = warnings.len() - 1;
@@ -194,9 +219,17 @@ fn keep<T>(errors: &mut Vec<Diagnostic>, result: Bind<T>) -> Option<T> {
 }
 
 fn unsupported_clause(select: &Select) -> Option<Diagnostic> {
-    let shifted = select.target.iter().flatten().find_map(|item| item.shift.as_ref());
+    let shifted = select
+        .target
+        .iter()
+        .flatten()
+        .find_map(|item| item.shift.as_ref());
     let shift = select.shift.as_ref().or(shifted)?;
-    Some(*not_supported("SHIFT", "ask for the earlier window in a query of its own", shift.span))
+    Some(*not_supported(
+        "SHIFT",
+        "ask for the earlier window in a query of its own",
+        shift.span,
+    ))
 }
 
 /// Whether the expression calls an aggregate function, outside any sub-query.
@@ -204,15 +237,25 @@ fn has_aggregate(expr: &AstExpr) -> bool {
     let any = |exprs: &[AstExpr]| exprs.iter().any(has_aggregate);
     match &expr.kind {
         ExprKind::Call(call) => {
-            aggregate::is_aggregate(&call.name.text) || call.args.iter().any(|arg| has_aggregate(&arg.value))
+            aggregate::is_aggregate(&call.name.text)
+                || call.args.iter().any(|arg| has_aggregate(&arg.value))
         }
         ExprKind::Unary { operand, .. } => has_aggregate(operand),
         ExprKind::Binary { left, right, .. } => has_aggregate(left) || has_aggregate(right),
         ExprKind::In { expr, .. } => has_aggregate(expr),
         ExprKind::Array(items) => any(items),
-        ExprKind::Case { operand, branches, otherwise } => {
-            operand.iter().chain(otherwise).any(|part| has_aggregate(part))
-                || branches.iter().any(|(when, then)| has_aggregate(when) || has_aggregate(then))
+        ExprKind::Case {
+            operand,
+            branches,
+            otherwise,
+        } => {
+            operand
+                .iter()
+                .chain(otherwise)
+                .any(|part| has_aggregate(part))
+                || branches
+                    .iter()
+                    .any(|(when, then)| has_aggregate(when) || has_aggregate(then))
         }
         _ => false,
     }

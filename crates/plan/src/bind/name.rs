@@ -24,7 +24,11 @@ pub(crate) fn column(name: &str) -> Expr {
 impl Binder<'_> {
     /// Resolves a field in row position.
     pub(super) fn field(&mut self, field: &Field, span: Span) -> Bind<Typed> {
-        let name = if field.name.is_empty() { DEFAULT_TEXT } else { field.name.as_str() };
+        let name = if field.name.is_empty() {
+            DEFAULT_TEXT
+        } else {
+            field.name.as_str()
+        };
         if let Some(value) = self.column(name) {
             return Ok(match field.path.is_empty() {
                 true => value,
@@ -42,7 +46,11 @@ impl Binder<'_> {
             }
             Names::Query(columns) => {
                 let known = columns.iter().map(|(known, _)| known.as_str());
-                let error = wrong("unknown_field", format!("the sub-query has no column `{name}`"), span);
+                let error = wrong(
+                    "unknown_field",
+                    format!("the sub-query has no column `{name}`"),
+                    span,
+                );
                 Err(match nearest(name, known) {
                     Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
                     None => error.with_hint("an outer query sees the columns of the inner one by their names or aliases").into(),
@@ -54,10 +62,12 @@ impl Binder<'_> {
     /// The column of that name.
     fn column(&self, name: &str) -> Option<Typed> {
         match &self.names {
-            Names::Events => events::field(name).map(|field| Typed::new(column(field.name), type_of(field.field_type))),
-            Names::Query(columns) => {
-                columns.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-            }
+            Names::Events => events::field(name)
+                .map(|field| Typed::new(column(field.name), type_of(field.field_type))),
+            Names::Query(columns) => columns
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone()),
         }
     }
 
@@ -67,7 +77,9 @@ impl Binder<'_> {
             return Ok(None);
         }
         let items = self.items;
-        let item = items.iter().find(|item| item.alias.as_ref().is_some_and(|alias| alias.text == name));
+        let item = items
+            .iter()
+            .find(|item| item.alias.as_ref().is_some_and(|alias| alias.text == name));
         let Some(item) = item else { return Ok(None) };
         self.aliases_visible = false;
         let value = self.expression(&item.expr);
@@ -97,12 +109,17 @@ impl Binder<'_> {
                 .iter()
                 .filter(|field| field.name != events::fields::DATE)
                 .map(|field| {
-                    (field.name.to_owned(), Typed::new(column(field.name), type_of(field.field_type)))
+                    (
+                        field.name.to_owned(),
+                        Typed::new(column(field.name), type_of(field.field_type)),
+                    )
                 })
                 .collect(),
-            Names::Query(columns) => {
-                columns.iter().filter(|(name, _)| name != "time").cloned().collect()
-            }
+            Names::Query(columns) => columns
+                .iter()
+                .filter(|(name, _)| name != "time")
+                .cloned()
+                .collect(),
         }
     }
 }

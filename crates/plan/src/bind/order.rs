@@ -24,22 +24,12 @@ impl Binder<'_> {
     pub(super) fn time_order(&self, oldest_first: bool) -> Vec<SortExpr> {
         let key = |expr: Expr| expr.sort(oldest_first, oldest_first);
         match &self.names {
-            Names::Events => [DATE, EVENT_ID, WORKSPACE].map(|name| key(column(name))).to_vec(),
+            Names::Events => [DATE, EVENT_ID, WORKSPACE]
+                .map(|name| key(column(name)))
+                .to_vec(),
             Names::Query(columns) => std::iter::once(key(column("time")))
                 .chain(columns.iter().map(|(_, value)| key(value.expr.clone())))
                 .collect(),
-        }
-    }
-
-    /// The sort keys of a value: missing values count as the smallest. Attributes sort by number, then
-    /// as text.
-    pub(super) fn sort_keys(&self, value: Typed, ascending: bool) -> Vec<SortExpr> {
-        match value.value_type {
-            Type::Json => vec![
-                json_number(value.expr.clone(), None).sort(ascending, ascending),
-                json_text(value.expr).sort(ascending, ascending),
-            ],
-            _ => vec![value.expr.sort(ascending, ascending)],
         }
     }
 
@@ -48,7 +38,14 @@ impl Binder<'_> {
         let mut order = Vec::new();
         for key in &select.order_by {
             let value = self.shaped_value(&key.expr, target)?;
-            order.extend(self.sort_keys(value, key.direction == Direction::Ascending));
+            // Missing values count as the smallest.
+            let ascending = key.direction == Direction::Ascending;
+            order.extend(sort_keys(
+                value.expr,
+                value.value_type,
+                ascending,
+                ascending,
+            ));
         }
         match &target.shape {
             Shape::Rows | Shape::Newest => order.extend(self.time_order(false)),
@@ -76,14 +73,26 @@ impl Binder<'_> {
             None => item.expr == *written,
         };
         let item = self.items.iter().find(|item| is_named(item))?;
-        let item_name = item.alias.as_ref().map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
-        let column = target.columns.iter().find(|column| column.name == item_name)?;
+        let item_name = item
+            .alias
+            .as_ref()
+            .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
+        let column = target
+            .columns
+            .iter()
+            .find(|column| column.name == item_name)?;
         Some(Typed::new(column.expr.clone(), column.value_type))
     }
 
     /// `SORDER BY`: a column or key, reduced by a function or else by its newest value.
-    pub(super) fn series_order(&mut self, select: &Select, target: &Target) -> Bind<Option<SeriesOrder>> {
-        let Some(key) = &select.sorder_by else { return Ok(None) };
+    pub(super) fn series_order(
+        &mut self,
+        select: &Select,
+        target: &Target,
+    ) -> Bind<Option<SeriesOrder>> {
+        let Some(key) = &select.sorder_by else {
+            return Ok(None);
+        };
         let ascending = key.direction == Direction::Ascending;
         let reduced = match &key.expr.kind {
             ExprKind::Call(call) if self.projected(&key.expr, target).is_none() => reducer(call)?,
@@ -96,18 +105,31 @@ impl Binder<'_> {
                 Reducer::Last | Reducer::Count => value,
                 _ => self.number(value, argument)?,
             };
-            return Ok(Some(SeriesOrder { expr: value.expr, reducer, ascending }));
+            return Ok(Some(SeriesOrder {
+                expr: value.expr,
+                reducer,
+                ascending,
+            }));
         }
         let value = self.shaped_value(&key.expr, target)?;
         let expr = match value.value_type {
             Type::Json => json_text(value.expr),
             _ => value.expr,
         };
-        Ok(Some(SeriesOrder { expr, reducer: Reducer::Last, ascending }))
+        Ok(Some(SeriesOrder {
+            expr,
+            reducer: Reducer::Last,
+            ascending,
+        }))
     }
 
     /// Says where an order has no effect although it looks as if it had.
-    pub(super) fn warn_about_order(&mut self, select: &Select, shape: &Shape, step_ms: Option<i64>) {
+    pub(super) fn warn_about_order(
+        &mut self,
+        select: &Select,
+        shape: &Shape,
+        step_ms: Option<i64>,
+    ) {
         let one_row_groups = !select.by.is_empty() && !shape.is_many_rows(step_ms);
         if one_row_groups && let Some(key) = select.order_by.first() {
             let message = "ORDER BY sorts inside each group, and every group has one row";
@@ -119,11 +141,29 @@ impl Binder<'_> {
             let warning = self.warn("limit_in_group", message, limit.span);
             warning.hint = Some("limit the groups with `SLIMIT n`".to_owned());
         }
-        if select.by.is_empty() && let Some(key) = &select.sorder_by {
+        if select.by.is_empty()
+            && let Some(key) = &select.sorder_by
+        {
             let message = "SORDER BY sorts groups, and without BY there is only one";
             let warning = self.warn("sorder_without_group", message, key.expr.span);
             warning.hint = Some("sort rows with `ORDER BY`".to_owned());
         }
+    }
+}
+
+/// The sort keys of a value. Attributes sort as numbers, then as text.
+pub(crate) fn sort_keys(
+    value: Expr,
+    value_type: Type,
+    ascending: bool,
+    missing_first: bool,
+) -> Vec<SortExpr> {
+    match value_type {
+        Type::Json => vec![
+            json_number(value.clone(), None).sort(ascending, missing_first),
+            json_text(value).sort(ascending, missing_first),
+        ],
+        _ => vec![value.sort(ascending, missing_first)],
     }
 }
 
@@ -137,7 +177,10 @@ fn reducer(call: &Call) -> Bind<Option<(Reducer, &AstExpr)>> {
         "avg" => Reducer::Avg,
         "sum" => Reducer::Sum,
         "count" => Reducer::Count,
-        _ => match name.strip_prefix('p').and_then(|digits| digits.parse::<u8>().ok()) {
+        _ => match name
+            .strip_prefix('p')
+            .and_then(|digits| digits.parse::<u8>().ok())
+        {
             Some(percent) if percent <= 100 => Reducer::Percentile(percent.into()),
             _ => return Ok(None),
         },

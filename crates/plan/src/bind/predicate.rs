@@ -71,17 +71,32 @@ impl Binder<'_> {
     /// Binds a condition, or with `negated` its opposite.
     pub(super) fn condition(&mut self, expr: &AstExpr, negated: bool) -> Bind<Expr> {
         match &expr.kind {
-            ExprKind::Unary { op: UnaryOp::Not, operand } => self.condition(operand, !negated),
-            ExprKind::Binary { op: op @ (BinaryOp::And | BinaryOp::Or), left, right } => {
+            ExprKind::Unary {
+                op: UnaryOp::Not,
+                operand,
+            } => self.condition(operand, !negated),
+            ExprKind::Binary {
+                op: op @ (BinaryOp::And | BinaryOp::Or),
+                left,
+                right,
+            } => {
                 let left = self.condition(left, negated)?;
                 let right = self.condition(right, negated)?;
                 let is_and = (*op == BinaryOp::And) != negated;
-                Ok(if is_and { left.and(right) } else { left.or(right) })
+                Ok(if is_and {
+                    left.and(right)
+                } else {
+                    left.or(right)
+                })
             }
             ExprKind::Binary { op, left, right } if is_comparison(*op) => {
                 self.compare(*op, left, right, negated)
             }
-            ExprKind::In { expr, negated: not_in, set } => self.membership(expr, set, *not_in != negated),
+            ExprKind::In {
+                expr,
+                negated: not_in,
+                set,
+            } => self.membership(expr, set, *not_in != negated),
             ExprKind::Call(call) if TextTest::of(&call.name.text).is_some() => {
                 let condition = self.test_call(call, expr)?;
                 Ok(opposite_if(negated, condition))
@@ -93,7 +108,8 @@ impl Binder<'_> {
                     Type::Null => lit(false),
                     Type::Json => value.expr.eq(lit("true")),
                     other => {
-                        let message = format!("a condition is needed, and {}", describe(expr, other));
+                        let message =
+                            format!("a condition is needed, and {}", describe(expr, other));
                         return Err(wrong("type_mismatch", message, expr.span));
                     }
                 };
@@ -105,10 +121,16 @@ impl Binder<'_> {
     /// `test(field, 'text')`, or `test('text')` on the default text field.
     fn test_call(&mut self, call: &Call, expr: &AstExpr) -> Bind<Expr> {
         let values = arguments::between(call, 1, 2)?;
-        let named = |name: &str| Field { name: name.to_owned(), path: Vec::new() };
+        let named = |name: &str| Field {
+            name: name.to_owned(),
+            path: Vec::new(),
+        };
         let value = match values[0] {
             _ if values.len() == 1 => self.field(&named(DEFAULT_TEXT), expr.span)?,
-            AstExpr { kind: ExprKind::String(name), span } => self.field(&named(name), *span)?,
+            AstExpr {
+                kind: ExprKind::String(name),
+                span,
+            } => self.field(&named(name), *span)?,
             field => self.expression(field)?,
         };
         self.text_test(value, call, values[values.len() - 1])
@@ -117,7 +139,11 @@ impl Binder<'_> {
     /// `value = test('text')` and `value = re'…'`: the test on a bound value.
     pub(super) fn text_test(&mut self, value: Typed, call: &Call, pattern: &AstExpr) -> Bind<Expr> {
         let Some(test) = TextTest::of(&call.name.text) else {
-            return Err(wrong("unknown_function", "this function tests no text", call.name.span));
+            return Err(wrong(
+                "unknown_function",
+                "this function tests no text",
+                call.name.span,
+            ));
         };
         let (ExprKind::String(text) | ExprKind::Regex(text)) = &pattern.kind else {
             let message = format!("`{}` needs text in quotes to look for", call.name.text);
@@ -135,9 +161,19 @@ impl Binder<'_> {
     }
 
     /// A value tested against a text.
-    pub(super) fn matched(&mut self, value: Typed, test: TextTest, text: &str, span: dql::Span) -> Bind<Expr> {
+    pub(super) fn matched(
+        &mut self,
+        value: Typed,
+        test: TextTest,
+        text: &str,
+        span: dql::Span,
+    ) -> Bind<Expr> {
         let matcher = test.matcher(text).map_err(|reason| {
-            let code = if test == TextTest::Regex { "invalid_regex" } else { "invalid_pattern" };
+            let code = if test == TextTest::Regex {
+                "invalid_regex"
+            } else {
+                "invalid_pattern"
+            };
             wrong(code, format!("the pattern is wrong: {reason}"), span)
         })?;
         let name = format!("{}({text:?})", test.name());
@@ -156,11 +192,17 @@ pub(super) fn as_text(value: Typed) -> Expr {
 
 /// The opposite of a condition: true where it is false, and where it is null.
 pub(super) fn opposite_if(negated: bool, condition: Expr) -> Expr {
-    if negated { condition.is_not_true() } else { condition }
+    if negated {
+        condition.is_not_true()
+    } else {
+        condition
+    }
 }
 
 fn looks_like_regex(text: &str) -> bool {
-    [".*", ".+", "\\d", "\\w", "\\s", "[a-z", "[0-9", "(?"].iter().any(|part| text.contains(part))
+    [".*", ".+", "\\d", "\\w", "\\s", "[a-z", "[0-9", "(?"]
+        .iter()
+        .any(|part| text.contains(part))
         || text.starts_with('^')
         || text.ends_with('$')
 }

@@ -11,9 +11,30 @@ use crate::types::{Type, Typed};
 
 /// Every function of one row.
 pub(super) const SCALARS: [&str; 24] = [
-    "int", "uint", "float", "string", "bool", "md5", "lower", "upper", "trim", "ltrim", "rtrim",
-    "length", "substr", "concat", "regexp_replace", "regexp_extract", "abs", "round", "ceil", "floor",
-    "log", "log2", "log10", "now",
+    "int",
+    "uint",
+    "float",
+    "string",
+    "bool",
+    "md5",
+    "lower",
+    "upper",
+    "trim",
+    "ltrim",
+    "rtrim",
+    "length",
+    "substr",
+    "concat",
+    "regexp_replace",
+    "regexp_extract",
+    "abs",
+    "round",
+    "ceil",
+    "floor",
+    "log",
+    "log2",
+    "log10",
+    "now",
 ];
 
 impl Binder<'_> {
@@ -25,15 +46,22 @@ impl Binder<'_> {
                 Typed::new(lit(self.context.now_ms), Type::Int)
             }
             "int" | "uint" | "float" | "string" | "bool" => self.conversion(name, call)?,
-            "md5" | "lower" | "upper" | "trim" | "ltrim" | "rtrim" | "length" => self.text_function(name, call)?,
+            "md5" | "lower" | "upper" | "trim" | "ltrim" | "rtrim" | "length" => {
+                self.text_function(name, call)?
+            }
             "substr" => self.substring(call)?,
             "concat" => {
                 let parts = arguments::between(call, 1, usize::MAX)?;
-                let parts = parts.into_iter().map(|part| self.text(part)).collect::<Bind<Vec<Expr>>>()?;
+                let parts = parts
+                    .into_iter()
+                    .map(|part| self.text(part))
+                    .collect::<Bind<Vec<Expr>>>()?;
                 Typed::new(functions::concat(parts), Type::String)
             }
             "regexp_replace" | "regexp_extract" => self.regexp(name, call)?,
-            "abs" | "ceil" | "floor" | "log" | "log2" | "log10" | "round" => self.rounding(name, call)?,
+            "abs" | "ceil" | "floor" | "log" | "log2" | "log10" | "round" => {
+                self.rounding(name, call)?
+            }
             _ => return Ok(None),
         };
         Ok(Some(typed))
@@ -64,17 +92,23 @@ impl Binder<'_> {
             "float" => Typed::new(finite(float()), Type::Float),
             "int" | "uint" => {
                 let whole = match from {
-                    Type::String | Type::Json => datafusion::functions::core::expr_fn::coalesce(vec![
-                        try_cast(plain.clone(), DataType::Int64),
-                        try_cast(functions::trunc(vec![float()]), DataType::Int64),
-                    ]),
+                    Type::String | Type::Json => {
+                        datafusion::functions::core::expr_fn::coalesce(vec![
+                            try_cast(plain.clone(), DataType::Int64),
+                            try_cast(functions::trunc(vec![float()]), DataType::Int64),
+                        ])
+                    }
                     Type::Float => try_cast(functions::trunc(vec![plain.clone()]), DataType::Int64),
                     _ => try_cast(plain.clone(), DataType::Int64),
                 };
                 match name {
                     "uint" => {
-                        let unsigned = datafusion::logical_expr::when(whole.clone().gt_eq(lit(0)), whole).end();
-                        let unsigned = unsigned.map_err(|error| wrong("invalid_expression", error.to_string(), argument.span))?;
+                        let unsigned =
+                            datafusion::logical_expr::when(whole.clone().gt_eq(lit(0)), whole)
+                                .end();
+                        let unsigned = unsigned.map_err(|error| {
+                            wrong("invalid_expression", error.to_string(), argument.span)
+                        })?;
                         Typed::new(unsigned, Type::Int)
                     }
                     _ => Typed::new(whole, Type::Int),
@@ -94,7 +128,10 @@ impl Binder<'_> {
             "trim" => Typed::new(functions::btrim(vec![text]), Type::String),
             "ltrim" => Typed::new(functions::ltrim(vec![text]), Type::String),
             "rtrim" => Typed::new(functions::rtrim(vec![text]), Type::String),
-            _ => Typed::new(cast(functions::character_length(text), DataType::Int64), Type::Int),
+            _ => Typed::new(
+                cast(functions::character_length(text), DataType::Int64),
+                Type::Int,
+            ),
         })
     }
 
@@ -103,7 +140,10 @@ impl Binder<'_> {
         let values = arguments::between(call, 2, 3)?;
         let text = self.text(values[0])?;
         let start = whole_number(values[1])?;
-        let length = values.get(2).map(|length| arguments::count(length, "the length")).transpose()?;
+        let length = values
+            .get(2)
+            .map(|length| arguments::count(length, "the length"))
+            .transpose()?;
         let suffix = if start < 0 {
             functions::right(text, lit(start.saturating_neg()))
         } else {
@@ -120,22 +160,37 @@ impl Binder<'_> {
         let values = arguments::between(call, if name == "regexp_replace" { 3 } else { 2 }, 3)?;
         let text = self.text(values[0])?;
         let (ExprKind::String(pattern) | ExprKind::Regex(pattern)) = &values[1].kind else {
-            return Err(wrong("wrong_arguments", "the pattern is text in quotes", values[1].span));
+            return Err(wrong(
+                "wrong_arguments",
+                "the pattern is text in quotes",
+                values[1].span,
+            ));
         };
-        let regex = regex::Regex::new(pattern)
-            .map_err(|_| wrong("invalid_regex", format!("`{pattern}` is not a regular expression"), values[1].span))?;
+        let regex = regex::Regex::new(pattern).map_err(|_| {
+            wrong(
+                "invalid_regex",
+                format!("`{pattern}` is not a regular expression"),
+                values[1].span,
+            )
+        })?;
         if name == "regexp_replace" {
             let replacement = self.text(values[2])?;
-            let expr = functions::regexp_replace(text, lit(pattern.clone()), replacement, Some(lit("g")));
+            let expr =
+                functions::regexp_replace(text, lit(pattern.clone()), replacement, Some(lit("g")));
             return Ok(Typed::new(expr, Type::String));
         }
-        let group = values.get(2).map_or(Ok(0), |group| arguments::count(group, "the group"))?;
+        let group = values
+            .get(2)
+            .map_or(Ok(0), |group| arguments::count(group, "the group"))?;
         if group >= regex.captures_len() as u64 {
             let message = format!("the pattern has {} groups", regex.captures_len() - 1);
             return Err(wrong("wrong_arguments", message, values[2].span));
         }
         let group = usize::try_from(group).unwrap_or(usize::MAX);
-        Ok(Typed::new(crate::functions::regexp_extract::regexp_extract(text, regex, group), Type::String))
+        Ok(Typed::new(
+            crate::functions::regexp_extract::regexp_extract(text, regex, group),
+            Type::String,
+        ))
     }
 
     fn rounding(&mut self, name: &str, call: &Call) -> Bind<Typed> {
@@ -154,7 +209,11 @@ impl Binder<'_> {
             "log2" => functions::log2(float),
             "log10" => functions::log10(float),
             _ => {
-                let digits = values.get(1).map(|digits| whole_number(digits)).transpose()?.unwrap_or(0);
+                let digits = values
+                    .get(1)
+                    .map(|digits| whole_number(digits))
+                    .transpose()?
+                    .unwrap_or(0);
                 functions::round(vec![float, lit(digits.clamp(-300, 300))])
             }
         };
@@ -165,13 +224,22 @@ impl Binder<'_> {
 /// The number where it is one: infinities and NaN have no place in an answer.
 fn finite(value: Expr) -> Expr {
     let is_finite = functions::abs(value.clone()).lt_eq(lit(f64::MAX));
-    datafusion::logical_expr::when(is_finite, value.clone()).end().unwrap_or(value)
+    datafusion::logical_expr::when(is_finite, value.clone())
+        .end()
+        .unwrap_or(value)
 }
 
 fn whole_number(argument: &AstExpr) -> Bind<i64> {
     match &argument.kind {
         ExprKind::Int(number) => Ok(*number),
-        ExprKind::Unary { op: dql::ast::UnaryOp::Minus, operand } => whole_number(operand).map(i64::saturating_neg),
-        _ => Err(wrong("wrong_arguments", "a whole number is needed", argument.span)),
+        ExprKind::Unary {
+            op: dql::ast::UnaryOp::Minus,
+            operand,
+        } => whole_number(operand).map(i64::saturating_neg),
+        _ => Err(wrong(
+            "wrong_arguments",
+            "a whole number is needed",
+            argument.span,
+        )),
     }
 }

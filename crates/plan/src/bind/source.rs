@@ -2,8 +2,7 @@
 
 use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
-use dql::ast::{Ident, Namespace, Select, Source};
-use events::TimeRange;
+use dql::ast::{Ident, Namespace, Range, Select, Source};
 use events::fields::SOURCE;
 
 use super::name::column;
@@ -24,15 +23,18 @@ pub(super) struct Sources {
     pub(super) filter: Option<Expr>,
     /// The name of the series.
     pub(super) name: Option<String>,
+    /// Whether the window chooses among the rows. It does not where it was handed to the sub-query
+    /// instead: a point of that query may begin before the window does.
+    pub(super) in_window: bool,
 }
 
 impl<'a> Binder<'a> {
     /// Checks the namespace and binds the sources; after a sub-query the names of the query are its
     /// columns.
-    pub(super) fn source(&mut self, select: &'a Select, window: Option<TimeRange>) -> Bind<Sources> {
+    pub(super) fn source(&mut self, select: &'a Select) -> Bind<Sources> {
         check_namespace(select)?;
         if let [Source::Subquery { query, .. }] = select.sources.as_slice() {
-            return self.subquery(query, window);
+            return self.subquery(query);
         }
         let mut filters = Vec::new();
         let mut names = Vec::new();
@@ -46,55 +48,91 @@ impl<'a> Binder<'a> {
                 Source::Regex(pattern) => filters.push(source_pattern(pattern)?),
                 Source::Subquery { query, .. } => {
                     let reason = "a sub-query is the only source of a query, or stands behind IN";
-                    return Err(not_supported("a sub-query beside other sources", reason, query.span));
+                    return Err(not_supported(
+                        "a sub-query beside other sources",
+                        reason,
+                        query.span,
+                    ));
                 }
             }
         }
         let series_name = (filters.is_empty() && !everything).then(|| {
-            names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(", ")
+            names
+                .iter()
+                .map(|name| name.text.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         });
         if !names.is_empty() {
             let names = names.iter().map(|name| lit(name.text.clone())).collect();
             filters.push(in_list(column(SOURCE), names, false));
         }
-        let filter = if everything { None } else { disjunction(filters) };
-        Ok(Sources { rows: BoundSource::Events, filter, name: series_name })
+        let filter = if everything {
+            None
+        } else {
+            disjunction(filters)
+        };
+        Ok(Sources {
+            rows: BoundSource::Events,
+            filter,
+            name: series_name,
+            in_window: true,
+        })
     }
 
-    fn subquery(&mut self, query: &'a Select, window: Option<TimeRange>) -> Bind<Sources> {
-        let inner = bind_inner(query, self.context, window)?;
+    /// Binds a query inside this one: it reads the request's window, else its own, else this query's,
+    /// and is never cut off by a default limit.
+    pub(super) fn inner(&mut self, query: &Select) -> Bind<BoundQuery> {
+        let inherited = if has_window(query) {
+            None
+        } else {
+            Some(self.range)
+        };
+        let time_range = self.context.time_range.or(inherited);
+        let context = BindContext {
+            time_range,
+            delivery: Delivery::Stream,
+            ..self.context.clone()
+        };
+        let inner = bind(query, &context).map_err(|errors| match errors.into_iter().next() {
+            Some(error) => Box::new(error),
+            None => wrong("invalid_query", "the sub-query is wrong", query.span),
+        })?;
+        self.notes
+            .warnings
+            .extend(inner.notes.warnings.iter().cloned());
+        self.notes
+            .observations
+            .extend(inner.notes.observations.iter().cloned());
+        Ok(inner)
+    }
+
+    fn subquery(&mut self, query: &'a Select) -> Bind<Sources> {
+        let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
-        self.notes.warnings.extend(inner.notes.warnings.iter().cloned());
-        self.notes.observations.extend(inner.notes.observations.iter().cloned());
-        Ok(Sources { rows: BoundSource::Query(Box::new(inner)), filter: None, name: None })
+        let in_window = has_window(query) && self.context.time_range.is_none();
+        Ok(Sources {
+            rows: BoundSource::Query(Box::new(inner)),
+            filter: None,
+            name: None,
+            in_window,
+        })
     }
-}
-
-/// Binds a query inside another: it reads its own window, else that of the outer query, and is never
-/// cut off by a default limit.
-pub(super) fn bind_inner(
-    query: &Select,
-    context: &BindContext,
-    outer_window: Option<TimeRange>,
-) -> Bind<BoundQuery> {
-    let has_window = query.window.as_ref().is_some_and(|window| {
-        !matches!(window.range, dql::ast::Range::Bounds { from: None, to: None })
-    });
-    let time_range = if has_window { None } else { outer_window };
-    let context = BindContext { time_range, delivery: Delivery::Stream, ..context.clone() };
-    bind(query, &context).map_err(|errors| match errors.into_iter().next() {
-        Some(error) => Box::new(error),
-        None => wrong("invalid_query", "the sub-query is wrong", query.span),
-    })
 }
 
 /// The names an outer query can use: the inner one's columns, then its keys, and `time`.
 fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
     let columns = inner.columns.iter().enumerate().map(|(index, output)| {
-        (output.name.clone(), Typed::new(column(&format!("v{index}")), output.value_type))
+        (
+            output.name.clone(),
+            Typed::new(column(&format!("v{index}")), output.value_type),
+        )
     });
     let keys = inner.keys.iter().enumerate().map(|(index, key)| {
-        (key.name.clone(), Typed::new(column(&format!("k{index}")), key.value_type))
+        (
+            key.name.clone(),
+            Typed::new(column(&format!("k{index}")), key.value_type),
+        )
     });
     let time = Typed::new(column("time"), crate::types::Type::Int);
     let mut names: Vec<(String, Typed)> = Vec::new();
@@ -106,10 +144,31 @@ fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
     names
 }
 
+/// Whether the text of a query names a range of time.
+pub(super) fn has_window(query: &Select) -> bool {
+    let open = Range::Bounds {
+        from: None,
+        to: None,
+    };
+    query
+        .window
+        .as_ref()
+        .is_some_and(|window| window.range != open)
+}
+
 fn source_pattern(pattern: &Ident) -> Bind<Expr> {
-    let matcher = Matcher::whole(&pattern.text)
-        .map_err(|reason| wrong("invalid_regex", format!("the pattern is wrong: {reason}"), pattern.span))?;
-    Ok(text_match(column(SOURCE), format!("re({})", pattern.text), matcher))
+    let matcher = Matcher::whole(&pattern.text).map_err(|reason| {
+        wrong(
+            "invalid_regex",
+            format!("the pattern is wrong: {reason}"),
+            pattern.span,
+        )
+    })?;
+    Ok(text_match(
+        column(SOURCE),
+        format!("re({})", pattern.text),
+        matcher,
+    ))
 }
 
 fn check_namespace(select: &Select) -> Bind<()> {
@@ -118,20 +177,34 @@ fn check_namespace(select: &Select) -> Bind<()> {
         if from_subquery {
             return Ok(());
         }
-        let error = wrong("unknown_namespace", "the query names no namespace, which means metrics", select.span);
-        return Err(error.with_hint("this store holds audit events: write `TAE::…`").into());
+        let error = wrong(
+            "unknown_namespace",
+            "the query names no namespace, which means metrics",
+            select.span,
+        );
+        return Err(error
+            .with_hint("this store holds audit events: write `TAE::…`")
+            .into());
     };
     if !NAMESPACES.contains(&name.text.as_str()) {
-        let known = NAMESPACES.iter().find(|known| known.eq_ignore_ascii_case(&name.text));
+        let known = NAMESPACES
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(&name.text));
         let hint = match known {
             Some(known) => format!("namespaces are case-sensitive: write `{known}::`"),
             None => "this store holds audit events: write `TAE::…` (or `E::…`)".to_owned(),
         };
         let message = format!("the namespace `{}` is not in this store", name.text);
-        return Err(wrong("unknown_namespace", message, name.span).with_hint(hint).into());
+        return Err(wrong("unknown_namespace", message, name.span)
+            .with_hint(hint)
+            .into());
     }
     match indexes.iter().find(|index| index.text != "default") {
-        Some(index) => Err(not_supported("an index", "audit events have only the default one", index.span)),
+        Some(index) => Err(not_supported(
+            "an index",
+            "audit events have only the default one",
+            index.span,
+        )),
         None => Ok(()),
     }
 }

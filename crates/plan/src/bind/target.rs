@@ -9,6 +9,7 @@ use dql::ast::{Call, Expr as AstExpr, ExprKind, Item};
 use dql::{Diagnostic, Span};
 
 use super::name::column;
+use super::order::sort_keys;
 use super::{Bind, Binder, Grouping, arguments, has_aggregate, keep, wrong};
 use crate::bound::{Column, Key, Shape};
 use crate::types::Typed;
@@ -39,14 +40,29 @@ impl<'a> Binder<'a> {
         if items.iter().any(|item| has_aggregate(&item.expr)) {
             return self.aggregate_target(keys, step_ms);
         }
-        self.warn_about_step(step_ms, "the events are not summarised, so they have no steps");
+        self.warn_about_step(
+            step_ms,
+            "the events are not summarised, so they have no steps",
+        );
         let columns = self.row_columns()?;
-        let shape = if keys.is_empty() { Shape::Rows } else { Shape::Newest };
-        Ok(Target { shape, columns, time: self.row_time(), has_steps: false })
+        let shape = if keys.is_empty() {
+            Shape::Rows
+        } else {
+            Shape::Newest
+        };
+        Ok(Target {
+            shape,
+            columns,
+            time: self.row_time(),
+            has_steps: false,
+        })
     }
 
     fn aggregate_target(&mut self, keys: &[Key], step_ms: Option<i64>) -> Bind<Target> {
-        self.grouping = Some(Grouping { keys: keys.to_vec(), aggregates: Vec::new() });
+        self.grouping = Some(Grouping {
+            keys: keys.to_vec(),
+            aggregates: Vec::new(),
+        });
         self.aliases_visible = false;
         let columns = self.named_columns();
         self.aliases_visible = true;
@@ -55,16 +71,35 @@ impl<'a> Binder<'a> {
             Some(_) => column("time"),
             None => self.lone_time()?,
         };
-        Ok(Target { shape: Shape::Aggregate { aggregates: Vec::new() }, columns, time, has_steps: step_ms.is_some() })
+        Ok(Target {
+            shape: Shape::Aggregate {
+                aggregates: Vec::new(),
+            },
+            columns,
+            time,
+            has_steps: step_ms.is_some(),
+        })
     }
 
     /// `first(x)` or `last(x)` on its own carries the time of the row it took; a summary of many rows
     /// has no time.
     fn lone_time(&mut self) -> Bind<Expr> {
-        let calls: Vec<&Call> = self.items.iter().filter_map(|item| as_call(&item.expr, &["first", "last"])).collect();
-        let others = self.items.iter().filter(|item| has_aggregate(&item.expr)).count();
-        let ([call], 1) = (calls.as_slice(), others) else { return Ok(no_time()) };
-        let Some(mut grouping) = self.grouping.take() else { return Ok(no_time()) };
+        let calls: Vec<&Call> = self
+            .items
+            .iter()
+            .filter_map(|item| as_call(&item.expr, &["first", "last"]))
+            .collect();
+        let others = self
+            .items
+            .iter()
+            .filter(|item| has_aggregate(&item.expr))
+            .count();
+        let ([call], 1) = (calls.as_slice(), others) else {
+            return Ok(no_time());
+        };
+        let Some(mut grouping) = self.grouping.take() else {
+            return Ok(no_time());
+        };
         let time = self.picked_time(call);
         grouping.aggregates.extend(time.as_ref().ok().cloned());
         let index = grouping.aggregates.len().saturating_sub(1);
@@ -107,44 +142,79 @@ impl<'a> Binder<'a> {
     }
 
     fn every_column(&self) -> Vec<Column> {
-        let column = |(name, value): (String, Typed)| Column { name, expr: value.expr, value_type: value.value_type };
+        let column = |(name, value): (String, Typed)| Column {
+            name,
+            expr: value.expr,
+            value_type: value.value_type,
+        };
         self.all_columns().into_iter().map(column).collect()
     }
 
     /// `distinct(x)`, `top(x, n)` and `bottom(x, n)`, beside which only keys may stand.
     fn pick(&mut self, call: &'a Call, keys: &[Key], step_ms: Option<i64>) -> Bind<Target> {
-        self.warn_about_step(step_ms, "rows are picked from the whole window, so they have no steps");
+        self.warn_about_step(
+            step_ms,
+            "rows are picked from the whole window, so they have no steps",
+        );
         let name = call.name.text.to_ascii_lowercase();
         let is_distinct = name == "distinct";
-        let values = arguments::between(call, if is_distinct { 1 } else { 2 }, if is_distinct { 1 } else { 2 })?;
+        let values = arguments::between(
+            call,
+            if is_distinct { 1 } else { 2 },
+            if is_distinct { 1 } else { 2 },
+        )?;
         let value = self.aggregated(values[0])?;
         let value_type = value.value_type;
         let (shape, picked, time) = if is_distinct {
-            (Shape::Distinct { value: value.expr }, column("value"), no_time())
+            (
+                Shape::Distinct { value: value.expr },
+                column("value"),
+                no_time(),
+            )
         } else {
             let count = arguments::count(values[1], "the number of rows")?;
             let largest = name == "top";
-            let mut order = self.sort_keys(value.clone(), !largest);
+            let mut order = sort_keys(value.expr.clone(), value_type, !largest, !largest);
             order.extend(self.time_order(false));
             let present = value.expr.clone().is_not_null();
-            (Shape::Extreme { order, present, count }, value.expr, self.row_time())
+            (
+                Shape::Extreme {
+                    order,
+                    present,
+                    count,
+                },
+                value.expr,
+                self.row_time(),
+            )
         };
         let mut columns = Vec::new();
         for item in self.items {
             let value = match picker(&item.expr) {
                 Some(other) if other == call => Typed::new(picked.clone(), value_type),
                 Some(other) => {
-                    return Err(wrong("invalid_expression", "only one of `distinct`, `top` and `bottom` fits a query", other.name.span));
+                    return Err(wrong(
+                        "invalid_expression",
+                        "only one of `distinct`, `top` and `bottom` fits a query",
+                        other.name.span,
+                    ));
                 }
                 None => self.key_beside_pick(&item.expr, keys)?,
             };
             add_column(&mut columns, item, value)?;
         }
-        Ok(Target { shape, columns, time, has_steps: false })
+        Ok(Target {
+            shape,
+            columns,
+            time,
+            has_steps: false,
+        })
     }
 
     fn key_beside_pick(&mut self, written: &AstExpr, keys: &[Key]) -> Bind<Typed> {
-        self.grouping = Some(Grouping { keys: keys.to_vec(), aggregates: Vec::new() });
+        self.grouping = Some(Grouping {
+            keys: keys.to_vec(),
+            aggregates: Vec::new(),
+        });
         let key = self.matching_key(written);
         self.grouping = None;
         key.ok_or_else(|| {
@@ -162,7 +232,9 @@ impl<'a> Binder<'a> {
     /// The shape with the aggregates that all clauses asked for.
     pub(super) fn finish_shape(&mut self, shape: Shape) -> Shape {
         match (shape, self.grouping.take()) {
-            (Shape::Aggregate { .. }, Some(grouping)) => Shape::Aggregate { aggregates: grouping.aggregates },
+            (Shape::Aggregate { .. }, Some(grouping)) => Shape::Aggregate {
+                aggregates: grouping.aggregates,
+            },
             (shape, _) => shape,
         }
     }
@@ -179,7 +251,8 @@ impl<'a> Binder<'a> {
             Shape::Aggregate { .. } | Shape::Newest => self.conjuncts(&select.having, errors),
             _ => {
                 let message = "HAVING tests groups, and this query makes none";
-                let error = wrong("having_without_group", message, first.span).with_hint("test events in `{…}`");
+                let error = wrong("having_without_group", message, first.span)
+                    .with_hint("test events in `{…}`");
                 keep(errors, Err(Box::new(error)))
             }
         }
@@ -187,13 +260,29 @@ impl<'a> Binder<'a> {
 }
 
 fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
-    let name = item.alias.as_ref().map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
+    let name = item
+        .alias
+        .as_ref()
+        .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
     if columns.iter().any(|column| column.name == name) {
-        let span = item.alias.as_ref().map_or(item.expr.span, |alias| alias.span);
-        let error = wrong("repeated_column", format!("`{name}` is a column twice"), span);
-        return Err(error.with_hint("give one of them another name with AS").into());
+        let span = item
+            .alias
+            .as_ref()
+            .map_or(item.expr.span, |alias| alias.span);
+        let error = wrong(
+            "repeated_column",
+            format!("`{name}` is a column twice"),
+            span,
+        );
+        return Err(error
+            .with_hint("give one of them another name with AS")
+            .into());
     }
-    columns.push(Column { name, expr: value.expr, value_type: value.value_type });
+    columns.push(Column {
+        name,
+        expr: value.expr,
+        value_type: value.value_type,
+    });
     Ok(())
 }
 
@@ -212,7 +301,10 @@ fn picker(expr: &AstExpr) -> Option<&Call> {
 
 fn as_call<'e>(expr: &'e AstExpr, names: &[&str]) -> Option<&'e Call> {
     match &expr.kind {
-        ExprKind::Call(call) => names.iter().any(|name| call.name.text.eq_ignore_ascii_case(name)).then_some(call),
+        ExprKind::Call(call) => names
+            .iter()
+            .any(|name| call.name.text.eq_ignore_ascii_case(name))
+            .then_some(call),
         _ => None,
     }
 }

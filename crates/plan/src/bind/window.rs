@@ -2,10 +2,14 @@
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use dql::ast::{Civil, Duration, DurationUnit, Preset, Range, Select, Step, TimePoint, TimePointKind, Window};
+use dql::ast::{
+    Civil, Duration, DurationUnit, Preset, Range, Select, Source, Step, TimePoint, TimePointKind,
+    Window,
+};
 use dql::{Diagnostic, Severity, Span};
 use events::TimeRange;
 
+use super::source::has_window;
 use super::{Bind, BindContext, Binder, not_supported, wrong};
 
 /// The points that `auto` aims at.
@@ -18,10 +22,28 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The widths `auto` chooses from, so that points fall on round times.
 const ROUND_STEPS_MS: [i64; 22] = [
-    SECOND_MS, 2 * SECOND_MS, 5 * SECOND_MS, 10 * SECOND_MS, 15 * SECOND_MS, 30 * SECOND_MS,
-    MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, 15 * MINUTE_MS, 30 * MINUTE_MS,
-    HOUR_MS, 2 * HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS, 12 * HOUR_MS,
-    DAY_MS, 2 * DAY_MS, 7 * DAY_MS, 14 * DAY_MS, 28 * DAY_MS,
+    SECOND_MS,
+    2 * SECOND_MS,
+    5 * SECOND_MS,
+    10 * SECOND_MS,
+    15 * SECOND_MS,
+    30 * SECOND_MS,
+    MINUTE_MS,
+    2 * MINUTE_MS,
+    5 * MINUTE_MS,
+    10 * MINUTE_MS,
+    15 * MINUTE_MS,
+    30 * MINUTE_MS,
+    HOUR_MS,
+    2 * HOUR_MS,
+    3 * HOUR_MS,
+    6 * HOUR_MS,
+    12 * HOUR_MS,
+    DAY_MS,
+    2 * DAY_MS,
+    7 * DAY_MS,
+    14 * DAY_MS,
+    28 * DAY_MS,
 ];
 
 /// The window of a query.
@@ -38,12 +60,18 @@ impl Binder<'_> {
     pub(super) fn window(&mut self, select: &Select) -> Bind<BoundWindow> {
         let written = select.window.as_ref();
         if let Some(rollup) = written.and_then(|window| window.rollup.as_ref()) {
-            let reason = "it summarises the samples of a metric series, and events have no such series";
+            let reason =
+                "it summarises the samples of a metric series, and events have no such series";
             return Err(not_supported("a rollup", reason, rollup.name.span));
         }
-        let in_text = written.map(|window| range_of(window, self.context)).transpose()?.flatten();
+        let in_text = written
+            .map(|window| range_of(window, self.context))
+            .transpose()?
+            .flatten();
         let range = match (self.context.time_range, in_text) {
             (Some(range), _) | (None, Some(range)) => range,
+            // The inner query says what is read, and its rows need no second window.
+            (None, None) if is_over_own_window(select) => TimeRange::ALL,
             (None, None) => self.assumed_window(select),
         };
         let step = written.and_then(|window| window.step.as_ref());
@@ -51,7 +79,11 @@ impl Binder<'_> {
         if let (Some(step_ms), Some(window)) = (step_ms, written)
             && step_ms > range.to_ms.saturating_sub(range.from_ms)
         {
-            self.warn("step_exceeds_window", "the step is wider than the window", window.span);
+            self.warn(
+                "step_exceeds_window",
+                "the step is wider than the window",
+                window.span,
+            );
         }
         Ok(BoundWindow { range, step_ms })
     }
@@ -68,7 +100,18 @@ impl Binder<'_> {
         warning.hint = Some("add a window such as `[7d]`".to_owned());
         self.notes.warnings.push(warning);
         let to_ms = self.context.now_ms;
-        TimeRange { from_ms: to_ms.saturating_sub(DAY_MS), to_ms }
+        TimeRange {
+            from_ms: to_ms.saturating_sub(DAY_MS),
+            to_ms,
+        }
+    }
+}
+
+/// Whether the source is a query with a window of its own.
+fn is_over_own_window(select: &Select) -> bool {
+    match select.sources.as_slice() {
+        [Source::Subquery { query, .. }] => has_window(query) || is_over_own_window(query),
+        _ => false,
     }
 }
 
@@ -76,9 +119,14 @@ impl Binder<'_> {
 fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
     let (from_ms, to_ms) = match &window.range {
         Range::Preset(preset) => preset_bounds(*preset, context),
-        Range::Bounds { from: None, to: None } => return Ok(None),
+        Range::Bounds {
+            from: None,
+            to: None,
+        } => return Ok(None),
         Range::Bounds { from, to } => {
-            let to_ms = to.as_ref().map_or(Ok(context.now_ms), |to| point_ms(to, context))?;
+            let to_ms = to
+                .as_ref()
+                .map_or(Ok(context.now_ms), |to| point_ms(to, context))?;
             let from_ms = match from {
                 Some(from) => point_ms(from, context)?,
                 None => to_ms.saturating_sub(DAY_MS),
@@ -87,9 +135,13 @@ fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
         }
     };
     if from_ms >= to_ms {
-        return Err(wrong("inverted_window", "the window ends before it begins", window.span)
-            .with_hint("a duration means that long ago, so the longer one stands first: `[10m:5m]`")
-            .into());
+        return Err(wrong(
+            "inverted_window",
+            "the window ends before it begins",
+            window.span,
+        )
+        .with_hint("a duration means that long ago, so the longer one stands first: `[10m:5m]`")
+        .into());
     }
     Ok(Some(TimeRange { from_ms, to_ms }))
 }
@@ -125,7 +177,9 @@ fn local_ms(local: chrono::NaiveDateTime, zone: Tz) -> i64 {
     match zone.from_local_datetime(&local).earliest() {
         Some(time) => time.timestamp_millis(),
         None => {
-            let before = zone.from_local_datetime(&(local - TimeDelta::hours(3))).earliest();
+            let before = zone
+                .from_local_datetime(&(local - TimeDelta::hours(3)))
+                .earliest();
             before.map_or(local.and_utc().timestamp_millis(), |time| {
                 (time + TimeDelta::hours(3)).timestamp_millis()
             })
@@ -178,12 +232,21 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
             true => local.checked_add_months(Months::new(months)),
         });
         let moved = moved.ok_or_else(|| {
-            wrong("invalid_duration", "months count whole and within the calendar", duration.span)
+            wrong(
+                "invalid_duration",
+                "months count whole and within the calendar",
+                duration.span,
+            )
         })?;
         time_ms = moved.timestamp_millis();
     }
     let rest = Duration {
-        parts: duration.parts.iter().copied().filter(|part| part.unit != DurationUnit::Month).collect(),
+        parts: duration
+            .parts
+            .iter()
+            .copied()
+            .filter(|part| part.unit != DurationUnit::Month)
+            .collect(),
         ..duration.clone()
     };
     Ok(time_ms.saturating_sub(fixed_ms(&rest)?))
@@ -204,7 +267,8 @@ pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
             DurationUnit::Microsecond => 1e-3,
             DurationUnit::Nanosecond => 1e-6,
             DurationUnit::Month => {
-                let message = "a month has no fixed length, so it can only be the start or end of a window";
+                let message =
+                    "a month has no fixed length, so it can only be the start or end of a window";
                 return Err(wrong("invalid_duration", message, duration.span));
             }
             DurationUnit::Step | DurationUnit::StepSecond | DurationUnit::StepMillisecond => {
@@ -215,19 +279,31 @@ pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
         total_ms += part.amount * unit_ms;
     }
     let total_ms = total_ms as i64;
-    Ok(if duration.negative { -total_ms } else { total_ms })
+    Ok(if duration.negative {
+        -total_ms
+    } else {
+        total_ms
+    })
 }
 
 fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
     match step {
         Step::Every(duration) => match fixed_ms(duration)? {
             step_ms if step_ms >= 1 => Ok(step_ms),
-            _ => Err(wrong("invalid_step", "a step is at least one millisecond", duration.span)),
+            _ => Err(wrong(
+                "invalid_step",
+                "a step is at least one millisecond",
+                duration.span,
+            )),
         },
         Step::Auto { points, span } => {
             let points = points.unwrap_or(AUTO_POINTS);
             if points == 0 {
-                return Err(wrong("invalid_step", "`auto` needs at least one point", *span));
+                return Err(wrong(
+                    "invalid_step",
+                    "`auto` needs at least one point",
+                    *span,
+                ));
             }
             Ok(round_step_ms(range, points))
         }
@@ -239,6 +315,9 @@ fn round_step_ms(range: TimeRange, points: u64) -> i64 {
     let width_ms = range.to_ms.saturating_sub(range.from_ms).max(1);
     let points = i64::try_from(points).unwrap_or(i64::MAX);
     let at_least_ms = width_ms.saturating_add(points - 1) / points;
-    let round = ROUND_STEPS_MS.iter().copied().find(|step_ms| *step_ms >= at_least_ms);
+    let round = ROUND_STEPS_MS
+        .iter()
+        .copied()
+        .find(|step_ms| *step_ms >= at_least_ms);
     round.unwrap_or_else(|| (at_least_ms + DAY_MS - 1) / DAY_MS * DAY_MS)
 }

@@ -60,20 +60,28 @@ impl Observation {
 /// A dotted key is tried longest first, so `a.b.c` finds the key `a.b.c`, then `c` under `a.b`, then
 /// `b.c` under `a`.
 pub(crate) fn json_get(json: Expr, path: Vec<PathStep>, observation: Arc<Observation>) -> Expr {
-    let function = JsonGet { path, observation, signature: Signature::any(1, Volatility::Immutable) };
+    let function = JsonGet {
+        path,
+        observation,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
     ScalarUDF::new_from_impl(function).call(vec![json])
 }
 
 /// `json_text`: a JSON value as text; strings without their quotes.
 pub(crate) fn json_text(json: Expr) -> Expr {
-    ScalarUDF::new_from_impl(JsonText { signature: Signature::any(1, Volatility::Immutable) })
-        .call(vec![json])
+    ScalarUDF::new_from_impl(JsonText {
+        signature: Signature::any(1, Volatility::Immutable),
+    })
+    .call(vec![json])
 }
 
 /// `json_number`: a JSON number; null for a value of any other type, which is counted.
 pub(crate) fn json_number(json: Expr, observation: Option<Arc<Observation>>) -> Expr {
-    let function =
-        JsonNumber { observation, signature: Signature::any(1, Volatility::Immutable) };
+    let function = JsonNumber {
+        observation,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
     ScalarUDF::new_from_impl(function).call(vec![json])
 }
 
@@ -109,7 +117,11 @@ impl ScalarUDFImpl for JsonGet {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(format!("json_get({}, {:?})", args[0].schema_name(), self.path))
+        Ok(format!(
+            "json_get({}, {:?})",
+            args[0].schema_name(),
+            self.path
+        ))
     }
 
     fn signature(&self) -> &Signature {
@@ -127,12 +139,14 @@ impl ScalarUDFImpl for JsonGet {
         }
         let mut values = StringViewBuilder::with_capacity(json.len());
         for text in json.as_string_view() {
-            match text.and_then(|text| extract(text, &self.path)) {
-                Some(value) => {
-                    self.observation.found.store(true, Ordering::Relaxed);
-                    values.append_value(value.to_string());
-                }
-                None => values.append_null(),
+            let value = text.and_then(|text| extract(text, &self.path));
+            if value.is_some() {
+                self.observation.found.store(true, Ordering::Relaxed);
+            }
+            match value {
+                // A JSON null is no value, but the name is known.
+                None | Some(Value::Null) => values.append_null(),
+                Some(value) => values.append_value(value.to_string()),
             }
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
@@ -191,7 +205,10 @@ impl Eq for JsonNumber {}
 
 impl Hash for JsonNumber {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.observation.as_ref().map(|observation| &observation.name).hash(state);
+        self.observation
+            .as_ref()
+            .map(|observation| &observation.name)
+            .hash(state);
     }
 }
 
@@ -222,16 +239,21 @@ impl ScalarUDFImpl for JsonNumber {
             values.append_option(number);
         }
         if let Some(observation) = &self.observation {
-            observation.not_numbers.fetch_add(not_numbers, Ordering::Relaxed);
+            observation
+                .not_numbers
+                .fetch_add(not_numbers, Ordering::Relaxed);
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }
 }
 
-/// The value at `path`; a JSON null is no value.
+/// The value at `path`.
 fn extract(json: &str, path: &[PathStep]) -> Option<Value> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    Extract { path }.deserialize(&mut deserializer).ok().flatten().filter(|value| !value.is_null())
+    Extract { path }
+        .deserialize(&mut deserializer)
+        .ok()
+        .flatten()
 }
 
 /// Walks JSON text along a path and skips the rest without building it.
@@ -263,7 +285,9 @@ impl<'de> Visitor<'de> for Extract<'_> {
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match matched_steps(&key, self.path) {
                 Some(steps) if best.as_ref().is_none_or(|(longest, _)| steps > *longest) => {
-                    let found = map.next_value_seed(Extract { path: &self.path[steps..] })?;
+                    let found = map.next_value_seed(Extract {
+                        path: &self.path[steps..],
+                    })?;
                     best = found.map(|value| (steps, value)).or(best);
                 }
                 _ => {
@@ -280,7 +304,9 @@ impl<'de> Visitor<'de> for Extract<'_> {
         loop {
             let item = match self.path.first() {
                 Some(PathStep::Index(wanted)) if *wanted == index => {
-                    items.next_element_seed(Extract { path: &self.path[1..] })?
+                    items.next_element_seed(Extract {
+                        path: &self.path[1..],
+                    })?
                 }
                 _ => items.next_element::<IgnoredAny>()?.map(|_| None),
             };
@@ -321,7 +347,9 @@ impl<'de> Visitor<'de> for Extract<'_> {
 fn matched_steps(key: &str, path: &[PathStep]) -> Option<usize> {
     let mut rest = key;
     for (index, step) in path.iter().enumerate() {
-        let PathStep::Key(name) = step else { return None };
+        let PathStep::Key(name) = step else {
+            return None;
+        };
         rest = rest.strip_prefix(name.as_str())?;
         if rest.is_empty() {
             return Some(index + 1);
@@ -336,7 +364,9 @@ mod tests {
     use super::*;
 
     fn keys(path: &str) -> Vec<PathStep> {
-        path.split('.').map(|key| PathStep::Key(key.to_owned())).collect()
+        path.split('.')
+            .map(|key| PathStep::Key(key.to_owned()))
+            .collect()
     }
 
     #[test]
@@ -349,7 +379,8 @@ mod tests {
             PathStep::Key("c".into()),
         ];
         assert_eq!(extract(json, &path), Some(Value::from("x")));
-        assert_eq!(extract(json, &keys("n")), None);
+        assert_eq!(extract(json, &keys("n")), Some(Value::Null));
+        assert_eq!(extract(json, &keys("m")), None);
         assert_eq!(extract(json, &keys("a.b.c")), None);
         assert_eq!(extract("not json", &keys("a")), None);
     }
@@ -358,6 +389,9 @@ mod tests {
     fn takes_the_longest_dotted_key() {
         let json = r#"{"a":{"b":{"c":1}},"a.b":{"c":2},"a.b.c":3}"#;
         assert_eq!(extract(json, &keys("a.b.c")), Some(Value::from(3)));
-        assert_eq!(extract(r#"{"a.b":{"d":2},"a":{"b":{"c":1}}}"#, &keys("a.b.c")), Some(Value::from(1)));
+        assert_eq!(
+            extract(r#"{"a.b":{"d":2},"a":{"b":{"c":1}}}"#, &keys("a.b.c")),
+            Some(Value::from(1))
+        );
     }
 }

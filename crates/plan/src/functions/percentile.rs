@@ -35,7 +35,12 @@ impl Estimate {
 /// The smallest value that at least `percent` of the group's values do not exceed; `value` is a float.
 pub(crate) fn percentile(value: Expr, percent: f64, estimate: Arc<Estimate>) -> Expr {
     let signature = Signature::exact(vec![DataType::Float64], Volatility::Immutable);
-    AggregateUDF::new_from_impl(Percentile { percent, estimate, signature }).call(vec![value])
+    AggregateUDF::new_from_impl(Percentile {
+        percent,
+        estimate,
+        signature,
+    })
+    .call(vec![value])
 }
 
 #[derive(Debug)]
@@ -85,7 +90,13 @@ impl AggregateUDFImpl for Percentile {
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let floats = DataType::new_list(DataType::Float64, true);
         Ok(["values", "means", "weights"]
-            .map(|part| Arc::new(Field::new(format!("{}[{part}]", args.name), floats.clone(), true)))
+            .map(|part| {
+                Arc::new(Field::new(
+                    format!("{}[{part}]", args.name),
+                    floats.clone(),
+                    true,
+                ))
+            })
             .to_vec())
     }
 }
@@ -103,7 +114,10 @@ impl PercentileAccumulator {
         self.values.extend(values);
         if self.values.len() > EXACT_VALUES {
             self.estimate.0.store(true, Ordering::Relaxed);
-            let digest = self.digest.take().unwrap_or_else(|| TDigest::new(DIGEST_SIZE));
+            let digest = self
+                .digest
+                .take()
+                .unwrap_or_else(|| TDigest::new(DIGEST_SIZE));
             self.digest = Some(digest.merge_unsorted_f64(std::mem::take(&mut self.values)));
         }
     }
@@ -118,9 +132,14 @@ impl Accumulator for PercentileAccumulator {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         if let Some(digest) = self.digest.take() {
             let digest = digest.merge_unsorted_f64(std::mem::take(&mut self.values));
-            return Ok(ScalarValue::Float64(Some(digest.estimate_quantile(self.percent / 100.0))));
+            return Ok(ScalarValue::Float64(Some(
+                digest.estimate_quantile(self.percent / 100.0),
+            )));
         }
-        Ok(ScalarValue::Float64(nearest_rank(&mut self.values, self.percent)))
+        Ok(ScalarValue::Float64(nearest_rank(
+            &mut self.values,
+            self.percent,
+        )))
     }
 
     fn size(&self) -> usize {
@@ -140,7 +159,9 @@ impl Accumulator for PercentileAccumulator {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [values, means, weights] = states else { return Ok(()) };
+        let [values, means, weights] = states else {
+            return Ok(());
+        };
         for row in 0..values.len() {
             let exact = values.as_list::<i32>().value(row);
             self.add(exact.as_primitive::<Float64Type>().iter().flatten());
@@ -150,7 +171,10 @@ impl Accumulator for PercentileAccumulator {
             }
             let weights = weights.as_list::<i32>().value(row);
             let other = digest_of(&means, &weights)?;
-            let own = self.digest.take().unwrap_or_else(|| TDigest::new(DIGEST_SIZE));
+            let own = self
+                .digest
+                .take()
+                .unwrap_or_else(|| TDigest::new(DIGEST_SIZE));
             self.digest = Some(TDigest::merge_digests([&own, &other]));
         }
         Ok(())
@@ -175,7 +199,9 @@ fn digest_of(means: &ArrayRef, weights: &ArrayRef) -> Result<TDigest> {
 }
 
 fn float_list(values: impl Iterator<Item = f64>) -> ScalarValue {
-    let values: Vec<ScalarValue> = values.map(|value| ScalarValue::Float64(Some(value))).collect();
+    let values: Vec<ScalarValue> = values
+        .map(|value| ScalarValue::Float64(Some(value)))
+        .collect();
     ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Float64))
 }
 
@@ -210,7 +236,14 @@ mod tests {
     #[test]
     fn nearest_rank_is_one_of_the_values() {
         let mut values = [15.0, 20.0, 35.0, 40.0, 50.0];
-        for (percent, expected) in [(0.0, 15.0), (5.0, 15.0), (30.0, 20.0), (40.0, 20.0), (50.0, 35.0), (100.0, 50.0)] {
+        for (percent, expected) in [
+            (0.0, 15.0),
+            (5.0, 15.0),
+            (30.0, 20.0),
+            (40.0, 20.0),
+            (50.0, 35.0),
+            (100.0, 50.0),
+        ] {
             assert_eq!(nearest_rank(&mut values, percent), Some(expected));
         }
         assert_eq!(nearest_rank(&mut [], 50.0), None);
@@ -219,11 +252,18 @@ mod tests {
     #[test]
     fn parts_merge_exactly() {
         let mut left = accumulator(50.0);
-        left.update_batch(&[array((1..=600).map(f64::from))]).unwrap();
+        left.update_batch(&[array((1..=600).map(f64::from))])
+            .unwrap();
         let mut right = accumulator(50.0);
-        right.update_batch(&[array((601..=1001).map(f64::from))]).unwrap();
-        let state: Vec<ArrayRef> =
-            right.state().unwrap().iter().map(|part| part.to_array().unwrap()).collect();
+        right
+            .update_batch(&[array((601..=1001).map(f64::from))])
+            .unwrap();
+        let state: Vec<ArrayRef> = right
+            .state()
+            .unwrap()
+            .iter()
+            .map(|part| part.to_array().unwrap())
+            .collect();
         left.merge_batch(&state).unwrap();
         assert_eq!(left.evaluate().unwrap(), ScalarValue::Float64(Some(501.0)));
         assert!(!left.estimate.happened());
@@ -233,12 +273,21 @@ mod tests {
     fn a_large_group_is_estimated_and_says_so() {
         let mut left = accumulator(90.0);
         let mut right = accumulator(90.0);
-        left.update_batch(&[array((0..1_200_000).map(f64::from))]).unwrap();
-        right.update_batch(&[array((1_200_000..2_400_000).map(f64::from))]).unwrap();
-        let state: Vec<ArrayRef> =
-            right.state().unwrap().iter().map(|part| part.to_array().unwrap()).collect();
+        left.update_batch(&[array((0..1_200_000).map(f64::from))])
+            .unwrap();
+        right
+            .update_batch(&[array((1_200_000..2_400_000).map(f64::from))])
+            .unwrap();
+        let state: Vec<ArrayRef> = right
+            .state()
+            .unwrap()
+            .iter()
+            .map(|part| part.to_array().unwrap())
+            .collect();
         left.merge_batch(&state).unwrap();
-        let ScalarValue::Float64(Some(value)) = left.evaluate().unwrap() else { panic!() };
+        let ScalarValue::Float64(Some(value)) = left.evaluate().unwrap() else {
+            panic!()
+        };
         assert!((value - 2_160_000.0).abs() < 24_000.0, "{value}");
         assert!(left.estimate.happened());
     }

@@ -39,7 +39,9 @@ pub(crate) fn words(text: &str) -> Result<TextQuery, String> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         if let Some(phrase) = rest.strip_prefix("#\"") {
-            let (inside, after) = phrase.split_once('"').ok_or("a phrase `#\"…` lacks its closing quote")?;
+            let (inside, after) = phrase
+                .split_once('"')
+                .ok_or("a phrase `#\"…` lacks its closing quote")?;
             parts.push(TextQuery::Term(term(inside, false)?));
             rest = after.trim_start();
         } else {
@@ -56,7 +58,10 @@ pub(crate) fn words(text: &str) -> Result<TextQuery, String> {
 
 /// Parses a query string.
 pub(crate) fn parse(text: &str) -> Result<TextQuery, String> {
-    let mut parser = Parser { tokens: tokens(text)?, position: 0 };
+    let mut parser = Parser {
+        tokens: tokens(text)?,
+        position: 0,
+    };
     let query = parser.any(0)?;
     match parser.peek() {
         None => Ok(query),
@@ -184,7 +189,11 @@ impl Parser {
         match token {
             Some(Token::Open) => {
                 let inside = self.any(depth + 1)?;
-                if self.take(&Token::Close) { Ok(inside) } else { Err("a `(` lacks its `)`".to_owned()) }
+                if self.take(&Token::Close) {
+                    Ok(inside)
+                } else {
+                    Err("a `(` lacks its `)`".to_owned())
+                }
             }
             Some(Token::Not) => Ok(TextQuery::Not(Box::new(self.factor(depth + 1)?))),
             Some(Token::Word(word)) => term(&word, true).map(TextQuery::Term),
@@ -211,9 +220,18 @@ fn term(text: &str, wildcards: bool) -> Result<Regex, String> {
     if wildcards {
         pattern = pattern.replace(r"\*", r"\w*").replace(r"\?", r"\w");
     }
-    let bounded = |edge: Option<char>| edge.is_some_and(|edge| edge.is_ascii_alphanumeric() || edge == '_');
-    let before = if bounded(text.chars().next()) { r"(?-u:\b)" } else { "" };
-    let after = if bounded(text.chars().next_back()) { r"(?-u:\b)" } else { "" };
+    let bounded =
+        |edge: Option<char>| edge.is_some_and(|edge| edge.is_ascii_alphanumeric() || edge == '_');
+    let before = if bounded(text.chars().next()) {
+        r"(?-u:\b)"
+    } else {
+        ""
+    };
+    let after = if bounded(text.chars().next_back()) {
+        r"(?-u:\b)"
+    } else {
+        ""
+    };
     regex(&format!("{before}{pattern}{after}"))
 }
 
@@ -241,7 +259,10 @@ mod tests {
 
     #[test]
     fn operators_groups_and_phrases() {
-        assert!(matches("(create OR delete) AND NOT role", "delete dashboard"));
+        assert!(matches(
+            "(create OR delete) AND NOT role",
+            "delete dashboard"
+        ));
         assert!(!matches("(create OR delete) AND NOT role", "delete role"));
         assert!(matches("\"token created\"", "API token created"));
         assert!(!matches("\"token created\"", "created token"));

@@ -17,7 +17,12 @@ use super::text_match::text_argument;
 /// part. Group 0 is the whole match.
 pub(crate) fn regexp_extract(text: Expr, regex: Regex, group: usize) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::new_from_impl(RegexpExtract { regex, group, signature }).call(vec![text])
+    ScalarUDF::new_from_impl(RegexpExtract {
+        regex,
+        group,
+        signature,
+    })
+    .call(vec![text])
 }
 
 #[derive(Debug)]
@@ -47,7 +52,12 @@ impl ScalarUDFImpl for RegexpExtract {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(format!("regexp_extract({}, {:?}, {})", args[0].schema_name(), self.regex.as_str(), self.group))
+        Ok(format!(
+            "regexp_extract({}, {:?}, {})",
+            args[0].schema_name(),
+            self.regex.as_str(),
+            self.group
+        ))
     }
 
     fn signature(&self) -> &Signature {
@@ -63,7 +73,11 @@ impl ScalarUDFImpl for RegexpExtract {
         let mut values = StringViewBuilder::with_capacity(texts.len());
         for text in texts.as_string_view() {
             let found = text.and_then(|text| self.regex.captures(text));
-            values.append_option(found.and_then(|found| found.get(self.group)).map(|group| group.as_str()));
+            values.append_option(
+                found
+                    .and_then(|found| found.get(self.group))
+                    .map(|group| group.as_str()),
+            );
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }

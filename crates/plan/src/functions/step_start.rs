@@ -16,7 +16,12 @@ use datafusion::logical_expr::{
 /// clock of `zone`.
 pub(crate) fn step_start(time: Expr, step_ms: i64, zone: Tz) -> Expr {
     let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
-    ScalarUDF::new_from_impl(StepStart { step_ms, zone, signature }).call(vec![time])
+    ScalarUDF::new_from_impl(StepStart {
+        step_ms,
+        zone,
+        signature,
+    })
+    .call(vec![time])
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +74,9 @@ impl ScalarUDFImpl for StepStart {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let times = args.args[0].to_array(args.number_rows)?;
-        let starts: Int64Array = times.as_primitive::<Int64Type>().unary(|time| self.of(time));
+        let starts: Int64Array = times
+            .as_primitive::<Int64Type>()
+            .unary(|time| self.of(time));
         Ok(ColumnarValue::Array(Arc::new(starts) as ArrayRef))
     }
 }
@@ -80,20 +87,42 @@ mod tests {
 
     fn of(time: &str, step_ms: i64, zone: Tz) -> String {
         let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
-        let time_ms = DateTime::parse_from_rfc3339(time).unwrap().timestamp_millis();
-        let start = StepStart { step_ms, zone, signature }.of(time_ms);
-        DateTime::from_timestamp_millis(start).unwrap().with_timezone(&zone).to_rfc3339()
+        let time_ms = DateTime::parse_from_rfc3339(time)
+            .unwrap()
+            .timestamp_millis();
+        let start = StepStart {
+            step_ms,
+            zone,
+            signature,
+        }
+        .of(time_ms);
+        DateTime::from_timestamp_millis(start)
+            .unwrap()
+            .with_timezone(&zone)
+            .to_rfc3339()
     }
 
     #[test]
     fn steps_follow_the_clock_of_the_zone() {
         const DAY: i64 = 86_400_000;
-        assert_eq!(of("2023-07-10T11:42:18Z", 3_600_000, Tz::UTC), "2023-07-10T11:00:00+00:00");
-        assert_eq!(of("1969-12-31T23:59:59Z", DAY, Tz::UTC), "1969-12-31T00:00:00+00:00");
+        assert_eq!(
+            of("2023-07-10T11:42:18Z", 3_600_000, Tz::UTC),
+            "2023-07-10T11:00:00+00:00"
+        );
+        assert_eq!(
+            of("1969-12-31T23:59:59Z", DAY, Tz::UTC),
+            "1969-12-31T00:00:00+00:00"
+        );
         let shanghai = Tz::Asia__Shanghai;
-        assert_eq!(of("2023-07-10T17:00:00Z", DAY, shanghai), "2023-07-11T00:00:00+08:00");
+        assert_eq!(
+            of("2023-07-10T17:00:00Z", DAY, shanghai),
+            "2023-07-11T00:00:00+08:00"
+        );
         // The clock went forward at 02:00 that night.
         let berlin = Tz::Europe__Berlin;
-        assert_eq!(of("2024-03-31T12:00:00Z", DAY, berlin), "2024-03-31T00:00:00+01:00");
+        assert_eq!(
+            of("2024-03-31T12:00:00Z", DAY, berlin),
+            "2024-03-31T00:00:00+01:00"
+        );
     }
 }

@@ -54,20 +54,32 @@ impl Matcher {
 
     /// `wildcard('a*b?')`: `*` is any run, `?` one character; the whole value.
     pub(crate) fn wildcard(pattern: &str) -> Result<Self, String> {
-        let pattern = regex::escape(pattern).replace(r"\*", ".*").replace(r"\?", ".");
+        let pattern = regex::escape(pattern)
+            .replace(r"\*", ".*")
+            .replace(r"\?", ".");
         Self::whole(&pattern)
     }
 
     /// `cidr('10.0.0.0/8')`: an address inside the network.
     pub(crate) fn network(text: &str) -> Result<Self, String> {
         let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
-        let address: IpAddr =
-            address.parse().map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?;
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?;
         let widest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = if prefix.is_empty() { Some(widest) } else { prefix.parse().ok() };
+        let prefix_bits = if prefix.is_empty() {
+            Some(widest)
+        } else {
+            prefix.parse().ok()
+        };
         match prefix_bits {
-            Some(prefix_bits) if prefix_bits <= widest => Ok(Self::Network { address, prefix_bits }),
-            _ => Err(format!("`{text}` is not a network: the prefix is 0 to {widest} bits")),
+            Some(prefix_bits) if prefix_bits <= widest => Ok(Self::Network {
+                address,
+                prefix_bits,
+            }),
+            _ => Err(format!(
+                "`{text}` is not a network: the prefix is 0 to {widest} bits"
+            )),
         }
     }
 
@@ -75,7 +87,10 @@ impl Matcher {
         match self {
             Self::Regex(regex) => regex.is_match(text),
             Self::Query(query) => query.is_match(text),
-            Self::Network { address, prefix_bits } => in_network(text, *address, *prefix_bits),
+            Self::Network {
+                address,
+                prefix_bits,
+            } => in_network(text, *address, *prefix_bits),
         }
     }
 }
@@ -87,9 +102,12 @@ pub(crate) fn compile(pattern: &str, ignore_case: bool) -> Result<Matcher, Strin
         .build()
         .map(Matcher::Regex)
         .map_err(|error| match error {
-            regex::Error::Syntax(text) => {
-                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
+            regex::Error::Syntax(text) => text
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned(),
             other => other.to_string(),
         })
 }
@@ -99,9 +117,12 @@ fn in_network(text: &str, network: IpAddr, prefix_bits: u32) -> bool {
         prefix_bits == 0 || (left ^ right) >> (width - prefix_bits) == 0
     }
     match (text.parse::<IpAddr>(), network) {
-        (Ok(IpAddr::V4(address)), IpAddr::V4(network)) => {
-            shared(u32::from(address).into(), u32::from(network).into(), 32, prefix_bits)
-        }
+        (Ok(IpAddr::V4(address)), IpAddr::V4(network)) => shared(
+            u32::from(address).into(),
+            u32::from(network).into(),
+            32,
+            prefix_bits,
+        ),
         (Ok(IpAddr::V6(address)), IpAddr::V6(network)) => {
             shared(address.into(), network.into(), 128, prefix_bits)
         }
@@ -111,8 +132,11 @@ fn in_network(text: &str, network: IpAddr, prefix_bits: u32) -> bool {
 
 /// The test as an expression: null where `text` is null. `name` tells one test from another.
 pub(crate) fn text_match(text: Expr, name: String, matcher: Matcher) -> Expr {
-    let function =
-        TextMatch { name, matcher, signature: Signature::any(1, Volatility::Immutable) };
+    let function = TextMatch {
+        name,
+        matcher,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
     ScalarUDF::new_from_impl(function).call(vec![text])
 }
 

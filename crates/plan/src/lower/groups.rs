@@ -1,5 +1,6 @@
 //! Order and limits inside groups and between them.
 
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum};
 use datafusion::functions_aggregate::first_last::first_value;
@@ -7,7 +8,6 @@ use datafusion::functions_window::expr_fn::{dense_rank, row_number};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit,
 };
-use arrow::datatypes::DataType;
 
 use super::{as_usize, key_column, key_order, over};
 use crate::bound::{BoundQuery, Reducer, SeriesOrder};
@@ -20,10 +20,16 @@ pub(super) fn single_rows(query: &BoundQuery, shaped: LogicalPlan) -> Result<Log
     if limits.offset > 0 || limits.limit.count() == Some(0) {
         builder = builder.filter(lit(false))?;
     }
-    let mut order: Vec<SortExpr> =
-        query.series_order.iter().map(|order| order.expr.clone().sort(order.ascending, order.ascending)).collect();
+    let mut order: Vec<SortExpr> = query
+        .series_order
+        .iter()
+        .map(|order| order.expr.clone().sort(order.ascending, order.ascending))
+        .collect();
     order.extend(key_order(query));
-    let fetch = limits.slimit.count().map(|count| as_usize(count.saturating_add(1)));
+    let fetch = limits
+        .slimit
+        .count()
+        .map(|count| as_usize(count.saturating_add(1)));
     let builder = builder.sort(order)?;
     match (as_usize(limits.soffset), fetch) {
         (0, None) => builder.build(),
@@ -36,10 +42,14 @@ pub(super) fn single_rows(query: &BoundQuery, shaped: LogicalPlan) -> Result<Log
 pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let row = row_number().partition_by(keys.clone()).order_by(query.order.clone()).build()?;
+    let row = row_number()
+        .partition_by(keys.clone())
+        .order_by(query.order.clone())
+        .build()?;
     let rows = over(count(lit(1)), &keys)?;
     let mut plan = LogicalPlanBuilder::from(shaped)
-        .window(vec![row.alias("group_row"), rows.alias("group_rows")])?;
+        .window(vec![row.alias("group_row")])?
+        .window(vec![rows.alias("group_rows")])?;
     plan = plan.filter(col("group_row").gt(lit(limits.offset)))?;
     if let Some(count) = limits.limit.count() {
         plan = plan.filter(col("group_row").lt_eq(lit(limits.offset.saturating_add(count))))?;
@@ -52,12 +62,18 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPla
     }
     between.extend(key_order(query));
     let rank = dense_rank().order_by(between).build()?.alias("group_rank");
-    plan = plan.window(vec![rank])?.filter(col("group_rank").gt(lit(limits.soffset)))?;
+    plan = plan
+        .window(vec![rank])?
+        .filter(col("group_rank").gt(lit(limits.soffset)))?;
     if let Some(count) = limits.slimit.count() {
         let last = limits.soffset.saturating_add(count).saturating_add(1);
         plan = plan.filter(col("group_rank").lt_eq(lit(last)))?;
     }
-    plan.sort(vec![col("group_rank").sort(true, false), col("group_row").sort(true, false)])?.build()
+    plan.sort(vec![
+        col("group_rank").sort(true, false),
+        col("group_row").sort(true, false),
+    ])?
+    .build()
 }
 
 /// One value for a group of rows.
@@ -70,8 +86,10 @@ fn reduce(order: &SeriesOrder, query: &BoundQuery) -> Expr {
         Reducer::Avg => avg(cast(value, DataType::Float64)),
         Reducer::Sum => sum(value),
         Reducer::Count => count(value),
-        Reducer::Percentile(percent) => {
-            percentile(cast(value, DataType::Float64), percent, std::sync::Arc::clone(&query.notes.estimate))
-        }
+        Reducer::Percentile(percent) => percentile(
+            cast(value, DataType::Float64),
+            percent,
+            std::sync::Arc::clone(&query.notes.estimate),
+        ),
     }
 }

@@ -4,18 +4,22 @@
 mod groups;
 mod shape;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, lit,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, in_subquery, lit,
 };
 use datafusion::scalar::ScalarValue;
 use events::TimeRange;
 use events::fields::DATE;
 
-use crate::bind::column;
+use crate::bind::{column, membership_place, sort_keys};
 use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type};
 use crate::types::Type;
 
@@ -27,10 +31,15 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
     let rows = source(query, events)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
-        Some(having) => LogicalPlanBuilder::from(shaped).filter(having.clone())?.build()?,
+        Some(having) => LogicalPlanBuilder::from(shaped)
+            .filter(having.clone())?
+            .build()?,
         None => shaped,
     };
-    let has_hits = matches!(query.shape, Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Newest);
+    let has_hits = matches!(
+        query.shape,
+        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Newest
+    );
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
     let ordered = if is_ranked {
@@ -43,8 +52,16 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
     let plan = project(query, ordered, has_hits, is_ranked)?;
     Ok(Lowered {
         plan,
-        keys: query.keys.iter().map(|key| (key.name.clone(), key.value_type)).collect(),
-        columns: query.columns.iter().map(|column| (column.name.clone(), column.value_type)).collect(),
+        keys: query
+            .keys
+            .iter()
+            .map(|key| (key.name.clone(), key.value_type))
+            .collect(),
+        columns: query
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), column.value_type))
+            .collect(),
         has_hits,
         is_ranked,
         row_is_group: !query.keys.is_empty() && !many_rows,
@@ -69,16 +86,43 @@ fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
         }
         BoundSource::Query(inner) => {
             let lowered = lower(inner, events)?;
+            let builder = LogicalPlanBuilder::from(lowered.plan);
             let time = column("time");
-            // Summaries of a whole window have no time and are not outside any window.
-            let inside = time.clone().is_null().or(within(time, query.window));
-            LogicalPlanBuilder::from(lowered.plan).filter(inside)?
+            match query.window {
+                TimeRange::ALL => builder,
+                // Summaries of a whole window have no time and are not outside any window.
+                window => builder.filter(time.clone().is_null().or(within(time, window)))?,
+            }
         }
     };
     match &query.filter {
-        Some(filter) => builder.filter(filter.clone())?.build(),
+        Some(filter) => builder
+            .filter(with_memberships(query, filter.clone(), events)?)?
+            .build(),
         None => builder.build(),
     }
+}
+
+/// The filter with the plans of its sub-queries in the places that binding left for them.
+fn with_memberships(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> Result<Expr> {
+    let mut tests = HashMap::new();
+    for (index, membership) in query.memberships.iter().enumerate() {
+        let members = lower(&membership.members, events)?.plan;
+        let member = membership.member.clone();
+        let members = LogicalPlanBuilder::from(members)
+            .filter(member.clone().is_not_null())?
+            .project(vec![member.alias("member")])?
+            .build()?;
+        let test = in_subquery(membership.value.clone(), Arc::new(members));
+        tests.insert(membership_place(index), test);
+    }
+    let filled = filter.transform_up(|expr| {
+        Ok(match tests.get(&expr) {
+            Some(test) => Transformed::yes(test.clone()),
+            None => Transformed::no(expr),
+        })
+    })?;
+    Ok(filled.data)
 }
 
 fn inside(window: TimeRange) -> Expr {
@@ -86,14 +130,24 @@ fn inside(window: TimeRange) -> Expr {
 }
 
 fn within(time: Expr, window: TimeRange) -> Expr {
-    time.clone().gt_eq(lit(window.from_ms)).and(time.lt(lit(window.to_ms)))
+    time.clone()
+        .gt_eq(lit(window.from_ms))
+        .and(time.lt(lit(window.to_ms)))
 }
 
 /// Rows of the one group there is, sorted and limited. One row more than wanted shows a cut.
 fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
-    let fetch = query.limits.limit.count().map(|count| as_usize(count.saturating_add(1)));
+    let fetch = query
+        .limits
+        .limit
+        .count()
+        .map(|count| as_usize(count.saturating_add(1)));
     let builder = LogicalPlanBuilder::from(shaped);
-    let builder = if is_one_row(query) { builder } else { builder.sort(query.order.clone())? };
+    let builder = if is_one_row(query) {
+        builder
+    } else {
+        builder.sort(query.order.clone())?
+    };
     let skip = as_usize(query.limits.offset);
     match (skip, fetch) {
         (0, None) => builder.build(),
@@ -102,12 +156,21 @@ fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan>
 }
 
 fn is_one_row(query: &BoundQuery) -> bool {
-    matches!(query.shape, Shape::Aggregate { .. }) && query.step_ms.is_none() && query.keys.is_empty()
+    matches!(query.shape, Shape::Aggregate { .. })
+        && query.step_ms.is_none()
+        && query.keys.is_empty()
 }
 
 /// The columns that [`Lowered`] promises, in its order.
-fn project(query: &BoundQuery, plan: LogicalPlan, has_hits: bool, is_ranked: bool) -> Result<LogicalPlan> {
-    let mut output: Vec<Expr> = (0..query.keys.len()).map(|index| key_column(index)).collect();
+fn project(
+    query: &BoundQuery,
+    plan: LogicalPlan,
+    has_hits: bool,
+    is_ranked: bool,
+) -> Result<LogicalPlan> {
+    let mut output: Vec<Expr> = (0..query.keys.len())
+        .map(key_column)
+        .collect();
     output.push(query.time.clone().alias("time"));
     for (index, column) in query.columns.iter().enumerate() {
         let value = match column.value_type {
@@ -151,7 +214,9 @@ fn key_column(index: usize) -> Expr {
 
 /// Groups in the order of their keys, missing ones last.
 fn key_order(query: &BoundQuery) -> Vec<SortExpr> {
-    (0..query.keys.len()).map(|index| key_column(index).sort(true, false)).collect()
+    let keys = query.keys.iter().enumerate();
+    keys.flat_map(|(index, key)| sort_keys(key_column(index), key.value_type, true, false))
+        .collect()
 }
 
 fn as_usize(count: u64) -> usize {

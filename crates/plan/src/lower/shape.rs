@@ -3,7 +3,9 @@
 use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, col, lit};
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, col, lit,
+};
 use events::fields::DATE;
 
 use super::{key_column, over};
@@ -16,11 +18,20 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
     match &query.shape {
         Shape::Rows => Ok(rows),
         Shape::Newest => first_rows(query, rows, &query.order, 1),
-        Shape::Extreme { order, present, count } => {
-            let rows = LogicalPlanBuilder::from(rows).filter(present.clone())?.build()?;
+        Shape::Extreme {
+            order,
+            present,
+            count,
+        } => {
+            let rows = LogicalPlanBuilder::from(rows)
+                .filter(present.clone())?
+                .build()?;
             if query.keys.is_empty() {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                return LogicalPlanBuilder::from(rows).sort(order.clone())?.limit(0, Some(count))?.build();
+                return LogicalPlanBuilder::from(rows)
+                    .sort(order.clone())?
+                    .limit(0, Some(count))?
+                    .build();
             }
             first_rows(query, rows, order, *count)
         }
@@ -40,13 +51,18 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
                 .enumerate()
                 .map(|(index, aggregate)| aggregate.clone().alias(format!("a{index}")))
                 .chain([hits()]);
-            LogicalPlanBuilder::from(rows).aggregate(groups, aggregates.collect::<Vec<_>>())?.build()
+            LogicalPlanBuilder::from(rows)
+                .aggregate(groups, aggregates.collect::<Vec<_>>())?
+                .build()
         }
     }
 }
 
 fn keys(keys: &[Key]) -> Vec<Expr> {
-    keys.iter().enumerate().map(|(index, key)| key.expr.clone().alias(format!("k{index}"))).collect()
+    keys.iter()
+        .enumerate()
+        .map(|(index, key)| key.expr.clone().alias(format!("k{index}")))
+        .collect()
 }
 
 /// The events behind a shaped row.
@@ -59,18 +75,35 @@ fn step(query: &BoundQuery) -> Option<Expr> {
         BoundSource::Events => column(DATE),
         BoundSource::Query(_) => column("time"),
     };
-    query.step_ms.map(|step_ms| step_start(time, step_ms, query.time_zone).alias("time"))
+    query
+        .step_ms
+        .map(|step_ms| step_start(time, step_ms, query.time_zone).alias("time"))
 }
 
 /// The first `wanted` rows of each group, with the keys as columns and the group's rows as `hits`.
-fn first_rows(query: &BoundQuery, rows: LogicalPlan, order: &[SortExpr], wanted: u64) -> Result<LogicalPlan> {
-    let columns: Vec<Expr> = rows.schema().columns().into_iter().map(Expr::Column).collect();
+fn first_rows(
+    query: &BoundQuery,
+    rows: LogicalPlan,
+    order: &[SortExpr],
+    wanted: u64,
+) -> Result<LogicalPlan> {
+    let columns: Vec<Expr> = rows
+        .schema()
+        .columns()
+        .into_iter()
+        .map(Expr::Column)
+        .collect();
     let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let number = row_number().partition_by(partition.clone()).order_by(order.to_vec()).build()?.alias("row");
+    let number = row_number()
+        .partition_by(partition.clone())
+        .order_by(order.to_vec())
+        .build()?
+        .alias("row");
     let all = over(count(lit(1)), &partition)?.alias("hits");
     LogicalPlanBuilder::from(rows)
         .project(columns.iter().cloned().chain(keys(&query.keys)))?
-        .window(vec![number, all])?
+        .window(vec![number])?
+        .window(vec![all])?
         .filter(col("row").lt_eq(lit(wanted)))?
         .project(columns.into_iter().chain(partition).chain([col("hits")]))?
         .build()
