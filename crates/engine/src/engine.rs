@@ -22,6 +22,7 @@ use store::{Snapshot, Store};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
+use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
@@ -80,10 +81,9 @@ impl Engine {
         session.options_mut().execution.parquet.pushdown_filters = true;
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
-            .build_arc()
-            .map_err(EngineError::from_datafusion)?;
+            .build_arc()?;
         let session = SessionContext::new_with_config_rt(session, runtime);
-        let url = ObjectStoreUrl::parse(STORE_URL).map_err(EngineError::from_datafusion)?;
+        let url = ObjectStoreUrl::parse(STORE_URL)?;
         session.register_object_store(url.as_ref(), store.object_store());
         Ok(Self { store, session })
     }
@@ -98,10 +98,10 @@ impl Engine {
     /// # Errors
     /// The first statement without an answer decides; there are no partial answers.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
-        let script = prepare::parse(&request.query)?;
-        let mut answers = Vec::with_capacity(script.statements.len());
-        for statement in &script.statements {
-            answers.push(self.retrying(request, statement).await?);
+        let parsed = prepare::parse(&request.query)?;
+        let mut answers = Vec::with_capacity(parsed.script.statements.len());
+        for statement in &parsed.script.statements {
+            answers.push(self.retrying(request, &parsed, statement).await?);
         }
         Ok(answers)
     }
@@ -124,7 +124,7 @@ impl Engine {
         request: &QueryRequest,
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
-        let script = prepare::parse(&request.query)?;
+        let parsed = prepare::parse(&request.query)?;
         let explanation = |text: String, warnings: Vec<Diagnostic>| Explanation {
             text,
             files: None,
@@ -132,10 +132,11 @@ impl Engine {
             warnings,
         };
         if stage == Stage::Ast {
-            return Ok(explanation(format!("{script:#?}\n"), Vec::new()));
+            return Ok(explanation(format!("{:#?}\n", parsed.script), Vec::new()));
         }
         let query = prepare::bind(
-            single(&script.statements)?,
+            &parsed,
+            parsed.single()?,
             &request.options,
             now_ms(request),
             Delivery::Series,
@@ -150,22 +151,16 @@ impl Engine {
             files.len() as u64,
             files.iter().map(|file| file.size_bytes).sum(),
         );
-        let lowered = plan::lower(&query, &prepare::events_plan(files)?)
-            .map_err(EngineError::from_datafusion)?;
+        let lowered = plan::lower(&query, &prepare::events_plan(files)?)?;
         let state = self.session.state();
-        let optimised = state
-            .optimize(&lowered.plan)
-            .map_err(EngineError::from_datafusion)?;
+        let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
             return Ok(explanation(
                 format!("{}\n", optimised.display_indent()),
                 warnings,
             ));
         }
-        let physical = state
-            .create_physical_plan(&lowered.plan)
-            .await
-            .map_err(EngineError::from_datafusion)?;
+        let physical = state.create_physical_plan(&lowered.plan).await?;
         let text = displayable(physical.as_ref()).indent(false).to_string();
         Ok(Explanation {
             text,
@@ -180,10 +175,11 @@ impl Engine {
     async fn retrying(
         &self,
         request: &QueryRequest,
+        parsed: &Parsed,
         statement: &Statement,
     ) -> Result<Answer, EngineError> {
-        match self.answer(request, statement).await {
-            Err(EngineError::MissingFile(_)) => self.answer(request, statement).await,
+        match self.answer(request, parsed, statement).await {
+            Err(EngineError::MissingFile(_)) => self.answer(request, parsed, statement).await,
             other => other,
         }
     }
@@ -191,19 +187,18 @@ impl Engine {
     async fn answer(
         &self,
         request: &QueryRequest,
+        parsed: &Parsed,
         statement: &Statement,
     ) -> Result<Answer, EngineError> {
         let started = Instant::now();
-        let (running, mut batches) = self.start(request, statement, Delivery::Series).await?;
+        let (running, mut batches) = self
+            .start(request, parsed, statement, Delivery::Series)
+            .await?;
         let mut filter = RowFilter::new(&running.lowered, running.query.limits);
         let mut series = SeriesBuilder::new(running.query.name.clone(), &running.lowered);
-        while let Some(batch) = batches
-            .try_next()
-            .await
-            .map_err(EngineError::from_datafusion)?
-        {
-            let rows = filter.pass(&batch).map_err(EngineError::from_datafusion)?;
-            series.add(&rows).map_err(EngineError::from_datafusion)?;
+        while let Some(batch) = batches.try_next().await? {
+            let rows = filter.pass(&batch)?;
+            series.add(&rows)?;
         }
         let summary = self.summary(request, &running, &filter, started).await?;
         Ok(Answer {
@@ -216,14 +211,20 @@ impl Engine {
     pub(crate) async fn start(
         &self,
         request: &QueryRequest,
+        parsed: &Parsed,
         statement: &Statement,
         delivery: Delivery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
-        let query = prepare::bind(statement, &request.options, now_ms(request), delivery)?;
+        let query = prepare::bind(
+            parsed,
+            statement,
+            &request.options,
+            now_ms(request),
+            delivery,
+        )?;
         let snapshots = prepare::snapshots(&self.store, request).await?;
         let files = prepare::files(&query, &snapshots);
-        let lowered = plan::lower(&query, &prepare::events_plan(files)?)
-            .map_err(EngineError::from_datafusion)?;
+        let lowered = plan::lower(&query, &prepare::events_plan(files)?)?;
         let batches = self.run(&lowered.plan).await?;
         Ok((
             Running {
@@ -237,11 +238,8 @@ impl Engine {
 
     async fn run(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, EngineError> {
         let state = self.session.state();
-        let physical = state
-            .create_physical_plan(plan)
-            .await
-            .map_err(EngineError::from_datafusion)?;
-        execute_stream(physical, state.task_ctx()).map_err(EngineError::from_datafusion)
+        let physical = state.create_physical_plan(plan).await?;
+        Ok(execute_stream(physical, state.task_ctx())?)
     }
 
     /// The summary of an answer whose rows have all passed.
@@ -266,30 +264,9 @@ impl Engine {
             return Ok(summary);
         }
         let events = prepare::events_plan(prepare::files(&running.query, &running.snapshots))?;
-        let plan =
-            plan::count_plan(&running.query, &events).map_err(EngineError::from_datafusion)?;
-        let batches: Vec<RecordBatch> = self
-            .run(&plan)
-            .await?
-            .try_collect()
-            .await
-            .map_err(EngineError::from_datafusion)?;
+        let plan = plan::count_plan(&running.query, &events)?;
+        let batches: Vec<RecordBatch> = self.run(&plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))
-    }
-}
-
-/// The only statement of a text.
-pub(crate) fn single(statements: &[Statement]) -> Result<&Statement, EngineError> {
-    match statements {
-        [statement] => Ok(statement),
-        _ => {
-            let message = "one statement is answered at a time here";
-            let finding =
-                Diagnostic::new(dql::Severity::Error, "several_statements", message, None);
-            Err(EngineError::Query(vec![
-                finding.with_hint("send the statements one by one"),
-            ]))
-        }
     }
 }
 
@@ -303,8 +280,7 @@ fn now_ms(request: &QueryRequest) -> i64 {
 fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {
     let mut total = 0;
     for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
-        let counts = cast(batch.column(0), &DataType::Int64)
-            .map_err(|error| EngineError::from_datafusion(error.into()))?;
+        let counts = cast(batch.column(0), &DataType::Int64)?;
         total += counts
             .as_primitive::<Int64Type>()
             .iter()

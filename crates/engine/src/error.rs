@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use dql::Diagnostic;
 use store::StoreError;
@@ -37,18 +38,6 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// The error behind a failure of DataFusion.
-    pub(crate) fn from_datafusion(error: DataFusionError) -> Self {
-        match error.find_root() {
-            DataFusionError::ResourcesExhausted(reason) => Self::ResourcesExhausted(reason.clone()),
-            DataFusionError::ObjectStore(source) if is_missing(source) => {
-                Self::MissingFile(source.to_string())
-            }
-            root if missing_below(root) => Self::MissingFile(root.to_string()),
-            _ => Self::Execution(error),
-        }
-    }
-
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -66,6 +55,25 @@ impl EngineError {
     /// Whether the one who asked is to change something, rather than the one who runs the store.
     pub fn is_question(&self) -> bool {
         matches!(self, Self::Query(_) | Self::UnknownWorkspace { .. })
+    }
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(reason) => Self::ResourcesExhausted(reason.clone()),
+            DataFusionError::ObjectStore(source) if is_missing(source) => {
+                Self::MissingFile(source.to_string())
+            }
+            root if missing_below(root) => Self::MissingFile(root.to_string()),
+            _ => Self::Execution(error),
+        }
+    }
+}
+
+impl From<ArrowError> for EngineError {
+    fn from(error: ArrowError) -> Self {
+        DataFusionError::from(error).into()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Statement};
-use dql::{Diagnostic, Severity};
+use dql::{Diagnostic, Severity, Span};
 use events::WorkspaceId;
 use plan::{BindContext, BoundQuery, Delivery};
 use store::{DataFile, Snapshot, Store};
@@ -14,13 +14,48 @@ use crate::error::EngineError;
 use crate::request::{QueryOptions, QueryRequest, Scope};
 use crate::table::EventTable;
 
+/// A text that is right as far as no store is needed, and what to say about it all the same.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// The statements.
+    pub(crate) script: Script,
+    warnings: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// The only statement of the text.
+    pub(crate) fn single(&self) -> Result<&Statement, EngineError> {
+        match self.script.statements.as_slice() {
+            [statement] => Ok(statement),
+            _ => {
+                let message = "one statement is answered at a time here";
+                let finding = Diagnostic::new(Severity::Error, "several_statements", message, None);
+                let finding = finding.with_hint("send the statements one by one");
+                Err(EngineError::Query(vec![finding]))
+            }
+        }
+    }
+
+    /// The warnings about one of the statements.
+    fn warnings_about(&self, span: Span) -> impl Iterator<Item = Diagnostic> {
+        let inside = move |warning: &&Diagnostic| {
+            warning
+                .span
+                .is_none_or(|place| span.start <= place.start && place.end <= span.end)
+        };
+        self.warnings.iter().filter(inside).cloned()
+    }
+}
+
 /// Parses a text and checks it as far as no store is needed.
-pub(crate) fn parse(text: &str) -> Result<Script, EngineError> {
+pub(crate) fn parse(text: &str) -> Result<Parsed, EngineError> {
     let script = dql::parse(text).map_err(EngineError::Query)?;
-    let mut errors = dql::check(&script);
-    errors.retain(|finding| finding.severity == Severity::Error);
+    let findings = dql::check(&script);
+    let (errors, warnings): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
     if errors.is_empty() {
-        Ok(script)
+        Ok(Parsed { script, warnings })
     } else {
         Err(EngineError::Query(errors))
     }
@@ -28,6 +63,7 @@ pub(crate) fn parse(text: &str) -> Result<Script, EngineError> {
 
 /// Binds one statement.
 pub(crate) fn bind(
+    parsed: &Parsed,
     statement: &Statement,
     options: &QueryOptions,
     now_ms: i64,
@@ -39,7 +75,13 @@ pub(crate) fn bind(
         time_range: options.time_range,
         delivery,
     };
-    plan::bind(select(statement)?, &context).map_err(EngineError::Query)
+    let select = select(statement)?;
+    let mut query = plan::bind(select, &context).map_err(EngineError::Query)?;
+    query
+        .notes
+        .warnings
+        .splice(0..0, parsed.warnings_about(select.span));
+    Ok(query)
 }
 
 fn select(statement: &Statement) -> Result<&Select, EngineError> {
@@ -117,7 +159,5 @@ pub(crate) fn files(query: &BoundQuery, snapshots: &[Snapshot]) -> Vec<DataFile>
 /// The plan that reads every event of the files.
 pub(crate) fn events_plan(files: Vec<DataFile>) -> Result<LogicalPlan, EngineError> {
     let table = provider_as_source(Arc::new(EventTable::new(files)));
-    LogicalPlanBuilder::scan("events", table, None)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(EngineError::from_datafusion)
+    Ok(LogicalPlanBuilder::scan("events", table, None).and_then(LogicalPlanBuilder::build)?)
 }

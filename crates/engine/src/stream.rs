@@ -13,7 +13,7 @@ use futures::stream::{self, Stream};
 use plan::{Delivery, Lowered, Type};
 
 use crate::answer::StreamItem;
-use crate::engine::{Engine, Running, single};
+use crate::engine::{Engine, Running};
 use crate::error::EngineError;
 use crate::prepare;
 use crate::request::QueryRequest;
@@ -73,13 +73,12 @@ async fn open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineErr
 
 async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
     let started = Instant::now();
-    let script = prepare::parse(&request.query)?;
-    let statement = single(&script.statements)?;
-    let (running, mut batches) = engine.start(request, statement, Delivery::Stream).await?;
-    let first = batches
-        .try_next()
-        .await
-        .map_err(EngineError::from_datafusion)?;
+    let parsed = prepare::parse(&request.query)?;
+    let statement = parsed.single()?;
+    let (running, mut batches) = engine
+        .start(request, &parsed, statement, Delivery::Stream)
+        .await?;
+    let first = batches.try_next().await?;
     let filter = RowFilter::new(&running.lowered, running.query.limits);
     let columns = Columns::new(&running.lowered);
     Ok(Open {
@@ -100,11 +99,7 @@ async fn next(
     loop {
         let batch = match open.first.take() {
             Some(batch) => Some(batch),
-            None => open
-                .batches
-                .try_next()
-                .await
-                .map_err(EngineError::from_datafusion)?,
+            None => open.batches.try_next().await?,
         };
         let Some(batch) = batch else {
             let summary = engine
@@ -112,10 +107,7 @@ async fn next(
                 .await?;
             return Ok(StreamItem::End(summary));
         };
-        let rows = open
-            .filter
-            .pass(&batch)
-            .map_err(EngineError::from_datafusion)?;
+        let rows = open.filter.pass(&batch)?;
         if rows.num_rows() > 0 {
             return open.columns.select(&rows).map(StreamItem::Batch);
         }
@@ -167,8 +159,6 @@ impl Columns {
             .zip(self.schema.fields())
             .map(|(index, field)| arrow::compute::cast(batch.column(*index), field.data_type()))
             .collect::<Result<Vec<_>, _>>();
-        columns
-            .and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns))
-            .map_err(|error| EngineError::from_datafusion(error.into()))
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns?)?)
     }
 }
