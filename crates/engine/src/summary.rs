@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dql::{Diagnostic, Severity};
-use plan::{BoundQuery, Limit, Lowered, Shape};
+use plan::{BoundQuery, Limit, Lowered, Observation, Shape};
 
 use crate::answer::{Summary, TotalHits};
 use crate::rows::Passed;
@@ -111,15 +111,7 @@ fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for observation in &query.notes.observations {
         let name = &observation.name;
-        if observation.is_missing() {
-            let message =
-                format!("unknown field `{name}`: none of the events that were read has it");
-            let warning = Diagnostic::warning("unknown_field", message, observation.span);
-            found.push(match plan::nearest_field(name) {
-                Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
-                None => warning,
-            });
-        }
+        found.extend(unknown_field(observation));
         if observation.not_numbers() > 0 {
             let message = format!(
                 "{} values of `{name}` are not numbers and were left out",
@@ -142,4 +134,25 @@ fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
         ));
     }
     found
+}
+
+/// A name that is no column and that no event had. Where no event was read, only a name that is almost a
+/// column's is worth a word.
+fn unknown_field(observation: &Observation) -> Option<Diagnostic> {
+    if observation.found() {
+        return None;
+    }
+    let name = &observation.name;
+    let near = plan::nearest_field(name);
+    let reason = match (observation.examined(), near) {
+        (true, _) => "none of the events that were read has it",
+        (false, Some(_)) => "it is no column, and no event was read that could have it",
+        (false, None) => return None,
+    };
+    let message = format!("unknown field `{name}`: {reason}");
+    let warning = Diagnostic::warning("unknown_field", message, observation.span);
+    Some(match near {
+        Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
+        None => warning,
+    })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
+use datafusion::scalar::ScalarValue;
 use dql::Diagnostic;
 use events::TimeRange;
 
@@ -96,10 +97,34 @@ pub struct Key {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its value, over the shaped rows.
+    /// Its value, over the shaped rows; a filled column is the column `f` with its index.
     pub expr: Expr,
     /// Its type.
     pub value_type: Type,
+    /// How steps without a value are filled.
+    pub fill: Option<Fill>,
+}
+
+/// `fill`: a value for every step.
+#[derive(Debug, Clone)]
+pub struct Fill {
+    /// The value where there is one, over the grouped rows.
+    pub value: Expr,
+    /// The type of the filled column.
+    pub value_type: Type,
+    /// What stands where there is none.
+    pub mode: FillMode,
+}
+
+/// What stands in a step without a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FillMode {
+    /// This value; null makes a row and leaves it missing.
+    Value(ScalarValue),
+    /// The value of the nearest earlier step; missing before the first.
+    Previous,
+    /// The value on the straight line between the nearest earlier and later steps; missing outside.
+    Linear,
 }
 
 /// What becomes of the rows of a group. The shaped rows have the columns that the source has, or those

@@ -15,8 +15,8 @@ mod types;
 
 pub use bind::{BindContext, Delivery, bind, nearest_field};
 pub use bound::{
-    BoundQuery, BoundSource, Column, Key, Limit, Limits, Lowered, Membership, Notes, Reducer,
-    SeriesOrder, Shape,
+    BoundQuery, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered, Membership,
+    Notes, Reducer, SeriesOrder, Shape,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};

@@ -30,9 +30,10 @@ const QUESTIONS: [(&str, &str); 4] = [
          {action = 'user.login_failed'} [2d::1h]",
     ),
     (
-        "What did that address do once it was in?",
-        "TAE::audit:(df_user_email, df_title, df_operation_name) \
-         {client_ip = '203.0.113.66' and result = 'Success'} [2d] ORDER BY time ASC LIMIT 12",
+        "One address guessed its way in as Marta. What did she, or it, do in these two days?",
+        "TAE::audit:(df_title, df_operation_name, result, client_ip) \
+         {df_user_email = 'marta.kowalska@acme.example', df_title != 'Run DQL query'} [2d] \
+         ORDER BY time DESC LIMIT 20",
     ),
 ];
 

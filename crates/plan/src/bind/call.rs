@@ -42,6 +42,9 @@ impl Binder<'_> {
         if let Some(value) = self.scalar(&name, call)? {
             return Ok(value);
         }
+        if name == "fill" && self.grouping.is_some() {
+            return self.unfilled(call);
+        }
         if PICKERS.contains(&name.as_str()) {
             let message = format!("`{name}` stands alone in the projection");
             return Err(wrong("invalid_expression", message, span));

@@ -4,6 +4,7 @@ use dql::Diagnostic;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 
 use super::name::column;
+use super::target::alias_of;
 use super::{Bind, Binder, has_aggregate, keep, wrong};
 use crate::bound::Key;
 use crate::types::Typed;
@@ -98,11 +99,9 @@ impl<'a> Binder<'a> {
     pub(super) fn grouped_field(&mut self, field: &Field, written: &AstExpr) -> Bind<Typed> {
         if field.path.is_empty() && self.aliases_visible {
             let items = self.items;
-            let aliased = items.iter().find(|item| {
-                item.alias
-                    .as_ref()
-                    .is_some_and(|alias| alias.text == field.name)
-            });
+            let aliased = items
+                .iter()
+                .find(|item| alias_of(item).is_some_and(|alias| alias.text == field.name));
             if let Some(item) = aliased {
                 self.aliases_visible = false;
                 let value = self.expression(&item.expr);

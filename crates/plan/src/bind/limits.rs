@@ -8,7 +8,7 @@ use crate::bound::{Limit, Limits};
 /// Rows of a group, and groups, when the query has no limit of its own.
 const DEFAULT_COUNT: u64 = 1000;
 /// The most rows of a group, and the most groups, in one message.
-const LARGEST_COUNT: u64 = 10_000;
+pub(super) const LARGEST_COUNT: u64 = 10_000;
 
 impl Binder<'_> {
     /// The limits of the query, with the defaults of its delivery.

@@ -8,6 +8,7 @@ mod arguments;
 mod call;
 mod comparison;
 mod expression;
+mod fill;
 mod grouping;
 mod limits;
 mod membership;

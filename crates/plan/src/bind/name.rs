@@ -9,6 +9,7 @@ use dql::ast::{Field, PathStep};
 use events::FieldType;
 use events::fields::{ATTRIBUTES, FIELDS};
 
+use super::target::alias_of;
 use super::{Bind, Binder, Names, wrong};
 use crate::functions::json::{Observation, json_get};
 use crate::types::{Type, Typed};
@@ -79,7 +80,7 @@ impl Binder<'_> {
         let items = self.items;
         let item = items
             .iter()
-            .find(|item| item.alias.as_ref().is_some_and(|alias| alias.text == name));
+            .find(|item| alias_of(item).is_some_and(|alias| alias.text == name));
         let Some(item) = item else { return Ok(None) };
         self.aliases_visible = false;
         let value = self.expression(&item.expr);

@@ -5,7 +5,7 @@ use dql::ast::{Call, Direction, Expr as AstExpr, ExprKind, Select};
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
 use super::name::column;
-use super::target::{Target, is_time};
+use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
 use crate::bound::{Reducer, SeriesOrder, Shape};
 use crate::functions::json::{json_number, json_text};
@@ -68,15 +68,12 @@ impl Binder<'_> {
     /// The column of the projection that an expression names.
     fn projected(&self, written: &AstExpr, target: &Target) -> Option<Typed> {
         let name = dql::column_name(written);
-        let is_named = |item: &dql::ast::Item| match &item.alias {
+        let is_named = |item: &dql::ast::Item| match alias_of(item) {
             Some(alias) => alias.text == name || item.expr == *written,
             None => item.expr == *written,
         };
         let item = self.items.iter().find(|item| is_named(item))?;
-        let item_name = item
-            .alias
-            .as_ref()
-            .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
+        let item_name = item_name(item);
         let column = target
             .columns
             .iter()

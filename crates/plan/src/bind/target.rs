@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::scalar::ScalarValue;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Item};
+use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item};
 use dql::{Diagnostic, Span};
 
 use super::name::column;
 use super::order::sort_keys;
 use super::{Bind, Binder, Grouping, arguments, has_aggregate, keep, wrong};
-use crate::bound::{Column, Key, Shape};
+use crate::bound::{Column, Fill, Key, Shape};
 use crate::types::Typed;
 
 /// Functions that make several rows of a group.
@@ -64,7 +64,7 @@ impl<'a> Binder<'a> {
             aggregates: Vec::new(),
         });
         self.aliases_visible = false;
-        let columns = self.named_columns();
+        let columns = self.named_columns(step_ms);
         self.aliases_visible = true;
         let columns = columns?;
         let time = match step_ms {
@@ -107,15 +107,20 @@ impl<'a> Binder<'a> {
         time.map(|_| column(&format!("a{index}")))
     }
 
-    fn named_columns(&mut self) -> Bind<Vec<Column>> {
+    fn named_columns(&mut self, step_ms: Option<i64>) -> Bind<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         for item in self.items {
             if matches!(item.expr.kind, ExprKind::Star) {
                 let message = "`*` names every field of an event, which a summary does not have";
                 return Err(wrong("not_grouped", message, item.expr.span));
             }
-            let value = self.expression(&item.expr)?;
-            add_column(&mut columns, item, value)?;
+            match self.filled(item, columns.len(), step_ms)? {
+                Some((value, fill)) => add_column(&mut columns, item, value, Some(fill))?,
+                None => {
+                    let value = self.expression(&item.expr)?;
+                    add_column(&mut columns, item, value, None)?;
+                }
+            }
         }
         Ok(columns)
     }
@@ -129,7 +134,7 @@ impl<'a> Binder<'a> {
                 columns.extend(self.every_column());
             } else if !is_time(&item.expr) || item.alias.is_some() {
                 let value = self.expression(&item.expr)?;
-                add_column(&mut columns, item, value)?;
+                add_column(&mut columns, item, value, None)?;
             }
         }
         self.aliases_visible = true;
@@ -146,6 +151,7 @@ impl<'a> Binder<'a> {
             name,
             expr: value.expr,
             value_type: value.value_type,
+            fill: None,
         };
         self.all_columns().into_iter().map(column).collect()
     }
@@ -200,7 +206,7 @@ impl<'a> Binder<'a> {
                 }
                 None => self.key_beside_pick(&item.expr, keys)?,
             };
-            add_column(&mut columns, item, value)?;
+            add_column(&mut columns, item, value, None)?;
         }
         Ok(Target {
             shape,
@@ -259,16 +265,15 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
-    let name = item
-        .alias
-        .as_ref()
-        .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
+fn add_column(
+    columns: &mut Vec<Column>,
+    item: &Item,
+    value: Typed,
+    fill: Option<Fill>,
+) -> Bind<()> {
+    let name = item_name(item);
     if columns.iter().any(|column| column.name == name) {
-        let span = item
-            .alias
-            .as_ref()
-            .map_or(item.expr.span, |alias| alias.span);
+        let span = alias_of(item).map_or(item.expr.span, |alias| alias.span);
         let error = wrong(
             "repeated_column",
             format!("`{name}` is a column twice"),
@@ -282,8 +287,20 @@ fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> 
         name,
         expr: value.expr,
         value_type: value.value_type,
+        fill,
     });
     Ok(())
+}
+
+/// The alias of an item; that of a filled value may stand inside the call: `fill(avg(x) AS a, 0)`.
+pub(super) fn alias_of(item: &Item) -> Option<&Ident> {
+    let inside = || as_call(&item.expr, &["fill"])?.args.first()?.alias.as_ref();
+    item.alias.as_ref().or_else(inside)
+}
+
+/// The name of an item's column.
+pub(super) fn item_name(item: &Item) -> String {
+    alias_of(item).map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone())
 }
 
 /// Whether the expression is the plain name `time`.
@@ -299,7 +316,8 @@ fn picker(expr: &AstExpr) -> Option<&Call> {
     as_call(expr, &PICKERS)
 }
 
-fn as_call<'e>(expr: &'e AstExpr, names: &[&str]) -> Option<&'e Call> {
+/// The call that an expression is, when it is one of these functions.
+pub(super) fn as_call<'e>(expr: &'e AstExpr, names: &[&str]) -> Option<&'e Call> {
     match &expr.kind {
         ExprKind::Call(call) => names
             .iter()

@@ -44,9 +44,14 @@ impl Observation {
         }
     }
 
-    /// Whether events were read, and none of them has a value of this name.
-    pub fn is_missing(&self) -> bool {
-        self.examined.load(Ordering::Relaxed) && !self.found.load(Ordering::Relaxed)
+    /// Whether any event was looked at for a value of this name.
+    pub fn examined(&self) -> bool {
+        self.examined.load(Ordering::Relaxed)
+    }
+
+    /// Whether any of those events has a value of this name, be it a JSON null.
+    pub fn found(&self) -> bool {
+        self.found.load(Ordering::Relaxed)
     }
 
     /// The values left out of arithmetic because they are not numbers.

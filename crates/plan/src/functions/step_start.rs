@@ -11,17 +11,30 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use events::TimeRange;
 
 /// The start of the step of a time in Unix milliseconds: steps count from 1970-01-01 00:00 on the
 /// clock of `zone`.
 pub(crate) fn step_start(time: Expr, step_ms: i64, zone: Tz) -> Expr {
-    let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
-    ScalarUDF::new_from_impl(StepStart {
-        step_ms,
-        zone,
-        signature,
+    ScalarUDF::new_from_impl(StepStart::new(step_ms, zone)).call(vec![time])
+}
+
+/// The starts of the steps that a window touches, oldest first.
+pub(crate) fn step_starts(window: TimeRange, step_ms: i64, zone: Tz) -> impl Iterator<Item = i64> {
+    let steps = StepStart::new(step_ms, zone);
+    let mut time_ms = window.from_ms;
+    let mut last = None;
+    std::iter::from_fn(move || {
+        while time_ms < window.to_ms {
+            let start = steps.of(time_ms);
+            // Where the clock goes back, the time one step later can lie in the same step.
+            time_ms = start.saturating_add(step_ms).max(time_ms.saturating_add(1));
+            if last.replace(start) != Some(start) {
+                return Some(start);
+            }
+        }
+        None
     })
-    .call(vec![time])
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +51,15 @@ impl Hash for StepStart {
 }
 
 impl StepStart {
+    fn new(step_ms: i64, zone: Tz) -> Self {
+        let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
+        Self {
+            step_ms,
+            zone,
+            signature,
+        }
+    }
+
     fn of(&self, time_ms: i64) -> i64 {
         let floor = |time: i64| time.saturating_sub(time.rem_euclid(self.step_ms));
         if self.zone == Tz::UTC {
@@ -86,16 +108,10 @@ mod tests {
     use super::*;
 
     fn of(time: &str, step_ms: i64, zone: Tz) -> String {
-        let signature = Signature::exact(vec![DataType::Int64], Volatility::Immutable);
         let time_ms = DateTime::parse_from_rfc3339(time)
             .unwrap()
             .timestamp_millis();
-        let start = StepStart {
-            step_ms,
-            zone,
-            signature,
-        }
-        .of(time_ms);
+        let start = StepStart::new(step_ms, zone).of(time_ms);
         DateTime::from_timestamp_millis(start)
             .unwrap()
             .with_timezone(&zone)

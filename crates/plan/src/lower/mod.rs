@@ -1,6 +1,7 @@
 //! From what a query means to a DataFusion plan, in the order of execution: source and filter, shape,
 //! HAVING, order and limits inside a group, order and limits between groups.
 
+mod fill;
 mod groups;
 mod shape;
 
@@ -35,6 +36,10 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
             .filter(having.clone())?
             .build()?,
         None => shaped,
+    };
+    let shaped = match query.step_ms {
+        Some(step_ms) if fill::is_filled(query) => fill::fill(query, step_ms, shaped)?,
+        _ => shaped,
     };
     let has_hits = matches!(
         query.shape,
@@ -168,9 +173,7 @@ fn project(
     has_hits: bool,
     is_ranked: bool,
 ) -> Result<LogicalPlan> {
-    let mut output: Vec<Expr> = (0..query.keys.len())
-        .map(key_column)
-        .collect();
+    let mut output: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
     output.push(query.time.clone().alias("time"));
     for (index, column) in query.columns.iter().enumerate() {
         let value = match column.value_type {

@@ -1,0 +1,52 @@
+//! `vouch`: a DQL query engine over audit events, as one program.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `arguments` | the command line |
+//! | `command` | one file a subcommand |
+//! | `answers` | who answers: a store opened here, or a running service |
+//! | `output` | answers as tables, JSON, CSV, NDJSON, Arrow and Parquet |
+//! | `failure` | what can go wrong, and with which exit status |
+//! | `generate` | sample events |
+
+mod answers;
+mod arguments;
+mod command;
+mod failure;
+mod generate;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+
+/// Planning a query recurses with the depth of its text, and deepest in debug builds.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Does what the command line of this process says, and gives its exit status.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(&mut std::io::stderr());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Engine(format!("cannot start: {error}")))?;
+    // A task of the runtime, since the stack of the main thread is not ours to choose.
+    let task = runtime.spawn(command::run(arguments));
+    runtime
+        .block_on(task)
+        .map_err(|error| Failure::Engine(format!("a defect: {error}")))?
+}

@@ -1,0 +1,168 @@
+//! `fill`: a row for every step of every group, and values for those that events gave none.
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, JoinType, NullEquality, Result};
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::functions_window::nth_value::{first_value_udwf, last_value_udwf};
+use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, WindowUDF, cast, col, lit, when,
+};
+use datafusion::scalar::ScalarValue;
+use std::sync::Arc;
+
+use super::key_column;
+use crate::bind::column;
+use crate::bound::{BoundQuery, Fill, FillMode, arrow_type};
+use crate::functions::step_start::step_starts;
+
+/// The grouped rows with a row for every step, and the columns `f0`, `f1`, … of the filled values.
+pub(super) fn fill(query: &BoundQuery, step_ms: i64, shaped: LogicalPlan) -> Result<LogicalPlan> {
+    let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let columns = shaped.schema().columns();
+    let mut wanted: Vec<Expr> = (0..keys.len())
+        .map(|index| column(&format!("g{index}")).alias(format!("k{index}")))
+        .collect();
+    wanted.push(col("step").alias("time"));
+    let is_given = |name: &str| name == "time" || keys.iter().any(|key| *key == column(name));
+    for given in columns.iter().filter(|given| !is_given(given.name())) {
+        let value = Expr::Column(given.clone());
+        wanted.push(match given.name() {
+            "hits" => coalesce(vec![value, lit(0_i64)]).alias("hits"),
+            name => value.alias(name),
+        });
+    }
+    let mut plan = every_step(query, step_ms, &keys, shaped)?.project(wanted)?;
+    for (index, filled) in query.columns.iter().enumerate() {
+        if let Some(fill) = &filled.fill {
+            plan = with_filled(plan, index, fill, &keys)?;
+        }
+    }
+    plan.build()
+}
+
+/// Every group at every step, joined with its row where it has one: the columns `g0`, `g1`, …, `step`,
+/// and those of the grouped rows.
+fn every_step(
+    query: &BoundQuery,
+    step_ms: i64,
+    keys: &[Expr],
+    shaped: LogicalPlan,
+) -> Result<LogicalPlanBuilder> {
+    let starts = step_starts(query.window, step_ms, query.time_zone);
+    let rows = starts.map(|start| vec![lit(start)]).collect();
+    let steps = LogicalPlanBuilder::values(rows)?.project(vec![col("column1").alias("step")])?;
+    let mut left: Vec<Column> = (0..keys.len())
+        .map(|index| Column::new_unqualified(format!("g{index}")))
+        .collect();
+    let mut right: Vec<Column> = (0..keys.len())
+        .map(|index| Column::new_unqualified(format!("k{index}")))
+        .collect();
+    left.push(Column::new_unqualified("step"));
+    right.push(Column::new_unqualified("time"));
+    let grid = if keys.is_empty() {
+        steps
+    } else {
+        let renamed = keys.iter().enumerate();
+        LogicalPlanBuilder::from(shaped.clone())
+            .aggregate(keys.to_vec(), Vec::<Expr>::new())?
+            .project(renamed.map(|(index, key)| key.clone().alias(format!("g{index}"))))?
+            .cross_join(steps.build()?)?
+    };
+    // Rows that lack a key form a group like any other, so missing keys are equal here.
+    grid.join_detailed(
+        shaped,
+        JoinType::Left,
+        (left, right),
+        None,
+        NullEquality::NullEqualsNull,
+    )
+}
+
+fn with_filled(
+    plan: LogicalPlanBuilder,
+    index: usize,
+    fill: &Fill,
+    keys: &[Expr],
+) -> Result<LogicalPlanBuilder> {
+    let value = cast(fill.value.clone(), arrow_type(fill.value_type));
+    let columns: Vec<Expr> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .map(Expr::Column)
+        .collect();
+    let name = format!("f{index}");
+    match &fill.mode {
+        FillMode::Value(literal) => {
+            let literal = cast(lit(literal.clone()), arrow_type(fill.value_type));
+            plan.project(
+                columns
+                    .into_iter()
+                    .chain([coalesce(vec![value, literal]).alias(name)]),
+            )
+        }
+        FillMode::Previous => plan.window(vec![nearest(Side::Before, value, keys)?.alias(name)]),
+        FillMode::Linear => {
+            let time = cast(col("time"), DataType::Float64);
+            let known_time = when(value.clone().is_not_null(), time.clone()).end()?;
+            let around = [
+                (Side::Before, value.clone(), "value_before"),
+                (Side::Before, known_time.clone(), "time_before"),
+                (Side::After, value.clone(), "value_after"),
+                (Side::After, known_time, "time_after"),
+            ];
+            let mut plan = plan;
+            for (side, expr, name) in around {
+                plan = plan.window(vec![nearest(side, expr, keys)?.alias(name)])?;
+            }
+            let share = (time - col("time_before")) / (col("time_after") - col("time_before"));
+            let line = col("value_before") + (col("value_after") - col("value_before")) * share;
+            plan.project(
+                columns
+                    .into_iter()
+                    .chain([coalesce(vec![value, line]).alias(name)]),
+            )
+        }
+    }
+}
+
+/// Where the nearest known value is looked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Before,
+    After,
+}
+
+/// The nearest known value of the group at or before this step, or at or after it.
+fn nearest(side: Side, value: Expr, keys: &[Expr]) -> Result<Expr> {
+    let unbounded = ScalarValue::UInt64(None);
+    let here = WindowFrameBound::CurrentRow;
+    let (function, from, to): (Arc<WindowUDF>, _, _) = match side {
+        Side::Before => (
+            last_value_udwf(),
+            WindowFrameBound::Preceding(unbounded),
+            here,
+        ),
+        Side::After => (
+            first_value_udwf(),
+            here,
+            WindowFrameBound::Following(unbounded),
+        ),
+    };
+    Expr::from(WindowFunction::new(
+        WindowFunctionDefinition::WindowUDF(function),
+        vec![value],
+    ))
+    .partition_by(keys.to_vec())
+    .order_by(vec![col("time").sort(true, false)])
+    .window_frame(WindowFrame::new_bounds(WindowFrameUnits::Rows, from, to))
+    .null_treatment(NullTreatment::IgnoreNulls)
+    .build()
+}
+
+/// Whether any column is filled.
+pub(super) fn is_filled(query: &BoundQuery) -> bool {
+    query.columns.iter().any(|column| column.fill.is_some())
+}
