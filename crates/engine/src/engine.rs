@@ -6,7 +6,6 @@ use std::time::Instant;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use chrono::Utc;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -27,7 +26,7 @@ use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
-use crate::{prepare, stream, summary};
+use crate::{prepare, show, stream, summary};
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +137,7 @@ impl Engine {
             &parsed,
             parsed.single()?,
             &request.options,
-            now_ms(request),
+            prepare::now_ms(request),
             Delivery::Series,
         )?;
         let warnings = query.notes.warnings.clone();
@@ -190,10 +189,28 @@ impl Engine {
         parsed: &Parsed,
         statement: &Statement,
     ) -> Result<Answer, EngineError> {
+        if let Statement::Show(show) = statement {
+            return show::answer(self, request, parsed, show).await;
+        }
+        let now_ms = prepare::now_ms(request);
+        let query = prepare::bind(
+            parsed,
+            statement,
+            &request.options,
+            now_ms,
+            Delivery::Series,
+        )?;
+        self.answer_query(request, query).await
+    }
+
+    /// Answers a bound query with series.
+    pub(crate) async fn answer_query(
+        &self,
+        request: &QueryRequest,
+        query: BoundQuery,
+    ) -> Result<Answer, EngineError> {
         let started = Instant::now();
-        let (running, mut batches) = self
-            .start(request, parsed, statement, Delivery::Series)
-            .await?;
+        let (running, mut batches) = self.start(request, query).await?;
         let mut filter = RowFilter::new(&running.lowered, running.query.limits);
         let mut series = SeriesBuilder::new(running.query.name.clone(), &running.lowered);
         while let Some(batch) = batches.try_next().await? {
@@ -207,21 +224,12 @@ impl Engine {
         })
     }
 
-    /// Plans a statement and starts to run it.
+    /// Plans a bound query and starts to run it.
     pub(crate) async fn start(
         &self,
         request: &QueryRequest,
-        parsed: &Parsed,
-        statement: &Statement,
-        delivery: Delivery,
+        query: BoundQuery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
-        let query = prepare::bind(
-            parsed,
-            statement,
-            &request.options,
-            now_ms(request),
-            delivery,
-        )?;
         let snapshots = prepare::snapshots(&self.store, request).await?;
         let files = prepare::files(&query, &snapshots);
         let lowered = plan::lower(&query, &prepare::events_plan(files)?)?;
@@ -268,13 +276,6 @@ impl Engine {
         let batches: Vec<RecordBatch> = self.run(&plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))
     }
-}
-
-fn now_ms(request: &QueryRequest) -> i64 {
-    request
-        .options
-        .now_ms
-        .unwrap_or_else(|| Utc::now().timestamp_millis())
 }
 
 fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {

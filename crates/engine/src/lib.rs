@@ -9,6 +9,7 @@
 //! | `prepare` | text → bound query → physical plan |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
 //! | `series` | rows into series |
+//! | `show` | answers to SHOW statements |
 //! | `stream` | rows into a stream of batches |
 //! | `summary` | hits and warnings |
 //! | `json` | an answer as existing DQL clients read it |
@@ -24,6 +25,7 @@ mod prepare;
 mod request;
 mod rows;
 mod series;
+mod show;
 mod stream;
 mod summary;
 mod table;

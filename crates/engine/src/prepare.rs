@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use dql::ast::{Script, Select, Statement};
+use dql::ast::{Script, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span};
 use events::WorkspaceId;
-use plan::{BindContext, BoundQuery, Delivery};
+use plan::{BindContext, BoundQuery, BoundShow, Delivery};
 use store::{DataFile, Snapshot, Store};
 
 use crate::error::EngineError;
@@ -69,12 +70,7 @@ pub(crate) fn bind(
     now_ms: i64,
     delivery: Delivery,
 ) -> Result<BoundQuery, EngineError> {
-    let context = BindContext {
-        now_ms,
-        time_zone: options.time_zone.unwrap_or_default(),
-        time_range: options.time_range,
-        delivery,
-    };
+    let context = context(options, now_ms, delivery);
     let select = select(statement)?;
     let mut query = plan::bind(select, &context).map_err(EngineError::Query)?;
     query
@@ -84,17 +80,54 @@ pub(crate) fn bind(
     Ok(query)
 }
 
+/// Binds a SHOW statement.
+pub(crate) fn bind_show(
+    parsed: &Parsed,
+    show: &Show,
+    request: &QueryRequest,
+) -> Result<BoundShow, EngineError> {
+    let context = context(&request.options, now_ms(request), Delivery::Series);
+    let mut bound = plan::bind_show(show, &context).map_err(EngineError::Query)?;
+    if let BoundShow::Rows(query) | BoundShow::Fields { query, .. } = &mut bound {
+        let warnings = &mut query.notes.warnings;
+        warnings.splice(0..0, parsed.warnings_about(show.span));
+    }
+    Ok(bound)
+}
+
+fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindContext {
+    BindContext {
+        now_ms,
+        time_zone: options.time_zone.unwrap_or_default(),
+        time_range: options.time_range,
+        delivery,
+    }
+}
+
+/// Unix milliseconds that count as now for a request.
+pub(crate) fn now_ms(request: &QueryRequest) -> i64 {
+    request
+        .options
+        .now_ms
+        .unwrap_or_else(|| Utc::now().timestamp_millis())
+}
+
 fn select(statement: &Statement) -> Result<&Select, EngineError> {
-    let (what, span) = match statement {
+    let (message, hint, span) = match statement {
         Statement::Select(select) => return Ok(select),
-        Statement::Show(show) => ("a SHOW function", show.span),
-        Statement::Outer(outer) => ("a function over the result of a query", outer.span),
+        Statement::Show(show) => (
+            "the answer to a SHOW function is neither streamed nor explained",
+            "ask for it as a table or as JSON",
+            show.span,
+        ),
+        Statement::Outer(outer) => (
+            "functions over the result of a query are not supported: only the inner query is answered",
+            "ask with `TAE::source:(…)`",
+            outer.span,
+        ),
     };
-    let message = format!("{what} is not answered yet");
     let finding = Diagnostic::error("not_supported", message, span);
-    Err(EngineError::Query(vec![
-        finding.with_hint("ask with `TAE::source:(…)`"),
-    ]))
+    Err(EngineError::Query(vec![finding.with_hint(hint)]))
 }
 
 /// The newest snapshots of the workspaces in scope.

@@ -75,9 +75,15 @@ async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, Engin
     let started = Instant::now();
     let parsed = prepare::parse(&request.query)?;
     let statement = parsed.single()?;
-    let (running, mut batches) = engine
-        .start(request, &parsed, statement, Delivery::Stream)
-        .await?;
+    let now_ms = prepare::now_ms(request);
+    let query = prepare::bind(
+        &parsed,
+        statement,
+        &request.options,
+        now_ms,
+        Delivery::Stream,
+    )?;
+    let (running, mut batches) = engine.start(request, query).await?;
     let first = batches.try_next().await?;
     let filter = RowFilter::new(&running.lowered, running.query.limits);
     let columns = Columns::new(&running.lowered);

@@ -61,6 +61,25 @@ impl BoundQuery {
     }
 }
 
+/// A SHOW statement without open questions.
+#[derive(Debug, Clone)]
+pub enum BoundShow {
+    /// The workspaces of the store.
+    Workspaces,
+    /// The rows of a query.
+    Rows(BoundQuery),
+    /// The fields that events have.
+    Fields {
+        /// A query of one row: for each field of the catalogue the number of events that have it, then
+        /// a JSON object of the attributes' paths and types.
+        query: BoundQuery,
+        /// The most fields wanted.
+        limit: Option<u64>,
+        /// The fields to skip.
+        offset: u64,
+    },
+}
+
 /// Where rows come from.
 #[derive(Debug, Clone)]
 pub enum BoundSource {

@@ -13,10 +13,10 @@ mod functions;
 mod lower;
 mod types;
 
-pub use bind::{BindContext, Delivery, bind, nearest_field};
+pub use bind::{BindContext, Delivery, bind, bind_show, nearest_field};
 pub use bound::{
-    BoundQuery, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered, Membership,
-    Notes, Reducer, SeriesOrder, Shape,
+    BoundQuery, BoundShow, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered,
+    Membership, Notes, Reducer, SeriesOrder, Shape,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};

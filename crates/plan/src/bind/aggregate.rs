@@ -7,13 +7,13 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit};
 use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
-use super::name::column;
+use super::derived::DERIVED;
 use super::{Bind, Binder, arguments, wrong};
 use crate::functions::percentile::percentile;
 use crate::types::{Type, Typed};
 use std::sync::Arc;
 
-/// Every aggregate function but `p50`, `p95` and the like.
+/// Every aggregate function that is computed as one, but `p50`, `p95` and the like.
 pub(super) const AGGREGATES: [&str; 10] = [
     "count",
     "count_distinct",
@@ -30,7 +30,9 @@ pub(super) const AGGREGATES: [&str; 10] = [
 /// Whether the name is that of an aggregate function, in any case.
 pub(super) fn is_aggregate(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    AGGREGATES.contains(&name.as_str()) || percent_in_name(&name).is_some()
+    AGGREGATES.contains(&name.as_str())
+        || DERIVED.contains(&name.as_str())
+        || percent_in_name(&name).is_some()
 }
 
 /// The percentage in `p95`.
@@ -57,18 +59,12 @@ impl Binder<'_> {
                 .with_hint("test the result of a group with HAVING")
                 .into());
         };
-        let bound = self.aggregate_over_rows(name, call);
-        let typed = bound.map(|(aggregate, value_type)| {
-            let known = grouping
-                .aggregates
-                .iter()
-                .position(|known| *known == aggregate);
-            let index = known.unwrap_or_else(|| {
-                grouping.aggregates.push(aggregate);
-                grouping.aggregates.len() - 1
-            });
-            Typed::new(column(&format!("a{index}")), value_type)
-        });
+        let typed = if DERIVED.contains(&name) {
+            self.derived(name, call, &mut grouping)
+        } else {
+            self.aggregate_over_rows(name, call)
+                .map(|(aggregate, value_type)| grouping.column_of(aggregate, value_type))
+        };
         self.grouping = Some(grouping);
         typed
     }
@@ -141,7 +137,7 @@ impl Binder<'_> {
     }
 
     /// The value of the oldest or newest row that has one.
-    fn first_or_last(&mut self, first: bool, value: Typed) -> Bind<(Expr, Type)> {
+    pub(super) fn first_or_last(&mut self, first: bool, value: Typed) -> Bind<(Expr, Type)> {
         let present = value.expr.clone().is_not_null();
         let picked = first_value(value.expr, Vec::new())
             .order_by(self.time_order(first))

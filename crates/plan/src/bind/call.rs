@@ -4,6 +4,7 @@ use dql::Span;
 use dql::ast::Call;
 
 use super::aggregate::{AGGREGATES, is_aggregate};
+use super::derived::DERIVED;
 use super::name::nearest;
 use super::predicate::TextTest;
 use super::scalar::SCALARS;
@@ -51,6 +52,7 @@ impl Binder<'_> {
         }
         let known = AGGREGATES
             .iter()
+            .chain(&DERIVED)
             .chain(&TESTS)
             .chain(&SCALARS)
             .chain(&PICKERS)

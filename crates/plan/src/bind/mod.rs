@@ -7,6 +7,7 @@ mod aggregate;
 mod arguments;
 mod call;
 mod comparison;
+mod derived;
 mod expression;
 mod fill;
 mod grouping;
@@ -16,6 +17,7 @@ mod name;
 mod order;
 mod predicate;
 mod scalar;
+mod show;
 mod source;
 mod target;
 mod window;
@@ -37,6 +39,7 @@ pub(crate) use membership::membership_place;
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
+pub use show::bind_show;
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
@@ -114,6 +117,8 @@ struct Binder<'a> {
     memberships: Vec<Membership>,
     /// The query's window, which a sub-query without one reads too.
     range: TimeRange,
+    /// The width of a point in milliseconds.
+    step_ms: Option<i64>,
     notes: Notes,
 }
 
@@ -122,6 +127,18 @@ struct Binder<'a> {
 struct Grouping {
     keys: Vec<Key>,
     aggregates: Vec<Expr>,
+}
+
+impl Grouping {
+    /// The column of the grouped rows that holds an aggregate; equal ones share it.
+    fn column_of(&mut self, aggregate: Expr, value_type: Type) -> Typed {
+        let known = self.aggregates.iter().position(|known| *known == aggregate);
+        let index = known.unwrap_or_else(|| {
+            self.aggregates.push(aggregate);
+            self.aggregates.len() - 1
+        });
+        Typed::new(column(&format!("a{index}")), value_type)
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -143,6 +160,7 @@ impl<'a> Binder<'a> {
             observed: HashMap::new(),
             memberships: Vec::new(),
             range: TimeRange::ALL,
+            step_ms: None,
             notes: Notes::default(),
         })
     }
@@ -151,6 +169,7 @@ impl<'a> Binder<'a> {
     fn query(&mut self, select: &'a Select, errors: &mut Vec<Diagnostic>) -> Option<BoundQuery> {
         let window = keep(errors, self.window(select));
         self.range = window.map_or(TimeRange::ALL, |window| window.range);
+        self.step_ms = window.and_then(|window| window.step_ms);
         let source = keep(errors, self.source(select));
         let conditions = select.conditions.as_deref().unwrap_or_default();
         let filter = self.conjuncts(conditions, errors);

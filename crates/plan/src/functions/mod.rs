@@ -1,6 +1,8 @@
 //! The functions DataFusion does not have: JSON paths, text search, exact percentiles, time steps.
 
 pub(crate) mod json;
+pub(crate) mod json_array;
+pub(crate) mod json_keys;
 pub(crate) mod percentile;
 pub(crate) mod query_string;
 pub(crate) mod regexp_extract;

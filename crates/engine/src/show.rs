@@ -1,0 +1,135 @@
+//! Answers to SHOW statements.
+
+use std::time::{Duration, Instant};
+
+use dql::Diagnostic;
+use dql::ast::Show;
+use events::fields::{FIELDS, FieldType};
+use events::{TimeRange, WorkspaceId};
+use plan::BoundShow;
+use serde_json::{Map, Value};
+
+use crate::answer::{Answer, Series, Summary, TotalHits};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::prepare::{self, Parsed};
+use crate::request::QueryRequest;
+
+/// Answers a SHOW statement.
+pub(crate) async fn answer(
+    engine: &Engine,
+    request: &QueryRequest,
+    parsed: &Parsed,
+    show: &Show,
+) -> Result<Answer, EngineError> {
+    let started = Instant::now();
+    match prepare::bind_show(parsed, show, request)? {
+        BoundShow::Rows(query) => engine.answer_query(request, query).await,
+        BoundShow::Workspaces => {
+            let snapshots = prepare::snapshots(engine.store(), request).await?;
+            let names = snapshots.into_iter().map(|snapshot| snapshot.workspace);
+            Ok(workspaces(names, started.elapsed()))
+        }
+        BoundShow::Fields {
+            query,
+            limit,
+            offset,
+        } => {
+            let answer = engine.answer_query(request, query).await?;
+            Ok(fields(answer, limit, offset))
+        }
+    }
+}
+
+fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answer {
+    let rows: Vec<Vec<Value>> = names
+        .map(|name| vec![Value::Null, Value::from(name.to_string())])
+        .collect();
+    let count = rows.len() as u64;
+    Answer {
+        series: series("show_workspaces", &["wsuuid"], rows),
+        summary: Summary {
+            cost,
+            total_hits: TotalHits {
+                value: count,
+                exact: true,
+            },
+            group_by: Vec::new(),
+            window: TimeRange::ALL,
+            step_ms: None,
+            rows: count,
+            warnings: Vec::new(),
+        },
+    }
+}
+
+/// The row of counts and attribute paths as one row a field, columns first.
+fn fields(answer: Answer, limit: Option<u64>, offset: u64) -> Answer {
+    let row = answer
+        .series
+        .into_iter()
+        .flat_map(|series| series.values)
+        .next()
+        .unwrap_or_default();
+    let columns = FIELDS
+        .iter()
+        .zip(row.iter().skip(1))
+        .filter_map(|(field, count)| {
+            let kind = match field.field_type {
+                FieldType::Int => "int",
+                FieldType::String => "string",
+                FieldType::Json => return None,
+            };
+            (count.as_u64() != Some(0)).then(|| (field.name.to_owned(), kind.to_owned()))
+        });
+    let paths: Map<String, Value> = match row.last() {
+        Some(Value::Object(paths)) => paths.clone(),
+        _ => Map::new(),
+    };
+    let paths = paths
+        .into_iter()
+        .map(|(path, kind)| (path, kind.as_str().unwrap_or_default().to_owned()));
+    let all: Vec<(String, String)> = columns.chain(paths).collect();
+    let mut summary = answer.summary;
+    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+    let wanted = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    if all.len().saturating_sub(skipped) > wanted {
+        let message = format!(
+            "the answer was cut off at LIMIT {wanted}: there are {} fields",
+            all.len()
+        );
+        let warning = Diagnostic::new(dql::Severity::Warning, "limit_reached", message, None);
+        summary
+            .warnings
+            .push(warning.with_hint("raise LIMIT, or skip what you have seen"));
+    }
+    let rows: Vec<Vec<Value>> = all
+        .into_iter()
+        .skip(skipped)
+        .take(wanted)
+        .map(|(name, kind)| vec![Value::Null, Value::from(name), Value::from(kind)])
+        .collect();
+    summary.rows = rows.len() as u64;
+    Answer {
+        series: series("fields", &["fieldKey", "fieldType"], rows),
+        summary,
+    }
+}
+
+/// One series, or none without a row.
+fn series(name: &str, columns: &[&str], rows: Vec<Vec<Value>>) -> Vec<Series> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let names = std::iter::once("time")
+        .chain(columns.iter().copied())
+        .map(str::to_owned);
+    vec![Series {
+        name: Some(name.to_owned()),
+        tags: Vec::new(),
+        columns: names.collect(),
+        values: rows,
+    }]
+}

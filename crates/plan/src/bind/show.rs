@@ -1,0 +1,165 @@
+//! `SHOW` functions: what an audit store can tell about itself.
+
+use arrow::datatypes::DataType;
+use datafusion::functions_aggregate::expr_fn as aggregates;
+use datafusion::logical_expr::{cast, lit};
+use datafusion::scalar::ScalarValue;
+use dql::Diagnostic;
+use dql::ast::{Ident, Item, Namespace, Select, Show, Source};
+use events::fields::{ATTRIBUTES, FIELDS};
+
+use super::name::column;
+use super::{BindContext, bind, not_supported};
+use crate::bound::{BoundQuery, BoundShow, Column, Shape};
+use crate::functions::json_keys::json_keys;
+use crate::types::Type;
+
+/// Binds a SHOW statement. `show_event_…` tells about audit events, as does its twin
+/// `show_audit_event_…`.
+///
+/// # Errors
+/// As [`bind`]; a SHOW function about data that no audit store holds is refused.
+pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Diagnostic>> {
+    match show.call.name.text.to_ascii_lowercase().as_str() {
+        "show_workspaces" => Ok(BoundShow::Workspaces),
+        "show_event_source" | "show_audit_event_source" => {
+            let mut query = bind(&sources_query(show), context)?;
+            query.name = Some("measurements".to_owned());
+            Ok(BoundShow::Rows(query))
+        }
+        "show_event_field" | "show_audit_event_field" => {
+            let mut query = bind(&fields_query(show), context)?;
+            summarise_fields(&mut query);
+            let limit = show.limit.map(|count| count.value);
+            let offset = show.offset.map_or(0, |count| count.value);
+            Ok(BoundShow::Fields {
+                query,
+                limit,
+                offset,
+            })
+        }
+        name => {
+            let reason = "this store holds audit events: `show_event_source()`, `show_event_field('source')`, `show_workspaces()`";
+            Err(vec![*not_supported(
+                &format!("`{name}`"),
+                reason,
+                show.call.name.span,
+            )])
+        }
+    }
+}
+
+/// `TAE::*:(distinct(df_source) AS source)` with the clauses of the statement.
+fn sources_query(show: &Show) -> Select {
+    let span = show.call.name.span;
+    let ident = |text: &str| Ident {
+        text: text.to_owned(),
+        span,
+    };
+    let field = dql::ast::Field {
+        name: events::fields::SOURCE.to_owned(),
+        path: Vec::new(),
+    };
+    let argument = dql::ast::Arg {
+        name: None,
+        value: dql::ast::Expr {
+            kind: dql::ast::ExprKind::Field(field),
+            span,
+        },
+        alias: None,
+    };
+    let call = dql::ast::Call {
+        name: ident("distinct"),
+        args: vec![argument],
+    };
+    let item = Item {
+        expr: dql::ast::Expr {
+            kind: dql::ast::ExprKind::Call(call),
+            span,
+        },
+        shift: None,
+        alias: Some(ident("source")),
+    };
+    Select {
+        limit: show.limit,
+        offset: show.offset,
+        target: Some(vec![item]),
+        ..query_over(show, Source::All(span))
+    }
+}
+
+/// The events whose fields are asked for: those of the source that the first argument names.
+fn fields_query(show: &Show) -> Select {
+    let span = show.call.name.span;
+    let named = show
+        .call
+        .args
+        .iter()
+        .find(|argument| argument.name.is_none());
+    let source = match named.map(|argument| &argument.value.kind) {
+        Some(dql::ast::ExprKind::String(text)) => Source::Name(Ident {
+            text: text.clone(),
+            span,
+        }),
+        Some(dql::ast::ExprKind::Field(field)) => Source::Name(Ident {
+            text: field.name.clone(),
+            span,
+        }),
+        _ => Source::All(span),
+    };
+    query_over(show, source)
+}
+
+fn query_over(show: &Show, source: Source) -> Select {
+    let span = show.call.name.span;
+    Select {
+        namespace: Some(Namespace {
+            name: Ident {
+                text: "TAE".to_owned(),
+                span,
+            },
+            indexes: Vec::new(),
+        }),
+        sources: vec![source],
+        target: None,
+        conditions: show.conditions.clone(),
+        window: show.window.clone(),
+        shift: None,
+        by: Vec::new(),
+        having: Vec::new(),
+        order_by: Vec::new(),
+        sorder_by: None,
+        limit: None,
+        offset: None,
+        slimit: None,
+        soffset: None,
+        link: None,
+        span: show.span,
+    }
+}
+
+/// Makes of a query over events one row: for each field how many events have it, and behind them the
+/// names and types of the attributes.
+fn summarise_fields(query: &mut BoundQuery) {
+    let counts = FIELDS
+        .iter()
+        .map(|field| aggregates::count(column(field.name)));
+    let aggregates = counts.chain([json_keys(column(ATTRIBUTES))]).collect();
+    let names = FIELDS
+        .iter()
+        .map(|field| (field.name, Type::Int))
+        .chain([("", Type::Json)]);
+    query.shape = Shape::Aggregate { aggregates };
+    query.columns = names
+        .enumerate()
+        .map(|(index, (name, value_type))| Column {
+            name: name.to_owned(),
+            expr: column(&format!("a{index}")),
+            value_type,
+            fill: None,
+        })
+        .collect();
+    query.time = cast(lit(ScalarValue::Null), DataType::Int64);
+    query.order = Vec::new();
+    query.step_ms = None;
+}

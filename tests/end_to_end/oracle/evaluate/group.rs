@@ -1,0 +1,387 @@
+//! Groups, and the rows that each of them becomes.
+
+use std::collections::BTreeMap;
+
+use dql::ast::{Call, Expr, ExprKind, Item, Select};
+
+use super::aggregate::{self, by_time};
+use super::scope::{Group, Over, Scope, plain_name};
+use super::value::{Kind, Value};
+use super::{calls, window};
+
+/// Functions that choose or make several rows of a group.
+const PICKERS: [&str; 3] = ["distinct", "top", "bottom"];
+
+/// A group and the rows it became.
+#[derive(Debug)]
+pub(super) struct Shaped<'a> {
+    pub(super) keys: Vec<Value>,
+    pub(super) rows: Vec<ShapedRow<'a>>,
+}
+
+/// A row of a group, before orders and limits.
+#[derive(Debug)]
+pub(super) struct ShapedRow<'a> {
+    pub(super) time: Value,
+    pub(super) columns: Vec<Value>,
+    /// The values of ORDER BY.
+    pub(super) order: Vec<Value>,
+    /// The value of SORDER BY.
+    pub(super) series_order: Value,
+    /// The row of the source that it is, if it is one.
+    pub(super) source: Option<&'a [Value]>,
+    /// The value by which `distinct`, `top` and `bottom` chose it.
+    pub(super) picked: Value,
+}
+
+/// What becomes of the rows of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape<'a> {
+    Rows,
+    Newest,
+    Aggregate,
+    Distinct(&'a Call),
+    Extreme(&'a Call),
+}
+
+/// The shape that a projection asks for.
+pub(super) fn shape(select: &Select) -> Shape<'_> {
+    let items = || select.target.iter().flatten();
+    let picker = items().find_map(|item| match &item.expr.kind {
+        ExprKind::Call(call) if PICKERS.contains(&call.name.text.to_lowercase().as_str()) => {
+            Some(call)
+        }
+        _ => None,
+    });
+    match picker {
+        Some(call) if call.name.text.eq_ignore_ascii_case("distinct") => Shape::Distinct(call),
+        Some(call) => Shape::Extreme(call),
+        None if items().any(has_aggregate) => Shape::Aggregate,
+        None if select.by.is_empty() => Shape::Rows,
+        None => Shape::Newest,
+    }
+}
+
+fn has_aggregate(item: &Item) -> bool {
+    calls(&item.expr, &aggregate::is_aggregate)
+}
+
+/// The names of the keys.
+pub(super) fn key_names(select: &Select) -> Vec<String> {
+    let name = |key: &dql::ast::ByItem| match &key.alias {
+        Some(alias) => alias.text.clone(),
+        None => dql::column_name(&key.expr),
+    };
+    select.by.iter().map(name).collect()
+}
+
+/// The columns behind `time` with their kinds; `*` is every field but the time.
+pub(super) fn columns(scope: &Scope<'_>) -> Vec<(String, Kind)> {
+    let mut columns: Vec<(String, Kind)> = Vec::new();
+    let group = Group {
+        keys: Vec::new(),
+        rows: Vec::new(),
+    };
+    let grouped = matches!(shape(scope.select), Shape::Rows | Shape::Newest);
+    let scope = match grouped {
+        true => scope.without_aliases(),
+        false => scope.without_aliases().over(Over::Group(&group)),
+    };
+    for item in items(scope.select) {
+        match item {
+            None => {
+                for (name, kind) in &scope.source.names {
+                    if !is_time_column(&scope, name) && !columns.iter().any(|(n, _)| n == name) {
+                        columns.push((name.clone(), *kind));
+                    }
+                }
+            }
+            Some(item) => {
+                let name = item_name(item);
+                if !columns.iter().any(|(known, _)| *known == name) {
+                    columns.push((name, scope.kind(&item.expr)));
+                }
+            }
+        }
+    }
+    columns
+}
+
+fn is_time_column(scope: &Scope<'_>, name: &str) -> bool {
+    match scope.source.are_events {
+        true => name == "date",
+        false => name == "time",
+    }
+}
+
+/// The items that give columns, `None` for `*`; a plain `time` repeats the first column.
+fn items(select: &Select) -> Vec<Option<&Item>> {
+    let is_row = matches!(shape(select), Shape::Rows | Shape::Newest);
+    let written: Vec<&Item> = select.target.iter().flatten().collect();
+    if written.is_empty() {
+        return vec![None];
+    }
+    written
+        .into_iter()
+        .filter(|item| !is_row || item.alias.is_some() || plain_name(&item.expr) != Some("time"))
+        .map(|item| match item.expr.kind {
+            ExprKind::Star => None,
+            _ => Some(item),
+        })
+        .collect()
+}
+
+fn item_name(item: &Item) -> String {
+    match &item.alias {
+        Some(alias) => alias.text.clone(),
+        None => dql::column_name(&item.expr),
+    }
+}
+
+/// The groups with their rows, shaped, and tested by HAVING.
+pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'a>> {
+    let mut groups: BTreeMap<Vec<(bool, String)>, Group<'a>> = BTreeMap::new();
+    for row in rows {
+        let scope = scope.over(Over::Row(row));
+        let keys = scope.select.by.iter();
+        let keys: Vec<Value> = keys.map(|key| scope.value(&key.expr)).collect();
+        let place = keys.iter().map(|key| (key.is_missing(), key.raw()));
+        let group = groups.entry(place.collect()).or_insert_with(|| Group {
+            keys,
+            rows: Vec::new(),
+        });
+        group.rows.push(row);
+    }
+    let whole = matches!(shape(scope.select), Shape::Aggregate)
+        && scope.select.by.is_empty()
+        && scope.run.step_ms(scope.select).is_none();
+    if groups.is_empty() && whole {
+        // A summary of nothing is a row too.
+        let nothing = Group {
+            keys: Vec::new(),
+            rows: Vec::new(),
+        };
+        groups.insert(Vec::new(), nothing);
+    }
+    groups
+        .into_values()
+        .map(|group| Shaped {
+            rows: shaped(scope, &group),
+            keys: group.keys,
+        })
+        .collect()
+}
+
+fn shaped<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<ShapedRow<'a>> {
+    let mut newest_first = group.rows.clone();
+    newest_first.sort_by(|left, right| by_time(scope.source, right, left));
+    let one = |row: &'a [Value], picked: Value| shape_row(scope, Over::Row(row), group, picked);
+    let rows: Vec<Option<ShapedRow<'a>>> = match shape(scope.select) {
+        Shape::Rows => {
+            let rows = newest_first.into_iter();
+            rows.map(|row| one(row, Value::Missing)).collect()
+        }
+        Shape::Newest => {
+            let rows = newest_first.into_iter().take(1);
+            rows.map(|row| one(row, Value::Missing)).collect()
+        }
+        Shape::Extreme(call) => {
+            let argument = aggregate::argument(call);
+            let value = |row: &'a [Value]| scope.over(Over::Row(row)).value(&argument);
+            let mut picked: Vec<(&[Value], Value)> = newest_first
+                .into_iter()
+                .map(|row| (row, value(row)))
+                .filter(|(_, value)| !value.is_missing())
+                .collect();
+            picked.sort_by(|(_, left), (_, right)| left.picked_by(right));
+            if call.name.text.eq_ignore_ascii_case("top") {
+                picked.sort_by(|(_, left), (_, right)| right.picked_by(left));
+            }
+            let ExprKind::Int(count) = call.args[1].value.kind else {
+                panic!("the number of rows is written");
+            };
+            picked.truncate(usize::try_from(count).unwrap());
+            let rows = picked.into_iter();
+            rows.map(|(row, value)| one(row, value)).collect()
+        }
+        Shape::Distinct(call) => {
+            let argument = aggregate::argument(call);
+            let mut values: BTreeMap<String, Value> = BTreeMap::new();
+            for row in newest_first {
+                let value = scope.over(Over::Row(row)).value(&argument);
+                if !value.is_missing() {
+                    values.insert(value.raw(), value);
+                }
+            }
+            let values = values.into_values();
+            values
+                .map(|value| shape_row(scope, Over::Group(group), group, value))
+                .collect()
+        }
+        Shape::Aggregate => {
+            let parts = by_step(scope, group).into_iter();
+            parts
+                .map(|(time, part)| summary(scope, &part, time))
+                .collect()
+        }
+    };
+    rows.into_iter().flatten().collect()
+}
+
+/// The rows of a group by the step they fall into; all together without steps.
+fn by_step<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<(Value, Group<'a>)> {
+    let Some(step_ms) = scope.run.step_ms(scope.select) else {
+        return vec![(Value::Missing, group.clone())];
+    };
+    let mut steps: BTreeMap<Option<i64>, Group<'a>> = BTreeMap::new();
+    for row in &group.rows {
+        let start = match scope.source.time(row) {
+            Value::Int(time) => Some(window::step_start(*time, step_ms, scope.run.zone)),
+            _ => None,
+        };
+        let step = steps.entry(start).or_insert_with(|| Group {
+            keys: group.keys.clone(),
+            rows: Vec::new(),
+        });
+        step.rows.push(row);
+    }
+    let time = |start: Option<i64>| start.map_or(Value::Missing, Value::Int);
+    steps
+        .into_iter()
+        .map(|(start, step)| (time(start), step))
+        .collect()
+}
+
+/// A summary; `first` or `last` alone carries the time of the row it took.
+fn summary<'a>(scope: Scope<'_>, part: &Group<'a>, time: Value) -> Option<ShapedRow<'a>> {
+    let grouped = scope.over(Over::Group(part));
+    let mut row = shape_row(scope, Over::Group(part), part, Value::Missing);
+    let summaries: Vec<&Item> = scope
+        .select
+        .target
+        .iter()
+        .flatten()
+        .filter(|item| has_aggregate(item))
+        .collect();
+    let mut time = time;
+    if let ([item], None) = (summaries.as_slice(), scope.run.step_ms(scope.select))
+        && let ExprKind::Call(call) = &item.expr.kind
+        && let name @ ("first" | "last") = call.name.text.to_lowercase().as_str()
+    {
+        let present = grouped.present(call);
+        let picked = match name {
+            "first" => present.first(),
+            _ => present.last(),
+        };
+        time = picked.map_or(Value::Missing, |(row, _)| scope.source.time(row).clone());
+    }
+    if let Some(row) = &mut row {
+        retime(scope, row, time);
+    }
+    row
+}
+
+/// Sets the time of a summary, also where an order asks for it.
+fn retime(scope: Scope<'_>, row: &mut ShapedRow<'_>, time: Value) {
+    let is_time = |expr: &Expr| plain_name(expr) == Some("time") && scope.key(expr).is_none();
+    for (key, value) in scope.select.order_by.iter().zip(&mut row.order) {
+        if is_time(&key.expr) {
+            *value = time.clone();
+        }
+    }
+    if let Some(key) = &scope.select.sorder_by
+        && is_time(&key.expr)
+    {
+        row.series_order = time.clone();
+    }
+    row.time = time;
+}
+
+/// The columns of a shaped row and the values it is sorted by; nothing when HAVING drops it.
+fn shape_row<'a>(
+    scope: Scope<'_>,
+    over: Over<'_>,
+    group: &Group<'a>,
+    picked: Value,
+) -> Option<ShapedRow<'a>> {
+    let shape = shape(scope.select);
+    let scope = scope.over(over);
+    if !scope.select.having.iter().all(|test| scope.condition(test)) {
+        return None;
+    }
+    let (time, source) = match over {
+        Over::Row(row) => {
+            let same = |other: &&&'a [Value]| std::ptr::eq(**other, row);
+            (scope.source.time(row).clone(), group.rows.iter().find(same).copied())
+        }
+        _ => (Value::Missing, None),
+    };
+    let value = |item: &Item| match (shape, &item.expr.kind) {
+        (Shape::Distinct(call) | Shape::Extreme(call), ExprKind::Call(other)) if call == other => {
+            picked.clone()
+        }
+        (Shape::Extreme(_), _) => {
+            let keys = scope.over(Over::Group(group)).without_aliases();
+            keys.key(&item.expr).unwrap()
+        }
+        _ => scope.without_aliases().value(&item.expr),
+    };
+    let mut names: Vec<String> = Vec::new();
+    let mut columns = Vec::new();
+    for item in items(scope.select) {
+        let found: Vec<(String, Value)> = match (item, over) {
+            (Some(item), _) => vec![(item_name(item), value(item))],
+            (None, Over::Row(row)) => {
+                let names = scope.source.names.iter().zip(row);
+                names
+                    .filter(|((name, _), _)| !is_time_column(&scope, name))
+                    .map(|((name, _), value)| (name.clone(), value.clone()))
+                    .collect()
+            }
+            (None, _) => panic!("`*` of a group"),
+        };
+        for (name, value) in found {
+            if !names.contains(&name) {
+                names.push(name);
+                columns.push(value);
+            }
+        }
+    }
+    let shaped_value = |expr: &Expr| {
+        let column = projected(scope.select, expr)
+            .and_then(|name| names.iter().position(|known| *known == name));
+        match column {
+            Some(column) => columns[column].clone(),
+            None if plain_name(expr) == Some("time") => time.clone(),
+            None => match shape {
+                Shape::Rows | Shape::Newest => scope.value(expr),
+                _ => scope.over(Over::Group(group)).value(expr),
+            },
+        }
+    };
+    let order = scope.select.order_by.iter();
+    let order = order.map(|key| shaped_value(&key.expr)).collect();
+    let series_order = match &scope.select.sorder_by {
+        Some(key) => shaped_value(super::order::reduced(scope.select, &key.expr).1),
+        None => Value::Missing,
+    };
+    Some(ShapedRow {
+        time,
+        columns,
+        order,
+        series_order,
+        source,
+        picked,
+    })
+}
+
+/// The name of the column of the projection that an expression is.
+pub(super) fn projected(select: &Select, expr: &Expr) -> Option<String> {
+    let name = dql::column_name(expr);
+    let is_it = |item: &&Item| {
+        let aliased = item.alias.as_ref().is_some_and(|alias| alias.text == name);
+        aliased || item.expr == *expr
+    };
+    let mut items = select.target.iter().flatten();
+    items.find(is_it).map(item_name)
+}

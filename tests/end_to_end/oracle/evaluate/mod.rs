@@ -1,0 +1,320 @@
+//! What a query means, evaluated row by row with loops and sorts.
+//!
+//! It shares nothing with the engine but the syntax tree and the names of fields, and is slow on purpose:
+//! every clause is the most direct reading of what the language says.
+
+mod aggregate;
+mod condition;
+mod expression;
+mod group;
+mod order;
+mod scope;
+mod text;
+mod value;
+mod window;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use chrono_tz::Tz;
+use dql::ast::{Expr, ExprKind, Select, Source, Step};
+use serde_json::{Map, Value as Json};
+
+pub(crate) use scope::Rows;
+pub(crate) use value::{Kind, Value};
+
+use scope::{Over, Scope};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A request: the events it may see and how to read its text.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) events: &'a Rows,
+    pub(crate) now_ms: i64,
+    pub(crate) zone: Tz,
+    /// The request's window, which overrides those in the text.
+    pub(crate) time_range: Option<(i64, i64)>,
+    /// The width that `auto` chose.
+    pub(crate) auto_step_ms: Option<i64>,
+    /// The values of sub-queries behind IN, by where they stand.
+    members: RefCell<HashMap<usize, Vec<Value>>>,
+}
+
+/// The answer to a query.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) name: Option<String>,
+    pub(crate) keys: Vec<String>,
+    /// The columns after `time`.
+    pub(crate) columns: Vec<String>,
+    pub(crate) groups: Vec<OutputGroup>,
+    /// Whether a limit cut off rows of a group.
+    pub(crate) rows_cut: bool,
+    /// Whether a limit cut off groups.
+    pub(crate) groups_cut: bool,
+    /// The rows of the source that matched the conditions.
+    pub(crate) hits: u64,
+    pub(crate) range: (i64, i64),
+    kinds: Vec<Kind>,
+    key_kinds: Vec<Kind>,
+}
+
+/// The rows of a group, each the time and then the columns.
+#[derive(Debug)]
+pub(crate) struct OutputGroup {
+    pub(crate) keys: Vec<Value>,
+    pub(crate) rows: Vec<Vec<Value>>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(events: &'a Rows, now_ms: i64, zone: Tz) -> Self {
+        Self {
+            events,
+            now_ms,
+            zone,
+            time_range: None,
+            auto_step_ms: None,
+            members: RefCell::default(),
+        }
+    }
+
+    /// Answers a query; `default_limits` are those of an answer in one message.
+    pub(crate) fn answer(&self, select: &Select, default_limits: bool) -> Output {
+        self.select(select, None, default_limits)
+    }
+
+    fn select(
+        &self,
+        select: &Select,
+        inherited: Option<(i64, i64)>,
+        default_limits: bool,
+    ) -> Output {
+        let range = self.range(select, inherited);
+        let rows = self.source(select, range);
+        let scope = Scope {
+            run: self,
+            select,
+            source: &rows,
+            aliases: true,
+            over: Over::Nothing,
+            range,
+        };
+        let matching: Vec<&[Value]> = rows
+            .rows
+            .iter()
+            .map(Vec::as_slice)
+            .filter(|row| {
+                let scope = scope.over(Over::Row(row));
+                let mut conditions = select.conditions.iter().flatten();
+                conditions.all(|condition| scope.condition(condition))
+            })
+            .collect();
+        let hits = matching.len() as u64;
+        let groups = group::groups(scope, &matching);
+        let ordered = order::limited(scope, groups, default_limits);
+        let columns = group::columns(&scope);
+        Output {
+            name: series_name(select),
+            keys: group::key_names(select),
+            kinds: columns.iter().map(|(_, kind)| *kind).collect(),
+            columns: columns.into_iter().map(|(name, _)| name).collect(),
+            key_kinds: select.by.iter().map(|key| scope.kind(&key.expr)).collect(),
+            groups: ordered.groups,
+            rows_cut: ordered.rows_cut,
+            groups_cut: ordered.groups_cut,
+            hits,
+            range,
+        }
+    }
+
+    /// The window: the request's, else the text's, else that of the query around it, else the last day;
+    /// all of time over a query that has one of its own.
+    fn range(&self, select: &Select, inherited: Option<(i64, i64)>) -> (i64, i64) {
+        if let Some(range) = self.time_range {
+            return range;
+        }
+        match &select.window {
+            Some(window) if window::names_range(Some(window)) => {
+                window::range(window, self.now_ms, self.zone)
+            }
+            _ => inherited.unwrap_or_else(|| match has_own_window(select) {
+                true => (i64::MIN, i64::MAX),
+                false => (self.now_ms - DAY_MS, self.now_ms),
+            }),
+        }
+    }
+
+    fn source(&self, select: &Select, range: (i64, i64)) -> Rows {
+        let inside = |time: &Value| match time {
+            Value::Int(time) => range.0 <= *time && *time < range.1,
+            _ => true,
+        };
+        if let [Source::Subquery { query, .. }] = select.sources.as_slice() {
+            let mut rows = self.select(query, Some(range), false).into_rows();
+            // A query without a window of its own has read this one already.
+            if window::names_range(query.window.as_ref()) && self.time_range.is_none() {
+                let time = rows.column("time").unwrap();
+                rows.rows.retain(|row| inside(&row[time]));
+            }
+            return rows;
+        }
+        let mut rows = self.events.clone();
+        let source = rows.column("df_source").unwrap();
+        let time = rows.column("date").unwrap();
+        rows.rows.retain(|row| {
+            let name = row[source].text().unwrap();
+            let is_named = |source: &Source| match source {
+                Source::Name(wanted) => wanted.text == name,
+                Source::Regex(pattern) => text::matches_whole(&name, &pattern.text),
+                Source::All(_) => true,
+                Source::Subquery { .. } => panic!("a sub-query beside other sources"),
+            };
+            inside(&row[time]) && select.sources.iter().any(is_named)
+        });
+        rows
+    }
+
+    /// The members that a query behind IN gives.
+    fn members(&self, query: &Select, scope: &Scope<'_>) -> Vec<Value> {
+        let place = std::ptr::from_ref(query).addr();
+        if let Some(members) = self.members.borrow().get(&place) {
+            return members.clone();
+        }
+        let output = self.select(query, Some(scope.range), false);
+        let rows = output.groups.into_iter().flat_map(|group| group.rows);
+        let members: Vec<Value> = rows
+            .map(|row| row[1].clone())
+            .filter(|member| !member.is_missing())
+            .collect();
+        self.members.borrow_mut().insert(place, members.clone());
+        members
+    }
+
+    /// The step of a query in milliseconds.
+    fn step_ms(&self, select: &Select) -> Option<i64> {
+        match select.window.as_ref()?.step.as_ref()? {
+            Step::Every(duration) => Some(window::length_ms(duration)),
+            Step::Auto { .. } => self.auto_step_ms,
+        }
+    }
+}
+
+impl Output {
+    /// The rows as another query sees them: its columns, its keys and its time by their names.
+    fn into_rows(self) -> Rows {
+        let mut names: Vec<(String, Kind)> = Vec::new();
+        let mut places = Vec::new();
+        let columns = self.columns.iter().zip(&self.kinds);
+        let keys = self.keys.iter().zip(&self.key_kinds);
+        let time = ("time".to_owned(), Kind::Int);
+        let all = columns.chain(keys).chain([(&time.0, &time.1)]);
+        for (place, (name, kind)) in all.enumerate() {
+            if !names.iter().any(|(known, _)| known == name) {
+                names.push((name.clone(), *kind));
+                places.push(place);
+            }
+        }
+        let mut rows = Vec::new();
+        for group in self.groups {
+            for row in group.rows {
+                let all: Vec<&Value> = row[1..].iter().chain(&group.keys).chain(&row[..1]).collect();
+                rows.push(places.iter().map(|place| all[*place].clone()).collect());
+            }
+        }
+        Rows {
+            names,
+            rows,
+            are_events: false,
+        }
+    }
+}
+
+/// The rows that JSON events in Vouch's own field names are.
+pub(crate) fn rows_of(events: &[Json]) -> Rows {
+    let names: Vec<(String, Kind)> = events::FIELDS
+        .iter()
+        .map(|field| {
+            let kind = match field.field_type {
+                events::FieldType::Int => Kind::Int,
+                events::FieldType::String => Kind::Text,
+                events::FieldType::Json => Kind::Json,
+            };
+            (field.name.to_owned(), kind)
+        })
+        .collect();
+    let rows = events
+        .iter()
+        .map(|event| row_of(event.as_object().unwrap(), &names))
+        .collect();
+    Rows {
+        names,
+        rows,
+        are_events: true,
+    }
+}
+
+fn row_of(event: &Map<String, Json>, names: &[(String, Kind)]) -> Vec<Value> {
+    let mut attributes = match event.get("attributes") {
+        Some(Json::Object(attributes)) => attributes.clone(),
+        _ => Map::new(),
+    };
+    let others = event.iter().filter(|(key, _)| events::field(key).is_none());
+    attributes.extend(others.map(|(key, value)| (key.clone(), value.clone())));
+    let value = |(name, kind): &(String, Kind)| match (event.get(name), kind) {
+        (_, Kind::Json) if attributes.is_empty() => Value::Missing,
+        (_, Kind::Json) => Value::Json(Json::Object(attributes.clone())),
+        (None | Some(Json::Null), _) => match name.as_str() {
+            "df_source" => Value::Text("audit".to_owned()),
+            "df_status" => Value::Text("info".to_owned()),
+            _ => Value::Missing,
+        },
+        (Some(value), Kind::Int) => Value::Int(value.as_i64().unwrap()),
+        (Some(Json::String(text)), _) => Value::Text(text.clone()),
+        (Some(value), _) => Value::Text(value.to_string()),
+    };
+    names.iter().map(value).collect()
+}
+
+fn has_own_window(select: &Select) -> bool {
+    match select.sources.as_slice() {
+        [Source::Subquery { query, .. }] => {
+            window::names_range(query.window.as_ref()) || has_own_window(query)
+        }
+        _ => false,
+    }
+}
+
+/// The names of the sources; none where one is a pattern, everything or a query.
+fn series_name(select: &Select) -> Option<String> {
+    let names = select.sources.iter().map(|source| match source {
+        Source::Name(name) => Some(name.text.as_str()),
+        _ => None,
+    });
+    names
+        .collect::<Option<Vec<&str>>>()
+        .map(|names| names.join(", "))
+}
+
+/// Whether an expression calls a function that `wanted` names.
+fn calls(expr: &Expr, wanted: &dyn Fn(&str) -> bool) -> bool {
+    let calls = |expr: &Expr| calls(expr, wanted);
+    match &expr.kind {
+        ExprKind::Call(call) => {
+            wanted(&call.name.text.to_lowercase())
+                || call.args.iter().any(|argument| calls(&argument.value))
+        }
+        ExprKind::Unary { operand, .. } => calls(operand),
+        ExprKind::Binary { left, right, .. } => calls(left) || calls(right),
+        ExprKind::In { expr, .. } => calls(expr),
+        ExprKind::Case {
+            operand,
+            branches,
+            otherwise,
+        } => {
+            operand.iter().chain(otherwise).any(|part| calls(part))
+                || branches.iter().any(|(test, value)| calls(test) || calls(value))
+        }
+        _ => false,
+    }
+}
