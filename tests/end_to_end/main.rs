@@ -6,4 +6,5 @@
 //! | `oracle` | answers against a second, naive evaluation |
 
 mod cases;
+#[cfg(test)]
 mod oracle;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use engine::{Scope, Stage};
+use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
 
 /// Vouch answers DQL questions about audit events.
@@ -97,8 +97,22 @@ pub(crate) struct QueryArguments {
     /// Count all matching events, also where that means reading more
     #[arg(long)]
     pub(crate) exact_total_hits: bool,
+    /// Go on behind a page: its `search_after` from the JSON form, such as '[0,"id","workspace"]'
+    #[arg(long, value_name = "JSON", value_parser = position)]
+    pub(crate) search_after: Option<Position>,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
+}
+
+/// The place that a page ended at, as the JSON form tells it.
+fn position(text: &str) -> Result<Position, String> {
+    let (date_ms, event_id, workspace) = serde_json::from_str(text)
+        .map_err(|_| "a place is [date, \"event id\", \"workspace\"]".to_owned())?;
+    Ok(Position {
+        date_ms,
+        event_id,
+        workspace,
+    })
 }
 
 /// The form of an answer.

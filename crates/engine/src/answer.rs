@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use dql::Diagnostic;
 use events::TimeRange;
+use plan::Position;
 use serde_json::Value;
 
 /// The answer to one statement.
@@ -45,6 +46,11 @@ pub struct Summary {
     pub step_ms: Option<i64>,
     /// The rows returned.
     pub rows: u64,
+    /// Where the answer ended, to ask for what follows; absent when its rows are not single events in
+    /// the order of time, or none came.
+    pub search_after: Option<Position>,
+    /// Whether rows follow behind the last one.
+    pub has_more: bool,
     /// Everything the reader of the answer should know: what was assumed, cut off or missing.
     pub warnings: Vec<Diagnostic>,
 }

@@ -262,7 +262,7 @@ impl Engine {
             summary::summarise(
                 &running.query,
                 &running.lowered,
-                filter.passed(),
+                filter,
                 counted,
                 started.elapsed(),
             )

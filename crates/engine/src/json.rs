@@ -1,9 +1,10 @@
 //! An answer as existing DQL clients read it: the raw query API's `{"content":[…]}`.
 
 use dql::Diagnostic;
+use plan::Position;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Answer, Series};
+use crate::answer::{Answer, Series, Summary};
 
 /// The answers to the statements of a text, in order.
 pub fn content_json(answers: &[Answer]) -> Value {
@@ -30,12 +31,23 @@ fn answer(answer: &Answer) -> Value {
         "total_hits": summary.total_hits.value,
         "total_hits_relation": if summary.total_hits.exact { "eq" } else { "gte" },
         "group_by": summary.group_by,
-        "search_after": Value::Null,
-        "next_cursor_time": -1,
+        "search_after": summary.search_after.as_ref().map(search_after),
+        "next_cursor_time": next_cursor_time(summary),
         "window": [summary.window.from_ms, summary.window.to_ms],
         "interval": summary.step_ms.unwrap_or(0),
         "query_warning": warnings_text(&summary.warnings),
     })
+}
+
+/// A position as existing clients carry it: opaque to them, sent back as it came.
+fn search_after(position: &Position) -> Value {
+    json!([position.date_ms, position.event_id, position.workspace])
+}
+
+/// The time of the last row while more follow, else -1.
+fn next_cursor_time(summary: &Summary) -> i64 {
+    let last = summary.search_after.as_ref().filter(|_| summary.has_more);
+    last.map_or(-1, |position| position.date_ms)
 }
 
 fn series(series: &Series) -> Value {

@@ -34,4 +34,5 @@ pub use answer::{Answer, Explanation, Series, StreamItem, Summary, TotalHits};
 pub use engine::{Engine, EngineConfig};
 pub use error::EngineError;
 pub use json::{content_json, warnings_text};
+pub use plan::Position;
 pub use request::{QueryOptions, QueryRequest, Scope, Stage};

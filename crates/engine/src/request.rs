@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use events::{TimeRange, WorkspaceId};
+use plan::Position;
 
 /// A question: a DQL text, whose events it is about, and how to read it.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct QueryOptions {
     pub time_zone: Option<Tz>,
     /// Unix milliseconds that count as now; the clock when absent.
     pub now_ms: Option<i64>,
+    /// The end of the page before the wanted one, as [`crate::Summary::search_after`] told it.
+    pub search_after: Option<Position>,
     /// Count every matching event, also where that means reading more than the answer needs.
     pub exact_total_hits: bool,
 }

@@ -3,9 +3,10 @@
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use arrow::error::ArrowError;
 use datafusion::common::Result;
-use plan::{Limit, Limits, Lowered};
+use plan::{Limit, Limits, Lowered, Position};
 
 /// What went through so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +30,9 @@ pub(crate) struct RowFilter {
     row_is_group: bool,
     /// The columns of the answer: keys, time, values.
     answer_columns: usize,
+    is_page: bool,
     passed: Passed,
+    last: Option<Position>,
 }
 
 impl RowFilter {
@@ -41,7 +44,9 @@ impl RowFilter {
             is_ranked: lowered.is_ranked,
             row_is_group: lowered.row_is_group,
             answer_columns: lowered.keys.len() + 1 + lowered.columns.len(),
+            is_page: lowered.is_page,
             passed: Passed::default(),
+            last: None,
         }
     }
 
@@ -57,6 +62,9 @@ impl RowFilter {
             let hits = numbers(batch.column(self.answer_columns))?;
             self.passed.hits += hits.iter().flatten().sum::<u64>();
         }
+        if self.is_page && batch.num_rows() > 0 {
+            self.last = Some(position(&batch, self.answer_columns)?);
+        }
         let columns: Vec<usize> = (0..self.answer_columns).collect();
         Ok(batch.project(&columns)?)
     }
@@ -64,6 +72,11 @@ impl RowFilter {
     /// What went through.
     pub(crate) fn passed(&self) -> Passed {
         self.passed
+    }
+
+    /// The place of the last row in the order of time, where the plan tells it.
+    pub(crate) fn last(&self) -> Option<Position> {
+        self.last.clone()
     }
 
     /// Groups of several rows: the rank of the group and the rows of the group tell.
@@ -115,4 +128,19 @@ fn numbers(column: &ArrayRef) -> Result<UInt64Array> {
     Ok(cast(column, &DataType::UInt64)?
         .as_primitive::<UInt64Type>()
         .clone())
+}
+
+/// The place of a batch's last row, from the three columns behind those of the answer.
+fn position(batch: &RecordBatch, columns_before: usize) -> Result<Position> {
+    let last = batch.slice(batch.num_rows() - 1, 1);
+    let text = |index: usize| {
+        let column = cast(last.column(columns_before + index), &DataType::Utf8View)?;
+        Ok::<_, ArrowError>(column.as_string_view().value(0).to_owned())
+    };
+    let date = cast(last.column(columns_before), &DataType::Int64)?;
+    Ok(Position {
+        date_ms: date.as_primitive::<Int64Type>().value(0),
+        event_id: text(1)?,
+        workspace: text(2)?,
+    })
 }

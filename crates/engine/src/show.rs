@@ -58,6 +58,8 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             window: TimeRange::ALL,
             step_ms: None,
             rows: count,
+            search_after: None,
+            has_more: false,
             warnings: Vec::new(),
         },
     }

@@ -6,16 +6,17 @@ use dql::{Diagnostic, Severity};
 use plan::{BoundQuery, Limit, Lowered, Observation, Shape};
 
 use crate::answer::{Summary, TotalHits};
-use crate::rows::Passed;
+use crate::rows::{Passed, RowFilter};
 
 /// The summary of an answer that gave these rows.
 pub(crate) fn summarise(
     query: &BoundQuery,
     lowered: &Lowered,
-    passed: Passed,
+    rows: &RowFilter,
     counted_hits: Option<u64>,
     cost: Duration,
 ) -> Summary {
+    let passed = rows.passed();
     let mut warnings = query.notes.warnings.clone();
     warnings.extend(cuts(query, lowered, passed));
     warnings.extend(discoveries(query));
@@ -30,6 +31,8 @@ pub(crate) fn summarise(
         window: query.events_window(),
         step_ms: query.step_ms,
         rows: passed.rows,
+        search_after: rows.last(),
+        has_more: passed.rows_cut,
         warnings,
     }
 }

@@ -47,6 +47,8 @@ pub struct BoundQuery {
     pub series_order: Option<SeriesOrder>,
     /// How much of it is wanted.
     pub limits: Limits,
+    /// Whether the rows are events in the order of time, and the place of the last one is wanted.
+    pub is_page: bool,
     /// What is known already and what running the query will tell.
     pub notes: Notes,
 }
@@ -281,6 +283,9 @@ pub struct Lowered {
     pub is_ranked: bool,
     /// Whether every row is a group of its own.
     pub row_is_group: bool,
+    /// Whether the last three columns, `page_date`, `page_id` and `page_workspace`, tell the place of a
+    /// row in the order of time.
+    pub is_page: bool,
 }
 
 impl fmt::Display for BoundQuery {

@@ -18,6 +18,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
         format,
         output,
         exact_total_hits,
+        search_after,
         query,
     } = arguments;
     let query = query_text(query)?;
@@ -30,6 +31,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
     let answers = Answers::open(&ask).await?;
     let mut request = answers.request(&ask, query).await?;
     request.options.exact_total_hits = exact_total_hits;
+    request.options.search_after = search_after;
     match format {
         Format::Table | Format::Json => whole(&answers, &request, format, destination).await,
         Format::Csv | Format::Ndjson | Format::Arrow | Format::Parquet => {

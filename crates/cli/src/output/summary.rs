@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat};
 use engine::Summary;
+use events::TimeRange;
 
 /// Warnings, then one line with the number of rows, hits, the window and the time it took.
 pub(crate) fn summarise(query: &str, summary: &Summary) -> String {
@@ -13,14 +14,21 @@ pub(crate) fn summarise(query: &str, summary: &Summary) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{}, {at_least}{} matched in [{}, {}), {:.1} ms",
+        "{}, {at_least}{} matched{}, {:.1} ms",
         counted(summary.rows, "row"),
         counted(hits.value, "event"),
-        rfc3339(summary.window.from_ms),
-        rfc3339(summary.window.to_ms),
+        window(summary.window),
         summary.cost.as_secs_f64() * 1_000.0,
     );
     text
+}
+
+/// The window that was read; nothing where no window applies.
+fn window(range: TimeRange) -> String {
+    match range {
+        TimeRange::ALL => String::new(),
+        range => format!(" in [{}, {})", rfc3339(range.from_ms), rfc3339(range.to_ms)),
+    }
 }
 
 /// Unix milliseconds as RFC 3339 in UTC; the number itself beyond the calendar.
@@ -75,6 +83,8 @@ mod tests {
             window: TimeRange::new(0, 1_000).unwrap(),
             step_ms: None,
             rows: 2,
+            search_after: None,
+            has_more: false,
             warnings: vec![warning],
         };
         let text = summarise("TAE::audit:(*)", &summary);

@@ -231,6 +231,8 @@ mod tests {
             window: TimeRange::new(0, 1).unwrap(),
             step_ms: None,
             rows: 0,
+            search_after: None,
+            has_more: false,
             warnings: vec![],
         };
         Answer { series, summary }

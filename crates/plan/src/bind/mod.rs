@@ -15,6 +15,7 @@ mod limits;
 mod membership;
 mod name;
 mod order;
+mod page;
 mod predicate;
 mod scalar;
 mod show;
@@ -39,6 +40,7 @@ pub(crate) use membership::membership_place;
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
+pub use page::Position;
 pub use show::bind_show;
 
 /// What a query is bound with, besides its text.
@@ -50,6 +52,8 @@ pub struct BindContext {
     pub time_zone: Tz,
     /// The request's window, which overrides the one in the text.
     pub time_range: Option<TimeRange>,
+    /// The end of the page before the wanted one.
+    pub search_after: Option<Position>,
     /// Whether the answer has default limits.
     pub delivery: Delivery,
 }
@@ -186,7 +190,8 @@ impl<'a> Binder<'a> {
         let series_order = keep(errors, self.series_order(select, &target))?;
         let shape = self.finish_shape(target.shape);
         self.warn_about_order(select, &shape, window.step_ms);
-        let filter = conjunction(source.filter.into_iter().chain(filter));
+        let (is_page, behind) = keep(errors, self.page(select, &shape))?;
+        let filter = conjunction(source.filter.into_iter().chain(filter).chain(behind));
         Some(BoundQuery {
             name: source.name,
             window: if source.in_window {
@@ -207,6 +212,7 @@ impl<'a> Binder<'a> {
             order,
             series_order,
             limits,
+            is_page,
             notes: std::mem::take(&mut self.notes),
         })
     }

@@ -90,6 +90,7 @@ impl<'a> Binder<'a> {
         };
         let time_range = self.context.time_range.or(inherited);
         let context = BindContext {
+            search_after: None,
             time_range,
             delivery: Delivery::Stream,
             ..self.context.clone()

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 use events::TimeRange;
-use events::fields::DATE;
+use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
 use crate::bind::{column, membership_place, sort_keys};
 use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type};
@@ -70,6 +70,7 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
         has_hits,
         is_ranked,
         row_is_group: !query.keys.is_empty() && !many_rows,
+        is_page: query.is_page,
     })
 }
 
@@ -187,6 +188,14 @@ fn project(
     output.extend(has_hits.then(|| col("hits")));
     if is_ranked {
         output.extend([col("group_rows"), col("group_rank")]);
+    }
+    if query.is_page {
+        let place = [
+            (DATE, "page_date"),
+            (EVENT_ID, "page_id"),
+            (WORKSPACE, "page_workspace"),
+        ];
+        output.extend(place.map(|(field, name)| column(field).alias(name)));
     }
     LogicalPlanBuilder::from(plan).project(output)?.build()
 }

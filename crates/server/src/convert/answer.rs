@@ -7,6 +7,7 @@ use events::TimeRange;
 use serde_json::Value;
 
 use super::diagnostic::{diagnostic_from_message, diagnostics_to_messages};
+use super::request::{position_from_message, position_to_message};
 use super::{MessageError, value};
 use crate::proto;
 
@@ -79,6 +80,8 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
         }),
         step_ms: summary.step_ms,
         rows: summary.rows,
+        search_after: summary.search_after.clone().map(position_to_message),
+        has_more: summary.has_more,
         warnings: diagnostics_to_messages(query, &summary.warnings),
     }
 }
@@ -101,6 +104,8 @@ pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, M
         window,
         step_ms: message.step_ms,
         rows: message.rows,
+        search_after: message.search_after.map(position_from_message),
+        has_more: message.has_more,
         warnings: message
             .warnings
             .into_iter()
@@ -164,6 +169,8 @@ mod tests {
             window: TimeRange::new(1, 2).unwrap(),
             step_ms: Some(60_000),
             rows: 2,
+            search_after: None,
+            has_more: false,
             warnings: vec![warning],
         };
         Answer {

@@ -1,7 +1,7 @@
 //! Questions.
 
 use chrono_tz::Tz;
-use engine::{QueryOptions, QueryRequest, Scope, Stage};
+use engine::{Position, QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
 use events::{TimeRange, WorkspaceId};
@@ -58,6 +58,7 @@ pub(crate) fn request_from_message(
         time_zone: time_zone(message.time_zone)?,
         now_ms: None,
         exact_total_hits: message.exact_total_hits,
+        search_after: message.search_after.map(position_from_message),
     };
     Ok(QueryRequest {
         query: message.query,
@@ -96,6 +97,25 @@ pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest 
             .map(|zone| zone.name().to_owned())
             .unwrap_or_default(),
         exact_total_hits: options.exact_total_hits,
+        search_after: options.search_after.clone().map(position_to_message),
+    }
+}
+
+/// A place in the order of time as a message.
+pub(crate) fn position_to_message(position: Position) -> proto::Position {
+    proto::Position {
+        date_ms: position.date_ms,
+        event_id: position.event_id,
+        workspace: position.workspace,
+    }
+}
+
+/// The place in the order of time of a message.
+pub(crate) fn position_from_message(message: proto::Position) -> Position {
+    Position {
+        date_ms: message.date_ms,
+        event_id: message.event_id,
+        workspace: message.workspace,
     }
 }
 
@@ -136,6 +156,11 @@ mod tests {
             }),
             time_zone: "Europe/Berlin".into(),
             exact_total_hits: true,
+            search_after: Some(proto::Position {
+                date_ms: 7,
+                event_id: "e".into(),
+                workspace: "a".into(),
+            }),
         }
     }
 

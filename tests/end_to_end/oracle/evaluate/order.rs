@@ -31,11 +31,13 @@ pub(super) fn limited(
         None => 1000,
     };
     let limit = |written: Option<dql::ast::Count>, default: usize| match written {
-        Some(count) => usize::try_from(count.value).unwrap(),
+        Some(written) => usize::try_from(written.value).unwrap(),
         None if default_limits => default,
         None => usize::MAX,
     };
-    let count = |written: Option<dql::ast::Count>| limit(written.or(Some(zero())), 0);
+    let count = |written: Option<dql::ast::Count>| {
+        written.map_or(0, |count| usize::try_from(count.value).unwrap())
+    };
     let (rows_limit, offset) = (limit(select.limit, default_rows), count(select.offset));
     let mut rows_cut = Vec::new();
     let mut kept: Vec<Shaped<'_>> = Vec::new();
@@ -81,13 +83,6 @@ pub(super) fn limited(
         rows_cut: ranked.iter().any(|(_, cut, _)| *cut),
         groups: ranked.into_iter().map(|(_, _, group)| output(group)).collect(),
         groups_cut,
-    }
-}
-
-fn zero() -> dql::ast::Count {
-    dql::ast::Count {
-        value: 0,
-        span: dql::Span::default(),
     }
 }
 

@@ -11,14 +11,14 @@ use super::{Run, text};
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     pub(super) names: Vec<(String, Kind)>,
-    pub(super) rows: Vec<Vec<Value>>,
+    pub(crate) rows: Vec<Vec<Value>>,
     /// Events have attributes and other names for some fields; the rows of a query do not.
     pub(super) are_events: bool,
 }
 
 impl Rows {
     /// The place of a column.
-    pub(super) fn column(&self, name: &str) -> Option<usize> {
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
         let name = match events::field(name) {
             Some(field) if self.are_events => field.name,
             _ => name,

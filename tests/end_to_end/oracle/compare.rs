@@ -1,0 +1,102 @@
+//! Two answers to one question, and how they differ.
+
+use engine::{Answer, Series};
+use serde_json::Value as Json;
+
+use super::evaluate::{Output, OutputGroup, Value};
+use super::world::shown;
+
+/// The first difference between the engine's answer and the evaluator's.
+pub(crate) fn difference(answer: &Answer, output: &Output) -> Option<String> {
+    let expected: Vec<Series> = output
+        .groups
+        .iter()
+        .map(|group| series(output, group))
+        .collect();
+    if answer.series.len() != expected.len() {
+        let tags = |series: &[Series]| -> Vec<String> {
+            let tags = series.iter().map(|series| format!("{:?}", series.tags));
+            tags.collect()
+        };
+        return Some(format!(
+            "{} series instead of {}\n  engine    {:?}\n  evaluator {:?}",
+            answer.series.len(),
+            expected.len(),
+            tags(&answer.series),
+            tags(&expected),
+        ));
+    }
+    for (actual, expected) in answer.series.iter().zip(&expected) {
+        let heads = [actual, expected].map(|series| (&series.name, &series.tags, &series.columns));
+        if heads[0] != heads[1] {
+            return Some(format!(
+                "another series\n  engine    {:?}\n  evaluator {:?}",
+                heads[0], heads[1]
+            ));
+        }
+        if !same_rows(&actual.values, &expected.values) {
+            return Some(format!(
+                "other rows in {:?} {:?}\n  engine\n      {}\n  evaluator\n      {}",
+                actual.tags,
+                actual.columns,
+                shown(&actual.values),
+                shown(&expected.values)
+            ));
+        }
+    }
+    summary_difference(answer, output)
+}
+
+fn summary_difference(answer: &Answer, output: &Output) -> Option<String> {
+    let warned = |code: &str| answer.summary.warnings.iter().any(|warning| warning.code == code);
+    for (code, expected) in [
+        ("limit_reached", output.rows_cut),
+        ("slimit_reached", output.groups_cut),
+    ] {
+        if warned(code) != expected {
+            return Some(format!("{code} should be {expected}"));
+        }
+    }
+    let hits = answer.summary.total_hits;
+    let right = match hits.exact {
+        true => hits.value == output.hits,
+        false => hits.value <= output.hits,
+    };
+    (!right).then(|| format!("{hits:?} instead of {}", output.hits))
+}
+
+fn series(output: &Output, group: &OutputGroup) -> Series {
+    let tags = output.keys.iter().cloned();
+    let columns = output.columns.iter().cloned();
+    Series {
+        name: output.name.clone(),
+        tags: tags.zip(group.keys.iter().map(Value::tag)).collect(),
+        columns: std::iter::once("time".to_owned()).chain(columns).collect(),
+        values: group.rows.iter().map(|row| cells(row)).collect(),
+    }
+}
+
+/// A row of the evaluator as an answer has it.
+pub(crate) fn cells(row: &[Value]) -> Vec<Json> {
+    row.iter().map(Value::cell).collect()
+}
+
+pub(crate) fn same_rows(left: &[Vec<Json>], right: &[Vec<Json>]) -> bool {
+    left.len() == right.len()
+        && left
+            .iter()
+            .flatten()
+            .zip(right.iter().flatten())
+            .all(|(left, right)| same(left, right))
+}
+
+/// Equal, or floats that differ no more than the order of additions can make them.
+fn same(left: &Json, right: &Json) -> bool {
+    match (left, right) {
+        (Json::Number(left), Json::Number(right)) if left.is_f64() && right.is_f64() => {
+            let (left, right) = (left.as_f64().unwrap(), right.as_f64().unwrap());
+            (left - right).abs() <= 1e-9 * left.abs().max(right.abs())
+        }
+        _ => left == right,
+    }
+}

@@ -1,0 +1,226 @@
+//! Summaries with HAVING and orders, and windows.
+
+use dql::ast::{
+    BinaryOp, DurationUnit, Expr, Item, OrderKey, Preset, Range, Select, Step, TimePoint,
+    TimePointKind, Window,
+};
+
+use super::super::population::NOW_MS;
+use super::super::tree::{binary, call, duration, expr, field, float, int, item};
+use super::{Gives, Projection, Questioner};
+
+impl Questioner<'_> {
+    /// Aggregates, with or without groups.
+    pub(super) fn summary(&mut self, query: &mut Select) -> Projection {
+        if self.random.percent(75) {
+            self.keys(query);
+        }
+        let mut projection = Projection::new();
+        for place in 0..=self.random.below(3) {
+            let alias = self.alias(place);
+            let (summary, gives) = self.aggregate();
+            if self.random.percent(15) && gives == Gives::Number {
+                let (other, other_gives) = self.aggregate();
+                if other_gives == Gives::Number {
+                    let op = self.random.choose(&[
+                        BinaryOp::Add,
+                        BinaryOp::Divide,
+                        BinaryOp::Multiply,
+                        BinaryOp::Modulo,
+                    ]);
+                    let alias = alias.unwrap_or_else(|| format!("c{place}"));
+                    projection.push(item(binary(op, summary, other), Some(&alias)), gives);
+                    continue;
+                }
+            }
+            projection.push(item(summary, alias.as_deref()), gives);
+        }
+        if self.random.percent(25)
+            && let Some(key) = query.by.first()
+        {
+            let gives = self.gives(&key.expr);
+            projection.push(item(key.expr.clone(), Some("key")), gives);
+        }
+        if self.random.percent(30) {
+            let test = self.group_test(&projection);
+            query.having.push(test);
+        }
+        self.order_by_columns(query, &projection);
+        if self.random.percent(20) {
+            let time = self.order_key(field("time"));
+            query.order_by.push(time);
+        }
+        if !query.by.is_empty() && self.random.percent(40) {
+            query.sorder_by = self.series_order(query, &projection);
+        }
+        projection
+    }
+
+    /// Aggregates by step.
+    pub(super) fn points(&mut self, query: &mut Select) -> Projection {
+        let mut window = self.ranged_window();
+        window.step = Some(match self.random.below(8) {
+            0 => Step::Auto {
+                points: None,
+                span: dql::Span::default(),
+            },
+            1 => Step::Auto {
+                points: Some(1 + u64::try_from(self.random.below(30)).unwrap()),
+                span: dql::Span::default(),
+            },
+            2 => Step::Every(duration(50, DurationUnit::Minute)),
+            3 => Step::Every(duration(1, DurationUnit::Day)),
+            4 => Step::Every(duration(1, DurationUnit::Week)),
+            5 => Step::Every(duration(7, DurationUnit::Hour)),
+            _ => Step::Every(duration(1, DurationUnit::Hour)),
+        });
+        query.window = Some(window);
+        self.summary(query)
+    }
+
+    pub(super) fn window(&mut self) -> Option<Window> {
+        match self.random.below(6) {
+            0 => None,
+            _ => Some(self.ranged_window()),
+        }
+    }
+
+    fn ranged_window(&mut self) -> Window {
+        let point = |kind: TimePointKind| TimePoint {
+            kind,
+            span: dql::Span::default(),
+        };
+        let ago = |amount: u32, unit: DurationUnit| {
+            Some(point(TimePointKind::Ago(duration(amount, unit))))
+        };
+        let hours = u32::try_from(1 + self.random.below(60)).unwrap();
+        let at = |hours: u32| {
+            let moment = NOW_MS - 3_600_000 * i64::from(hours);
+            Some(point(TimePointKind::Epoch(moment)))
+        };
+        let (from, to) = match self.random.below(9) {
+            0 => (ago(hours + 12, DurationUnit::Hour), ago(hours, DurationUnit::Hour)),
+            1 => (at(hours + 24), at(hours)),
+            2 => (at(hours), Some(point(TimePointKind::Now))),
+            3 => {
+                let presets = [
+                    Preset::Today,
+                    Preset::Yesterday,
+                    Preset::ThisWeek,
+                    Preset::LastWeek,
+                    Preset::ThisMonth,
+                ];
+                let preset = self.random.choose(&presets);
+                return window(Range::Preset(preset));
+            }
+            4 => (ago(1, DurationUnit::Week), None),
+            _ => (ago(6, DurationUnit::Day), None),
+        };
+        window(Range::Bounds { from, to })
+    }
+
+    /// An aggregate.
+    fn aggregate(&mut self) -> (Expr, Gives) {
+        let argument = match self.random.below(5) {
+            0 => self.number(1),
+            1 => {
+                let (name, gives) = self.random.pick(&self.names.all).clone();
+                match gives {
+                    Gives::Text => call("float", vec![field(&name)]),
+                    Gives::Bool => self.number(0),
+                    _ => field(&name),
+                }
+            }
+            _ => self.numeric_name(),
+        };
+        let (any, any_gives) = self.random.pick(&self.names.all).clone();
+        let number = |expr: Expr| (expr, Gives::Number);
+        match self.random.below(14) {
+            0 | 1 => number(call("count", vec![expr(dql::ast::ExprKind::Star)])),
+            2 => number(call("count", vec![field(&any)])),
+            3 => number(call("count_distinct", vec![field(&any)])),
+            4 | 5 => number(call("sum", vec![argument])),
+            6 => number(call("avg", vec![argument])),
+            7 => number(call("min", vec![argument])),
+            8 => number(call("max", vec![argument])),
+            9 => (call("first", vec![field(&any)]), any_gives),
+            10 => (call("last", vec![field(&any)]), any_gives),
+            11 => {
+                let percent = self.random.choose(&[0, 7, 50, 55, 95, 100]);
+                number(call("percentile", vec![argument, int(percent)]))
+            }
+            12 => number(call(self.random.choose(&["p50", "p90", "p99"]), vec![argument])),
+            _ => number(call("median", vec![argument])),
+        }
+    }
+
+    /// A condition on a group.
+    fn group_test(&mut self, projection: &Projection) -> Expr {
+        let tested: Option<&Item> = projection
+            .items
+            .iter()
+            .zip(&projection.gives)
+            .find(|(_, gives)| **gives == Gives::Number)
+            .map(|(item, _)| item);
+        let tested = match tested {
+            Some(item) => match &item.alias {
+                Some(alias) if self.random.percent(70) => field(&alias.text),
+                _ => item.expr.clone(),
+            },
+            None => call("count", vec![expr(dql::ast::ExprKind::Star)]),
+        };
+        let op = self.random.choose(&[
+            BinaryOp::Gt,
+            BinaryOp::GtEq,
+            BinaryOp::Lt,
+            BinaryOp::LtEq,
+            BinaryOp::Eq,
+            BinaryOp::NotEq,
+        ]);
+        let bound = match self.random.below(3) {
+            0 => float(self.random.choose(&[0.5, 2.5, -0.25, 30.0])),
+            _ => int(self.random.choose(&[0, 1, 2, 3, 60])),
+        };
+        binary(op, tested, bound)
+    }
+
+    /// `SORDER BY` a column, a key, or a column reduced by a function.
+    pub(super) fn series_order(
+        &mut self,
+        query: &Select,
+        projection: &Projection,
+    ) -> Option<OrderKey> {
+        let column = self.column(projection);
+        let numeric = projection
+            .items
+            .iter()
+            .zip(&projection.gives)
+            .find(|(item, gives)| {
+                matches!(gives, Gives::Number | Gives::Json) && item.alias.is_some()
+            })
+            .and_then(|(item, _)| item.alias.as_ref())
+            .map(|alias| field(&alias.text));
+        let key = query.by.first().map(|key| match &key.alias {
+            Some(alias) => field(&alias.text),
+            None => key.expr.clone(),
+        });
+        let expr = match self.random.below(3) {
+            0 => column,
+            1 => key,
+            _ => numeric.map(|column| {
+                let reducers = ["min", "max", "avg", "sum", "count", "last", "p50", "p90"];
+                call(self.random.choose(&reducers), vec![column])
+            }),
+        };
+        expr.map(|expr| self.order_key(expr))
+    }
+}
+
+fn window(range: Range) -> Window {
+    Window {
+        range,
+        step: None,
+        rollup: None,
+        span: dql::Span::default(),
+    }
+}

@@ -1,0 +1,422 @@
+//! Random queries that are right: every function gets what it takes, every name is one.
+
+mod condition;
+mod expression;
+mod clause;
+
+use dql::ast::{ByItem, Direction, Expr, ExprKind, Item, OrderKey, Select, Source};
+
+use super::random::Random;
+use super::tree::{call, count, field, ident, int, item, select};
+
+/// What a name or an item gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gives {
+    Text,
+    Number,
+    Json,
+    Bool,
+}
+
+/// The names that a query can use.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    all: Vec<(String, Gives)>,
+    are_events: bool,
+}
+
+impl Names {
+    fn of_events() -> Self {
+        let texts = [
+            "df_title",
+            "df_user_name",
+            "df_message",
+            "df_cost",
+            "df_status",
+            "df_source",
+            "df_query_type",
+            "client_ip",
+            "result",
+            "df_workspace",
+            "df_event_id",
+            "df_hit_count",
+        ];
+        let numbers = ["df_date_range", "date", "time", "df_date_range"];
+        let jsons = [
+            "code",
+            "score",
+            "flag",
+            "mixed",
+            "user",
+            "user.name",
+            "user@tags.0",
+            "a.b",
+            "a.b.c",
+            "名字",
+            "nowhere",
+            "attributes@code",
+            "df_message@k",
+            "@list.1",
+            "df_message@a.b.c",
+        ];
+        let of = |names: &[&str], gives: Gives| -> Vec<(String, Gives)> {
+            names.iter().map(|name| ((*name).to_owned(), gives)).collect()
+        };
+        Self {
+            all: [
+                of(&texts, Gives::Text),
+                of(&numbers, Gives::Number),
+                of(&jsons, Gives::Json),
+            ]
+            .concat(),
+            are_events: true,
+        }
+    }
+
+    fn of(&self, gives: Gives) -> Vec<&str> {
+        let fitting = self.all.iter().filter(|(_, own)| *own == gives);
+        fitting.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// Writes queries by chance.
+#[derive(Debug)]
+pub(crate) struct Questioner<'r> {
+    random: &'r mut Random,
+    names: Names,
+    /// How many queries stand around the one that is written.
+    depth: usize,
+    /// Whether a condition of `{…}` is written, where alone `IN (query)` can stand.
+    in_where: bool,
+}
+
+/// The projection of a query, with what its columns give.
+struct Projection {
+    items: Vec<Item>,
+    gives: Vec<Gives>,
+}
+
+impl Projection {
+    fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            gives: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, item: Item, gives: Gives) {
+        let name = |item: &Item| match &item.alias {
+            Some(alias) => alias.text.clone(),
+            None => dql::column_name(&item.expr),
+        };
+        if !self.items.iter().any(|known| name(known) == name(&item)) {
+            self.items.push(item);
+            self.gives.push(gives);
+        }
+    }
+}
+
+impl<'r> Questioner<'r> {
+    pub(crate) fn new(random: &'r mut Random) -> Self {
+        Self {
+            random,
+            names: Names::of_events(),
+            depth: 0,
+            in_where: false,
+        }
+    }
+
+    /// One query.
+    pub(crate) fn question(&mut self) -> Select {
+        self.query().0
+    }
+
+    /// A query, and the names that a query around it can use.
+    fn query(&mut self) -> (Select, Names) {
+        let over_query = self.depth < 2 && self.random.percent(12);
+        let mut query = if over_query {
+            self.depth += 1;
+            let (inner, names) = self.query();
+            self.depth -= 1;
+            self.names = names;
+            select(vec![Source::Subquery {
+                query: Box::new(inner),
+                alias: None,
+            }])
+        } else {
+            self.names = Names::of_events();
+            select(self.sources())
+        };
+        query.window = self.window();
+        if self.random.percent(70) {
+            let count = 1 + self.random.below(2);
+            self.in_where = true;
+            query.conditions = Some((0..count).map(|_| self.condition(2)).collect());
+            self.in_where = false;
+        }
+        let names = self.names.clone();
+        let projection = match self.random.below(10) {
+            0..4 => self.summary(&mut query),
+            4..6 => self.rows(&mut query),
+            6 => self.newest(&mut query),
+            7 => self.distinct(&mut query),
+            8 => self.extreme(&mut query),
+            _ => self.points(&mut query),
+        };
+        self.names = names;
+        let names = self.outputs(&query, &projection);
+        if !projection.items.is_empty() {
+            query.target = Some(projection.items);
+        }
+        self.limits(&mut query);
+        (query, names)
+    }
+
+    fn sources(&mut self) -> Vec<Source> {
+        let name = |name: &str| Source::Name(ident(name));
+        match self.random.below(8) {
+            0 => vec![name("audit")],
+            1 => vec![name("audit"), name("monitor")],
+            2 => vec![Source::Regex(ident("audit.*"))],
+            3 => vec![Source::Regex(ident("mon.*")), name("audit")],
+            4 => vec![Source::Regex(ident(".*"))],
+            _ => vec![Source::All(dql::Span::default())],
+        }
+    }
+
+    /// The names that a query gives to the one around it.
+    fn outputs(&mut self, query: &Select, projection: &Projection) -> Names {
+        let mut all: Vec<(String, Gives)> = Vec::new();
+        let mut add = |name: String, gives: Gives| {
+            let is_name = !name.contains('@') && !name.contains('(');
+            if is_name && !all.iter().any(|(known, _)| *known == name) {
+                all.push((name, gives));
+            }
+        };
+        if projection.items.is_empty() {
+            let stars = self.names.all.iter().filter(|(name, _)| {
+                !self.names.are_events || events::field(name).is_some_and(|field| field.name == name)
+            });
+            stars.cloned().for_each(|(name, gives)| match name.as_str() {
+                "date" | "time" => {}
+                _ => add(name, gives),
+            });
+        }
+        for (item, gives) in projection.items.iter().zip(&projection.gives) {
+            match &item.alias {
+                Some(alias) => add(alias.text.clone(), *gives),
+                None => add(dql::column_name(&item.expr), *gives),
+            }
+        }
+        for key in &query.by {
+            let gives = self.gives(&key.expr);
+            match &key.alias {
+                Some(alias) => add(alias.text.clone(), gives),
+                None => add(dql::column_name(&key.expr), gives),
+            }
+        }
+        add("time".to_owned(), Gives::Number);
+        Names {
+            all,
+            are_events: false,
+        }
+    }
+
+    /// What a key gives: keys are names, or functions of text.
+    fn gives(&self, key: &Expr) -> Gives {
+        let name = dql::column_name(key);
+        let known = self.names.all.iter().find(|(known, _)| *known == name);
+        match (known, &key.kind) {
+            (Some((_, gives)), _) => *gives,
+            (None, ExprKind::Call(_)) => Gives::Text,
+            _ => Gives::Json,
+        }
+    }
+
+    fn alias(&mut self, place: usize) -> Option<String> {
+        let style = self.random.below(10);
+        match style {
+            0 => Some(format!("列{place}")),
+            1 => Some(format!("total count {place}")),
+            // The rows of a query have no functions as names.
+            _ if style < 6 || self.depth > 0 => Some(format!("c{place}")),
+            _ => None,
+        }
+    }
+
+    fn rows(&mut self, query: &mut Select) -> Projection {
+        let mut projection = Projection::new();
+        if self.random.percent(25) {
+            self.order_rows(query);
+            return projection;
+        }
+        for place in 0..=self.random.below(3) {
+            let alias = self.alias(place);
+            if self.random.percent(40) {
+                let (name, gives) = self.random.pick(&self.names.all).clone();
+                projection.push(item(field(&name), alias.as_deref()), gives);
+            } else {
+                let (expr, gives) = self.any(2);
+                let alias = alias.unwrap_or_else(|| format!("c{place}"));
+                projection.push(item(expr, Some(&alias)), gives);
+            }
+        }
+        self.order_by_columns(query, &projection);
+        if query.order_by.is_empty() {
+            self.order_rows(query);
+        }
+        projection
+    }
+
+    fn order_rows(&mut self, query: &mut Select) {
+        for _ in 0..self.random.below(3) {
+            let expr = match self.random.below(3) {
+                0 => field("time"),
+                1 => field(&self.random.pick(&self.names.all).0.clone()),
+                _ => self.any(1).0,
+            };
+            let key = self.order_key(expr);
+            query.order_by.push(key);
+        }
+    }
+
+    fn order_key(&mut self, expr: Expr) -> OrderKey {
+        let direction = match self.random.percent(50) {
+            true => Direction::Ascending,
+            false => Direction::Descending,
+        };
+        OrderKey { expr, direction }
+    }
+
+    /// Orders by columns of the projection, by their names or what they say.
+    fn order_by_columns(&mut self, query: &mut Select, projection: &Projection) {
+        for _ in 0..self.random.below(3) {
+            if let Some(expr) = self.column(projection) {
+                let key = self.order_key(expr);
+                query.order_by.push(key);
+            }
+        }
+    }
+
+    fn column(&mut self, projection: &Projection) -> Option<Expr> {
+        if projection.items.is_empty() {
+            return None;
+        }
+        let item = self.random.pick(&projection.items);
+        Some(match &item.alias {
+            Some(alias) => field(&alias.text),
+            None => item.expr.clone(),
+        })
+    }
+
+    fn keys(&mut self, query: &mut Select) {
+        for place in 0..=self.random.below(2) {
+            let (expr, alias) = match self.random.below(6) {
+                0 => {
+                    let texts = self.names.of(Gives::Text);
+                    match texts.is_empty() {
+                        true => (field("time"), None),
+                        false => {
+                            let name = self.random.choose(&texts).to_owned();
+                            let lower = call("lower", vec![field(&name)]);
+                            (lower, Some(format!("k{place}")))
+                        }
+                    }
+                }
+                _ => (field(&self.random.pick(&self.names.all).0.clone()), None),
+            };
+            let alias = match alias {
+                None if self.random.percent(20) => Some(format!("k{place}")),
+                alias => alias,
+            };
+            let name = |key: &ByItem| key.expr.to_string();
+            if !query.by.iter().any(|key| name(key) == expr.to_string()) {
+                query.by.push(ByItem {
+                    expr,
+                    alias: alias.as_deref().map(ident),
+                    direction: None,
+                });
+            }
+        }
+        // Two names of one field are one key.
+        if query.by.len() == 2 && self.random.percent(50) {
+            query.by.pop();
+        }
+    }
+
+    fn newest(&mut self, query: &mut Select) -> Projection {
+        self.keys(query);
+        let mut projection = Projection::new();
+        for place in 0..self.random.below(3) {
+            let (name, gives) = self.random.pick(&self.names.all).clone();
+            let alias = self.alias(place);
+            projection.push(item(field(&name), alias.as_deref()), gives);
+        }
+        if self.random.percent(30) {
+            let test = self.condition(1);
+            query.having.push(test);
+        }
+        self.order_by_columns(query, &projection);
+        if self.random.percent(40) {
+            query.sorder_by = self.series_order(query, &projection);
+        }
+        projection
+    }
+
+    fn distinct(&mut self, query: &mut Select) -> Projection {
+        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let alias = self.alias(0);
+        self.picked(query, call("distinct", vec![field(&name)]), gives, alias)
+    }
+
+    fn extreme(&mut self, query: &mut Select) -> Projection {
+        let name = self.random.choose(&["top", "bottom"]);
+        let (value, gives) = self.random.pick(&self.names.all).clone();
+        let rows = int(i64::try_from(1 + self.random.below(5)).unwrap());
+        let alias = self.alias(0);
+        self.picked(query, call(name, vec![field(&value), rows]), gives, alias)
+    }
+
+    fn picked(
+        &mut self,
+        query: &mut Select,
+        picked: Expr,
+        gives: Gives,
+        alias: Option<String>,
+    ) -> Projection {
+        let mut projection = Projection::new();
+        if self.random.percent(50) {
+            self.keys(query);
+        }
+        projection.push(item(picked, alias.as_deref()), gives);
+        if self.random.percent(30)
+            && let Some(key) = query.by.first()
+        {
+            let expr = match &key.alias {
+                Some(alias) => field(&alias.text),
+                None => key.expr.clone(),
+            };
+            let gives = self.gives(&expr);
+            projection.push(item(expr, Some("key")), gives);
+        }
+        self.order_by_columns(query, &projection);
+        if !query.by.is_empty() && self.random.percent(40) {
+            query.sorder_by = self.series_order(query, &projection);
+        }
+        projection
+    }
+
+    fn limits(&mut self, query: &mut Select) {
+        let mut number = |percent: usize, least: usize, below: usize| {
+            let written = self.random.percent(percent);
+            let number = least + self.random.below(below);
+            written.then(|| count(u64::try_from(number).unwrap()))
+        };
+        query.limit = number(35, 1, 12);
+        query.offset = number(15, 0, 4);
+        if !query.by.is_empty() {
+            query.slimit = number(35, 1, 5);
+            query.soffset = number(15, 0, 3);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Random events in a real store, and questions to the engine and to the evaluator.
+
+use std::panic::AssertUnwindSafe;
+
+use chrono_tz::Tz;
+use dql::ast::{Select, Statement};
+use engine::{Answer, Engine, EngineConfig, QueryOptions, QueryRequest, Scope};
+use events::{Defaults, Event, TimeRange, WorkspaceId};
+use futures::FutureExt;
+use serde_json::Value as Json;
+use store::{ImportOptions, Store, StoreOptions};
+
+use super::evaluate::{Output, Rows, Run, Value, rows_of};
+use super::population::{self, NOW_MS};
+use super::random::Random;
+
+/// A store with events, and the same events as plain rows.
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    events: Rows,
+    workspaces: Vec<WorkspaceId>,
+}
+
+/// What stands around the text of a question.
+#[derive(Debug, Clone)]
+pub(crate) struct Circumstances {
+    scope: Scope,
+    zone: Tz,
+    time_range: Option<(i64, i64)>,
+    exact_total_hits: bool,
+}
+
+impl World {
+    /// A world of at most `most` events, stored by a few imports.
+    pub(crate) async fn new(random: &mut Random, most: usize) -> Self {
+        let events = population::events(random, most);
+        let store = Store::open("memory://", &StoreOptions::default()).unwrap();
+        for part in events.chunks(1 + events.len() / (1 + random.below(3))) {
+            let mut import = store.import(ImportOptions::default());
+            for event in part {
+                let record = event.as_object().unwrap().clone();
+                let event = Event::from_json(record, &Defaults::default(), || unreachable!());
+                import.push(event.unwrap()).await.unwrap();
+            }
+            assert_eq!(import.finish().await.unwrap().repeated, 0);
+        }
+        let config = EngineConfig {
+            partitions: 1 + random.below(3),
+            ..EngineConfig::default()
+        };
+        Self {
+            workspaces: store.workspaces().await.unwrap(),
+            engine: Engine::new(store, config).unwrap(),
+            events: rows_of(&events),
+        }
+    }
+
+    /// Random circumstances of a question.
+    pub(crate) fn circumstances(&self, random: &mut Random) -> Circumstances {
+        let zones = [
+            Tz::UTC,
+            Tz::UTC,
+            Tz::Asia__Shanghai,
+            Tz::Europe__Berlin,
+            Tz::America__New_York,
+            Tz::Asia__Kolkata,
+        ];
+        let some = random.percent(30) && !self.workspaces.is_empty();
+        let from_ms = NOW_MS - 3_600_000 * i64::try_from(random.below(100)).unwrap();
+        Circumstances {
+            scope: match some {
+                true => Scope::Workspaces(vec![random.pick(&self.workspaces).clone()]),
+                false => Scope::All,
+            },
+            zone: random.choose(&zones),
+            time_range: random.percent(10).then_some((from_ms, from_ms + 36_000_000)),
+            exact_total_hits: random.percent(20),
+        }
+    }
+
+    /// The events that a question may see.
+    fn visible(&self, scope: &Scope) -> Rows {
+        let mut events = self.events.clone();
+        let workspace = events.column("df_workspace").unwrap();
+        events.rows.retain(|row| match scope {
+            Scope::All => true,
+            Scope::Workspaces(some) => some
+                .iter()
+                .any(|name| row[workspace] == Value::Text(name.to_string())),
+        });
+        events
+    }
+
+    pub(crate) fn request(&self, text: &str, circumstances: &Circumstances) -> QueryRequest {
+        let range = circumstances.time_range;
+        QueryRequest {
+            query: text.to_owned(),
+            scope: circumstances.scope.clone(),
+            options: QueryOptions {
+                time_range: range.map(|(from_ms, to_ms)| TimeRange { from_ms, to_ms }),
+                time_zone: Some(circumstances.zone),
+                now_ms: Some(NOW_MS),
+                exact_total_hits: circumstances.exact_total_hits,
+                ..QueryOptions::default()
+            },
+        }
+    }
+
+    /// The engine's answer; a panic of its is an error too.
+    pub(crate) async fn ask(
+        &self,
+        text: &str,
+        circumstances: &Circumstances,
+    ) -> Result<Answer, String> {
+        let request = self.request(text, circumstances);
+        let answers = AssertUnwindSafe(self.engine.query(&request))
+            .catch_unwind()
+            .await
+            .map_err(|_| "the engine panicked".to_owned())?;
+        let mut answers = answers.map_err(|error| format!("the engine failed: {error:?}"))?;
+        Ok(answers.remove(0))
+    }
+
+    /// The evaluator's answer; `step_ms` is the width that `auto` chose.
+    pub(crate) fn evaluate(
+        &self,
+        select: &Select,
+        circumstances: &Circumstances,
+        step_ms: Option<i64>,
+        default_limits: bool,
+    ) -> Result<Output, String> {
+        let events = self.visible(&circumstances.scope);
+        std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut run = Run::new(&events, NOW_MS, circumstances.zone);
+            run.time_range = circumstances.time_range;
+            run.auto_step_ms = step_ms;
+            run.answer(select, default_limits)
+        }))
+        .map_err(|_| "the evaluator panicked".to_owned())
+    }
+}
+
+/// The only query of a text.
+pub(crate) fn parsed(text: &str) -> Result<Select, String> {
+    let script = dql::parse(text).map_err(|errors| format!("it does not parse: {errors:?}"))?;
+    match script.statements.into_iter().next() {
+        Some(Statement::Select(select)) => Ok(*select),
+        other => Err(format!("it is no query: {other:?}")),
+    }
+}
+
+/// The rows of an answer as text, for messages.
+pub(crate) fn shown(rows: &[Vec<Json>]) -> String {
+    let lines: Vec<String> = rows
+        .iter()
+        .take(12)
+        .map(|row| Json::from(row.clone()).to_string())
+        .collect();
+    lines.join("\n      ")
+}
