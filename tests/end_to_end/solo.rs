@@ -1,0 +1,3 @@
+//! Part of the end-to-end tests, built alone.
+
+mod cases;
