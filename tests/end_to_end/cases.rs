@@ -100,7 +100,7 @@ async fn answer(engine: &Engine, case: &Case) -> String {
             drawn.collect()
         }
         Err(error) if error.is_question() => format!("error[{}]: {error}\n", error.code()),
-        Err(error) => panic!("{}: {error}", case.place),
+        Err(error) => format!("defect: {}\n", error.to_string().chars().take(300).collect::<String>()),
     }
 }
 

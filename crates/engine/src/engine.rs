@@ -26,7 +26,7 @@ use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
-use crate::{prepare, show, stream, summary};
+use crate::{outer, prepare, show, stream, summary};
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
@@ -189,18 +189,14 @@ impl Engine {
         parsed: &Parsed,
         statement: &Statement,
     ) -> Result<Answer, EngineError> {
-        if let Statement::Show(show) = statement {
-            return show::answer(self, request, parsed, show).await;
+        match statement {
+            Statement::Show(show) => show::answer(self, request, parsed, show).await,
+            Statement::Outer(outer) => outer::answer(self, request, parsed, outer).await,
+            Statement::Select(select) => {
+                let query = prepare::bind_select(parsed, select, request)?;
+                self.answer_query(request, query).await
+            }
         }
-        let now_ms = prepare::now_ms(request);
-        let query = prepare::bind(
-            parsed,
-            statement,
-            &request.options,
-            now_ms,
-            Delivery::Series,
-        )?;
-        self.answer_query(request, query).await
     }
 
     /// Answers a bound query with series.

@@ -12,6 +12,7 @@
 //! | `show` | answers to SHOW statements |
 //! | `stream` | rows into a stream of batches |
 //! | `summary` | hits and warnings |
+//! | `outer` | functions over the result of a query |
 //! | `json` | an answer as existing DQL clients read it |
 //! | `engine` | the questions the engine takes |
 //!
@@ -21,6 +22,7 @@ mod answer;
 mod engine;
 mod error;
 mod json;
+mod outer;
 mod prepare;
 mod request;
 mod rows;

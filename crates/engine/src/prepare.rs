@@ -71,12 +71,27 @@ pub(crate) fn bind(
     delivery: Delivery,
 ) -> Result<BoundQuery, EngineError> {
     let context = context(options, now_ms, delivery);
-    let select = select(statement)?;
-    let mut query = plan::bind(select, &context).map_err(EngineError::Query)?;
-    query
-        .notes
-        .warnings
-        .splice(0..0, parsed.warnings_about(select.span));
+    bound(parsed, select(statement)?, &context)
+}
+
+/// Binds a query that is answered with series.
+pub(crate) fn bind_select(
+    parsed: &Parsed,
+    select: &Select,
+    request: &QueryRequest,
+) -> Result<BoundQuery, EngineError> {
+    let context = context(&request.options, now_ms(request), Delivery::Series);
+    bound(parsed, select, &context)
+}
+
+fn bound(
+    parsed: &Parsed,
+    select: &Select,
+    context: &BindContext,
+) -> Result<BoundQuery, EngineError> {
+    let mut query = plan::bind(select, context).map_err(EngineError::Query)?;
+    let warnings = &mut query.notes.warnings;
+    warnings.splice(0..0, parsed.warnings_about(select.span));
     Ok(query)
 }
 
@@ -122,8 +137,8 @@ fn select(statement: &Statement) -> Result<&Select, EngineError> {
             show.span,
         ),
         Statement::Outer(outer) => (
-            "functions over the result of a query are not supported: only the inner query is answered",
-            "ask with `TAE::source:(…)`",
+            "the answer to a function over the result of a query is neither streamed nor explained",
+            "ask for it as a table or as JSON, or stream the inner query",
             outer.span,
         ),
     };
@@ -174,13 +189,7 @@ async fn unknown_workspace(
 
 /// The files a query has to read, chosen by day and by the dates they hold.
 pub(crate) fn files(query: &BoundQuery, snapshots: &[Snapshot]) -> Vec<DataFile> {
-    let mut windows = vec![query.events_window()];
-    windows.extend(
-        query
-            .memberships
-            .iter()
-            .map(|membership| membership.members.events_window()),
-    );
+    let windows = query.windows();
     let is_needed = |file: &&DataFile| windows.iter().any(|window| file.may_hold(window));
     snapshots
         .iter()

@@ -82,22 +82,23 @@ impl RowFilter {
     /// Groups of several rows: the rank of the group and the rows of the group tell.
     fn ranked(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows_column = self.answer_columns + usize::from(self.has_hits);
+        let mut batch = batch.clone();
+        if let Some(slimit) = self.limits.slimit.count() {
+            let last = self.limits.soffset.saturating_add(slimit);
+            let ranks = numbers(batch.column(rows_column + 1))?;
+            let wanted: BooleanArray = ranks
+                .iter()
+                .map(|rank| Some(rank.is_some_and(|rank| rank <= last)))
+                .collect();
+            self.passed.groups_cut |= wanted.false_count() > 0;
+            batch = filter_record_batch(&batch, &wanted)?;
+        }
         if let Some(limit) = self.limits.limit.count() {
             let kept = self.limits.offset.saturating_add(limit);
             let rows = numbers(batch.column(rows_column))?;
             self.passed.rows_cut |= rows.iter().flatten().any(|rows| rows > kept);
         }
-        let Some(slimit) = self.limits.slimit.count() else {
-            return Ok(batch.clone());
-        };
-        let last = self.limits.soffset.saturating_add(slimit);
-        let ranks = numbers(batch.column(rows_column + 1))?;
-        let wanted: BooleanArray = ranks
-            .iter()
-            .map(|rank| Some(rank.is_some_and(|rank| rank <= last)))
-            .collect();
-        self.passed.groups_cut |= wanted.false_count() > 0;
-        Ok(filter_record_batch(batch, &wanted)?)
+        Ok(batch)
     }
 
     /// One group, or groups of one row: the number of rows tells.

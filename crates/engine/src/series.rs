@@ -18,6 +18,8 @@ pub(crate) struct SeriesBuilder {
     keys: Vec<(String, Type)>,
     columns: Vec<(String, Type)>,
     series: Vec<Series>,
+    /// The keys of the last series: `1` and `"1"` are the same tag and two groups.
+    last_keys: Option<Vec<Value>>,
 }
 
 impl SeriesBuilder {
@@ -28,6 +30,7 @@ impl SeriesBuilder {
             keys: lowered.keys.clone(),
             columns: lowered.columns.clone(),
             series: Vec::new(),
+            last_keys: None,
         }
     }
 
@@ -40,9 +43,9 @@ impl SeriesBuilder {
             _ => self.columns[index - 1].1,
         })?;
         for row in 0..batch.num_rows() {
-            let tags: Vec<Value> = keys.iter().map(|key| tag(key.value(row))).collect();
+            let keys = keys.iter().map(|key| key.value(row)).collect();
             let values = values.iter().map(|cell| cell.value(row)).collect();
-            self.series_of(tags).values.push(values);
+            self.series_of(keys).values.push(values);
         }
         Ok(())
     }
@@ -64,12 +67,9 @@ impl SeriesBuilder {
             .collect()
     }
 
-    fn series_of(&mut self, tags: Vec<Value>) -> &mut Series {
-        let same = self
-            .series
-            .last()
-            .is_some_and(|series| series.tags.iter().map(|(_, tag)| tag).eq(&tags));
-        if !same {
+    fn series_of(&mut self, keys: Vec<Value>) -> &mut Series {
+        if self.last_keys.as_ref() != Some(&keys) {
+            let tags = keys.iter().cloned().map(tag);
             let names = self.keys.iter().map(|(name, _)| name.clone());
             let columns = self.columns.iter().map(|(name, _)| name.clone());
             self.series.push(Series {
@@ -78,6 +78,7 @@ impl SeriesBuilder {
                 columns: std::iter::once("time".to_owned()).chain(columns).collect(),
                 values: Vec::new(),
             });
+            self.last_keys = Some(keys);
         }
         let last = self.series.len() - 1;
         &mut self.series[last]

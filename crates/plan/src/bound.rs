@@ -61,6 +61,17 @@ impl BoundQuery {
             BoundSource::Query(inner) => inner.events_window(),
         }
     }
+
+    /// The windows of all events that the query and the queries inside it read.
+    pub fn windows(&self) -> Vec<TimeRange> {
+        let mut windows = match &self.source {
+            BoundSource::Events => vec![self.window],
+            BoundSource::Query(inner) => inner.windows(),
+        };
+        let members = self.memberships.iter();
+        windows.extend(members.flat_map(|membership| membership.members.windows()));
+        windows
+    }
 }
 
 /// A SHOW statement without open questions.
@@ -165,6 +176,8 @@ pub enum Shape {
     Distinct {
         /// The value.
         value: Expr,
+        /// Its type.
+        value_type: Type,
     },
     /// The `count` rows with the largest or smallest value stay.
     Extreme {
@@ -193,6 +206,8 @@ impl Shape {
 pub struct SeriesOrder {
     /// The value of a shaped row.
     pub expr: Expr,
+    /// The type of the value of a group.
+    pub value_type: Type,
     /// How the values of a group become one.
     pub reducer: Reducer,
     /// The direction.
@@ -370,7 +385,7 @@ impl fmt::Display for Shape {
                 let texts: Vec<String> = aggregates.iter().map(ToString::to_string).collect();
                 write!(formatter, "aggregate {}", texts.join(", "))
             }
-            Self::Distinct { value } => write!(formatter, "one row a value of {value}"),
+            Self::Distinct { value, .. } => write!(formatter, "one row a value of {value}"),
             Self::Extreme { count, .. } => write!(formatter, "the first {count} rows of a group"),
         }
     }

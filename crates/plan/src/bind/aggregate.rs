@@ -53,7 +53,7 @@ impl Binder<'_> {
     pub(super) fn aggregate(&mut self, name: &str, call: &Call, span: Span) -> Bind<Typed> {
         let Some(mut grouping) = self.grouping.take() else {
             let message = format!(
-                "`{name}` summarises a group, so it cannot stand where single events are tested"
+                "`{name}` summarises a group, and here a value of one event is needed"
             );
             return Err(wrong("aggregate_not_allowed", message, span)
                 .with_hint("test the result of a group with HAVING")

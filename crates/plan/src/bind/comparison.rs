@@ -106,39 +106,37 @@ impl Binder<'_> {
             }
             (Int, String) if is_date(&left_value) => (left_value.expr, date_literal(right)?),
             (String, Int) if is_date(&right_value) => (date_literal(left)?, right_value.expr),
-            (String, Int | Float) if op == BinaryOp::Eq => {
-                (left_value.expr, self.number_as_text(right, left)?)
-            }
-            (Int | Float, String) if op == BinaryOp::Eq => {
-                (self.number_as_text(left, right)?, right_value.expr)
-            }
-            (left_type, right_type) => {
-                return Err(mismatch(op, (left, left_type), (right, right_type)));
-            }
+            (left_type, right_type) => match (number_literal(left), number_literal(right)) {
+                (_, Some(number)) if op == BinaryOp::Eq && left_type == String => {
+                    (left_value.expr, self.number_as_text(number, right, left))
+                }
+                (Some(number), _) if op == BinaryOp::Eq && right_type == String => {
+                    (self.number_as_text(number, left, right), right_value.expr)
+                }
+                _ => return Err(mismatch(op, (left, left_type), (right, right_type))),
+            },
         };
         Ok(binary_expr(left_expr, operator, right_expr))
     }
 
     /// A number that is compared with text stands for its own text, which is said.
-    pub(super) fn number_as_text(&mut self, number: &AstExpr, text: &AstExpr) -> Bind<Expr> {
-        let written = match &number.kind {
-            ExprKind::Int(value) => value.to_string(),
-            ExprKind::Float(value) => value.to_string(),
-            _ => {
-                return Err(mismatch(
-                    BinaryOp::Lt,
-                    (text, Type::String),
-                    (number, Type::Float),
-                ));
-            }
-        };
+    fn number_as_text(&mut self, written: String, number: &AstExpr, text: &AstExpr) -> Expr {
         let message = format!(
             "{}, so it is compared with the text '{written}'",
             describe(text, Type::String)
         );
         let hint = format!("compare numbers with `float({})`", dql::column_name(text));
         self.warn("number_as_text", message, number.span).hint = Some(hint);
-        Ok(lit(written))
+        lit(written)
+    }
+}
+
+/// The text of a number that stands there as such.
+fn number_literal(written: &AstExpr) -> Option<String> {
+    match written.kind {
+        ExprKind::Int(value) => Some(value.to_string()),
+        ExprKind::Float(value) => Some(value.to_string()),
+        _ => None,
     }
 }
 

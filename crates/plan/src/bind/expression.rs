@@ -10,6 +10,7 @@ use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
 use super::window::fixed_ms;
 use super::{Bind, Binder, describe, wrong};
 use crate::bound::arrow_type;
+use crate::functions::finite::finite;
 use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
@@ -135,7 +136,7 @@ impl Binder<'_> {
             BinaryOp::Multiply => binary_expr(left, Operator::Multiply, right),
             BinaryOp::Divide => binary_expr(left, Operator::Divide, divisor(right)),
             BinaryOp::Modulo => binary_expr(left, Operator::Modulo, divisor(right)),
-            _ => power(left, right),
+            _ => finite(power(left, right)),
         };
         Ok(Typed::new(expr, Type::Float))
     }

@@ -35,7 +35,7 @@ impl Binder<'_> {
             // A straight line between whole numbers leaves them.
             (FillMode::Linear, _) => Type::Float,
             (FillMode::Value(literal), Type::Int)
-                if literal.data_type() != arrow_type(Type::Int) =>
+                if !literal.is_null() && literal.data_type() != arrow_type(Type::Int) =>
             {
                 Type::Float
             }

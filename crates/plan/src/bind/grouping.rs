@@ -28,7 +28,7 @@ impl<'a> Binder<'a> {
                 .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
             if keys.iter().any(|key| key.name == name) {
                 errors.push(Diagnostic::error(
-                    "repeated_key",
+                    "duplicate_key",
                     format!("`{name}` is a key twice"),
                     item.expr.span,
                 ));

@@ -5,6 +5,7 @@ use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 
 use super::name::column;
+use super::source::output_name;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
@@ -69,6 +70,10 @@ impl Binder<'_> {
 
     /// `expr IN (query)`: the query has one column, whose values are the members.
     fn membership_in_query(&mut self, expr: &AstExpr, query: &Select) -> Bind<Expr> {
+        if !self.in_filter {
+            let reason = "only a condition in `{…}` can ask another query";
+            return Err(not_supported("IN with a query here", reason, query.span));
+        }
         let value = self.expression(expr)?;
         let members = self.inner(query)?;
         let [only] = members.columns.as_slice() else {
@@ -78,7 +83,7 @@ impl Binder<'_> {
             );
             return Err(wrong("wrong_arguments", message, query.span));
         };
-        let member = Typed::new(column("v0"), only.value_type);
+        let member = Typed::new(column(&output_name(0)), only.value_type);
         let (value, member) = match (value.value_type, member.value_type) {
             (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),
             (left, right) if left.is_number() || right.is_number() => {

@@ -40,6 +40,7 @@ pub(crate) use membership::membership_place;
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
+pub(crate) use source::output_name;
 pub use page::Position;
 pub use show::bind_show;
 
@@ -119,6 +120,8 @@ struct Binder<'a> {
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     observed: HashMap<String, Arc<crate::functions::json::Observation>>,
     memberships: Vec<Membership>,
+    /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
+    in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
     range: TimeRange,
     /// The width of a point in milliseconds.
@@ -163,6 +166,7 @@ impl<'a> Binder<'a> {
             key_texts: Vec::new(),
             observed: HashMap::new(),
             memberships: Vec::new(),
+            in_filter: false,
             range: TimeRange::ALL,
             step_ms: None,
             notes: Notes::default(),
@@ -176,7 +180,9 @@ impl<'a> Binder<'a> {
         self.step_ms = window.and_then(|window| window.step_ms);
         let source = keep(errors, self.source(select));
         let conditions = select.conditions.as_deref().unwrap_or_default();
+        self.in_filter = true;
         let filter = self.conjuncts(conditions, errors);
+        self.in_filter = false;
         let keys = self.keys(select, errors);
         let limits = keep(
             errors,
@@ -186,8 +192,8 @@ impl<'a> Binder<'a> {
         let (window, source, keys, limits) = (window?, source?, keys?, limits?);
         let target = keep(errors, self.target(&keys, window.step_ms))?;
         let having = self.having(select, &target, errors);
-        let order = keep(errors, self.order(select, &target))?;
-        let series_order = keep(errors, self.series_order(select, &target))?;
+        let order = keep(errors, self.order(select, &target, &keys))?;
+        let series_order = keep(errors, self.series_order(select, &target, &keys))?;
         let shape = self.finish_shape(target.shape);
         self.warn_about_order(select, &shape, window.step_ms);
         let (is_page, behind) = keep(errors, self.page(select, &shape))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::common::Column;
 use datafusion::logical_expr::Expr;
 use dql::Span;
-use dql::ast::{Field, PathStep};
+use dql::ast::{Expr as AstExpr, ExprKind, Field, PathStep};
 use events::FieldType;
 use events::fields::{ATTRIBUTES, FIELDS};
 
@@ -37,6 +37,9 @@ impl Binder<'_> {
             });
         }
         if let Some(value) = self.alias(name)? {
+            return Ok(value);
+        }
+        if let Some(value) = self.key_alias(name)? {
             return Ok(value);
         }
         match &self.names {
@@ -88,8 +91,24 @@ impl Binder<'_> {
         value.map(Some)
     }
 
+    /// What an alias of BY stands for in a row, if there is one of that name.
+    fn key_alias(&mut self, name: &str) -> Bind<Option<Typed>> {
+        let key = self.key_texts.iter().find(|(alias, _)| *alias == Some(name));
+        let Some((_, key)) = key.copied() else {
+            return Ok(None);
+        };
+        // Inside the key its own alias is a field.
+        let key_texts = std::mem::take(&mut self.key_texts);
+        let value = self.expression(key);
+        self.key_texts = key_texts;
+        value.map(Some)
+    }
+
     fn json_value(&mut self, json: Expr, path: Vec<PathStep>, field: &Field, span: Span) -> Typed {
-        let name = field.to_string();
+        let name = dql::column_name(&AstExpr {
+            kind: ExprKind::Field(field.clone()),
+            span,
+        });
         let observation = self.observed.entry(name.clone()).or_insert_with(|| {
             let observation = Arc::new(Observation::new(name, span));
             self.notes.observations.push(Arc::clone(&observation));

@@ -7,7 +7,7 @@ use events::fields::{DATE, EVENT_ID, WORKSPACE};
 use super::name::column;
 use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
-use crate::bound::{Reducer, SeriesOrder, Shape};
+use crate::bound::{Key, Reducer, SeriesOrder, Shape};
 use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
@@ -27,17 +27,25 @@ impl Binder<'_> {
             Names::Events => [DATE, EVENT_ID, WORKSPACE]
                 .map(|name| key(column(name)))
                 .to_vec(),
-            Names::Query(columns) => std::iter::once(key(column("time")))
-                .chain(columns.iter().map(|(_, value)| key(value.expr.clone())))
-                .collect(),
+            Names::Query(columns) => {
+                let time = column("time");
+                let others = columns.iter().map(|(_, value)| value.expr.clone());
+                let others = others.filter(|other| *other != time);
+                std::iter::once(time.clone()).chain(others).map(key).collect()
+            }
         }
     }
 
     /// The complete order inside a group: the query's keys, then the default order.
-    pub(super) fn order(&mut self, select: &Select, target: &Target) -> Bind<Vec<SortExpr>> {
+    pub(super) fn order(
+        &mut self,
+        select: &Select,
+        target: &Target,
+        keys: &[Key],
+    ) -> Bind<Vec<SortExpr>> {
         let mut order = Vec::new();
         for key in &select.order_by {
-            let value = self.shaped_value(&key.expr, target)?;
+            let value = self.shaped_value(&key.expr, target, keys)?;
             // Missing values count as the smallest.
             let ascending = key.direction == Direction::Ascending;
             order.extend(sort_keys(
@@ -48,19 +56,31 @@ impl Binder<'_> {
             ));
         }
         match &target.shape {
-            Shape::Rows | Shape::Newest => order.extend(self.time_order(false)),
+            Shape::Rows => order.extend(self.time_order(false)),
+            // The keys sort one row, and must not choose which.
+            Shape::Newest => order = self.time_order(false),
             Shape::Extreme { order: picked, .. } => order.extend(picked.iter().cloned()),
             Shape::Aggregate { .. } => order.push(target.time.clone().sort(false, false)),
-            Shape::Distinct { .. } => order.push(column("value").sort(true, true)),
+            Shape::Distinct { value_type, .. } => {
+                order.extend(sort_keys(column("value"), *value_type, true, true));
+            }
         }
         Ok(order)
     }
 
     /// A value of a shaped row: a column of the projection by its alias or text, else an expression.
-    fn shaped_value(&mut self, written: &AstExpr, target: &Target) -> Bind<Typed> {
+    fn shaped_value(
+        &mut self,
+        written: &AstExpr,
+        target: &Target,
+        keys: &[Key],
+    ) -> Bind<Typed> {
         match self.projected(written, target) {
             Some(value) => Ok(value),
             None if is_time(written) => Ok(Typed::new(target.time.clone(), Type::Int)),
+            None if matches!(target.shape, Shape::Distinct { .. }) => {
+                self.key_beside_pick(written, keys)
+            }
             None => self.expression(written),
         }
     }
@@ -86,6 +106,7 @@ impl Binder<'_> {
         &mut self,
         select: &Select,
         target: &Target,
+        keys: &[Key],
     ) -> Bind<Option<SeriesOrder>> {
         let Some(key) = &select.sorder_by else {
             return Ok(None);
@@ -104,17 +125,18 @@ impl Binder<'_> {
             };
             return Ok(Some(SeriesOrder {
                 expr: value.expr,
+                value_type: match reducer {
+                    Reducer::Last => value.value_type,
+                    _ => Type::Float,
+                },
                 reducer,
                 ascending,
             }));
         }
-        let value = self.shaped_value(&key.expr, target)?;
-        let expr = match value.value_type {
-            Type::Json => json_text(value.expr),
-            _ => value.expr,
-        };
+        let value = self.shaped_value(&key.expr, target, keys)?;
         Ok(Some(SeriesOrder {
-            expr,
+            expr: value.expr,
+            value_type: value.value_type,
             reducer: Reducer::Last,
             ascending,
         }))
@@ -148,7 +170,8 @@ impl Binder<'_> {
     }
 }
 
-/// The sort keys of a value. Attributes sort as numbers, then as text.
+/// The sort keys of a value. Attributes sort as numbers, then as text, then as JSON, so that only equal
+/// ones tie.
 pub(crate) fn sort_keys(
     value: Expr,
     value_type: Type,
@@ -158,7 +181,8 @@ pub(crate) fn sort_keys(
     match value_type {
         Type::Json => vec![
             json_number(value.clone(), None).sort(ascending, missing_first),
-            json_text(value).sort(ascending, missing_first),
+            json_text(value.clone()).sort(ascending, missing_first),
+            value.sort(ascending, missing_first),
         ],
         _ => vec![value.sort(ascending, missing_first)],
     }

@@ -7,6 +7,7 @@ use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
 use super::predicate::as_text;
 use super::{Bind, Binder, arguments, wrong};
+use crate::functions::finite::finite;
 use crate::types::{Type, Typed};
 
 /// Every function of one row.
@@ -219,14 +220,6 @@ impl Binder<'_> {
         };
         Ok(Typed::new(finite(expr), Type::Float))
     }
-}
-
-/// The number where it is one: infinities and NaN have no place in an answer.
-fn finite(value: Expr) -> Expr {
-    let is_finite = functions::abs(value.clone()).lt_eq(lit(f64::MAX));
-    datafusion::logical_expr::when(is_finite, value.clone())
-        .end()
-        .unwrap_or(value)
 }
 
 fn whole_number(argument: &AstExpr) -> Bind<i64> {

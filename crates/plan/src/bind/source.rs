@@ -121,23 +121,30 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// The column that holds an output of a sub-query: its columns count from 0, its keys go on.
+pub(crate) fn output_name(index: usize) -> String {
+    format!("q{index}")
+}
+
 /// The names an outer query can use: the inner one's columns, then its keys, and `time`.
 fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
-    let columns = inner.columns.iter().enumerate().map(|(index, output)| {
-        (
-            output.name.clone(),
-            Typed::new(column(&format!("v{index}")), output.value_type),
-        )
-    });
-    let keys = inner.keys.iter().enumerate().map(|(index, key)| {
-        (
-            key.name.clone(),
-            Typed::new(column(&format!("k{index}")), key.value_type),
-        )
-    });
+    let columns = inner
+        .columns
+        .iter()
+        .map(|output| (output.name.clone(), output.value_type));
+    let keys = inner
+        .keys
+        .iter()
+        .map(|key| (key.name.clone(), key.value_type));
+    let outputs = columns
+        .chain(keys)
+        .enumerate()
+        .map(|(index, (name, value_type))| {
+            (name, Typed::new(column(&output_name(index)), value_type))
+        });
     let time = Typed::new(column("time"), crate::types::Type::Int);
     let mut names: Vec<(String, Typed)> = Vec::new();
-    for (name, value) in columns.chain(keys).chain([("time".to_owned(), time)]) {
+    for (name, value) in outputs.chain([("time".to_owned(), time)]) {
         if !names.iter().any(|(known, _)| *known == name) {
             names.push((name, value));
         }

@@ -1,7 +1,5 @@
 //! The projection: what becomes of the rows of a group, and the columns of the answer.
 
-use std::collections::HashSet;
-
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::scalar::ScalarValue;
@@ -131,7 +129,9 @@ impl<'a> Binder<'a> {
         self.aliases_visible = false;
         for item in self.items {
             if matches!(item.expr.kind, ExprKind::Star) {
-                columns.extend(self.every_column());
+                for column in self.every_column() {
+                    push_column(&mut columns, column, item.expr.span)?;
+                }
             } else if !is_time(&item.expr) || item.alias.is_some() {
                 let value = self.expression(&item.expr)?;
                 add_column(&mut columns, item, value, None)?;
@@ -141,8 +141,6 @@ impl<'a> Binder<'a> {
         if self.items.is_empty() {
             columns = self.every_column();
         }
-        let mut names = HashSet::new();
-        columns.retain(|column| names.insert(column.name.clone()));
         Ok(columns)
     }
 
@@ -173,7 +171,10 @@ impl<'a> Binder<'a> {
         let value_type = value.value_type;
         let (shape, picked, time) = if is_distinct {
             (
-                Shape::Distinct { value: value.expr },
+                Shape::Distinct {
+                    value: value.expr,
+                    value_type,
+                },
                 column("value"),
                 no_time(),
             )
@@ -216,7 +217,8 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn key_beside_pick(&mut self, written: &AstExpr, keys: &[Key]) -> Bind<Typed> {
+    /// The key that an expression beside `distinct`, `top` or `bottom` stands for.
+    pub(super) fn key_beside_pick(&mut self, written: &AstExpr, keys: &[Key]) -> Bind<Typed> {
         self.grouping = Some(Grouping {
             keys: keys.to_vec(),
             aggregates: Vec::new(),
@@ -271,25 +273,32 @@ fn add_column(
     value: Typed,
     fill: Option<Fill>,
 ) -> Bind<()> {
-    let name = item_name(item);
-    if columns.iter().any(|column| column.name == name) {
-        let span = alias_of(item).map_or(item.expr.span, |alias| alias.span);
-        let error = wrong(
-            "repeated_column",
-            format!("`{name}` is a column twice"),
-            span,
-        );
-        return Err(error
-            .with_hint("give one of them another name with AS")
-            .into());
-    }
-    columns.push(Column {
-        name,
+    let column = Column {
+        name: item_name(item),
         expr: value.expr,
         value_type: value.value_type,
         fill,
-    });
-    Ok(())
+    };
+    let span = alias_of(item).map_or(item.expr.span, |alias| alias.span);
+    push_column(columns, column, span)
+}
+
+/// Adds a column, unless it is there already, as in `*, df_title`; another of its name is an error.
+fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> Bind<()> {
+    match columns.iter().find(|known| known.name == column.name) {
+        Some(known) if known.expr == column.expr => Ok(()),
+        Some(_) => {
+            let message = format!("`{}` is a column twice", column.name);
+            let error = wrong("duplicate_column", message, span);
+            Err(error
+                .with_hint("give one of them another name with AS")
+                .into())
+        }
+        None => {
+            columns.push(column);
+            Ok(())
+        }
+    }
 }
 
 /// The alias of an item; that of a filled value may stand inside the call: `fill(avg(x) AS a, 0)`.

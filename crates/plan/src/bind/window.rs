@@ -74,6 +74,13 @@ impl Binder<'_> {
             (None, None) if is_over_own_window(select) => TimeRange::ALL,
             (None, None) => self.assumed_window(select),
         };
+        if let (None, Some(window)) = (self.context.time_range, written)
+            && matches!(window.range, Range::Bounds { from: None, to: Some(_) })
+        {
+            let message = "the window names no begin, so the day before its end was read";
+            self.warn("assumed_window", message, window.span).hint =
+                Some("add a begin such as `[7d:1h]`".to_owned());
+        }
         let step = written.and_then(|window| window.step.as_ref());
         let step_ms = step.map(|step| step_width_ms(step, range)).transpose()?;
         if let (Some(step_ms), Some(window)) = (step_ms, written)

@@ -1,5 +1,6 @@
 //! The functions DataFusion does not have: JSON paths, text search, exact percentiles, time steps.
 
+pub(crate) mod finite;
 pub(crate) mod json;
 pub(crate) mod json_array;
 pub(crate) mod json_keys;

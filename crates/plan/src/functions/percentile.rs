@@ -209,7 +209,8 @@ fn nearest_rank(values: &mut [f64], percent: f64) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
-    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
+    // In this order of operations every whole percentage is exact.
+    let rank = (percent * values.len() as f64 / 100.0).ceil() as usize;
     let index = rank.clamp(1, values.len()) - 1;
     let (_, value, _) = values.select_nth_unstable_by(index, f64::total_cmp);
     Some(*value)

@@ -9,12 +9,17 @@ use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit,
 };
 
-use super::{as_usize, key_column, key_order, over};
+use super::{key_column, key_order, over, sorted, with_computed};
+use crate::bind::sort_keys;
 use crate::bound::{BoundQuery, Reducer, SeriesOrder};
 use crate::functions::percentile::percentile;
 
-/// Groups of one row each, in their order. One group more than wanted shows a cut.
-pub(super) fn single_rows(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
+/// Groups of one row each, in their order.
+pub(super) fn single_rows(
+    query: &BoundQuery,
+    shaped: LogicalPlan,
+    beyond: u64,
+) -> Result<LogicalPlan> {
     let limits = query.limits;
     let mut builder = LogicalPlanBuilder::from(shaped);
     if limits.offset > 0 || limits.limit.count() == Some(0) {
@@ -23,31 +28,36 @@ pub(super) fn single_rows(query: &BoundQuery, shaped: LogicalPlan) -> Result<Log
     let mut order: Vec<SortExpr> = query
         .series_order
         .iter()
-        .map(|order| order.expr.clone().sort(order.ascending, order.ascending))
+        .flat_map(|order| between_groups(order, of_one_row(order)))
         .collect();
     order.extend(key_order(query));
-    let fetch = limits
-        .slimit
-        .count()
-        .map(|count| as_usize(count.saturating_add(1)));
-    let builder = builder.sort(order)?;
-    match (as_usize(limits.soffset), fetch) {
-        (0, None) => builder.build(),
-        (skip, fetch) => builder.limit(skip, fetch)?.build(),
+    let slimit = limits.slimit.count();
+    let fetch = slimit.map(|count| count.saturating_add(beyond));
+    sorted(builder.build()?, &order, limits.soffset, fetch)
+}
+
+/// The value of a group of one row.
+fn of_one_row(order: &SeriesOrder) -> Expr {
+    let value = order.expr.clone();
+    match order.reducer {
+        Reducer::Count => cast(value.is_not_null(), DataType::Int64),
+        _ => value,
     }
 }
 
 /// Groups of several rows: `group_rows` counts the rows of a group before its limit, `group_rank` the
-/// groups from 1 behind the skipped. One group more than wanted shows a cut.
-pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
+/// groups from 1 behind the skipped.
+pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let (builder, order) =
+        with_computed(LogicalPlanBuilder::from(shaped), &query.order, "order")?;
     let row = row_number()
         .partition_by(keys.clone())
-        .order_by(query.order.clone())
+        .order_by(order)
         .build()?;
     let rows = over(count(lit(1)), &keys)?;
-    let mut plan = LogicalPlanBuilder::from(shaped)
+    let mut plan = builder
         .window(vec![row.alias("group_row")])?
         .window(vec![rows.alias("group_rows")])?;
     plan = plan.filter(col("group_row").gt(lit(limits.offset)))?;
@@ -58,7 +68,7 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPla
     if let Some(order) = &query.series_order {
         let reduced = over(reduce(order, query), &keys)?.alias("group_order");
         plan = plan.window(vec![reduced])?;
-        between.push(col("group_order").sort(order.ascending, order.ascending));
+        between.extend(between_groups(order, col("group_order")));
     }
     between.extend(key_order(query));
     let rank = dense_rank().order_by(between).build()?.alias("group_rank");
@@ -66,7 +76,7 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPla
         .window(vec![rank])?
         .filter(col("group_rank").gt(lit(limits.soffset)))?;
     if let Some(count) = limits.slimit.count() {
-        let last = limits.soffset.saturating_add(count).saturating_add(1);
+        let last = limits.soffset.saturating_add(count).saturating_add(beyond);
         plan = plan.filter(col("group_rank").lt_eq(lit(last)))?;
     }
     plan.sort(vec![
@@ -76,11 +86,22 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPla
     .build()
 }
 
+/// The order of groups by the value that `SORDER BY` gives each.
+fn between_groups(order: &SeriesOrder, value: Expr) -> Vec<SortExpr> {
+    sort_keys(value, order.value_type, order.ascending, order.ascending)
+}
+
 /// One value for a group of rows.
 fn reduce(order: &SeriesOrder, query: &BoundQuery) -> Expr {
     let value = order.expr.clone();
     match order.reducer {
-        Reducer::Last => first_value(value, vec![query.time.clone().sort(false, false)]),
+        Reducer::Last => first_value(
+            value,
+            vec![
+                query.time.clone().sort(false, false),
+                col("group_row").sort(true, false),
+            ],
+        ),
         Reducer::Min => min(value),
         Reducer::Max => max(value),
         Reducer::Avg => avg(cast(value, DataType::Float64)),

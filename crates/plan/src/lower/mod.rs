@@ -11,6 +11,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame,
@@ -20,7 +21,7 @@ use datafusion::scalar::ScalarValue;
 use events::TimeRange;
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
-use crate::bind::{column, membership_place, sort_keys};
+use crate::bind::{column, membership_place, output_name, sort_keys};
 use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type};
 use crate::types::Type;
 
@@ -29,6 +30,11 @@ use crate::types::Type;
 /// # Errors
 /// When DataFusion refuses the plan, which a bound query should never cause.
 pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
+    limited(query, events, 1)
+}
+
+/// Lowers a query with `beyond` rows and groups more than its limits want, by which a cut is noticed.
+fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowered> {
     let rows = source(query, events)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
@@ -48,11 +54,11 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
     let ordered = if is_ranked {
-        groups::rank(query, shaped)?
+        groups::rank(query, shaped, beyond)?
     } else if query.keys.is_empty() {
-        rows_in_order(query, shaped)?
+        rows_in_order(query, shaped, beyond)?
     } else {
-        groups::single_rows(query, shaped)?
+        groups::single_rows(query, shaped, beyond)?
     };
     let plan = project(query, ordered, has_hits, is_ranked)?;
     Ok(Lowered {
@@ -91,8 +97,7 @@ fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlanBuilder::from(events.clone()).filter(inside(query.window))?
         }
         BoundSource::Query(inner) => {
-            let lowered = lower(inner, events)?;
-            let builder = LogicalPlanBuilder::from(lowered.plan);
+            let builder = LogicalPlanBuilder::from(subquery(inner, events)?);
             let time = column("time");
             match query.window {
                 TimeRange::ALL => builder,
@@ -109,11 +114,25 @@ fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
+/// The rows of a query inside another: `time`, and its columns and keys under names that no step of the
+/// query around it uses.
+fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
+    let plan = limited(query, events, 0)?.plan;
+    let values = (0..query.columns.len()).map(|index| column(&format!("v{index}")));
+    let outputs = values.chain((0..query.keys.len()).map(key_column));
+    let renamed = outputs
+        .enumerate()
+        .map(|(index, output)| output.alias(output_name(index)));
+    LogicalPlanBuilder::from(plan)
+        .project(std::iter::once(column("time")).chain(renamed))?
+        .build()
+}
+
 /// The filter with the plans of its sub-queries in the places that binding left for them.
 fn with_memberships(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> Result<Expr> {
     let mut tests = HashMap::new();
     for (index, membership) in query.memberships.iter().enumerate() {
-        let members = lower(&membership.members, events)?.plan;
+        let members = subquery(&membership.members, events)?;
         let member = membership.member.clone();
         let members = LogicalPlanBuilder::from(members)
             .filter(member.clone().is_not_null())?
@@ -141,24 +160,70 @@ fn within(time: Expr, window: TimeRange) -> Expr {
         .and(time.lt(lit(window.to_ms)))
 }
 
-/// Rows of the one group there is, sorted and limited. One row more than wanted shows a cut.
-fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
-    let fetch = query
-        .limits
-        .limit
-        .count()
-        .map(|count| as_usize(count.saturating_add(1)));
-    let builder = LogicalPlanBuilder::from(shaped);
-    let builder = if is_one_row(query) {
-        builder
-    } else {
-        builder.sort(query.order.clone())?
-    };
-    let skip = as_usize(query.limits.offset);
-    match (skip, fetch) {
-        (0, None) => builder.build(),
-        _ => builder.limit(skip, fetch)?.build(),
+/// Rows of the one group there is, sorted and limited.
+fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
+    let limit = query.limits.limit.count();
+    let fetch = limit.map(|count| count.saturating_add(beyond));
+    let skip = query.limits.offset;
+    if is_one_row(query) {
+        let fetch = fetch.map(as_usize);
+        return LogicalPlanBuilder::from(shaped)
+            .limit(as_usize(skip), fetch)?
+            .build();
     }
+    sorted(shaped, &query.order, skip, fetch)
+}
+
+/// The rows in an order, without the first `skip`, at most `fetch`.
+fn sorted(
+    rows: LogicalPlan,
+    order: &[SortExpr],
+    skip: u64,
+    fetch: Option<u64>,
+) -> Result<LogicalPlan> {
+    let (builder, order) = with_computed(LogicalPlanBuilder::from(rows), order, "order")?;
+    match (skip, fetch) {
+        (0, None) => builder.sort(order)?.build(),
+        (skip, Some(fetch)) => {
+            let builder = builder.sort(order)?;
+            builder.limit(as_usize(skip), Some(as_usize(fetch)))?.build()
+        }
+        // Below a limit without an end DataFusion 55 drops the sort, unless it is the last step.
+        (skip, None) => {
+            let position = row_number().order_by(order).build()?.alias("position");
+            builder
+                .window(vec![position])?
+                .filter(col("position").gt(lit(skip)))?
+                .sort(vec![col("position").sort(true, false)])?
+                .build()
+        }
+    }
+}
+
+/// Sort keys that are no columns become columns `<prefix>0`, `<prefix>1`, …: DataFusion 55 does not
+/// recognise an order by CASE as the one that it asked for, and refuses the plan.
+fn with_computed(
+    builder: LogicalPlanBuilder,
+    order: &[SortExpr],
+    prefix: &str,
+) -> Result<(LogicalPlanBuilder, Vec<SortExpr>)> {
+    let is_column = |key: &SortExpr| matches!(key.expr, Expr::Column(_));
+    if order.iter().all(is_column) {
+        return Ok((builder, order.to_vec()));
+    }
+    let columns = builder.schema().columns().into_iter();
+    let mut columns: Vec<Expr> = columns.map(Expr::Column).collect();
+    let mut keys = Vec::with_capacity(order.len());
+    for (index, key) in order.iter().enumerate() {
+        let mut key = key.clone();
+        if !is_column(&key) {
+            let name = format!("{prefix}{index}");
+            columns.push(key.expr.alias(&name));
+            key.expr = column(&name);
+        }
+        keys.push(key);
+    }
+    Ok((builder.project(columns)?, keys))
 }
 
 fn is_one_row(query: &BoundQuery) -> bool {

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{
 };
 use events::fields::DATE;
 
-use super::{key_column, over};
+use super::{key_column, over, with_computed};
 use crate::bind::column;
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::functions::step_start::step_start;
@@ -28,14 +28,13 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
                 .build()?;
             if query.keys.is_empty() {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                return LogicalPlanBuilder::from(rows)
-                    .sort(order.clone())?
-                    .limit(0, Some(count))?
-                    .build();
+                let (builder, order) =
+                    with_computed(LogicalPlanBuilder::from(rows), order, "picked")?;
+                return builder.sort(order)?.limit(0, Some(count))?.build();
             }
             first_rows(query, rows, order, *count)
         }
-        Shape::Distinct { value } => {
+        Shape::Distinct { value, .. } => {
             let mut groups = keys(&query.keys);
             groups.push(value.clone().alias("value"));
             LogicalPlanBuilder::from(rows)
@@ -51,9 +50,15 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
                 .enumerate()
                 .map(|(index, aggregate)| aggregate.clone().alias(format!("a{index}")))
                 .chain([hits()]);
-            LogicalPlanBuilder::from(rows)
-                .aggregate(groups, aggregates.collect::<Vec<_>>())?
-                .build()
+            let is_one_row = groups.is_empty();
+            let builder = LogicalPlanBuilder::from(rows)
+                .aggregate(groups, aggregates.collect::<Vec<_>>())?;
+            if is_one_row {
+                // DataFusion 55 moves a condition that names no column below the aggregate, which then
+                // summarises nothing instead of having no row. It moves none below a limit.
+                return builder.limit(0, Some(1))?.build();
+            }
+            builder.build()
         }
     }
 }
@@ -94,14 +99,16 @@ fn first_rows(
         .map(Expr::Column)
         .collect();
     let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let builder = LogicalPlanBuilder::from(rows)
+        .project(columns.iter().cloned().chain(keys(&query.keys)))?;
+    let (builder, order) = with_computed(builder, order, "picked")?;
     let number = row_number()
         .partition_by(partition.clone())
-        .order_by(order.to_vec())
+        .order_by(order)
         .build()?
         .alias("row");
     let all = over(count(lit(1)), &partition)?.alias("hits");
-    LogicalPlanBuilder::from(rows)
-        .project(columns.iter().cloned().chain(keys(&query.keys)))?
+    builder
         .window(vec![number])?
         .window(vec![all])?
         .filter(col("row").lt_eq(lit(wanted)))?

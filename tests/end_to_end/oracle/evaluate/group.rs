@@ -193,9 +193,9 @@ fn shaped<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<ShapedRow<'a>> {
                 .map(|row| (row, value(row)))
                 .filter(|(_, value)| !value.is_missing())
                 .collect();
-            picked.sort_by(|(_, left), (_, right)| left.picked_by(right));
+            picked.sort_by(|(_, left), (_, right)| left.ascending(right));
             if call.name.text.eq_ignore_ascii_case("top") {
-                picked.sort_by(|(_, left), (_, right)| right.picked_by(left));
+                picked.sort_by(|(_, left), (_, right)| right.ascending(left));
             }
             let ExprKind::Int(count) = call.args[1].value.kind else {
                 panic!("the number of rows is written");

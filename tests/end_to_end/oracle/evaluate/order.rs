@@ -121,9 +121,9 @@ fn rows_in_order(
         .then_with(|| match shape {
             Shape::Distinct(_) => left.picked.ascending(&right.picked),
             Shape::Extreme(call) if call.name.text.eq_ignore_ascii_case("top") => {
-                right.picked.picked_by(&left.picked)
+                right.picked.ascending(&left.picked)
             }
-            Shape::Extreme(_) => left.picked.picked_by(&right.picked),
+            Shape::Extreme(_) => left.picked.ascending(&right.picked),
             _ => Ordering::Equal,
         })
         .then_with(newest_first)

@@ -111,17 +111,6 @@ impl Value {
             .then_with(|| self.among_present(other))
     }
 
-    /// The order by which `top` and `bottom` choose, in which only the value itself counts.
-    pub(crate) fn picked_by(&self, other: &Self) -> Ordering {
-        match (self.number(), other.number()) {
-            (Some(left), Some(right)) if left == right && self.text() == other.text() => {
-                Ordering::Equal
-            }
-            (None, None) if self.text() == other.text() => Ordering::Equal,
-            _ => self.ascending(other),
-        }
-    }
-
     /// The order of groups: numbers, then text, then missing.
     pub(crate) fn as_keys(&self, other: &Self) -> Ordering {
         let rank = |value: &Self| match value {

@@ -60,11 +60,12 @@ impl Questioner<'_> {
     pub(super) fn points(&mut self, query: &mut Select) -> Projection {
         let mut window = self.ranged_window();
         window.step = Some(match self.random.below(8) {
-            0 => Step::Auto {
+            // The evaluator learns the chosen width from the answer, which has only that of the outer query.
+            0 if self.depth == 0 => Step::Auto {
                 points: None,
                 span: dql::Span::default(),
             },
-            1 => Step::Auto {
+            1 if self.depth == 0 => Step::Auto {
                 points: Some(1 + u64::try_from(self.random.below(30)).unwrap()),
                 span: dql::Span::default(),
             },
@@ -122,12 +123,12 @@ impl Questioner<'_> {
     /// An aggregate.
     fn aggregate(&mut self) -> (Expr, Gives) {
         let argument = match self.random.below(5) {
-            0 => self.number(1),
+            0 => self.argument(1),
             1 => {
                 let (name, gives) = self.random.pick(&self.names.all).clone();
                 match gives {
                     Gives::Text => call("float", vec![field(&name)]),
-                    Gives::Bool => self.number(0),
+                    Gives::Bool => self.numeric_name(),
                     _ => field(&name),
                 }
             }

@@ -147,15 +147,11 @@ impl Questioner<'_> {
         let Some(tested) = self.textual_name() else {
             return self.number_comparison(0);
         };
-        let (is_number, tested) = match self.random.percent(25) {
-            true => (true, field("date")),
-            false => (false, tested),
-        };
+        let is_number = self.names.are_events && self.random.percent(25);
         let around = (self.names.clone(), self.depth, self.in_where);
-        let is_number = is_number && self.names.are_events;
-        let tested = match self.names.are_events || !is_number {
-            true => tested,
-            false => field("time"),
+        let tested = match is_number {
+            true => field("date"),
+            false => tested,
         };
         self.names = super::Names::of_events();
         self.depth += 1;
@@ -180,10 +176,6 @@ impl Questioner<'_> {
         }
         self.limits(&mut query);
         (self.names, self.depth, self.in_where) = around;
-        let tested = match tested_is_number(&tested) && !is_number {
-            true => call("string", vec![tested]),
-            false => tested,
-        };
         let negated = self.random.percent(40);
         in_set(tested, negated, InSet::Subquery(Box::new(query)))
     }
@@ -228,8 +220,4 @@ fn in_set(tested: Expr, negated: bool, set: InSet) -> Expr {
         negated,
         set,
     })
-}
-
-fn tested_is_number(tested: &Expr) -> bool {
-    matches!(&tested.kind, ExprKind::Field(field) if field.name == "date" || field.name == "time")
 }

@@ -80,6 +80,17 @@ impl Questioner<'_> {
         }
     }
 
+    /// A number that a function takes, which a literal is not.
+    pub(super) fn argument(&mut self, depth: usize) -> Expr {
+        match self.number(depth) {
+            Expr {
+                kind: ExprKind::Int(_) | ExprKind::Float(_),
+                ..
+            } => self.numeric_name(),
+            number => number,
+        }
+    }
+
     /// A number.
     pub(super) fn number(&mut self, depth: usize) -> Expr {
         if depth == 0 {
@@ -94,16 +105,16 @@ impl Questioner<'_> {
             (1, Some(name)) => call("int", vec![name]),
             (2, Some(name)) => call("length", vec![name]),
             (3, _) => {
-                let inner = self.number(depth - 1);
+                let inner = self.argument(depth - 1);
                 let name = self.random.choose(&["abs", "ceil", "floor", "round", "float", "int"]);
                 call(name, vec![inner])
             }
             (4, _) => {
-                let inner = self.number(depth - 1);
+                let inner = self.argument(depth - 1);
                 call("round", vec![inner, int(1)])
             }
             (5, _) => {
-                let inner = self.number(depth - 1);
+                let inner = self.argument(depth - 1);
                 call(self.random.choose(&["log", "log2", "log10"]), vec![inner])
             }
             (6, _) => {
