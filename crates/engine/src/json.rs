@@ -1,6 +1,7 @@
 //! An answer as existing DQL clients read it: the raw query API's `{"content":[…]}`.
 
 use dql::Diagnostic;
+use events::TimeRange;
 use plan::Position;
 use serde_json::{Map, Value, json};
 
@@ -33,10 +34,18 @@ fn answer(answer: &Answer) -> Value {
         "group_by": summary.group_by,
         "search_after": summary.search_after.as_ref().map(search_after),
         "next_cursor_time": next_cursor_time(summary),
-        "window": [summary.window.from_ms, summary.window.to_ms],
+        "window": window(summary),
         "interval": summary.step_ms.unwrap_or(0),
         "query_warning": warnings_text(&summary.warnings),
     })
+}
+
+/// The window that was read; null where no window applies.
+fn window(summary: &Summary) -> Value {
+    match summary.window {
+        TimeRange::ALL => Value::Null,
+        range => json!([range.from_ms, range.to_ms]),
+    }
 }
 
 /// A position as existing clients carry it: opaque to them, sent back as it came.

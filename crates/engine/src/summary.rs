@@ -19,7 +19,7 @@ pub(crate) fn summarise(
     let passed = rows.passed();
     let mut warnings = query.notes.warnings.clone();
     warnings.extend(cuts(query, lowered, passed));
-    warnings.extend(discoveries(query));
+    warnings.extend(discoveries(query, passed));
     let total_hits = match counted_hits {
         Some(value) => TotalHits { value, exact: true },
         None => hits(query, lowered, passed),
@@ -94,7 +94,7 @@ fn cut(code: &'static str, clause: &str, what: &str, of: &str, limit: Limit) -> 
     let (message, hint) = match limit {
         Limit::Asked(count) => (
             format!("{of} was cut off at {clause} {count}: there are more {what}"),
-            format!("raise {clause}, or skip what you have seen"),
+            format!("raise {clause}, skip what you have seen, or stream the answer"),
         ),
         Limit::Default(count) => (
             format!(
@@ -110,11 +110,11 @@ fn cut(code: &'static str, clause: &str, what: &str, of: &str, limit: Limit) -> 
 }
 
 /// What only running the query could tell.
-fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
+fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for observation in &query.notes.observations {
         let name = &observation.name;
-        found.extend(unknown_field(observation));
+        found.extend(unknown_field(observation, passed));
         if observation.not_numbers() > 0 {
             let message = format!(
                 "{} values of `{name}` are not numbers and were left out",
@@ -139,18 +139,20 @@ fn discoveries(query: &BoundQuery) -> Vec<Diagnostic> {
     found
 }
 
-/// A name that is no column and that no event had. Where no event was read, only a name that is almost a
-/// column's is worth a word.
-fn unknown_field(observation: &Observation) -> Option<Diagnostic> {
+/// A name that is no column and that no event had. Where no event was read, or not all, only a name that
+/// is almost a column's is worth a word.
+fn unknown_field(observation: &Observation, passed: Passed) -> Option<Diagnostic> {
     if observation.found() {
         return None;
     }
     let name = &observation.name;
     let near = plan::nearest_field(name);
-    let reason = match (observation.examined(), near) {
-        (true, _) => "none of the events that were read has it",
-        (false, Some(_)) => "it is no column, and no event was read that could have it",
-        (false, None) => return None,
+    let is_cut = passed.rows_cut || passed.groups_cut;
+    let reason = match (observation.examined(), is_cut, near) {
+        (true, false, _) => "none of the events that were read has it",
+        (true, true, Some(_)) => "it is no column, and no event of this answer has it",
+        (false, _, Some(_)) => "it is no column, and no event was read that could have it",
+        (true, true, None) | (false, _, None) => return None,
     };
     let message = format!("unknown field `{name}`: {reason}");
     let warning = Diagnostic::warning("unknown_field", message, observation.span);

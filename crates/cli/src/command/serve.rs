@@ -10,7 +10,7 @@ use crate::arguments::ServeArguments;
 use crate::failure::Failure;
 
 /// What is logged unless RUST_LOG says otherwise: libraries only when something is wrong.
-const LOGGED: &str = "warn,vouch=info,server=info,engine=info,store=info";
+const LOGGED: &str = "warn,cli=info,server=info,engine=info,store=info";
 
 /// Answers questions until the process is told to stop.
 pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {

@@ -100,7 +100,13 @@ impl Sheet {
             let value = |row: &Vec<Value>| row.get(*column).is_some_and(|value| !value.is_null());
             self.rows.is_empty() || self.rows.iter().any(value)
         };
-        let (columns, empty): (Vec<usize>, Vec<usize>) = (0..self.columns.len()).partition(filled);
+        let all = 0..self.columns.len();
+        let (columns, empty): (Vec<usize>, Vec<usize>) =
+            match all.clone().any(|column| filled(&column)) {
+                true => all.partition(filled),
+                // A row without any value is an answer all the same.
+                false => (all.collect(), Vec::new()),
+            };
         let too_many = |width: u16| columns.len() > usize::from(width / READABLE_WIDTH);
         let text = if width.is_some_and(too_many) {
             self.records(&columns)

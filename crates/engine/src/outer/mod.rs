@@ -156,7 +156,7 @@ impl<'a> Scope<'a> {
     async fn eval(self, call: &'a Call) -> Result<Answer, EngineError> {
         let Some(expression) = call.args.first().filter(|arg| arg.name.is_none()) else {
             let message = "`eval` needs an expression such as `A / B`".to_owned();
-            return Err(wrong("wrong_arguments", message, call.name.span));
+            return Err(wrong("wrong_argument_kind", message, call.name.span));
         };
         let mut operands = Vec::new();
         let mut alias = None;
@@ -164,7 +164,7 @@ impl<'a> Scope<'a> {
         for argument in &call.args[1..] {
             let Some(name) = &argument.name else {
                 let message = "the queries of `eval` have names: `A = \"…\"`".to_owned();
-                return Err(wrong("wrong_arguments", message, argument.value.span));
+                return Err(wrong("wrong_argument_kind", message, argument.value.span));
             };
             if name.text.eq_ignore_ascii_case("alias") {
                 alias = text_of(&argument.value);

@@ -303,7 +303,7 @@ fn kept_tags(call: &Call, others: &[&Arg]) -> Result<Vec<String>, EngineError> {
     };
     let ExprKind::Array(items) = &argument.value.kind else {
         let message = "the tags to keep are a list: `sumBy = ['host']`".to_owned();
-        return Err(wrong("wrong_arguments", message, call.name.span));
+        return Err(wrong("wrong_argument_kind", message, call.name.span));
     };
     Ok(items.iter().filter_map(super::text_of).collect())
 }
@@ -345,7 +345,7 @@ fn whole_number(call: &Call, others: &[&Arg]) -> Result<usize, EngineError> {
             "`{}` needs a whole number from 1 beside the query",
             call.name.text
         );
-        wrong("wrong_arguments", message, call.name.span)
+        wrong("wrong_argument_kind", message, call.name.span)
     })
 }
 
@@ -363,7 +363,7 @@ fn fill_value(call: &Call, others: &[&Arg]) -> Result<Value, EngineError> {
         let message =
             "around a query `fill` takes a value; `LINEAR` and `PREVIOUS` work inside one"
                 .to_owned();
-        wrong("wrong_arguments", message, call.name.span)
+        wrong("wrong_argument_kind", message, call.name.span)
     })
 }
 

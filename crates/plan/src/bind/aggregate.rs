@@ -52,10 +52,9 @@ impl Binder<'_> {
     /// Binds an aggregate call: the column of the grouped rows that will hold its value.
     pub(super) fn aggregate(&mut self, name: &str, call: &Call, span: Span) -> Bind<Typed> {
         let Some(mut grouping) = self.grouping.take() else {
-            let message = format!(
-                "`{name}` summarises a group, and here a value of one event is needed"
-            );
-            return Err(wrong("aggregate_not_allowed", message, span)
+            let message =
+                format!("`{name}` summarises a group, and here a value of one event is needed");
+            return Err(wrong("misplaced_aggregate", message, span)
                 .with_hint("test the result of a group with HAVING")
                 .into());
         };
@@ -79,7 +78,7 @@ impl Binder<'_> {
             let percent = arguments::number(values[1], "the percentage")?;
             if !(0.0..=100.0).contains(&percent) {
                 return Err(wrong(
-                    "wrong_arguments",
+                    "wrong_argument_kind",
                     "a percentage is 0 to 100",
                     values[1].span,
                 ));

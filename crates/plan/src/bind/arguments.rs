@@ -11,7 +11,7 @@ pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>
             "`{}` has no argument called `{}`",
             call.name.text, name.text
         );
-        return Err(wrong("wrong_arguments", message, name.span));
+        return Err(wrong("unknown_argument", message, name.span));
     }
     let count = call.args.len();
     if (least..=most).contains(&count) {
@@ -25,7 +25,7 @@ pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>
         (least, most) => format!("{least} to {most} arguments"),
     };
     let message = format!("`{}` takes {expected}, got {count}", call.name.text);
-    Err(wrong("wrong_arguments", message, call.name.span))
+    Err(wrong("wrong_argument_count", message, call.name.span))
 }
 
 /// A field that a function's argument names: as it is, or as text in quotes.
@@ -45,7 +45,7 @@ pub(super) fn count(argument: &Expr, what: &str) -> Bind<u64> {
     match argument.kind {
         ExprKind::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
         _ => Err(wrong(
-            "wrong_arguments",
+            "wrong_argument_kind",
             format!("{what} is a whole number"),
             argument.span,
         )),
@@ -58,7 +58,7 @@ pub(super) fn number(argument: &Expr, what: &str) -> Bind<f64> {
         ExprKind::Int(number) => Ok(number as f64),
         ExprKind::Float(number) => Ok(number),
         _ => Err(wrong(
-            "wrong_arguments",
+            "wrong_argument_kind",
             format!("{what} is a number"),
             argument.span,
         )),

@@ -9,7 +9,7 @@ use super::name::nearest;
 use super::predicate::TextTest;
 use super::scalar::SCALARS;
 use super::target::PICKERS;
-use super::{Bind, Binder, wrong};
+use super::{Bind, Binder, not_supported, wrong};
 use crate::types::{Type, Typed};
 
 /// Functions that test text, under every spelling.
@@ -57,11 +57,9 @@ impl Binder<'_> {
             .chain(&SCALARS)
             .chain(&PICKERS)
             .copied();
-        let error = wrong(
-            "unknown_function",
-            format!("there is no function `{}` for events", call.name.text),
-            call.name.span,
-        );
+        // What no language has was refused before; what is left is known and not answered here.
+        let what = format!("the function `{name}`");
+        let error = not_supported(&what, "it has no meaning on events yet", call.name.span);
         Err(match nearest(&name, known) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
             None => error,

@@ -51,7 +51,7 @@ impl Binder<'_> {
             }
             (_, ExprKind::Array(_)) => {
                 let error = wrong(
-                    "eq_array",
+                    "compares_list",
                     "a list is not compared with, it is searched",
                     right.span,
                 );
@@ -120,7 +120,12 @@ impl Binder<'_> {
     }
 
     /// A number that is compared with text stands for its own text, which is said.
-    fn number_as_text(&mut self, written: String, number: &AstExpr, text: &AstExpr) -> Expr {
+    pub(super) fn number_as_text(
+        &mut self,
+        written: String,
+        number: &AstExpr,
+        text: &AstExpr,
+    ) -> Expr {
         let message = format!(
             "{}, so it is compared with the text '{written}'",
             describe(text, Type::String)
@@ -132,7 +137,7 @@ impl Binder<'_> {
 }
 
 /// The text of a number that stands there as such.
-fn number_literal(written: &AstExpr) -> Option<String> {
+pub(super) fn number_literal(written: &AstExpr) -> Option<String> {
     match written.kind {
         ExprKind::Int(value) => Some(value.to_string()),
         ExprKind::Float(value) => Some(value.to_string()),

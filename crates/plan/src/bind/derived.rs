@@ -81,7 +81,7 @@ impl Binder<'_> {
         let values = arguments::between(call, 2, 2)?;
         let ExprKind::Array(items) = &values[1].kind else {
             return Err(wrong(
-                "wrong_arguments",
+                "wrong_argument_kind",
                 "the values to count are a list: `['a', 'b']`",
                 values[1].span,
             ));

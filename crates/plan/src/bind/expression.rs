@@ -136,9 +136,9 @@ impl Binder<'_> {
             BinaryOp::Multiply => binary_expr(left, Operator::Multiply, right),
             BinaryOp::Divide => binary_expr(left, Operator::Divide, divisor(right)),
             BinaryOp::Modulo => binary_expr(left, Operator::Modulo, divisor(right)),
-            _ => finite(power(left, right)),
+            _ => power(left, right),
         };
-        Ok(Typed::new(expr, Type::Float))
+        Ok(Typed::new(finite(expr), Type::Float))
     }
 
     fn case(

@@ -117,5 +117,5 @@ fn fill_mode(written: &AstExpr, filled: Type) -> Bind<FillMode> {
 
 fn unknown_mode(written: &AstExpr) -> Box<dql::Diagnostic> {
     let message = "a gap is filled with a value, with `PREVIOUS`, `LINEAR` or `nil`";
-    wrong("wrong_arguments", message, written.span)
+    wrong("wrong_argument_kind", message, written.span)
 }

@@ -49,7 +49,7 @@ impl<'a> Binder<'a> {
     fn key(&mut self, written: &AstExpr) -> Bind<Typed> {
         if has_aggregate(written) {
             return Err(wrong(
-                "aggregate_not_allowed",
+                "misplaced_aggregate",
                 "a key is a value of one event, not of a group",
                 written.span,
             ));
@@ -72,9 +72,11 @@ impl<'a> Binder<'a> {
         Some(Typed::new(column(&format!("k{index}")), key.value_type))
     }
 
-    /// Another spelling of a key, such as an alias of the projection for a field or `time` for `date`.
+    /// Another spelling of a key, such as `time` for `date`, or an alias of the projection for what it
+    /// stands for.
     fn key_by_meaning(&mut self, written: &AstExpr) -> Option<usize> {
-        if !matches!(written.kind, ExprKind::Field(_)) {
+        if !matches!(written.kind, ExprKind::Field(_) | ExprKind::Call(_)) || has_aggregate(written)
+        {
             return None;
         }
         let grouping = self.grouping.take()?;

@@ -4,9 +4,10 @@ use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 
+use super::comparison::number_literal;
 use super::name::column;
-use super::source::output_name;
 use super::predicate::{TextTest, as_text, opposite_if};
+use super::source::output_name;
 use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
 use crate::functions::json::json_number;
@@ -43,6 +44,11 @@ impl Binder<'_> {
                 ExprKind::Nil => members.nil = true,
                 ExprKind::Regex(pattern) => {
                     tests.push(self.matched(value.clone(), TextTest::Regex, pattern, item.span)?);
+                }
+                _ if value.value_type == Type::String
+                    && let Some(number) = number_literal(item) =>
+                {
+                    members.texts.push(self.number_as_text(number, item, expr));
                 }
                 _ => add_member(&mut members, value.value_type, item, expr)?,
             }
@@ -81,7 +87,7 @@ impl Binder<'_> {
                 "a query behind IN has one column, and this one has {}",
                 members.columns.len()
             );
-            return Err(wrong("wrong_arguments", message, query.span));
+            return Err(wrong("wrong_argument_kind", message, query.span));
         };
         let member = Typed::new(column(&output_name(0)), only.value_type);
         let (value, member) = match (value.value_type, member.value_type) {
@@ -129,8 +135,6 @@ fn add_member(
         (ExprKind::String(text), Type::String | Type::Json | Type::Null) => {
             members.texts.push(lit(text.clone()))
         }
-        (ExprKind::Int(number), Type::String) => members.texts.push(lit(number.to_string())),
-        (ExprKind::Float(number), Type::String) => members.texts.push(lit(number.to_string())),
         (ExprKind::Int(number), Type::Int | Type::Float | Type::Json) => {
             members.numbers.push(lit(*number))
         }

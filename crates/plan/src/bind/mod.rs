@@ -40,9 +40,9 @@ pub(crate) use membership::membership_place;
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
-pub(crate) use source::output_name;
 pub use page::Position;
 pub use show::bind_show;
+pub(crate) use source::output_name;
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]

@@ -93,7 +93,10 @@ impl Binder<'_> {
 
     /// What an alias of BY stands for in a row, if there is one of that name.
     fn key_alias(&mut self, name: &str) -> Bind<Option<Typed>> {
-        let key = self.key_texts.iter().find(|(alias, _)| *alias == Some(name));
+        let key = self
+            .key_texts
+            .iter()
+            .find(|(alias, _)| *alias == Some(name));
         let Some((_, key)) = key.copied() else {
             return Ok(None);
         };

@@ -31,7 +31,10 @@ impl Binder<'_> {
                 let time = column("time");
                 let others = columns.iter().map(|(_, value)| value.expr.clone());
                 let others = others.filter(|other| *other != time);
-                std::iter::once(time.clone()).chain(others).map(key).collect()
+                std::iter::once(time.clone())
+                    .chain(others)
+                    .map(key)
+                    .collect()
             }
         }
     }
@@ -69,12 +72,7 @@ impl Binder<'_> {
     }
 
     /// A value of a shaped row: a column of the projection by its alias or text, else an expression.
-    fn shaped_value(
-        &mut self,
-        written: &AstExpr,
-        target: &Target,
-        keys: &[Key],
-    ) -> Bind<Typed> {
+    fn shaped_value(&mut self, written: &AstExpr, target: &Target, keys: &[Key]) -> Bind<Typed> {
         match self.projected(written, target) {
             Some(value) => Ok(value),
             None if is_time(written) => Ok(Typed::new(target.time.clone(), Type::Int)),

@@ -147,7 +147,7 @@ impl Binder<'_> {
         };
         let (ExprKind::String(text) | ExprKind::Regex(text)) = &pattern.kind else {
             let message = format!("`{}` needs text in quotes to look for", call.name.text);
-            return Err(wrong("wrong_arguments", message, pattern.span));
+            return Err(wrong("wrong_argument_kind", message, pattern.span));
         };
         if test == TextTest::Substring && looks_like_regex(text) {
             let warning = self.warn(

@@ -162,7 +162,7 @@ impl Binder<'_> {
         let text = self.text(values[0])?;
         let (ExprKind::String(pattern) | ExprKind::Regex(pattern)) = &values[1].kind else {
             return Err(wrong(
-                "wrong_arguments",
+                "wrong_argument_kind",
                 "the pattern is text in quotes",
                 values[1].span,
             ));
@@ -185,7 +185,7 @@ impl Binder<'_> {
             .map_or(Ok(0), |group| arguments::count(group, "the group"))?;
         if group >= regex.captures_len() as u64 {
             let message = format!("the pattern has {} groups", regex.captures_len() - 1);
-            return Err(wrong("wrong_arguments", message, values[2].span));
+            return Err(wrong("wrong_argument_kind", message, values[2].span));
         }
         let group = usize::try_from(group).unwrap_or(usize::MAX);
         Ok(Typed::new(
@@ -195,7 +195,15 @@ impl Binder<'_> {
     }
 
     fn rounding(&mut self, name: &str, call: &Call) -> Bind<Typed> {
-        let values = arguments::between(call, 1, if name == "round" { 2 } else { 1 })?;
+        let values = arguments::between(
+            call,
+            1,
+            if matches!(name, "round" | "log") {
+                2
+            } else {
+                1
+            },
+        )?;
         let value = self.expression(values[0])?;
         let value = self.number(value, values[0])?;
         let float = cast(value.expr.clone(), DataType::Float64);
@@ -206,7 +214,13 @@ impl Binder<'_> {
             "abs" => functions::abs(float),
             "ceil" => functions::ceil(float),
             "floor" => functions::floor(float),
-            "log" => functions::ln(float),
+            "log" => match values.get(1) {
+                Some(base) => {
+                    let base = arguments::number(base, "the base")?;
+                    functions::ln(float) / functions::ln(lit(base))
+                }
+                None => functions::ln(float),
+            },
             "log2" => functions::log2(float),
             "log10" => functions::log10(float),
             _ => {
@@ -230,7 +244,7 @@ fn whole_number(argument: &AstExpr) -> Bind<i64> {
             operand,
         } => whole_number(operand).map(i64::saturating_neg),
         _ => Err(wrong(
-            "wrong_arguments",
+            "wrong_argument_kind",
             "a whole number is needed",
             argument.span,
         )),

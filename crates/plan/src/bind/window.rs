@@ -75,7 +75,13 @@ impl Binder<'_> {
             (None, None) => self.assumed_window(select),
         };
         if let (None, Some(window)) = (self.context.time_range, written)
-            && matches!(window.range, Range::Bounds { from: None, to: Some(_) })
+            && matches!(
+                window.range,
+                Range::Bounds {
+                    from: None,
+                    to: Some(_)
+                }
+            )
         {
             let message = "the window names no begin, so the day before its end was read";
             self.warn("assumed_window", message, window.span).hint =

@@ -50,8 +50,7 @@ fn of_one_row(order: &SeriesOrder) -> Expr {
 pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let (builder, order) =
-        with_computed(LogicalPlanBuilder::from(shaped), &query.order, "order")?;
+    let (builder, order) = with_computed(LogicalPlanBuilder::from(shaped), &query.order, "order")?;
     let row = row_number()
         .partition_by(keys.clone())
         .order_by(order)

@@ -186,7 +186,9 @@ fn sorted(
         (0, None) => builder.sort(order)?.build(),
         (skip, Some(fetch)) => {
             let builder = builder.sort(order)?;
-            builder.limit(as_usize(skip), Some(as_usize(fetch)))?.build()
+            builder
+                .limit(as_usize(skip), Some(as_usize(fetch)))?
+                .build()
         }
         // Below a limit without an end DataFusion 55 drops the sort, unless it is the last step.
         (skip, None) => {

@@ -51,8 +51,8 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
                 .map(|(index, aggregate)| aggregate.clone().alias(format!("a{index}")))
                 .chain([hits()]);
             let is_one_row = groups.is_empty();
-            let builder = LogicalPlanBuilder::from(rows)
-                .aggregate(groups, aggregates.collect::<Vec<_>>())?;
+            let builder =
+                LogicalPlanBuilder::from(rows).aggregate(groups, aggregates.collect::<Vec<_>>())?;
             if is_one_row {
                 // DataFusion 55 moves a condition that names no column below the aggregate, which then
                 // summarises nothing instead of having no row. It moves none below a limit.
@@ -99,8 +99,8 @@ fn first_rows(
         .map(Expr::Column)
         .collect();
     let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let builder = LogicalPlanBuilder::from(rows)
-        .project(columns.iter().cloned().chain(keys(&query.keys)))?;
+    let builder =
+        LogicalPlanBuilder::from(rows).project(columns.iter().cloned().chain(keys(&query.keys)))?;
     let (builder, order) = with_computed(builder, order, "picked")?;
     let number = row_number()
         .partition_by(partition.clone())

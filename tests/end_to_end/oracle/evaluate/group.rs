@@ -142,7 +142,7 @@ fn item_name(item: &Item) -> String {
 pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'a>> {
     let mut groups: BTreeMap<Vec<(bool, String)>, Group<'a>> = BTreeMap::new();
     for row in rows {
-        let scope = scope.over(Over::Row(row));
+        let scope = scope.over(Over::Row(row)).without_key_aliases();
         let keys = scope.select.by.iter();
         let keys: Vec<Value> = keys.map(|key| scope.value(&key.expr)).collect();
         let place = keys.iter().map(|key| (key.is_missing(), key.raw()));

@@ -97,6 +97,7 @@ impl<'a> Run<'a> {
             select,
             source: &rows,
             aliases: true,
+            key_aliases: true,
             over: Over::Nothing,
             range,
         };
@@ -105,7 +106,7 @@ impl<'a> Run<'a> {
             .iter()
             .map(Vec::as_slice)
             .filter(|row| {
-                let scope = scope.over(Over::Row(row));
+                let scope = scope.over(Over::Row(row)).without_key_aliases();
                 let mut conditions = select.conditions.iter().flatten();
                 conditions.all(|condition| scope.condition(condition))
             })
@@ -114,12 +115,13 @@ impl<'a> Run<'a> {
         let groups = group::groups(scope, &matching);
         let ordered = order::limited(scope, groups, default_limits);
         let columns = group::columns(&scope);
+        let keys = select.by.iter();
         Output {
             name: series_name(select),
             keys: group::key_names(select),
             kinds: columns.iter().map(|(_, kind)| *kind).collect(),
             columns: columns.into_iter().map(|(name, _)| name).collect(),
-            key_kinds: select.by.iter().map(|key| scope.kind(&key.expr)).collect(),
+            key_kinds: keys.map(|key| scope.without_key_aliases().kind(&key.expr)).collect(),
             groups: ordered.groups,
             rows_cut: ordered.rows_cut,
             groups_cut: ordered.groups_cut,

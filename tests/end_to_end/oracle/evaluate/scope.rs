@@ -1,6 +1,6 @@
 //! What an expression is evaluated over, and what names and kinds mean there.
 
-use dql::ast::{BinaryOp, Call, Expr, ExprKind, Field, Item, PathStep, Select, UnaryOp};
+use dql::ast::{BinaryOp, ByItem, Call, Expr, ExprKind, Field, Item, PathStep, Select, UnaryOp};
 use serde_json::Value as Json;
 
 use super::aggregate;
@@ -56,6 +56,8 @@ pub(super) struct Scope<'a> {
     pub(super) source: &'a Rows,
     /// Whether the aliases of the projection are names; not inside the projection.
     pub(super) aliases: bool,
+    /// Whether the aliases of the keys are names; not in `{…}` and in the keys themselves.
+    pub(super) key_aliases: bool,
     pub(super) over: Over<'a>,
     /// The window of the query, which a sub-query without one reads too.
     pub(super) range: (i64, i64),
@@ -79,6 +81,23 @@ impl<'a> Scope<'a> {
         let has_name =
             |item: &&Item| item.alias.as_ref().is_some_and(|alias| alias.text == name);
         items.find(has_name).filter(|_| self.aliases)
+    }
+
+    /// The key of BY with this alias; in `{…}` there are none yet.
+    fn aliased_key(&self, name: &str) -> Option<&'a Expr> {
+        let mut keys = self.select.by.iter();
+        let has_name =
+            |key: &&ByItem| key.alias.as_ref().is_some_and(|alias| alias.text == name);
+        keys.find(has_name)
+            .map(|key| &key.expr)
+            .filter(|_| self.key_aliases)
+    }
+
+    pub(super) fn without_key_aliases(self) -> Self {
+        Self {
+            key_aliases: false,
+            ..self
+        }
     }
 
     /// The value of a key of BY that `written` stands for, by its text, its alias or its meaning.
@@ -130,6 +149,9 @@ impl<'a> Scope<'a> {
         if let Some(item) = self.aliased(name) {
             return self.without_aliases().value(&item.expr);
         }
+        if let Some(key) = self.aliased_key(name) {
+            return self.without_key_aliases().value(key);
+        }
         assert!(self.source.are_events, "no column `{name}`");
         let dotted = name.split('.').map(|key| PathStep::Key(key.to_owned()));
         let path: Vec<PathStep> = dotted.chain(field.path.iter().cloned()).collect();
@@ -177,18 +199,12 @@ impl<'a> Scope<'a> {
     }
 
     fn field_kind(&self, field: &Field) -> Kind {
-        let keys = &self.select.by;
-        let key = keys.iter().find(|key| {
-            key.alias
-                .as_ref()
-                .is_some_and(|alias| alias.text == field.name)
-        });
         match (self.source.column(&field.name), self.aliased(&field.name)) {
             (Some(column), _) if field.path.is_empty() => self.source.names[column].1,
             (None, Some(item)) => self.without_aliases().kind(&item.expr),
-            _ => match (self.over, key) {
-                (Over::Group(_), Some(key)) => self.kind(&key.expr),
-                _ => Kind::Json,
+            _ => match self.aliased_key(&field.name) {
+                Some(key) => self.without_key_aliases().kind(key),
+                None => Kind::Json,
             },
         }
     }

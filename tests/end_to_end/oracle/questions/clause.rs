@@ -1,12 +1,12 @@
 //! Summaries with HAVING and orders, and windows.
 
 use dql::ast::{
-    BinaryOp, DurationUnit, Expr, Item, OrderKey, Preset, Range, Select, Step, TimePoint,
+    BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Preset, Range, Select, Step, TimePoint,
     TimePointKind, Window,
 };
 
 use super::super::population::NOW_MS;
-use super::super::tree::{binary, call, duration, expr, field, float, int, item};
+use super::super::tree::{binary, call, duration, expr, field, float, int, item, text};
 use super::{Gives, Projection, Questioner};
 
 impl Questioner<'_> {
@@ -16,6 +16,9 @@ impl Questioner<'_> {
             self.keys(query);
         }
         let mut projection = Projection::new();
+        if self.random.percent(15) {
+            self.key_of_projection(query, &mut projection);
+        }
         for place in 0..=self.random.below(3) {
             let alias = self.alias(place);
             let (summary, gives) = self.aggregate();
@@ -28,7 +31,7 @@ impl Questioner<'_> {
                         BinaryOp::Multiply,
                         BinaryOp::Modulo,
                     ]);
-                    let alias = alias.unwrap_or_else(|| format!("c{place}"));
+                    let alias = alias.unwrap_or_else(|| format!("c{place}{}", self.depth));
                     projection.push(item(binary(op, summary, other), Some(&alias)), gives);
                     continue;
                 }
@@ -39,7 +42,8 @@ impl Questioner<'_> {
             && let Some(key) = query.by.first()
         {
             let gives = self.gives(&key.expr);
-            projection.push(item(key.expr.clone(), Some("key")), gives);
+            let alias = format!("key{}", self.depth);
+            projection.push(item(key.expr.clone(), Some(&alias)), gives);
         }
         if self.random.percent(30) {
             let test = self.group_test(&projection);
@@ -54,6 +58,29 @@ impl Questioner<'_> {
             query.sorder_by = self.series_order(query, &projection);
         }
         projection
+    }
+
+    /// A key that is an alias of the projection.
+    fn key_of_projection(&mut self, query: &mut Select, projection: &mut Projection) {
+        let Some(name) = self.textual_name() else {
+            return;
+        };
+        let value = match self.random.below(3) {
+            0 => call("regexp_extract", vec![name, text("[a-z]+")]),
+            1 => call("upper", vec![name]),
+            _ => call("length", vec![name]),
+        };
+        let gives = match &value.kind {
+            ExprKind::Call(call) if call.name.text == "length" => Gives::Number,
+            _ => Gives::Text,
+        };
+        let alias = format!("m{}", self.depth);
+        projection.push(item(value, Some(&alias)), gives);
+        query.by = vec![ByItem {
+            expr: field(&alias),
+            alias: None,
+            direction: None,
+        }];
     }
 
     /// Aggregates by step.
@@ -137,7 +164,7 @@ impl Questioner<'_> {
         let (any, any_gives) = self.random.pick(&self.names.all).clone();
         let number = |expr: Expr| (expr, Gives::Number);
         match self.random.below(14) {
-            0 | 1 => number(call("count", vec![expr(dql::ast::ExprKind::Star)])),
+            0 | 1 => number(call("count", vec![expr(ExprKind::Star)])),
             2 => number(call("count", vec![field(&any)])),
             3 => number(call("count_distinct", vec![field(&any)])),
             4 | 5 => number(call("sum", vec![argument])),
@@ -168,7 +195,7 @@ impl Questioner<'_> {
                 Some(alias) if self.random.percent(70) => field(&alias.text),
                 _ => item.expr.clone(),
             },
-            None => call("count", vec![expr(dql::ast::ExprKind::Star)]),
+            None => call("count", vec![expr(ExprKind::Star)]),
         };
         let op = self.random.choose(&[
             BinaryOp::Gt,

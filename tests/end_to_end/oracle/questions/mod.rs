@@ -236,10 +236,10 @@ impl<'r> Questioner<'r> {
     fn alias(&mut self, place: usize) -> Option<String> {
         let style = self.random.below(10);
         match style {
-            0 => Some(format!("列{place}")),
-            1 => Some(format!("total count {place}")),
+            0 => Some(format!("列{place}{}", self.depth)),
+            1 => Some(format!("total count {place}{}", self.depth)),
             // The rows of a query have no functions as names.
-            _ if style < 6 || self.depth > 0 => Some(format!("c{place}")),
+            _ if style < 6 || self.depth > 0 => Some(format!("c{place}{}", self.depth)),
             _ => None,
         }
     }
@@ -257,7 +257,7 @@ impl<'r> Questioner<'r> {
                 projection.push(item(field(&name), alias.as_deref()), gives);
             } else {
                 let (expr, gives) = self.any(2);
-                let alias = alias.unwrap_or_else(|| format!("c{place}"));
+                let alias = alias.unwrap_or_else(|| format!("c{place}{}", self.depth));
                 projection.push(item(expr, Some(&alias)), gives);
             }
         }
@@ -319,14 +319,14 @@ impl<'r> Questioner<'r> {
                         false => {
                             let name = self.random.choose(&texts).to_owned();
                             let lower = call("lower", vec![field(&name)]);
-                            (lower, Some(format!("k{place}")))
+                            (lower, Some(format!("k{place}{}", self.depth)))
                         }
                     }
                 }
                 _ => (field(&self.random.pick(&self.names.all).0.clone()), None),
             };
             let alias = match alias {
-                None if self.random.percent(20) => Some(format!("k{place}")),
+                None if self.random.percent(20) => Some(format!("k{place}{}", self.depth)),
                 alias => alias,
             };
             let name = |key: &ByItem| key.expr.to_string();
@@ -396,8 +396,8 @@ impl<'r> Questioner<'r> {
                 Some(alias) => field(&alias.text),
                 None => key.expr.clone(),
             };
-            let gives = self.gives(&expr);
-            projection.push(item(expr, Some("key")), gives);
+            let gives = self.gives(&key.expr);
+            projection.push(item(expr, Some(&format!("key{}", self.depth))), gives);
         }
         self.order_by_columns(query, &projection);
         if !query.by.is_empty() && self.random.percent(40) {
