@@ -117,7 +117,7 @@ fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
         found.extend(unknown_field(observation, passed));
         if observation.not_numbers() > 0 {
             let message = format!(
-                "{} values of `{name}` are not numbers and were left out",
+                "values of `{name}` that are not numbers were left out: {}",
                 observation.not_numbers()
             );
             let warning = Diagnostic::warning("not_a_number", message, observation.span);

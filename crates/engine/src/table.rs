@@ -6,14 +6,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Result, Statistics, project_schema};
+use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::scalar::ScalarValue;
 use events::fields::DATE;
 use object_store::ObjectMeta;
@@ -99,10 +98,6 @@ impl TableProvider for EventTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if self.files.is_empty() {
-            let schema = project_schema(&self.schema, projection)?;
-            return Ok(Arc::new(EmptyExec::new(schema)));
-        }
         let options = state.config().options().execution.parquet.clone();
         let source = ParquetSource::new(Arc::clone(&self.schema)).with_table_parquet_options(
             datafusion::config::TableParquetOptions {
@@ -116,7 +111,11 @@ impl TableProvider for EventTable {
             .map(|file| self.partitioned(file))
             .collect();
         let partitions = state.config().target_partitions();
-        let groups = FileGroup::new(files).split_files(partitions);
+        let mut groups = FileGroup::new(files).split_files(partitions);
+        if groups.is_empty() {
+            // Without files the plan is the same as with files, and has been tried.
+            groups.push(FileGroup::new(Vec::new()));
+        }
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(groups)

@@ -126,7 +126,10 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
                     "metric queries cannot ask for every field",
                     star,
                 )
-                .with_hint("name the fields"),
+                .with_hint(match select.namespace {
+                    Some(_) => "name the fields",
+                    None => "a query without a namespace asks for metrics, write one such as `TAE::`",
+                }),
             );
         }
         if aggregated && is_predicate(&item.expr) {

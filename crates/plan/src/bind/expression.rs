@@ -48,10 +48,11 @@ impl Binder<'_> {
             } => {
                 let value = self.expression(operand)?;
                 let value = self.number(value, operand)?;
-                Ok(Typed::new(
-                    Expr::Negative(Box::new(value.expr)),
-                    value.value_type,
-                ))
+                let negative = Expr::Negative(Box::new(value.expr));
+                Ok(match value.value_type {
+                    Type::Float => Typed::new(finite(negative), Type::Float),
+                    value_type => Typed::new(negative, value_type),
+                })
             }
             ExprKind::Binary { op, left, right } if is_arithmetic(*op) => {
                 self.arithmetic(*op, left, right)

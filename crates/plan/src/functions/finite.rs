@@ -9,7 +9,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-/// The value of a float expression; null for infinities and NaN, which have no place in an answer.
+/// The value of a float expression; null for infinities and NaN, which have no place in an answer, and
+/// 0 without a sign, so that it equals 0.
 ///
 /// A function of its own, because DataFusion cannot sort by the CASE expression that says the same.
 pub(crate) fn finite(value: Expr) -> Expr {
@@ -41,6 +42,8 @@ impl ScalarUDFImpl for Finite {
         let finite: Float64Array = values
             .iter()
             .map(|value| value.filter(|value| value.is_finite()))
+            // Arrow takes -0.0 for less than 0.0; the sum of both is 0.0.
+            .map(|value| value.map(|value| value + 0.0))
             .collect();
         Ok(ColumnarValue::Array(Arc::new(finite) as Arc<dyn Array>))
     }
