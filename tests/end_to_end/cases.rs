@@ -16,7 +16,7 @@ mod streamed;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope};
 use events::{Defaults, Event, TimeRange};
 use store::{ImportOptions, Store, StoreOptions};
 
@@ -46,8 +46,8 @@ async fn engine() -> Engine {
 
 impl Case {
     /// The question with what the words behind `dql` say: `workspace=a,b` (all workspaces without
-    /// it), `tz=Europe/Berlin`, `from=…` and `to=…` (RFC 3339, the window of the request), `exact`
-    /// (count every matching event).
+    /// it), `tz=Europe/Berlin`, `from=…` and `to=…` (RFC 3339, the window of the request),
+    /// `after=time,id,workspace` (where the page before ended), `exact` (count every matching event).
     fn request(&self) -> QueryRequest {
         let mut scope = Scope::All;
         let mut options = QueryOptions {
@@ -64,6 +64,7 @@ impl Case {
                 Some(("tz", zone)) => options.time_zone = Some(zone.parse().unwrap()),
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
+                Some(("after", place)) => options.search_after = Some(position(place)),
                 None if word == "exact" => options.exact_total_hits = true,
                 _ => panic!("{}: unknown word `{word}`", self.place),
             }
@@ -76,6 +77,17 @@ impl Case {
             scope,
             options,
         }
+    }
+}
+
+fn position(text: &str) -> Position {
+    let [date_ms, event_id, workspace] = text.split(',').collect::<Vec<_>>()[..] else {
+        panic!("`{text}` is no place of an event")
+    };
+    Position {
+        date_ms: date_ms.parse().unwrap(),
+        event_id: event_id.to_owned(),
+        workspace: workspace.to_owned(),
     }
 }
 
@@ -100,7 +112,7 @@ async fn answer(engine: &Engine, case: &Case) -> String {
             drawn.collect()
         }
         Err(error) if error.is_question() => format!("error[{}]: {error}\n", error.code()),
-        Err(error) => format!("defect: {}\n", error.to_string().chars().take(300).collect::<String>()),
+        Err(error) => panic!("{}: {error}", case.place),
     }
 }
 
@@ -137,12 +149,19 @@ async fn run() {
         }
     }
     if std::env::var_os("UPDATE_EXPECTED").is_none() {
-        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} wrong:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
     }
 }
 
 fn pages() -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let is_page = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
     };

@@ -4,7 +4,32 @@
 //! |---|---|
 //! | `cases` | the language: every question in `tests/cases/*.md` has the answer that stands there |
 //! | `oracle` | answers against a second, naive evaluation |
+//! | `importing` | files into a store: what is taken, what is refused |
+//! | `asking` | questions on the command line: answers, exit statuses, the other subcommands |
+//! | `exporting` | answers in every format hold the same rows |
+//! | `service` | `vouch serve`, asked by a client that knows only the interface |
+//! | `s3` | a store in S3 |
+//! | `delta` | the store as another reader of Delta tables finds it |
+//! | `docs_commands` | what README.md and docs/*.md tell to type |
+//! | `program` | the program, run in a directory of its own |
 
+#[cfg(test)]
+mod asking;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod delta;
+#[cfg(test)]
+mod docs_commands;
+#[cfg(test)]
+mod exporting;
+#[cfg(test)]
+mod importing;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod s3;
+#[cfg(test)]
+mod service;

@@ -91,12 +91,22 @@ fn near(suggestion: &Option<String>) -> String {
         .map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
+/// DataFusion keeps only the words of an error that it meets while it reads the footer of a file.
+fn told_as_missing(words: &str) -> bool {
+    words.contains("Object Store error: Object at location") && words.contains(" not found: ")
+}
+
 fn is_missing(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. })
 }
 
 /// Whether an object that is not there is somewhere among the causes.
 fn missing_below(error: &DataFusionError) -> bool {
+    if let DataFusionError::ParquetError(error) = error
+        && told_as_missing(&error.to_string())
+    {
+        return true;
+    }
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
         if error

@@ -71,14 +71,21 @@ impl Page {
                         place,
                         options,
                         query,
-                        form: if form == "json" { Form::Json } else { Form::Table },
+                        form: if form == "json" {
+                            Form::Json
+                        } else {
+                            Form::Table
+                        },
                         expected: body,
                     });
                 }
                 _ => panic!("{place}: a `dql` block and the block of its answer alternate"),
             }
         }
-        assert!(question.is_none(), "{name}: the last question has no answer");
+        assert!(
+            question.is_none(),
+            "{name}: the last question has no answer"
+        );
         page.around.push(around);
         page
     }

@@ -23,7 +23,11 @@ fn table(query: &str, answer: &Answer) -> String {
         None => String::new(),
     };
     let summary = &answer.summary;
-    let at_least = if summary.total_hits.exact { "" } else { "at least " };
+    let at_least = if summary.total_hits.exact {
+        ""
+    } else {
+        "at least "
+    };
     let _ = writeln!(
         text,
         "({}, {at_least}{} matched)",
@@ -44,7 +48,10 @@ fn counted(number: u64, thing: &str) -> String {
 fn rows_of(series: &Series) -> impl Iterator<Item = Vec<String>> {
     let tags: Vec<String> = series.tags.iter().map(|(_, tag)| cell(tag)).collect();
     series.values.iter().map(move |row| {
-        let time = row.first().and_then(Value::as_i64).map_or("null".to_owned(), utc);
+        let time = row
+            .first()
+            .and_then(Value::as_i64)
+            .map_or("null".to_owned(), utc);
         let values = row.iter().skip(1).map(cell);
         tags.iter().cloned().chain([time]).chain(values).collect()
     })
@@ -75,7 +82,10 @@ fn aligned(rows: Vec<Vec<String>>) -> String {
     let widths: Vec<usize> = (0..rows[0].len()).filter_map(width).collect();
     let mut text = String::new();
     for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         let line = cells.collect::<Vec<_>>().join(" | ");
         text.push_str(line.trim_end());
         text.push('\n');

@@ -19,7 +19,12 @@ pub(super) async fn assert_same_rows(
         Err(error) if error.code() == "not_supported" => return,
         items => items.unwrap(),
     };
-    let [StreamItem::Schema(schema), batches @ .., StreamItem::End(summary)] = items.as_slice() else {
+    let [
+        StreamItem::Schema(schema),
+        batches @ ..,
+        StreamItem::End(summary),
+    ] = items.as_slice()
+    else {
         panic!("{place}: {items:?}")
     };
     let batches = batches.iter().map(|item| match item {
@@ -27,7 +32,11 @@ pub(super) async fn assert_same_rows(
         other => panic!("{place}: {other:?}"),
     });
     let found: Vec<Vec<Value>> = batches.flat_map(rows).collect();
-    assert_eq!(found, flattened(answer, schema), "{place}: streamed, then in series");
+    assert_eq!(
+        found,
+        flattened(answer, schema),
+        "{place}: streamed, then in series"
+    );
     assert_eq!(summary.rows, found.len() as u64, "{place}");
     assert_eq!(summary.warnings, answer.summary.warnings, "{place}");
 }
@@ -44,7 +53,13 @@ fn flattened(answer: &Answer, schema: &Schema) -> Vec<Vec<Value>> {
                 let found = all.iter().find(|(known, _)| *known == name);
                 (*found.unwrap().1).clone()
             };
-            rows.push(schema.fields().iter().map(|field| cell(field.name())).collect());
+            rows.push(
+                schema
+                    .fields()
+                    .iter()
+                    .map(|field| cell(field.name()))
+                    .collect(),
+            );
         }
     }
     rows
@@ -55,7 +70,9 @@ fn rows(batch: &RecordBatch) -> Vec<Vec<Value>> {
     let fields = schema.fields();
     let row = |index| {
         let cells = batch.columns().iter().zip(fields);
-        cells.map(|(column, field)| cell(column, field, index)).collect()
+        cells
+            .map(|(column, field)| cell(column, field, index))
+            .collect()
     };
     (0..batch.num_rows()).map(row).collect()
 }

@@ -48,7 +48,13 @@ pub(crate) fn difference(answer: &Answer, output: &Output) -> Option<String> {
 }
 
 fn summary_difference(answer: &Answer, output: &Output) -> Option<String> {
-    let warned = |code: &str| answer.summary.warnings.iter().any(|warning| warning.code == code);
+    let warned = |code: &str| {
+        answer
+            .summary
+            .warnings
+            .iter()
+            .any(|warning| warning.code == code)
+    };
     for (code, expected) in [
         ("limit_reached", output.rows_cut),
         ("slimit_reached", output.groups_cut),

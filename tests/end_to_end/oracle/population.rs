@@ -75,7 +75,11 @@ fn event(random: &mut Random, index: usize, date: i64) -> Json {
         true => WORKSPACES[1],
         false => WORKSPACES[random.below(3) / 2 * 2],
     };
-    let id = if workspace == WORKSPACES[1] { id } else { format!("{id}{}", index % 2) };
+    let id = if workspace == WORKSPACES[1] {
+        id
+    } else {
+        format!("{id}{}", index % 2)
+    };
     event.insert("date".to_owned(), json!(date));
     event.insert("df_event_id".to_owned(), json!(id));
     event.insert("df_workspace".to_owned(), json!(workspace));
@@ -115,11 +119,30 @@ fn attributes(random: &mut Random) -> Map<String, Json> {
             attributes.insert(name.to_owned(), random.skewed(pool).clone());
         }
     };
-    let codes = [json!(200), json!(404), json!(500), json!("200"), json!(9), json!(null)];
+    let codes = [
+        json!(200),
+        json!(404),
+        json!(500),
+        json!("200"),
+        json!(9),
+        json!(null),
+    ];
     put("code", 70, random, &codes);
-    let scores = [json!(0.25), json!(1.5), json!(-2.75), json!(10), json!(0), json!(1e3)];
+    let scores = [
+        json!(0.25),
+        json!(1.5),
+        json!(-2.75),
+        json!(10),
+        json!(0),
+        json!(1e3),
+    ];
     put("score", 70, random, &scores);
-    put("flag", 50, random, &[json!(true), json!(false), json!("true"), json!(null)]);
+    put(
+        "flag",
+        50,
+        random,
+        &[json!(true), json!(false), json!("true"), json!(null)],
+    );
     let mixed = [
         json!("text"),
         json!(1),
@@ -140,8 +163,18 @@ fn attributes(random: &mut Random) -> Map<String, Json> {
         json!("ana"),
     ];
     put("user", 60, random, &users);
-    put("a.b", 30, random, &[json!({"c": 1}), json!("dotted"), json!(5)]);
-    put("a", 30, random, &[json!({"b": {"c": 2}}), json!({"b.c": 3}), json!({"b": 4})]);
+    put(
+        "a.b",
+        30,
+        random,
+        &[json!({"c": 1}), json!("dotted"), json!(5)],
+    );
+    put(
+        "a",
+        30,
+        random,
+        &[json!({"b": {"c": 2}}), json!({"b.c": 3}), json!({"b": 4})],
+    );
     put("名字", 30, random, &[json!("中文"), json!("ascii")]);
     attributes
 }

@@ -30,6 +30,16 @@ pub(crate) struct Circumstances {
     exact_total_hits: bool,
 }
 
+impl Circumstances {
+    /// The same without a window of the request.
+    pub(crate) fn without_time_range(self) -> Self {
+        Self {
+            time_range: None,
+            ..self
+        }
+    }
+}
+
 impl World {
     /// A world of at most `most` events, stored by a few imports.
     pub(crate) async fn new(random: &mut Random, most: usize) -> Self {
@@ -73,7 +83,9 @@ impl World {
                 false => Scope::All,
             },
             zone: random.choose(&zones),
-            time_range: random.percent(10).then_some((from_ms, from_ms + 36_000_000)),
+            time_range: random
+                .percent(10)
+                .then_some((from_ms, from_ms + 36_000_000)),
             exact_total_hits: random.percent(20),
         }
     }
@@ -121,20 +133,36 @@ impl World {
         Ok(answers.remove(0))
     }
 
+    /// Asks what may be no right question: there is an answer, or a finding about the text.
+    pub(crate) async fn ask_anything(
+        &self,
+        text: &str,
+        circumstances: &Circumstances,
+    ) -> Result<(), String> {
+        let request = self.request(text, circumstances);
+        let answers = AssertUnwindSafe(self.engine.query(&request))
+            .catch_unwind()
+            .await
+            .map_err(|_| "the engine panicked".to_owned())?;
+        match answers {
+            Err(error) if !error.is_question() => Err(format!("{error:?}")),
+            _ => Ok(()),
+        }
+    }
+
     /// The evaluator's answer; `step_ms` is the width that `auto` chose.
     pub(crate) fn evaluate(
         &self,
         select: &Select,
         circumstances: &Circumstances,
         step_ms: Option<i64>,
-        default_limits: bool,
     ) -> Result<Output, String> {
         let events = self.visible(&circumstances.scope);
         std::panic::catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run::new(&events, NOW_MS, circumstances.zone);
             run.time_range = circumstances.time_range;
             run.auto_step_ms = step_ms;
-            run.answer(select, default_limits)
+            run.answer(select)
         }))
         .map_err(|_| "the evaluator panicked".to_owned())
     }

@@ -58,6 +58,8 @@ pub(crate) fn batch_writer<W: Write + Send + 'static>(
 /// CSV as of RFC 4180, with line feeds: a header, an empty cell for null, quotes where needed.
 struct CsvWriter<W: Write> {
     rows: csv::Writer<W>,
+    /// Whether a column's text is JSON; of it, texts stand in their cells without their quotes.
+    is_json: Vec<bool>,
 }
 
 impl<W: Write> CsvWriter<W> {
@@ -65,7 +67,13 @@ impl<W: Write> CsvWriter<W> {
         let mut rows = csv::WriterBuilder::new().from_writer(out);
         rows.write_record(schema.fields().iter().map(|field| field.name()))
             .map_err(csv_failure)?;
-        Ok(Self { rows })
+        let json_columns = json_columns(schema);
+        let fields = schema.fields().iter();
+        let is_json = fields.map(|field| json_columns.contains(field.name()));
+        Ok(Self {
+            rows,
+            is_json: is_json.collect(),
+        })
     }
 }
 
@@ -79,9 +87,12 @@ impl<W: Write> BatchWriter<W> for CsvWriter<W> {
             .collect::<Result<_, ArrowError>>()?;
         let mut cell = String::new();
         for row in 0..batch.num_rows() {
-            for column in &columns {
+            for (column, is_json) in columns.iter().zip(&self.is_json) {
                 cell.clear();
                 column.value(row).write(&mut cell)?;
+                if *is_json && let Ok(text) = serde_json::from_str(&cell) {
+                    cell = text;
+                }
                 self.rows.write_field(&cell).map_err(csv_failure)?;
             }
             self.rows.write_record(None::<&[u8]>).map_err(csv_failure)?;
@@ -218,7 +229,7 @@ mod tests {
                 Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
                 Arc::new(StringArray::from(vec![
                     Some("{\"a\":[1]}"),
-                    Some("not json"),
+                    Some("\"a, text\""),
                     None,
                 ])),
             ],
@@ -241,7 +252,7 @@ mod tests {
         let text = String::from_utf8(written(Format::Csv, &[batch()])).unwrap();
         let expected = "time,df_title,cost,ok,detail\n\
             1763650800123,\"a, \"\"b\"\"\r\nc\",0.1,true,\"{\"\"a\"\":[1]}\"\n\
-            0,=1+1,2.0,false,not json\n\
+            0,=1+1,2.0,false,\"a, text\"\n\
             ,,,,\n";
         assert_eq!(text, expected);
     }
@@ -250,7 +261,7 @@ mod tests {
     fn ndjson_leaves_out_nulls_and_opens_json() {
         let text = String::from_utf8(written(Format::Ndjson, &[batch()])).unwrap();
         let expected = "{\"time\":1763650800123,\"df_title\":\"a, \\\"b\\\"\\r\\nc\",\"cost\":0.1,\"ok\":true,\"detail\":{\"a\":[1]}}\n\
-            {\"time\":0,\"df_title\":\"=1+1\",\"cost\":2.0,\"ok\":false,\"detail\":\"not json\"}\n\
+            {\"time\":0,\"df_title\":\"=1+1\",\"cost\":2.0,\"ok\":false,\"detail\":\"a, text\"}\n\
             {}\n";
         assert_eq!(text, expected);
     }

@@ -73,12 +73,19 @@ impl Binder<'_> {
 
     /// A value of a shaped row: a column of the projection by its alias or text, else an expression.
     fn shaped_value(&mut self, written: &AstExpr, target: &Target, keys: &[Key]) -> Bind<Typed> {
-        match self.projected(written, target) {
-            Some(value) => Ok(value),
+        if let Some(value) = self.projected(written, target) {
+            return Ok(value);
+        }
+        let is_distinct = matches!(target.shape, Shape::Distinct { .. });
+        let key = match self.grouping {
+            Some(_) => self.matching_key(written),
+            None if is_distinct => self.key_beside_pick(written, keys).ok(),
+            None => None,
+        };
+        match key {
+            Some(key) => Ok(key),
             None if is_time(written) => Ok(Typed::new(target.time.clone(), Type::Int)),
-            None if matches!(target.shape, Shape::Distinct { .. }) => {
-                self.key_beside_pick(written, keys)
-            }
+            None if is_distinct => self.key_beside_pick(written, keys),
             None => self.expression(written),
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod json;
 pub(crate) mod json_array;
 pub(crate) mod json_keys;
 pub(crate) mod percentile;
+pub(crate) mod pinned;
 pub(crate) mod query_string;
 pub(crate) mod regexp_extract;
 pub(crate) mod step_start;

@@ -23,6 +23,7 @@ use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
 use crate::bind::{column, membership_place, output_name, sort_keys};
 use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type};
+use crate::functions::pinned::pinned;
 use crate::types::Type;
 
 /// Lowers a query onto `events`, a plan that gives every event with the catalogue's columns.
@@ -120,11 +121,18 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     let plan = limited(query, events, 0)?.plan;
     let values = (0..query.columns.len()).map(|index| column(&format!("v{index}")));
     let outputs = values.chain((0..query.keys.len()).map(key_column));
-    let renamed = outputs
-        .enumerate()
-        .map(|(index, output)| output.alias(output_name(index)));
+    // What one row holds is constant, and so is the time of a summary: see `pinned`.
+    let is_one_row = is_one_row(query);
+    let renamed = outputs.enumerate().map(|(index, output)| {
+        let value = if is_one_row { pinned(output) } else { output };
+        value.alias(output_name(index))
+    });
+    let time = match &query.time {
+        Expr::Column(_) if !is_one_row => column("time"),
+        _ => pinned(column("time")).alias("time"),
+    };
     LogicalPlanBuilder::from(plan)
-        .project(std::iter::once(column("time")).chain(renamed))?
+        .project(std::iter::once(time).chain(renamed))?
         .build()
 }
 
@@ -220,7 +228,7 @@ fn with_computed(
         let mut key = key.clone();
         if !is_column(&key) {
             let name = format!("{prefix}{index}");
-            columns.push(key.expr.alias(&name));
+            columns.push(pinned(key.expr).alias(&name));
             key.expr = column(&name);
         }
         keys.push(key);

@@ -11,6 +11,7 @@ use events::fields::DATE;
 use super::{key_column, over, with_computed};
 use crate::bind::column;
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
+use crate::functions::pinned::pinned;
 use crate::functions::step_start::step_start;
 
 /// Shapes the rows of the source.
@@ -99,8 +100,14 @@ fn first_rows(
         .map(Expr::Column)
         .collect();
     let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let builder =
-        LogicalPlanBuilder::from(rows).project(columns.iter().cloned().chain(keys(&query.keys)))?;
+    let keys = query.keys.iter().enumerate().map(|(index, key)| {
+        let value = match &key.expr {
+            Expr::Column(_) => key.expr.clone(),
+            computed => pinned(computed.clone()),
+        };
+        value.alias(format!("k{index}"))
+    });
+    let builder = LogicalPlanBuilder::from(rows).project(columns.iter().cloned().chain(keys))?;
     let (builder, order) = with_computed(builder, order, "picked")?;
     let number = row_number()
         .partition_by(partition.clone())

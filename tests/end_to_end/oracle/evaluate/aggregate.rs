@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use dql::ast::{Call, Expr, ExprKind, Field};
+use dql::ast::{Call, Expr, ExprKind, Field, InSet};
+use serde_json::Value as Json;
 
-use super::scope::{Over, Rows, Scope};
+use super::scope::{Group, Over, Rows, Scope};
 use super::value::Value;
 
 /// Whether a function summarises a group.
@@ -21,6 +22,14 @@ pub(super) fn is_aggregate(name: &str) -> bool {
         "last",
         "percentile",
         "median",
+        "any",
+        "stddev",
+        "spread",
+        "count_filter",
+        "rate_over_count",
+        "rate_over_sum",
+        "collect",
+        "collect_distinct",
     ];
     plain.contains(&name) || percent(name).is_some()
 }
@@ -79,8 +88,12 @@ impl Scope<'_> {
                     present.iter().map(|(_, value)| value.raw()).collect();
                 count(distinct.len())
             }
-            "first" => present.first().map_or(Value::Missing, |(_, value)| value.clone()),
-            "last" => present.last().map_or(Value::Missing, |(_, value)| value.clone()),
+            "first" => present
+                .first()
+                .map_or(Value::Missing, |(_, value)| value.clone()),
+            "last" | "any" => present
+                .last()
+                .map_or(Value::Missing, |(_, value)| value.clone()),
             "sum" => present
                 .iter()
                 .filter(|(_, value)| value.number().is_some())
@@ -90,6 +103,34 @@ impl Scope<'_> {
             "min" => extreme(Ordering::Less),
             "max" => extreme(Ordering::Greater),
             "median" => nearest_rank(numbers, 50.0),
+            "stddev" => deviation(&numbers),
+            "spread" => match (extreme(Ordering::Greater), extreme(Ordering::Less)) {
+                (Value::Int(most), Value::Int(least)) => Value::Int(most - least),
+                (most, least) => match most.number().zip(least.number()) {
+                    Some((most, least)) => Value::Float(most - least),
+                    None => Value::Missing,
+                },
+            },
+            "count_filter" => count(self.chosen(call, group)),
+            "rate_over_count" => Value::Float(present.len() as f64 / self.seconds()),
+            "rate_over_sum" if numbers.is_empty() => Value::Missing,
+            "rate_over_sum" => Value::Float(numbers.iter().sum::<f64>() / self.seconds()),
+            "collect" | "collect_distinct" if present.is_empty() => Value::Missing,
+            "collect" | "collect_distinct" => {
+                let mut values: Vec<Json> = present
+                    .iter()
+                    .rev()
+                    .map(|(_, value)| value.cell())
+                    .collect();
+                if name == "collect_distinct" {
+                    values.sort_by_key(Json::to_string);
+                    values.dedup_by_key(|value| value.to_string());
+                }
+                if let Some(most) = call.args.get(1) {
+                    values.truncate(whole(&most.value));
+                }
+                Value::Json(Json::Array(values))
+            }
             "percentile" => match call.args[1].value.kind {
                 ExprKind::Int(percent) => nearest_rank(numbers, percent as f64),
                 ExprKind::Float(percent) => nearest_rank(numbers, percent),
@@ -97,6 +138,24 @@ impl Scope<'_> {
             },
             _ => nearest_rank(numbers, percent(name).unwrap()),
         }
+    }
+
+    /// How many rows of a group have a value of the list.
+    fn chosen(&self, call: &Call, group: &Group<'_>) -> usize {
+        let ExprKind::Array(items) = &call.args[1].value.kind else {
+            panic!("the values to count are a list");
+        };
+        let set = InSet::List(items.clone());
+        let argument = argument(call);
+        let rows = group.rows.iter();
+        rows.filter(|row| self.over(Over::Row(row)).is_in(&argument, &set))
+            .count()
+    }
+
+    /// The width of a point in seconds, of the window without steps.
+    fn seconds(&self) -> f64 {
+        let window_ms = self.range.1 - self.range.0;
+        self.run.step_ms(self.select).unwrap_or(window_ms) as f64 / 1000.0
     }
 
     /// The rows of the group that have a value, oldest first, with that value.
@@ -112,6 +171,23 @@ impl Scope<'_> {
             .filter(|(_, value)| !value.is_missing())
             .collect()
     }
+}
+
+fn whole(written: &Expr) -> usize {
+    match written.kind {
+        ExprKind::Int(number) => usize::try_from(number).unwrap(),
+        ref other => panic!("{other:?} is no number"),
+    }
+}
+
+/// The deviation of a sample, which one value does not have.
+fn deviation(numbers: &[f64]) -> Value {
+    if numbers.len() < 2 {
+        return Value::Missing;
+    }
+    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    let squares = numbers.iter().map(|number| (number - mean).powi(2));
+    Value::finite((squares.sum::<f64>() / (numbers.len() as f64 - 1.0)).sqrt())
 }
 
 /// The order by time: of events, then by id and workspace; of other rows, then by every column.

@@ -102,7 +102,8 @@ impl Scope<'_> {
         }
     }
 
-    fn is_in(&self, expr: &Expr, set: &InSet) -> bool {
+    /// Whether a value is in a set.
+    pub(super) fn is_in(&self, expr: &Expr, set: &InSet) -> bool {
         let value = self.value(expr);
         match set {
             InSet::List(items) => items.iter().any(|item| match &item.kind {

@@ -35,7 +35,9 @@ impl Scope<'_> {
                 operand,
             } => match self.value(operand) {
                 Value::Int(number) => Value::Int(-number),
-                other => other.number().map_or(Value::Missing, |number| Value::Float(-number)),
+                other => other
+                    .number()
+                    .map_or(Value::Missing, |number| Value::Float(-number)),
             },
             ExprKind::Binary { op, left, right } if is_arithmetic(*op) => {
                 arithmetic(*op, &self.value(left), &self.value(right))
@@ -77,6 +79,9 @@ impl Scope<'_> {
         if aggregate::is_aggregate(&name) {
             return self.aggregate(&name, call);
         }
+        if name == "fill" {
+            return self.value(&call.args[0].value);
+        }
         if text::is_test(&name) {
             return Value::Bool(self.condition(expr));
         }
@@ -87,9 +92,7 @@ impl Scope<'_> {
             .collect();
         match name.as_str() {
             "now" => Value::Int(self.run.now_ms),
-            "concat" => {
-                Value::Text(arguments.iter().filter_map(Value::text).collect())
-            }
+            "concat" => Value::Text(arguments.iter().filter_map(Value::text).collect()),
             "int" | "uint" | "float" | "bool" | "string" => conversion(&name, &arguments[0]),
             "abs" | "round" | "ceil" | "floor" | "log" | "log2" | "log10" => {
                 rounding(&name, &arguments)
@@ -203,17 +206,23 @@ fn text_function(name: &str, arguments: &[Value]) -> Value {
             };
             let length = whole(2).unwrap_or(count).min(count - start);
             let end = usize::try_from(start + length).unwrap();
-            characters[usize::try_from(start).unwrap()..end].iter().collect()
+            characters[usize::try_from(start).unwrap()..end]
+                .iter()
+                .collect()
         }
         "regexp_replace" => {
             let replacement = arguments[2].text().unwrap();
-            pattern().replace_all(&text, replacement.as_str()).into_owned()
+            pattern()
+                .replace_all(&text, replacement.as_str())
+                .into_owned()
         }
         "regexp_extract" => {
             let group = usize::try_from(whole(2).unwrap_or(0)).unwrap();
             let regex = pattern();
             let captured = regex.captures(&text).and_then(|found| found.get(group));
-            return captured.map_or(Value::Missing, |found| Value::Text(found.as_str().to_owned()));
+            return captured.map_or(Value::Missing, |found| {
+                Value::Text(found.as_str().to_owned())
+            });
         }
         _ => panic!("the evaluator has no function `{name}`"),
     })

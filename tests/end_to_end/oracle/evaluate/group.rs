@@ -7,7 +7,7 @@ use dql::ast::{Call, Expr, ExprKind, Item, Select};
 use super::aggregate::{self, by_time};
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::{Kind, Value};
-use super::{calls, window};
+use super::{calls, fill, window};
 
 /// Functions that choose or make several rows of a group.
 const PICKERS: [&str; 3] = ["distinct", "top", "bottom"];
@@ -131,8 +131,9 @@ fn items(select: &Select) -> Vec<Option<&Item>> {
         .collect()
 }
 
-fn item_name(item: &Item) -> String {
-    match &item.alias {
+pub(super) fn item_name(item: &Item) -> String {
+    let inner = fill::fill_call(item).and_then(|call| call.args[0].alias.as_ref());
+    match item.alias.as_ref().or(inner) {
         Some(alias) => alias.text.clone(),
         None => dql::column_name(&item.expr),
     }
@@ -152,9 +153,11 @@ pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'
         });
         group.rows.push(row);
     }
+    let is_filled = scope.select.target.iter().flatten();
+    let is_filled = is_filled.filter_map(fill::fill_call).count() > 0;
     let whole = matches!(shape(scope.select), Shape::Aggregate)
         && scope.select.by.is_empty()
-        && scope.run.step_ms(scope.select).is_none();
+        && (is_filled || scope.run.step_ms(scope.select).is_none());
     if groups.is_empty() && whole {
         // A summary of nothing is a row too.
         let nothing = Group {
@@ -175,7 +178,10 @@ pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'
 fn shaped<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<ShapedRow<'a>> {
     let mut newest_first = group.rows.clone();
     newest_first.sort_by(|left, right| by_time(scope.source, right, left));
-    let one = |row: &'a [Value], picked: Value| shape_row(scope, Over::Row(row), group, picked);
+    let one = |row: &'a [Value], picked: Value| {
+        let time = scope.source.time(row).clone();
+        shape_row(scope, Over::Row(row), group, picked, time)
+    };
     let rows: Vec<Option<ShapedRow<'a>>> = match shape(scope.select) {
         Shape::Rows => {
             let rows = newest_first.into_iter();
@@ -215,14 +221,20 @@ fn shaped<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<ShapedRow<'a>> {
             }
             let values = values.into_values();
             values
-                .map(|value| shape_row(scope, Over::Group(group), group, value))
+                .map(|value| shape_row(scope, Over::Group(group), group, value, Value::Missing))
                 .collect()
         }
         Shape::Aggregate => {
             let parts = by_step(scope, group).into_iter();
-            parts
-                .map(|(time, part)| summary(scope, &part, time))
-                .collect()
+            let rows = parts.filter_map(|(time, part)| {
+                let time = match scope.run.step_ms(scope.select) {
+                    Some(_) => time,
+                    None => summary_time(scope, &part),
+                };
+                shape_row(scope, Over::Group(&part), &part, Value::Missing, time)
+            });
+            let filled = fill::filled(scope, group, rows.collect()).into_iter();
+            filled.map(Some).collect()
         }
     };
     rows.into_iter().flatten().collect()
@@ -252,49 +264,26 @@ fn by_step<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<(Value, Group<'a>)> {
         .collect()
 }
 
-/// A summary; `first` or `last` alone carries the time of the row it took.
-fn summary<'a>(scope: Scope<'_>, part: &Group<'a>, time: Value) -> Option<ShapedRow<'a>> {
-    let grouped = scope.over(Over::Group(part));
-    let mut row = shape_row(scope, Over::Group(part), part, Value::Missing);
-    let summaries: Vec<&Item> = scope
-        .select
-        .target
-        .iter()
-        .flatten()
-        .filter(|item| has_aggregate(item))
-        .collect();
-    let mut time = time;
-    if let ([item], None) = (summaries.as_slice(), scope.run.step_ms(scope.select))
-        && let ExprKind::Call(call) = &item.expr.kind
-        && let name @ ("first" | "last") = call.name.text.to_lowercase().as_str()
-    {
-        let present = grouped.present(call);
-        let picked = match name {
-            "first" => present.first(),
-            _ => present.last(),
-        };
-        time = picked.map_or(Value::Missing, |(row, _)| scope.source.time(row).clone());
-    }
-    if let Some(row) = &mut row {
-        retime(scope, row, time);
-    }
-    row
-}
-
-/// Sets the time of a summary, also where an order asks for it.
-fn retime(scope: Scope<'_>, row: &mut ShapedRow<'_>, time: Value) {
-    let is_time = |expr: &Expr| plain_name(expr) == Some("time") && scope.key(expr).is_none();
-    for (key, value) in scope.select.order_by.iter().zip(&mut row.order) {
-        if is_time(&key.expr) {
-            *value = time.clone();
-        }
-    }
-    if let Some(key) = &scope.select.sorder_by
-        && is_time(&key.expr)
-    {
-        row.series_order = time.clone();
-    }
-    row.time = time;
+/// The time of a summary without steps: `first` or `last` alone carries that of the row it took.
+fn summary_time(scope: Scope<'_>, part: &Group<'_>) -> Value {
+    let items = scope.select.target.iter().flatten();
+    let summaries: Vec<&Item> = items.filter(|item| has_aggregate(item)).collect();
+    let [item] = summaries.as_slice() else {
+        return Value::Missing;
+    };
+    let ExprKind::Call(call) = &item.expr.kind else {
+        return Value::Missing;
+    };
+    let grouped = scope.over(Over::Group(part)).without_aliases();
+    let present = match call.name.text.to_lowercase().as_str() {
+        "first" | "last" => grouped.present(call),
+        _ => return Value::Missing,
+    };
+    let picked = match call.name.text.eq_ignore_ascii_case("first") {
+        true => present.first(),
+        false => present.last(),
+    };
+    picked.map_or(Value::Missing, |(row, _)| scope.source.time(row).clone())
 }
 
 /// The columns of a shaped row and the values it is sorted by; nothing when HAVING drops it.
@@ -303,18 +292,19 @@ fn shape_row<'a>(
     over: Over<'_>,
     group: &Group<'a>,
     picked: Value,
+    time: Value,
 ) -> Option<ShapedRow<'a>> {
     let shape = shape(scope.select);
     let scope = scope.over(over);
     if !scope.select.having.iter().all(|test| scope.condition(test)) {
         return None;
     }
-    let (time, source) = match over {
+    let source = match over {
         Over::Row(row) => {
             let same = |other: &&&'a [Value]| std::ptr::eq(**other, row);
-            (scope.source.time(row).clone(), group.rows.iter().find(same).copied())
+            group.rows.iter().find(same).copied()
         }
-        _ => (Value::Missing, None),
+        _ => None,
     };
     let value = |item: &Item| match (shape, &item.expr.kind) {
         (Shape::Distinct(call) | Shape::Extreme(call), ExprKind::Call(other)) if call == other => {
@@ -350,12 +340,17 @@ fn shape_row<'a>(
     let shaped_value = |expr: &Expr| {
         let column = projected(scope.select, expr)
             .and_then(|name| names.iter().position(|known| *known == name));
+        let grouped = scope.over(Over::Group(group));
         match column {
             Some(column) => columns[column].clone(),
-            None if plain_name(expr) == Some("time") => time.clone(),
+            None if plain_name(expr) == Some("time") => {
+                let is_row = matches!(over, Over::Row(_));
+                let key = (!is_row).then(|| grouped.key(expr)).flatten();
+                key.unwrap_or_else(|| time.clone())
+            }
             None => match shape {
                 Shape::Rows | Shape::Newest => scope.value(expr),
-                _ => scope.over(Over::Group(group)).value(expr),
+                _ => grouped.value(expr),
             },
         }
     };
@@ -378,10 +373,7 @@ fn shape_row<'a>(
 /// The name of the column of the projection that an expression is.
 pub(super) fn projected(select: &Select, expr: &Expr) -> Option<String> {
     let name = dql::column_name(expr);
-    let is_it = |item: &&Item| {
-        let aliased = item.alias.as_ref().is_some_and(|alias| alias.text == name);
-        aliased || item.expr == *expr
-    };
+    let is_it = |item: &&Item| item_name(item) == name || item.expr == *expr;
     let mut items = select.target.iter().flatten();
     items.find(is_it).map(item_name)
 }

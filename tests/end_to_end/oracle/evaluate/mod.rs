@@ -6,6 +6,7 @@
 mod aggregate;
 mod condition;
 mod expression;
+mod fill;
 mod group;
 mod order;
 mod scope;
@@ -55,7 +56,6 @@ pub(crate) struct Output {
     pub(crate) groups_cut: bool,
     /// The rows of the source that matched the conditions.
     pub(crate) hits: u64,
-    pub(crate) range: (i64, i64),
     kinds: Vec<Kind>,
     key_kinds: Vec<Kind>,
 }
@@ -79,9 +79,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Answers a query; `default_limits` are those of an answer in one message.
-    pub(crate) fn answer(&self, select: &Select, default_limits: bool) -> Output {
-        self.select(select, None, default_limits)
+    /// Answers a query in one message, which has default limits.
+    pub(crate) fn answer(&self, select: &Select) -> Output {
+        self.select(select, None, true)
     }
 
     fn select(
@@ -121,12 +121,13 @@ impl<'a> Run<'a> {
             keys: group::key_names(select),
             kinds: columns.iter().map(|(_, kind)| *kind).collect(),
             columns: columns.into_iter().map(|(name, _)| name).collect(),
-            key_kinds: keys.map(|key| scope.without_key_aliases().kind(&key.expr)).collect(),
+            key_kinds: keys
+                .map(|key| scope.without_key_aliases().kind(&key.expr))
+                .collect(),
             groups: ordered.groups,
             rows_cut: ordered.rows_cut,
             groups_cut: ordered.groups_cut,
             hits,
-            range,
         }
     }
 
@@ -156,14 +157,14 @@ impl<'a> Run<'a> {
             let mut rows = self.select(query, Some(range), false).into_rows();
             // A query without a window of its own has read this one already.
             if window::names_range(query.window.as_ref()) && self.time_range.is_none() {
-                let time = rows.column("time").unwrap();
+                let time = rows.time;
                 rows.rows.retain(|row| inside(&row[time]));
             }
             return rows;
         }
         let mut rows = self.events.clone();
         let source = rows.column("df_source").unwrap();
-        let time = rows.column("date").unwrap();
+        let time = rows.time;
         rows.rows.retain(|row| {
             let name = row[source].text().unwrap();
             let is_named = |source: &Source| match source {
@@ -220,11 +221,17 @@ impl Output {
         let mut rows = Vec::new();
         for group in self.groups {
             for row in group.rows {
-                let all: Vec<&Value> = row[1..].iter().chain(&group.keys).chain(&row[..1]).collect();
-                rows.push(places.iter().map(|place| all[*place].clone()).collect());
+                let all: Vec<&Value> = row[1..]
+                    .iter()
+                    .chain(&group.keys)
+                    .chain(&row[..1])
+                    .collect();
+                let named = places.iter().map(|place| all[*place].clone());
+                rows.push(named.chain([row[0].clone()]).collect());
             }
         }
         Rows {
+            time: names.len(),
             names,
             rows,
             are_events: false,
@@ -249,7 +256,9 @@ pub(crate) fn rows_of(events: &[Json]) -> Rows {
         .iter()
         .map(|event| row_of(event.as_object().unwrap(), &names))
         .collect();
+    let time = names.iter().position(|(name, _)| name == "date");
     Rows {
+        time: time.unwrap(),
         names,
         rows,
         are_events: true,
@@ -315,7 +324,9 @@ fn calls(expr: &Expr, wanted: &dyn Fn(&str) -> bool) -> bool {
             otherwise,
         } => {
             operand.iter().chain(otherwise).any(|part| calls(part))
-                || branches.iter().any(|(test, value)| calls(test) || calls(value))
+                || branches
+                    .iter()
+                    .any(|(test, value)| calls(test) || calls(value))
         }
         _ => false,
     }

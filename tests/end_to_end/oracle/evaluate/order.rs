@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use dql::ast::{Direction, Expr, ExprKind, OrderKey, Select};
 
+use super::OutputGroup;
 use super::aggregate::{add, as_number, by_time, nearest_rank};
 use super::group::{self, Shape, Shaped, ShapedRow};
 use super::scope::Scope;
 use super::value::Value;
-use super::OutputGroup;
 
 /// What is left behind orders and limits.
 #[derive(Debug)]
@@ -19,11 +19,7 @@ pub(super) struct Limited {
 }
 
 /// Sorts and cuts the rows of each group, then the groups.
-pub(super) fn limited(
-    scope: Scope<'_>,
-    groups: Vec<Shaped<'_>>,
-    default_limits: bool,
-) -> Limited {
+pub(super) fn limited(scope: Scope<'_>, groups: Vec<Shaped<'_>>, default_limits: bool) -> Limited {
     let select = scope.select;
     let shape = group::shape(select);
     let default_rows = match scope.run.step_ms(select) {
@@ -81,7 +77,10 @@ pub(super) fn limited(
     ranked.truncate(groups_limit);
     Limited {
         rows_cut: ranked.iter().any(|(_, cut, _)| *cut),
-        groups: ranked.into_iter().map(|(_, _, group)| output(group)).collect(),
+        groups: ranked
+            .into_iter()
+            .map(|(_, _, group)| output(group))
+            .collect(),
         groups_cut,
     }
 }
@@ -110,9 +109,11 @@ fn rows_in_order(
 ) -> Ordering {
     let keys = scope.select.order_by.iter();
     let values = left.order.iter().zip(&right.order);
-    let written = keys.zip(values).fold(Ordering::Equal, |order, (key, (left, right))| {
-        order.then_with(|| directed(key, left.ascending(right)))
-    });
+    let written = keys
+        .zip(values)
+        .fold(Ordering::Equal, |order, (key, (left, right))| {
+            order.then_with(|| directed(key, left.ascending(right)))
+        });
     let newest_first = || match (left.source, right.source) {
         (Some(left), Some(right)) => by_time(scope.source, right, left),
         _ => right.time.ascending(&left.time),
@@ -148,12 +149,13 @@ fn reduce(select: &Select, rows: &[ShapedRow<'_>]) -> Value {
     };
     let (name, _) = reduced(select, &key.expr);
     if name == "last" {
-        let newest = rows.iter().reduce(|newest, row| {
-            match row.time.ascending(&newest.time).is_gt() {
-                true => row,
-                false => newest,
-            }
-        });
+        let newest =
+            rows.iter().reduce(
+                |newest, row| match row.time.ascending(&newest.time).is_gt() {
+                    true => row,
+                    false => newest,
+                },
+            );
         return newest.map_or(Value::Missing, |row| row.series_order.clone());
     }
     if name == "count" {
@@ -165,7 +167,9 @@ fn reduce(select: &Select, rows: &[ShapedRow<'_>]) -> Value {
         .map(|row| as_number(&row.series_order))
         .filter(|value| !value.is_missing())
         .collect();
-    let sum = values.iter().fold(Value::Missing, |sum, value| add(&sum, value));
+    let sum = values
+        .iter()
+        .fold(Value::Missing, |sum, value| add(&sum, value));
     let mut sorted = values.clone();
     sorted.sort_by(Value::ascending);
     let numbers: Vec<f64> = values.iter().filter_map(Value::number).collect();

@@ -5,13 +5,15 @@ use serde_json::Value as Json;
 
 use super::aggregate;
 use super::value::{Kind, Value};
-use super::{Run, text};
+use super::{Run, fill, text};
 
 /// Rows with names.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     pub(super) names: Vec<(String, Kind)>,
     pub(crate) rows: Vec<Vec<Value>>,
+    /// The place of the row's own time, which a key called `time` may hide.
+    pub(super) time: usize,
     /// Events have attributes and other names for some fields; the rows of a query do not.
     pub(super) are_events: bool,
 }
@@ -28,7 +30,7 @@ impl Rows {
 
     /// The time of a row.
     pub(super) fn time<'r>(&self, row: &'r [Value]) -> &'r Value {
-        &row[self.column("time").unwrap()]
+        &row[self.time]
     }
 }
 
@@ -78,16 +80,14 @@ impl<'a> Scope<'a> {
     /// The item of the projection with this alias.
     pub(super) fn aliased(&self, name: &str) -> Option<&'a Item> {
         let mut items = self.select.target.iter().flatten();
-        let has_name =
-            |item: &&Item| item.alias.as_ref().is_some_and(|alias| alias.text == name);
+        let has_name = |item: &&Item| item.alias.as_ref().is_some_and(|alias| alias.text == name);
         items.find(has_name).filter(|_| self.aliases)
     }
 
     /// The key of BY with this alias; in `{…}` there are none yet.
     fn aliased_key(&self, name: &str) -> Option<&'a Expr> {
         let mut keys = self.select.by.iter();
-        let has_name =
-            |key: &&ByItem| key.alias.as_ref().is_some_and(|alias| alias.text == name);
+        let has_name = |key: &&ByItem| key.alias.as_ref().is_some_and(|alias| alias.text == name);
         keys.find(has_name)
             .map(|key| &key.expr)
             .filter(|_| self.key_aliases)
@@ -112,6 +112,7 @@ impl<'a> Scope<'a> {
         let index = self.select.by.iter().position(|key| {
             let alias = key.alias.as_ref().map(|alias| alias.text.as_str());
             alias.is_some() && alias == plain_name(written)
+                || key.expr == *written
                 || visible.meaning(&key.expr) == self.meaning(written)
         });
         index.map(|index| group.keys[index].clone())
@@ -198,14 +199,39 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Whether a key of BY is this name.
+    fn names_key(&self, name: &str) -> bool {
+        let mut keys = self.select.by.iter();
+        keys.any(|key| plain_name(&key.expr) == Some(name))
+    }
+
+    fn kind_of_alias(&self, name: &str) -> Kind {
+        let item = self.aliased(name);
+        item.map_or(Kind::Json, |item| self.without_aliases().kind(&item.expr))
+    }
+
     fn field_kind(&self, field: &Field) -> Kind {
+        let visible = Self {
+            aliases: true,
+            ..*self
+        };
         match (self.source.column(&field.name), self.aliased(&field.name)) {
             (Some(column), _) if field.path.is_empty() => self.source.names[column].1,
             (None, Some(item)) => self.without_aliases().kind(&item.expr),
             _ => match self.aliased_key(&field.name) {
                 Some(key) => self.without_key_aliases().kind(key),
+                None if self.names_key(&field.name) => visible.kind_of_alias(&field.name),
                 None => Kind::Json,
             },
+        }
+    }
+
+    fn fill_kind(&self, call: &Call) -> Kind {
+        let how = &call.args[1].value;
+        match (self.kind(&call.args[0].value), &how.kind) {
+            _ if fill::is_word(how, "linear") => Kind::Float,
+            (Kind::Int, ExprKind::Float(_)) => Kind::Float,
+            (kind, _) => kind,
         }
     }
 
@@ -213,9 +239,14 @@ impl<'a> Scope<'a> {
         let name = call.name.text.to_lowercase();
         let argument = || call.args.first().map(|argument| self.kind(&argument.value));
         match name.as_str() {
+            "fill" => self.fill_kind(call),
+            "count_filter" => Kind::Int,
+            "collect" | "collect_distinct" => Kind::Json,
             "count" | "count_distinct" | "int" | "uint" | "length" | "now" => Kind::Int,
-            "abs" | "sum" | "min" | "max" => number_kind(argument().unwrap_or(Kind::Float)),
-            "first" | "last" | "distinct" | "top" | "bottom" => {
+            "abs" | "sum" | "min" | "max" | "spread" => {
+                number_kind(argument().unwrap_or(Kind::Float))
+            }
+            "first" | "last" | "any" | "distinct" | "top" | "bottom" => {
                 self.kind(&aggregate::argument(call))
             }
             "bool" => Kind::Bool,

@@ -183,7 +183,6 @@ fn in_network(text: &str, network: &str) -> bool {
     let network: IpAddr = address.parse().unwrap();
     let prefix: usize = prefix.parse().unwrap();
     text.parse::<IpAddr>().is_ok_and(|address| {
-        address.is_ipv4() == network.is_ipv4()
-            && bits(address)[..prefix] == bits(network)[..prefix]
+        address.is_ipv4() == network.is_ipv4() && bits(address)[..prefix] == bits(network)[..prefix]
     })
 }

@@ -88,7 +88,11 @@ fn local(time_ms: i64, zone: Tz) -> NaiveDateTime {
 
 fn offset_ms(time_ms: i64, zone: Tz) -> i64 {
     let time = DateTime::from_timestamp_millis(time_ms).unwrap();
-    i64::from(zone.offset_from_utc_datetime(&time.naive_utc()).fix().local_minus_utc()) * 1000
+    i64::from(
+        zone.offset_from_utc_datetime(&time.naive_utc())
+            .fix()
+            .local_minus_utc(),
+    ) * 1000
 }
 
 /// The last moment up to `time_ms` at which the clock of the zone shows, or jumps over, a whole number

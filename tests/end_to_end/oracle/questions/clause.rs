@@ -1,8 +1,8 @@
 //! Summaries with HAVING and orders, and windows.
 
 use dql::ast::{
-    BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Preset, Range, Select, Step, TimePoint,
-    TimePointKind, Window,
+    BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Preset, Range, Select, Step,
+    TimePoint, TimePointKind, Window,
 };
 
 use super::super::population::NOW_MS;
@@ -41,7 +41,11 @@ impl Questioner<'_> {
         if self.random.percent(25)
             && let Some(key) = query.by.first()
         {
-            let gives = self.gives(&key.expr);
+            let name = dql::column_name(&key.expr);
+            let mut items = projection.items.iter().zip(&projection.gives);
+            let aliased =
+                items.find(|(item, _)| item.alias.as_ref().is_some_and(|alias| alias.text == name));
+            let gives = aliased.map_or_else(|| self.gives(&key.expr), |(_, gives)| *gives);
             let alias = format!("key{}", self.depth);
             projection.push(item(key.expr.clone(), Some(&alias)), gives);
         }
@@ -103,7 +107,47 @@ impl Questioner<'_> {
             _ => Step::Every(duration(1, DurationUnit::Hour)),
         });
         query.window = Some(window);
-        self.summary(query)
+        let mut projection = self.summary(query);
+        // A gap is filled behind HAVING and before the orders, which then see columns only.
+        if self.random.percent(40) {
+            query.order_by.clear();
+            query.sorder_by = None;
+            let places = projection.items.len();
+            let chosen = self.random.below(places);
+            let is_summary = |item: &Item| matches!(item.expr.kind, ExprKind::Call(_));
+            let names = projection.items.iter().zip(&projection.gives).enumerate();
+            let fits = names
+                .filter(|(_, (item, gives))| is_summary(item) && **gives == Gives::Number)
+                .map(|(place, _)| place);
+            let fits: Vec<usize> = fits.collect();
+            if let Some(place) = fits.get(chosen % fits.len().max(1)) {
+                self.fill(&mut projection.items[*place]);
+            }
+            self.order_by_columns(query, &projection);
+        }
+        projection
+    }
+
+    /// Fills the gaps of a column.
+    fn fill(&mut self, item: &mut Item) {
+        let how = match self.random.below(6) {
+            0 => field("LINEAR"),
+            1 => field("PREVIOUS"),
+            2 => expr(ExprKind::Nil),
+            3 => float(0.5),
+            _ => int(0),
+        };
+        let filled = std::mem::replace(&mut item.expr, int(0));
+        let is_aggregate = match &filled.kind {
+            ExprKind::Call(call) => {
+                !["upper", "length", "regexp_extract", "lower"].contains(&call.name.text.as_str())
+            }
+            _ => false,
+        };
+        item.expr = match is_aggregate {
+            true => call("fill", vec![filled, how]),
+            false => filled,
+        };
     }
 
     pub(super) fn window(&mut self) -> Option<Window> {
@@ -127,7 +171,10 @@ impl Questioner<'_> {
             Some(point(TimePointKind::Epoch(moment)))
         };
         let (from, to) = match self.random.below(9) {
-            0 => (ago(hours + 12, DurationUnit::Hour), ago(hours, DurationUnit::Hour)),
+            0 => (
+                ago(hours + 12, DurationUnit::Hour),
+                ago(hours, DurationUnit::Hour),
+            ),
             1 => (at(hours + 24), at(hours)),
             2 => (at(hours), Some(point(TimePointKind::Now))),
             3 => {
@@ -163,7 +210,32 @@ impl Questioner<'_> {
         };
         let (any, any_gives) = self.random.pick(&self.names.all).clone();
         let number = |expr: Expr| (expr, Gives::Number);
-        match self.random.below(14) {
+        match self.random.below(20) {
+            14 => (call("any", vec![field(&any)]), any_gives),
+            15 => number(call("stddev", vec![argument])),
+            16 => number(call("spread", vec![argument])),
+            17 => {
+                let values = [text("ana"), text("12"), text("200"), text("Success")];
+                let (tested, gives) = self.random.pick(&self.names.all).clone();
+                let tested = match gives {
+                    Gives::Text | Gives::Json => field(&tested),
+                    _ => call("string", vec![field(&tested)]),
+                };
+                let list = expr(ExprKind::Array(values.to_vec()));
+                number(call("count_filter", vec![tested, list]))
+            }
+            18 => {
+                let mut arguments = vec![field(&any)];
+                if self.random.percent(30) {
+                    arguments.push(int(2));
+                }
+                let name = self.random.choose(&["collect", "collect_distinct"]);
+                (call(name, arguments), Gives::Json)
+            }
+            19 if self.names.are_events => {
+                let name = self.random.choose(&["rate_over_count", "rate_over_sum"]);
+                number(call(name, vec![argument]))
+            }
             0 | 1 => number(call("count", vec![expr(ExprKind::Star)])),
             2 => number(call("count", vec![field(&any)])),
             3 => number(call("count_distinct", vec![field(&any)])),
@@ -177,7 +249,10 @@ impl Questioner<'_> {
                 let percent = self.random.choose(&[0, 7, 50, 55, 95, 100]);
                 number(call("percentile", vec![argument, int(percent)]))
             }
-            12 => number(call(self.random.choose(&["p50", "p90", "p99"]), vec![argument])),
+            12 => number(call(
+                self.random.choose(&["p50", "p90", "p99"]),
+                vec![argument],
+            )),
             _ => number(call("median", vec![argument])),
         }
     }

@@ -93,10 +93,37 @@ impl Questioner<'_> {
             return self.number_comparison(0);
         };
         let (test, patterns): (&str, &[&str]) = match self.random.below(6) {
-            0 => ("re", &[".*login.*", "[a-z]+", "Login.*|ana", "", "登.+", "10\\..*", "(?i)ANA"]),
-            1 => ("match", &["LOGIN", "ana", "失败", "*b", "", "ü", "10.1", "e"]),
-            2 => ("search", &["login", "failed login", "bob #\"wrong password\"", "失败", "log", "二 x"]),
-            3 => ("wildcard", &["*login*", "a?a", "*", "", "登录*", "a*c", "10.*.3", "?na"]),
+            0 => (
+                "re",
+                &[
+                    ".*login.*",
+                    "[a-z]+",
+                    "Login.*|ana",
+                    "",
+                    "登.+",
+                    "10\\..*",
+                    "(?i)ANA",
+                ],
+            ),
+            1 => (
+                "match",
+                &["LOGIN", "ana", "失败", "*b", "", "ü", "10.1", "e"],
+            ),
+            2 => (
+                "search",
+                &[
+                    "login",
+                    "failed login",
+                    "bob #\"wrong password\"",
+                    "失败",
+                    "log",
+                    "二 x",
+                ],
+            ),
+            3 => (
+                "wildcard",
+                &["*login*", "a?a", "*", "", "登录*", "a*c", "10.*.3", "?na"],
+            ),
             4 => (
                 "query_string",
                 &[
@@ -110,7 +137,16 @@ impl Questioner<'_> {
                     "a?a",
                 ],
             ),
-            _ => ("cidr", &["10.0.0.0/8", "10.1.2.0/24", "2001:db8::/32", "0.0.0.0/0", "10.1.2.3/32"]),
+            _ => (
+                "cidr",
+                &[
+                    "10.0.0.0/8",
+                    "10.1.2.0/24",
+                    "2001:db8::/32",
+                    "0.0.0.0/0",
+                    "10.1.2.3/32",
+                ],
+            ),
         };
         let pattern = text(self.random.choose(patterns));
         let is_event = self.names.are_events;

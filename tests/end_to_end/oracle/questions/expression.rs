@@ -57,14 +57,16 @@ impl Questioner<'_> {
             0 => call("lower", vec![inner]),
             1 => call("upper", vec![inner]),
             2 => call(self.random.choose(&["trim", "ltrim", "rtrim"]), vec![inner]),
-            3 => call("substr", vec![inner, int(start)]),
+            3 => call("substr", vec![inner, int(start - 2)]),
             4 => call("substr", vec![inner, int(start), int(3)]),
             5 => {
                 let other = self.number(0);
                 call("concat", vec![inner, text("-"), other])
             }
             6 => {
-                let pattern = self.random.choose(&["[aeiou]+", "([a-z]+)( |_)", "失败|in"]);
+                let pattern = self
+                    .random
+                    .choose(&["[aeiou]+", "([a-z]+)( |_)", "失败|in"]);
                 call("regexp_extract", vec![inner, text(pattern)])
             }
             7 => {
@@ -106,7 +108,9 @@ impl Questioner<'_> {
             (2, Some(name)) => call("length", vec![name]),
             (3, _) => {
                 let inner = self.argument(depth - 1);
-                let name = self.random.choose(&["abs", "ceil", "floor", "round", "float", "int"]);
+                let name = self
+                    .random
+                    .choose(&["abs", "ceil", "floor", "round", "float", "int"]);
                 call(name, vec![inner])
             }
             (4, _) => {
@@ -121,7 +125,11 @@ impl Questioner<'_> {
                 let test = self.condition(depth - 1);
                 let (left, right) = (self.number(depth - 1), self.number(depth - 1));
                 let otherwise = self.random.percent(70).then_some(right);
-                case(test, call("float", vec![left]), otherwise.map(|right| call("int", vec![right])))
+                case(
+                    test,
+                    call("float", vec![left]),
+                    otherwise.map(|right| call("int", vec![right])),
+                )
             }
             (7..10, _) => {
                 let op = self.random.choose(&[

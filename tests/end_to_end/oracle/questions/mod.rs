@@ -1,8 +1,8 @@
 //! Random queries that are right: every function gets what it takes, every name is one.
 
+mod clause;
 mod condition;
 mod expression;
-mod clause;
 
 use dql::ast::{ByItem, Direction, Expr, ExprKind, Item, OrderKey, Select, Source};
 
@@ -60,7 +60,10 @@ impl Names {
             "df_message@a.b.c",
         ];
         let of = |names: &[&str], gives: Gives| -> Vec<(String, Gives)> {
-            names.iter().map(|name| ((*name).to_owned(), gives)).collect()
+            names
+                .iter()
+                .map(|name| ((*name).to_owned(), gives))
+                .collect()
         };
         Self {
             all: [
@@ -131,6 +134,12 @@ impl<'r> Questioner<'r> {
         self.query().0
     }
 
+    /// One condition of `{…}`.
+    pub(crate) fn filter(&mut self) -> Expr {
+        self.in_where = true;
+        self.condition(2)
+    }
+
     /// A query, and the names that a query around it can use.
     fn query(&mut self) -> (Select, Names) {
         let over_query = self.depth < 2 && self.random.percent(12);
@@ -195,12 +204,15 @@ impl<'r> Questioner<'r> {
         };
         if projection.items.is_empty() {
             let stars = self.names.all.iter().filter(|(name, _)| {
-                !self.names.are_events || events::field(name).is_some_and(|field| field.name == name)
+                !self.names.are_events
+                    || events::field(name).is_some_and(|field| field.name == name)
             });
-            stars.cloned().for_each(|(name, gives)| match name.as_str() {
-                "date" | "time" => {}
-                _ => add(name, gives),
-            });
+            stars
+                .cloned()
+                .for_each(|(name, gives)| match name.as_str() {
+                    "date" | "time" => {}
+                    _ => add(name, gives),
+                });
         }
         for (item, gives) in projection.items.iter().zip(&projection.gives) {
             match &item.alias {

@@ -1,0 +1,285 @@
+//! Questions on the command line: answers, exit statuses, and what the other subcommands say.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::program::{ALL_OF_TIME, Vouch};
+
+/// `vouch query` over `acme` and all of time.
+fn query(question: &str) -> Vec<&str> {
+    let mut arguments = vec!["query", "--workspace", "acme"];
+    arguments.extend(ALL_OF_TIME);
+    arguments.push(question);
+    arguments
+}
+
+#[test]
+fn an_answer_goes_to_standard_output_and_what_is_said_about_it_beside() {
+    let vouch = Vouch::with_events();
+    let done = vouch
+        .run(&query("TAE::audit:(df_title) LIMIT 2"))
+        .expect_status(0);
+    let done = done
+        .expect_output("From the future")
+        .expect_error("warning[limit_reached]")
+        .expect_error("2 rows, at least 3 events matched in [2026-10-01T00:00:00.000Z, 2026-11-21T00:00:00.000Z)");
+    assert!(!done.text().contains("warning"));
+}
+
+#[test]
+fn the_exit_status_says_who_is_to_change_something() {
+    let vouch = Vouch::with_events();
+    let wrong_question = [
+        ("TAE::audit:(cuont(*))", "hint: did you mean `count`?"),
+        ("TAE::audit:(count(*)", "error[parse_error]"),
+        ("L::nginx:(count(*))", "this store holds audit events"),
+        ("TAE::audit:(df_title) LIMIT 10001", "limit_too_large"),
+    ];
+    for (question, said) in wrong_question {
+        vouch
+            .run(&query(question))
+            .expect_status(1)
+            .expect_error(said);
+    }
+    let unknown = ["query", "--workspace", "acne", "TAE::audit:(count(*))"];
+    vouch
+        .run(&unknown)
+        .expect_status(1)
+        .expect_error("did you mean `acme`?");
+    for usage in [
+        &["query"][..],
+        &["qurey"],
+        &["query", "--format", "xml", "TAE::audit"],
+        &["query", "--workspace", "a/b", "TAE::audit"],
+        &["query", "TAE::audit:(count(*))"],
+        &["query", "--store", "https://example.test/", "TAE::audit"],
+        &[
+            "query",
+            "--from",
+            "5",
+            "--to",
+            "4",
+            "--workspace",
+            "acme",
+            "TAE::audit",
+        ],
+    ] {
+        vouch.run(usage).expect_status(2);
+    }
+    let unreachable = [
+        "query",
+        "--server",
+        "127.0.0.1:1",
+        "--workspace",
+        "acme",
+        "TAE::audit",
+    ];
+    vouch
+        .run(&unreachable)
+        .expect_status(3)
+        .expect_error("check the address");
+    // What the store lost is not answered around.
+    for entry in std::fs::read_dir(vouch.path("vouch-data/workspace=acme/day=2026-11-20")).unwrap()
+    {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    vouch
+        .run(&query("TAE::audit:(count(df_title))"))
+        .expect_status(3)
+        .expect_error("names a file that is missing");
+}
+
+#[test]
+fn a_failed_answer_leaves_no_file() {
+    let vouch = Vouch::with_events();
+    vouch.write("answer.csv", "old");
+    let mut arguments = query("TAE::audit:(cuont(*))");
+    arguments.splice(1..1, ["--format", "csv", "-o", "answer.csv"]);
+    vouch.run(&arguments).expect_status(1);
+    assert_eq!(std::fs::read(vouch.path("answer.csv")).unwrap(), b"old");
+}
+
+#[test]
+fn a_store_with_one_workspace_needs_no_choice() {
+    let vouch = Vouch::new();
+    let question = ["query", "TAE::audit:(count(*)) [1d]"];
+    vouch
+        .run(&question)
+        .expect_status(2)
+        .expect_error("holds no events");
+    vouch
+        .run_with_input(
+            &["import", "-"],
+            b"{\"date\": 1795176000000, \"df_workspace\": \"acme\"}\n",
+        )
+        .expect_status(0);
+    vouch
+        .run(&question)
+        .expect_status(0)
+        .expect_error("workspace acme, the only one in this store");
+}
+
+#[test]
+fn a_question_can_come_from_standard_input() {
+    let vouch = Vouch::with_events();
+    let done = vouch
+        .run_with_input(&query("-"), b"TAE::audit:(count(*)) # all\n")
+        .expect_status(0);
+    done.expect_output("27");
+}
+
+#[test]
+fn a_reader_may_stop_early() {
+    let vouch = Vouch::with_events();
+    let mut arguments = query("TAE::audit:(*)");
+    arguments.splice(1..1, ["--format", "ndjson"]);
+    let mut child = vouch
+        .command(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(64, child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.contains("From the future"), "{line}");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        !said.contains("panicked") && !said.contains("error"),
+        "{said}"
+    );
+}
+
+#[test]
+fn check_prints_the_canonical_form_or_what_is_wrong() {
+    let vouch = Vouch::new();
+    let done = vouch
+        .run(&["check", "e::audit:count(`*`) [ 1d ] by `df_title` limit 5"])
+        .expect_status(0);
+    assert_eq!(
+        done.text(),
+        "e::audit:(count(*)) [1d] BY df_title LIMIT 5\n"
+    );
+    let again = vouch.run(&["check", done.text().trim()]).expect_status(0);
+    assert_eq!(again.text(), done.text());
+    vouch
+        .run(&["check", "L::nginx:(count(*))"])
+        .expect_status(0);
+    vouch
+        .run(&["check", "TAE::audit:(cuont(*))"])
+        .expect_status(1)
+        .expect_error("did you mean `count`?");
+    vouch
+        .run_with_input(&["check", "-"], b"TAE::audit:(")
+        .expect_status(1)
+        .expect_error("error[parse_error]");
+}
+
+#[test]
+fn explain_shows_every_stage_without_running() {
+    let vouch = Vouch::with_events();
+    let explain = |stage: &str| {
+        let mut arguments = query("TAE::audit:(count(*)) {country = 'DE'} BY df_title");
+        arguments[0] = "explain";
+        arguments.splice(1..1, ["--stage", stage]);
+        vouch.run(&arguments).expect_status(0).text()
+    };
+    assert!(explain("ast").contains("Select"));
+    let bound = explain("bound");
+    assert!(
+        bound.contains("window   [1790812800000, 1795219200000) ms"),
+        "{bound}"
+    );
+    assert!(explain("logical").contains("Aggregate"));
+    let physical = explain("physical");
+    assert!(
+        physical.contains("DataSourceExec") && physical.contains("\nreads 8 files, at most "),
+        "{physical}"
+    );
+    let mut one_day = query("TAE::audit:(count(*)) [2026-11-20:2026-11-21]");
+    one_day.splice(3..7, []);
+    one_day[0] = "explain";
+    vouch
+        .run(&one_day)
+        .expect_status(0)
+        .expect_output("reads 1 file, ");
+    vouch
+        .run(&["explain", "--stage", "ast", "TAE::audit:(cuont(*))"])
+        .expect_status(1);
+}
+
+#[test]
+fn stats_count_what_each_workspace_holds() {
+    let vouch = Vouch::with_events();
+    let done = vouch.run(&["stats", "--format", "json"]).expect_status(0);
+    let stats: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let held = |index: usize| {
+        let one = &stats[index];
+        (
+            one["workspace"].as_str(),
+            one["events"].as_u64(),
+            one["first_date"].as_i64(),
+            one["last_date"].as_i64(),
+        )
+    };
+    assert_eq!(
+        held(0),
+        (
+            Some("acme"),
+            Some(27),
+            Some(1_790_845_200_000),
+            Some(1_795_177_800_000)
+        )
+    );
+    assert_eq!(
+        held(1),
+        (
+            Some("beta"),
+            Some(14),
+            Some(1_792_022_400_000),
+            Some(1_795_172_400_000)
+        )
+    );
+    vouch
+        .run(&["stats"])
+        .expect_status(0)
+        .expect_output("2026-11-20T12:30:00.000Z");
+}
+
+#[test]
+fn generated_events_depend_on_the_seed_alone() {
+    let vouch = Vouch::new();
+    let generate = |seed: &str| {
+        let arguments = ["generate", "--seed", seed, "--events", "200"];
+        vouch.run(&arguments).expect_status(0).stdout
+    };
+    let first = generate("7");
+    assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), 200);
+    assert!(first == generate("7") && first != generate("8"));
+    vouch
+        .run_with_input(&["import", "-"], &first)
+        .expect_status(0)
+        .expect_output("200 read, 200 stored");
+}
+
+#[test]
+fn the_demo_answers_four_questions_and_leaves_nothing() {
+    let vouch = Vouch::new();
+    let done = vouch.run(&["demo"]).expect_status(0);
+    let text = done.text();
+    assert_eq!(
+        text.matches("    vouch query --workspace '*' \"TAE::")
+            .count(),
+        4,
+        "{text}"
+    );
+    assert_eq!(text.matches(" matched in [").count(), 4, "{text}");
+    assert!(
+        !text.contains("\n0 rows") && !text.contains("warning[unknown_field]"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_dir(vouch.path("")).unwrap().count(), 0);
+}

@@ -1,0 +1,171 @@
+//! What README.md and docs/*.md tell to type works as written.
+//!
+//! Each page is followed from its first line in a directory of its own. A fenced block `sh` is run, and
+//! must succeed, or end with the status that stands behind it: `sh status=1`. A block `text` behind it is
+//! what it prints, but for times and sizes. A block with `file=name` is written to that file. Commands of
+//! cargo, and every other block, are left alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program::{PROGRAM, Vouch, folder};
+
+/// A fenced block.
+struct Block {
+    place: String,
+    words: Vec<String>,
+    body: String,
+}
+
+fn blocks(page: &Path) -> Vec<Block> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        let Some(words) = line.strip_prefix("```") else {
+            continue;
+        };
+        let body = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| *line != "```");
+        blocks.push(Block {
+            place: format!("{}:{}", page.display(), number + 1),
+            words: words.split_whitespace().map(str::to_owned).collect(),
+            body: body.map(|line| format!("{line}\n")).collect(),
+        });
+    }
+    blocks
+}
+
+impl Block {
+    fn is(&self, kind: &str) -> bool {
+        self.words.first().is_some_and(|word| word == kind)
+    }
+
+    fn word(&self, name: &str) -> Option<&str> {
+        self.words
+            .iter()
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// The commands of a block with `vouch` as the tests have it; what it printed and its status.
+fn run(block: &Block, vouch: &Vouch) -> (i32, String) {
+    let commands = block
+        .body
+        .lines()
+        .filter(|line| !line.starts_with("cargo "));
+    let mut script = format!("vouch() {{ '{PROGRAM}' \"$@\"; }}\nexec 2>&1\n");
+    for (index, line) in commands.enumerate() {
+        // The first command that fails ends the block; one may take several lines.
+        if index > 0 && line.starts_with("vouch ") {
+            script.push_str("[ $? = 0 ] || exit $?\n");
+        }
+        script.push_str(line);
+        script.push('\n');
+    }
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(vouch.path(""))
+        .env_remove("VOUCH_STORE")
+        .output()
+        .unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+/// A text without what differs from run to run: times taken, sizes in bytes, the width of columns, and
+/// plans, which depend on the machine.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    for line in text.lines().filter(|line| !line.contains("Exec")) {
+        let line = &without_cost(line);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut kept = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            let unit = words
+                .get(index + 1)
+                .map(|unit| unit.trim_end_matches([',', ')']));
+            let is_measure = word.trim_start_matches('(').parse::<f64>().is_ok()
+                && matches!(unit, Some("ms" | "B" | "bytes" | "kB" | "MB" | "GB"));
+            kept.push(if is_measure { "_" } else { word });
+        }
+        let line = kept.join(" ");
+        steady.push_str(line.trim_matches(['─', '═']));
+        steady.push('\n');
+    }
+    for unit in ["kB", "MB", "bytes"] {
+        steady = steady.replace(&format!("_ {unit}"), "_ B");
+    }
+    steady
+}
+
+/// An answer in JSON without the time it took; any other line as it is.
+fn without_cost(line: &str) -> String {
+    match serde_json::from_str::<Value>(line) {
+        Ok(mut content) if content["content"].is_array() => {
+            for answer in content["content"].as_array_mut().unwrap() {
+                answer.as_object_mut().unwrap().remove("cost");
+            }
+            content.to_string()
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// Follows a page; what went otherwise than it says.
+fn follow(page: &Path) -> Vec<String> {
+    let vouch = Vouch::new();
+    let mut wrong = Vec::new();
+    let mut printed: Option<String> = None;
+    for block in blocks(page) {
+        let before = printed.take();
+        if let Some(name) = block.word("file") {
+            vouch.write(name, &block.body);
+        } else if block.is("sh") {
+            let expected: i32 = block
+                .word("status")
+                .map_or(0, |status| status.parse().unwrap());
+            let (status, output) = run(&block, &vouch);
+            if status != expected {
+                wrong.push(format!(
+                    "{}: status {status}\n{}{output}",
+                    block.place, block.body
+                ));
+            }
+            printed = Some(output);
+        } else if let (true, Some(output)) = (block.is("text"), before)
+            && steady(&output) != steady(&block.body)
+        {
+            wrong.push(format!(
+                "{}: the page says\n{}but it is\n{output}",
+                block.place, block.body
+            ));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn the_commands_of_the_documentation_do_what_it_says() {
+    let root = folder().parent().unwrap();
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    pages.push(root.join("README.md"));
+    pages.sort();
+    let wrong: Vec<String> = pages.iter().flat_map(|page| follow(page)).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}

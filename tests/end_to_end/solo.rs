@@ -1,3 +1,0 @@
-//! Part of the end-to-end tests, built alone.
-
-mod cases;
