@@ -130,11 +130,15 @@ fn a_question_can_come_from_standard_input() {
 
 #[test]
 fn a_reader_may_stop_early() {
-    let vouch = Vouch::with_events();
-    let mut arguments = query("TAE::audit:(*)");
-    arguments.splice(1..1, ["--format", "ndjson"]);
+    let vouch = Vouch::new();
+    let generated = vouch.run(&["generate"]).expect_status(0).stdout;
+    vouch
+        .run_with_input(&["import", "-"], &generated)
+        .expect_status(0);
+    // More than a pipe takes, so that writing goes on when nobody reads any more.
+    let question = "TAE::*:(*) [2026-11-01:2026-11-21]";
     let mut child = vouch
-        .command(&arguments)
+        .command(&["query", "--workspace", "*", "--format", "csv", question])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -143,14 +147,10 @@ fn a_reader_may_stop_early() {
     BufReader::with_capacity(64, child.stdout.take().unwrap())
         .read_line(&mut line)
         .unwrap();
-    assert!(line.contains("From the future"), "{line}");
+    assert!(line.starts_with("time,df_date_range,"), "{line}");
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(
-        !said.contains("panicked") && !said.contains("error"),
-        "{said}"
-    );
+    assert_eq!((output.status.code(), said.as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::program::{ALL_OF_TIME, Vouch, events};
+use crate::service::Service;
 
 fn gzip(content: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -296,16 +297,12 @@ fn one_huge_event_among_many_stops_nobody() {
         answer["content"][0]["series"][0]["values"][0],
         serde_json::json!([null, 10_000, HUGE_BYTES])
     );
-    for format in ["ndjson", "parquet"] {
-        let mut arguments = vec![
-            "query",
-            "--workspace",
-            "acme",
-            "--format",
-            format,
-            "-o",
-            "export",
-        ];
+    let service = Service::start(&vouch);
+    let server = ["--server", service.address.as_str()];
+    for (format, server) in [("ndjson", &[][..]), ("parquet", &[]), ("ndjson", &server)] {
+        let mut arguments = vec!["query", "--format", format, "-o", "export"];
+        arguments.extend(["--workspace", "acme"]);
+        arguments.extend(server);
         arguments.extend(ALL_OF_TIME);
         arguments.push("TAE::audit:(*)");
         vouch

@@ -26,9 +26,10 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use crate::program::{ALL_OF_TIME, Vouch};
 
 /// A running service; killed when a test fails before it stops it.
-struct Service {
+pub(crate) struct Service {
     process: Child,
-    address: String,
+    /// Its host and port.
+    pub(crate) address: String,
 }
 
 impl Drop for Service {
@@ -41,7 +42,7 @@ impl Drop for Service {
 
 impl Service {
     /// Serves the store of `vouch`.
-    fn start(vouch: &Vouch) -> Self {
+    pub(crate) fn start(vouch: &Vouch) -> Self {
         let mut process = vouch
             .command(&["serve", "--grpc", "127.0.0.1:0"])
             .stdout(Stdio::piped())

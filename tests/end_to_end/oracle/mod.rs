@@ -11,6 +11,7 @@
 //! | `world` | a store with events, and how it is asked |
 //! | `compare` | two answers, and how they differ |
 //! | `relations` | laws between answers |
+//! | `remembered` | questions that once went wrong |
 
 mod compare;
 mod evaluate;
@@ -18,6 +19,7 @@ mod population;
 mod questions;
 mod random;
 mod relations;
+mod remembered;
 mod tree;
 mod world;
 
@@ -88,9 +90,31 @@ async fn the_engine_agrees_with_the_evaluator() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_went_wrong_once_is_right_now() {
+    let mut found = Vec::new();
+    for most in [8, 120, 250] {
+        let mut random = Random::new(most);
+        let world = World::new(&mut random, usize::try_from(most).unwrap()).await;
+        let around = world.plain_circumstances();
+        for (what, text) in remembered::ANSWERED {
+            if let Err(difference) = difference(&world, text, &around).await {
+                found.push(format!("{what}, of {most}: {text}\n  {difference}"));
+            }
+        }
+        for (code, text) in remembered::REFUSED {
+            let refusal = world.refusal(text, &around).await;
+            if refusal != Some(code) {
+                found.push(format!("{text}\n  {refusal:?} instead of {code}"));
+            }
+        }
+    }
+    assert_none(&found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn laws_hold() {
     let mut found = Vec::new();
-    for seed in seeds(300) {
+    for seed in seeds(90) {
         let mut random = Random::new(seed);
         let world = world(seed + 1, &mut random).await;
         for _ in 0..2 {
@@ -104,7 +128,7 @@ async fn laws_hold() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_gives_the_rows_of_the_series() {
     let mut found = Vec::new();
-    for seed in seeds(150) {
+    for seed in seeds(90) {
         let mut random = Random::new(seed);
         let world = World::new(&mut random, 60).await;
         for number in 0..QUERIES_PER_WORLD / 3 {
@@ -151,7 +175,7 @@ const PARTS: [&str; 24] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_question_is_told_so() {
     let mut found = Vec::new();
-    for seed in seeds(300) {
+    for seed in seeds(120) {
         let mut random = Random::new(seed);
         let world = World::new(&mut random, 12).await;
         for _ in 0..QUERIES_PER_WORLD {

@@ -133,6 +133,26 @@ impl World {
         Ok(answers.remove(0))
     }
 
+    /// No circumstances but now.
+    pub(crate) fn plain_circumstances(&self) -> Circumstances {
+        Circumstances {
+            scope: Scope::All,
+            zone: Tz::UTC,
+            time_range: None,
+            exact_total_hits: false,
+        }
+    }
+
+    /// The code of the finding for which a question is refused.
+    pub(crate) async fn refusal(
+        &self,
+        text: &str,
+        circumstances: &Circumstances,
+    ) -> Option<&'static str> {
+        let answers = self.engine.query(&self.request(text, circumstances)).await;
+        answers.err().map(|error| error.code())
+    }
+
     /// Asks what may be no right question: there is an answer, or a finding about the text.
     pub(crate) async fn ask_anything(
         &self,

@@ -61,15 +61,14 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
         let name = rollup.name.text.to_lowercase();
         let usable = |role| matches!(role, Role::Aggregate | Role::Point);
         if !signature::function(&name).is_some_and(|signature| usable(signature.role)) {
-            let error = unknown_function(
-                &rollup.name,
-                "rollup function",
-                signature::function_names(),
-            );
+            let error =
+                unknown_function(&rollup.name, "rollup function", signature::function_names());
             // A mistyped duration or preset is read as the name of a function too.
             found.push(match error.hint {
                 Some(_) => error,
-                None => error.with_hint("a window is written such as `[1d]`, `[2h:1h]` or `[TODAY]`"),
+                None => {
+                    error.with_hint("a window is written such as `[1d]`, `[2h:1h]` or `[TODAY]`")
+                }
             });
         }
     }
@@ -128,7 +127,9 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
                 )
                 .with_hint(match select.namespace {
                     Some(_) => "name the fields",
-                    None => "a query without a namespace asks for metrics, write one such as `TAE::`",
+                    None => {
+                        "a query without a namespace asks for metrics, write one such as `TAE::`"
+                    }
                 }),
             );
         }

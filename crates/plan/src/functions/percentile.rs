@@ -248,6 +248,11 @@ mod tests {
             assert_eq!(nearest_rank(&mut values, percent), Some(expected));
         }
         assert_eq!(nearest_rank(&mut [], 50.0), None);
+        let mut hundred: Vec<f64> = (1..=100).map(f64::from).collect();
+        for percent in 1..=100 {
+            let percent = f64::from(percent);
+            assert_eq!(nearest_rank(&mut hundred, percent), Some(percent));
+        }
     }
 
     #[test]

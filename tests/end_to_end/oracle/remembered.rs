@@ -1,0 +1,129 @@
+//! Questions that were once answered wrongly, or not at all.
+
+/// Each is asked of a few sets of events, and has the evaluator's answer.
+pub(crate) const ANSWERED: [(&str, &str); 26] = [
+    (
+        "the limit of a sub-query",
+        "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
+    ),
+    (
+        "the limit on groups of a sub-query",
+        "TAE::(TAE::*:(count(*) AS n) [6d] BY df_title SLIMIT 2):(count(*))",
+    ),
+    (
+        "a sub-query that only skips",
+        "TAE::(TAE::*:(df_title AS t) [6d] ORDER BY t DESC OFFSET 1):(count(*), first(t)) [6d]",
+    ),
+    (
+        "keys over the keys of a sub-query",
+        "TAE::(TAE::*:(count(*) AS n) [6d] BY df_title):(n) BY lower(df_title) AS k",
+    ),
+    (
+        "rows picked from summaries",
+        "TAE::(TAE::*:(count(*) AS n) [6d] BY df_title, df_user_name):(top(n, 2)) BY df_title",
+    ),
+    (
+        "the first of summaries, which have no time",
+        "TAE::(TAE::*:(count(*) AS n) [6d] BY df_title):(first(n), last(n))",
+    ),
+    (
+        "a condition on what a summary lacks",
+        "TAE::(TAE::*:(count(*) AS n) [6d]):(n) {time > 5}",
+    ),
+    (
+        "a condition that no group can fulfil",
+        "TAE::*:(count(*)) [6d] HAVING 1 = 2",
+    ),
+    (
+        "keys of a summary of everything",
+        "TAE::(TAE::*:(max(df_date_range) AS m) [6d]):(top(m, 2)) BY m AS k SORDER BY k",
+    ),
+    (
+        "truth values of a sub-query as keys",
+        "TAE::(TAE::*:(df_title > 'b' AND df_cost < 'x' AS b) [6d]):(count(*)) BY b",
+    ),
+    (
+        "a key called time over a sub-query",
+        "TAE::(TAE::*:(count(*) AS n) [6d] BY time):(top(n, 3)) BY n",
+    ),
+    (
+        "a sub-query behind IN that reads more than the query around it",
+        "TAE::(TAE::*:(df_title AS t) {df_title IN (TAE::*:(df_title) [6d:1d])} [1d]):(t) [1d]",
+    ),
+    (
+        "the newest row of a group whatever its order",
+        "TAE::*:(df_date_range) [6d] BY df_user_name ORDER BY df_date_range",
+    ),
+    (
+        "an alias of a key behind SORDER BY",
+        "TAE::*:(df_title) [6d] BY lower(df_user_name) AS k SORDER BY k DESC",
+    ),
+    (
+        "an alias of a key behind HAVING",
+        "TAE::*:(df_title) [6d] BY lower(df_user_name) AS k HAVING k = 'ana'",
+    ),
+    (
+        "a key that is an alias of the projection",
+        "TAE::*:(regexp_extract(df_message, '[a-z]+') AS m1, count(*) AS c1) [6d] BY m1",
+    ),
+    (
+        "values of groups in the order of their keys",
+        "TAE::*:(distinct(df_cost)) [6d] BY code SORDER BY code DESC",
+    ),
+    (
+        "attributes in the order of numbers",
+        "TAE::*:(distinct(mixed)) [6d]",
+    ),
+    (
+        "attributes of groups in the order of numbers",
+        "TAE::*:(last(score) AS s) [6d] BY df_user_name SORDER BY s DESC",
+    ),
+    (
+        "a number and the same as text are two groups",
+        "TAE::*:(count(*)) [6d] BY mixed SLIMIT 4",
+    ),
+    (
+        "groups of one row in the order of a count",
+        "TAE::*:(max(df_date_range) AS m) [6d] BY df_title SORDER BY count(m) DESC",
+    ),
+    (
+        "groups in the order of a key called time",
+        "TAE::*:(count(*) AS n) [6d] BY time SORDER BY time DESC SLIMIT 3",
+    ),
+    (
+        "an order that a source makes constant",
+        "TAE::audit:(lower(df_source) AS c, df_title) [6d] ORDER BY c, c DESC LIMIT 4",
+    ),
+    (
+        "a key that a condition makes constant",
+        "TAE::*:(top(df_hit_count, 4)) {flag = true} [2023-01-01:2023-02-01] BY flag, mixed",
+    ),
+    (
+        "numbers beyond all numbers",
+        "TAE::*:(score * 0.0 + 1e300 AS a, (score * 0.0 + 1e300) ^ 2 AS b) [6d] ORDER BY b",
+    ),
+    (
+        "zero with a sign",
+        "TAE::*:(count(*)) {score * -0.0 = 0 OR -round(0.1 * df_date_range) >= 0} [6d]",
+    ),
+];
+
+/// Each is refused with a finding of this code.
+pub(crate) const REFUSED: [(&str, &str); 4] = [
+    (
+        "not_supported",
+        "TAE::*:(df_title IN (TAE::*:(df_title)) AS x) [6d]",
+    ),
+    (
+        "not_supported",
+        "TAE::*:(count(*)) [6d] BY df_title HAVING df_title IN (TAE::*:(df_title))",
+    ),
+    (
+        "not_grouped",
+        "TAE::*:(distinct(df_title)) [6d] BY code ORDER BY df_user_name",
+    ),
+    (
+        "not_grouped",
+        "TAE::*:(distinct(df_title)) [6d] BY code SORDER BY max(df_cost)",
+    ),
+];
