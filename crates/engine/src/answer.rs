@@ -36,7 +36,7 @@ pub struct Series {
 pub struct Summary {
     /// The time it took.
     pub cost: Duration,
-    /// The events that matched the conditions.
+    /// The events that matched the conditions; on a page behind another, those that follow that one.
     pub total_hits: TotalHits,
     /// The names of the `BY` keys.
     pub group_by: Vec<String>,
