@@ -68,19 +68,6 @@ impl Scope<'_> {
             .iter()
             .filter_map(|(_, value)| value.number())
             .collect();
-        let extreme = |wanted: Ordering| {
-            let numbers = present
-                .iter()
-                .map(|(_, value)| value)
-                .filter(|value| value.number().is_some());
-            let best = numbers.reduce(|best, value| {
-                match value.number().unwrap().total_cmp(&best.number().unwrap()) == wanted {
-                    true => value,
-                    false => best,
-                }
-            });
-            best.map_or(Value::Missing, as_number)
-        };
         match name {
             "count" => count(present.len()),
             "count_distinct" => {
@@ -100,11 +87,14 @@ impl Scope<'_> {
                 .fold(Value::Missing, |sum, (_, value)| add(&sum, value)),
             "avg" if numbers.is_empty() => Value::Missing,
             "avg" => Value::finite(numbers.iter().sum::<f64>() / numbers.len() as f64),
-            "min" => extreme(Ordering::Less),
-            "max" => extreme(Ordering::Greater),
+            "min" => extreme(&present, Ordering::Less),
+            "max" => extreme(&present, Ordering::Greater),
             "median" => nearest_rank(numbers, 50.0),
             "stddev" => deviation(&numbers),
-            "spread" => match (extreme(Ordering::Greater), extreme(Ordering::Less)) {
+            "spread" => match (
+                extreme(&present, Ordering::Greater),
+                extreme(&present, Ordering::Less),
+            ) {
                 (Value::Int(most), Value::Int(least)) => Value::Int(most - least),
                 (most, least) => match most.number().zip(least.number()) {
                     Some((most, least)) => Value::Float(most - least),
@@ -116,21 +106,7 @@ impl Scope<'_> {
             "rate_over_sum" if numbers.is_empty() => Value::Missing,
             "rate_over_sum" => Value::Float(numbers.iter().sum::<f64>() / self.seconds()),
             "collect" | "collect_distinct" if present.is_empty() => Value::Missing,
-            "collect" | "collect_distinct" => {
-                let mut values: Vec<Json> = present
-                    .iter()
-                    .rev()
-                    .map(|(_, value)| value.cell())
-                    .collect();
-                if name == "collect_distinct" {
-                    values.sort_by_key(Json::to_string);
-                    values.dedup_by_key(|value| value.to_string());
-                }
-                if let Some(most) = call.args.get(1) {
-                    values.truncate(whole(&most.value));
-                }
-                Value::Json(Json::Array(values))
-            }
+            "collect" | "collect_distinct" => collected(name, call, &present),
             "percentile" => match call.args[1].value.kind {
                 ExprKind::Int(percent) => nearest_rank(numbers, percent as f64),
                 ExprKind::Float(percent) => nearest_rank(numbers, percent),
@@ -171,6 +147,33 @@ impl Scope<'_> {
             .filter(|(_, value)| !value.is_missing())
             .collect()
     }
+}
+
+/// The smallest or largest of the numbers, as its kind.
+fn extreme(present: &[(&[Value], Value)], wanted: Ordering) -> Value {
+    let values = present.iter().map(|(_, value)| value);
+    let numbers = values.filter(|value| value.number().is_some());
+    let best = numbers.reduce(|best, value| {
+        match value.number().unwrap().total_cmp(&best.number().unwrap()) == wanted {
+            true => value,
+            false => best,
+        }
+    });
+    best.map_or(Value::Missing, as_number)
+}
+
+/// The values newest first, or each once in the order of its JSON.
+fn collected(name: &str, call: &Call, present: &[(&[Value], Value)]) -> Value {
+    let newest_first = present.iter().rev();
+    let mut values: Vec<Json> = newest_first.map(|(_, value)| value.cell()).collect();
+    if name == "collect_distinct" {
+        values.sort_by_key(Json::to_string);
+        values.dedup_by_key(|value| value.to_string());
+    }
+    if let Some(most) = call.args.get(1) {
+        values.truncate(whole(&most.value));
+    }
+    Value::Json(Json::Array(values))
 }
 
 fn whole(written: &Expr) -> usize {

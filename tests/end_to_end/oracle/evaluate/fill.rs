@@ -3,7 +3,8 @@
 use dql::ast::{Call, Expr, ExprKind, Item};
 use serde_json::Value as Json;
 
-use super::group::{self, ShapedRow, item_name};
+use super::group::{ShapedRow, item_name};
+use super::row;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::{Kind, Value};
 use super::window;
@@ -60,8 +61,10 @@ pub(super) fn filled<'a>(
 /// The starts of the steps that the window touches.
 fn starts(scope: Scope<'_>, step_ms: i64) -> Vec<i64> {
     let (from, to) = scope.range;
-    let every_minute = (from..to).step_by(60_000).chain([to - 1]);
-    let mut starts: Vec<i64> = every_minute
+    // Steps and changes of clocks are whole tens of minutes here, and a window begins at a whole hour.
+    let apart = usize::try_from(step_ms.min(600_000)).unwrap();
+    let moments = (from..to).step_by(apart).chain([to - 1]);
+    let mut starts: Vec<i64> = moments
         .map(|time| window::step_start(time, step_ms, scope.run.zone))
         .collect();
     starts.dedup();
@@ -131,7 +134,7 @@ fn time_of(row: &ShapedRow<'_>) -> i64 {
 /// Sets the values of the orders anew where they are columns or the time.
 fn reorder(scope: Scope<'_>, items: &[&Item], row: &mut ShapedRow<'_>) {
     let value = |expr: &Expr, row: &ShapedRow<'_>| {
-        let name = group::projected(scope.select, expr);
+        let name = row::projected(scope.select, expr);
         let column = name.and_then(|name| items.iter().position(|item| item_name(item) == name));
         match column {
             Some(column) => Some(row.columns[column].clone()),

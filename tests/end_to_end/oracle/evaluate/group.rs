@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dql::ast::{Call, Expr, ExprKind, Item, Select};
+use dql::ast::{Call, ExprKind, Item, Select};
 
 use super::aggregate::{self, by_time};
+use super::row::shape_row;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::{Kind, Value};
 use super::{calls, fill, window};
@@ -107,7 +108,7 @@ pub(super) fn columns(scope: &Scope<'_>) -> Vec<(String, Kind)> {
     columns
 }
 
-fn is_time_column(scope: &Scope<'_>, name: &str) -> bool {
+pub(super) fn is_time_column(scope: &Scope<'_>, name: &str) -> bool {
     match scope.source.are_events {
         true => name == "date",
         false => name == "time",
@@ -115,7 +116,7 @@ fn is_time_column(scope: &Scope<'_>, name: &str) -> bool {
 }
 
 /// The items that give columns, `None` for `*`; a plain `time` repeats the first column.
-fn items(select: &Select) -> Vec<Option<&Item>> {
+pub(super) fn items(select: &Select) -> Vec<Option<&Item>> {
     let is_row = matches!(shape(select), Shape::Rows | Shape::Newest);
     let written: Vec<&Item> = select.target.iter().flatten().collect();
     if written.is_empty() {
@@ -284,96 +285,4 @@ fn summary_time(scope: Scope<'_>, part: &Group<'_>) -> Value {
         false => present.last(),
     };
     picked.map_or(Value::Missing, |(row, _)| scope.source.time(row).clone())
-}
-
-/// The columns of a shaped row and the values it is sorted by; nothing when HAVING drops it.
-fn shape_row<'a>(
-    scope: Scope<'_>,
-    over: Over<'_>,
-    group: &Group<'a>,
-    picked: Value,
-    time: Value,
-) -> Option<ShapedRow<'a>> {
-    let shape = shape(scope.select);
-    let scope = scope.over(over);
-    if !scope.select.having.iter().all(|test| scope.condition(test)) {
-        return None;
-    }
-    let source = match over {
-        Over::Row(row) => {
-            let same = |other: &&&'a [Value]| std::ptr::eq(**other, row);
-            group.rows.iter().find(same).copied()
-        }
-        _ => None,
-    };
-    let value = |item: &Item| match (shape, &item.expr.kind) {
-        (Shape::Distinct(call) | Shape::Extreme(call), ExprKind::Call(other)) if call == other => {
-            picked.clone()
-        }
-        (Shape::Extreme(_), _) => {
-            let keys = scope.over(Over::Group(group)).without_aliases();
-            keys.key(&item.expr).unwrap()
-        }
-        _ => scope.without_aliases().value(&item.expr),
-    };
-    let mut names: Vec<String> = Vec::new();
-    let mut columns = Vec::new();
-    for item in items(scope.select) {
-        let found: Vec<(String, Value)> = match (item, over) {
-            (Some(item), _) => vec![(item_name(item), value(item))],
-            (None, Over::Row(row)) => {
-                let names = scope.source.names.iter().zip(row);
-                names
-                    .filter(|((name, _), _)| !is_time_column(&scope, name))
-                    .map(|((name, _), value)| (name.clone(), value.clone()))
-                    .collect()
-            }
-            (None, _) => panic!("`*` of a group"),
-        };
-        for (name, value) in found {
-            if !names.contains(&name) {
-                names.push(name);
-                columns.push(value);
-            }
-        }
-    }
-    let shaped_value = |expr: &Expr| {
-        let column = projected(scope.select, expr)
-            .and_then(|name| names.iter().position(|known| *known == name));
-        let grouped = scope.over(Over::Group(group));
-        match column {
-            Some(column) => columns[column].clone(),
-            None if plain_name(expr) == Some("time") => {
-                let is_row = matches!(over, Over::Row(_));
-                let key = (!is_row).then(|| grouped.key(expr)).flatten();
-                key.unwrap_or_else(|| time.clone())
-            }
-            None => match shape {
-                Shape::Rows | Shape::Newest => scope.value(expr),
-                _ => grouped.value(expr),
-            },
-        }
-    };
-    let order = scope.select.order_by.iter();
-    let order = order.map(|key| shaped_value(&key.expr)).collect();
-    let series_order = match &scope.select.sorder_by {
-        Some(key) => shaped_value(super::order::reduced(scope.select, &key.expr).1),
-        None => Value::Missing,
-    };
-    Some(ShapedRow {
-        time,
-        columns,
-        order,
-        series_order,
-        source,
-        picked,
-    })
-}
-
-/// The name of the column of the projection that an expression is.
-pub(super) fn projected(select: &Select, expr: &Expr) -> Option<String> {
-    let name = dql::column_name(expr);
-    let is_it = |item: &&Item| item_name(item) == name || item.expr == *expr;
-    let mut items = select.target.iter().flatten();
-    items.find(is_it).map(item_name)
 }

@@ -9,6 +9,7 @@ mod expression;
 mod fill;
 mod group;
 mod order;
+mod row;
 mod scope;
 mod text;
 mod value;

@@ -7,6 +7,7 @@ use dql::ast::{Direction, Expr, ExprKind, OrderKey, Select};
 use super::OutputGroup;
 use super::aggregate::{add, as_number, by_time, nearest_rank};
 use super::group::{self, Shape, Shaped, ShapedRow};
+use super::row;
 use super::scope::Scope;
 use super::value::Value;
 
@@ -133,9 +134,9 @@ fn rows_in_order(
 /// The function that SORDER BY names, and what it reduces: the newest value if it names none.
 pub(super) fn reduced<'e>(select: &Select, expr: &'e Expr) -> (String, &'e Expr) {
     if let ExprKind::Call(call) = &expr.kind
-        && group::projected(select, expr).is_none()
+        && row::projected(select, expr).is_none()
         && let [argument] = call.args.as_slice()
-        && group::projected(select, &argument.value).is_some()
+        && row::projected(select, &argument.value).is_some()
     {
         return (call.name.text.to_lowercase(), &argument.value);
     }
