@@ -19,6 +19,8 @@ use crate::types::Type;
 pub struct BoundQuery {
     /// The name of its series; absent for `*`, patterns and sub-queries.
     pub name: Option<String>,
+    /// The window of the query, in which its steps lie.
+    pub range: TimeRange,
     /// The window of the rows; all of time where only a sub-query's rows are read.
     pub window: TimeRange,
     /// The width of a point in milliseconds.

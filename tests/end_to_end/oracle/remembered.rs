@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 26] = [
+pub(crate) const ANSWERED: [(&str, &str); 28] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -49,6 +49,14 @@ pub(crate) const ANSWERED: [(&str, &str); 26] = [
     (
         "a sub-query behind IN that reads more than the query around it",
         "TAE::(TAE::*:(df_title AS t) {df_title IN (TAE::*:(df_title) [6d:1d])} [1d]):(t) [1d]",
+    ),
+    (
+        "gaps over a sub-query that reads the window of the query around it",
+        "TAE::(TAE::*:(df_title AS t)):(fill(count(*), 0) AS n) [1d::1h] ORDER BY n DESC",
+    ),
+    (
+        "gaps over a sub-query that has a window of its own",
+        "TAE::(TAE::*:(df_title AS t) [6d]):(fill(count(*), 0) AS n) [1d::1h]",
     ),
     (
         "the newest row of a group whatever its order",

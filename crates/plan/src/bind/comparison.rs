@@ -6,6 +6,7 @@ use events::fields::DATE;
 
 use super::name::column;
 use super::predicate::{TextTest, as_text, opposite_if};
+use super::source::ROW_TIME;
 use super::{Bind, Binder, arguments, describe, wrong};
 use crate::functions::json::json_number;
 use crate::types::{Type, Typed};
@@ -163,7 +164,7 @@ fn as_json_bool(value: Typed) -> Expr {
 }
 
 fn is_date(value: &Typed) -> bool {
-    value.expr == column(DATE) || value.expr == column("time")
+    value.expr == column(DATE) || value.expr == column(ROW_TIME)
 }
 
 /// A time as text in the place of Unix milliseconds.

@@ -42,7 +42,7 @@ pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
 pub use show::bind_show;
-pub(crate) use source::output_name;
+pub(crate) use source::{ROW_TIME, output_name};
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
@@ -200,6 +200,7 @@ impl<'a> Binder<'a> {
         let filter = conjunction(source.filter.into_iter().chain(filter).chain(behind));
         Some(BoundQuery {
             name: source.name,
+            range: window.range,
             window: if source.in_window {
                 window.range
             } else {

@@ -5,6 +5,7 @@ use dql::ast::{Call, Direction, Expr as AstExpr, ExprKind, Select};
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
 use super::name::column;
+use super::source::ROW_TIME;
 use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
 use crate::bound::{Key, Reducer, SeriesOrder, Shape};
@@ -16,7 +17,7 @@ impl Binder<'_> {
     pub(super) fn row_time(&self) -> Expr {
         match self.names {
             Names::Events => column(DATE),
-            Names::Query(_) => column("time"),
+            Names::Query(_) => column(ROW_TIME),
         }
     }
 
@@ -28,7 +29,7 @@ impl Binder<'_> {
                 .map(|name| key(column(name)))
                 .to_vec(),
             Names::Query(columns) => {
-                let time = column("time");
+                let time = column(ROW_TIME);
                 let others = columns.iter().map(|(_, value)| value.expr.clone());
                 let others = others.filter(|other| *other != time);
                 std::iter::once(time.clone())

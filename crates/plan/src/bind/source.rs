@@ -121,6 +121,10 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// The column that holds the time of a sub-query's row. It is not called `time`, because steps are:
+/// DataFusion 55 would take a condition on the one for a condition on the other.
+pub(crate) const ROW_TIME: &str = "qt";
+
 /// The column that holds an output of a sub-query: its columns count from 0, its keys go on.
 pub(crate) fn output_name(index: usize) -> String {
     format!("q{index}")
@@ -142,7 +146,7 @@ fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
         .map(|(index, (name, value_type))| {
             (name, Typed::new(column(&output_name(index)), value_type))
         });
-    let time = Typed::new(column("time"), crate::types::Type::Int);
+    let time = Typed::new(column(ROW_TIME), crate::types::Type::Int);
     let mut names: Vec<(String, Typed)> = Vec::new();
     for (name, value) in outputs.chain([("time".to_owned(), time)]) {
         if !names.iter().any(|(known, _)| *known == name) {

@@ -50,7 +50,7 @@ fn every_step(
     keys: &[Expr],
     shaped: LogicalPlan,
 ) -> Result<LogicalPlanBuilder> {
-    let starts = step_starts(query.window, step_ms, query.time_zone);
+    let starts = step_starts(query.range, step_ms, query.time_zone);
     let rows = starts.map(|start| vec![lit(start)]).collect();
     let steps = LogicalPlanBuilder::values(rows)?.project(vec![col("column1").alias("step")])?;
     let mut left: Vec<Column> = (0..keys.len())

@@ -21,7 +21,7 @@ use datafusion::scalar::ScalarValue;
 use events::TimeRange;
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
-use crate::bind::{column, membership_place, output_name, sort_keys};
+use crate::bind::{ROW_TIME, column, membership_place, output_name, sort_keys};
 use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type};
 use crate::functions::pinned::pinned;
 use crate::types::Type;
@@ -99,7 +99,7 @@ fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
         }
         BoundSource::Query(inner) => {
             let builder = LogicalPlanBuilder::from(subquery(inner, events)?);
-            let time = column("time");
+            let time = column(ROW_TIME);
             match query.window {
                 TimeRange::ALL => builder,
                 // Summaries of a whole window have no time and are not outside any window.
@@ -115,7 +115,7 @@ fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
-/// The rows of a query inside another: `time`, and its columns and keys under names that no step of the
+/// The rows of a query inside another: its time, columns and keys under names that no step of the
 /// query around it uses.
 fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     let plan = limited(query, events, 0)?.plan;
@@ -129,10 +129,10 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     });
     let time = match &query.time {
         Expr::Column(_) if !is_one_row => column("time"),
-        _ => pinned(column("time")).alias("time"),
+        _ => pinned(column("time")),
     };
     LogicalPlanBuilder::from(plan)
-        .project(std::iter::once(time).chain(renamed))?
+        .project(std::iter::once(time.alias(ROW_TIME)).chain(renamed))?
         .build()
 }
 

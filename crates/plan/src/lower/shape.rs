@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
 use events::fields::DATE;
 
 use super::{key_column, over, with_computed};
-use crate::bind::column;
+use crate::bind::{ROW_TIME, column};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::functions::pinned::pinned;
 use crate::functions::step_start::step_start;
@@ -79,7 +79,7 @@ fn hits() -> Expr {
 fn step(query: &BoundQuery) -> Option<Expr> {
     let time = match query.source {
         BoundSource::Events => column(DATE),
-        BoundSource::Query(_) => column("time"),
+        BoundSource::Query(_) => column(ROW_TIME),
     };
     query
         .step_ms

@@ -58,8 +58,12 @@ pub(super) fn filled<'a>(
     all
 }
 
-/// The starts of the steps that the window touches.
+/// The starts of the steps that the window touches, found once a query.
 fn starts(scope: Scope<'_>, step_ms: i64) -> Vec<i64> {
+    let query = [scope.range.0, scope.range.1, step_ms];
+    if let Some(starts) = scope.run.steps.borrow().get(&query) {
+        return starts.clone();
+    }
     let (from, to) = scope.range;
     // Steps and changes of clocks are whole tens of minutes here, and a window begins at a whole hour.
     let apart = usize::try_from(step_ms.min(600_000)).unwrap();
@@ -68,6 +72,7 @@ fn starts(scope: Scope<'_>, step_ms: i64) -> Vec<i64> {
         .map(|time| window::step_start(time, step_ms, scope.run.zone))
         .collect();
     starts.dedup();
+    scope.run.steps.borrow_mut().insert(query, starts.clone());
     starts
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Run<'a> {
     pub(crate) auto_step_ms: Option<i64>,
     /// The values of sub-queries behind IN, by where they stand.
     members: RefCell<HashMap<usize, Vec<Value>>>,
+    /// The starts of steps, by the ends of their window and their width.
+    steps: RefCell<HashMap<[i64; 3], Vec<i64>>>,
 }
 
 /// The answer to a query.
@@ -77,6 +79,7 @@ impl<'a> Run<'a> {
             time_range: None,
             auto_step_ms: None,
             members: RefCell::default(),
+            steps: RefCell::default(),
         }
     }
 
