@@ -115,6 +115,7 @@ fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindConte
         now_ms,
         time_zone: options.time_zone.unwrap_or_default(),
         time_range: options.time_range,
+        inherited_range: None,
         search_after: options.search_after.clone(),
         delivery,
     }
