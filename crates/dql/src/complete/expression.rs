@@ -279,11 +279,12 @@ fn behind_operand(
     if state.word.is_some() {
         symbols.push("(");
     }
-    if state.called {
-        symbols.push(".");
-    }
-    if last.is_some_and(|item| item.is_group("[") || item.word().is_some_and(|w| w.contains('@'))) {
+    let path = last.is_some_and(|item| is_path(*item));
+    if path {
         symbols.push("[");
+    }
+    if state.called || last.is_some_and(|item| item.is_group("[")) {
+        symbols.push(".");
     }
     vec![Wanted::Keywords(keywords), Wanted::Symbols(symbols)]
 }
@@ -367,6 +368,14 @@ pub(super) fn literal(kind: LiteralKind) -> Wanted {
         LiteralKind::Pattern => &["re('')"],
     };
     Wanted::Literal { kind, examples }
+}
+
+/// Whether an item is a part of a path that brackets can follow.
+pub(super) fn is_path(item: Item<'_>) -> bool {
+    item.is_group("[")
+        || item
+            .word()
+            .is_some_and(|word| word.contains('@') || word.starts_with('.'))
 }
 
 /// Whether an item is a name in quotes or a word.

@@ -87,6 +87,9 @@ pub(super) fn wanted(text: &str, tokens: &[Token<'_>], chained: bool) -> Complet
                 } else {
                     innermost(text, &place, items, level, &mut scope)
                 };
+                if start.is_some() {
+                    found.extend(arguments::next_name(items));
+                }
                 place
             }
         };
@@ -194,7 +197,7 @@ fn in_query<'a>(stage: &Stage<'_, 'a>, statement: bool, level: &Level<'a>) -> Pl
             };
             in_expression(purpose, since_comma(content), level)
         }
-        (Stage::Chain, "(") => call(Caller::Chained, "", None),
+        (Stage::Chained, "(") => call(Caller::Chained, "", None),
         (Stage::Word(_) | Stage::AfterSource(_) | Stage::Item(_) | Stage::Clause { .. }, "{") => {
             Place::Expression(Purpose::Condition)
         }
@@ -215,10 +218,9 @@ fn in_clause(name: &str, content: &[Item<'_>], level: &Level<'_>) -> bool {
 
 /// Whether brackets open directly behind a path.
 fn glued_path(items: &[Item<'_>], level: &Level<'_>) -> bool {
-    items.last().is_some_and(|item| {
-        item.span().end == level.span.start
-            && (item.is_group("[") || item.word().is_some_and(|word| word.contains('@')))
-    })
+    items
+        .last()
+        .is_some_and(|item| item.span().end == level.span.start && expression::is_path(*item))
 }
 
 /// The arguments of a function.
