@@ -269,50 +269,13 @@ fn innermost(
         "{" => Some("}"),
         _ => None,
     };
-    let may_hold_query = level.open == "(";
     match place {
         Place::Query { statement } => {
             let stage = query::stage(text, items, *statement, scope);
             query::wanted(&stage, *statement, close, scope)
         }
-        Place::Sources => {
-            let mut found = vec![Wanted::Namespaces, Wanted::Sources];
-            match items {
-                [] => {}
-                [item] if expression::is_name(*item) => {
-                    found = vec![Wanted::Symbols(vec!["::", "{", "[", ":"])];
-                    found.push(Wanted::Keywords(vec!["BY", "LIMIT"]));
-                }
-                _ if expression::state(since_comma(items)).need != Need::Operand => found.clear(),
-                _ => {}
-            }
-            found.extend(expression::wanted(
-                since_comma(items),
-                Purpose::Column,
-                close,
-                scope,
-            ));
-            found
-        }
-        Place::Expression(purpose) => {
-            let mut found = expression::wanted(since_comma(items), *purpose, close, scope);
-            match items {
-                [] => {
-                    found.push(Wanted::Symbols(close.into_iter().collect()));
-                    if may_hold_query {
-                        found.push(Wanted::Namespaces);
-                    }
-                }
-                [item] if may_hold_query && expression::is_name(*item) => {
-                    found.push(Wanted::Symbols(vec!["::", ":"]));
-                }
-                _ if *purpose == Purpose::Condition => {
-                    found.push(Wanted::Symbols(close.into_iter().collect()));
-                }
-                _ => {}
-            }
-            found
-        }
+        Place::Sources => behind_namespace(items, close, scope),
+        Place::Expression(purpose) => expressions(items, *purpose, close, scope),
         Place::Elements { field } => {
             let rest = since_comma(items);
             let mut found = if rest.is_empty() {
@@ -337,4 +300,48 @@ fn innermost(
         Place::Step => vec![Wanted::Symbols(vec!["]"])],
         Place::Unknown => Vec::new(),
     }
+}
+
+/// What may stand in the parentheses behind `::`: sources, a query, or columns.
+fn behind_namespace(items: &[Item<'_>], close: Option<&'static str>, scope: &Scope) -> Vec<Wanted> {
+    let last = since_comma(items);
+    let mut found = match items {
+        [item] if expression::is_name(*item) => vec![
+            Wanted::Symbols(vec!["::", "{", "[", ":"]),
+            Wanted::Keywords(vec!["BY", "LIMIT"]),
+        ],
+        _ if items.is_empty() || expression::state(last).need == Need::Operand => {
+            vec![Wanted::Namespaces, Wanted::Sources]
+        }
+        _ => Vec::new(),
+    };
+    found.extend(expression::wanted(last, Purpose::Column, close, scope));
+    found
+}
+
+/// What may stand in brackets that hold expressions, or in parentheses a query.
+fn expressions(
+    items: &[Item<'_>],
+    purpose: Purpose,
+    close: Option<&'static str>,
+    scope: &Scope,
+) -> Vec<Wanted> {
+    let parentheses = close == Some(")");
+    let mut found = expression::wanted(since_comma(items), purpose, close, scope);
+    match items {
+        [] => {
+            found.push(Wanted::Symbols(close.into_iter().collect()));
+            if parentheses {
+                found.push(Wanted::Namespaces);
+            }
+        }
+        [item] if parentheses && expression::is_name(*item) => {
+            found.push(Wanted::Symbols(vec!["::", ":"]));
+        }
+        [.., comma] if comma.symbol() == Some(",") && purpose == Purpose::Condition => {
+            found.push(Wanted::Symbols(close.into_iter().collect()));
+        }
+        _ => {}
+    }
+    found
 }

@@ -141,6 +141,10 @@ fn conditions_and_values() {
         &["<field>"],
         &["<value of result>"],
     );
+}
+
+#[test]
+fn lists_and_arguments() {
     check("TAE::audit:(*) {result IN |", &["[", "("], &["<field>"]);
     check(
         "TAE::audit:(*) {result IN [|",
