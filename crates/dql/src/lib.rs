@@ -42,7 +42,7 @@ pub mod span;
 mod token;
 
 pub use check::check;
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use grammar::parse;
 pub use print::column_name;
 pub use render::{Position, position, render};

@@ -2,6 +2,7 @@
 
 mod answer;
 mod diagnostic;
+mod options;
 mod request;
 mod value;
 
