@@ -9,6 +9,8 @@ use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::nearest;
 
+pub(crate) use show::names as show_names;
+
 /// Checks a script against the rules that hold for every store. Every namespace and every field is accepted
 /// here. The findings stand in the order of the text; without errors among them the script may be planned.
 pub fn check(script: &Script) -> Vec<Diagnostic> {

@@ -21,6 +21,8 @@ use crate::ast::Script;
 use crate::diagnostic::Diagnostic;
 use crate::lexer;
 
+pub(crate) use select::is_namespace;
+
 /// Parses a list of statements separated by `;`.
 ///
 /// # Errors

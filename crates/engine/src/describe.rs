@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
+use dql::Span;
 use dql::ast::{
     Call, ExprKind, Range, Select, Source, Statement, TimePoint, TimePointKind, Window,
 };
-use dql::Span;
 use events::TimeRange;
 
 use crate::answer::{QueryParse, Summary};

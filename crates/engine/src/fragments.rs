@@ -96,7 +96,9 @@ impl Fragments {
         let script = dql::parse(&whole).map_err(|errors| self.located(errors))?;
         match <[Statement; 1]>::try_from(script.statements) {
             Ok([Statement::Select(select)]) => Ok(*select),
-            _ => Err(vec![self.wrong(name, "one expression alone can stand here")]),
+            _ => Err(vec![
+                self.wrong(name, "one expression alone can stand here"),
+            ]),
         }
     }
 

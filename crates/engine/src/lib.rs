@@ -18,11 +18,14 @@
 //! | `outer` | functions over the result of a query |
 //! | `json` | an answer as existing DQL clients read it |
 //! | `timeout` | the time that a search may take |
+//! | `validate` | what is wrong with a text, found without a store |
+//! | `complete` | what may stand at a place of a text |
 //! | `engine` | the questions the engine takes |
 //!
 //! `plan` and `store` meet here and nowhere else.
 
 mod answer;
+mod complete;
 mod describe;
 mod engine;
 mod error;
@@ -40,8 +43,10 @@ mod summary;
 mod syntax;
 mod table;
 mod timeout;
+mod validate;
 
 pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
+pub use complete::{Candidate, CandidateKind, Candidates};
 pub use engine::{Engine, EngineConfig};
 pub use error::EngineError;
 pub use json::{content_json, warnings_text};
@@ -50,3 +55,4 @@ pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
     time_zone,
 };
+pub use validate::{StatementKind, ValidStatement, Validation, validate};

@@ -62,16 +62,26 @@ impl Parsed {
 /// Parses the text of a request, puts the clauses of the request into it, and checks it as far as no
 /// store is needed.
 pub(crate) fn read(request: &QueryRequest) -> Result<Parsed, EngineError> {
-    let mut script = dql::parse(&request.query).map_err(EngineError::Query)?;
-    let mut fragments = Fragments::beside(&request.query);
-    let overrides = Overrides::read(&request.options.clauses, &mut fragments);
-    let context = context(&request.options, now_ms(request), Delivery::Series);
-    let widened = overrides
-        .and_then(|overrides| overrides.apply(&mut script, &context))
-        .map_err(EngineError::Query)?;
+    let (script, fragments, widened) = written(request).map_err(EngineError::Query)?;
     let mut parsed = check(script, fragments)?;
     parsed.warnings.extend(widened);
     Ok(parsed)
+}
+
+/// The statements of a request with its clauses in them, the texts beside the query, and warnings about
+/// what a clause did.
+///
+/// # Errors
+/// What is wrong with the text, or with the clauses.
+pub(crate) fn written(
+    request: &QueryRequest,
+) -> Result<(Script, Fragments, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut script = dql::parse(&request.query)?;
+    let mut fragments = Fragments::beside(&request.query);
+    let overrides = Overrides::read(&request.options.clauses, &mut fragments)?;
+    let context = context(&request.options, now_ms(request), Delivery::Series);
+    let widened = overrides.apply(&mut script, &context)?;
+    Ok((script, fragments, widened))
 }
 
 /// Parses a text and checks it as far as no store is needed.
@@ -81,7 +91,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, EngineError> {
 }
 
 fn check(script: Script, fragments: Fragments) -> Result<Parsed, EngineError> {
-    let findings = once_an_origin(fragments.located(dql::check(&script)));
+    let findings = findings(&script, &fragments);
     let (errors, warnings): (Vec<_>, Vec<_>) = findings
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
@@ -94,6 +104,11 @@ fn check(script: Script, fragments: Fragments) -> Result<Parsed, EngineError> {
     } else {
         Err(EngineError::Query(errors))
     }
+}
+
+/// What checking finds.
+pub(crate) fn findings(script: &Script, fragments: &Fragments) -> Vec<Diagnostic> {
+    once_an_origin(fragments.located(dql::check(script)))
 }
 
 /// The findings without those that every statement repeats about the same clause of the request.
@@ -157,7 +172,8 @@ pub(crate) fn bind_show(
     Ok(bound)
 }
 
-fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindContext {
+/// What statements of a request are bound with.
+pub(crate) fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindContext {
     BindContext {
         now_ms,
         time_zone: options.time_zone.unwrap_or_default(),

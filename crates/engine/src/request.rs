@@ -167,7 +167,9 @@ mod tests {
         }
         assert_eq!(time_zone("-03:00"), Some(Tz::Etc__GMTPlus3));
         assert_eq!(time_zone("+00:00"), Some(Tz::Etc__GMTMinus0));
-        for wrong in ["", "+", "+05:30", "+15:00", "-13:00", "+08:", "8", "+a", "++8", "+008:00"] {
+        for wrong in [
+            "", "+", "+05:30", "+15:00", "-13:00", "+08:", "8", "+a", "++8", "+008:00",
+        ] {
             assert_eq!(time_zone(wrong), None, "{wrong}");
         }
     }

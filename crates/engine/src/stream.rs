@@ -13,9 +13,9 @@ use futures::stream::{self, Stream};
 use plan::{Delivery, Lowered, Type};
 
 use crate::answer::StreamItem;
+use crate::describe;
 use crate::engine::{Engine, Running};
 use crate::error::EngineError;
-use crate::describe;
 use crate::prepare::{self, Parsed};
 use crate::request::QueryRequest;
 use crate::rows::RowFilter;

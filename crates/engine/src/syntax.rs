@@ -3,15 +3,18 @@
 use dql::Span;
 use dql::ast::{Call, Expr, ExprKind, InSet, Select, Source, Statement};
 
-/// What is done with a query inside functions; with the place of the quotes when it stands in some.
-type Change<'a, E> = dyn FnMut(&mut Select, Option<Span>) -> Result<(), E> + 'a;
+/// A query that a function over queries works on.
+pub(crate) enum Inner<'a> {
+    /// One in the text.
+    Written(&'a mut Select),
+    /// A text in quotes that should be one, and its place.
+    Quoted(&'a mut String, Span),
+}
 
-/// Changes every query that a function over queries works on. One in quotes is read and written again;
-/// a text that is no query is left for whoever runs it to refuse.
-pub(crate) fn each_query<E>(
+/// Visits the queries that a function over queries, and those inside it, work on.
+pub(crate) fn each_argument<E>(
     call: &mut Call,
-    quotes: Option<Span>,
-    change: &mut Change<'_, E>,
+    visit: &mut dyn FnMut(Inner<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let is_eval = call.name.text.eq_ignore_ascii_case("eval");
     for argument in &mut call.args {
@@ -22,40 +25,51 @@ pub(crate) fn each_query<E>(
         };
         let span = argument.value.span;
         match &mut argument.value.kind {
-            ExprKind::Subquery(select) => change(select, quotes)?,
-            ExprKind::Call(call) => each_query(call, quotes, change)?,
-            ExprKind::String(text) if may_be_quoted => {
-                each_query_in(text, quotes.unwrap_or(span), change)?;
-            }
+            ExprKind::Subquery(select) => visit(Inner::Written(select))?,
+            ExprKind::Call(call) => each_argument(call, visit)?,
+            ExprKind::String(text) if may_be_quoted => visit(Inner::Quoted(text, span))?,
             _ => {}
         }
     }
     Ok(())
 }
 
-fn each_query_in<E>(
-    text: &mut String,
-    quotes: Span,
-    change: &mut Change<'_, E>,
+/// Changes every query that functions over queries work on; the change learns the place of the quotes
+/// around one. What is in quotes is read and written again; a text that is no query is left for whoever
+/// runs it to refuse.
+pub(crate) fn each_query<E>(
+    call: &mut Call,
+    quotes: Option<Span>,
+    change: &mut dyn FnMut(&mut Select, Option<Span>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Ok(mut script) = dql::parse(text) else {
-        return Ok(());
-    };
-    for statement in &mut script.statements {
-        match statement {
-            Statement::Select(select) => change(select, Some(quotes))?,
-            Statement::Outer(outer) => each_query(&mut outer.call, Some(quotes), change)?,
-            Statement::Show(_) => {}
+    each_argument(call, &mut |inner| match inner {
+        Inner::Written(select) => change(select, quotes),
+        Inner::Quoted(text, span) => {
+            let Ok(mut script) = dql::parse(text) else {
+                return Ok(());
+            };
+            let quotes = Some(quotes.unwrap_or(span));
+            for statement in &mut script.statements {
+                match statement {
+                    Statement::Select(select) => change(select, quotes)?,
+                    Statement::Outer(outer) => each_query(&mut outer.call, quotes, change)?,
+                    Statement::Show(_) => {}
+                }
+            }
+            *text = script.to_string();
+            Ok(())
         }
-    }
-    *text = script.to_string();
-    Ok(())
+    })
 }
 
 /// Visits every expression of a query, each before its parts; those of queries inside it are not its
 /// own.
 pub(crate) fn each_expression(select: &mut Select, visit: &mut dyn FnMut(&mut Expr)) {
-    let items = select.target.iter_mut().flatten().map(|item| &mut item.expr);
+    let items = select
+        .target
+        .iter_mut()
+        .flatten()
+        .map(|item| &mut item.expr);
     let parts = items
         .chain(select.conditions.iter_mut().flatten())
         .chain(select.by.iter_mut().map(|key| &mut key.expr))

@@ -9,9 +9,7 @@ use dql::ast::{
 use dql::{Diagnostic, Span};
 use events::TimeRange;
 
-use super::window::{
-    DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, fixed_ms, range_of, step_width_ms,
-};
+use super::window::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, fixed_ms, range_of, step_width_ms};
 use super::{Bind, BindContext, Binder, wrong};
 
 impl Binder<'_> {

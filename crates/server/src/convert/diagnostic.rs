@@ -41,7 +41,8 @@ fn to_message(query: &str, finding: &Diagnostic) -> proto::Diagnostic {
     }
 }
 
-fn place(query: &str, span: Span) -> proto::Place {
+/// A part of a text.
+pub(crate) fn place(query: &str, span: Span) -> proto::Place {
     let position = dql::position(query, span.start);
     proto::Place {
         offset: span.start as u64,

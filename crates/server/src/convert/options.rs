@@ -268,18 +268,36 @@ mod tests {
             options_from_message(&message).unwrap_err().to_string()
         };
         for (option, error) in [
-            ("disallow_large_query", refused(&|one| one.disallow_large_query = true)),
+            (
+                "disallow_large_query",
+                refused(&|one| one.disallow_large_query = true),
+            ),
             ("highlight", refused(&|one| one.highlight = true)),
-            ("output_format", refused(&|one| one.output_format = "lineprotocol".into())),
+            (
+                "output_format",
+                refused(&|one| one.output_format = "lineprotocol".into()),
+            ),
             ("is_async", refused(&|one| one.is_async = true)),
             ("async_id", refused(&|one| one.async_id = "x".into())),
-            ("async_timeout", refused(&|one| one.async_timeout = "1s".into())),
+            (
+                "async_timeout",
+                refused(&|one| one.async_timeout = "1s".into()),
+            ),
             ("is_profile", refused(&|one| one.is_profile = true)),
             ("is_optimized", refused(&|one| one.is_optimized = true)),
-            ("index_list", refused(&|one| one.index_list = vec!["x".into()])),
+            (
+                "index_list",
+                refused(&|one| one.index_list = vec!["x".into()]),
+            ),
             ("rules", refused(&|one| one.rules = vec!["x".into()])),
-            ("max_duration", refused(&|one| one.max_duration = "1mo".into())),
-            ("search_timeout", refused(&|one| one.search_timeout = "soon".into())),
+            (
+                "max_duration",
+                refused(&|one| one.max_duration = "1mo".into()),
+            ),
+            (
+                "search_timeout",
+                refused(&|one| one.search_timeout = "soon".into()),
+            ),
             ("density", refused(&|one| one.density = 9)),
         ] {
             assert!(error.contains(&format!("`{option}`")), "{error}");

@@ -1,8 +1,8 @@
 //! Questions.
 
+use super::options::{options_from_message, options_to_message};
 use chrono_tz::Tz;
 use engine::{Position, QueryOptions, QueryRequest, Scope, Stage};
-use super::options::{options_from_message, options_to_message};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
 use events::{TimeRange, WorkspaceId};
@@ -96,6 +96,15 @@ pub(crate) fn request_from_message(
         scope,
         options,
     })
+}
+
+/// The question of a message that need not be answered, so that its scope does not matter.
+pub(crate) fn unscoped_request_from_message(
+    mut message: proto::QueryRequest,
+) -> Result<QueryRequest, RequestError> {
+    let all = query_request::Scope::AllWorkspaces(proto::AllWorkspaces {});
+    message.scope = Some(all);
+    request_from_message(message)
 }
 
 fn time_zone(name: String) -> Result<Option<Tz>, RequestError> {
