@@ -13,7 +13,9 @@ mod functions;
 mod lower;
 mod types;
 
-pub use bind::{BindContext, Delivery, Position, bind, bind_show, nearest_field};
+pub use bind::{
+    BindContext, Delivery, Position, bind, bind_show, duration_ms, limit_points, nearest_field,
+};
 pub use bound::{
     BoundQuery, BoundShow, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered,
     Membership, Notes, Reducer, SeriesOrder, Shape,

@@ -59,7 +59,8 @@ impl DataFile {
     }
 
     /// The first and the last millisecond an event of this file can have.
-    fn span_ms(&self) -> (i64, i64) {
+    #[must_use]
+    pub fn span_ms(&self) -> (i64, i64) {
         self.date_range_ms.unwrap_or_else(|| {
             let start_ms = self
                 .day

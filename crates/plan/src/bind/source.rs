@@ -93,6 +93,7 @@ impl<'a> Binder<'a> {
             search_after: None,
             time_range,
             delivery: Delivery::Stream,
+            single_field: false,
             ..self.context.clone()
         };
         let inner = bind(query, &context).map_err(|errors| match errors.into_iter().next() {
