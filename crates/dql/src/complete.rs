@@ -137,10 +137,12 @@ pub fn complete(text: &str, offset: usize) -> Completion {
 /// Whether more may be typed at the end of a token: a word, or the start of a longer operator.
 fn is_unfinished(kind: &TokenKind<'_>) -> bool {
     match kind {
-        TokenKind::Word(word) => *word != ".",
+        TokenKind::Word(_) => true,
         TokenKind::Symbol(symbol) => matches!(*symbol, "!" | "&" | "|"),
-        TokenKind::Placeholder(_) => true,
-        TokenKind::Quoted(_) | TokenKind::Backquoted(_) | TokenKind::Regex(_) => false,
+        TokenKind::Quoted(_)
+        | TokenKind::Backquoted(_)
+        | TokenKind::Regex(_)
+        | TokenKind::Placeholder(_) => false,
     }
 }
 

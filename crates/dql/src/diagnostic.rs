@@ -82,3 +82,33 @@ impl Diagnostic {
         self
     }
 }
+
+/// How many findings about one text are reported.
+pub(crate) const MOST_FINDINGS: usize = 100;
+
+/// The first [`MOST_FINDINGS`] findings, errors before warnings, and whether there are more.
+pub(crate) fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if found.len() <= MOST_FINDINGS {
+        return found;
+    }
+    found.sort_by_key(|finding| finding.severity == Severity::Warning);
+    let dropped = found.split_off(MOST_FINDINGS);
+    let severity = match dropped
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
+    found.sort_by_key(|finding| finding.span.map(|span| span.start));
+    found.push(
+        Diagnostic::new(
+            severity,
+            "too_many_findings",
+            format!("{MOST_FINDINGS} findings are shown, there are more"),
+            dropped.first().and_then(|finding| finding.span),
+        )
+        .with_hint("mend these first"),
+    );
+    found
+}

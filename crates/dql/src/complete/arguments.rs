@@ -28,6 +28,19 @@ pub(super) fn last_start(items: &[Item<'_>]) -> usize {
     start
 }
 
+/// What may stand behind the comma that may end a query without brackets: the name of the next argument.
+pub(super) fn next_name(items: &[Item<'_>]) -> Option<Wanted> {
+    match items {
+        [.., comma] if comma.symbol() == Some(",") => {
+            Some(Wanted::Arguments(vec!["B", "C", "alias"]))
+        }
+        [.., comma, name] if comma.symbol() == Some(",") && name.word().is_some() => {
+            Some(Wanted::Symbols(vec!["="]))
+        }
+        _ => None,
+    }
+}
+
 /// The argument that the items end in: its name, and what stands of it.
 fn last<'s, 'a>(items: &'s [Item<'a>]) -> (Option<&'a str>, &'s [Item<'a>]) {
     let rest = since_comma(items);
@@ -86,6 +99,7 @@ pub(super) fn wanted(arguments: &Arguments<'_>, items: &[Item<'_>], scope: &Scop
         ],
         Caller::Window => vec![literal(LiteralKind::Number)],
         Caller::Chained => expression::operand(Purpose::Argument, scope),
+        Caller::Query if name.is_some() => expression::operand(Purpose::Argument, scope),
         Caller::Query => {
             let name = arguments.function.to_lowercase();
             let signature = signature::function(&name);

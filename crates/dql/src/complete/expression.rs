@@ -50,7 +50,7 @@ pub(super) enum Need {
 /// The last word of a CASE that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
-    Case,
+    Start,
     When,
     Then,
     Else,
@@ -122,7 +122,7 @@ impl<'a> State<'a> {
     /// Behind `item` where a value was needed.
     fn operand(&mut self, item: Item<'a>) -> Need {
         if item.is_keyword("CASE") {
-            self.case.push(Case::Case);
+            self.case.push(Case::Start);
             self.comparing = false;
             return Need::Operand;
         }
@@ -226,7 +226,7 @@ pub(super) fn wanted(
         Need::Operand if state.comparing => value(state.field.as_deref(), scope),
         Need::Operand => {
             let mut found = operand(purpose, scope);
-            if state.case.last() == Some(&Case::Case) {
+            if state.case.last() == Some(&Case::Start) {
                 found.insert(0, Wanted::Keywords(vec!["WHEN"]));
             }
             found
@@ -257,7 +257,7 @@ fn behind_operand(
         keywords.extend(["IN", "NOT IN"]);
     }
     match state.case.last() {
-        Some(Case::Case) => keywords.insert(0, "WHEN"),
+        Some(Case::Start) => keywords.insert(0, "WHEN"),
         Some(Case::When) => keywords.insert(0, "THEN"),
         Some(Case::Then) => keywords
             .splice(0..0, ["WHEN", "ELSE", "END"])
@@ -279,11 +279,12 @@ fn behind_operand(
     if state.word.is_some() {
         symbols.push("(");
     }
-    if state.called {
-        symbols.push(".");
-    }
-    if last.is_some_and(|item| item.is_group("[") || item.word().is_some_and(|w| w.contains('@'))) {
+    let path = last.is_some_and(|item| is_path(*item));
+    if path {
         symbols.push("[");
+    }
+    if state.called || last.is_some_and(|item| item.is_group("[")) {
+        symbols.push(".");
     }
     vec![Wanted::Keywords(keywords), Wanted::Symbols(symbols)]
 }
@@ -367,6 +368,14 @@ pub(super) fn literal(kind: LiteralKind) -> Wanted {
         LiteralKind::Pattern => &["re('')"],
     };
     Wanted::Literal { kind, examples }
+}
+
+/// Whether an item is a part of a path that brackets can follow.
+pub(super) fn is_path(item: Item<'_>) -> bool {
+    item.is_group("[")
+        || item
+            .word()
+            .is_some_and(|word| word.contains('@') || word.starts_with('.'))
 }
 
 /// Whether an item is a name in quotes or a word.

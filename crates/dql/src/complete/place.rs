@@ -87,6 +87,9 @@ pub(super) fn wanted(text: &str, tokens: &[Token<'_>], chained: bool) -> Complet
                 } else {
                     innermost(text, &place, items, level, &mut scope)
                 };
+                if start.is_some() {
+                    found.extend(arguments::next_name(items));
+                }
                 place
             }
         };
@@ -194,7 +197,7 @@ fn in_query<'a>(stage: &Stage<'_, 'a>, statement: bool, level: &Level<'a>) -> Pl
             };
             in_expression(purpose, since_comma(content), level)
         }
-        (Stage::Chain, "(") => call(Caller::Chained, "", None),
+        (Stage::Chained, "(") => call(Caller::Chained, "", None),
         (Stage::Word(_) | Stage::AfterSource(_) | Stage::Item(_) | Stage::Clause { .. }, "{") => {
             Place::Expression(Purpose::Condition)
         }
@@ -215,10 +218,9 @@ fn in_clause(name: &str, content: &[Item<'_>], level: &Level<'_>) -> bool {
 
 /// Whether brackets open directly behind a path.
 fn glued_path(items: &[Item<'_>], level: &Level<'_>) -> bool {
-    items.last().is_some_and(|item| {
-        item.span().end == level.span.start
-            && (item.is_group("[") || item.word().is_some_and(|word| word.contains('@')))
-    })
+    items
+        .last()
+        .is_some_and(|item| item.span().end == level.span.start && expression::is_path(*item))
 }
 
 /// The arguments of a function.
@@ -267,50 +269,13 @@ fn innermost(
         "{" => Some("}"),
         _ => None,
     };
-    let may_hold_query = level.open == "(";
     match place {
         Place::Query { statement } => {
             let stage = query::stage(text, items, *statement, scope);
             query::wanted(&stage, *statement, close, scope)
         }
-        Place::Sources => {
-            let mut found = vec![Wanted::Namespaces, Wanted::Sources];
-            match items {
-                [] => {}
-                [item] if expression::is_name(*item) => {
-                    found = vec![Wanted::Symbols(vec!["::", "{", "[", ":"])];
-                    found.push(Wanted::Keywords(vec!["BY", "LIMIT"]));
-                }
-                _ if expression::state(since_comma(items)).need != Need::Operand => found.clear(),
-                _ => {}
-            }
-            found.extend(expression::wanted(
-                since_comma(items),
-                Purpose::Column,
-                close,
-                scope,
-            ));
-            found
-        }
-        Place::Expression(purpose) => {
-            let mut found = expression::wanted(since_comma(items), *purpose, close, scope);
-            match items {
-                [] => {
-                    found.push(Wanted::Symbols(close.into_iter().collect()));
-                    if may_hold_query {
-                        found.push(Wanted::Namespaces);
-                    }
-                }
-                [item] if may_hold_query && expression::is_name(*item) => {
-                    found.push(Wanted::Symbols(vec!["::", ":"]));
-                }
-                _ if *purpose == Purpose::Condition => {
-                    found.push(Wanted::Symbols(close.into_iter().collect()));
-                }
-                _ => {}
-            }
-            found
-        }
+        Place::Sources => behind_namespace(items, close, scope),
+        Place::Expression(purpose) => expressions(items, *purpose, close, scope),
         Place::Elements { field } => {
             let rest = since_comma(items);
             let mut found = if rest.is_empty() {
@@ -335,4 +300,48 @@ fn innermost(
         Place::Step => vec![Wanted::Symbols(vec!["]"])],
         Place::Unknown => Vec::new(),
     }
+}
+
+/// What may stand in the parentheses behind `::`: sources, a query, or columns.
+fn behind_namespace(items: &[Item<'_>], close: Option<&'static str>, scope: &Scope) -> Vec<Wanted> {
+    let last = since_comma(items);
+    let mut found = match items {
+        [item] if expression::is_name(*item) => vec![
+            Wanted::Symbols(vec!["::", "{", "[", ":"]),
+            Wanted::Keywords(vec!["BY", "LIMIT"]),
+        ],
+        _ if items.is_empty() || expression::state(last).need == Need::Operand => {
+            vec![Wanted::Namespaces, Wanted::Sources]
+        }
+        _ => Vec::new(),
+    };
+    found.extend(expression::wanted(last, Purpose::Column, close, scope));
+    found
+}
+
+/// What may stand in brackets that hold expressions, or in parentheses a query.
+fn expressions(
+    items: &[Item<'_>],
+    purpose: Purpose,
+    close: Option<&'static str>,
+    scope: &Scope,
+) -> Vec<Wanted> {
+    let parentheses = close == Some(")");
+    let mut found = expression::wanted(since_comma(items), purpose, close, scope);
+    match items {
+        [] => {
+            found.push(Wanted::Symbols(close.into_iter().collect()));
+            if parentheses {
+                found.push(Wanted::Namespaces);
+            }
+        }
+        [item] if parentheses && expression::is_name(*item) => {
+            found.push(Wanted::Symbols(vec!["::", ":"]));
+        }
+        [.., comma] if comma.symbol() == Some(",") && purpose == Purpose::Condition => {
+            found.push(Wanted::Symbols(close.into_iter().collect()));
+        }
+        _ => {}
+    }
+    found
 }

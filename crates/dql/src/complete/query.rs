@@ -14,7 +14,9 @@ pub(super) enum Stage<'s, 'a> {
     Start,
     /// A word: a namespace, a source or the name of a function.
     Word(&'a str),
-    /// A word and one colon.
+    /// A namespace with its indexes.
+    Indexed,
+    /// What may be a namespace, and one colon.
     Colon,
     /// Behind `::` or the comma between sources: a source is needed.
     Source,
@@ -37,6 +39,10 @@ pub(super) enum Stage<'s, 'a> {
     },
     /// Behind the dot that chains a function.
     Chain,
+    /// A chained function without its parentheses.
+    Chained,
+    /// Behind AS: the name of an inner query.
+    Alias,
 }
 
 /// The kinds of statement.
@@ -93,12 +99,15 @@ pub(super) fn stage<'s, 'a>(
         scope.namespace = first.name().map(str::to_owned);
         return sources(text, items, namespace + 2, scope);
     }
+    if colon(namespace) && items.len() == namespace + 1 {
+        return Stage::Colon;
+    }
     if let Some(word) = first.word() {
         if items.len() == 1 {
             return Stage::Word(word);
         }
-        if colon(1) && items.len() == 2 {
-            return Stage::Colon;
+        if grouped && items.len() == 2 && is_namespace(word) {
+            return Stage::Indexed;
         }
         if statement && items[1].is_group("(") && !is_pattern(word) {
             let show = word
@@ -128,8 +137,11 @@ fn outer<'s, 'a>(items: &'s [Item<'a>], scope: &mut Scope) -> Stage<'s, 'a> {
         && word.starts_with('.')
     {
         let name = if word == "." { at + 1 } else { at };
-        if !items.get(name + 1).is_some_and(|item| item.is_group("(")) {
+        if items.get(name).is_none() {
             return Stage::Chain;
+        }
+        if !items.get(name + 1).is_some_and(|item| item.is_group("(")) {
+            return Stage::Chained;
         }
         at = name + 2;
     }
@@ -159,7 +171,7 @@ fn sources<'s, 'a>(
         if item.is_group("(") && items.get(at).is_some_and(|next| next.is_keyword("AS")) {
             at += 1;
             if items.get(at).is_none() {
-                return Stage::Item(&items[at - 1..]);
+                return Stage::Alias;
             }
         }
         let alias = |next: &Item<'_>| next.word().is_some() && keyword(items, at).is_none();
@@ -307,6 +319,7 @@ pub(super) fn wanted(
 ) -> Vec<Wanted> {
     match stage {
         Stage::Start => start(statement),
+        Stage::Indexed => vec![Wanted::Symbols(vec!["::"])],
         Stage::Word(word) if is_namespace(word) => vec![Wanted::Symbols(vec!["::", "(", "[", ":"])],
         Stage::Word(_) => {
             let mut found = vec![Wanted::Symbols(vec!["::", ":", "(", "[", ","])];
@@ -355,6 +368,8 @@ pub(super) fn wanted(
             statement,
         } => clause(name, content, seen, *statement, close, scope),
         Stage::Chain => vec![Wanted::Functions(functions::chained())],
+        Stage::Chained => vec![Wanted::Symbols(vec!["("])],
+        Stage::Alias => vec![literal(LiteralKind::Name)],
     }
 }
 

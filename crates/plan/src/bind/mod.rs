@@ -8,6 +8,7 @@ mod arguments;
 mod call;
 mod comparison;
 mod derived;
+mod drain;
 mod expression;
 mod fill;
 mod grouping;
@@ -16,6 +17,7 @@ mod membership;
 mod name;
 mod order;
 mod page;
+mod pick;
 mod predicate;
 mod scalar;
 mod show;
@@ -35,6 +37,7 @@ use dql::{Diagnostic, Span};
 use events::TimeRange;
 
 use crate::bound::{BoundQuery, Key, Membership, Notes};
+use crate::occurrence::Occurrence;
 use crate::types::{Type, Typed};
 
 pub(crate) use membership::membership_place;
@@ -128,6 +131,8 @@ struct Binder<'a> {
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     observed: HashMap<String, Arc<crate::functions::json::Observation>>,
     memberships: Vec<Membership>,
+    /// The templates that `drain` learns from the rows.
+    learning: Vec<drain::Learning>,
     /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
     in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
@@ -174,6 +179,7 @@ impl<'a> Binder<'a> {
             key_texts: Vec::new(),
             observed: HashMap::new(),
             memberships: Vec::new(),
+            learning: Vec::new(),
             in_filter: false,
             range: TimeRange::ALL,
             step_ms: None,
@@ -220,6 +226,11 @@ impl<'a> Binder<'a> {
             source: source.rows,
             filter,
             memberships: std::mem::take(&mut self.memberships),
+            learning: self
+                .learning
+                .iter()
+                .map(drain::Learning::aggregate)
+                .collect(),
             keys,
             shape,
             having,
@@ -240,6 +251,17 @@ impl<'a> Binder<'a> {
             .filter_map(|condition| keep(errors, self.condition(condition, false)))
             .collect();
         conjunction(bound)
+    }
+
+    /// Something that running the query may meet; the same one is told once.
+    fn occurrence(&mut self, warning: Diagnostic) -> Arc<Occurrence> {
+        let occurrences = &mut self.notes.occurrences;
+        if let Some(known) = occurrences.iter().find(|known| known.announces(&warning)) {
+            return Arc::clone(known);
+        }
+        let occurrence = Arc::new(Occurrence::new(warning));
+        occurrences.push(Arc::clone(&occurrence));
+        occurrence
     }
 
     fn warn(
