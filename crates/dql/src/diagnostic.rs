@@ -26,6 +26,17 @@ pub struct Diagnostic {
     pub label: Option<(Span, String)>,
     /// What to do.
     pub hint: Option<String>,
+    /// The text that `span` and `label` are places of, where that is not the query.
+    pub origin: Option<Origin>,
+}
+
+/// A text that came beside the query, such as the conditions of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What it is called where it came from.
+    pub name: String,
+    /// The text; empty where only its name is known.
+    pub text: String,
 }
 
 impl Diagnostic {
@@ -53,6 +64,7 @@ impl Diagnostic {
             span,
             label: None,
             hint: None,
+            origin: None,
         }
     }
 

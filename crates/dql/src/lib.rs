@@ -45,7 +45,7 @@ mod token;
 
 pub use check::check;
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use grammar::parse;
 pub use print::column_name;
 pub use render::{Position, position, render};

@@ -100,7 +100,9 @@ impl<'a> Binder<'a> {
         let grouping = self.grouping.take()?;
         let warnings = self.notes.warnings.len();
         let observations = self.notes.observations.len();
+        let occurrences = self.notes.occurrences.len();
         let value = self.expression(written);
+        self.notes.occurrences.truncate(occurrences);
         self.notes.warnings.truncate(warnings);
         let index = value
             .ok()

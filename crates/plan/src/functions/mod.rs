@@ -1,12 +1,19 @@
 //! The functions DataFusion does not have: JSON paths, text search, exact percentiles, time steps.
 
+pub(crate) mod bucket;
+pub(crate) mod drain;
 pub(crate) mod finite;
 pub(crate) mod json;
 pub(crate) mod json_array;
 pub(crate) mod json_keys;
+pub(crate) mod json_set;
+pub(crate) mod log_template;
+pub(crate) mod mode;
+pub(crate) mod number_summary;
 pub(crate) mod percentile;
 pub(crate) mod pinned;
 pub(crate) mod query_string;
 pub(crate) mod regexp_extract;
 pub(crate) mod step_start;
 pub(crate) mod text_match;
+pub(crate) mod whole_number;
