@@ -45,7 +45,7 @@ pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
-pub use show::bind_show;
+pub use show::{SHOW_FUNCTIONS, bind_show};
 pub(crate) use source::{ROW_TIME, output_name};
 pub use window_limits::{duration_ms, limit_points};
 
