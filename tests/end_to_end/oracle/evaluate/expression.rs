@@ -104,12 +104,15 @@ impl Scope<'_> {
 
 fn arithmetic(op: BinaryOp, left: &Value, right: &Value) -> Value {
     if let (Value::Int(left), Value::Int(right)) = (left, right) {
-        match op {
-            BinaryOp::Add => return left.checked_add(*right).map_or(Value::Missing, Value::Int),
-            BinaryOp::Subtract => {
-                return left.checked_sub(*right).map_or(Value::Missing, Value::Int);
-            }
-            _ => {}
+        let whole = match op {
+            BinaryOp::Add => Some(left.checked_add(*right)),
+            BinaryOp::Subtract => Some(left.checked_sub(*right)),
+            BinaryOp::Multiply => Some(left.checked_mul(*right)),
+            BinaryOp::Modulo => Some(left.checked_rem(*right)),
+            _ => None,
+        };
+        if let Some(whole) = whole {
+            return whole.map_or(Value::Missing, Value::Int);
         }
     }
     let Some((left, right)) = left.number().zip(right.number()) else {
