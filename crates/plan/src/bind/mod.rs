@@ -58,6 +58,8 @@ pub struct BindContext {
     pub time_zone: Tz,
     /// The request's window, which overrides the one in the text.
     pub time_range: Option<TimeRange>,
+    /// The window of the query around this one, which it has when it names none itself.
+    pub inherited_range: Option<TimeRange>,
     /// The end of the page before the wanted one.
     pub search_after: Option<Position>,
     /// Whether the answer has default limits.
