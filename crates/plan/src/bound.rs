@@ -84,7 +84,12 @@ impl BoundQuery {
 #[derive(Debug, Clone)]
 pub enum BoundShow {
     /// The workspaces of the store.
-    Workspaces,
+    Workspaces {
+        /// The most workspaces wanted.
+        limit: Option<u64>,
+        /// The workspaces to skip.
+        offset: u64,
+    },
     /// The rows of a query.
     Rows(BoundQuery),
     /// The fields that events have.
