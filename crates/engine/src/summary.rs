@@ -34,6 +34,8 @@ pub(crate) fn summarise(
         search_after: rows.last(),
         has_more: passed.rows_cut,
         warnings,
+        raw_query: None,
+        query_parse: None,
     }
 }
 

@@ -14,7 +14,10 @@ mod lower;
 mod occurrence;
 mod types;
 
-pub use bind::{BindContext, Delivery, Position, bind, bind_show, nearest_field};
+pub use bind::{
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, duration_ms, limit_points,
+    nearest_field,
+};
 pub use bound::{
     BoundQuery, BoundShow, BoundSource, Buckets, Column, Fill, FillMode, Key, Limit, Limits,
     Lowered, Membership, Notes, Reducer, SeriesOrder, Shape,

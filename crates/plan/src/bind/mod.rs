@@ -24,6 +24,7 @@ mod show;
 mod source;
 mod target;
 mod window;
+mod window_limits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,8 +45,9 @@ pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
-pub use show::bind_show;
+pub use show::{SHOW_FUNCTIONS, bind_show};
 pub(crate) use source::{ROW_TIME, output_name};
+pub use window_limits::{duration_ms, limit_points};
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
@@ -56,10 +58,18 @@ pub struct BindContext {
     pub time_zone: Tz,
     /// The request's window, which overrides the one in the text.
     pub time_range: Option<TimeRange>,
+    /// The window of the query around this one, which it has when it names none itself.
+    pub inherited_range: Option<TimeRange>,
     /// The end of the page before the wanted one.
     pub search_after: Option<Position>,
     /// Whether the answer has default limits.
     pub delivery: Delivery,
+    /// Whether a query without SLIMIT gets as many groups as one message may have, instead of fewer.
+    pub every_group: bool,
+    /// Whether the query may show one column besides the time only.
+    pub single_field: bool,
+    /// The widest window allowed, in milliseconds.
+    pub longest_window_ms: Option<i64>,
 }
 
 /// How an answer is delivered.
@@ -197,6 +207,7 @@ impl<'a> Binder<'a> {
         // The rest would only repeat what is wrong with the parts it is built on.
         let (window, source, keys, limits) = (window?, source?, keys?, limits?);
         let target = keep(errors, self.target(&keys, window.step_ms))?;
+        keep(errors, self.check_single_field(&target, select))?;
         let having = self.having(select, &target, errors);
         let order = keep(errors, self.order(select, &target, &keys))?;
         let series_order = keep(errors, self.series_order(select, &target, &keys))?;

@@ -14,12 +14,25 @@ use crate::bound::{BoundQuery, BoundShow, Column, Shape};
 use crate::functions::json_keys::json_keys;
 use crate::types::Type;
 
+/// The SHOW functions that have an answer.
+pub const SHOW_FUNCTIONS: [&str; 5] = [
+    "show_event_source",
+    "show_audit_event_source",
+    "show_event_field",
+    "show_audit_event_field",
+    "show_workspaces",
+];
+
 /// Binds a SHOW statement. `show_event_…` tells about audit events, as does its twin
 /// `show_audit_event_…`.
 ///
 /// # Errors
 /// As [`bind`]; a SHOW function about data that no audit store holds is refused.
 pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Diagnostic>> {
+    let context = &BindContext {
+        single_field: false,
+        ..context.clone()
+    };
     match show.call.name.text.to_ascii_lowercase().as_str() {
         "show_workspaces" => Ok(BoundShow::Workspaces),
         "show_event_source" | "show_audit_event_source" => {

@@ -83,16 +83,11 @@ impl<'a> Binder<'a> {
     /// Binds a query inside this one: it reads the request's window, else its own, else this query's,
     /// and is never cut off by a default limit.
     pub(super) fn inner(&mut self, query: &Select) -> Bind<BoundQuery> {
-        let inherited = if has_window(query) {
-            None
-        } else {
-            Some(self.range)
-        };
-        let time_range = self.context.time_range.or(inherited);
         let context = BindContext {
             search_after: None,
-            time_range,
+            inherited_range: Some(self.range),
             delivery: Delivery::Stream,
+            single_field: false,
             ..self.context.clone()
         };
         let inner = bind(query, &context).map_err(|errors| match errors.into_iter().next() {

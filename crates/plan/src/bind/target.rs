@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::scalar::ScalarValue;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item};
+use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item, Select};
 use dql::{Diagnostic, Span};
 
 use super::name::column;
@@ -161,6 +161,20 @@ impl<'a> Binder<'a> {
         if step_ms.is_some() {
             self.warn("step_ignored", message, Span::default()).span = None;
         }
+    }
+
+    /// Refuses a second column, where the request wants one.
+    pub(super) fn check_single_field(&self, target: &Target, select: &Select) -> Bind<()> {
+        let several = target.columns.len() > 1;
+        if !self.context.single_field || !several {
+            return Ok(());
+        }
+        let span = self.items.last().map_or(select.span, |item| item.expr.span);
+        let message = "the request allows one field besides the time, and the query shows several";
+        let error = wrong("several_fields", message, span);
+        Err(error
+            .with_hint("show one field, or leave `disable_multiple_field` out of the request")
+            .into())
     }
 
     /// The shape with the aggregates that all clauses asked for.

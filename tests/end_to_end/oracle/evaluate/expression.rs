@@ -6,7 +6,7 @@ use regex::Regex;
 use super::aggregate;
 use super::scope::{Over, Scope, is_arithmetic};
 use super::value::{Kind, Value};
-use super::{text, window};
+use super::{digest, text, window};
 
 impl Scope<'_> {
     /// The value of an expression.
@@ -194,6 +194,7 @@ fn text_function(name: &str, arguments: &[Value]) -> Value {
     };
     let pattern = || Regex::new(&arguments[1].text().unwrap()).unwrap();
     Value::Text(match name {
+        "md5" => digest::md5(&text),
         "lower" => text.to_lowercase(),
         "upper" => text.to_uppercase(),
         "trim" => text.trim_matches(' ').to_owned(),
