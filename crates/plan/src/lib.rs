@@ -15,10 +15,11 @@ mod types;
 
 pub use bind::{BindContext, Delivery, Position, bind, bind_show, nearest_field};
 pub use bound::{
-    BoundQuery, BoundShow, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered,
-    Membership, Notes, Reducer, SeriesOrder, Shape,
+    BoundQuery, BoundShow, BoundSource, Column, Computed, Fill, FillMode, Key, Limit, Limits, Lowered,
+    Membership, Notes, Point, Reducer, SeriesOrder, Shape,
 };
 pub use functions::json::Observation;
+pub use functions::points::PointFunction;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
 pub use lower::{count_plan, lower};
 pub use types::{Type, Typed};

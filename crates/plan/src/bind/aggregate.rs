@@ -8,6 +8,7 @@ use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
 use super::derived::DERIVED;
+use super::point::Along;
 use super::{Bind, Binder, arguments, wrong};
 use crate::functions::percentile::percentile;
 use crate::types::{Type, Typed};
@@ -58,6 +59,7 @@ impl Binder<'_> {
                 .with_hint("test the result of a group with HAVING")
                 .into());
         };
+        let along = std::mem::replace(&mut self.along, Along::Nothing);
         let typed = if DERIVED.contains(&name) {
             self.derived(name, call, &mut grouping)
         } else {
@@ -65,6 +67,7 @@ impl Binder<'_> {
                 .map(|(aggregate, value_type)| grouping.column_of(aggregate, value_type))
         };
         self.grouping = Some(grouping);
+        self.along = along;
         typed
     }
 

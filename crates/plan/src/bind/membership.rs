@@ -6,6 +6,7 @@ use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 
 use super::comparison::number_literal;
 use super::name::column;
+use super::list::gives_lists;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::source::output_name;
 use super::{Bind, Binder, describe, not_supported, wrong};
@@ -32,8 +33,9 @@ impl Binder<'_> {
                 return Ok(opposite_if(negated, condition));
             }
             InSet::Named(name) => {
-                let reason = "put the query behind IN: `IN (TAE::…)`";
-                return Err(not_supported("IN with a named list", reason, name.span));
+                let query = self.named_list(name)?;
+                let condition = self.membership_in_query(expr, query)?;
+                return Ok(opposite_if(negated, condition));
             }
         };
         let value = self.expression(expr)?;
@@ -89,9 +91,16 @@ impl Binder<'_> {
             );
             return Err(wrong("wrong_argument_kind", message, query.span));
         };
-        let member = Typed::new(column(&output_name(0)), only.value_type);
+        let is_list = gives_lists(query);
+        let member = match is_list {
+            true => Typed::new(column(ELEMENT), Type::Json),
+            false => Typed::new(column(&output_name(0)), only.value_type),
+        };
         let (value, member) = match (value.value_type, member.value_type) {
             (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),
+            (left, Type::Json) if left.is_number() && is_list => {
+                (value.expr, as_number(member))
+            }
             (left, right) if left.is_number() || right.is_number() => {
                 let message = format!(
                     "{}, and the query gives {}",
@@ -105,11 +114,15 @@ impl Binder<'_> {
         self.memberships.push(Membership {
             value,
             members: Box::new(members),
+            is_list,
             member,
         });
         Ok(membership_place(self.memberships.len() - 1))
     }
 }
+
+/// The column that holds an element of a list of members.
+pub(crate) const ELEMENT: &str = "element";
 
 /// The place in a filter that lowering fills with the test of a membership.
 pub(crate) fn membership_place(index: usize) -> Expr {

@@ -1,11 +1,14 @@
-//! The functions DataFusion does not have: JSON paths, text search, exact percentiles, time steps.
+//! The functions DataFusion does not have: JSON paths, text search, exact percentiles, time steps, functions
+//! of points.
 
 pub(crate) mod finite;
 pub(crate) mod json;
 pub(crate) mod json_array;
+pub(crate) mod json_elements;
 pub(crate) mod json_keys;
 pub(crate) mod percentile;
 pub(crate) mod pinned;
+pub(crate) mod points;
 pub(crate) mod query_string;
 pub(crate) mod regexp_extract;
 pub(crate) mod step_start;
