@@ -3,6 +3,7 @@
 use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
+use dql::{Diagnostic, Span};
 
 use super::comparison::number_literal;
 use super::name::column;
@@ -32,6 +33,7 @@ impl Binder<'_> {
                 let condition = self.membership_in_query(expr, query)?;
                 return Ok(opposite_if(negated, condition));
             }
+            InSet::Named(name) if !self.in_filter => return Err(asked_elsewhere(name.span)),
             InSet::Named(name) => {
                 let query = self.named_list(name)?;
                 let condition = self.membership_in_query(expr, query)?;
@@ -79,8 +81,7 @@ impl Binder<'_> {
     /// `expr IN (query)`: the query has one column, whose values are the members.
     fn membership_in_query(&mut self, expr: &AstExpr, query: &Select) -> Bind<Expr> {
         if !self.in_filter {
-            let reason = "only a condition in `{…}` can ask another query";
-            return Err(not_supported("IN with a query here", reason, query.span));
+            return Err(asked_elsewhere(query.span));
         }
         let value = self.expression(expr)?;
         let members = self.inner(query)?;
@@ -119,6 +120,11 @@ impl Binder<'_> {
         });
         Ok(membership_place(self.memberships.len() - 1))
     }
+}
+
+fn asked_elsewhere(span: Span) -> Box<Diagnostic> {
+    let reason = "only a condition in `{…}` can ask another query";
+    not_supported("IN with a query here", reason, span)
 }
 
 /// The column that holds an element of a list of members.

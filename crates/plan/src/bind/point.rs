@@ -67,7 +67,10 @@ impl Binder<'_> {
             Along::Rows => (self.row_time(), self.time_order(true)),
             Along::Nothing | Along::Summary | Along::Newest => return Err(self.nowhere(call)),
         };
-        let value = self.expression(written)?;
+        let value = match self.along {
+            Along::Rows => self.aggregated(written)?,
+            _ => self.expression(written)?,
+        };
         let value = self.number(value, written)?;
         let value_type = function.result_type(value.value_type);
         let value = match value.value_type {

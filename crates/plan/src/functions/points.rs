@@ -38,7 +38,8 @@ pub enum PointFunction {
     /// The distance from the mean in standard deviations of the population; none where all are equal.
     DeviationsFromMean,
     /// The distance from the median in median absolute deviations, scaled so that they are standard
-    /// deviations where values are distributed normally; none where that deviation is 0.
+    /// deviations where values are distributed normally; none where that deviation is 0. The median of
+    /// an even number of values is the mean of the two in the middle.
     DeviationsFromMedian,
 }
 
@@ -269,11 +270,13 @@ fn deviations_from_median(points: &[f64]) -> Vec<Option<f64>> {
         .collect()
 }
 
-/// The median by nearest rank, as the aggregate `median` has it: of an even number the lower one.
+/// The value in the middle, or the mean of both. The nearest rank, which the aggregate `median` gives,
+/// would leave a deviation of 0 to half of all short series.
 fn median(mut values: Vec<f64>) -> Option<f64> {
-    let middle = values.len().checked_sub(1)? / 2;
-    let (_, median, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    Some(*median)
+    values.sort_unstable_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2)?;
+    let lower = values.get((values.len() - 1) / 2)?;
+    Some(lower + (upper - lower) / 2.0)
 }
 
 #[cfg(test)]
@@ -332,6 +335,12 @@ mod tests {
         assert_eq!(
             run(PointFunction::DeviationsFromMedian, &values),
             [score(2.0), score(1.0), score(0.0), score(1.0), score(7.0)]
+        );
+        let values = [Some(1.0), Some(5.0)];
+        let middle = Some(1.0 / 1.4826);
+        assert_eq!(
+            run(PointFunction::DeviationsFromMedian, &values),
+            [middle, middle]
         );
         let equal = [Some(0.1), Some(0.1), Some(0.1)];
         assert_eq!(run(PointFunction::DeviationsFromMean, &equal), [None; 3]);
