@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Say how much each workspace of a store holds
     Stats(StatsArguments),
+    /// Read every file of a store and compare it with what was committed
+    Verify(VerifyArguments),
     /// Answer questions over gRPC until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write sample events as NDJSON to standard output
@@ -201,6 +203,16 @@ pub(crate) enum StatsFormat {
     Table,
     /// For programs
     Json,
+}
+
+/// `vouch verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The workspaces, separated by commas; all when left out
+    #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+    pub(crate) workspace: Option<Scope>,
 }
 
 /// `vouch serve`.

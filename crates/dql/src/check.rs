@@ -6,8 +6,10 @@ mod query;
 mod show;
 
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, limited};
 use crate::keyword::nearest;
+
+pub(crate) use show::names as show_names;
 
 /// Checks a script against the rules that hold for every store. Every namespace and every field is accepted
 /// here. The findings stand in the order of the text; without errors among them the script may be planned.
@@ -21,7 +23,7 @@ pub fn check(script: &Script) -> Vec<Diagnostic> {
         }
     }
     found.sort_by_key(|diagnostic| diagnostic.span.map(|span| span.start));
-    found
+    limited(found)
 }
 
 /// The error for a function that the language does not have.

@@ -26,7 +26,7 @@ use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
-use crate::{outer, prepare, show, stream, summary};
+use crate::{describe, outer, prepare, show, stream, summary, timeout};
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
@@ -103,10 +103,18 @@ impl Engine {
     /// # Errors
     /// The first statement without an answer decides; there are no partial answers.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
-        let parsed = prepare::parse(&request.query)?;
+        timeout::within(request.options.timeout, self.answers(request)).await
+    }
+
+    async fn answers(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
+        let parsed = prepare::read(request)?;
         let mut answers = Vec::with_capacity(parsed.script.statements.len());
         for statement in &parsed.script.statements {
-            answers.push(self.retrying(request, &parsed, statement).await?);
+            let mut answer = self.retrying(request, &parsed, statement).await?;
+            let summary = &mut answer.summary;
+            summary.warnings = parsed.located(std::mem::take(&mut summary.warnings));
+            describe::describe(summary, statement, &request.options);
+            answers.push(answer);
         }
         Ok(answers)
     }
@@ -117,7 +125,10 @@ impl Engine {
         &self,
         request: QueryRequest,
     ) -> impl Stream<Item = Result<StreamItem, EngineError>> + Send + 'static {
-        stream::items(self.clone(), request)
+        timeout::items_within(
+            request.options.timeout,
+            stream::items(self.clone(), request),
+        )
     }
 
     /// Shows a stage of a statement on its way to an answer, without running it.
@@ -129,7 +140,7 @@ impl Engine {
         request: &QueryRequest,
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
-        let parsed = prepare::parse(&request.query)?;
+        let parsed = prepare::read(request)?;
         let explanation = |text: String, warnings: Vec<Diagnostic>| Explanation {
             text,
             files: None,
@@ -146,7 +157,7 @@ impl Engine {
             prepare::now_ms(request),
             Delivery::Series,
         )?;
-        let warnings = query.notes.warnings.clone();
+        let warnings = parsed.located(query.notes.warnings.clone());
         if stage == Stage::Bound {
             return Ok(explanation(query.to_string(), warnings));
         }

@@ -6,7 +6,10 @@
 //! | [`mod@answer`] | what is answered |
 //! | [`mod@error`] | why there is no answer |
 //! | `table` | the files of a snapshot as a DataFusion table |
+//! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
+//! | `syntax` | ways through a syntax tree |
+//! | `describe` | the text that was run and the names in it |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
 //! | `series` | rows into series |
 //! | `show` | answers to SHOW statements |
@@ -14,15 +17,22 @@
 //! | `summary` | hits and warnings |
 //! | `outer` | functions over the result of a query |
 //! | `json` | an answer as existing DQL clients read it |
+//! | `timeout` | the time that a search may take |
+//! | `validate` | what is wrong with a text, found without a store |
+//! | `complete` | what may stand at a place of a text |
 //! | `engine` | the questions the engine takes |
 //!
 //! `plan` and `store` meet here and nowhere else.
 
 mod answer;
+mod complete;
+mod describe;
 mod engine;
 mod error;
+mod fragments;
 mod json;
 mod outer;
+mod overrides;
 mod prepare;
 mod request;
 mod rows;
@@ -30,11 +40,19 @@ mod series;
 mod show;
 mod stream;
 mod summary;
+mod syntax;
 mod table;
+mod timeout;
+mod validate;
 
-pub use answer::{Answer, Explanation, Series, StreamItem, Summary, TotalHits};
+pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
+pub use complete::{Candidate, CandidateKind, Candidates};
 pub use engine::{Engine, EngineConfig};
 pub use error::EngineError;
 pub use json::{content_json, warnings_text};
-pub use plan::Position;
-pub use request::{QueryOptions, QueryRequest, Scope, Stage};
+pub use plan::{Position, duration_ms};
+pub use request::{
+    ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
+    time_zone,
+};
+pub use validate::{StatementKind, ValidStatement, Validation, validate};

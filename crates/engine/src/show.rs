@@ -61,6 +61,8 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             search_after: None,
             has_more: false,
             warnings: Vec::new(),
+            raw_query: None,
+            query_parse: None,
         },
     }
 }

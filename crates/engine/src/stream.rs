@@ -13,9 +13,10 @@ use futures::stream::{self, Stream};
 use plan::{Delivery, Lowered, Type};
 
 use crate::answer::StreamItem;
+use crate::describe;
 use crate::engine::{Engine, Running};
 use crate::error::EngineError;
-use crate::prepare;
+use crate::prepare::{self, Parsed};
 use crate::request::QueryRequest;
 use crate::rows::RowFilter;
 
@@ -28,6 +29,7 @@ enum State {
 
 /// A stream that has told its schema.
 struct Open {
+    parsed: Parsed,
     running: Running,
     batches: SendableRecordBatchStream,
     filter: RowFilter,
@@ -73,7 +75,7 @@ async fn open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineErr
 
 async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
     let started = Instant::now();
-    let parsed = prepare::parse(&request.query)?;
+    let parsed = prepare::read(request)?;
     let statement = parsed.single()?;
     let now_ms = prepare::now_ms(request);
     let query = prepare::bind(
@@ -88,6 +90,7 @@ async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, Engin
     let filter = RowFilter::new(&running.lowered, running.query.limits);
     let columns = Columns::new(&running.lowered);
     Ok(Open {
+        parsed,
         running,
         batches,
         filter,
@@ -108,9 +111,11 @@ async fn next(
             None => open.batches.try_next().await?,
         };
         let Some(batch) = batch else {
-            let summary = engine
+            let mut summary = engine
                 .summary(request, &open.running, &open.filter, open.started)
                 .await?;
+            summary.warnings = open.parsed.located(summary.warnings);
+            describe::describe(&mut summary, open.parsed.single()?, &request.options);
             return Ok(StreamItem::End(summary));
         };
         let rows = open.filter.pass(&batch)?;

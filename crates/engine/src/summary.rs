@@ -34,6 +34,8 @@ pub(crate) fn summarise(
         search_after: rows.last(),
         has_more: passed.rows_cut,
         warnings,
+        raw_query: None,
+        query_parse: None,
     }
 }
 
@@ -45,7 +47,10 @@ fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
         !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
     if lowered.has_hits {
         let every_group = complete && limits.offset == 0 && query.having.is_none();
-        let every_event = !matches!(query.shape, Shape::Distinct { .. });
+        let every_event = !matches!(
+            query.shape,
+            Shape::Distinct { .. } | Shape::Histogram { .. }
+        );
         return TotalHits {
             value: passed.hits,
             exact: every_group && every_event,
@@ -133,6 +138,8 @@ fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
             found.push(warning.with_hint(format!("convert text with `float({name})`")));
         }
     }
+    let occurred = query.notes.occurrences.iter();
+    found.extend(occurred.filter_map(|occurrence| occurrence.warning().cloned()));
     if query.notes.estimate.happened() {
         let message = format!(
             "a percentile was estimated, because a group has more than {} values",

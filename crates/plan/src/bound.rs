@@ -13,6 +13,7 @@ use events::TimeRange;
 use crate::functions::json::Observation;
 use crate::functions::percentile::Estimate;
 use crate::functions::points::PointFunction;
+use crate::occurrence::Occurrence;
 use crate::types::Type;
 
 /// A query without open questions; [`crate::lower`] makes a plan of it.
@@ -40,6 +41,9 @@ pub struct BoundQuery {
     pub filter: Option<Expr>,
     /// The sub-queries behind `IN` that the filter asks.
     pub memberships: Vec<Membership>,
+    /// Aggregates over all rows that match, which are columns `d0`, `d1`, … of each of them: what `drain`
+    /// learns.
+    pub learning: Vec<Expr>,
     /// The keys of `BY`, over the rows of the source.
     pub keys: Vec<Key>,
     /// What becomes of the rows of a group.
@@ -176,7 +180,7 @@ pub enum Computed {
 }
 
 /// A function of the points of each group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Point {
     /// The function.
     pub function: PointFunction,
@@ -186,6 +190,17 @@ pub struct Point {
     pub time: Expr,
     /// The order of the points, oldest first; complete, so that no two tie.
     pub order: Vec<SortExpr>,
+    /// What is said when a whole number does not fit 64 bits and is missing.
+    pub overflow: Arc<Occurrence>,
+}
+
+impl PartialEq for Point {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+            && self.value == other.value
+            && self.time == other.time
+            && self.order == other.order
+    }
 }
 
 /// `fill`: a value for every step.
@@ -229,6 +244,18 @@ pub enum Shape {
         value: Expr,
         /// Its type.
         value_type: Type,
+        /// Columns `n0`, `n1`, … of a row: aggregates that take values of its newest event.
+        newest: Vec<Expr>,
+    },
+    /// One row for each interval of numbers: columns `time`, its left edge, and `hits`, how many rows
+    /// lie in it.
+    Histogram {
+        /// The left edge of a row's interval; null for a row in none.
+        bucket: Expr,
+        /// The intervals.
+        buckets: Buckets,
+        /// Intervals with fewer rows are left out.
+        least: u64,
     },
     /// The `count` rows with the largest or smallest value stay.
     Extreme {
@@ -241,11 +268,45 @@ pub enum Shape {
     },
 }
 
+/// Intervals of one width from `start`; the last ends at `end`, which is not inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Buckets {
+    /// The left edge of the first interval.
+    pub start: i64,
+    /// The right edge of the last, above `start`.
+    pub end: i64,
+    /// The width, above 0.
+    pub width: i64,
+}
+
+impl Buckets {
+    /// The left edges.
+    pub fn edges(self) -> impl Iterator<Item = i64> {
+        std::iter::successors(Some(self.start), move |edge| {
+            edge.checked_add(self.width).filter(|edge| *edge < self.end)
+        })
+    }
+
+    /// The left edge of the interval that a number lies in.
+    pub(crate) fn of(self, value: f64) -> Option<i64> {
+        if value < self.start as f64 || value >= self.end as f64 {
+            return None;
+        }
+        let index = ((value - self.start as f64) / self.width as f64).floor();
+        Some(
+            self.start
+                .saturating_add(self.width.saturating_mul(index as i64)),
+        )
+    }
+}
+
 impl Shape {
     /// Whether a group can have several shaped rows.
     pub fn is_many_rows(&self, step_ms: Option<i64>) -> bool {
         match self {
-            Self::Rows | Self::Distinct { .. } | Self::Extreme { .. } => true,
+            Self::Rows | Self::Distinct { .. } | Self::Histogram { .. } | Self::Extreme { .. } => {
+                true
+            }
             Self::Aggregate { .. } => step_ms.is_some(),
             Self::Newest => false,
         }
@@ -325,6 +386,8 @@ pub struct Notes {
     pub warnings: Vec<Diagnostic>,
     /// What running finds out about attributes.
     pub observations: Vec<Arc<Observation>>,
+    /// What running may meet.
+    pub occurrences: Vec<Arc<Occurrence>>,
     /// Whether running had to estimate a percentile.
     pub estimate: Arc<Estimate>,
 }
@@ -393,6 +456,9 @@ impl fmt::Display for BoundQuery {
                 writeln!(formatter, "    {inner_line}")?;
             }
         }
+        for learnt in &self.learning {
+            line(formatter, "learn", learnt.to_string())?;
+        }
         for key in &self.keys {
             line(
                 formatter,
@@ -444,6 +510,11 @@ impl fmt::Display for Shape {
                 write!(formatter, "aggregate {}", texts.join(", "))
             }
             Self::Distinct { value, .. } => write!(formatter, "one row a value of {value}"),
+            Self::Histogram { buckets, .. } => write!(
+                formatter,
+                "one row for every {} in [{}, {})",
+                buckets.width, buckets.start, buckets.end
+            ),
             Self::Extreme { count, .. } => write!(formatter, "the first {count} rows of a group"),
         }
     }

@@ -11,15 +11,19 @@ mod bind;
 mod bound;
 mod functions;
 mod lower;
+mod occurrence;
 mod types;
 
-pub use bind::{BindContext, Delivery, Position, bind, bind_show, nearest_field};
+pub use bind::{
+    BindContext, Delivery, Position, bind, bind_show, duration_ms, limit_points, nearest_field,
+};
 pub use bound::{
-    BoundQuery, BoundShow, BoundSource, Column, Computed, Fill, FillMode, Key, Limit, Limits, Lowered,
-    Membership, Notes, Point, Reducer, SeriesOrder, Shape,
+    BoundQuery, BoundShow, BoundSource, Buckets, Column, Computed, Fill, FillMode, Key, Limit,
+    Limits, Lowered, Membership, Notes, Point, Reducer, SeriesOrder, Shape,
 };
 pub use functions::json::Observation;
-pub use functions::points::PointFunction;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
+pub use functions::points::PointFunction;
 pub use lower::{count_plan, lower};
+pub use occurrence::Occurrence;
 pub use types::{Type, Typed};

@@ -86,6 +86,8 @@ mod tests {
             search_after: None,
             has_more: false,
             warnings: vec![warning],
+            raw_query: None,
+            query_parse: None,
         };
         let text = summarise("TAE::audit:(*)", &summary);
         assert!(text.contains("rows were cut off"), "{text}");

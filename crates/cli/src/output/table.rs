@@ -240,6 +240,8 @@ mod tests {
             search_after: None,
             has_more: false,
             warnings: vec![],
+            raw_query: None,
+            query_parse: None,
         };
         Answer { series, summary }
     }

@@ -210,12 +210,19 @@ fn wildcard(expr: &Expr) -> Option<Span> {
     found
 }
 
-/// Whether a function of this role occurs in an expression.
+/// Whether a function of this role occurs in an expression. In `count(distinct(x))` the inner function
+/// chooses no rows, it only says what is counted.
 fn has_role(expr: &Expr, role: Role) -> bool {
     let mut found = false;
+    let mut counted: Vec<Span> = Vec::new();
     each(expr, &mut |part| {
         if let ExprKind::Call(call) = &part.kind {
-            let signature = signature::function(&call.name.text.to_lowercase());
+            let name = call.name.text.to_lowercase();
+            if name == "count" {
+                counted.extend(call.args.iter().map(|argument| argument.value.span));
+            }
+            let is_counted = name == "distinct" && counted.contains(&part.span);
+            let signature = signature::function(&name).filter(|_| !is_counted);
             found |= signature.is_some_and(|signature| signature.role == role);
         }
     });

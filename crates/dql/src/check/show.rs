@@ -46,22 +46,25 @@ const KINDS: [&str; 17] = [
     "metric",
 ];
 
+/// The names of all SHOW functions.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    let kinds = KINDS.iter().flat_map(|kind| {
+        ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}"))
+    });
+    FUNCTIONS.into_iter().map(str::to_owned).chain(kinds)
+}
+
 /// Checks a SHOW statement.
 pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
     let name = show.call.name.text.to_lowercase();
-    let names: Vec<String> = KINDS
-        .iter()
-        .flat_map(|kind| {
-            ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}"))
-        })
-        .collect();
-    let all = || {
-        FUNCTIONS
-            .into_iter()
-            .chain(names.iter().map(String::as_str))
-    };
-    if !all().any(|known| known == name) {
-        found.push(unknown_function(&show.call.name, "SHOW function", all()));
+    if !names().any(|known| known == name) {
+        let known: Vec<String> = names().collect();
+        let error = unknown_function(
+            &show.call.name,
+            "SHOW function",
+            known.iter().map(String::as_str),
+        );
+        found.push(error);
     }
     for arg in &show.call.args {
         placeholder(&arg.value, found);

@@ -22,7 +22,7 @@ use crate::request::QueryRequest;
 type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Answer, EngineError>> + Send + 'a>>;
 
 /// How deep queries in quotes may hold others.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 
 /// Answers a statement with outer functions.
 pub(crate) async fn answer(
@@ -268,7 +268,8 @@ fn text_of(value: &Expr) -> Option<String> {
     }
 }
 
-fn quoted(mut finding: Diagnostic, span: Span) -> Diagnostic {
+/// A finding about a query in quotes, told about the quotes.
+pub(crate) fn quoted(mut finding: Diagnostic, span: Span) -> Diagnostic {
     finding.message = format!("in the query in quotes: {}", finding.message);
     finding.span = Some(span);
     finding.label = None;

@@ -84,7 +84,9 @@ impl<'a> Binder<'a> {
         let along = std::mem::replace(&mut self.along, Along::Nothing);
         let warnings = self.notes.warnings.len();
         let observations = self.notes.observations.len();
+        let occurrences = self.notes.occurrences.len();
         let value = self.expression(written);
+        self.notes.occurrences.truncate(occurrences);
         self.notes.warnings.truncate(warnings);
         let index = value
             .ok()

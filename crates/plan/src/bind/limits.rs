@@ -19,10 +19,15 @@ impl Binder<'_> {
         } else {
             DEFAULT_COUNT
         };
+        let default_groups = if self.context.every_group {
+            LARGEST_COUNT
+        } else {
+            DEFAULT_COUNT
+        };
         Ok(Limits {
             limit: self.limit("LIMIT", select.limit, default_rows)?,
             offset: select.offset.map_or(0, |count| count.value),
-            slimit: self.limit("SLIMIT", select.slimit, DEFAULT_COUNT)?,
+            slimit: self.limit("SLIMIT", select.slimit, default_groups)?,
             soffset: select.soffset.map_or(0, |count| count.value),
         })
     }

@@ -52,11 +52,19 @@ impl<'a> Binder<'a> {
 
     /// The query of a list.
     pub(super) fn named_list(&mut self, name: &Ident) -> Bind<&'a Select> {
-        if let Some(list) = self.lists.iter_mut().find(|list| list.name.text == name.text) {
+        if let Some(list) = self
+            .lists
+            .iter_mut()
+            .find(|list| list.name.text == name.text)
+        {
             list.is_used = true;
             return Ok(list.query);
         }
-        let known: Vec<&str> = self.lists.iter().map(|list| list.name.text.as_str()).collect();
+        let known: Vec<&str> = self
+            .lists
+            .iter()
+            .map(|list| list.name.text.as_str())
+            .collect();
         let message = format!("there is no list `{}`", name.text);
         let hint = match (known.as_slice(), nearest(&name.text, known.iter().copied())) {
             ([], _) => "write the values, `IN ['a', 'b']`, or a query, `IN (TAE::…)`".to_owned(),

@@ -6,8 +6,8 @@ use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 use dql::{Diagnostic, Span};
 
 use super::comparison::number_literal;
-use super::name::column;
 use super::list::gives_lists;
+use super::name::column;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::source::output_name;
 use super::{Bind, Binder, describe, not_supported, wrong};
@@ -99,9 +99,7 @@ impl Binder<'_> {
         };
         let (value, member) = match (value.value_type, member.value_type) {
             (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),
-            (left, Type::Json) if left.is_number() && is_list => {
-                (value.expr, as_number(member))
-            }
+            (left, Type::Json) if left.is_number() && is_list => (value.expr, as_number(member)),
             (left, right) if left.is_number() || right.is_number() => {
                 let message = format!(
                     "{}, and the query gives {}",

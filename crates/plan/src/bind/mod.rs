@@ -8,6 +8,7 @@ mod arguments;
 mod call;
 mod comparison;
 mod derived;
+mod drain;
 mod expression;
 mod fill;
 mod grouping;
@@ -17,6 +18,7 @@ mod membership;
 mod name;
 mod order;
 mod page;
+mod pick;
 mod point;
 mod predicate;
 mod scalar;
@@ -25,6 +27,7 @@ mod show;
 mod source;
 mod target;
 mod window;
+mod window_limits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,18 +40,20 @@ use dql::{Diagnostic, Span};
 use events::TimeRange;
 
 use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, moved_back};
+use crate::occurrence::Occurrence;
 use crate::types::{Type, Typed};
 
+use list::NamedList;
 pub(crate) use membership::{ELEMENT, membership_place};
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
-use list::NamedList;
 use point::Along;
 pub(crate) use shift::SHIFT;
 pub use show::bind_show;
 pub(crate) use source::{ROW_TIME, output_name};
+pub use window_limits::{duration_ms, limit_points};
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
@@ -63,6 +68,12 @@ pub struct BindContext {
     pub search_after: Option<Position>,
     /// Whether the answer has default limits.
     pub delivery: Delivery,
+    /// Whether a query without SLIMIT gets as many groups as one message may have, instead of fewer.
+    pub every_group: bool,
+    /// Whether the query may show one column besides the time only.
+    pub single_field: bool,
+    /// The widest window allowed, in milliseconds.
+    pub longest_window_ms: Option<i64>,
 }
 
 /// How an answer is delivered.
@@ -131,6 +142,8 @@ struct Binder<'a> {
     memberships: Vec<Membership>,
     /// The sources that feed conditions.
     lists: Vec<NamedList<'a>>,
+    /// The templates that `drain` learns from the rows.
+    learning: Vec<drain::Learning>,
     /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
     in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
@@ -183,6 +196,7 @@ impl<'a> Binder<'a> {
             observed: HashMap::new(),
             memberships: Vec::new(),
             lists: Vec::new(),
+            learning: Vec::new(),
             in_filter: false,
             range: TimeRange::ALL,
             shift_ms: 0,
@@ -213,6 +227,7 @@ impl<'a> Binder<'a> {
         // The rest would only repeat what is wrong with the parts it is built on.
         let (window, source, keys, limits) = (window?, source?, keys?, limits?);
         let target = keep(errors, self.target(&keys, window.step_ms))?;
+        keep(errors, self.check_single_field(&target, select))?;
         let having = self.having(select, &target, errors);
         let order = keep(errors, self.order(select, &target, &keys))?;
         let series_order = keep(errors, self.series_order(select, &target, &keys))?;
@@ -235,6 +250,11 @@ impl<'a> Binder<'a> {
             source: source.rows,
             filter,
             memberships: std::mem::take(&mut self.memberships),
+            learning: self
+                .learning
+                .iter()
+                .map(drain::Learning::aggregate)
+                .collect(),
             keys,
             shape,
             having,
@@ -264,6 +284,17 @@ impl<'a> Binder<'a> {
             .filter_map(|condition| keep(errors, self.condition(condition, false)))
             .collect();
         conjunction(bound)
+    }
+
+    /// Something that running the query may meet; the same one is told once.
+    fn occurrence(&mut self, warning: Diagnostic) -> Arc<Occurrence> {
+        let occurrences = &mut self.notes.occurrences;
+        if let Some(known) = occurrences.iter().find(|known| known.announces(&warning)) {
+            return Arc::clone(known);
+        }
+        let occurrence = Arc::new(Occurrence::new(warning));
+        occurrences.push(Arc::clone(&occurrence));
+        occurrence
     }
 
     fn warn(

@@ -64,6 +64,7 @@ impl Binder<'_> {
             // The keys sort one row, and must not choose which.
             Shape::Newest => order = self.time_order(false),
             Shape::Extreme { order: picked, .. } => order.extend(picked.iter().cloned()),
+            Shape::Histogram { .. } => order.push(target.time.clone().sort(true, true)),
             Shape::Aggregate { .. } => order.push(target.time.clone().sort(false, false)),
             Shape::Distinct { value_type, .. } => {
                 order.extend(sort_keys(column("value"), *value_type, true, true));
@@ -77,16 +78,19 @@ impl Binder<'_> {
         if let Some(value) = self.projected(written, target) {
             return Ok(value);
         }
-        let is_distinct = matches!(target.shape, Shape::Distinct { .. });
+        let rows_are_gone = matches!(
+            target.shape,
+            Shape::Distinct { .. } | Shape::Histogram { .. }
+        );
         let key = match self.grouping {
             Some(_) => self.matching_key(written),
-            None if is_distinct => self.key_beside_pick(written, keys).ok(),
+            None if rows_are_gone => self.key_beside_pick(written, keys).ok(),
             None => None,
         };
         match key {
             Some(key) => Ok(key),
             None if is_time(written) => Ok(Typed::new(target.time.clone(), Type::Int)),
-            None if is_distinct => self.key_beside_pick(written, keys),
+            None if rows_are_gone => self.key_beside_pick(written, keys),
             None => self.expression(written),
         }
     }
@@ -98,12 +102,10 @@ impl Binder<'_> {
             Some(alias) if alias.text == name => true,
             _ => item.shift.is_none() && item.expr == *written,
         };
-        let item = self.items.iter().find(|item| is_named(item))?;
-        let item_name = item_name(item);
-        let column = target
-            .columns
-            .iter()
-            .find(|column| column.name == item_name)?;
+        let item = self.items.iter().find(|item| is_named(item));
+        // `distinct_by_collapse` and `histogram_auto` give more columns than one.
+        let name = item.map_or(name, item_name);
+        let column = target.columns.iter().find(|column| column.name == name)?;
         Some(Typed::new(column.expr.clone(), column.value_type))
     }
 

@@ -82,6 +82,7 @@ impl Binder<'_> {
             value,
             time,
             order,
+            overflow: self.number_overflow(call.name.span),
         };
         Ok(self.computed_column(Computed::Point(point), value_type))
     }
@@ -102,7 +103,9 @@ impl Binder<'_> {
         let (code, message, hint) = match self.along {
             Along::Summary => (
                 "points_without_step",
-                format!("`{name}` runs along the points of a series, and without a step there is one"),
+                format!(
+                    "`{name}` runs along the points of a series, and without a step there is one"
+                ),
                 "add a step to the window: `[1d::1h]`",
             ),
             Along::Newest => (
@@ -154,8 +157,9 @@ fn moving_average(written: &AstExpr) -> Bind<PointFunction> {
     let size = match written.kind {
         ExprKind::Int(size) if (1..=LARGEST_COUNT as i64).contains(&size) => size.unsigned_abs(),
         _ => {
-            let message =
-                format!("the number of points to average is a whole number from 1 to {LARGEST_COUNT}");
+            let message = format!(
+                "the number of points to average is a whole number from 1 to {LARGEST_COUNT}"
+            );
             return Err(wrong("wrong_argument_kind", message, written.span));
         }
     };

@@ -5,7 +5,7 @@ use dql::ast::{Duration, Item, Select};
 use events::TimeRange;
 
 use super::name::column;
-use super::target::PICKERS;
+use super::pick::PICKERS;
 use super::window::fixed_ms;
 use super::{Bind, Binder, Names, any_call, has_aggregate, wrong};
 use crate::types::Typed;
@@ -70,11 +70,20 @@ impl Binder<'_> {
 
     /// Binds an item of the projection over the window that its SHIFT gives it.
     pub(super) fn item(&mut self, item: &Item) -> Bind<Typed> {
+        self.over_window_of(item, |binder| binder.expression(&item.expr))
+    }
+
+    /// Binds something over the window that the SHIFT of an item gives it.
+    pub(super) fn over_window_of<T>(
+        &mut self,
+        item: &Item,
+        bind: impl FnOnce(&mut Self) -> Bind<T>,
+    ) -> Bind<T> {
         let shift_ms = self.item_shift(item)?;
         let before = self.read_through(shift_ms);
-        let value = self.expression(&item.expr);
+        let bound = bind(self);
         self.read_through(before);
-        value
+        bound
     }
 
     /// Where columns are moved, by how much the rows of this item are, in milliseconds.

@@ -20,6 +20,10 @@ use crate::types::Type;
 /// # Errors
 /// As [`bind`]; a SHOW function about data that no audit store holds is refused.
 pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Diagnostic>> {
+    let context = &BindContext {
+        single_field: false,
+        ..context.clone()
+    };
     match show.call.name.text.to_ascii_lowercase().as_str() {
         "show_workspaces" => Ok(BoundShow::Workspaces),
         "show_event_source" | "show_audit_event_source" => {

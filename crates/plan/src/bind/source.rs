@@ -7,7 +7,7 @@ use events::fields::SOURCE;
 
 use super::name::column;
 use super::{Bind, BindContext, Binder, Delivery, Names, bind, not_supported, wrong};
-use crate::bound::{BoundQuery, BoundSource};
+use crate::bound::{BoundQuery, BoundSource, Shape};
 use crate::functions::text_match::{Matcher, text_match};
 use crate::types::Typed;
 
@@ -93,6 +93,7 @@ impl<'a> Binder<'a> {
             search_after: None,
             time_range,
             delivery: Delivery::Stream,
+            single_field: false,
             ..self.context.clone()
         };
         let inner = bind(query, &context).map_err(|errors| match errors.into_iter().next() {
@@ -105,13 +106,18 @@ impl<'a> Binder<'a> {
         self.notes
             .observations
             .extend(inner.notes.observations.iter().cloned());
+        self.notes
+            .occurrences
+            .extend(inner.notes.occurrences.iter().cloned());
         Ok(inner)
     }
 
     fn subquery(&mut self, query: &'a Select) -> Bind<Sources> {
         let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
-        let in_window = has_window(query) && self.context.time_range.is_none();
+        // The `time` of an interval of numbers is no time.
+        let has_times = !matches!(inner.shape, Shape::Histogram { .. });
+        let in_window = has_times && has_window(query) && self.context.time_range.is_none();
         Ok(Sources {
             rows: BoundSource::Query(Box::new(inner)),
             filter: None,

@@ -3,18 +3,15 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::scalar::ScalarValue;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item};
+use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item, Select};
 use dql::{Diagnostic, Span};
 
 use super::name::column;
-use super::order::sort_keys;
+use super::pick::picker;
 use super::point::{Along, has_point_function};
-use super::{Bind, Binder, Grouping, arguments, has_aggregate, keep, wrong};
+use super::{Bind, Binder, Grouping, has_aggregate, keep, wrong};
 use crate::bound::{Column, Key, Shape};
 use crate::types::{Type, Typed};
-
-/// Functions that make several rows of a group.
-pub(super) const PICKERS: [&str; 3] = ["distinct", "top", "bottom"];
 
 /// The bound projection.
 #[derive(Debug)]
@@ -94,7 +91,7 @@ impl<'a> Binder<'a> {
         let calls: Vec<(&Item, &Call)> = self
             .items
             .iter()
-            .filter_map(|item| Some((item, as_call(&item.expr, &["first", "last"])?)))
+            .filter_map(|item| Some((item, as_call(&item.expr, &["first", "last", "last_row"])?)))
             .collect();
         let others = self
             .items
@@ -122,6 +119,14 @@ impl<'a> Binder<'a> {
             if matches!(item.expr.kind, ExprKind::Star) {
                 let message = "`*` names every field of an event, which a summary does not have";
                 return Err(wrong("not_grouped", message, item.expr.span));
+            }
+            if let Some(call) = as_call(&item.expr, &["histogram_auto"]) {
+                let found =
+                    self.over_window_of(item, |binder| binder.histogram_auto(call, item))?;
+                for column in found {
+                    push_column(&mut columns, column, item.expr.span)?;
+                }
+                continue;
             }
             let value = self.item(item)?;
             add_column(&mut columns, item, value)?;
@@ -159,87 +164,24 @@ impl<'a> Binder<'a> {
         self.all_columns().into_iter().map(column).collect()
     }
 
-    /// `distinct(x)`, `top(x, n)` and `bottom(x, n)`, beside which only keys may stand.
-    fn pick(&mut self, call: &'a Call, keys: &[Key], step_ms: Option<i64>) -> Bind<Target> {
-        self.warn_about_step(
-            step_ms,
-            "rows are picked from the whole window, so they have no steps",
-        );
-        let name = call.name.text.to_ascii_lowercase();
-        let is_distinct = name == "distinct";
-        let values = arguments::between(
-            call,
-            if is_distinct { 1 } else { 2 },
-            if is_distinct { 1 } else { 2 },
-        )?;
-        let value = self.aggregated(values[0])?;
-        let value_type = value.value_type;
-        let (shape, picked, time) = if is_distinct {
-            (
-                Shape::Distinct {
-                    value: value.expr,
-                    value_type,
-                },
-                column("value"),
-                no_time(),
-            )
-        } else {
-            let count = arguments::count(values[1], "the number of rows")?;
-            let largest = name == "top";
-            let mut order = sort_keys(value.expr.clone(), value_type, !largest, !largest);
-            order.extend(self.time_order(false));
-            let present = value.expr.clone().is_not_null();
-            (
-                Shape::Extreme {
-                    order,
-                    present,
-                    count,
-                },
-                value.expr,
-                self.row_time(),
-            )
-        };
-        let mut columns = Vec::new();
-        for item in self.items {
-            let value = match picker(&item.expr) {
-                Some(other) if other == call => Typed::new(picked.clone(), value_type),
-                Some(other) => {
-                    return Err(wrong(
-                        "invalid_expression",
-                        "only one of `distinct`, `top` and `bottom` fits a query",
-                        other.name.span,
-                    ));
-                }
-                None => self.key_beside_pick(&item.expr, keys)?,
-            };
-            add_column(&mut columns, item, value)?;
-        }
-        Ok(Target {
-            shape,
-            columns,
-            time,
-            has_steps: false,
-        })
-    }
-
-    /// The key that an expression beside `distinct`, `top` or `bottom` stands for.
-    pub(super) fn key_beside_pick(&mut self, written: &AstExpr, keys: &[Key]) -> Bind<Typed> {
-        self.grouping = Some(Grouping {
-            keys: keys.to_vec(),
-            ..Grouping::default()
-        });
-        let key = self.matching_key(written);
-        self.grouping = None;
-        key.ok_or_else(|| {
-            let message = "beside `distinct`, `top` and `bottom` only the keys of BY can stand";
-            wrong("not_grouped", message, written.span)
-        })
-    }
-
-    fn warn_about_step(&mut self, step_ms: Option<i64>, message: &str) {
+    pub(super) fn warn_about_step(&mut self, step_ms: Option<i64>, message: &str) {
         if step_ms.is_some() {
             self.warn("step_ignored", message, Span::default()).span = None;
         }
+    }
+
+    /// Refuses a second column, where the request wants one.
+    pub(super) fn check_single_field(&self, target: &Target, select: &Select) -> Bind<()> {
+        let several = target.columns.len() > 1;
+        if !self.context.single_field || !several {
+            return Ok(());
+        }
+        let span = self.items.last().map_or(select.span, |item| item.expr.span);
+        let message = "the request allows one field besides the time, and the query shows several";
+        let error = wrong("several_fields", message, span);
+        Err(error
+            .with_hint("show one field, or leave `disable_multiple_field` out of the request")
+            .into())
     }
 
     /// The shape with the aggregates that all clauses asked for.
@@ -283,7 +225,7 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
+pub(super) fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
     let column = Column {
         name: item_name(item),
         expr: value.expr,
@@ -294,7 +236,7 @@ fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> 
 }
 
 /// Adds a column, unless it is there already, as in `*, df_title`; another of its name is an error.
-fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> Bind<()> {
+pub(super) fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> Bind<()> {
     match columns.iter().find(|known| known.name == column.name) {
         Some(known) if known.expr == column.expr => Ok(()),
         Some(_) => {
@@ -331,12 +273,8 @@ pub(super) fn is_time(expr: &AstExpr) -> bool {
     matches!(&expr.kind, ExprKind::Field(field) if field.path.is_empty() && field.name == "time")
 }
 
-fn no_time() -> Expr {
+pub(super) fn no_time() -> Expr {
     cast(lit(ScalarValue::Null), DataType::Int64)
-}
-
-fn picker(expr: &AstExpr) -> Option<&Call> {
-    as_call(expr, &PICKERS)
 }
 
 /// The call that an expression is, when it is one of these functions.

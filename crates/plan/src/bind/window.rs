@@ -15,10 +15,10 @@ use super::{Bind, BindContext, Binder, not_supported, wrong};
 /// The points that `auto` aims at.
 const AUTO_POINTS: u64 = 360;
 
-const SECOND_MS: i64 = 1000;
-const MINUTE_MS: i64 = 60 * SECOND_MS;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(super) const SECOND_MS: i64 = 1000;
+pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The widths `auto` chooses from, so that points fall on round times.
 const ROUND_STEPS_MS: [i64; 22] = [
@@ -89,6 +89,7 @@ impl Binder<'_> {
             self.warn("assumed_window", message, window.span).hint =
                 Some("add a begin such as `[7d:1h]`".to_owned());
         }
+        self.check_length(select, range)?;
         let step = written.and_then(|window| window.step.as_ref());
         let step_ms = step.map(|step| step_width_ms(step, range)).transpose()?;
         if let (Some(step_ms), Some(window)) = (step_ms, written)
@@ -131,7 +132,7 @@ fn is_over_own_window(select: &Select) -> bool {
 }
 
 /// The range as written; `None` when it names neither end.
-fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
+pub(super) fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
     let (from_ms, to_ms) = match &window.range {
         Range::Preset(preset) => preset_bounds(*preset, context),
         Range::Bounds {
@@ -301,7 +302,7 @@ pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
     })
 }
 
-fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
+pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
     match step {
         Step::Every(duration) => match fixed_ms(duration)? {
             step_ms if step_ms >= 1 => Ok(step_ms),

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{
     PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl,
 };
 
+use crate::occurrence::Occurrence;
 use crate::types::Type;
 
 /// How many standard deviations of a normal distribution its median absolute deviation is short of.
@@ -67,18 +68,35 @@ impl Hash for PointFunction {
 }
 
 /// The window function of a function of points. It takes the value, a whole number or a float, and the
-/// time in Unix milliseconds; the order of the window is that of the points.
-pub(crate) fn along_points(function: PointFunction) -> Arc<WindowUDF> {
+/// time in Unix milliseconds; the order of the window is that of the points. A whole number beyond 64 bits
+/// is missing, and `overflow` happens.
+pub(crate) fn along_points(function: PointFunction, overflow: Arc<Occurrence>) -> Arc<WindowUDF> {
     Arc::new(WindowUDF::new_from_impl(AlongPoints {
         function,
+        overflow,
         signature: Signature::any(2, Volatility::Immutable),
     }))
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct AlongPoints {
     function: PointFunction,
+    overflow: Arc<Occurrence>,
     signature: Signature,
+}
+
+impl PartialEq for AlongPoints {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+    }
+}
+
+impl Eq for AlongPoints {}
+
+impl Hash for AlongPoints {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.function.hash(state);
+    }
 }
 
 impl WindowUDFImpl for AlongPoints {
@@ -94,7 +112,10 @@ impl WindowUDFImpl for AlongPoints {
         &self,
         _args: PartitionEvaluatorArgs,
     ) -> Result<Box<dyn PartitionEvaluator>> {
-        Ok(Box::new(Series(self.function)))
+        Ok(Box::new(Series {
+            function: self.function,
+            overflow: Arc::clone(&self.overflow),
+        }))
     }
 
     fn field(&self, args: WindowUDFFieldArgs) -> Result<FieldRef> {
@@ -114,22 +135,33 @@ impl WindowUDFImpl for AlongPoints {
 
 /// The points of one group.
 #[derive(Debug)]
-struct Series(PointFunction);
+struct Series {
+    function: PointFunction,
+    overflow: Arc<Occurrence>,
+}
 
 impl PartitionEvaluator for Series {
     fn evaluate_all(&mut self, values: &[ArrayRef], _num_rows: usize) -> Result<ArrayRef> {
         let times = values[1].as_primitive::<Int64Type>();
         let is_whole = *values[0].data_type() == DataType::Int64;
-        if is_whole && self.0.result_type(Type::Int) == Type::Int {
+        if is_whole && self.function.result_type(Type::Int) == Type::Int {
             let numbers = values[0].as_primitive::<Int64Type>();
             let (points, _) = points(numbers, times);
-            let results: Int64Array = spread(numbers, whole(self.0, &points));
+            let fits = |result: Option<i128>| {
+                let narrow = i64::try_from(result?).ok();
+                if narrow.is_none() {
+                    self.overflow.happen();
+                }
+                narrow
+            };
+            let results = whole(self.function, &points).into_iter().map(fits);
+            let results: Int64Array = spread(numbers, results.collect());
             return Ok(Arc::new(results));
         }
         let floats = arrow::compute::cast(&values[0], &DataType::Float64)?;
         let numbers = floats.as_primitive::<Float64Type>();
         let (points, times) = points(numbers, times);
-        let results: Float64Array = spread(numbers, fractional(self.0, &points, &times));
+        let results: Float64Array = spread(numbers, fractional(self.function, &points, &times));
         Ok(Arc::new(results))
     }
 }
@@ -157,33 +189,29 @@ fn spread<T: ArrowPrimitiveType>(
         .collect()
 }
 
-/// The functions that keep numbers whole. What does not fit 64 bits is nothing.
-fn whole(function: PointFunction, points: &[i64]) -> Vec<Option<i64>> {
+/// The functions that keep numbers whole. 128 bits hold the sum of more points than there can be.
+fn whole(function: PointFunction, points: &[i64]) -> Vec<Option<i128>> {
     match function {
         PointFunction::RunningSum => {
-            let mut total = Some(0_i64);
+            let mut total = 0;
             let sum = |point: &i64| {
-                total = total.and_then(|total| total.checked_add(*point));
-                total
+                total += i128::from(*point);
+                Some(total)
             };
             points.iter().map(sum).collect()
         }
         _ => {
             let rising = function == PointFunction::RisingDifference;
             let difference = |before: usize, here: usize| {
-                let step = points[here].checked_sub(points[before]);
-                step.filter(|step| !rising || *step >= 0)
+                let step = i128::from(points[here]) - i128::from(points[before]);
+                (!rising || step >= 0).then_some(step)
             };
             from_before(points.len(), difference)
         }
     }
 }
 
-fn fractional(
-    function: PointFunction,
-    points: &[f64],
-    times: &[Option<i64>],
-) -> Vec<Option<f64>> {
+fn fractional(function: PointFunction, points: &[f64], times: &[Option<i64>]) -> Vec<Option<f64>> {
     let difference = |before: usize, here: usize| Some(points[here] - points[before]);
     let derivative = |before: usize, here: usize| {
         let passed_ms = times[here]?.checked_sub(times[before]?)?;
@@ -248,7 +276,11 @@ fn smoothed(points: &[f64], weight: f64) -> Vec<Option<f64>> {
 fn deviations_from_mean(points: &[f64]) -> Vec<Option<f64>> {
     let count = points.len() as f64;
     let mean = points.iter().sum::<f64>() / count;
-    let variance = points.iter().map(|point| (point - mean).powi(2)).sum::<f64>() / count;
+    let variance = points
+        .iter()
+        .map(|point| (point - mean).powi(2))
+        .sum::<f64>()
+        / count;
     let deviation = variance.sqrt();
     // The mean of equal values may differ from them by a rounding.
     let all_equal = points.windows(2).all(|pair| pair[0] == pair[1]);
@@ -281,12 +313,24 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use dql::{Diagnostic, Span};
+
     use super::*;
 
+    fn series(function: PointFunction) -> Series {
+        let warning = Diagnostic::warning("number_overflow", "", Span::default());
+        Series {
+            function,
+            overflow: Arc::new(Occurrence::new(warning)),
+        }
+    }
+
     fn run(function: PointFunction, values: &[Option<f64>]) -> Vec<Option<f64>> {
-        let times: Int64Array = (0..values.len() as i64).map(|second| Some(second * 2000)).collect();
+        let times: Int64Array = (0..values.len() as i64)
+            .map(|second| Some(second * 2000))
+            .collect();
         let values: Float64Array = values.iter().copied().collect();
-        let results = Series(function)
+        let results = series(function)
             .evaluate_all(&[Arc::new(values), Arc::new(times)], 0)
             .unwrap();
         results.as_primitive::<Float64Type>().iter().collect()
@@ -328,7 +372,12 @@ mod tests {
         let deviation = (8.0_f64 / 3.0).sqrt();
         assert_eq!(
             run(PointFunction::DeviationsFromMean, &values),
-            [Some(-2.0 / deviation), Some(0.0), Some(2.0 / deviation), None]
+            [
+                Some(-2.0 / deviation),
+                Some(0.0),
+                Some(2.0 / deviation),
+                None
+            ]
         );
         let values = [Some(1.0), Some(2.0), Some(3.0), Some(4.0), Some(10.0)];
         let score = |distance: f64| Some(distance / 1.4826);
@@ -349,28 +398,32 @@ mod tests {
 
     #[test]
     fn whole_numbers_stay_whole() {
-        let values: Int64Array = [Some(1), None, Some(i64::MAX), Some(5)].into_iter().collect();
+        let values: Int64Array = [Some(1), None, Some(i64::MAX), Some(5)]
+            .into_iter()
+            .collect();
         let times: Int64Array = [Some(0), Some(1), Some(2), Some(3)].into_iter().collect();
         let arguments: [ArrayRef; 2] = [Arc::new(values), Arc::new(times)];
         let run = |function| {
-            let results = Series(function).evaluate_all(&arguments, 4).unwrap();
-            results
-                .as_primitive::<Int64Type>()
-                .iter()
-                .collect::<Vec<_>>()
+            let mut series = series(function);
+            let results = series.evaluate_all(&arguments, 4).unwrap();
+            let results: Vec<_> = results.as_primitive::<Int64Type>().iter().collect();
+            (results, series.overflow.warning().is_some())
         };
         assert_eq!(
             run(PointFunction::RunningSum),
-            [Some(1), None, None, None],
-            "what does not fit 64 bits is nothing"
+            (vec![Some(1), None, None, None], true),
+            "a sum beyond 64 bits is missing, and said"
         );
         assert_eq!(
             run(PointFunction::Difference),
-            [None, None, Some(i64::MAX - 1), Some(5 - i64::MAX)]
+            (
+                vec![None, None, Some(i64::MAX - 1), Some(5 - i64::MAX)],
+                false
+            )
         );
         assert_eq!(
             run(PointFunction::RisingDifference),
-            [None, None, Some(i64::MAX - 1), None]
+            (vec![None, None, Some(i64::MAX - 1), None], false)
         );
     }
 }

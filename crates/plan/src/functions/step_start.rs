@@ -74,7 +74,9 @@ impl StepStart {
         {
             return start_before;
         }
-        let change = first(start, time_ms, |time_ms| self.offset_ms(time_ms) == offset_ms);
+        let change = first(start, time_ms, |time_ms| {
+            self.offset_ms(time_ms) == offset_ms
+        });
         let last_before = change.saturating_sub(1);
         let local_before = last_before.saturating_add(self.offset_ms(last_before));
         match self.floor(local_before) == local_start {

@@ -1,5 +1,7 @@
 //! What is computed along the rows of each group: filled steps, and functions of points.
 
+use std::sync::Arc;
+
 use datafusion::common::Result;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
@@ -34,7 +36,10 @@ pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<Logica
 
 /// A function of the points of each group.
 fn along(point: &Point, keys: &[Expr]) -> Result<Expr> {
-    let function = WindowFunctionDefinition::WindowUDF(along_points(point.function));
+    let function = WindowFunctionDefinition::WindowUDF(along_points(
+        point.function,
+        Arc::clone(&point.overflow),
+    ));
     let arguments = vec![point.value.clone(), point.time.clone()];
     Expr::from(WindowFunction::new(function, arguments))
         .partition_by(keys.to_vec())

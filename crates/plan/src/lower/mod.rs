@@ -5,6 +5,7 @@
 mod computed;
 mod fill;
 mod groups;
+mod histogram;
 mod shape;
 mod source;
 
@@ -34,7 +35,7 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
 
 /// Lowers a query with `beyond` rows and groups more than its limits want, by which a cut is noticed.
 fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowered> {
-    let rows = source::source(query, events)?;
+    let rows = with_learnt(query, source::source(query, events)?)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
         Some(having) => LogicalPlanBuilder::from(shaped)
@@ -45,7 +46,7 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
     let shaped = computed::computed(query, shaped)?;
     let has_hits = matches!(
         query.shape,
-        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Newest
+        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Histogram { .. } | Shape::Newest
     );
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
@@ -83,6 +84,20 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
 pub fn count_plan(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(source::unshifted(query, events)?)
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1)).alias("hits")])?
+        .build()
+}
+
+/// The rows with what is learnt from all of them beside each.
+fn with_learnt(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
+    if query.learning.is_empty() {
+        return Ok(rows);
+    }
+    let learning = query.learning.iter().enumerate();
+    let learning = learning.map(|(index, learnt)| learnt.clone().alias(format!("d{index}")));
+    // The one row stands left, where a join keeps the rows that it collects.
+    LogicalPlanBuilder::from(rows.clone())
+        .aggregate(Vec::<Expr>::new(), learning)?
+        .cross_join(rows)?
         .build()
 }
 

@@ -8,6 +8,7 @@ use datafusion::logical_expr::{
 };
 use events::fields::DATE;
 
+use super::histogram::histogram;
 use super::{key_column, over, with_computed};
 use crate::bind::{ROW_TIME, SHIFT, column};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
@@ -36,14 +37,21 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
             }
             first_rows(query, rows, order, *count)
         }
-        Shape::Distinct { value, .. } => {
+        Shape::Distinct { value, newest, .. } => {
             let mut groups = keys(&query.keys);
             groups.push(value.clone().alias("value"));
+            let newest = newest.iter().enumerate();
+            let newest = newest.map(|(index, taken)| taken.clone().alias(format!("n{index}")));
             LogicalPlanBuilder::from(rows)
                 .filter(value.clone().is_not_null())?
-                .aggregate(groups, vec![hits()])?
+                .aggregate(groups, newest.chain([hits()]))?
                 .build()
         }
+        Shape::Histogram {
+            bucket,
+            buckets,
+            least,
+        } => histogram(query, rows, bucket, *buckets, *least),
         Shape::Aggregate { aggregates } => {
             let mut groups = keys(&query.keys);
             groups.extend(step(query));
@@ -65,7 +73,7 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
     }
 }
 
-fn keys(keys: &[Key]) -> Vec<Expr> {
+pub(super) fn keys(keys: &[Key]) -> Vec<Expr> {
     keys.iter()
         .enumerate()
         .map(|(index, key)| key.expr.clone().alias(format!("k{index}")))
@@ -73,7 +81,7 @@ fn keys(keys: &[Key]) -> Vec<Expr> {
 }
 
 /// The events behind a shaped row.
-fn hits() -> Expr {
+pub(super) fn hits() -> Expr {
     count(lit(1)).alias("hits")
 }
 

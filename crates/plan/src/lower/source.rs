@@ -27,7 +27,9 @@ pub(super) fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<Logical
         let rows = inside(query, window, events)?;
         let columns = rows.schema().columns().into_iter().map(Expr::Column);
         // The branches differ in this constant only, and must not be told apart by it too early.
-        let columns: Vec<Expr> = columns.chain([pinned(lit(shift_ms)).alias(SHIFT)]).collect();
+        let columns: Vec<Expr> = columns
+            .chain([pinned(lit(shift_ms)).alias(SHIFT)])
+            .collect();
         LogicalPlanBuilder::from(rows).project(columns)?.build()
     };
     let Some((shift_ms, window)) = branches.next() else {
@@ -35,7 +37,9 @@ pub(super) fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<Logical
     };
     let first = LogicalPlanBuilder::from(branch(shift_ms, window)?);
     branches
-        .try_fold(first, |all, (shift_ms, window)| all.union(branch(shift_ms, window)?))?
+        .try_fold(first, |all, (shift_ms, window)| {
+            all.union(branch(shift_ms, window)?)
+        })?
         .build()
 }
 
