@@ -120,7 +120,9 @@ impl Fragments {
         let inside = |place: usize| place.saturating_sub(part.start).min(part.text.len());
         let moved = |span: Span| Span::new(inside(span.start), inside(span.end));
         finding.span = finding.span.map(moved);
-        finding.label = finding.label.map(|(span, words)| (moved(span), words));
+        // A bracket around the text is not the author's.
+        let label = finding.label.filter(|(span, _)| span.start >= part.start);
+        finding.label = label.map(|(span, words)| (moved(span), words));
         finding.origin = Some(Origin {
             name: part.name.clone(),
             text: part.text.clone(),

@@ -13,6 +13,9 @@ use crate::fragments::Fragments;
 use crate::request::{ClauseOptions, OrderOption, StepOption};
 use crate::syntax::each_query;
 
+/// The most keys of an order. Each is read on its own, behind the whole text.
+const MOST_KEYS: usize = 100;
+
 /// The clauses of a request, read.
 #[derive(Debug)]
 pub(crate) struct Overrides<'a> {
@@ -36,11 +39,19 @@ impl<'a> Overrides<'a> {
     /// Reads the texts among the options; they become fragments beside the query.
     ///
     /// # Errors
-    /// Conditions that are none.
+    /// Conditions that are none, or too many keys.
     pub(crate) fn read(
         options: &'a ClauseOptions,
         fragments: &mut Fragments,
     ) -> Result<Self, Vec<Diagnostic>> {
+        if options.order_by.len() > MOST_KEYS {
+            let message = format!(
+                "the request orders by {} keys, and at most {MOST_KEYS} are allowed",
+                options.order_by.len()
+            );
+            let error = Diagnostic::new(Severity::Error, "too_many_keys", message, None);
+            return Err(vec![error]);
+        }
         let conditions = options
             .conditions
             .as_deref()

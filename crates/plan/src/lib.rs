@@ -15,7 +15,8 @@ mod occurrence;
 mod types;
 
 pub use bind::{
-    BindContext, Delivery, Position, bind, bind_show, duration_ms, limit_points, nearest_field,
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, duration_ms, limit_points,
+    nearest_field,
 };
 pub use bound::{
     BoundQuery, BoundShow, BoundSource, Buckets, Column, Computed, Fill, FillMode, Key, Limit,

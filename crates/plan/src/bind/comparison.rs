@@ -52,7 +52,7 @@ impl Binder<'_> {
             }
             (_, ExprKind::Array(_)) => {
                 let error = wrong(
-                    "compares_list",
+                    "eq_array",
                     "a list is not compared with, it is searched",
                     right.span,
                 );

@@ -6,7 +6,7 @@ use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 use super::name::column;
 use super::point::Along;
 use super::target::alias_of;
-use super::{Bind, Binder, has_aggregate, keep, wrong};
+use super::{Bind, Binder, Names, has_aggregate, keep, wrong};
 use crate::bound::Key;
 use crate::types::Typed;
 
@@ -55,7 +55,25 @@ impl<'a> Binder<'a> {
                 written.span,
             ));
         }
+        self.warn_about_own_values(written);
         self.expression(written)
+    }
+
+    /// Warns of a key that has another value in nearly every event.
+    fn warn_about_own_values(&mut self, written: &AstExpr) {
+        let ExprKind::Field(Field { name, path }) = &written.kind else {
+            return;
+        };
+        let hint = match name.as_str() {
+            _ if !path.is_empty() || !matches!(self.names, Names::Events) => return,
+            "df_event_id" => "leave BY out to list single events",
+            "date" | "time" => "a step in the window groups by time: `[1d::1h]`",
+            _ => return,
+        };
+        let message =
+            format!("`{name}` has another value in nearly every event, each makes a group");
+        let warning = self.warn("group_by_high_cardinality", message, written.span);
+        warning.hint = Some(hint.to_owned());
     }
 
     /// The key that an expression over groups stands for: by its alias, or because it says the same.

@@ -51,7 +51,7 @@ pub(crate) use order::sort_keys;
 pub use page::Position;
 use point::Along;
 pub(crate) use shift::SHIFT;
-pub use show::bind_show;
+pub use show::{SHOW_FUNCTIONS, bind_show};
 pub(crate) use source::{ROW_TIME, output_name};
 pub use window_limits::{duration_ms, limit_points};
 
@@ -64,6 +64,8 @@ pub struct BindContext {
     pub time_zone: Tz,
     /// The request's window, which overrides the one in the text.
     pub time_range: Option<TimeRange>,
+    /// The window of the query around this one, which it has when it names none itself.
+    pub inherited_range: Option<TimeRange>,
     /// The end of the page before the wanted one.
     pub search_after: Option<Position>,
     /// Whether the answer has default limits.

@@ -14,6 +14,15 @@ use crate::bound::{BoundQuery, BoundShow, Column, Shape};
 use crate::functions::json_keys::json_keys;
 use crate::types::Type;
 
+/// The SHOW functions that have an answer.
+pub const SHOW_FUNCTIONS: [&str; 5] = [
+    "show_event_source",
+    "show_audit_event_source",
+    "show_event_field",
+    "show_audit_event_field",
+    "show_workspaces",
+];
+
 /// Binds a SHOW statement. `show_event_…` tells about audit events, as does its twin
 /// `show_audit_event_…`.
 ///

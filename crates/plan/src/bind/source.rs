@@ -87,11 +87,10 @@ impl<'a> Binder<'a> {
     /// and is never cut off by a default limit. What it does not name itself moves with this query's
     /// SHIFT.
     pub(super) fn inner(&mut self, query: &Select) -> Bind<BoundQuery> {
-        let is_own = has_window(query) && self.context.time_range.is_none();
-        let time_range = (!is_own).then(|| self.read_range());
         let context = BindContext {
             search_after: None,
-            time_range,
+            time_range: self.context.time_range.map(|_| self.read_range()),
+            inherited_range: Some(self.read_range()),
             delivery: Delivery::Stream,
             single_field: false,
             ..self.context.clone()

@@ -70,11 +70,12 @@ impl Binder<'_> {
             .map(|window| range_of(window, self.context))
             .transpose()?
             .flatten();
-        let range = match (self.context.time_range, in_text) {
-            (Some(range), _) | (None, Some(range)) => range,
+        let context = self.context;
+        let range = match context.time_range.or(in_text).or(context.inherited_range) {
+            Some(range) => range,
             // The inner query says what is read, and its rows need no second window.
-            (None, None) if is_over_own_window(select) => TimeRange::ALL,
-            (None, None) => self.assumed_window(select),
+            None if is_over_own_window(select) => TimeRange::ALL,
+            None => self.assumed_window(select),
         };
         if let (None, Some(window)) = (self.context.time_range, written)
             && matches!(
@@ -150,7 +151,9 @@ pub(super) fn range_of(window: &Window, context: &BindContext) -> Bind<Option<Ti
             (from_ms, to_ms)
         }
     };
-    if from_ms >= to_ms {
+    // The day of which the first moment is now has nothing in it yet, and that is no mistake.
+    let is_preset = matches!(window.range, Range::Preset(_));
+    if from_ms > to_ms || from_ms == to_ms && !is_preset {
         return Err(wrong(
             "inverted_window",
             "the window ends before it begins",

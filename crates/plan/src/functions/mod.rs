@@ -17,6 +17,7 @@ pub(crate) mod pinned;
 pub(crate) mod points;
 pub(crate) mod query_string;
 pub(crate) mod regexp_extract;
+pub(crate) mod regression;
 pub(crate) mod step_start;
 pub(crate) mod text_match;
 pub(crate) mod whole_number;

@@ -6,7 +6,7 @@ use regex::Regex;
 use super::aggregate;
 use super::scope::{Over, Scope, is_arithmetic};
 use super::value::{Kind, Value};
-use super::{text, window};
+use super::{digest, text, window};
 
 impl Scope<'_> {
     /// The value of an expression.
@@ -104,12 +104,15 @@ impl Scope<'_> {
 
 fn arithmetic(op: BinaryOp, left: &Value, right: &Value) -> Value {
     if let (Value::Int(left), Value::Int(right)) = (left, right) {
-        match op {
-            BinaryOp::Add => return left.checked_add(*right).map_or(Value::Missing, Value::Int),
-            BinaryOp::Subtract => {
-                return left.checked_sub(*right).map_or(Value::Missing, Value::Int);
-            }
-            _ => {}
+        let whole = match op {
+            BinaryOp::Add => Some(left.checked_add(*right)),
+            BinaryOp::Subtract => Some(left.checked_sub(*right)),
+            BinaryOp::Multiply => Some(left.checked_mul(*right)),
+            BinaryOp::Modulo => Some(left.checked_rem(*right)),
+            _ => None,
+        };
+        if let Some(whole) = whole {
+            return whole.map_or(Value::Missing, Value::Int);
         }
     }
     let Some((left, right)) = left.number().zip(right.number()) else {
@@ -191,6 +194,7 @@ fn text_function(name: &str, arguments: &[Value]) -> Value {
     };
     let pattern = || Regex::new(&arguments[1].text().unwrap()).unwrap();
     Value::Text(match name {
+        "md5" => digest::md5(&text),
         "lower" => text.to_lowercase(),
         "upper" => text.to_uppercase(),
         "trim" => text.trim_matches(' ').to_owned(),

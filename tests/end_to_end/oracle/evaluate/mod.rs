@@ -5,12 +5,16 @@
 
 mod aggregate;
 mod condition;
+mod digest;
 mod expression;
 mod fill;
 mod group;
 mod order;
+mod outer;
 mod row;
 mod scope;
+mod series;
+mod show;
 mod text;
 mod value;
 mod window;
@@ -19,7 +23,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use chrono_tz::Tz;
-use dql::ast::{Expr, ExprKind, Select, Source, Step};
+use dql::ast::{Expr, ExprKind, Select, Source, Statement, Step};
 use serde_json::{Map, Value as Json};
 
 pub(crate) use scope::Rows;
@@ -33,6 +37,8 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) events: &'a Rows,
+    /// The workspaces it may see.
+    pub(crate) workspaces: Vec<String>,
     pub(crate) now_ms: i64,
     pub(crate) zone: Tz,
     /// The request's window, which overrides those in the text.
@@ -59,6 +65,8 @@ pub(crate) struct Output {
     pub(crate) groups_cut: bool,
     /// The rows of the source that matched the conditions.
     pub(crate) hits: u64,
+    /// Whether whole numbers and others of one value are the same, as where functions computed with all.
+    pub(crate) numbers_by_value: bool,
     kinds: Vec<Kind>,
     key_kinds: Vec<Kind>,
 }
@@ -74,12 +82,22 @@ impl<'a> Run<'a> {
     pub(crate) fn new(events: &'a Rows, now_ms: i64, zone: Tz) -> Self {
         Self {
             events,
+            workspaces: Vec::new(),
             now_ms,
             zone,
             time_range: None,
             auto_step_ms: None,
             members: RefCell::default(),
             steps: RefCell::default(),
+        }
+    }
+
+    /// Answers a statement.
+    pub(crate) fn statement(&self, statement: &Statement) -> Output {
+        match statement {
+            Statement::Select(select) => self.answer(select),
+            Statement::Outer(outer) => self.outer(outer),
+            Statement::Show(show) => self.show(show),
         }
     }
 
@@ -96,15 +114,7 @@ impl<'a> Run<'a> {
     ) -> Output {
         let range = self.range(select, inherited);
         let rows = self.source(select, range);
-        let scope = Scope {
-            run: self,
-            select,
-            source: &rows,
-            aliases: true,
-            key_aliases: true,
-            over: Over::Nothing,
-            range,
-        };
+        let scope = self.scope(select, &rows, range);
         let matching: Vec<&[Value]> = rows
             .rows
             .iter()
@@ -132,6 +142,19 @@ impl<'a> Run<'a> {
             rows_cut: ordered.rows_cut,
             groups_cut: ordered.groups_cut,
             hits,
+            numbers_by_value: false,
+        }
+    }
+
+    fn scope<'s>(&'s self, select: &'s Select, rows: &'s Rows, range: (i64, i64)) -> Scope<'s> {
+        Scope {
+            run: self,
+            select,
+            source: rows,
+            aliases: true,
+            key_aliases: true,
+            over: Over::Nothing,
+            range,
         }
     }
 

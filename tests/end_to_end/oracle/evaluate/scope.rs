@@ -178,7 +178,9 @@ impl<'a> Scope<'a> {
             ExprKind::Binary { op, left, right } => {
                 let kinds = (self.kind(left), self.kind(right));
                 match op {
-                    BinaryOp::Add | BinaryOp::Subtract if kinds == (Kind::Int, Kind::Int) => {
+                    BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Modulo
+                        if kinds == (Kind::Int, Kind::Int) =>
+                    {
                         Kind::Int
                     }
                     op if is_arithmetic(*op) => Kind::Float,

@@ -1,11 +1,7 @@
-//! Summaries with HAVING and orders, and windows.
+//! Summaries with HAVING and orders.
 
-use dql::ast::{
-    BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Preset, Range, Select, Step,
-    TimePoint, TimePointKind, Window,
-};
+use dql::ast::{BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Step};
 
-use super::super::population::NOW_MS;
 use super::super::tree::{binary, call, duration, expr, field, float, int, item, text};
 use super::{Gives, Projection, Questioner};
 
@@ -139,60 +135,11 @@ impl Questioner<'_> {
             _ => int(0),
         };
         let filled = std::mem::replace(&mut item.expr, int(0));
-        let is_aggregate = match &filled.kind {
-            ExprKind::Call(call) => {
-                !["upper", "length", "regexp_extract", "lower"].contains(&call.name.text.as_str())
-            }
-            _ => false,
-        };
+        let is_aggregate = is_aggregate(&filled);
         item.expr = match is_aggregate {
             true => call("fill", vec![filled, how]),
             false => filled,
         };
-    }
-
-    pub(super) fn window(&mut self) -> Option<Window> {
-        match self.random.below(6) {
-            0 => None,
-            _ => Some(self.ranged_window()),
-        }
-    }
-
-    fn ranged_window(&mut self) -> Window {
-        let point = |kind: TimePointKind| TimePoint {
-            kind,
-            span: dql::Span::default(),
-        };
-        let ago = |amount: u32, unit: DurationUnit| {
-            Some(point(TimePointKind::Ago(duration(amount, unit))))
-        };
-        let hours = u32::try_from(1 + self.random.below(60)).unwrap();
-        let at = |hours: u32| {
-            let moment = NOW_MS - 3_600_000 * i64::from(hours);
-            Some(point(TimePointKind::Epoch(moment)))
-        };
-        let (from, to) = match self.random.below(9) {
-            0 => (
-                ago(hours + 12, DurationUnit::Hour),
-                ago(hours, DurationUnit::Hour),
-            ),
-            1 => (at(hours + 24), at(hours)),
-            2 => (at(hours), Some(point(TimePointKind::Now))),
-            3 => {
-                let presets = [
-                    Preset::Today,
-                    Preset::Yesterday,
-                    Preset::ThisWeek,
-                    Preset::LastWeek,
-                    Preset::ThisMonth,
-                ];
-                let preset = self.random.choose(&presets);
-                return window(Range::Preset(preset));
-            }
-            4 => (ago(1, DurationUnit::Week), None),
-            _ => (ago(6, DurationUnit::Day), None),
-        };
-        window(Range::Bounds { from, to })
     }
 
     /// An aggregate.
@@ -321,11 +268,20 @@ impl Questioner<'_> {
     }
 }
 
-fn window(range: Range) -> Window {
-    Window {
-        range,
-        step: None,
-        rollup: None,
-        span: dql::Span::default(),
+/// Whether an expression is an aggregate, and no function of a key.
+fn is_aggregate(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Call(call) => {
+            !["upper", "length", "regexp_extract", "lower"].contains(&call.name.text.as_str())
+        }
+        _ => false,
+    }
+}
+
+/// Whether a column summarises rows, and is no key.
+pub(super) fn is_summary(item: &Item) -> bool {
+    match &item.expr.kind {
+        ExprKind::Binary { .. } => true,
+        _ => is_aggregate(&item.expr),
     }
 }

@@ -1,5 +1,6 @@
 //! Random conditions.
 
+use chrono::DateTime;
 use dql::ast::{BinaryOp, Expr, ExprKind, InSet, Source};
 
 use super::super::population::{ADDRESSES, COSTS, MESSAGES, TITLES, USERS};
@@ -246,7 +247,9 @@ impl Questioner<'_> {
         }
         let op = self.random.choose(&ORDERS);
         let name = self.random.choose(&["date", "time"]);
-        binary(op, field(name), text("2024-03-30T12:00:00Z"))
+        let hours = i64::try_from(self.random.below(48)).unwrap();
+        let time = DateTime::from_timestamp_millis(self.now_ms - 3_600_000 * hours).unwrap();
+        binary(op, field(name), text(&time.to_rfc3339()))
     }
 }
 

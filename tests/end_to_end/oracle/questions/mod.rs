@@ -3,6 +3,8 @@
 mod clause;
 mod condition;
 mod expression;
+mod statement;
+mod window;
 
 use dql::ast::{ByItem, Direction, Expr, ExprKind, Item, OrderKey, Select, Source};
 
@@ -86,6 +88,8 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct Questioner<'r> {
     random: &'r mut Random,
+    /// What counts as now.
+    now_ms: i64,
     names: Names,
     /// How many queries stand around the one that is written.
     depth: usize,
@@ -120,9 +124,10 @@ impl Projection {
 }
 
 impl<'r> Questioner<'r> {
-    pub(crate) fn new(random: &'r mut Random) -> Self {
+    pub(crate) fn new(random: &'r mut Random, now_ms: i64) -> Self {
         Self {
             random,
+            now_ms,
             names: Names::of_events(),
             depth: 0,
             in_where: false,
@@ -138,6 +143,21 @@ impl<'r> Questioner<'r> {
     pub(crate) fn filter(&mut self) -> Expr {
         self.in_where = true;
         self.condition(2)
+    }
+
+    /// A query for single events.
+    pub(crate) fn page_question(&mut self) -> Select {
+        let mut query = select(self.sources());
+        query.window = self.window();
+        if self.random.percent(50) {
+            query.conditions = Some(vec![self.filter()]);
+            self.in_where = false;
+        }
+        let projection = self.rows(&mut query);
+        if !projection.items.is_empty() {
+            query.target = Some(projection.items);
+        }
+        query
     }
 
     /// A query, and the names that a query around it can use.
