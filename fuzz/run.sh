@@ -17,5 +17,6 @@ awk -v folder="corpus/$target" -v lead="$([ "$target" = complete ] && echo '@A' 
         printf "%s%s", lead, $0 > file
         close(file)
     }' ../crates/dql/src/tests/queries.dql ../crates/dql/src/tests/diagnostics.txt
-exec cargo +nightly fuzz run --fuzz-dir . "$target" -- \
+# There is no unsafe code to watch, so no sanitizer slows the run down.
+exec cargo +nightly fuzz run --fuzz-dir . --sanitizer none "$target" -- \
     -dict=dql.dict -max_len=4096 -timeout=10 -rss_limit_mb=2048 -max_total_time="$seconds" -print_final_stats=1

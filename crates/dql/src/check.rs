@@ -4,6 +4,7 @@ mod argument;
 mod outer;
 mod query;
 mod show;
+mod warning;
 
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
 use crate::diagnostic::{Diagnostic, limited};

@@ -46,7 +46,7 @@ pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
         let whole = |error: &Diagnostic| {
             error
                 .span
-                .is_some_and(|span| !holes.iter().any(|hole| recovery::holds(*hole, span)))
+                .is_some_and(|span| !holes.iter().any(|hole| recovery::touches(*hole, span)))
         };
         let further = check(&Script { statements })
             .into_iter()

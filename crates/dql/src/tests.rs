@@ -5,5 +5,6 @@ mod complete;
 mod diagnostics;
 mod generated;
 mod limits;
+mod recovery;
 mod syntax;
 mod tree;

@@ -1,7 +1,7 @@
 //! SHOW statements (Guance documentation, DQL functions).
 
 use crate::ast::{ExprKind, Show};
-use crate::check::{placeholder, query, unknown_function};
+use crate::check::{placeholder, query, unknown_function, warning};
 use crate::diagnostic::Diagnostic;
 
 /// The SHOW functions without a kind of data in their name.
@@ -76,6 +76,7 @@ pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
             ));
         }
     }
+    warning::counts(show.limit, None, show.offset, found);
     for condition in show.conditions.iter().flatten() {
         query::condition(condition, found);
     }

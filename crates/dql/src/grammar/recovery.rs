@@ -57,7 +57,7 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
         };
         let follows = error
             .span
-            .is_some_and(|span| recovered.holes.iter().any(|hole| holds(*hole, span)));
+            .is_some_and(|span| recovered.holes.iter().any(|hole| touches(*hole, span)));
         if !follows {
             recovered.errors.push(error.clone());
         }
@@ -68,9 +68,9 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
     recovered
 }
 
-/// Whether a mistake at `span` is only about the hole.
-pub(super) fn holds(hole: Span, span: Span) -> bool {
-    hole.start <= span.start && span.end <= hole.end
+/// Whether a finding about `span` may be about the hole.
+pub(super) fn touches(hole: Span, span: Span) -> bool {
+    hole.start <= span.end && span.start <= hole.end
 }
 
 /// The tokens without the part that holds a mistake, and the place of the hole if one was left.
@@ -88,7 +88,17 @@ fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, code: &str) -> Option
         return without_clause(tokens, inside.index(), index, code);
     }
     let open = open?;
+    if holds_sources(tokens, open) {
+        return None;
+    }
     element(tokens, open, index).or_else(|| cut(text, tokens, open, "unfit_brackets"))
+}
+
+/// Whether the brackets hold indexes or sources, which nothing can stand for.
+fn holds_sources(tokens: &[Token<'_>], open: usize) -> bool {
+    let colon =
+        |at: usize| tokens.get(at).map(|token| &token.kind) == Some(&TokenKind::Symbol(":"));
+    (open >= 2 && colon(open - 1) && colon(open - 2)) || colon(closing(tokens, open + 1) + 1)
 }
 
 /// Replaces the element between commas that holds the token at `index` by a hole.
@@ -168,7 +178,7 @@ fn without_clause<'a>(
         (true, Some(clause)) => (clause, index),
         (false, Some(clause)) => (clause, next),
         // Something between two clauses, behind the sources.
-        (false, None) if index > start && has_colon(tokens, start, index) => (index, next),
+        (false, None) if index > start && behind_sources(tokens, start, index) => (index, next),
         _ => return None,
     };
     (from < to).then(|| Cut {
@@ -177,11 +187,18 @@ fn without_clause<'a>(
     })
 }
 
-/// Whether the namespace or the sources end before `index`.
-fn has_colon(tokens: &[Token<'_>], start: usize, index: usize) -> bool {
-    let colon = |token: &Token<'_>| token.kind == TokenKind::Symbol(":");
-    let last = tokens[start..index].last();
-    tokens[start..index].iter().any(colon) && !last.is_some_and(colon)
+/// Whether a clause can be expected at `index`, because the columns or at least one source stand before it.
+fn behind_sources(tokens: &[Token<'_>], start: usize, index: usize) -> bool {
+    let colon =
+        |at: usize| tokens.get(at).map(|token| &token.kind) == Some(&TokenKind::Symbol(":"));
+    let target = (start + 1..index)
+        .any(|at| colon(at) && !colon(at - 1) && !colon(at + 1) && at + 1 < index);
+    let word = matches!(
+        tokens.get(index).map(|token| &token.kind),
+        Some(TokenKind::Word(_))
+    );
+    let separated = index > start && matches!(tokens[index - 1].kind, TokenKind::Symbol("," | ":"));
+    target || (word && !separated)
 }
 
 /// Whether a clause starts with the token at `at`.

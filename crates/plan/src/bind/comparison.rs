@@ -52,11 +52,17 @@ impl Binder<'_> {
             }
             (_, ExprKind::Array(_)) => {
                 let error = wrong(
-                    "compares_list",
+                    "eq_array",
                     "a list is not compared with, it is searched",
                     right.span,
                 );
                 return Err(error.with_hint("use `IN [...]`").into());
+            }
+            (_, ExprKind::String(text)) if self.is_named_list(text) => {
+                let message =
+                    format!("`{text}` is a list, which is not compared with but searched");
+                let error = wrong("compares_list", message, right.span);
+                return Err(error.with_hint(format!("write ``IN `{text}` ``")).into());
             }
             _ => self.compare_values(op, left, right)?,
         };
