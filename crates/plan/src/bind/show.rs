@@ -183,7 +183,6 @@ fn summarise_fields(query: &mut BoundQuery) {
             name: name.to_owned(),
             expr: column(&format!("a{index}")),
             value_type,
-            fill: None,
         })
         .collect();
     query.time = cast(lit(ScalarValue::Null), DataType::Int64);
