@@ -140,7 +140,7 @@ fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
     }
     let occurred = query.notes.occurrences.iter();
     found.extend(occurred.filter_map(|occurrence| occurrence.warning().cloned()));
-    if query.notes.estimate.happened() {
+    if query.is_estimated() {
         let message = format!(
             "a percentile was estimated, because a group has more than {} values",
             plan::EXACT_VALUES

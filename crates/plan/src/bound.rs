@@ -78,6 +78,18 @@ impl BoundQuery {
         }
     }
 
+    /// Whether running the query had to estimate a percentile, in it or in a query inside it.
+    pub fn is_estimated(&self) -> bool {
+        let in_source = match &self.source {
+            BoundSource::Events => false,
+            BoundSource::Query(inner) => inner.is_estimated(),
+        };
+        let mut members = self.memberships.iter();
+        in_source
+            || self.notes.estimate.happened()
+            || members.any(|membership| membership.members.is_estimated())
+    }
+
     /// The windows of the columns that are moved in time, each with the milliseconds that its rows are
     /// moved forward.
     pub fn shifted_windows(&self) -> impl Iterator<Item = (i64, TimeRange)> {
@@ -110,7 +122,12 @@ pub(crate) fn moved_back(window: TimeRange, shift_ms: i64) -> TimeRange {
 #[derive(Debug, Clone)]
 pub enum BoundShow {
     /// The workspaces of the store.
-    Workspaces,
+    Workspaces {
+        /// The most workspaces wanted.
+        limit: Option<u64>,
+        /// The workspaces to skip.
+        offset: u64,
+    },
     /// The rows of a query.
     Rows(BoundQuery),
     /// The fields that events have.
@@ -417,11 +434,34 @@ pub struct Lowered {
     pub is_page: bool,
 }
 
+/// A line of the text of a bound query.
+fn line(formatter: &mut fmt::Formatter<'_>, name: &str, text: String) -> fmt::Result {
+    writeln!(formatter, "{name:<8} {text}")
+}
+
+impl BoundQuery {
+    fn write_order(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for key in &self.order {
+            line(formatter, "order", key.to_string())?;
+        }
+        if let Some(order) = &self.series_order {
+            let direction = if order.ascending {
+                "ascending"
+            } else {
+                "descending"
+            };
+            line(
+                formatter,
+                "sorder",
+                format!("{:?}({}) {direction}", order.reducer, order.expr),
+            )?;
+        }
+        line(formatter, "limits", format!("{:?}", self.limits))
+    }
+}
+
 impl fmt::Display for BoundQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |formatter: &mut fmt::Formatter<'_>, name: &str, text: String| {
-            writeln!(formatter, "{name:<8} {text}")
-        };
         match &self.source {
             BoundSource::Events => line(formatter, "source", "events".to_owned())?,
             BoundSource::Query(inner) => {
@@ -481,22 +521,7 @@ impl fmt::Display for BoundQuery {
             );
             line(formatter, "column", text)?;
         }
-        for key in &self.order {
-            line(formatter, "order", key.to_string())?;
-        }
-        if let Some(order) = &self.series_order {
-            let direction = if order.ascending {
-                "ascending"
-            } else {
-                "descending"
-            };
-            line(
-                formatter,
-                "sorder",
-                format!("{:?}({}) {direction}", order.reducer, order.expr),
-            )?;
-        }
-        line(formatter, "limits", format!("{:?}", self.limits))
+        self.write_order(formatter)
     }
 }
 

@@ -160,9 +160,15 @@ impl Pairs {
             Regression::Slope if least_y >= most_y => return Some(0.0),
             Regression::Slope => together / spread_x,
             Regression::Correlation if least_y >= most_y => return None,
-            // Rounding must not lead beyond what the coefficient can be.
             Regression::Correlation => {
-                (together / spread_x.sqrt() / spread_y.sqrt()).clamp(-1.0, 1.0)
+                let spread = spread_x * spread_y;
+                let spread = match spread.is_normal() {
+                    true => spread.sqrt(),
+                    // Too large or too small for a float, unlike their roots.
+                    false => spread_x.sqrt() * spread_y.sqrt(),
+                };
+                // Rounding must not lead beyond what the coefficient can be.
+                (together / spread).clamp(-1.0, 1.0)
             }
         };
         Some(result).filter(|result| result.is_finite())
