@@ -180,9 +180,11 @@ async fn names_of_the_language_and_the_catalogue_are_offered() {
     assert_eq!(
         of_kind(&found, CandidateKind::Function),
         [
+            "show_workspaces()",
             "show_event_source()",
             "show_event_field(",
-            "show_workspaces()"
+            "show_audit_event_source()",
+            "show_audit_event_field("
         ]
     );
 }

@@ -193,7 +193,6 @@ impl Binder<'_> {
             name: name.to_owned(),
             expr: summary_part(summary.clone(), index),
             value_type,
-            fill: None,
         });
         Ok(columns.collect())
     }

@@ -62,7 +62,9 @@ impl Binder<'_> {
         if let Some(rollup) = written.and_then(|window| window.rollup.as_ref()) {
             let reason =
                 "it summarises the samples of a metric series, and events have no such series";
-            return Err(not_supported("a rollup", reason, rollup.name.span));
+            let hint = "summarise the events with an aggregate and a step: `:(avg(x)) [1d::1h]`";
+            let error = not_supported("a rollup", reason, rollup.name.span);
+            return Err(error.with_hint(hint).into());
         }
         let in_text = written
             .map(|window| range_of(window, self.context))
