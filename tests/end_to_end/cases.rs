@@ -9,6 +9,7 @@
 //! `UPDATE_EXPECTED=1 cargo test -p vouch-tests cases` writes what Vouch answers into the pages. The
 //! pages say what is right: read every change before you keep it.
 
+mod catalogue;
 mod page;
 mod show;
 mod streamed;
@@ -16,7 +17,9 @@ mod streamed;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope};
+use engine::{
+    Engine, EngineConfig, EngineError, OrderOption, Position, QueryOptions, QueryRequest, Scope,
+};
 use events::{Defaults, Event, TimeRange};
 use store::{ImportOptions, Store, StoreOptions};
 
@@ -47,7 +50,9 @@ async fn engine() -> Engine {
 impl Case {
     /// The question with what the words behind `dql` say: `workspace=a,b` (all workspaces without
     /// it), `tz=Europe/Berlin`, `from=…` and `to=…` (RFC 3339, the window of the request),
-    /// `after=time,id,workspace` (where the page before ended), `exact` (count every matching event).
+    /// `after=time,id,workspace` (where the page before ended), `exact` (count every matching event),
+    /// and fields of the request: `max_duration=` (milliseconds), `max_point=`, `order_by=`,
+    /// `single_field`.
     fn request(&self) -> QueryRequest {
         let mut scope = Scope::All;
         let mut options = QueryOptions {
@@ -65,7 +70,18 @@ impl Case {
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
                 Some(("after", place)) => options.search_after = Some(position(place)),
+                Some(("max_duration", ms)) => {
+                    options.longest_window_ms = Some(ms.parse().unwrap());
+                }
+                Some(("max_point", points)) => {
+                    options.clauses.max_points = Some(points.parse().unwrap());
+                }
+                Some(("order_by", column)) => options.clauses.order_by.push(OrderOption {
+                    column: column.to_owned(),
+                    descending: false,
+                }),
                 None if word == "exact" => options.exact_total_hits = true,
+                None if word == "single_field" => options.single_field = true,
                 _ => panic!("{}: unknown word `{word}`", self.place),
             }
         }
@@ -148,7 +164,9 @@ async fn run() {
             page.write(&path);
         }
     }
-    if std::env::var_os("UPDATE_EXPECTED").is_none() {
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        catalogue::write();
+    } else {
         assert!(
             wrong.is_empty(),
             "{} wrong:\n{}",
