@@ -10,6 +10,7 @@
 //! pages say what is right: read every change before you keep it.
 
 mod catalogue;
+mod options;
 mod page;
 mod show;
 mod streamed;
@@ -17,9 +18,7 @@ mod streamed;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::{
-    Engine, EngineConfig, EngineError, OrderOption, Position, QueryOptions, QueryRequest, Scope,
-};
+use engine::{Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope};
 use events::{Defaults, Event, TimeRange};
 use store::{ImportOptions, Store, StoreOptions};
 
@@ -51,8 +50,7 @@ impl Case {
     /// The question with what the words behind `dql` say: `workspace=a,b` (all workspaces without
     /// it), `tz=Europe/Berlin`, `from=…` and `to=…` (RFC 3339, the window of the request),
     /// `after=time,id,workspace` (where the page before ended), `exact` (count every matching event),
-    /// and fields of the request: `max_duration=` (milliseconds), `max_point=`, `order_by=`,
-    /// `single_field`.
+    /// and the options of [`options::set`].
     fn request(&self) -> QueryRequest {
         let mut scope = Scope::All;
         let mut options = QueryOptions {
@@ -66,22 +64,12 @@ impl Case {
                     let ids = ids.split(',').map(|id| id.parse().unwrap());
                     scope = Scope::Workspaces(ids.collect());
                 }
-                Some(("tz", zone)) => options.time_zone = Some(zone.parse().unwrap()),
+                Some(("tz", zone)) => options.time_zone = Some(engine::time_zone(zone).unwrap()),
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
                 Some(("after", place)) => options.search_after = Some(position(place)),
-                Some(("max_duration", ms)) => {
-                    options.longest_window_ms = Some(ms.parse().unwrap());
-                }
-                Some(("max_point", points)) => {
-                    options.clauses.max_points = Some(points.parse().unwrap());
-                }
-                Some(("order_by", column)) => options.clauses.order_by.push(OrderOption {
-                    column: column.to_owned(),
-                    descending: false,
-                }),
                 None if word == "exact" => options.exact_total_hits = true,
-                None if word == "single_field" => options.single_field = true,
+                _ if options::set(&mut options, word) => {}
                 _ => panic!("{}: unknown word `{word}`", self.place),
             }
         }

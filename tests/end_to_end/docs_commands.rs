@@ -94,7 +94,11 @@ fn steady(text: &str) -> String {
             let is_measure = word.trim_start_matches('(').parse::<f64>().is_ok()
                 && matches!(unit, Some("ms" | "B" | "bytes" | "kB" | "MB" | "GB"));
             let is_data_file = word.contains("/day=") && word.contains(".parquet");
-            kept.push(if is_measure || is_data_file { "_" } else { word });
+            kept.push(if is_measure || is_data_file {
+                "_"
+            } else {
+                word
+            });
         }
         let line = kept.join(" ");
         steady.push_str(line.trim_matches(['─', '═']));

@@ -256,8 +256,11 @@ fn moment(text: &str) -> Result<i64, String> {
 }
 
 fn time_zone(text: &str) -> Result<Tz, String> {
-    let unknown = |_| "no such time zone in the IANA database; a name such as Europe/Berlin".into();
-    text.parse().map_err(unknown)
+    engine::time_zone(text).ok_or_else(|| {
+        "no such time zone in the IANA database; a name such as Europe/Berlin, or an offset in whole \
+         hours such as +08:00"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -317,6 +320,8 @@ mod tests {
     fn an_end_needs_a_begin() {
         assert!(query(&["--to", "5", "x"]).is_err());
         assert!(query(&["--tz", "Mars", "x"]).is_err());
+        let given = query(&["--tz=-03:00", "x"]).unwrap();
+        assert_eq!(given.ask.tz, Some(Tz::Etc__GMTPlus3));
         assert!(query(&["--format", "xml", "x"]).is_err());
         assert!(query(&[]).is_err());
     }

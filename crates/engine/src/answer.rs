@@ -57,7 +57,7 @@ pub struct Summary {
     /// The canonical text of the statement as it was run, when the request wants it.
     pub raw_query: Option<String>,
     /// What the statement asks for, when the request wants it.
-    pub query_parse: Option<QueryParse>,
+    pub query_parse: Option<Box<QueryParse>>,
 }
 
 /// The names in a statement (Guance documentation, DataKit API, raw query: `query_parse`).

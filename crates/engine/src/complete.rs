@@ -5,8 +5,12 @@
 
 mod seen;
 
+use std::collections::HashSet;
+
 use dql::ast::{Expr, ExprKind, Field};
-use dql::{Completion, Diagnostic, LiteralKind, Severity, Span, Wanted};
+use dql::{
+    Completion, Diagnostic, FunctionRole, FunctionSignature, LiteralKind, Severity, Span, Wanted,
+};
 use events::fields::FIELDS;
 
 use crate::engine::Engine;
@@ -36,7 +40,7 @@ pub struct Candidate {
 }
 
 /// What a candidate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CandidateKind {
     /// A word of the language.
     Keyword,
@@ -108,6 +112,7 @@ impl Engine {
 struct Found<'a> {
     typed: &'a str,
     is_backquoted: bool,
+    known: HashSet<(String, CandidateKind)>,
     candidates: Vec<(Fit, Candidate)>,
 }
 
@@ -124,17 +129,16 @@ impl<'a> Found<'a> {
         Self {
             typed: &place.typed,
             is_backquoted,
+            known: HashSet::new(),
             candidates: Vec::new(),
         }
     }
 
     /// Adds a candidate that goes with what is typed.
     fn add(&mut self, text: String, kind: CandidateKind, detail: impl Into<String>) {
-        let is_known = self
-            .candidates
-            .iter()
-            .any(|(_, known)| known.text == text && known.kind == kind);
-        if let Some(fit) = self.fit(&text, kind).filter(|_| !is_known) {
+        if let Some(fit) = self.fit(&text, kind)
+            && self.known.insert((text.clone(), kind))
+        {
             let detail = detail.into();
             self.candidates
                 .push((fit, Candidate { text, kind, detail }));
@@ -211,7 +215,7 @@ impl<'a> Found<'a> {
                 }
             }
             Wanted::Functions(functions) => {
-                for function in functions {
+                for function in functions.iter().filter(|function| is_answered(function)) {
                     let ending = match function.signature.ends_with("()") {
                         true => "()",
                         false => "(",
@@ -256,6 +260,15 @@ impl<'a> Found<'a> {
             candidates: self.candidates.into_iter().map(|(_, one)| one).collect(),
             has_more,
         }
+    }
+}
+
+/// Whether a function has a meaning for audit events.
+fn is_answered(function: &FunctionSignature) -> bool {
+    match function.role {
+        FunctionRole::Show => plan::SHOW_FUNCTIONS.contains(&function.name.as_str()),
+        FunctionRole::Data => false,
+        _ => true,
     }
 }
 

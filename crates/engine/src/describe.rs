@@ -19,7 +19,7 @@ pub(crate) fn describe(summary: &mut Summary, statement: &Statement, options: &Q
         summary.raw_query = Some(text(statement.clone(), options.time_range));
     }
     if options.describe_query {
-        summary.query_parse = Some(names(statement.clone()));
+        summary.query_parse = Some(Box::new(names(statement.clone())));
     }
 }
 

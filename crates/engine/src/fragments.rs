@@ -54,13 +54,13 @@ impl Fragments {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn expression(&mut self, name: &str, text: &str) -> Result<Expr, Diagnostic> {
+    pub(crate) fn expression(&mut self, name: &str, text: &str) -> Result<Expr, Box<Diagnostic>> {
         let first = |errors: Vec<Diagnostic>| errors.into_iter().next();
         let select = match self.parse(name, "TAE::*:(", text, ")") {
             Ok(select) => select,
             Err(errors) => {
                 let wrong = self.wrong(name, "this is no expression");
-                return Err(first(errors).unwrap_or(wrong));
+                return Err(Box::new(first(errors).unwrap_or(wrong)));
             }
         };
         let only = Select {
@@ -71,7 +71,10 @@ impl Fragments {
             Some([item]) if item.alias.is_none() && item.shift.is_none() && select == only => {
                 Ok(item.expr.clone())
             }
-            _ => Err(self.wrong(name, "one column or expression alone can stand here")),
+            _ => {
+                let message = "one column or expression alone can stand here";
+                Err(Box::new(self.wrong(name, message)))
+            }
         }
     }
 
@@ -120,7 +123,9 @@ impl Fragments {
         let inside = |place: usize| place.saturating_sub(part.start).min(part.text.len());
         let moved = |span: Span| Span::new(inside(span.start), inside(span.end));
         finding.span = finding.span.map(moved);
-        finding.label = finding.label.map(|(span, words)| (moved(span), words));
+        // A bracket around the text is not the author's.
+        let label = finding.label.filter(|(span, _)| span.start >= part.start);
+        finding.label = label.map(|(span, words)| (moved(span), words));
         finding.origin = Some(Origin {
             name: part.name.clone(),
             text: part.text.clone(),

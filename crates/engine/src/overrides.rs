@@ -13,6 +13,9 @@ use crate::fragments::Fragments;
 use crate::request::{ClauseOptions, OrderOption, StepOption};
 use crate::syntax::each_query;
 
+/// The most keys of an order. Each is read on its own, behind the whole text.
+const MOST_KEYS: usize = 100;
+
 /// The clauses of a request, read.
 #[derive(Debug)]
 pub(crate) struct Overrides<'a> {
@@ -28,7 +31,7 @@ struct Key {
     /// The name as given, which may be that of a column.
     name: String,
     /// What it says as an expression; the error when it says nothing.
-    value: Result<Expr, Diagnostic>,
+    value: Result<Expr, Box<Diagnostic>>,
     descending: bool,
 }
 
@@ -36,11 +39,19 @@ impl<'a> Overrides<'a> {
     /// Reads the texts among the options; they become fragments beside the query.
     ///
     /// # Errors
-    /// Conditions that are none.
+    /// Conditions that are none, or too many keys.
     pub(crate) fn read(
         options: &'a ClauseOptions,
         fragments: &mut Fragments,
     ) -> Result<Self, Vec<Diagnostic>> {
+        if options.order_by.len() > MOST_KEYS {
+            let message = format!(
+                "the request orders by {} keys, and at most {MOST_KEYS} are allowed",
+                options.order_by.len()
+            );
+            let error = Diagnostic::new(Severity::Error, "too_many_keys", message, None);
+            return Err(vec![error]);
+        }
         let conditions = options
             .conditions
             .as_deref()
@@ -82,7 +93,7 @@ impl<'a> Overrides<'a> {
                 Statement::Select(select) => self.select(select, context, &mut warnings),
                 Statement::Outer(outer) => self.outer(outer, context, &mut warnings),
             };
-            errors.extend(applied.err());
+            errors.extend(applied.err().map(|error| *error));
         }
         match errors.is_empty() {
             true => Ok(warnings),
@@ -95,7 +106,7 @@ impl<'a> Overrides<'a> {
         select: &mut Select,
         context: &BindContext,
         warnings: &mut Vec<Diagnostic>,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Box<Diagnostic>> {
         add_conditions(&mut select.conditions, self.conditions.as_deref());
         if !self.order_by.is_empty() {
             let keys = self.order_by.iter().map(|key| key.order_key(select));
@@ -118,7 +129,7 @@ impl<'a> Overrides<'a> {
         Ok(())
     }
 
-    fn show(&self, show: &mut Show) -> Result<(), Diagnostic> {
+    fn show(&self, show: &mut Show) -> Result<(), Box<Diagnostic>> {
         let options = self.options;
         let without_meaning = [
             ("order_by", !options.order_by.is_empty()),
@@ -133,7 +144,8 @@ impl<'a> Overrides<'a> {
                 "{name} in the request is not supported for a SHOW function: it has neither an order \
                  of its own, nor groups, nor points"
             );
-            return Err(Diagnostic::error("not_supported", message, show.span));
+            let error = Diagnostic::error("not_supported", message, show.span);
+            return Err(Box::new(error));
         }
         add_conditions(&mut show.conditions, self.conditions.as_deref());
         let end = end_of(show.span);
@@ -148,7 +160,7 @@ impl<'a> Overrides<'a> {
         outer: &mut Outer,
         context: &BindContext,
         warnings: &mut Vec<Diagnostic>,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Box<Diagnostic>> {
         each_query(&mut outer.call, None, &mut |select, quotes| {
             let before = warnings.len();
             self.select(select, context, warnings)?;
@@ -163,7 +175,7 @@ impl<'a> Overrides<'a> {
 
 impl Key {
     /// The key in a query: the column of this name or number, else the expression.
-    fn order_key(&self, select: &Select) -> Result<OrderKey, Diagnostic> {
+    fn order_key(&self, select: &Select) -> Result<OrderKey, Box<Diagnostic>> {
         let items = select.target.as_deref().unwrap_or_default();
         let span = end_of(select.span);
         let expr = match (self.position(items.len()), self.is_name(select)) {
@@ -179,14 +191,14 @@ impl Key {
     }
 
     /// The index of a column that is given by its number, `#1` for the first.
-    fn position(&self, columns: usize) -> Option<Result<usize, Diagnostic>> {
+    fn position(&self, columns: usize) -> Option<Result<usize, Box<Diagnostic>>> {
         let digits = self.name.strip_prefix('#')?;
         let index = digits.parse::<usize>().ok();
         let index = index.and_then(|number| number.checked_sub(1));
         Some(index.filter(|index| *index < columns).ok_or_else(|| {
             let message = format!("`{}` is no column: the query names {columns}", self.name);
             let error = Diagnostic::new(Severity::Error, "unknown_column", message, None);
-            error.with_hint("`#1` is the first column behind the time")
+            Box::new(error.with_hint("`#1` is the first column behind the time"))
         }))
     }
 

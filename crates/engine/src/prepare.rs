@@ -178,6 +178,7 @@ pub(crate) fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -
         now_ms,
         time_zone: options.time_zone.unwrap_or_default(),
         time_range: options.time_range,
+        inherited_range: None,
         search_after: options.search_after.clone(),
         delivery,
         every_group: options.every_group,

@@ -42,7 +42,9 @@ pub(crate) fn summarise(
 /// The matching events as far as the answer's own rows tell.
 fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     let limits = query.limits;
-    let complete = !passed.rows_cut && !passed.groups_cut && limits.soffset == 0;
+    let wants_none = limits.limit.count() == Some(0) || limits.slimit.count() == Some(0);
+    let complete =
+        !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
     if lowered.has_hits {
         let every_group = complete && limits.offset == 0 && query.having.is_none();
         let every_event = !matches!(
@@ -55,6 +57,10 @@ fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
         };
     }
     match query.shape {
+        Shape::Rows if !query.keys.is_empty() => TotalHits {
+            value: passed.rows,
+            exact: complete && limits.offset == 0,
+        },
         Shape::Rows if passed.rows == 0 && limits.offset > 0 => TotalHits {
             value: 0,
             exact: false,
@@ -75,7 +81,10 @@ fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
 }
 
 fn cuts(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> Vec<Diagnostic> {
-    let rows = passed.rows_cut.then(|| {
+    let is_asked_for = |limit: Limit| limit == Limit::Asked(0);
+    let rows_cut = passed.rows_cut && !is_asked_for(query.limits.limit);
+    let groups_cut = passed.groups_cut && !is_asked_for(query.limits.slimit);
+    let rows = rows_cut.then(|| {
         let of = if lowered.keys.is_empty() {
             "the answer"
         } else {
@@ -83,7 +92,7 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> Vec<Diagnostic
         };
         cut("limit_reached", "LIMIT", "rows", of, query.limits.limit)
     });
-    let groups = passed.groups_cut.then(|| {
+    let groups = groups_cut.then(|| {
         cut(
             "slimit_reached",
             "SLIMIT",
@@ -131,7 +140,7 @@ fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
     }
     let occurred = query.notes.occurrences.iter();
     found.extend(occurred.filter_map(|occurrence| occurrence.warning().cloned()));
-    if query.notes.estimate.happened() {
+    if query.is_estimated() {
         let message = format!(
             "a percentile was estimated, because a group has more than {} values",
             plan::EXACT_VALUES

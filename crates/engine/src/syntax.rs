@@ -34,13 +34,16 @@ pub(crate) fn each_argument<E>(
     Ok(())
 }
 
+/// A change of a query, which learns the place of the quotes around it.
+type Change<'a, E> = dyn FnMut(&mut Select, Option<Span>) -> Result<(), E> + 'a;
+
 /// Changes every query that functions over queries work on; the change learns the place of the quotes
 /// around one. What is in quotes is read and written again; a text that is no query is left for whoever
 /// runs it to refuse.
 pub(crate) fn each_query<E>(
     call: &mut Call,
     quotes: Option<Span>,
-    change: &mut dyn FnMut(&mut Select, Option<Span>) -> Result<(), E>,
+    change: &mut Change<'_, E>,
 ) -> Result<(), E> {
     each_argument(call, &mut |inner| match inner {
         Inner::Written(select) => change(select, quotes),

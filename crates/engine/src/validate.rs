@@ -104,7 +104,7 @@ fn bound(statement: &Statement, context: &BindContext, depth: usize) -> Vec<Diag
         Statement::Select(select) => plan::bind(select, context).map(|query| query.notes.warnings),
         Statement::Show(show) => plan::bind_show(show, context).map(|bound| match bound {
             BoundShow::Rows(query) | BoundShow::Fields { query, .. } => query.notes.warnings,
-            BoundShow::Workspaces => Vec::new(),
+            BoundShow::Workspaces { .. } => Vec::new(),
         }),
         Statement::Outer(outer) => Ok(inner(outer, context, depth)),
     };

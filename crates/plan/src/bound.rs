@@ -12,6 +12,7 @@ use events::TimeRange;
 
 use crate::functions::json::Observation;
 use crate::functions::percentile::Estimate;
+use crate::functions::points::PointFunction;
 use crate::occurrence::Occurrence;
 use crate::types::Type;
 
@@ -22,8 +23,14 @@ pub struct BoundQuery {
     pub name: Option<String>,
     /// The window of the query, in which its steps lie.
     pub range: TimeRange,
-    /// The window of the rows; all of time where only a sub-query's rows are read.
+    /// The window of the rows: that of the query moved back by its SHIFT; all of time where only a
+    /// sub-query's rows are read.
     pub window: TimeRange,
+    /// By how much the SHIFT of the query moves its window back, and its points forward again, in
+    /// milliseconds.
+    pub shift_ms: i64,
+    /// By how much the SHIFTs of columns do, each once; they count from the query's own, and include it.
+    pub column_shifts_ms: Vec<i64>,
     /// The width of a point in milliseconds.
     pub step_ms: Option<i64>,
     /// The zone whose clock steps follow.
@@ -43,7 +50,10 @@ pub struct BoundQuery {
     pub shape: Shape,
     /// The condition on a shaped row; null counts as false.
     pub having: Option<Expr>,
-    /// The columns after `time`, over the shaped rows.
+    /// What is computed along the rows of each group that HAVING left, each over the shaped rows and
+    /// those before it: columns `c0`, `c1`, ….
+    pub computed: Vec<Computed>,
+    /// The columns after `time`, over the shaped and computed rows.
     pub columns: Vec<Column>,
     /// The `time` of a shaped row.
     pub time: Expr,
@@ -68,15 +78,43 @@ impl BoundQuery {
         }
     }
 
+    /// Whether running the query had to estimate a percentile, in it or in a query inside it.
+    pub fn is_estimated(&self) -> bool {
+        let in_source = match &self.source {
+            BoundSource::Events => false,
+            BoundSource::Query(inner) => inner.is_estimated(),
+        };
+        let mut members = self.memberships.iter();
+        in_source
+            || self.notes.estimate.happened()
+            || members.any(|membership| membership.members.is_estimated())
+    }
+
+    /// The windows of the columns that are moved in time, each with the milliseconds that its rows are
+    /// moved forward.
+    pub fn shifted_windows(&self) -> impl Iterator<Item = (i64, TimeRange)> {
+        let window = |shift_ms: &i64| (*shift_ms, moved_back(self.range, *shift_ms));
+        self.column_shifts_ms.iter().map(window)
+    }
+
     /// The windows of all events that the query and the queries inside it read.
     pub fn windows(&self) -> Vec<TimeRange> {
         let mut windows = match &self.source {
             BoundSource::Events => vec![self.window],
             BoundSource::Query(inner) => inner.windows(),
         };
+        windows.extend(self.shifted_windows().map(|(_, window)| window));
         let members = self.memberships.iter();
         windows.extend(members.flat_map(|membership| membership.members.windows()));
         windows
+    }
+}
+
+/// A window some time before.
+pub(crate) fn moved_back(window: TimeRange, shift_ms: i64) -> TimeRange {
+    TimeRange {
+        from_ms: window.from_ms.saturating_sub(shift_ms),
+        to_ms: window.to_ms.saturating_sub(shift_ms),
     }
 }
 
@@ -84,7 +122,12 @@ impl BoundQuery {
 #[derive(Debug, Clone)]
 pub enum BoundShow {
     /// The workspaces of the store.
-    Workspaces,
+    Workspaces {
+        /// The most workspaces wanted.
+        limit: Option<u64>,
+        /// The workspaces to skip.
+        offset: u64,
+    },
     /// The rows of a query.
     Rows(BoundQuery),
     /// The fields that events have.
@@ -115,6 +158,9 @@ pub struct Membership {
     pub value: Expr,
     /// The query whose rows are the members.
     pub members: Box<BoundQuery>,
+    /// Whether each row holds a list of members, as `collect_distinct` gives it; the column `element`
+    /// is one of them.
+    pub is_list: bool,
     /// The member of a row, over the columns that the lowered query has.
     pub member: Expr,
 }
@@ -135,18 +181,49 @@ pub struct Key {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its value, over the shaped rows; a filled column is the column `f` with its index.
+    /// Its value, over the shaped and computed rows.
     pub expr: Expr,
     /// Its type.
     pub value_type: Type,
-    /// How steps without a value are filled.
-    pub fill: Option<Fill>,
+}
+
+/// A column computed along the rows of each group.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Computed {
+    /// A value for every step.
+    Fill(Fill),
+    /// A function of the points.
+    Point(Point),
+}
+
+/// A function of the points of each group.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// The function.
+    pub function: PointFunction,
+    /// The value of a point: a whole number or a float; a missing one is no point.
+    pub value: Expr,
+    /// The time of a point.
+    pub time: Expr,
+    /// The order of the points, oldest first; complete, so that no two tie.
+    pub order: Vec<SortExpr>,
+    /// What is said when a whole number does not fit 64 bits and is missing.
+    pub overflow: Arc<Occurrence>,
+}
+
+impl PartialEq for Point {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+            && self.value == other.value
+            && self.time == other.time
+            && self.order == other.order
+    }
 }
 
 /// `fill`: a value for every step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fill {
-    /// The value where there is one, over the grouped rows.
+    /// The value where there is one.
     pub value: Expr,
     /// The type of the filled column.
     pub value_type: Type,
@@ -357,11 +434,34 @@ pub struct Lowered {
     pub is_page: bool,
 }
 
+/// A line of the text of a bound query.
+fn line(formatter: &mut fmt::Formatter<'_>, name: &str, text: String) -> fmt::Result {
+    writeln!(formatter, "{name:<8} {text}")
+}
+
+impl BoundQuery {
+    fn write_order(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for key in &self.order {
+            line(formatter, "order", key.to_string())?;
+        }
+        if let Some(order) = &self.series_order {
+            let direction = if order.ascending {
+                "ascending"
+            } else {
+                "descending"
+            };
+            line(
+                formatter,
+                "sorder",
+                format!("{:?}({}) {direction}", order.reducer, order.expr),
+            )?;
+        }
+        line(formatter, "limits", format!("{:?}", self.limits))
+    }
+}
+
 impl fmt::Display for BoundQuery {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |formatter: &mut fmt::Formatter<'_>, name: &str, text: String| {
-            writeln!(formatter, "{name:<8} {text}")
-        };
         match &self.source {
             BoundSource::Events => line(formatter, "source", "events".to_owned())?,
             BoundSource::Query(inner) => {
@@ -376,6 +476,10 @@ impl fmt::Display for BoundQuery {
             "window",
             format!("[{}, {}) ms", self.window.from_ms, self.window.to_ms),
         )?;
+        for (shift_ms, window) in self.shifted_windows() {
+            let text = format!("{shift_ms} ms: [{}, {}) ms", window.from_ms, window.to_ms);
+            line(formatter, "shift", text)?;
+        }
         if let Some(step_ms) = self.step_ms {
             line(formatter, "step", format!("{step_ms} ms"))?;
         }
@@ -406,6 +510,9 @@ impl fmt::Display for BoundQuery {
         if let Some(having) = &self.having {
             line(formatter, "having", having.to_string())?;
         }
+        for (index, computed) in self.computed.iter().enumerate() {
+            line(formatter, &format!("c{index}"), computed.to_string())?;
+        }
         line(formatter, "time", self.time.to_string())?;
         for column in &self.columns {
             let text = format!(
@@ -414,22 +521,7 @@ impl fmt::Display for BoundQuery {
             );
             line(formatter, "column", text)?;
         }
-        for key in &self.order {
-            line(formatter, "order", key.to_string())?;
-        }
-        if let Some(order) = &self.series_order {
-            let direction = if order.ascending {
-                "ascending"
-            } else {
-                "descending"
-            };
-            line(
-                formatter,
-                "sorder",
-                format!("{:?}({}) {direction}", order.reducer, order.expr),
-            )?;
-        }
-        line(formatter, "limits", format!("{:?}", self.limits))
+        self.write_order(formatter)
     }
 }
 
@@ -449,6 +541,15 @@ impl fmt::Display for Shape {
                 buckets.width, buckets.start, buckets.end
             ),
             Self::Extreme { count, .. } => write!(formatter, "the first {count} rows of a group"),
+        }
+    }
+}
+
+impl fmt::Display for Computed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fill(fill) => write!(formatter, "{} filled by {:?}", fill.value, fill.mode),
+            Self::Point(point) => write!(formatter, "{:?} of {}", point.function, point.value),
         }
     }
 }

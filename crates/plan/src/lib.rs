@@ -15,14 +15,16 @@ mod occurrence;
 mod types;
 
 pub use bind::{
-    BindContext, Delivery, Position, bind, bind_show, duration_ms, limit_points, nearest_field,
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, duration_ms, limit_points,
+    nearest_field,
 };
 pub use bound::{
-    BoundQuery, BoundShow, BoundSource, Buckets, Column, Fill, FillMode, Key, Limit, Limits,
-    Lowered, Membership, Notes, Reducer, SeriesOrder, Shape,
+    BoundQuery, BoundShow, BoundSource, Buckets, Column, Computed, Fill, FillMode, Key, Limit,
+    Limits, Lowered, Membership, Notes, Point, Reducer, SeriesOrder, Shape,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
+pub use functions::points::PointFunction;
 pub use lower::{count_plan, lower};
 pub use occurrence::Occurrence;
 pub use types::{Type, Typed};

@@ -26,9 +26,11 @@ impl Occurrence {
         self.happened.store(true, Ordering::Relaxed);
     }
 
-    /// What it says when it happens.
+    /// Whether it says this when it happens, about the same part of the text.
     pub(crate) fn announces(&self, warning: &Diagnostic) -> bool {
-        self.warning == *warning
+        // Two spans are always equal.
+        let place = |warning: &Diagnostic| warning.span.map(|span| (span.start, span.end));
+        self.warning == *warning && place(&self.warning) == place(warning)
     }
 
     /// The warning, when it happened.

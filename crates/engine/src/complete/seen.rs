@@ -89,16 +89,18 @@ impl Engine {
             }
         };
         let query = format!(
-            "TAE::{}:(count(*) AS n) {{{field} != nil{beginning}}} BY {field} AS value SORDER BY n DESC \
-             SLIMIT {MOST_VALUES}",
+            "TAE::{}:(count(*), last({field})) {{{field} != nil{beginning}}} BY {field} SORDER BY count(*) \
+             DESC SLIMIT {MOST_VALUES}",
             source_list(sources)
         );
         let answers = self.ask(request, query, EVENTS_FOR_VALUES).await?;
         let series = answers.into_iter().flat_map(|answer| answer.series);
         Ok(series
             .filter_map(|mut series| {
-                let count = series.values.first()?.get(1)?.as_u64()?;
-                Some((series.tags.pop()?.1, count))
+                // The key of a group is a text, whatever the value is.
+                let mut row = series.values.pop()?;
+                let value = row.pop()?;
+                Some((value, row.pop()?.as_u64()?))
             })
             .collect())
     }

@@ -12,6 +12,7 @@ use dql::ast::{Call, Expr as AstExpr, ExprKind, Field, Ident};
 
 use super::derived::DERIVED;
 use super::fill::substitute;
+use super::point::Along;
 use super::target::as_call;
 use super::{Bind, Binder, arguments, has_aggregate, sort_keys, wrong};
 use crate::bound::arrow_type;
@@ -70,6 +71,7 @@ impl Binder<'_> {
             self.grouping = Some(grouping);
             return self.with_default(call, span);
         }
+        let along = std::mem::replace(&mut self.along, Along::Nothing);
         let typed = if DERIVED.contains(&name) {
             self.derived(name, call, span, &mut grouping)
         } else {
@@ -77,6 +79,7 @@ impl Binder<'_> {
                 .map(|(aggregate, value_type)| grouping.column_of(aggregate, value_type))
         };
         self.grouping = Some(grouping);
+        self.along = along;
         typed
     }
 
@@ -183,6 +186,13 @@ impl Binder<'_> {
         }
         let by_time = order.is_empty();
         order.extend(self.time_order(is_first));
+        // DataFusion 55 stumbles over a key that stands twice.
+        let mut known: Vec<Expr> = Vec::new();
+        order.retain(|key: &SortExpr| {
+            let is_new = !known.contains(&key.expr);
+            known.push(key.expr.clone());
+            is_new
+        });
         Ok(Picked {
             value,
             order,

@@ -7,6 +7,7 @@ use super::aggregate::{AGGREGATES, is_aggregate};
 use super::derived::DERIVED;
 use super::name::nearest;
 use super::pick::PICKERS;
+use super::point::{POINTS, is_point_function};
 use super::predicate::TextTest;
 use super::scalar::SCALARS;
 use super::{Bind, Binder, not_supported, wrong};
@@ -58,8 +59,11 @@ impl Binder<'_> {
         if let Some(value) = self.scalar(&name, call, span)? {
             return Ok(value);
         }
-        if name == "fill" && self.grouping.is_some() {
-            return self.unfilled(call);
+        if name == "fill" {
+            return self.fill(call, span);
+        }
+        if is_point_function(&name) {
+            return self.point(&name, call);
         }
         if PICKERS.contains(&name.as_str()) {
             let message = format!("`{name}` stands alone in the projection");
@@ -71,6 +75,7 @@ impl Binder<'_> {
             .chain(&TESTS)
             .chain(&SCALARS)
             .chain(&PICKERS)
+            .chain(&POINTS)
             .copied();
         // What no language has was refused before; what is left is known and not answered here.
         let what = format!("the function `{name}`");

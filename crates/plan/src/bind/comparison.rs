@@ -58,6 +58,12 @@ impl Binder<'_> {
                 );
                 return Err(error.with_hint("use `IN [...]`").into());
             }
+            (_, ExprKind::String(text)) if self.is_named_list(text) => {
+                let message =
+                    format!("`{text}` is a list, which is not compared with but searched");
+                let error = wrong("compares_list", message, right.span);
+                return Err(error.with_hint(format!("write ``IN `{text}` ``")).into());
+            }
             _ => self.compare_values(op, left, right)?,
         };
         Ok(opposite_if(negated, condition))

@@ -1,9 +1,7 @@
 //! Aggregates that are made of others: differences, rates, lists, counts of chosen values.
 
 use arrow::datatypes::DataType;
-use datafusion::functions::expr_fn::{get_field, sqrt};
 use datafusion::functions_aggregate::expr_fn as aggregates;
-use datafusion::functions_aggregate::regr::{regr_slope, regr_sxx, regr_sxy, regr_syy};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit};
 use dql::ast::{Call, ExprKind, InSet, Item};
 use dql::{Diagnostic, Span};
@@ -13,7 +11,8 @@ use super::{Bind, Binder, Grouping, arguments, wrong};
 use crate::bound::Column;
 use crate::functions::finite::finite;
 use crate::functions::json_array::{Kept, json_array};
-use crate::functions::number_summary::{LISTS, RANKS, number_summary};
+use crate::functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
+use crate::functions::regression::Regression;
 use crate::functions::whole_number::{WholeOperator, WholeSum};
 use crate::types::{Type, Typed};
 
@@ -104,7 +103,7 @@ impl Binder<'_> {
         Typed::new(rate, Type::Float)
     }
 
-    /// `slope(x)`: that of the straight line nearest to the values over time, in squares; per second.
+    /// `slope(x)`: that of the straight line nearest to the values over time, per second.
     fn slope(&self, value: Expr, grouping: &mut Grouping) -> Typed {
         // Times count from the window, because those since 1970 leave a float few digits.
         let start_ms = match self.range {
@@ -112,8 +111,7 @@ impl Binder<'_> {
             range => range.from_ms,
         };
         let seconds = cast(self.row_time() - lit(start_ms), DataType::Float64) / lit(1000.0);
-        let slope = grouping.column_of(regr_slope(value, seconds), Type::Float);
-        Typed::new(finite(slope.expr), Type::Float)
+        grouping.column_of(Regression::Slope.of(value, seconds), Type::Float)
     }
 
     /// `corr(l, r)`: Pearson's coefficient of the rows that have both; missing where one does not vary.
@@ -124,13 +122,9 @@ impl Binder<'_> {
             let number = self.number(value, written)?;
             floats.push(cast(number.expr, DataType::Float64));
         }
-        let mut sum = |of: fn(Expr, Expr) -> Expr| {
-            let [left, right] = [&floats[0], &floats[1]].map(Expr::clone);
-            grouping.column_of(of(left, right), Type::Float).expr
-        };
-        let (both, left, right) = (sum(regr_sxy), sum(regr_syy), sum(regr_sxx));
-        let coefficient = both / sqrt(left) / sqrt(right);
-        Ok(Typed::new(finite(coefficient), Type::Float))
+        let [left, right] = [&floats[0], &floats[1]].map(Expr::clone);
+        let coefficient = Regression::Correlation.of(left, right);
+        Ok(grouping.column_of(coefficient, Type::Float))
     }
 
     /// `count_filter(x, ['a', 'b'])`: the events whose `x` is in the list.
@@ -192,15 +186,15 @@ impl Binder<'_> {
         let column = self.numbers_of(call, &mut grouping);
         self.grouping = Some(grouping);
         let summary = number_summary(column?.expr);
-        let part = |name: &str, value_type: Type| Column {
+        let lists = LISTS.map(|name| (name, Type::Json)).into_iter();
+        let ranks = RANKS.map(|(name, _)| (name, Type::Float));
+        let parts = lists.chain(ranks).enumerate();
+        let columns = parts.map(|(index, (name, value_type))| Column {
             name: name.to_owned(),
-            expr: get_field(summary.clone(), name),
+            expr: summary_part(summary.clone(), index),
             value_type,
-            fill: None,
-        };
-        let lists = LISTS.map(|name| part(name, Type::Json));
-        let ranks = RANKS.map(|(name, _)| part(name, Type::Float));
-        Ok(lists.into_iter().chain(ranks).collect())
+        });
+        Ok(columns.collect())
     }
 
     /// The numbers of a group as a list.

@@ -49,20 +49,7 @@ impl Binder<'_> {
             ExprKind::Unary {
                 op: UnaryOp::Minus,
                 operand,
-            } => {
-                let value = self.expression(operand)?;
-                let value = self.number(value, operand)?;
-                Ok(match value.value_type {
-                    Type::Int => {
-                        let zero = Typed::new(lit(0_i64), Type::Int);
-                        self.whole_number(WholeOperator::Subtract, zero, value, expr.span)
-                    }
-                    _ => {
-                        let negative = Expr::Negative(Box::new(value.expr));
-                        Typed::new(finite(negative), Type::Float)
-                    }
-                })
-            }
+            } => self.negative(operand, expr.span),
             ExprKind::Binary { op, left, right } if is_arithmetic(*op) => {
                 self.arithmetic(*op, left, right, expr.span)
             }
@@ -117,6 +104,21 @@ impl Binder<'_> {
                     .into())
             }
         }
+    }
+
+    fn negative(&mut self, operand: &AstExpr, span: Span) -> Bind<Typed> {
+        let value = self.expression(operand)?;
+        let value = self.number(value, operand)?;
+        Ok(match value.value_type {
+            Type::Int => {
+                let zero = Typed::new(lit(0_i64), Type::Int);
+                self.whole_number(WholeOperator::Subtract, zero, value, span)
+            }
+            _ => {
+                let negative = Expr::Negative(Box::new(value.expr));
+                Typed::new(finite(negative), Type::Float)
+            }
+        })
     }
 
     /// Two whole numbers combined; the answer says when a result has more than 64 bits.

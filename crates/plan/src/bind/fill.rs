@@ -2,29 +2,29 @@
 
 use datafusion::scalar::ScalarValue;
 use dql::Span;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Item};
+use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
 use super::limits::LARGEST_COUNT;
-use super::name::column;
-use super::target::as_call;
+use super::point::Along;
 use super::{Bind, Binder, arguments, wrong};
-use crate::bound::{Fill, FillMode};
+use crate::bound::{Computed, Fill, FillMode};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
-    /// Binds an item that is a `fill` call: its column, and how it is filled. `index` is that of the
-    /// column.
-    pub(super) fn filled(
-        &mut self,
-        item: &Item,
-        index: usize,
-        step_ms: Option<i64>,
-    ) -> Bind<Option<(Typed, Fill)>> {
-        let Some(call) = as_call(&item.expr, &["fill"]) else {
-            return Ok(None);
-        };
-        self.check_steps(step_ms, item.expr.span)?;
+    /// Binds a call of `fill`: the column of the filled values. Clauses that see groups before they are
+    /// filled get the value as it is.
+    pub(super) fn fill(&mut self, call: &Call, span: Span) -> Bind<Typed> {
         let values = arguments::between(call, 2, 2)?;
+        match (&self.grouping, self.along) {
+            (Some(_), Along::Nothing) => return self.expression(values[0]),
+            (Some(_), _) => self.check_steps(self.step_ms, span)?,
+            (None, _) => {
+                let message = "`fill` gives values to the steps of an aggregate, and this is none";
+                return Err(wrong("fill_without_step", message, span)
+                    .with_hint("for one row write `CASE WHEN x = nil THEN 0 ELSE x END`")
+                    .into());
+            }
+        }
         let value = self.expression(values[0])?;
         let (mode, value_type) = fill_mode(values[1], value.value_type)?;
         let value = match mode {
@@ -36,16 +36,7 @@ impl Binder<'_> {
             value_type,
             mode,
         };
-        Ok(Some((
-            Typed::new(column(&format!("f{index}")), value_type),
-            fill,
-        )))
-    }
-
-    /// The value that is filled, in clauses that see groups before they are filled.
-    pub(super) fn unfilled(&mut self, call: &Call) -> Bind<Typed> {
-        let values = arguments::between(call, 2, 2)?;
-        self.expression(values[0])
+        Ok(self.computed_column(Computed::Fill(fill), value_type))
     }
 
     fn check_steps(&self, step_ms: Option<i64>, span: Span) -> Bind<()> {

@@ -4,6 +4,7 @@ use dql::Diagnostic;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 
 use super::name::column;
+use super::point::Along;
 use super::target::alias_of;
 use super::{Bind, Binder, Names, has_aggregate, keep, wrong};
 use crate::bound::Key;
@@ -98,6 +99,7 @@ impl<'a> Binder<'a> {
             return None;
         }
         let grouping = self.grouping.take()?;
+        let along = std::mem::replace(&mut self.along, Along::Nothing);
         let warnings = self.notes.warnings.len();
         let observations = self.notes.observations.len();
         let occurrences = self.notes.occurrences.len();
@@ -113,6 +115,7 @@ impl<'a> Binder<'a> {
             }
         }
         self.grouping = Some(grouping);
+        self.along = along;
         index
     }
 
@@ -126,7 +129,7 @@ impl<'a> Binder<'a> {
                 .find(|item| alias_of(item).is_some_and(|alias| alias.text == field.name));
             if let Some(item) = aliased {
                 self.aliases_visible = false;
-                let value = self.expression(&item.expr);
+                let value = self.item(item);
                 self.aliases_visible = true;
                 return value;
             }

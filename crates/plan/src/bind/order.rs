@@ -99,8 +99,8 @@ impl Binder<'_> {
     fn projected(&self, written: &AstExpr, target: &Target) -> Option<Typed> {
         let name = dql::column_name(written);
         let is_named = |item: &dql::ast::Item| match alias_of(item) {
-            Some(alias) => alias.text == name || item.expr == *written,
-            None => item.expr == *written,
+            Some(alias) if alias.text == name => true,
+            _ => item.shift.is_none() && item.expr == *written,
         };
         let item = self.items.iter().find(|item| is_named(item));
         // `distinct_by_collapse` and `histogram_auto` give more columns than one.
@@ -174,6 +174,13 @@ impl Binder<'_> {
             let message = "SORDER BY sorts groups, and without BY there is only one";
             let warning = self.warn("sorder_without_group", message, key.expr.span);
             warning.hint = Some("sort rows with `ORDER BY`".to_owned());
+        }
+        if select.by.is_empty()
+            && let Some(soffset) = select.soffset.filter(|soffset| soffset.value > 0)
+        {
+            let message = "SOFFSET skips groups, and without BY it skips the only one";
+            let warning = self.warn("soffset_without_group", message, soffset.span);
+            warning.hint = Some("skip rows with `OFFSET`".to_owned());
         }
     }
 }

@@ -29,7 +29,10 @@ impl Binder<'_> {
             [key] if is_time(key) => Some(key.direction == Direction::Ascending),
             _ => None,
         };
-        let is_events = matches!((shape, &self.names), (Shape::Rows, Names::Events));
+        // A function of points on a page would not see the points of the pages before.
+        let is_events = matches!((shape, &self.names), (Shape::Rows, Names::Events))
+            && self.computed.is_empty()
+            && select.by.is_empty();
         let is_series = self.context.delivery == Delivery::Series;
         match (&self.context.search_after, oldest_first) {
             (None, oldest_first) => Ok((is_events && is_series && oldest_first.is_some(), None)),
@@ -41,7 +44,7 @@ impl Binder<'_> {
                 let error = wrong("not_supported", message, select.span);
                 Err(error
                     .with_hint(
-                        "leave out BY, aggregates and other orders, or page with LIMIT and OFFSET",
+                        "leave out BY, aggregates, functions of points and other orders, or page with LIMIT and OFFSET",
                     )
                     .into())
             }

@@ -63,7 +63,7 @@ impl<'a> Binder<'a> {
         for item in self.items {
             match picker(&item.expr) {
                 Some(other) if other == call => {
-                    add_column(&mut columns, item, picked.value.clone(), None)?;
+                    add_column(&mut columns, item, picked.value.clone())?;
                     for column in &picked.beside {
                         push_column(&mut columns, column.clone(), item.expr.span)?;
                     }
@@ -77,7 +77,7 @@ impl<'a> Binder<'a> {
                 }
                 None => {
                     let key = self.key_beside_pick(&item.expr, keys)?;
-                    add_column(&mut columns, item, key, None)?;
+                    add_column(&mut columns, item, key)?;
                 }
             }
         }
@@ -124,7 +124,6 @@ impl<'a> Binder<'a> {
                 name: dql::column_name(&written),
                 expr: column(&format!("n{}", newest.len())),
                 value_type: field.value_type,
-                fill: None,
             });
             newest.push(first_value(field.expr, self.time_order(false)));
         }
@@ -204,7 +203,7 @@ impl<'a> Binder<'a> {
     pub(super) fn key_beside_pick(&mut self, written: &AstExpr, keys: &[Key]) -> Bind<Typed> {
         self.grouping = Some(Grouping {
             keys: keys.to_vec(),
-            aggregates: Vec::new(),
+            ..Grouping::default()
         });
         let key = self.matching_key(written);
         self.grouping = None;

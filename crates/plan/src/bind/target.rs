@@ -8,9 +8,10 @@ use dql::{Diagnostic, Span};
 
 use super::name::column;
 use super::pick::picker;
+use super::point::{Along, has_point_function};
 use super::{Bind, Binder, Grouping, has_aggregate, keep, wrong};
-use crate::bound::{Column, Fill, Key, Shape};
-use crate::types::Typed;
+use crate::bound::{Column, Key, Shape};
+use crate::types::{Type, Typed};
 
 /// The bound projection.
 #[derive(Debug)]
@@ -39,12 +40,15 @@ impl<'a> Binder<'a> {
             step_ms,
             "the events are not summarised, so they have no steps",
         );
-        let columns = self.row_columns()?;
-        let shape = if keys.is_empty() {
+        let runs_along_rows = items.iter().any(|item| has_point_function(&item.expr));
+        let shape = if keys.is_empty() || runs_along_rows {
+            self.along = Along::Rows;
             Shape::Rows
         } else {
+            self.along = Along::Newest;
             Shape::Newest
         };
+        let columns = self.row_columns()?;
         Ok(Target {
             shape,
             columns,
@@ -57,9 +61,14 @@ impl<'a> Binder<'a> {
         self.grouping = Some(Grouping {
             keys: keys.to_vec(),
             aggregates: Vec::new(),
+            shift_ms: (!self.column_shifts_ms.is_empty()).then_some(self.shift_ms),
         });
+        self.along = match step_ms {
+            Some(_) => Along::Steps,
+            None => Along::Summary,
+        };
         self.aliases_visible = false;
-        let columns = self.named_columns(step_ms);
+        let columns = self.named_columns();
         self.aliases_visible = true;
         let columns = columns?;
         let time = match step_ms {
@@ -79,30 +88,32 @@ impl<'a> Binder<'a> {
     /// `first(x)` or `last(x)` on its own carries the time of the row it took; a summary of many rows
     /// has no time.
     fn lone_time(&mut self) -> Bind<Expr> {
-        let calls: Vec<&Call> = self
+        let calls: Vec<(&Item, &Call)> = self
             .items
             .iter()
-            .filter_map(|item| as_call(&item.expr, &["first", "last", "last_row"]))
+            .filter_map(|item| Some((item, as_call(&item.expr, &["first", "last", "last_row"])?)))
             .collect();
         let others = self
             .items
             .iter()
             .filter(|item| has_aggregate(&item.expr))
             .count();
-        let ([call], 1) = (calls.as_slice(), others) else {
+        let ([(item, call)], 1) = (calls.as_slice(), others) else {
             return Ok(no_time());
         };
+        let shift_ms = self.item_shift(item)?;
         let Some(mut grouping) = self.grouping.take() else {
             return Ok(no_time());
         };
         let time = self.picked_time(call);
-        grouping.aggregates.extend(time.as_ref().ok().cloned());
-        let index = grouping.aggregates.len().saturating_sub(1);
+        let others_ms = std::mem::replace(&mut grouping.shift_ms, shift_ms);
+        let time = time.map(|time| grouping.column_of(time, Type::Int).expr);
+        grouping.shift_ms = others_ms;
         self.grouping = Some(grouping);
-        time.map(|_| column(&format!("a{index}")))
+        time
     }
 
-    fn named_columns(&mut self, step_ms: Option<i64>) -> Bind<Vec<Column>> {
+    fn named_columns(&mut self) -> Bind<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         for item in self.items {
             if matches!(item.expr.kind, ExprKind::Star) {
@@ -110,18 +121,15 @@ impl<'a> Binder<'a> {
                 return Err(wrong("not_grouped", message, item.expr.span));
             }
             if let Some(call) = as_call(&item.expr, &["histogram_auto"]) {
-                for column in self.histogram_auto(call, item)? {
+                let found =
+                    self.over_window_of(item, |binder| binder.histogram_auto(call, item))?;
+                for column in found {
                     push_column(&mut columns, column, item.expr.span)?;
                 }
                 continue;
             }
-            match self.filled(item, columns.len(), step_ms)? {
-                Some((value, fill)) => add_column(&mut columns, item, value, Some(fill))?,
-                None => {
-                    let value = self.expression(&item.expr)?;
-                    add_column(&mut columns, item, value, None)?;
-                }
-            }
+            let value = self.item(item)?;
+            add_column(&mut columns, item, value)?;
         }
         Ok(columns)
     }
@@ -137,7 +145,7 @@ impl<'a> Binder<'a> {
                 }
             } else if !is_time(&item.expr) || item.alias.is_some() {
                 let value = self.expression(&item.expr)?;
-                add_column(&mut columns, item, value, None)?;
+                add_column(&mut columns, item, value)?;
             }
         }
         self.aliases_visible = true;
@@ -152,7 +160,6 @@ impl<'a> Binder<'a> {
             name,
             expr: value.expr,
             value_type: value.value_type,
-            fill: None,
         };
         self.all_columns().into_iter().map(column).collect()
     }
@@ -196,7 +203,18 @@ impl<'a> Binder<'a> {
     ) -> Option<Expr> {
         let first = select.having.first()?;
         match target.shape {
-            Shape::Aggregate { .. } | Shape::Newest => self.conjuncts(&select.having, errors),
+            Shape::Aggregate { .. } | Shape::Newest => {
+                let along = std::mem::replace(&mut self.along, Along::Nothing);
+                let having = self.conjuncts(&select.having, errors);
+                self.along = along;
+                having
+            }
+            Shape::Rows if !select.by.is_empty() => {
+                let message = "HAVING tests groups, and a function of points keeps all their rows";
+                let error = wrong("having_without_group", message, first.span)
+                    .with_hint("test events in `{…}`");
+                keep(errors, Err(Box::new(error)))
+            }
             _ => {
                 let message = "HAVING tests groups, and this query makes none";
                 let error = wrong("having_without_group", message, first.span)
@@ -207,17 +225,11 @@ impl<'a> Binder<'a> {
     }
 }
 
-pub(super) fn add_column(
-    columns: &mut Vec<Column>,
-    item: &Item,
-    value: Typed,
-    fill: Option<Fill>,
-) -> Bind<()> {
+pub(super) fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
     let column = Column {
         name: item_name(item),
         expr: value.expr,
         value_type: value.value_type,
-        fill,
     };
     let span = alias_of(item).map_or(item.expr.span, |alias| alias.span);
     push_column(columns, column, span)
@@ -249,7 +261,11 @@ pub(super) fn alias_of(item: &Item) -> Option<&Ident> {
 
 /// The name of an item's column.
 pub(super) fn item_name(item: &Item) -> String {
-    alias_of(item).map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone())
+    let written = || match &item.shift {
+        Some(shift) => format!("{} SHIFT {shift}", dql::column_name(&item.expr)),
+        None => dql::column_name(&item.expr),
+    };
+    alias_of(item).map_or_else(written, |alias| alias.text.clone())
 }
 
 /// Whether the expression is the plain name `time`.

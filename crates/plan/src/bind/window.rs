@@ -62,17 +62,20 @@ impl Binder<'_> {
         if let Some(rollup) = written.and_then(|window| window.rollup.as_ref()) {
             let reason =
                 "it summarises the samples of a metric series, and events have no such series";
-            return Err(not_supported("a rollup", reason, rollup.name.span));
+            let hint = "summarise the events with an aggregate and a step: `:(avg(x)) [1d::1h]`";
+            let error = not_supported("a rollup", reason, rollup.name.span);
+            return Err(error.with_hint(hint).into());
         }
         let in_text = written
             .map(|window| range_of(window, self.context))
             .transpose()?
             .flatten();
-        let range = match (self.context.time_range, in_text) {
-            (Some(range), _) | (None, Some(range)) => range,
+        let context = self.context;
+        let range = match context.time_range.or(in_text).or(context.inherited_range) {
+            Some(range) => range,
             // The inner query says what is read, and its rows need no second window.
-            (None, None) if is_over_own_window(select) => TimeRange::ALL,
-            (None, None) => self.assumed_window(select),
+            None if is_over_own_window(select) => TimeRange::ALL,
+            None => self.assumed_window(select),
         };
         if let (None, Some(window)) = (self.context.time_range, written)
             && matches!(
@@ -148,7 +151,9 @@ pub(super) fn range_of(window: &Window, context: &BindContext) -> Bind<Option<Ti
             (from_ms, to_ms)
         }
     };
-    if from_ms >= to_ms {
+    // The day of which the first moment is now has nothing in it yet, and that is no mistake.
+    let is_preset = matches!(window.range, Range::Preset(_));
+    if from_ms > to_ms || from_ms == to_ms && !is_preset {
         return Err(wrong(
             "inverted_window",
             "the window ends before it begins",

@@ -126,6 +126,7 @@ impl ScalarUDFImpl for JsonArray {
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringArray};
+    use dql::{Diagnostic, Span};
 
     fn array(json: bool, sorted: bool, most: u64) -> JsonArray {
         JsonArray {
@@ -144,6 +145,18 @@ mod tests {
             r#"["b\"c","a"]"#
         );
         assert_eq!(array(false, true, 1).text(&texts).unwrap(), r#"["a"]"#);
+        let cut = Arc::new(Occurrence::new(Diagnostic::warning(
+            "list_cut",
+            "there are more",
+            Span::default(),
+        )));
+        let mut short = array(false, false, 2);
+        short.kept.cut = Some(Arc::clone(&cut));
+        short.text(&texts).unwrap();
+        assert!(cut.warning().is_none());
+        short.kept.most = 1;
+        assert_eq!(short.text(&texts).unwrap(), r#"["b\"c"]"#);
+        assert!(cut.warning().is_some());
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![2, 1]));
         assert_eq!(array(false, false, 9).text(&numbers).unwrap(), "[2,1]");
         let json: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":1}"#, "true"]));

@@ -30,6 +30,52 @@ pub(crate) fn number_summary(list: Expr) -> Expr {
     ScalarUDF::new_from_impl(NumberSummary { signature }).call(vec![list])
 }
 
+/// A part of a summary: those of [`LISTS`] count from 0, and those of [`RANKS`] go on.
+///
+/// A function of its own, because DataFusion 55 moves its own below the aggregate and then finds two
+/// columns of one name.
+pub(crate) fn summary_part(summary: Expr, index: usize) -> Expr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::new_from_impl(SummaryPart { index, signature }).call(vec![summary])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SummaryPart {
+    index: usize,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for SummaryPart {
+    fn name(&self) -> &str {
+        "summary_part"
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(format!(
+            "summary_part({}, {})",
+            args[0].schema_name(),
+            self.index
+        ))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(match self.index < LISTS.len() {
+            true => DataType::Utf8View,
+            false => DataType::Float64,
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let summaries = args.args[0].to_array(args.number_rows)?;
+        let part = summaries.as_struct().column(self.index);
+        Ok(ColumnarValue::Array(Arc::clone(part)))
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct NumberSummary {
     signature: Signature,

@@ -85,7 +85,10 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
         has_more: summary.has_more,
         warnings: diagnostics_to_messages(query, &summary.warnings),
         raw_query: summary.raw_query.clone(),
-        query_parse: summary.query_parse.clone().map(parse_to_message),
+        query_parse: summary
+            .query_parse
+            .clone()
+            .map(|parse| parse_to_message(*parse)),
     }
 }
 
@@ -115,7 +118,9 @@ pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, M
             .map(diagnostic_from_message)
             .collect(),
         raw_query: message.raw_query,
-        query_parse: message.query_parse.map(parse_from_message),
+        query_parse: message
+            .query_parse
+            .map(|parse| Box::new(parse_from_message(parse))),
     })
 }
 

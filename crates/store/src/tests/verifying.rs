@@ -4,7 +4,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
 use super::*;
-use crate::{FaultKind, Verification};
+use crate::{DataFile, FaultKind, Verification};
 
 async fn verified(root: &Root) -> Verification {
     let found = root.open().verify(&workspace("w")).await.unwrap();
@@ -25,6 +25,13 @@ async fn table(root: &Root) -> Snapshot {
     import(&store, [event("w", DAY_START_MS + 7, "c")]).await;
     import(&store, [event("w", DAY_START_MS + DAY_MS, "a")]).await;
     store.snapshot(&workspace("w")).await.unwrap().unwrap()
+}
+
+/// The files of [`table`] in the order of their dates, which is that of the commits.
+fn by_date(snapshot: &Snapshot) -> Vec<DataFile> {
+    let mut files = snapshot.files.to_vec();
+    files.sort_unstable_by_key(|file| file.date_range_ms);
+    files
 }
 
 async fn bytes_of(root: &Root, path: &Path) -> Vec<u8> {
@@ -153,9 +160,9 @@ async fn a_log_that_says_something_else_is_a_fault() {
 #[tokio::test]
 async fn a_file_in_the_wrong_place_is_a_fault() {
     let root = Root::on_disk();
-    let snapshot = table(&root).await;
-    let [first, second, third] = &snapshot.files[..] else {
-        panic!("{snapshot:?}");
+    let files = by_date(&table(&root).await);
+    let [first, second, third] = &files[..] else {
+        panic!("{files:?}");
     };
     // The log of each commit names a file of another workspace, another day, or one twice.
     let other = root.open();
@@ -190,9 +197,11 @@ async fn a_file_in_the_wrong_place_is_a_fault() {
 #[tokio::test]
 async fn an_id_that_is_stored_twice_is_a_fault() {
     let root = Root::on_disk();
-    let snapshot = table(&root).await;
-    let (first, second) = (&snapshot.files[0], &snapshot.files[1]);
+    let files = by_date(&table(&root).await);
+    let (first, second) = (&files[0], &files[1]);
     put(&root, &second.path, bytes_of(&root, &first.path).await).await;
+    let size = |file: &DataFile| format!(r#""size":{},"#, file.size_bytes);
+    rewrite_log(&root, 2, &size(second), &size(first)).await;
     let found = kinds(&verified(&root).await);
     let repeated = found.iter().find_map(|kind| match kind {
         FaultKind::Repeated { count, id, other } => Some((*count, id.as_str(), other.as_str())),

@@ -13,6 +13,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "Two columns have the same name.",
     ),
     ("error", "duplicate_key", "A key of BY stands twice."),
+    (
+        "error",
+        "duplicate_list",
+        "Two named lists of the sources have the same name.",
+    ),
     ("error", "empty_query", "The text holds no question."),
     (
         "error",
@@ -86,8 +91,23 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "error",
+        "misplaced_point_function",
+        "A function of points stands where there are no points yet.",
+    ),
+    (
+        "error",
+        "misplaced_shift",
+        "SHIFT stands where there is no aggregate to move.",
+    ),
+    (
+        "error",
         "missing_query",
         "A function over the result of a query was given none.",
+    ),
+    (
+        "error",
+        "missing_source",
+        "Named lists stand among the sources, and nothing else.",
     ),
     (
         "error",
@@ -100,6 +120,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "DQL that Vouch does not answer; the message says why.",
     ),
     ("error", "parse_error", "The text is not DQL at this place."),
+    (
+        "error",
+        "points_without_step",
+        "A function of points needs points, and the window has no step.",
+    ),
     (
         "error",
         "predicate_projection",
@@ -165,6 +190,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "error",
         "unknown_function",
         "There is no function of this name here.",
+    ),
+    (
+        "error",
+        "unknown_list",
+        "No source gives a list of this name.",
     ),
     (
         "error",
@@ -309,6 +339,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "warning",
+        "soffset_without_group",
+        "SOFFSET leaves out groups, and the question makes none.",
+    ),
+    (
+        "warning",
         "sorder_without_group",
         "SORDER BY sorts groups, and the question makes none.",
     ),
@@ -336,6 +371,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "warning",
         "unknown_field",
         "No event that was read has a field of this name.",
+    ),
+    (
+        "warning",
+        "unused_list",
+        "No condition asks the named list.",
     ),
 ];
 
@@ -387,4 +427,5 @@ pub(super) const WITHOUT_QUESTION: &[(&str, &str)] = &[
         "too_many_findings",
         "the text has more than 100 findings, and these are the first",
     ),
+    ("too_many_keys", "the request orders by more than 100 keys"),
 ];
