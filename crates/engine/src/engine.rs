@@ -26,7 +26,7 @@ use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
-use crate::{outer, prepare, show, stream, summary};
+use crate::{outer, paging, prepare, show, stream, summary};
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +104,7 @@ impl Engine {
     /// The first statement without an answer decides; there are no partial answers.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
         let parsed = prepare::parse(&request.query)?;
+        paging::check(request, &parsed)?;
         let mut answers = Vec::with_capacity(parsed.script.statements.len());
         for statement in &parsed.script.statements {
             answers.push(self.retrying(request, &parsed, statement).await?);
@@ -219,10 +220,15 @@ impl Engine {
             let rows = filter.pass(&batch)?;
             series.add(&rows)?;
         }
+        let mut series = series.finish();
+        let next_cursor_time = paging::end_between(&running.query, &mut series, &mut filter)?;
         let summary = self.summary(request, &running, &filter, started).await?;
         Ok(Answer {
-            series: series.finish(),
-            summary,
+            series,
+            summary: Summary {
+                next_cursor_time,
+                ..summary
+            },
         })
     }
 

@@ -7,7 +7,9 @@
 //! | [`mod@error`] | why there is no answer |
 //! | `table` | the files of a snapshot as a DataFusion table |
 //! | `prepare` | text → bound query → physical plan |
+//! | `cells` | columns of batches as values |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
+//! | `paging` | which questions have pages, and pages by time |
 //! | `series` | rows into series |
 //! | `show` | answers to SHOW statements |
 //! | `stream` | rows into a stream of batches |
@@ -19,10 +21,12 @@
 //! `plan` and `store` meet here and nowhere else.
 
 mod answer;
+mod cells;
 mod engine;
 mod error;
 mod json;
 mod outer;
+mod paging;
 mod prepare;
 mod request;
 mod rows;

@@ -116,6 +116,7 @@ fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindConte
         time_zone: options.time_zone.unwrap_or_default(),
         time_range: options.time_range,
         search_after: options.search_after.clone(),
+        cursor_time: options.cursor_time,
         delivery,
     }
 }

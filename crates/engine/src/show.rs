@@ -59,6 +59,7 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             step_ms: None,
             rows: count,
             search_after: None,
+            next_cursor_time: None,
             has_more: false,
             warnings: Vec::new(),
         },

@@ -15,9 +15,9 @@ use plan::{Delivery, Lowered, Type};
 use crate::answer::StreamItem;
 use crate::engine::{Engine, Running};
 use crate::error::EngineError;
-use crate::prepare;
 use crate::request::QueryRequest;
 use crate::rows::RowFilter;
+use crate::{paging, prepare};
 
 /// Where a stream is.
 enum State {
@@ -74,6 +74,7 @@ async fn open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineErr
 async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
     let started = Instant::now();
     let parsed = prepare::parse(&request.query)?;
+    paging::check(request, &parsed)?;
     let statement = parsed.single()?;
     let now_ms = prepare::now_ms(request);
     let query = prepare::bind(

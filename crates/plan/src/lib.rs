@@ -16,7 +16,7 @@ mod types;
 pub use bind::{BindContext, Delivery, Position, bind, bind_show, nearest_field};
 pub use bound::{
     BoundQuery, BoundShow, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered,
-    Membership, Notes, Reducer, SeriesOrder, Shape,
+    Membership, Notes, Page, PageUnit, Reducer, SeriesOrder, Shape, SortKey,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};

@@ -2,6 +2,7 @@
 
 mod answer;
 mod diagnostic;
+mod position;
 mod request;
 mod value;
 

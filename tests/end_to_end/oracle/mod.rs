@@ -11,10 +11,12 @@
 //! | `world` | a store with events, and how it is asked |
 //! | `compare` | two answers, and how they differ |
 //! | `relations` | laws between answers |
+//! | `paging` | pages against whole answers |
 //! | `remembered` | questions that once went wrong |
 
 mod compare;
 mod evaluate;
+mod paging;
 mod population;
 mod questions;
 mod random;

@@ -19,6 +19,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
         output,
         exact_total_hits,
         search_after,
+        cursor_time,
         query,
     } = arguments;
     let query = query_text(query)?;
@@ -32,6 +33,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
     let mut request = answers.request(&ask, query).await?;
     request.options.exact_total_hits = exact_total_hits;
     request.options.search_after = search_after;
+    request.options.cursor_time = cursor_time;
     match format {
         Format::Table | Format::Json => whole(&answers, &request, format, destination).await,
         Format::Csv | Format::Ndjson | Format::Arrow | Format::Parquet => {

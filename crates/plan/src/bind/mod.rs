@@ -41,6 +41,8 @@ pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
+pub(crate) use page::behind;
+use page::{Continued, Pieces};
 pub use show::bind_show;
 pub(crate) use source::{ROW_TIME, output_name};
 
@@ -55,6 +57,9 @@ pub struct BindContext {
     pub time_range: Option<TimeRange>,
     /// The end of the page before the wanted one.
     pub search_after: Option<Position>,
+    /// Only events before this Unix time, whose unit follows from its magnitude, newest first, in a page
+    /// that ends between two milliseconds.
+    pub cursor_time: Option<i64>,
     /// Whether the answer has default limits.
     pub delivery: Delivery,
 }
@@ -120,6 +125,8 @@ struct Binder<'a> {
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     observed: HashMap<String, Arc<crate::functions::json::Observation>>,
     memberships: Vec<Membership>,
+    /// Whether no two rows of the source are equal.
+    rows_are_unique: bool,
     /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
     in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
@@ -166,6 +173,7 @@ impl<'a> Binder<'a> {
             key_texts: Vec::new(),
             observed: HashMap::new(),
             memberships: Vec::new(),
+            rows_are_unique: true,
             in_filter: false,
             range: TimeRange::ALL,
             step_ms: None,
@@ -196,7 +204,15 @@ impl<'a> Binder<'a> {
         let series_order = keep(errors, self.series_order(select, &target, &keys))?;
         let shape = self.finish_shape(target.shape);
         self.warn_about_order(select, &shape, window.step_ms);
-        let (is_page, behind) = keep(errors, self.page(select, &shape))?;
+        let step_ms = window.step_ms.filter(|_| target.has_steps);
+        let pieces = Pieces {
+            shape: &shape,
+            step_ms,
+            keys: &keys,
+            order: &order,
+            series_order: series_order.as_ref(),
+        };
+        let Continued { page, behind } = keep(errors, self.continued(select, &pieces))?;
         let filter = conjunction(source.filter.into_iter().chain(filter).chain(behind));
         Some(BoundQuery {
             name: source.name,
@@ -206,7 +222,7 @@ impl<'a> Binder<'a> {
             } else {
                 TimeRange::ALL
             },
-            step_ms: window.step_ms.filter(|_| target.has_steps),
+            step_ms,
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
@@ -218,8 +234,8 @@ impl<'a> Binder<'a> {
             time: target.time,
             order,
             series_order,
-            limits,
-            is_page,
+            limits: self.limits_of_page(limits, page.as_ref()),
+            page,
             notes: std::mem::take(&mut self.notes),
         })
     }

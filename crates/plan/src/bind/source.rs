@@ -7,7 +7,7 @@ use events::fields::SOURCE;
 
 use super::name::column;
 use super::{Bind, BindContext, Binder, Delivery, Names, bind, not_supported, wrong};
-use crate::bound::{BoundQuery, BoundSource};
+use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::functions::text_match::{Matcher, text_match};
 use crate::types::Typed;
 
@@ -91,6 +91,7 @@ impl<'a> Binder<'a> {
         let time_range = self.context.time_range.or(inherited);
         let context = BindContext {
             search_after: None,
+            cursor_time: None,
             time_range,
             delivery: Delivery::Stream,
             ..self.context.clone()
@@ -111,6 +112,7 @@ impl<'a> Binder<'a> {
     fn subquery(&mut self, query: &'a Select) -> Bind<Sources> {
         let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
+        self.rows_are_unique = gives_unique_rows(&inner);
         let in_window = has_window(query) && self.context.time_range.is_none();
         Ok(Sources {
             rows: BoundSource::Query(Box::new(inner)),
@@ -154,6 +156,21 @@ fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
         }
     }
     names
+}
+
+/// Whether no two rows of a query can be equal in what an outer query sees of them: it gives one row a
+/// group, a step or a value, and shows all keys.
+fn gives_unique_rows(inner: &BoundQuery) -> bool {
+    let is_shown = |(index, key): (usize, &Key)| {
+        let shadow = inner.columns.iter().find(|shown| shown.name == key.name);
+        shadow.is_none_or(|shown| shown.expr == column(&format!("k{index}")))
+    };
+    match inner.shape {
+        Shape::Rows | Shape::Extreme { .. } => false,
+        Shape::Newest | Shape::Aggregate { .. } | Shape::Distinct { .. } => {
+            inner.keys.iter().enumerate().all(is_shown)
+        }
+    }
 }
 
 /// Whether the text of a query names a range of time.

@@ -7,9 +7,8 @@ use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item};
 use dql::{Diagnostic, Span};
 
 use super::name::column;
-use super::order::sort_keys;
 use super::{Bind, Binder, Grouping, arguments, has_aggregate, keep, wrong};
-use crate::bound::{Column, Fill, Key, Shape};
+use crate::bound::{Column, Fill, Key, Shape, SortKey};
 use crate::types::Typed;
 
 /// Functions that make several rows of a group.
@@ -181,8 +180,13 @@ impl<'a> Binder<'a> {
         } else {
             let count = arguments::count(values[1], "the number of rows")?;
             let largest = name == "top";
-            let mut order = sort_keys(value.expr.clone(), value_type, !largest, !largest);
-            order.extend(self.time_order(false));
+            let mut order = vec![SortKey {
+                expr: value.expr.clone(),
+                value_type,
+                ascending: !largest,
+                missing_first: !largest,
+            }];
+            order.extend(self.time_keys(false));
             let present = value.expr.clone().is_not_null();
             (
                 Shape::Extreme {
