@@ -5,6 +5,8 @@ mod outer;
 mod query;
 mod show;
 
+pub use outer::is_query;
+
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
 use crate::diagnostic::Diagnostic;
 use crate::keyword::nearest;

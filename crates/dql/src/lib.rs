@@ -41,7 +41,7 @@ mod signature;
 pub mod span;
 mod token;
 
-pub use check::check;
+pub use check::{check, is_query};
 pub use diagnostic::{Diagnostic, Severity};
 pub use grammar::parse;
 pub use print::column_name;

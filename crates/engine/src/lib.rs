@@ -15,6 +15,7 @@
 //! | `stream` | rows into a stream of batches |
 //! | `summary` | hits and warnings |
 //! | `outer` | functions over the result of a query |
+//! | `whole` | an answer computed as a whole, with types
 //! | `json` | an answer as existing DQL clients read it |
 //! | `engine` | the questions the engine takes |
 //!
@@ -35,6 +36,7 @@ mod show;
 mod stream;
 mod summary;
 mod table;
+mod whole;
 
 pub use answer::{Answer, Explanation, Series, StreamItem, Summary, TotalHits};
 pub use engine::{Engine, EngineConfig};

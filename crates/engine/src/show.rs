@@ -6,14 +6,16 @@ use dql::Diagnostic;
 use dql::ast::Show;
 use events::fields::{FIELDS, FieldType};
 use events::{TimeRange, WorkspaceId};
-use plan::BoundShow;
+use plan::{BoundShow, Delivery, Type};
 use serde_json::{Map, Value};
 
-use crate::answer::{Answer, Series, Summary, TotalHits};
+use crate::answer::{Answer, Explanation, Series, Summary, TotalHits};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::outer;
 use crate::prepare::{self, Parsed};
-use crate::request::QueryRequest;
+use crate::request::{QueryRequest, Stage};
+use crate::whole::Whole;
 
 /// Answers a SHOW statement.
 pub(crate) async fn answer(
@@ -21,14 +23,18 @@ pub(crate) async fn answer(
     request: &QueryRequest,
     parsed: &Parsed,
     show: &Show,
-) -> Result<Answer, EngineError> {
+    delivery: Delivery,
+) -> Result<Whole, EngineError> {
     let started = Instant::now();
-    match prepare::bind_show(parsed, show, request)? {
+    match prepare::bind_show(parsed, show, request, delivery)? {
         BoundShow::Rows(query) => engine.answer_query(request, query).await,
         BoundShow::Workspaces => {
             let snapshots = prepare::snapshots(engine.store(), request).await?;
             let names = snapshots.into_iter().map(|snapshot| snapshot.workspace);
-            Ok(workspaces(names, started.elapsed()))
+            Ok(whole(
+                workspaces(names, started.elapsed()),
+                &WORKSPACE_COLUMNS,
+            ))
         }
         BoundShow::Fields {
             query,
@@ -36,8 +42,48 @@ pub(crate) async fn answer(
             offset,
         } => {
             let answer = engine.answer_query(request, query).await?;
-            Ok(fields(answer, limit, offset))
+            Ok(whole(fields(answer.answer, limit, offset), &FIELD_COLUMNS))
         }
+    }
+}
+
+/// Shows a stage of the query behind a SHOW statement.
+pub(crate) async fn explain(
+    engine: &Engine,
+    request: &QueryRequest,
+    parsed: &Parsed,
+    show: &Show,
+    stage: Stage,
+) -> Result<Explanation, EngineError> {
+    let name = format!("show     {}", show.call.name.text.to_ascii_lowercase());
+    let inner = match prepare::bind_show(parsed, show, request, Delivery::Series)? {
+        BoundShow::Rows(query) | BoundShow::Fields { query, .. } => {
+            engine.explain_query(request, &query, stage).await?
+        }
+        BoundShow::Workspaces => Explanation {
+            text: "source   the workspaces of the store; no events are read\n".to_owned(),
+            files: (stage == Stage::Physical).then_some(0),
+            bytes: (stage == Stage::Physical).then_some(0),
+            warnings: Vec::new(),
+        },
+    };
+    Ok(outer::below(name, inner))
+}
+
+/// The columns of `show_workspaces`.
+const WORKSPACE_COLUMNS: [&str; 1] = ["wsuuid"];
+/// The columns of `show_event_field`.
+const FIELD_COLUMNS: [&str; 2] = ["fieldKey", "fieldType"];
+
+/// An answer whose columns are texts.
+fn whole(answer: Answer, columns: &[&str]) -> Whole {
+    let columns = columns
+        .iter()
+        .map(|name| ((*name).to_owned(), Type::String));
+    Whole {
+        answer,
+        keys: Vec::new(),
+        columns: columns.collect(),
     }
 }
 
@@ -47,7 +93,7 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
         .collect();
     let count = rows.len() as u64;
     Answer {
-        series: series("show_workspaces", &["wsuuid"], rows),
+        series: series("show_workspaces", &WORKSPACE_COLUMNS, rows),
         summary: Summary {
             cost,
             total_hits: TotalHits {
@@ -116,7 +162,7 @@ fn fields(answer: Answer, limit: Option<u64>, offset: u64) -> Answer {
         .collect();
     summary.rows = rows.len() as u64;
     Answer {
-        series: series("fields", &["fieldKey", "fieldType"], rows),
+        series: series("fields", &FIELD_COLUMNS, rows),
         summary,
     }
 }

@@ -113,8 +113,6 @@ pub struct Page {
     /// Whether a page ends between two milliseconds, so that the next one is the events before the time
     /// of its last row.
     pub by_time: bool,
-    /// Whether the place of the last row is wanted.
-    pub is_told: bool,
     /// The place that the shaped rows of this page stand behind, one value for each key of the order.
     /// A place among events is part of the filter instead.
     pub behind: Option<Vec<ScalarValue>>,

@@ -13,12 +13,13 @@ mod functions;
 mod lower;
 mod types;
 
-pub use bind::{BindContext, Delivery, Position, bind, bind_show, nearest_field};
+pub use bind::{BindContext, Delivery, Position, bind, bind_show, duration_ms, nearest_field};
 pub use bound::{
     BoundQuery, BoundShow, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered,
     Membership, Notes, Page, PageUnit, Reducer, SeriesOrder, Shape, SortKey,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
+pub use functions::step_start::step_start_ms;
 pub use lower::{count_plan, lower};
 pub use types::{Type, Typed};

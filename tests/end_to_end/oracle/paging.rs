@@ -256,7 +256,7 @@ async fn pages_of_rows_and_groups_are_the_whole() {
             assert_eq!(found, whole, "seed {seed}: {text}");
         }
         // The keys alone decide: groups that were there come once each.
-        let text = "TAE::*:(distinct(df_title)) [10d:-1d] BY df_user_name, flag";
+        let text = "TAE::*:(distinct(df_title)) [10d:-1d] BY df_user_name, df_status";
         let whole = world
             .ask(&format!("{text} SLIMIT 10000"), Continued::Not)
             .await;

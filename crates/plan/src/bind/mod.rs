@@ -45,6 +45,7 @@ pub(crate) use page::behind;
 use page::{Continued, Pieces};
 pub use show::bind_show;
 pub(crate) use source::{ROW_TIME, output_name};
+pub use window::duration_ms;
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]

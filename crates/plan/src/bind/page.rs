@@ -76,7 +76,6 @@ impl Binder<'_> {
             unit,
             is_endless: is_events,
             by_time: false,
-            is_told: self.context.delivery == Delivery::Series,
             behind: place,
         };
         // A condition on events themselves lets the scan skip what the pages before have shown.
@@ -152,7 +151,6 @@ impl Binder<'_> {
                 unit: PageUnit::Rows,
                 is_endless: true,
                 by_time: true,
-                is_told: true,
                 behind: None,
             }),
             behind: Some(column(DATE).lt(lit(epoch_ms_above(time)))),

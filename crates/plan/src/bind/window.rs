@@ -277,6 +277,22 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
     Ok(time_ms.saturating_sub(fixed_ms(&rest)?))
 }
 
+/// The milliseconds of a text that is one duration of fixed length such as `1h30m`; `None` when it is none.
+pub fn duration_ms(text: &str) -> Option<i64> {
+    // Nothing but a duration fits between the brackets, when it holds no sign of anything else.
+    if !text.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '.') {
+        return None;
+    }
+    let script = dql::parse(&format!("TAE::*:(*) [::{text}]")).ok()?;
+    let [dql::ast::Statement::Select(select)] = script.statements.as_slice() else {
+        return None;
+    };
+    match &select.window.as_ref()?.step {
+        Some(Step::Every(duration)) => fixed_ms(duration).ok(),
+        _ => None,
+    }
+}
+
 /// A duration of fixed length in milliseconds; parts of a millisecond are cut off.
 pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
     let mut total_ms = 0.0;

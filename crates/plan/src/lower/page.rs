@@ -21,11 +21,9 @@ pub(super) fn behind(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPla
     LogicalPlanBuilder::from(rows).filter(condition)?.build()
 }
 
-/// The columns that tell the place of a row, where it is wanted.
+/// The columns that tell the place of a row, where the answer can be continued.
 pub(super) fn columns(query: &BoundQuery) -> Vec<Expr> {
-    let page = query.page.as_ref().filter(|page| page.is_told);
-    let keys = page.map_or_else(Vec::new, |page| keys(query, page.unit));
-    let place = keys.into_iter().enumerate().map(|(index, key)| {
+    let place = told(query).into_iter().enumerate().map(|(index, key)| {
         cast(key.expr, arrow_type(told_as(key.value_type))).alias(format!("p{index}"))
     });
     place.collect()
@@ -33,9 +31,14 @@ pub(super) fn columns(query: &BoundQuery) -> Vec<Expr> {
 
 /// The types of [`columns`].
 pub(super) fn types(query: &BoundQuery) -> Vec<Type> {
-    let page = query.page.as_ref().filter(|page| page.is_told);
-    let keys = page.map_or_else(Vec::new, |page| keys(query, page.unit));
-    keys.iter().map(|key| told_as(key.value_type)).collect()
+    told(query)
+        .iter().map(|key| told_as(key.value_type)).collect()
+}
+
+/// The keys whose values tell the place of a row.
+fn told(query: &BoundQuery) -> Vec<SortKey> {
+    let page = query.page.as_ref();
+    page.map_or_else(Vec::new, |page| keys(query, page.unit))
 }
 
 /// The type in which a value of a place is told: an attribute by its JSON text.
