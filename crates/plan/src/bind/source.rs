@@ -96,10 +96,11 @@ impl<'a> Binder<'a> {
             delivery: Delivery::Stream,
             ..self.context.clone()
         };
-        let mut inner = bind(query, &context).map_err(|errors| match errors.into_iter().next() {
-            Some(error) => Box::new(error),
-            None => wrong("invalid_query", "the sub-query is wrong", query.span),
-        })?;
+        let mut inner =
+            bind(query, &context).map_err(|errors| match errors.into_iter().next() {
+                Some(error) => Box::new(error),
+                None => wrong("invalid_query", "the sub-query is wrong", query.span),
+            })?;
         inner.page = None;
         self.notes
             .warnings

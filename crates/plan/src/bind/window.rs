@@ -280,7 +280,10 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
 /// The milliseconds of a text that is one duration of fixed length such as `1h30m`; `None` when it is none.
 pub fn duration_ms(text: &str) -> Option<i64> {
     // Nothing but a duration fits between the brackets, when it holds no sign of anything else.
-    if !text.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '.') {
+    if !text
+        .chars()
+        .all(|sign| sign.is_ascii_alphanumeric() || sign == '.')
+    {
         return None;
     }
     let script = dql::parse(&format!("TAE::*:(*) [::{text}]")).ok()?;

@@ -32,7 +32,9 @@ pub(super) fn columns(query: &BoundQuery) -> Vec<Expr> {
 /// The types of [`columns`].
 pub(super) fn types(query: &BoundQuery) -> Vec<Type> {
     told(query)
-        .iter().map(|key| told_as(key.value_type)).collect()
+        .iter()
+        .map(|key| told_as(key.value_type))
+        .collect()
 }
 
 /// The keys whose values tell the place of a row.
