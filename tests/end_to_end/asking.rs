@@ -250,6 +250,30 @@ fn stats_count_what_each_workspace_holds() {
 }
 
 #[test]
+fn verify_names_what_is_wrong_and_goes_on() {
+    let vouch = Vouch::with_events();
+    vouch
+        .run(&["verify"])
+        .expect_status(0)
+        .expect_output("workspace acme: whole; version 1, 8 files, 27 events")
+        .expect_output("workspace beta: whole");
+    let log = "vouch-data/workspace=acme/_delta_log/00000000000000000001.json";
+    vouch.write(log, "{");
+    vouch
+        .run(&["verify"])
+        .expect_status(3)
+        .expect_output("workspace acme: its log cannot be read: ")
+        .expect_output("workspace beta: whole")
+        .expect_error("1 workspace damaged");
+    vouch
+        .run(&["verify", "--workspace", "beta"])
+        .expect_status(0);
+    vouch
+        .run(&["verify", "--workspace", "nobody"])
+        .expect_status(1);
+}
+
+#[test]
 fn generated_events_depend_on_the_seed_alone() {
     let vouch = Vouch::new();
     let generate = |seed: &str| {

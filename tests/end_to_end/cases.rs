@@ -9,6 +9,7 @@
 //! `UPDATE_EXPECTED=1 cargo test -p vouch-tests cases` writes what Vouch answers into the pages. The
 //! pages say what is right: read every change before you keep it.
 
+mod options;
 mod page;
 mod show;
 mod streamed;
@@ -49,7 +50,8 @@ impl Case {
     /// The question with what the words behind `dql` say: `workspace=a,b` (all workspaces without
     /// it), `tz=Europe/Berlin`, `from=…` and `to=…` (RFC 3339, the window of the request),
     /// `after=value,…` (where the page before ended, each value in JSON or a plain text), `cursor=time` (a
-    /// page of the events before it), `exact` (count every matching event).
+    /// page of the events before it), `exact` (count every matching event), and the options of
+    /// [`options::set`].
     fn request(&self) -> QueryRequest {
         let mut scope = Scope::All;
         let mut options = QueryOptions {
@@ -63,12 +65,13 @@ impl Case {
                     let ids = ids.split(',').map(|id| id.parse().unwrap());
                     scope = Scope::Workspaces(ids.collect());
                 }
-                Some(("tz", zone)) => options.time_zone = Some(zone.parse().unwrap()),
+                Some(("tz", zone)) => options.time_zone = Some(engine::time_zone(zone).unwrap()),
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
                 Some(("after", place)) => options.search_after = Some(position(place)),
                 Some(("cursor", time)) => options.cursor_time = Some(time.parse().unwrap()),
                 None if word == "exact" => options.exact_total_hits = true,
+                _ if options::set(&mut options, word) => {}
                 _ => panic!("{}: unknown word `{word}`", self.place),
             }
         }

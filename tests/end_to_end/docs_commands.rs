@@ -79,8 +79,8 @@ fn run(block: &Block, vouch: &Vouch) -> (i32, String) {
     )
 }
 
-/// A text without what differs from run to run: times taken, sizes in bytes, the width of columns, and
-/// plans, which depend on the machine.
+/// A text without what differs from run to run: times taken, sizes in bytes, names of data files, the
+/// width of columns, and plans, which depend on the machine.
 fn steady(text: &str) -> String {
     let mut steady = String::new();
     for line in text.lines().filter(|line| !line.contains("Exec")) {
@@ -93,7 +93,12 @@ fn steady(text: &str) -> String {
                 .map(|unit| unit.trim_end_matches([',', ')']));
             let is_measure = word.trim_start_matches('(').parse::<f64>().is_ok()
                 && matches!(unit, Some("ms" | "B" | "bytes" | "kB" | "MB" | "GB"));
-            kept.push(if is_measure { "_" } else { word });
+            let is_data_file = word.contains("/day=") && word.contains(".parquet");
+            kept.push(if is_measure || is_data_file {
+                "_"
+            } else {
+                word
+            });
         }
         let line = kept.join(" ");
         steady.push_str(line.trim_matches(['─', '═']));

@@ -8,6 +8,8 @@
 //! | `asking` | questions on the command line: answers, exit statuses, the other subcommands |
 //! | `exporting` | answers in every format hold the same rows |
 //! | `service` | `vouch serve`, asked by a client that knows only the interface |
+//! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
+//! | `requests` | options of requests to the service |
 //! | `s3` | a store in S3 |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
@@ -22,6 +24,8 @@ mod delta;
 #[cfg(test)]
 mod docs_commands;
 #[cfg(test)]
+mod editors;
+#[cfg(test)]
 mod exporting;
 #[cfg(test)]
 mod importing;
@@ -29,6 +33,8 @@ mod importing;
 mod oracle;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod s3;
 #[cfg(test)]

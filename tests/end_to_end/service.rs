@@ -67,7 +67,7 @@ impl Service {
     }
 
     /// A client with the limits that gRPC clients have by default.
-    async fn client(&self) -> QueryServiceClient<Channel> {
+    pub(crate) async fn client(&self) -> QueryServiceClient<Channel> {
         QueryServiceClient::new(self.channel().await)
     }
 
@@ -87,7 +87,8 @@ impl Service {
     }
 }
 
-fn question(query: &str) -> QueryRequest {
+/// A question about all workspaces and every event of the sample.
+pub(crate) fn question(query: &str) -> QueryRequest {
     QueryRequest {
         query: query.to_owned(),
         scope: Some(Scope::AllWorkspaces(AllWorkspaces {})),
@@ -99,7 +100,8 @@ fn question(query: &str) -> QueryRequest {
     }
 }
 
-fn of_workspace(id: &str, query: &str) -> QueryRequest {
+/// A question about one workspace.
+pub(crate) fn of_workspace(id: &str, query: &str) -> QueryRequest {
     let workspaces = Workspaces {
         ids: vec![id.to_owned()],
     };
@@ -129,7 +131,8 @@ struct Any {
     value: Vec<u8>,
 }
 
-fn error_info(status: &Status) -> ErrorInfo {
+/// The details of a status.
+pub(crate) fn error_info(status: &Status) -> ErrorInfo {
     let details = RpcStatus::decode(status.details()).unwrap();
     assert_eq!(
         (details.code, details.message.as_str()),

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Say how much each workspace of a store holds
     Stats(StatsArguments),
+    /// Read every file of a store and compare it with what was committed
+    Verify(VerifyArguments),
     /// Answer questions over gRPC until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write sample events as NDJSON to standard output
@@ -212,6 +214,16 @@ pub(crate) enum StatsFormat {
     Json,
 }
 
+/// `vouch verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The workspaces, separated by commas; all when left out
+    #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+    pub(crate) workspace: Option<Scope>,
+}
+
 /// `vouch serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
@@ -253,8 +265,11 @@ fn moment(text: &str) -> Result<i64, String> {
 }
 
 fn time_zone(text: &str) -> Result<Tz, String> {
-    let unknown = |_| "no such time zone in the IANA database; a name such as Europe/Berlin".into();
-    text.parse().map_err(unknown)
+    engine::time_zone(text).ok_or_else(|| {
+        "no such time zone in the IANA database; a name such as Europe/Berlin, or an offset in whole \
+         hours such as +08:00"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -314,6 +329,8 @@ mod tests {
     fn an_end_needs_a_begin() {
         assert!(query(&["--to", "5", "x"]).is_err());
         assert!(query(&["--tz", "Mars", "x"]).is_err());
+        let given = query(&["--tz=-03:00", "x"]).unwrap();
+        assert_eq!(given.ask.tz, Some(Tz::Etc__GMTPlus3));
         assert!(query(&["--format", "xml", "x"]).is_err());
         assert!(query(&[]).is_err());
     }

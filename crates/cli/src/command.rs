@@ -7,6 +7,7 @@ mod import;
 mod query;
 mod serve;
 mod stats;
+mod verify;
 
 use std::io::{self, BufWriter, Read};
 
@@ -23,6 +24,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Check { query } => check::run(&query_text(query)?),
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Stats(arguments) => stats::run(arguments).await,
+        Command::Verify(arguments) => verify::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Generate(arguments) => {
             let settings = Settings {

@@ -4,12 +4,15 @@ mod argument;
 mod outer;
 mod query;
 mod show;
+mod warning;
 
 pub use outer::is_query;
 
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, limited};
 use crate::keyword::nearest;
+
+pub(crate) use show::names as show_names;
 
 /// Checks a script against the rules that hold for every store. Every namespace and every field is accepted
 /// here. The findings stand in the order of the text; without errors among them the script may be planned.
@@ -23,7 +26,7 @@ pub fn check(script: &Script) -> Vec<Diagnostic> {
         }
     }
     found.sort_by_key(|diagnostic| diagnostic.span.map(|span| span.start));
-    found
+    limited(found)
 }
 
 /// The error for a function that the language does not have.

@@ -26,6 +26,17 @@ pub struct Diagnostic {
     pub label: Option<(Span, String)>,
     /// What to do.
     pub hint: Option<String>,
+    /// The text that `span` and `label` are places of, where that is not the query.
+    pub origin: Option<Origin>,
+}
+
+/// A text that came beside the query, such as the conditions of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What it is called where it came from.
+    pub name: String,
+    /// The text; empty where only its name is known.
+    pub text: String,
 }
 
 impl Diagnostic {
@@ -53,6 +64,7 @@ impl Diagnostic {
             span,
             label: None,
             hint: None,
+            origin: None,
         }
     }
 
@@ -69,4 +81,34 @@ impl Diagnostic {
         self.label = Some((span, text.into()));
         self
     }
+}
+
+/// How many findings about one text are reported.
+pub(crate) const MOST_FINDINGS: usize = 100;
+
+/// The first [`MOST_FINDINGS`] findings, errors before warnings, and whether there are more.
+pub(crate) fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if found.len() <= MOST_FINDINGS {
+        return found;
+    }
+    found.sort_by_key(|finding| finding.severity == Severity::Warning);
+    let dropped = found.split_off(MOST_FINDINGS);
+    let severity = match dropped
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
+    found.sort_by_key(|finding| finding.span.map(|span| span.start));
+    found.push(
+        Diagnostic::new(
+            severity,
+            "too_many_findings",
+            format!("{MOST_FINDINGS} findings are shown, there are more"),
+            dropped.first().and_then(|finding| finding.span),
+        )
+        .with_hint("mend these first"),
+    );
+    found
 }

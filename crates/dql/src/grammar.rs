@@ -8,6 +8,7 @@ mod expr;
 pub(crate) mod failure;
 mod operand;
 mod outer;
+mod recovery;
 mod script;
 mod select;
 mod show;
@@ -17,17 +18,41 @@ mod terminal;
 mod unexpected;
 mod window;
 
-use crate::ast::Script;
-use crate::diagnostic::Diagnostic;
+use crate::ast::{Script, Statement};
+use crate::check::check;
+use crate::diagnostic::{Diagnostic, Severity, limited};
 use crate::lexer;
+
+pub(crate) use select::is_namespace;
 
 /// Parses a list of statements separated by `;`.
 ///
 /// # Errors
 ///
-/// The first mistake of each statement, in the order of the text. An empty text has the code
-/// `empty_query`.
+/// The mistakes in the order of the text. Behind a mistake the parser goes on with the next element, clause or
+/// statement, and when there is a mistake anywhere, the errors that [`check()`] finds in the rest stand among
+/// them. An empty text has the code `empty_query`.
 pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
     let lexed = lexer::tokens(text);
-    script::parse(text, &lexed.tokens, lexed.error)
+    script::parse(text, &lexed.tokens, lexed.error).map_err(|broken| {
+        let mut errors = broken.errors;
+        let holes = broken.holes;
+        // What a function over queries needs cannot be told when parts are missing.
+        let statements: Vec<Statement> = broken
+            .statements
+            .into_iter()
+            .filter(|statement| holes.is_empty() || matches!(statement, Statement::Select(_)))
+            .collect();
+        let whole = |error: &Diagnostic| {
+            error
+                .span
+                .is_some_and(|span| !holes.iter().any(|hole| recovery::touches(*hole, span)))
+        };
+        let further = check(&Script { statements })
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Error && whole(finding));
+        errors.extend(further);
+        errors.sort_by_key(|error| error.span.map(|span| span.start));
+        limited(errors)
+    })
 }

@@ -28,14 +28,12 @@ pub(crate) struct Lexed<'a> {
 /// Splits `text` into tokens.
 pub(crate) fn tokens(text: &str) -> Lexed<'_> {
     let mut tokens = Vec::new();
-    let mut rest = blank(text);
-    while !rest.is_empty() {
-        let start = text.len() - rest.len();
-        match token(rest, start) {
-            Ok((after, kind)) => {
-                let span = Span::new(start, text.len() - after.len());
-                tokens.push(Token { kind, span });
-                rest = blank(after);
+    let mut at = 0;
+    while let Some(next) = next(text, at) {
+        match next {
+            Ok(token) => {
+                at = token.span.end;
+                tokens.push(token);
             }
             Err(error) => {
                 return Lexed {
@@ -49,6 +47,47 @@ pub(crate) fn tokens(text: &str) -> Lexed<'_> {
         tokens,
         error: None,
     }
+}
+
+/// The tokens of a text that may be wrong.
+pub(crate) struct Tolerated<'a> {
+    pub(crate) tokens: Vec<Token<'a>>,
+    /// Where the quoted text starts that does not end.
+    pub(crate) open_quote: Option<usize>,
+}
+
+/// Splits `text` into tokens and passes over what is none.
+pub(crate) fn tokens_despite_errors(text: &str) -> Tolerated<'_> {
+    let mut tokens = Vec::new();
+    let mut open_quote = None;
+    let mut at = 0;
+    while let Some(next) = next(text, at) {
+        match next {
+            Ok(token) => {
+                at = token.span.end;
+                tokens.push(token);
+            }
+            Err(error) if error.code == "unterminated_string" => {
+                open_quote = Some(text.len() - blank(&text[at..]).len());
+                break;
+            }
+            Err(error) => at = error.span.map_or(text.len(), |span| span.end),
+        }
+    }
+    Tolerated { tokens, open_quote }
+}
+
+/// The next token at or behind byte `at`.
+fn next(text: &str, at: usize) -> Option<Result<Token<'_>, Box<Diagnostic>>> {
+    let rest = blank(&text[at..]);
+    if rest.is_empty() {
+        return None;
+    }
+    let start = text.len() - rest.len();
+    Some(token(rest, start).map(|(after, kind)| Token {
+        kind,
+        span: Span::new(start, text.len() - after.len()),
+    }))
 }
 
 /// Skips white space, comments and a byte order mark.

@@ -20,6 +20,7 @@
 //! | [`ast`] | | the tree, with the place of every part |
 //! | `check` | the tree | diagnostics about functions, their arguments and what cannot stand together |
 //! | `print` | the tree | its canonical text, which parses to the same tree |
+//! | [`complete()`] | text, a position | what may stand there |
 //! | [`diagnostic`], `render` | text, diagnostic | what is wrong, drawn below the line it is about |
 //!
 //! Small modules hold what several of them must agree on: `keyword` the reserved words, `precedence` how
@@ -28,6 +29,7 @@
 
 pub mod ast;
 mod check;
+mod complete;
 pub mod diagnostic;
 mod grammar;
 mod keyword;
@@ -42,7 +44,8 @@ pub mod span;
 mod token;
 
 pub use check::{check, is_query};
-pub use diagnostic::{Diagnostic, Severity};
+pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
+pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use grammar::parse;
 pub use print::column_name;
 pub use render::{Position, position, render};

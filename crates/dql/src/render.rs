@@ -33,7 +33,14 @@ pub fn position(text: &str, offset: usize) -> Position {
 ///   |           ^^^^^
 ///   = hint: did you mean `LIMIT`?
 /// ```
+///
+/// A diagnostic of another origin is drawn with the lines of that text, and its name stands before the
+/// place.
 pub fn render(text: &str, diagnostic: &Diagnostic) -> String {
+    let (text, name) = match &diagnostic.origin {
+        Some(origin) => (origin.text.as_str(), format!("{}:", origin.name)),
+        None => (text, String::new()),
+    };
     let severity = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -54,7 +61,7 @@ pub fn render(text: &str, diagnostic: &Diagnostic) -> String {
             .len();
         let place = position(text, span.start);
         drawn.push_str(&format!(
-            "{:margin$}--> {}:{}\n{:margin$} |\n",
+            "{:margin$}--> {name}{}:{}\n{:margin$} |\n",
             "", place.line, place.column, ""
         ));
         marks.sort_by_key(|mark| mark.position.line);

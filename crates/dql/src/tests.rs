@@ -1,8 +1,10 @@
 //! Tests of the whole language through its public functions.
 
 mod canonical;
+mod complete;
 mod diagnostics;
 mod generated;
 mod limits;
+mod recovery;
 mod syntax;
 mod tree;

@@ -1,5 +1,6 @@
 //! What is answered: series, or batches of a stream.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -57,6 +58,23 @@ pub struct Summary {
     pub has_more: bool,
     /// Everything the reader of the answer should know: what was assumed, cut off or missing.
     pub warnings: Vec<Diagnostic>,
+    /// The canonical text of the statement as it was run, when the request wants it.
+    pub raw_query: Option<String>,
+    /// What the statement asks for, when the request wants it.
+    pub query_parse: Option<Box<QueryParse>>,
+}
+
+/// The names in a statement (Guance documentation, DataKit API, raw query: `query_parse`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueryParse {
+    /// The namespace as written; empty when none is.
+    pub namespace: String,
+    /// Each source with its kind: `exact`, `regex` or `all`.
+    pub sources: BTreeMap<String, String>,
+    /// Each field with the functions it is given to.
+    pub fields: BTreeMap<String, BTreeSet<String>>,
+    /// Each function with the fields it is given.
+    pub funcs: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A number of events.

@@ -27,7 +27,7 @@ use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
 use crate::whole::Whole;
-use crate::{outer, paging, prepare, show, stream, summary};
+use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
@@ -104,11 +104,19 @@ impl Engine {
     /// # Errors
     /// The first statement without an answer decides; there are no partial answers.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
-        let parsed = prepare::parse(&request.query)?;
+        timeout::within(request.options.timeout, self.answers(request)).await
+    }
+
+    async fn answers(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
+        let parsed = prepare::read(request)?;
         paging::check(request, &parsed)?;
         let mut answers = Vec::with_capacity(parsed.script.statements.len());
         for statement in &parsed.script.statements {
-            answers.push(self.retrying(request, &parsed, statement).await?);
+            let mut answer = self.retrying(request, &parsed, statement).await?;
+            let summary = &mut answer.summary;
+            summary.warnings = parsed.located(std::mem::take(&mut summary.warnings));
+            describe::describe(summary, statement, &request.options);
+            answers.push(answer);
         }
         Ok(answers)
     }
@@ -119,7 +127,10 @@ impl Engine {
         &self,
         request: QueryRequest,
     ) -> impl Stream<Item = Result<StreamItem, EngineError>> + Send + 'static {
-        stream::items(self.clone(), request)
+        timeout::items_within(
+            request.options.timeout,
+            stream::items(self.clone(), request),
+        )
     }
 
     /// Shows a stage of a statement on its way to an answer, without running it.
@@ -131,21 +142,23 @@ impl Engine {
         request: &QueryRequest,
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
-        let parsed = prepare::parse(&request.query)?;
+        let parsed = prepare::read(request)?;
         if stage == Stage::Ast {
             return Ok(explanation(format!("{:#?}\n", parsed.script), Vec::new()));
         }
-        match parsed.single()? {
+        let mut explained = match parsed.single()? {
             Statement::Select(select) => {
                 let query = prepare::bind_select(&parsed, select, request, Delivery::Series)?;
-                self.explain_query(request, &query, stage).await
+                self.explain_query(request, &query, stage).await?
             }
             Statement::Outer(outer) => {
                 let scope = outer::Scope::new(self, request, &parsed, Delivery::Series);
-                scope.explain(outer, stage).await
+                scope.explain(outer, stage).await?
             }
-            Statement::Show(show) => show::explain(self, request, &parsed, show, stage).await,
-        }
+            Statement::Show(show) => show::explain(self, request, &parsed, show, stage).await?,
+        };
+        explained.warnings = parsed.located(explained.warnings);
+        Ok(explained)
     }
 
     /// Shows a stage of a bound query.

@@ -1,6 +1,7 @@
 //! Why there is no answer.
 
 use std::error::Error;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -24,6 +25,11 @@ pub enum EngineError {
     /// The query needs more memory than it may have.
     #[error("the query needs more memory than it may use: {0}; narrow its window or its groups")]
     ResourcesExhausted(String),
+    /// The search took longer than the request allows.
+    #[error(
+        "the search took longer than the request allows, {0:?}; narrow its window, or allow more time"
+    )]
+    TimedOut(Duration),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -46,6 +52,7 @@ impl EngineError {
                 .map_or("invalid_query", |first| first.code),
             Self::UnknownWorkspace { .. } => "unknown_workspace",
             Self::ResourcesExhausted(_) => "resources_exhausted",
+            Self::TimedOut(_) => "timed_out",
             Self::Store(_) => "store_error",
             Self::MissingFile(_) => "missing_file",
             Self::Execution(_) => "execution_failed",

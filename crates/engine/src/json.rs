@@ -26,7 +26,7 @@ pub fn warnings_text(warnings: &[Diagnostic]) -> String {
 
 fn answer(answer: &Answer) -> Value {
     let summary = &answer.summary;
-    json!({
+    let mut value = json!({
         "series": answer.series.iter().map(series).collect::<Vec<_>>(),
         "cost": format!("{}ms", summary.cost.as_micros() as f64 / 1000.0),
         "total_hits": summary.total_hits.value,
@@ -37,7 +37,19 @@ fn answer(answer: &Answer) -> Value {
         "window": window(summary),
         "interval": summary.step_ms.unwrap_or(0),
         "query_warning": warnings_text(&summary.warnings),
-    })
+    });
+    if let Some(raw_query) = &summary.raw_query {
+        value["raw_query"] = Value::from(raw_query.as_str());
+    }
+    if let Some(parse) = &summary.query_parse {
+        value["query_parse"] = json!({
+            "namespace": parse.namespace,
+            "sources": parse.sources,
+            "fields": parse.fields,
+            "funcs": parse.funcs,
+        });
+    }
+    value
 }
 
 /// The window that was read; null where no window applies.

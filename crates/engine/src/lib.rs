@@ -6,8 +6,11 @@
 //! | [`mod@answer`] | what is answered |
 //! | [`mod@error`] | why there is no answer |
 //! | `table` | the files of a snapshot as a DataFusion table |
+//! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
 //! | `cells` | columns of batches as values |
+//! | `syntax` | ways through a syntax tree |
+//! | `describe` | the text that was run and the names in it |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
 //! | `paging` | which questions have pages, and pages by time |
 //! | `series` | rows into series |
@@ -17,16 +20,23 @@
 //! | `outer` | functions over the result of a query |
 //! | `whole` | an answer computed as a whole, with types
 //! | `json` | an answer as existing DQL clients read it |
+//! | `timeout` | the time that a search may take |
+//! | `validate` | what is wrong with a text, found without a store |
+//! | `complete` | what may stand at a place of a text |
 //! | `engine` | the questions the engine takes |
 //!
 //! `plan` and `store` meet here and nowhere else.
 
 mod answer;
 mod cells;
+mod complete;
+mod describe;
 mod engine;
 mod error;
+mod fragments;
 mod json;
 mod outer;
+mod overrides;
 mod paging;
 mod prepare;
 mod request;
@@ -35,12 +45,20 @@ mod series;
 mod show;
 mod stream;
 mod summary;
+mod syntax;
 mod table;
+mod timeout;
+mod validate;
 mod whole;
 
-pub use answer::{Answer, Explanation, Series, StreamItem, Summary, TotalHits};
+pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
+pub use complete::{Candidate, CandidateKind, Candidates};
 pub use engine::{Engine, EngineConfig};
 pub use error::EngineError;
 pub use json::{content_json, warnings_text};
-pub use plan::Position;
-pub use request::{QueryOptions, QueryRequest, Scope, Stage};
+pub use plan::{Position, duration_ms};
+pub use request::{
+    ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
+    time_zone,
+};
+pub use validate::{StatementKind, ValidStatement, Validation, validate};

@@ -12,6 +12,8 @@ use plan::{BindContext, BoundQuery, BoundShow, Delivery};
 use store::{DataFile, Snapshot, Store};
 
 use crate::error::EngineError;
+use crate::fragments::Fragments;
+use crate::overrides::Overrides;
 use crate::request::{QueryOptions, QueryRequest, Scope};
 use crate::table::EventTable;
 
@@ -21,6 +23,7 @@ pub(crate) struct Parsed {
     /// The statements.
     pub(crate) script: Script,
     warnings: Vec<Diagnostic>,
+    fragments: Fragments,
 }
 
 impl Parsed {
@@ -40,26 +43,85 @@ impl Parsed {
     /// The warnings about one of the statements.
     fn warnings_about(&self, span: Span) -> impl Iterator<Item = Diagnostic> {
         let inside = move |warning: &&Diagnostic| {
-            warning
-                .span
-                .is_none_or(|place| span.start <= place.start && place.end <= span.end)
+            let is_inside = |place: Span| span.start <= place.start && place.end <= span.end;
+            warning.origin.is_some() || warning.span.is_none_or(is_inside)
         };
         self.warnings.iter().filter(inside).cloned()
     }
+
+    /// Findings, each with the text of the request that its place lies in.
+    pub(crate) fn located(&self, findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        self.fragments.located(findings)
+    }
+
+    fn wrong(&self, findings: Vec<Diagnostic>) -> EngineError {
+        EngineError::Query(self.located(findings))
+    }
+}
+
+/// Parses the text of a request, puts the clauses of the request into it, and checks it as far as no
+/// store is needed.
+pub(crate) fn read(request: &QueryRequest) -> Result<Parsed, EngineError> {
+    let (script, fragments, widened) = written(request).map_err(EngineError::Query)?;
+    let mut parsed = check(script, fragments)?;
+    parsed.warnings.extend(widened);
+    Ok(parsed)
+}
+
+/// The statements of a request with its clauses in them, the texts beside the query, and warnings about
+/// what a clause did.
+///
+/// # Errors
+/// What is wrong with the text, or with the clauses.
+pub(crate) fn written(
+    request: &QueryRequest,
+) -> Result<(Script, Fragments, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut script = dql::parse(&request.query)?;
+    let mut fragments = Fragments::beside(&request.query);
+    let overrides = Overrides::read(&request.options.clauses, &mut fragments)?;
+    let context = context(&request.options, now_ms(request), Delivery::Series);
+    let widened = overrides.apply(&mut script, &context)?;
+    Ok((script, fragments, widened))
 }
 
 /// Parses a text and checks it as far as no store is needed.
 pub(crate) fn parse(text: &str) -> Result<Parsed, EngineError> {
     let script = dql::parse(text).map_err(EngineError::Query)?;
-    let findings = dql::check(&script);
+    check(script, Fragments::beside(text))
+}
+
+fn check(script: Script, fragments: Fragments) -> Result<Parsed, EngineError> {
+    let findings = findings(&script, &fragments);
     let (errors, warnings): (Vec<_>, Vec<_>) = findings
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
     if errors.is_empty() {
-        Ok(Parsed { script, warnings })
+        Ok(Parsed {
+            script,
+            warnings,
+            fragments,
+        })
     } else {
         Err(EngineError::Query(errors))
     }
+}
+
+/// What checking finds.
+pub(crate) fn findings(script: &Script, fragments: &Fragments) -> Vec<Diagnostic> {
+    once_an_origin(fragments.located(dql::check(script)))
+}
+
+/// The findings without those that every statement repeats about the same clause of the request.
+fn once_an_origin(findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        let place = |finding: &Diagnostic| finding.span.map(|span| (span.start, span.end));
+        let is_known = |known: &Diagnostic| *known == finding && place(known) == place(&finding);
+        if finding.origin.is_none() || !kept.iter().any(is_known) {
+            kept.push(finding);
+        }
+    }
+    kept
 }
 
 /// Binds a query.
@@ -70,7 +132,7 @@ pub(crate) fn bind_select(
     delivery: Delivery,
 ) -> Result<BoundQuery, EngineError> {
     let context = context(&request.options, now_ms(request), delivery);
-    let mut query = plan::bind(select, &context).map_err(EngineError::Query)?;
+    let mut query = plan::bind(select, &context).map_err(|errors| parsed.wrong(errors))?;
     let warnings = &mut query.notes.warnings;
     warnings.splice(0..0, parsed.warnings_about(select.span));
     Ok(query)
@@ -84,7 +146,7 @@ pub(crate) fn bind_show(
     delivery: Delivery,
 ) -> Result<BoundShow, EngineError> {
     let context = context(&request.options, now_ms(request), delivery);
-    let mut bound = plan::bind_show(show, &context).map_err(EngineError::Query)?;
+    let mut bound = plan::bind_show(show, &context).map_err(|errors| parsed.wrong(errors))?;
     if let BoundShow::Rows(query) | BoundShow::Fields { query, .. } = &mut bound {
         let warnings = &mut query.notes.warnings;
         warnings.splice(0..0, parsed.warnings_about(show.span));
@@ -92,14 +154,19 @@ pub(crate) fn bind_show(
     Ok(bound)
 }
 
-fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindContext {
+/// What statements of a request are bound with.
+pub(crate) fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindContext {
     BindContext {
         now_ms,
         time_zone: options.time_zone.unwrap_or_default(),
         time_range: options.time_range,
+        inherited_range: None,
         search_after: options.search_after.clone(),
         cursor_time: options.cursor_time,
         delivery,
+        every_group: options.every_group,
+        single_field: options.single_field,
+        longest_window_ms: options.longest_window_ms,
     }
 }
 

@@ -1,5 +1,8 @@
 //! What is asked.
 
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
 use chrono_tz::Tz;
 use events::{TimeRange, WorkspaceId};
 use plan::Position;
@@ -41,6 +44,106 @@ pub struct QueryOptions {
     pub cursor_time: Option<i64>,
     /// Count every matching event, also where that means reading more than the answer needs.
     pub exact_total_hits: bool,
+    /// Clauses that change those of the text.
+    pub clauses: ClauseOptions,
+    /// The widest window allowed, in milliseconds.
+    pub longest_window_ms: Option<i64>,
+    /// Give a query without SLIMIT as many groups as one message may have, instead of fewer.
+    pub every_group: bool,
+    /// Refuse a query that shows more than one column besides the time.
+    pub single_field: bool,
+    /// The longest time to search; an answer that takes longer is given up.
+    pub timeout: Option<Duration>,
+    /// Tell with the answer the text that was run.
+    pub echo_query: bool,
+    /// Tell with the answer what the text asks for: namespace, sources, fields, functions.
+    pub describe_query: bool,
+}
+
+/// Clauses of a request: they change the query of each statement, or the queries inside the functions
+/// that stand around them. Queries inside a query stay as they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClauseOptions {
+    /// Conditions as they stand in `{…}`; events must meet them besides the text's own.
+    pub conditions: Option<String>,
+    /// What takes the place of ORDER BY; empty leaves the text's.
+    pub order_by: Vec<OrderOption>,
+    /// What takes the place of SORDER BY.
+    pub sorder_by: Option<OrderOption>,
+    /// What takes the place of LIMIT.
+    pub limit: Option<u64>,
+    /// What takes the place of OFFSET.
+    pub offset: Option<u64>,
+    /// What takes the place of SLIMIT.
+    pub slimit: Option<u64>,
+    /// What takes the place of SOFFSET.
+    pub soffset: Option<u64>,
+    /// What takes the place of the window's step.
+    pub step: Option<StepOption>,
+    /// The points that a window may have; a step that gives more is widened, which the answer says.
+    pub max_points: Option<NonZeroU32>,
+}
+
+/// A key of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderOption {
+    /// A column by its alias or text, any expression, or `#1` for the first column of the projection.
+    pub column: String,
+    /// Whether the largest comes first.
+    pub descending: bool,
+}
+
+/// The width of points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOption {
+    /// This many milliseconds.
+    Every(NonZeroU64),
+    /// A round width that gives at most so many points.
+    Density(Density),
+}
+
+/// How many points a window is to have (Guance documentation, Open API, query data).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Density {
+    /// 60 points.
+    Lower,
+    /// 180 points.
+    Low,
+    /// 360 points.
+    Medium,
+    /// 720 points.
+    High,
+}
+
+impl Density {
+    /// The number of points.
+    pub fn points(self) -> u64 {
+        match self {
+            Self::Lower => 60,
+            Self::Low => 180,
+            Self::Medium => 360,
+            Self::High => 720,
+        }
+    }
+}
+
+/// The time zone of this name: one of the IANA database, or an offset from UTC in whole hours such as
+/// `+08:00`.
+pub fn time_zone(name: &str) -> Option<Tz> {
+    let Some(offset) = name.strip_prefix(['+', '-']) else {
+        return name.parse().ok();
+    };
+    let hours = match offset.split_once(':') {
+        Some((hours, "00")) => hours,
+        None if offset.len() == 4 => offset.strip_suffix("00")?,
+        None => offset,
+        Some(_) => return None,
+    };
+    let is_short = matches!(hours.len(), 1 | 2) && hours.bytes().all(|byte| byte.is_ascii_digit());
+    let hours: u8 = hours.parse().ok().filter(|_| is_short)?;
+    // POSIX, which these names follow, counts what lies east of Greenwich as negative.
+    let sign = if name.starts_with('+') { '-' } else { '+' };
+    format!("Etc/GMT{sign}{hours}").parse().ok()
 }
 
 /// A step on the way from text to answer, as `explain` shows it.
@@ -54,4 +157,24 @@ pub enum Stage {
     Logical,
     /// The operators that would run, and the files and bytes they would read.
     Physical,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_zone_is_a_name_or_an_offset() {
+        assert_eq!(time_zone("Europe/Berlin"), Some(Tz::Europe__Berlin));
+        for east in ["+08:00", "+8", "+08", "+0800"] {
+            assert_eq!(time_zone(east), Some(Tz::Etc__GMTMinus8), "{east}");
+        }
+        assert_eq!(time_zone("-03:00"), Some(Tz::Etc__GMTPlus3));
+        assert_eq!(time_zone("+00:00"), Some(Tz::Etc__GMTMinus0));
+        for wrong in [
+            "", "+", "+05:30", "+15:00", "-13:00", "+08:", "8", "+a", "++8", "+008:00",
+        ] {
+            assert_eq!(time_zone(wrong), None, "{wrong}");
+        }
+    }
 }

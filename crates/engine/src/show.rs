@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dql::Diagnostic;
 use dql::ast::Show;
+use dql::{Diagnostic, Severity};
 use events::fields::{FIELDS, FieldType};
 use events::{TimeRange, WorkspaceId};
 use plan::{BoundShow, Delivery, Type};
@@ -28,13 +28,12 @@ pub(crate) async fn answer(
     let started = Instant::now();
     match prepare::bind_show(parsed, show, request, delivery)? {
         BoundShow::Rows(query) => engine.answer_query(request, query).await,
-        BoundShow::Workspaces => {
+        BoundShow::Workspaces { limit, offset } => {
             let snapshots = prepare::snapshots(engine.store(), request).await?;
             let names = snapshots.into_iter().map(|snapshot| snapshot.workspace);
-            Ok(whole(
-                workspaces(names, started.elapsed()),
-                &WORKSPACE_COLUMNS,
-            ))
+            let mut answer = workspaces(names, started.elapsed());
+            cut(&mut answer, limit, offset, "workspaces");
+            Ok(whole(answer, &WORKSPACE_COLUMNS))
         }
         BoundShow::Fields {
             query,
@@ -60,7 +59,7 @@ pub(crate) async fn explain(
         BoundShow::Rows(query) | BoundShow::Fields { query, .. } => {
             engine.explain_query(request, &query, stage).await?
         }
-        BoundShow::Workspaces => Explanation {
+        BoundShow::Workspaces { .. } => Explanation {
             text: "source   the workspaces of the store; no events are read\n".to_owned(),
             files: (stage == Stage::Physical).then_some(0),
             bytes: (stage == Stage::Physical).then_some(0),
@@ -108,6 +107,8 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             next_cursor_time: None,
             has_more: false,
             warnings: Vec::new(),
+            raw_query: None,
+            query_parse: None,
         },
     }
 }
@@ -139,32 +140,40 @@ fn fields(answer: Answer, limit: Option<u64>, offset: u64) -> Answer {
         .into_iter()
         .map(|(path, kind)| (path, kind.as_str().unwrap_or_default().to_owned()));
     let all: Vec<(String, String)> = columns.chain(paths).collect();
-    let mut summary = answer.summary;
+    let rows: Vec<Vec<Value>> = all
+        .into_iter()
+        .map(|(name, kind)| vec![Value::Null, Value::from(name), Value::from(kind)])
+        .collect();
+    let mut answer = Answer {
+        series: series("fields", &["fieldKey", "fieldType"], rows),
+        summary: answer.summary,
+    };
+    cut(&mut answer, limit, offset, "fields");
+    answer
+}
+
+/// Leaves out the first rows and those behind the limit, which is said.
+fn cut(answer: &mut Answer, limit: Option<u64>, offset: u64, what: &str) {
     let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
     let wanted = limit.map_or(usize::MAX, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)
     });
-    if all.len().saturating_sub(skipped) > wanted {
-        let message = format!(
-            "the answer was cut off at LIMIT {wanted}: there are {} fields",
-            all.len()
-        );
-        let warning = Diagnostic::new(dql::Severity::Warning, "limit_reached", message, None);
-        summary
-            .warnings
-            .push(warning.with_hint("raise LIMIT, or skip what you have seen"));
+    let summary = &mut answer.summary;
+    summary.rows = 0;
+    for series in &mut answer.series {
+        let all = series.values.len();
+        series.values.drain(..skipped.min(all));
+        if series.values.len() > wanted {
+            let message =
+                format!("the answer was cut off at LIMIT {wanted}: there are {all} {what}");
+            let warning = Diagnostic::new(Severity::Warning, "limit_reached", message, None);
+            let hint = "raise LIMIT, or skip what you have seen";
+            summary.warnings.push(warning.with_hint(hint));
+            series.values.truncate(wanted);
+        }
+        summary.rows += series.values.len() as u64;
     }
-    let rows: Vec<Vec<Value>> = all
-        .into_iter()
-        .skip(skipped)
-        .take(wanted)
-        .map(|(name, kind)| vec![Value::Null, Value::from(name), Value::from(kind)])
-        .collect();
-    summary.rows = rows.len() as u64;
-    Answer {
-        series: series("fields", &FIELD_COLUMNS, rows),
-        summary,
-    }
+    answer.series.retain(|series| !series.values.is_empty());
 }
 
 /// One series, or none without a row.

@@ -14,12 +14,14 @@ use futures::stream::{self, Stream};
 use plan::{Delivery, Type};
 
 use crate::answer::{StreamItem, Summary};
+use crate::describe;
 use crate::engine::{Engine, Running};
 use crate::error::EngineError;
+use crate::paging;
+use crate::prepare::{self, Parsed};
 use crate::request::QueryRequest;
 use crate::rows::RowFilter;
 use crate::whole::Whole;
-use crate::{paging, prepare};
 
 /// Where a stream is.
 enum State {
@@ -32,6 +34,7 @@ enum State {
 
 /// A stream that has told its schema.
 struct Open {
+    parsed: Parsed,
     running: Running,
     batches: SendableRecordBatchStream,
     filter: RowFilter,
@@ -97,12 +100,16 @@ async fn open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineE
 
 async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineError> {
     let started = Instant::now();
-    let parsed = prepare::parse(&request.query)?;
+    let parsed = prepare::read(request)?;
     paging::check(request, &parsed)?;
     let statement = parsed.single()?;
     let Statement::Select(select) = statement else {
         let whole = engine.whole(request, &parsed, statement, Delivery::Stream);
-        return Ok(Opened::Whole(Box::new(whole.await?)));
+        let mut whole = whole.await?;
+        let summary = &mut whole.answer.summary;
+        summary.warnings = parsed.located(std::mem::take(&mut summary.warnings));
+        describe::describe(summary, statement, &request.options);
+        return Ok(Opened::Whole(Box::new(whole)));
     };
     let query = prepare::bind_select(&parsed, select, request, Delivery::Stream)?;
     let (running, mut batches) = engine.start(request, query).await?;
@@ -112,6 +119,7 @@ async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Opened, Eng
     let named = |(name, value_type): &'_ (String, Type)| (name.clone(), *value_type);
     let columns = Columns::new(keys.iter().map(named), values.iter().map(named));
     Ok(Opened::Rows(Box::new(Open {
+        parsed,
         running,
         batches,
         filter,
@@ -132,9 +140,11 @@ async fn next(
             None => open.batches.try_next().await?,
         };
         let Some(batch) = batch else {
-            let summary = engine
+            let mut summary = engine
                 .summary(request, &open.running, &open.filter, open.started)
                 .await?;
+            summary.warnings = open.parsed.located(summary.warnings);
+            describe::describe(&mut summary, open.parsed.single()?, &request.options);
             return Ok(StreamItem::End(summary));
         };
         let rows = open.filter.pass(&batch)?;

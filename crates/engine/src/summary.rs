@@ -35,23 +35,34 @@ pub(crate) fn summarise(
         next_cursor_time: None,
         has_more: passed.rows_cut || passed.groups_cut,
         warnings,
+        raw_query: None,
+        query_parse: None,
     }
 }
 
 /// The matching events as far as the answer's own rows tell.
 fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     let limits = query.limits;
+    let wants_none = limits.limit.count() == Some(0) || limits.slimit.count() == Some(0);
     let is_whole = query.page.as_ref().is_none_or(|page| page.behind.is_none());
-    let complete = is_whole && !passed.rows_cut && !passed.groups_cut && limits.soffset == 0;
+    let complete =
+        is_whole && !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
     if lowered.has_hits {
         let every_group = complete && limits.offset == 0 && query.having.is_none();
-        let every_event = !matches!(query.shape, Shape::Distinct { .. });
+        let every_event = !matches!(
+            query.shape,
+            Shape::Distinct { .. } | Shape::Histogram { .. }
+        );
         return TotalHits {
             value: passed.hits,
             exact: every_group && every_event,
         };
     }
     match query.shape {
+        Shape::Rows if !query.keys.is_empty() => TotalHits {
+            value: passed.rows,
+            exact: complete && limits.offset == 0,
+        },
         Shape::Rows if passed.rows == 0 && limits.offset > 0 => TotalHits {
             value: 0,
             exact: false,
@@ -92,7 +103,10 @@ fn continuation(query: &BoundQuery, rows: &RowFilter, unit: PageUnit) -> Option<
 
 fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagnostic> {
     let passed = filter.passed();
-    let rows = passed.rows_cut.then(|| {
+    let is_asked_for = |limit: Limit| limit == Limit::Asked(0);
+    let rows_cut = passed.rows_cut && !is_asked_for(query.limits.limit);
+    let groups_cut = passed.groups_cut && !is_asked_for(query.limits.slimit);
+    let rows = rows_cut.then(|| {
         let of = if lowered.keys.is_empty() {
             "the answer"
         } else {
@@ -106,7 +120,7 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagno
             next,
         )
     });
-    let groups = passed.groups_cut.then(|| {
+    let groups = groups_cut.then(|| {
         let next = continuation(query, filter, PageUnit::Groups);
         let words = ["SLIMIT", "groups", "the answer"];
         cut("slimit_reached", words, query.limits.slimit, next)
@@ -154,7 +168,9 @@ fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
             found.push(warning.with_hint(format!("convert text with `float({name})`")));
         }
     }
-    if query.notes.estimate.happened() {
+    let occurred = query.notes.occurrences.iter();
+    found.extend(occurred.filter_map(|occurrence| occurrence.warning().cloned()));
+    if query.is_estimated() {
         let message = format!(
             "a percentile was estimated, because a group has more than {} values",
             plan::EXACT_VALUES

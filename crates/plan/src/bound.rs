@@ -13,6 +13,8 @@ use events::TimeRange;
 use crate::bind::sort_keys;
 use crate::functions::json::Observation;
 use crate::functions::percentile::Estimate;
+use crate::functions::points::PointFunction;
+use crate::occurrence::Occurrence;
 use crate::types::Type;
 
 /// A query without open questions; [`crate::lower`] makes a plan of it.
@@ -22,8 +24,14 @@ pub struct BoundQuery {
     pub name: Option<String>,
     /// The window of the query, in which its steps lie.
     pub range: TimeRange,
-    /// The window of the rows; all of time where only a sub-query's rows are read.
+    /// The window of the rows: that of the query moved back by its SHIFT; all of time where only a
+    /// sub-query's rows are read.
     pub window: TimeRange,
+    /// By how much the SHIFT of the query moves its window back, and its points forward again, in
+    /// milliseconds.
+    pub shift_ms: i64,
+    /// By how much the SHIFTs of columns do, each once; they count from the query's own, and include it.
+    pub column_shifts_ms: Vec<i64>,
     /// The width of a point in milliseconds.
     pub step_ms: Option<i64>,
     /// The zone whose clock steps follow.
@@ -34,13 +42,19 @@ pub struct BoundQuery {
     pub filter: Option<Expr>,
     /// The sub-queries behind `IN` that the filter asks.
     pub memberships: Vec<Membership>,
+    /// Aggregates over all rows that match, which are columns `d0`, `d1`, … of each of them: what `drain`
+    /// learns.
+    pub learning: Vec<Expr>,
     /// The keys of `BY`, over the rows of the source.
     pub keys: Vec<Key>,
     /// What becomes of the rows of a group.
     pub shape: Shape,
     /// The condition on a shaped row; null counts as false.
     pub having: Option<Expr>,
-    /// The columns after `time`, over the shaped rows.
+    /// What is computed along the rows of each group that HAVING left, each over the shaped rows and
+    /// those before it: columns `c0`, `c1`, ….
+    pub computed: Vec<Computed>,
+    /// The columns after `time`, over the shaped and computed rows.
     pub columns: Vec<Column>,
     /// The `time` of a shaped row.
     pub time: Expr,
@@ -65,12 +79,32 @@ impl BoundQuery {
         }
     }
 
+    /// Whether running the query had to estimate a percentile, in it or in a query inside it.
+    pub fn is_estimated(&self) -> bool {
+        let in_source = match &self.source {
+            BoundSource::Events => false,
+            BoundSource::Query(inner) => inner.is_estimated(),
+        };
+        let mut members = self.memberships.iter();
+        in_source
+            || self.notes.estimate.happened()
+            || members.any(|membership| membership.members.is_estimated())
+    }
+
+    /// The windows of the columns that are moved in time, each with the milliseconds that its rows are
+    /// moved forward.
+    pub fn shifted_windows(&self) -> impl Iterator<Item = (i64, TimeRange)> {
+        let window = |shift_ms: &i64| (*shift_ms, moved_back(self.range, *shift_ms));
+        self.column_shifts_ms.iter().map(window)
+    }
+
     /// The windows of all events that the query and the queries inside it read.
     pub fn windows(&self) -> Vec<TimeRange> {
         let mut windows = match &self.source {
             BoundSource::Events => vec![self.window],
             BoundSource::Query(inner) => inner.windows(),
         };
+        windows.extend(self.shifted_windows().map(|(_, window)| window));
         let members = self.memberships.iter();
         windows.extend(members.flat_map(|membership| membership.members.windows()));
         windows
@@ -127,11 +161,24 @@ pub enum PageUnit {
     Groups,
 }
 
+/// A window some time before.
+pub(crate) fn moved_back(window: TimeRange, shift_ms: i64) -> TimeRange {
+    TimeRange {
+        from_ms: window.from_ms.saturating_sub(shift_ms),
+        to_ms: window.to_ms.saturating_sub(shift_ms),
+    }
+}
+
 /// A SHOW statement without open questions.
 #[derive(Debug, Clone)]
 pub enum BoundShow {
     /// The workspaces of the store.
-    Workspaces,
+    Workspaces {
+        /// The most workspaces wanted.
+        limit: Option<u64>,
+        /// The workspaces to skip.
+        offset: u64,
+    },
     /// The rows of a query.
     Rows(BoundQuery),
     /// The fields that events have.
@@ -162,6 +209,9 @@ pub struct Membership {
     pub value: Expr,
     /// The query whose rows are the members.
     pub members: Box<BoundQuery>,
+    /// Whether each row holds a list of members, as `collect_distinct` gives it; the column `element`
+    /// is one of them.
+    pub is_list: bool,
     /// The member of a row, over the columns that the lowered query has.
     pub member: Expr,
 }
@@ -182,18 +232,49 @@ pub struct Key {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its value, over the shaped rows; a filled column is the column `f` with its index.
+    /// Its value, over the shaped and computed rows.
     pub expr: Expr,
     /// Its type.
     pub value_type: Type,
-    /// How steps without a value are filled.
-    pub fill: Option<Fill>,
+}
+
+/// A column computed along the rows of each group.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Computed {
+    /// A value for every step.
+    Fill(Fill),
+    /// A function of the points.
+    Point(Point),
+}
+
+/// A function of the points of each group.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// The function.
+    pub function: PointFunction,
+    /// The value of a point: a whole number or a float; a missing one is no point.
+    pub value: Expr,
+    /// The time of a point.
+    pub time: Expr,
+    /// The order of the points, oldest first; complete, so that no two tie.
+    pub order: Vec<SortExpr>,
+    /// What is said when a whole number does not fit 64 bits and is missing.
+    pub overflow: Arc<Occurrence>,
+}
+
+impl PartialEq for Point {
+    fn eq(&self, other: &Self) -> bool {
+        self.function == other.function
+            && self.value == other.value
+            && self.time == other.time
+            && self.order == other.order
+    }
 }
 
 /// `fill`: a value for every step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fill {
-    /// The value where there is one, over the grouped rows.
+    /// The value where there is one.
     pub value: Expr,
     /// The type of the filled column.
     pub value_type: Type,
@@ -231,6 +312,18 @@ pub enum Shape {
         value: Expr,
         /// Its type.
         value_type: Type,
+        /// Columns `n0`, `n1`, … of a row: aggregates that take values of its newest event.
+        newest: Vec<Expr>,
+    },
+    /// One row for each interval of numbers: columns `time`, its left edge, and `hits`, how many rows
+    /// lie in it.
+    Histogram {
+        /// The left edge of a row's interval; null for a row in none.
+        bucket: Expr,
+        /// The intervals.
+        buckets: Buckets,
+        /// Intervals with fewer rows are left out.
+        least: u64,
     },
     /// The `count` rows with the largest or smallest value stay.
     Extreme {
@@ -243,11 +336,45 @@ pub enum Shape {
     },
 }
 
+/// Intervals of one width from `start`; the last ends at `end`, which is not inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Buckets {
+    /// The left edge of the first interval.
+    pub start: i64,
+    /// The right edge of the last, above `start`.
+    pub end: i64,
+    /// The width, above 0.
+    pub width: i64,
+}
+
+impl Buckets {
+    /// The left edges.
+    pub fn edges(self) -> impl Iterator<Item = i64> {
+        std::iter::successors(Some(self.start), move |edge| {
+            edge.checked_add(self.width).filter(|edge| *edge < self.end)
+        })
+    }
+
+    /// The left edge of the interval that a number lies in.
+    pub(crate) fn of(self, value: f64) -> Option<i64> {
+        if value < self.start as f64 || value >= self.end as f64 {
+            return None;
+        }
+        let index = ((value - self.start as f64) / self.width as f64).floor();
+        Some(
+            self.start
+                .saturating_add(self.width.saturating_mul(index as i64)),
+        )
+    }
+}
+
 impl Shape {
     /// Whether a group can have several shaped rows.
     pub fn is_many_rows(&self, step_ms: Option<i64>) -> bool {
         match self {
-            Self::Rows | Self::Distinct { .. } | Self::Extreme { .. } => true,
+            Self::Rows | Self::Distinct { .. } | Self::Histogram { .. } | Self::Extreme { .. } => {
+                true
+            }
             Self::Aggregate { .. } => step_ms.is_some(),
             Self::Newest => false,
         }
@@ -327,6 +454,8 @@ pub struct Notes {
     pub warnings: Vec<Diagnostic>,
     /// What running finds out about attributes.
     pub observations: Vec<Arc<Observation>>,
+    /// What running may meet.
+    pub occurrences: Vec<Arc<Occurrence>>,
     /// Whether running had to estimate a percentile.
     pub estimate: Arc<Estimate>,
 }
@@ -355,60 +484,13 @@ pub struct Lowered {
     pub place: Vec<Type>,
 }
 
-impl fmt::Display for BoundQuery {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |formatter: &mut fmt::Formatter<'_>, name: &str, text: String| {
-            writeln!(formatter, "{name:<8} {text}")
-        };
-        match &self.source {
-            BoundSource::Events => line(formatter, "source", "events".to_owned())?,
-            BoundSource::Query(inner) => {
-                line(formatter, "source", "query".to_owned())?;
-                for inner_line in inner.to_string().lines() {
-                    writeln!(formatter, "    {inner_line}")?;
-                }
-            }
-        }
-        line(
-            formatter,
-            "window",
-            format!("[{}, {}) ms", self.window.from_ms, self.window.to_ms),
-        )?;
-        if let Some(step_ms) = self.step_ms {
-            line(formatter, "step", format!("{step_ms} ms"))?;
-        }
-        if let Some(filter) = &self.filter {
-            line(formatter, "where", filter.to_string())?;
-        }
-        for (index, membership) in self.memberships.iter().enumerate() {
-            line(
-                formatter,
-                &format!("in{index}"),
-                membership.value.to_string(),
-            )?;
-            for inner_line in membership.members.to_string().lines() {
-                writeln!(formatter, "    {inner_line}")?;
-            }
-        }
-        for key in &self.keys {
-            line(
-                formatter,
-                "by",
-                format!("{} = {} ({:?})", key.name, key.expr, key.value_type),
-            )?;
-        }
-        line(formatter, "shape", self.shape.to_string())?;
-        if let Some(having) = &self.having {
-            line(formatter, "having", having.to_string())?;
-        }
-        line(formatter, "time", self.time.to_string())?;
-        for column in &self.columns {
-            let text = format!(
-                "{} = {} ({:?})",
-                column.name, column.expr, column.value_type
-            );
-            line(formatter, "column", text)?;
-        }
+/// A line of the text of a bound query.
+fn line(formatter: &mut fmt::Formatter<'_>, name: &str, text: String) -> fmt::Result {
+    writeln!(formatter, "{name:<8} {text}")
+}
+
+impl BoundQuery {
+    fn write_order(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for key in sort_exprs(&self.order) {
             line(formatter, "order", key.to_string())?;
         }
@@ -428,6 +510,71 @@ impl fmt::Display for BoundQuery {
     }
 }
 
+impl fmt::Display for BoundQuery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            BoundSource::Events => line(formatter, "source", "events".to_owned())?,
+            BoundSource::Query(inner) => {
+                line(formatter, "source", "query".to_owned())?;
+                for inner_line in inner.to_string().lines() {
+                    writeln!(formatter, "    {inner_line}")?;
+                }
+            }
+        }
+        line(
+            formatter,
+            "window",
+            format!("[{}, {}) ms", self.window.from_ms, self.window.to_ms),
+        )?;
+        for (shift_ms, window) in self.shifted_windows() {
+            let text = format!("{shift_ms} ms: [{}, {}) ms", window.from_ms, window.to_ms);
+            line(formatter, "shift", text)?;
+        }
+        if let Some(step_ms) = self.step_ms {
+            line(formatter, "step", format!("{step_ms} ms"))?;
+        }
+        if let Some(filter) = &self.filter {
+            line(formatter, "where", filter.to_string())?;
+        }
+        for (index, membership) in self.memberships.iter().enumerate() {
+            line(
+                formatter,
+                &format!("in{index}"),
+                membership.value.to_string(),
+            )?;
+            for inner_line in membership.members.to_string().lines() {
+                writeln!(formatter, "    {inner_line}")?;
+            }
+        }
+        for learnt in &self.learning {
+            line(formatter, "learn", learnt.to_string())?;
+        }
+        for key in &self.keys {
+            line(
+                formatter,
+                "by",
+                format!("{} = {} ({:?})", key.name, key.expr, key.value_type),
+            )?;
+        }
+        line(formatter, "shape", self.shape.to_string())?;
+        if let Some(having) = &self.having {
+            line(formatter, "having", having.to_string())?;
+        }
+        for (index, computed) in self.computed.iter().enumerate() {
+            line(formatter, &format!("c{index}"), computed.to_string())?;
+        }
+        line(formatter, "time", self.time.to_string())?;
+        for column in &self.columns {
+            let text = format!(
+                "{} = {} ({:?})",
+                column.name, column.expr, column.value_type
+            );
+            line(formatter, "column", text)?;
+        }
+        self.write_order(formatter)
+    }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -438,7 +585,21 @@ impl fmt::Display for Shape {
                 write!(formatter, "aggregate {}", texts.join(", "))
             }
             Self::Distinct { value, .. } => write!(formatter, "one row a value of {value}"),
+            Self::Histogram { buckets, .. } => write!(
+                formatter,
+                "one row for every {} in [{}, {})",
+                buckets.width, buckets.start, buckets.end
+            ),
             Self::Extreme { count, .. } => write!(formatter, "the first {count} rows of a group"),
+        }
+    }
+}
+
+impl fmt::Display for Computed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fill(fill) => write!(formatter, "{} filled by {:?}", fill.value, fill.mode),
+            Self::Point(point) => write!(formatter, "{:?} of {}", point.function, point.value),
         }
     }
 }

@@ -11,15 +11,22 @@ mod bind;
 mod bound;
 mod functions;
 mod lower;
+mod occurrence;
 mod types;
 
-pub use bind::{BindContext, Delivery, Position, bind, bind_show, duration_ms, nearest_field};
+pub use bind::{
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, duration_ms, limit_points,
+    nearest_field,
+};
 pub use bound::{
-    BoundQuery, BoundShow, BoundSource, Column, Fill, FillMode, Key, Limit, Limits, Lowered,
-    Membership, Notes, Page, PageUnit, Reducer, SeriesOrder, Shape, SortKey,
+    BoundQuery, BoundShow, BoundSource, Buckets, Column, Computed, Fill, FillMode, Key, Limit,
+    Limits, Lowered, Membership, Notes, Page, PageUnit, Point, Reducer, SeriesOrder, Shape,
+    SortKey,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
+pub use functions::points::PointFunction;
 pub use functions::step_start::step_start_ms;
 pub use lower::{count_plan, lower};
+pub use occurrence::Occurrence;
 pub use types::{Type, Typed};

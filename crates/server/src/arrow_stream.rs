@@ -157,6 +157,8 @@ mod tests {
             next_cursor_time: None,
             has_more: false,
             warnings: vec![],
+            raw_query: None,
+            query_parse: None,
         })
     }
 

@@ -2,6 +2,8 @@
 
 mod answer;
 mod diagnostic;
+mod editor;
+mod options;
 mod position;
 mod request;
 mod value;
@@ -11,8 +13,10 @@ pub(crate) use answer::{
     summary_from_message, summary_to_message,
 };
 pub(crate) use diagnostic::{diagnostic_from_message, diagnostics_to_messages, known_code};
+pub(crate) use editor::{candidates_to_message, validation_to_message};
 pub(crate) use request::{
     RequestError, request_from_message, request_to_message, stage_from_message, stage_to_message,
+    unscoped_request_from_message,
 };
 
 /// Why a message could not be understood.

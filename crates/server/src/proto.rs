@@ -2,6 +2,7 @@
 #![expect(
     missing_docs,
     clippy::allow_attributes,
+    clippy::large_enum_variant,
     clippy::too_many_lines,
     reason = "generated code has its own style"
 )]

@@ -9,15 +9,21 @@ use tonic::{Request, Response, Status};
 
 use crate::arrow_stream::Encoder;
 use crate::convert::{
-    answer_to_message, explanation_to_message, request_from_message, stage_from_message,
-    summary_to_message,
+    answer_to_message, candidates_to_message, explanation_to_message, request_from_message,
+    stage_from_message, summary_to_message, unscoped_request_from_message, validation_to_message,
 };
 use crate::proto::query_service_server::QueryService;
 use crate::proto::query_stream_response::Item;
 use crate::proto::{
-    ExplainRequest, ExplainResponse, QueryRequest, QueryResponse, QueryStreamResponse,
+    CompleteRequest, CompleteResponse, ExplainRequest, ExplainResponse, QueryRequest,
+    QueryResponse, QueryStreamResponse, ValidateRequest, ValidateResponse,
 };
 use crate::{MAX_MESSAGE_BYTES, convert, status};
+
+/// The candidates of a completion where the client does not say how many it wants.
+const DEFAULT_CANDIDATES: usize = 50;
+/// The most candidates of a completion.
+const MOST_CANDIDATES: u32 = 500;
 
 /// Answers questions with an engine.
 #[derive(Debug, Clone)]
@@ -82,8 +88,7 @@ impl QueryService for Service {
         let message = request.into_inner();
         let stage = stage_from_message(message.stage);
         let stage = stage.map_err(|error| status::of_request_error(&error))?;
-        let missing = || status::of_request_error(&convert::RequestError::NoQuestion);
-        let request = question(message.request.ok_or_else(missing)?)?;
+        let request = question(message.request.ok_or_else(no_question)?)?;
         let explanation = self
             .engine
             .explain(&request, stage)
@@ -94,6 +99,43 @@ impl QueryService for Service {
             explanation,
         )))
     }
+
+    async fn validate(
+        &self,
+        request: Request<ValidateRequest>,
+    ) -> Result<Response<ValidateResponse>, Status> {
+        let message = request.into_inner().request.ok_or_else(no_question)?;
+        let request = unscoped_request_from_message(message)
+            .map_err(|error| status::of_request_error(&error))?;
+        let validation = engine::validate(&request);
+        Ok(Response::new(validation_to_message(
+            &request.query,
+            &validation,
+        )))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<CompleteRequest>,
+    ) -> Result<Response<CompleteResponse>, Status> {
+        let message = request.into_inner();
+        let request = question(message.request.ok_or_else(no_question)?)?;
+        let offset = usize::try_from(message.offset).unwrap_or(usize::MAX);
+        let most = match message.max_candidates {
+            0 => DEFAULT_CANDIDATES,
+            most => most.min(MOST_CANDIDATES) as usize,
+        };
+        let found = self
+            .engine
+            .complete(&request, offset, most)
+            .await
+            .map_err(|error| status::of_engine_error(&request.query, &error))?;
+        Ok(Response::new(candidates_to_message(&request.query, found)))
+    }
+}
+
+fn no_question() -> Status {
+    status::of_request_error(&convert::RequestError::NoQuestion)
 }
 
 fn question(message: QueryRequest) -> Result<engine::QueryRequest, Status> {

@@ -32,6 +32,7 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
         }
         EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
         EngineError::ResourcesExhausted(_) => told(Code::ResourceExhausted, error),
+        EngineError::TimedOut(_) => told(Code::DeadlineExceeded, error),
         EngineError::MissingFile(_) => kept_back(Code::DataLoss, error, INCOMPLETE),
         EngineError::Store(failed) => {
             let (code, public) = of_store_error(failed);
@@ -67,7 +68,7 @@ fn of_store_error(error: &StoreError) -> (Code, &'static str) {
 /// The status for a request that cannot be asked.
 pub(crate) fn of_request_error(error: &RequestError) -> Status {
     let info = proto::ErrorInfo {
-        code: "invalid_request".to_owned(),
+        code: error.code().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use bytes::Bytes;
 use chrono::{NaiveDate, Utc};
 use events::WorkspaceId;
+use futures::future::BoxFuture;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
+use parquet::arrow::async_writer::AsyncFileWriter;
 use uuid::Uuid;
 
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::layout;
 use crate::location::Location;
@@ -31,6 +35,8 @@ pub(crate) struct StagedFile {
     pub(crate) size_bytes: u64,
     /// When it was written, in Unix milliseconds.
     pub(crate) modified_ms: i64,
+    /// The digest of its bytes.
+    pub(crate) digest: Digest,
     /// What the log says about its content.
     pub(crate) statistics: String,
 }
@@ -41,7 +47,7 @@ pub(crate) struct DataFileWriter {
     in_table: String,
     day: NaiveDate,
     rows: u64,
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: AsyncArrowWriter<DigestingWriter>,
     statistics: StatisticsCollector,
 }
 
@@ -54,7 +60,10 @@ impl DataFileWriter {
     ) -> Result<Self, StoreError> {
         let in_table = paths::data_file_in_table(day, Uuid::new_v4());
         let path = paths::data_file(workspace, &in_table);
-        let upload = BufWriter::new(Arc::clone(&location.objects), path.clone());
+        let upload = DigestingWriter {
+            upload: BufWriter::new(Arc::clone(&location.objects), path.clone()),
+            hasher: blake3::Hasher::new(),
+        };
         let properties = layout::writer_properties();
         let writer = AsyncArrowWriter::try_new(upload, events::schema(), Some(properties))
             .map_err(|error| StoreError::parquet(&path, error))?;
@@ -84,14 +93,34 @@ impl DataFileWriter {
             .finish()
             .await
             .map_err(|error| StoreError::parquet(&self.path, error))?;
+        let size_bytes = self.writer.bytes_written() as u64;
+        let written = self.writer.into_inner();
         Ok(StagedFile {
-            size_bytes: self.writer.bytes_written() as u64,
+            size_bytes,
             path: self.path,
             in_table: self.in_table,
             day: self.day,
             rows: self.rows,
             modified_ms: Utc::now().timestamp_millis(),
+            digest: written.hasher.finalize().into(),
             statistics: self.statistics.finish(),
         })
+    }
+}
+
+/// An upload that digests what passes through.
+struct DigestingWriter {
+    upload: BufWriter,
+    hasher: blake3::Hasher,
+}
+
+impl AsyncFileWriter for DigestingWriter {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        self.hasher.update(&bytes);
+        AsyncFileWriter::write(&mut self.upload, bytes)
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        AsyncFileWriter::complete(&mut self.upload)
     }
 }

@@ -25,6 +25,8 @@
 //! | `staging` | the files of one import until they are committed |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
+//! | `digest` | what tells a changed file from the one that was committed |
+//! | `verify` | a table read in full and compared with its log |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
 //! | `event_ids` | which event ids files hold |
@@ -47,6 +49,7 @@
 mod damage;
 mod data_file;
 mod day_buffer;
+mod digest;
 mod durable;
 mod error;
 mod event_ids;
@@ -65,9 +68,12 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verify;
 
+pub use digest::Digest;
 pub use error::StoreError;
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use location::StoreOptions;
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
+pub use verify::{Fault, FaultKind, Verification};

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::data_file::StagedFile;
+use crate::digest;
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::paths::{self, DAY_COLUMN, PARTITION_COLUMNS, WORKSPACE_COLUMN};
@@ -138,5 +139,6 @@ fn add(workspace: &WorkspaceId, file: &StagedFile) -> Value {
         "modificationTime": file.modified_ms,
         "dataChange": true,
         "stats": file.statistics,
+        "tags": {digest::TAG: file.digest.to_string()},
     }})
 }

@@ -7,6 +7,8 @@ use events::{TimeRange, WorkspaceId};
 use object_store::path::Path;
 use serde_json::Value;
 
+use crate::digest::Digest;
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The files of one workspace's table at one version; cheap to clone.
@@ -44,6 +46,8 @@ pub struct DataFile {
     pub date_range_ms: Option<(i64, i64)>,
     /// When the file was written.
     pub modified: DateTime<Utc>,
+    /// The digest of the file's bytes; `None` when the writer of the file has not recorded it.
+    pub digest: Option<Digest>,
 }
 
 impl DataFile {
@@ -55,7 +59,8 @@ impl DataFile {
     }
 
     /// The first and the last millisecond an event of this file can have.
-    fn span_ms(&self) -> (i64, i64) {
+    #[must_use]
+    pub fn span_ms(&self) -> (i64, i64) {
         self.date_range_ms.unwrap_or_else(|| {
             let start_ms = self
                 .day

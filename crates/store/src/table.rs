@@ -14,6 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::damage;
+use crate::digest::{self, Digest};
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::paths;
@@ -269,6 +270,7 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     let modified = DateTime::from_timestamp_millis(file.modification_time())
         .ok_or_else(|| corrupt("when it was written"))?;
     Ok(DataFile {
+        digest: digest(file).map_err(|_| corrupt("its digest"))?,
         size_bytes,
         day,
         rows: statistics.rows,
@@ -276,4 +278,15 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
         modified,
         path,
     })
+}
+
+/// The digest that the writer of the file has recorded.
+fn digest(file: &LogicalFileView) -> Result<Option<Digest>, blake3::HexError> {
+    #[expect(
+        deprecated,
+        reason = "the library gives the tags of a file in no other way"
+    )]
+    let tags = file.add_action().tags;
+    let text = tags.and_then(|mut tags| tags.remove(digest::TAG)).flatten();
+    text.map(|text| text.parse()).transpose()
 }

@@ -5,6 +5,7 @@ mod damaged;
 mod delta;
 mod faults;
 mod importing;
+mod verifying;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;

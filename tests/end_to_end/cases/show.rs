@@ -34,6 +34,9 @@ fn table(query: &str, answer: &Answer) -> String {
         counted(summary.rows, "row"),
         counted(summary.total_hits.value, "event")
     );
+    if let Some(raw_query) = &summary.raw_query {
+        let _ = writeln!(text, "run: {raw_query}");
+    }
     for warning in &summary.warnings {
         text.push_str(&dql::render(query, warning));
     }

@@ -34,7 +34,8 @@ pub(crate) fn difference(answer: &Answer, output: &Output) -> Option<String> {
                 heads[0], heads[1]
             ));
         }
-        if !same_rows(&actual.values, &expected.values) {
+        let by_value = output.numbers_by_value;
+        if !same_cells(&actual.values, &expected.values, by_value) {
             return Some(format!(
                 "other rows in {:?} {:?}\n  engine\n      {}\n  evaluator\n      {}",
                 actual.tags,
@@ -88,20 +89,27 @@ pub(crate) fn cells(row: &[Value]) -> Vec<Json> {
 }
 
 pub(crate) fn same_rows(left: &[Vec<Json>], right: &[Vec<Json>]) -> bool {
+    same_cells(left, right, false)
+}
+
+fn same_cells(left: &[Vec<Json>], right: &[Vec<Json>], by_value: bool) -> bool {
     left.len() == right.len()
         && left
             .iter()
             .flatten()
             .zip(right.iter().flatten())
-            .all(|(left, right)| same(left, right))
+            .all(|(left, right)| same(left, right, by_value))
 }
 
 /// Equal, or floats that differ no more than the order of additions can make them.
-fn same(left: &Json, right: &Json) -> bool {
+fn same(left: &Json, right: &Json, by_value: bool) -> bool {
     match (left, right) {
-        (Json::Number(left), Json::Number(right)) if left.is_f64() && right.is_f64() => {
+        (Json::Number(left), Json::Number(right))
+            if by_value || left.is_f64() && right.is_f64() =>
+        {
             let (left, right) = (left.as_f64().unwrap(), right.as_f64().unwrap());
-            (left - right).abs() <= 1e-9 * left.abs().max(right.abs())
+            let near = 1e-9 * left.abs().max(right.abs());
+            (left - right).abs() <= near.max(1e-12)
         }
         _ => left == right,
     }

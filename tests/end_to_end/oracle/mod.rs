@@ -10,12 +10,14 @@
 //! | `evaluate` | what a query means, row by row |
 //! | `world` | a store with events, and how it is asked |
 //! | `compare` | two answers, and how they differ |
+//! | `options` | options of a request in the place of clauses |
 //! | `relations` | laws between answers |
 //! | `paging` | pages against whole answers |
 //! | `remembered` | questions that once went wrong |
 
 mod compare;
 mod evaluate;
+mod options;
 mod paging;
 mod population;
 mod questions;
@@ -54,12 +56,12 @@ async fn world(seed: u64, random: &mut Random) -> World {
 
 /// Asks one query; how the answers differ.
 async fn difference(world: &World, text: &str, around: &Circumstances) -> Result<(), String> {
-    let select = parsed(text)?;
-    if select.to_string() != text {
-        return Err(format!("it parses to another query: {select}"));
+    let statement = parsed(text)?;
+    if statement.to_string() != text {
+        return Err(format!("it parses to another query: {statement}"));
     }
     let answer = world.ask(text, around).await?;
-    let output = world.evaluate(&select, around, answer.summary.step_ms)?;
+    let output = world.evaluate(&statement, around, answer.summary.step_ms)?;
     compare::difference(&answer, &output).map_or(Ok(()), Err)
 }
 
@@ -80,7 +82,8 @@ async fn the_engine_agrees_with_the_evaluator() {
         let world = world(seed, &mut random).await;
         for number in 0..QUERIES_PER_WORLD {
             let around = world.circumstances(&mut random);
-            let text = Questioner::new(&mut random).question().to_string();
+            let mut questioner = Questioner::new(&mut random, world.now_ms);
+            let text = questioner.statement().to_string();
             if let Err(difference) = difference(&world, &text, &around).await {
                 found.push(format!(
                     "seed {seed}, query {number}: {text}\n  {around:?}\n  {difference}"
@@ -135,10 +138,53 @@ async fn a_stream_gives_the_rows_of_the_series() {
         let world = World::new(&mut random, 60).await;
         for number in 0..QUERIES_PER_WORLD / 3 {
             let around = world.circumstances(&mut random);
-            let text = Questioner::new(&mut random).question().to_string();
+            let text = Questioner::new(&mut random, world.now_ms)
+                .question()
+                .to_string();
             if let Err(difference) = relations::stream_difference(&world, &text, &around).await {
                 found.push(format!(
                     "seed {seed}, query {number}: {text}\n  {around:?}\n  {difference}"
+                ));
+            }
+        }
+    }
+    assert_none(&found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_are_the_whole() {
+    let mut found = Vec::new();
+    for seed in seeds(60) {
+        let mut random = Random::new(seed);
+        let world = World::new(&mut random, 40).await;
+        for number in 0..QUERIES_PER_WORLD / 3 {
+            let around = world.circumstances(&mut random);
+            let query = Questioner::new(&mut random, world.now_ms).page_question();
+            let rows = random.choose(&[1, 2, 3, 7]);
+            if let Err(difference) = relations::page_difference(&world, &query, rows, &around).await
+            {
+                found.push(format!(
+                    "seed {seed}, query {number}: {query}\n  {around:?}\n  {difference}"
+                ));
+            }
+        }
+    }
+    assert_none(&found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_are_the_clauses_they_stand_for() {
+    let mut found = Vec::new();
+    for seed in seeds(90) {
+        let mut random = Random::new(seed);
+        let world = World::new(&mut random, 60).await;
+        for number in 0..QUERIES_PER_WORLD / 3 {
+            let around = world.circumstances(&mut random);
+            let query = Questioner::new(&mut random, world.now_ms).question();
+            if let Err(difference) = options::difference(&world, &query, &around, &mut random).await
+            {
+                found.push(format!(
+                    "seed {seed}, query {number}: {query}\n  {around:?}\n  {difference}"
                 ));
             }
         }
@@ -182,7 +228,9 @@ async fn a_wrong_question_is_told_so() {
         let world = World::new(&mut random, 12).await;
         for _ in 0..QUERIES_PER_WORLD {
             let around = world.circumstances(&mut random);
-            let mut text = Questioner::new(&mut random).question().to_string();
+            let mut text = Questioner::new(&mut random, world.now_ms)
+                .question()
+                .to_string();
             for _ in 0..4 {
                 let (part, other) = (random.choose(&PARTS), random.choose(&PARTS));
                 text = text.replacen(part, other, 1);

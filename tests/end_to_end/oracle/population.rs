@@ -1,11 +1,25 @@
 //! Random events: few distinct values, many of them missing, at times that windows and steps touch.
 
+use chrono_tz::Tz;
 use serde_json::{Map, Value as Json, json};
 
 use super::random::Random;
 
-/// What counts as now: half a day after the clocks of Berlin went forward.
-pub(crate) const NOW_MS: i64 = 1_711_886_400_000;
+/// What may count as now: a few hours after the clocks of these places were changed.
+pub(crate) const MOMENTS: [(i64, Tz); 6] = [
+    // 2024-03-31 12:00 UTC: forward.
+    (1_711_886_400_000, Tz::Europe__Berlin),
+    // 2023-10-29 12:00 UTC: back.
+    (1_698_580_800_000, Tz::Europe__Berlin),
+    // 2024-11-03 18:00 UTC: back.
+    (1_730_656_800_000, Tz::America__New_York),
+    // 2024-03-10 18:00 UTC: forward.
+    (1_710_093_600_000, Tz::America__New_York),
+    // 2024-04-07 00:00 UTC: back by half an hour.
+    (1_712_448_000_000, Tz::Australia__Lord_Howe),
+    // 2024-09-08 12:00 UTC: forward at midnight, so that the day begins at one.
+    (1_725_796_800_000, Tz::America__Santiago),
+];
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -25,9 +39,14 @@ pub(crate) const TITLES: [&str; 10] = [
     "a*b?c",
 ];
 pub(crate) const USERS: [&str; 6] = ["ana", "bob", "Ana", "李雷", "zoë", "o'neil"];
-pub(crate) const MESSAGES: [&str; 7] = [
+pub(crate) const MESSAGES: [&str; 12] = [
     "user ana did login from 10.1.2.3",
     "LOGIN of bob failed: wrong password",
+    "user bob did login from 192.168.1.7",
+    "user ana did logout from 10.1.2.3",
+    "LOGIN of ana failed: locked",
+    "job 17 of 7b2e4a90-1c3d-4e5f-8a6b-9c0d1e2f3a4b took 12:30.5 s",
+    "job 4 of 0xBEEF took 1b2c3d4e5f s",
     "{\"k\":\"v\",\"n\":7,\"list\":[1,\"two\",{\"x\":true}]}",
     "{\"k\":12.5,\"a.b\":{\"c\":\"deep\"},\"a\":{\"b\":{\"c\":\"shallow\"}}}",
     "token_created\nsecond line",
@@ -44,14 +63,15 @@ pub(crate) const ADDRESSES: [&str; 6] = [
     "",
 ];
 
-/// Between none and `most` events, each with its own id in its workspace and day.
-pub(crate) fn events(random: &mut Random, most: usize) -> Vec<Json> {
+/// Between none and `most` events of the days before `now_ms`, each with its own id in its workspace and
+/// day.
+pub(crate) fn events(random: &mut Random, most: usize, now_ms: i64) -> Vec<Json> {
     let count = random.below(most + 1);
     let mut dates: Vec<i64> = Vec::new();
     let mut events = Vec::new();
     for index in 0..count {
         let date = match dates.is_empty() || random.percent(70) {
-            true => date(random),
+            true => date(random, now_ms),
             false => random.choose(&dates),
         };
         dates.push(date);
@@ -61,10 +81,10 @@ pub(crate) fn events(random: &mut Random, most: usize) -> Vec<Json> {
 }
 
 /// Windows and steps in the questions are whole hours and days, so that many events lie on their edges.
-fn date(random: &mut Random) -> i64 {
+fn date(random: &mut Random, now_ms: i64) -> i64 {
     let hours = i64::try_from(random.below(24 * 5)).unwrap();
     let nudge = random.choose(&[-1, 0, 0, 1, 60_000, 754_321, 1_800_000]);
-    NOW_MS - hours * HOUR_MS + nudge
+    now_ms - hours * HOUR_MS + nudge
 }
 
 fn event(random: &mut Random, index: usize, date: i64) -> Json {

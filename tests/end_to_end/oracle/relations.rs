@@ -6,7 +6,6 @@ use events::json::value_json;
 use futures::StreamExt;
 use serde_json::Value as Json;
 
-use super::population::NOW_MS;
 use super::questions::Questioner;
 use super::random::Random;
 use super::tree::{binary, call, count, expr, field, item, not, select};
@@ -17,7 +16,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Asks about every law once; what broke one.
 pub(crate) async fn broken_laws(world: &World, random: &mut Random) -> Vec<String> {
     let around = world.circumstances(random).without_time_range();
-    let condition = Questioner::new(random).filter();
+    let condition = Questioner::new(random, world.now_ms).filter();
     let name = random.choose(&["df_title", "code", "user.name", "df_date_range", "df_cost"]);
     let nil = || expr(ExprKind::Nil);
     let value = match name {
@@ -71,7 +70,7 @@ async fn ids(
     around: &Circumstances,
     condition: Option<Expr>,
 ) -> Result<Vec<Json>, String> {
-    let query = rows_of_events(condition);
+    let query = rows_of_events(world, condition);
     let answer = world.ask(&query.to_string(), around).await?;
     let rows = answer.series.into_iter().flat_map(|series| series.values);
     let mut rows: Vec<Json> = rows.map(Json::from).collect();
@@ -79,10 +78,10 @@ async fn ids(
     Ok(rows)
 }
 
-fn rows_of_events(condition: Option<Expr>) -> Select {
+fn rows_of_events(world: &World, condition: Option<Expr>) -> Select {
     let mut query = select(vec![Source::All(dql::Span::default())]);
     query.conditions = condition.map(|condition| vec![condition]);
-    query.window = Some(window(NOW_MS - 6 * DAY_MS, NOW_MS));
+    query.window = Some(window(world.now_ms - 6 * DAY_MS, world.now_ms));
     let names = ["df_event_id", "df_workspace", "df_title", "df_user_name"];
     query.target = Some(names.map(|name| item(field(name), None)).to_vec());
     query.limit = Some(count(10_000));
@@ -114,7 +113,7 @@ async fn split_window(
     random: &mut Random,
 ) -> Result<(), String> {
     let mut bounds: Vec<i64> = (0..3)
-        .map(|_| NOW_MS - 3_600_000 * i64::try_from(random.below(120)).unwrap())
+        .map(|_| world.now_ms - 3_600_000 * i64::try_from(random.below(120)).unwrap())
         .collect();
     bounds.sort_unstable();
     bounds.dedup();
@@ -142,9 +141,9 @@ async fn moved_filter(
     condition: Expr,
 ) -> Result<(), String> {
     let direct = ids(world, around, Some(condition.clone())).await?;
-    let mut inner = rows_of_events(Some(condition));
+    let mut inner = rows_of_events(world, Some(condition));
     inner.limit = None;
-    let mut query = rows_of_events(None);
+    let mut query = rows_of_events(world, None);
     query.sources = vec![Source::Subquery {
         query: Box::new(inner),
         alias: None,
@@ -159,6 +158,47 @@ async fn moved_filter(
             "{query} has {} rows, not {}",
             moved.len(),
             direct.len()
+        )),
+    }
+}
+
+/// The pages of an answer, each behind the one before, are the answer; nothing to compare where the answer
+/// has no position.
+pub(crate) async fn page_difference(
+    world: &World,
+    query: &Select,
+    rows: u64,
+    around: &Circumstances,
+) -> Result<(), String> {
+    let mut query = query.clone();
+    (query.limit, query.offset) = (None, None);
+    let whole = world.ask(&query.to_string(), around).await?;
+    let whole: Vec<Vec<Json>> = whole.series.into_iter().flat_map(|s| s.values).collect();
+    query.limit = Some(count(rows));
+    let text = query.to_string();
+    let mut pages: Vec<Vec<Json>> = Vec::new();
+    let mut position = None;
+    let mut is_paged = whole.len() <= usize::try_from(rows).unwrap();
+    loop {
+        let answer = world.ask_behind(&text, around, position).await?;
+        let page = answer.series.into_iter().flat_map(|series| series.values);
+        let before = pages.len();
+        pages.extend(page);
+        position = answer.summary.search_after;
+        is_paged |= position.is_some();
+        let is_last = (pages.len() - before) as u64 != rows;
+        if is_last || position.is_none() {
+            break;
+        }
+    }
+    match !is_paged || super::compare::same_rows(&whole, &pages) {
+        true => Ok(()),
+        false => Err(format!(
+            "{} rows on pages of {rows} are others than the {} rows of the whole\n  pages\n      {}\n  whole\n      {}",
+            pages.len(),
+            whole.len(),
+            super::world::shown(&pages),
+            super::world::shown(&whole)
         )),
     }
 }

@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 28] = [
+pub(crate) const ANSWERED: [(&str, &str); 33] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -49,6 +49,26 @@ pub(crate) const ANSWERED: [(&str, &str); 28] = [
     (
         "a sub-query behind IN that reads more than the query around it",
         "TAE::(TAE::*:(df_title AS t) {df_title IN (TAE::*:(df_title) [6d:1d])} [1d]):(t) [1d]",
+    ),
+    (
+        "a window inside of another, with a query without one between them",
+        "TAE::(TAE::(TAE::*:(df_title AS t) [2d:1d]):(t)):(count(*)) [6d]",
+    ),
+    (
+        "windows that have nothing in common",
+        "TAE::(TAE::(TAE::*:(df_title AS t) [2d:1d]):(t)):(count(*)) [1d]",
+    ),
+    (
+        "the groups of a constant in the order of a value",
+        "TAE::(TAE::*:(min(df_date_range) AS m) [6d] BY df_message):(bottom(m, 4) AS b) BY time SORDER BY p90(b)",
+    ),
+    (
+        "the groups of a constant in its order",
+        "TAE::(TAE::*:(count(*) AS n) [6d] BY df_cost):(bottom(n, 1)) BY time SORDER BY time",
+    ),
+    (
+        "a key that a summary of everything gives, in its order",
+        "TAE::(TAE::*:(count(*) AS n) [6d]):(any(n) AS a) [6d::1d] BY n, time HAVING count(*) = 3 SORDER BY n",
     ),
     (
         "gaps over a sub-query that reads the window of the query around it",

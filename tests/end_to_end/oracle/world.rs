@@ -3,15 +3,17 @@
 use std::panic::AssertUnwindSafe;
 
 use chrono_tz::Tz;
-use dql::ast::{Select, Statement};
-use engine::{Answer, Engine, EngineConfig, QueryOptions, QueryRequest, Scope};
+use dql::ast::Statement;
+use engine::{
+    Answer, ClauseOptions, Engine, EngineConfig, Position, QueryOptions, QueryRequest, Scope,
+};
 use events::{Defaults, Event, TimeRange, WorkspaceId};
 use futures::FutureExt;
 use serde_json::Value as Json;
 use store::{ImportOptions, Store, StoreOptions};
 
 use super::evaluate::{Output, Rows, Run, Value, rows_of};
-use super::population::{self, NOW_MS};
+use super::population::{self, MOMENTS};
 use super::random::Random;
 
 /// A store with events, and the same events as plain rows.
@@ -19,6 +21,10 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     events: Rows,
     workspaces: Vec<WorkspaceId>,
+    /// What counts as now.
+    pub(crate) now_ms: i64,
+    /// Where clocks were changed in the days of the events.
+    home: Tz,
 }
 
 /// What stands around the text of a question.
@@ -43,7 +49,8 @@ impl Circumstances {
 impl World {
     /// A world of at most `most` events, stored by a few imports.
     pub(crate) async fn new(random: &mut Random, most: usize) -> Self {
-        let events = population::events(random, most);
+        let (now_ms, home) = random.choose(&MOMENTS);
+        let events = population::events(random, most, now_ms);
         let store = Store::open("memory://", &StoreOptions::default()).unwrap();
         for part in events.chunks(1 + events.len() / (1 + random.below(3))) {
             let mut import = store.import(ImportOptions::default());
@@ -62,6 +69,8 @@ impl World {
             workspaces: store.workspaces().await.unwrap(),
             engine: Engine::new(store, config).unwrap(),
             events: rows_of(&events),
+            now_ms,
+            home,
         }
     }
 
@@ -71,12 +80,13 @@ impl World {
             Tz::UTC,
             Tz::UTC,
             Tz::Asia__Shanghai,
-            Tz::Europe__Berlin,
-            Tz::America__New_York,
             Tz::Asia__Kolkata,
+            self.home,
+            self.home,
+            self.home,
         ];
         let some = random.percent(30) && !self.workspaces.is_empty();
-        let from_ms = NOW_MS - 3_600_000 * i64::try_from(random.below(100)).unwrap();
+        let from_ms = self.now_ms - 3_600_000 * i64::try_from(random.below(100)).unwrap();
         Circumstances {
             scope: match some {
                 true => Scope::Workspaces(vec![random.pick(&self.workspaces).clone()]),
@@ -111,7 +121,7 @@ impl World {
             options: QueryOptions {
                 time_range: range.map(|(from_ms, to_ms)| TimeRange { from_ms, to_ms }),
                 time_zone: Some(circumstances.zone),
-                now_ms: Some(NOW_MS),
+                now_ms: Some(self.now_ms),
                 exact_total_hits: circumstances.exact_total_hits,
                 ..QueryOptions::default()
             },
@@ -124,8 +134,35 @@ impl World {
         text: &str,
         circumstances: &Circumstances,
     ) -> Result<Answer, String> {
-        let request = self.request(text, circumstances);
-        let answers = AssertUnwindSafe(self.engine.query(&request))
+        self.ask_behind(text, circumstances, None).await
+    }
+
+    /// The engine's answer to a request with options.
+    pub(crate) async fn ask_with(
+        &self,
+        text: &str,
+        circumstances: &Circumstances,
+        clauses: ClauseOptions,
+    ) -> Result<Answer, String> {
+        let mut request = self.request(text, circumstances);
+        request.options.clauses = clauses;
+        self.answer(&request).await
+    }
+
+    /// The engine's answer behind a position of another.
+    pub(crate) async fn ask_behind(
+        &self,
+        text: &str,
+        circumstances: &Circumstances,
+        position: Option<Position>,
+    ) -> Result<Answer, String> {
+        let mut request = self.request(text, circumstances);
+        request.options.search_after = position;
+        self.answer(&request).await
+    }
+
+    async fn answer(&self, request: &QueryRequest) -> Result<Answer, String> {
+        let answers = AssertUnwindSafe(self.engine.query(request))
             .catch_unwind()
             .await
             .map_err(|_| "the engine panicked".to_owned())?;
@@ -173,27 +210,35 @@ impl World {
     /// The evaluator's answer; `step_ms` is the width that `auto` chose.
     pub(crate) fn evaluate(
         &self,
-        select: &Select,
+        statement: &Statement,
         circumstances: &Circumstances,
         step_ms: Option<i64>,
     ) -> Result<Output, String> {
         let events = self.visible(&circumstances.scope);
         std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let mut run = Run::new(&events, NOW_MS, circumstances.zone);
+            let mut run = Run::new(&events, self.now_ms, circumstances.zone);
             run.time_range = circumstances.time_range;
             run.auto_step_ms = step_ms;
-            run.answer(select)
+            run.workspaces = match &circumstances.scope {
+                Scope::All => self.workspaces.clone(),
+                Scope::Workspaces(some) => some.clone(),
+            }
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+            run.statement(statement)
         }))
         .map_err(|_| "the evaluator panicked".to_owned())
     }
 }
 
-/// The only query of a text.
-pub(crate) fn parsed(text: &str) -> Result<Select, String> {
+/// The only statement of a text.
+pub(crate) fn parsed(text: &str) -> Result<Statement, String> {
     let script = dql::parse(text).map_err(|errors| format!("it does not parse: {errors:?}"))?;
-    match script.statements.into_iter().next() {
-        Some(Statement::Select(select)) => Ok(*select),
-        other => Err(format!("it is no query: {other:?}")),
+    let mut statements = script.statements.into_iter();
+    match (statements.next(), statements.next()) {
+        (Some(statement), None) => Ok(statement),
+        others => Err(format!("it is not one statement: {others:?}")),
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
     request.options.exact_total_hits = exact_total_hits;
     request.options.search_after = search_after;
     request.options.cursor_time = cursor_time;
+    // Clients of the JSON form find the names of the query in it.
+    request.options.describe_query = format == Format::Json;
     match format {
         Format::Table | Format::Json => whole(&answers, &request, format, destination).await,
         Format::Csv | Format::Ndjson | Format::Arrow | Format::Parquet => {

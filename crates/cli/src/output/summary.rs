@@ -87,6 +87,8 @@ mod tests {
             next_cursor_time: None,
             has_more: false,
             warnings: vec![warning],
+            raw_query: None,
+            query_parse: None,
         };
         let text = summarise("TAE::audit:(*)", &summary);
         assert!(text.contains("rows were cut off"), "{text}");

@@ -241,6 +241,8 @@ mod tests {
             next_cursor_time: None,
             has_more: false,
             warnings: vec![],
+            raw_query: None,
+            query_parse: None,
         };
         Answer { series, summary }
     }

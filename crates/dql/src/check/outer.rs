@@ -1,13 +1,14 @@
 //! Outer functions: each needs one query, in parentheses when other arguments follow.
 
 use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Select};
-use crate::check::{argument, query, unknown_function};
+use crate::check::{argument, query, unknown_function, warning};
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Signature};
 
 /// Checks an outer function and those chained to it.
 pub(super) fn check(outer: &Outer, found: &mut Vec<Diagnostic>) {
     call(&outer.call, found);
+    warning::counts(outer.limit, outer.slimit, outer.offset, found);
     for chained in &outer.chain {
         if let Some(signature) = known(chained, found) {
             argument::check(chained, None, &signature, found);

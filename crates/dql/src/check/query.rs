@@ -6,7 +6,7 @@ use crate::ast::{
     BinaryOp, Call, Duration, DurationUnit, Expr, ExprKind, InSet, Item, LinkKind, Select, Source,
     UnaryOp,
 };
-use crate::check::{argument, placeholder, unknown_function};
+use crate::check::{argument, placeholder, unknown_function, warning};
 use crate::column_name;
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Role};
@@ -72,6 +72,8 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
             });
         }
     }
+    warning::counts(select.limit, select.slimit, select.offset, found);
+    warning::having(select, found);
     link(select, found);
     projection(select, found);
     repetitions(select, found);
@@ -210,12 +212,19 @@ fn wildcard(expr: &Expr) -> Option<Span> {
     found
 }
 
-/// Whether a function of this role occurs in an expression.
+/// Whether a function of this role occurs in an expression. In `count(distinct(x))` the inner function
+/// chooses no rows, it only says what is counted.
 fn has_role(expr: &Expr, role: Role) -> bool {
     let mut found = false;
+    let mut counted: Vec<Span> = Vec::new();
     each(expr, &mut |part| {
         if let ExprKind::Call(call) = &part.kind {
-            let signature = signature::function(&call.name.text.to_lowercase());
+            let name = call.name.text.to_lowercase();
+            if name == "count" {
+                counted.extend(call.args.iter().map(|argument| argument.value.span));
+            }
+            let is_counted = name == "distinct" && counted.contains(&part.span);
+            let signature = signature::function(&name).filter(|_| !is_counted);
             found |= signature.is_some_and(|signature| signature.role == role);
         }
     });
@@ -240,6 +249,9 @@ fn is_predicate(expr: &Expr) -> bool {
 pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
     value(expr, found);
     each(expr, &mut |part| {
+        if let ExprKind::Case { .. } = &part.kind {
+            warning::case(part.span, found);
+        }
         if let ExprKind::Call(call) = &part.kind
             && signature::function(&call.name.text.to_lowercase())
                 .is_some_and(|signature| matches!(signature.role, Role::Aggregate | Role::Rows))
@@ -275,7 +287,15 @@ pub(super) fn value(expr: &Expr, found: &mut Vec<Diagnostic>) {
 /// Checks a call inside a query.
 fn function(call: &Call, found: &mut Vec<Diagnostic>) {
     match signature::function(&call.name.text.to_lowercase()) {
-        Some(signature) => argument::check(call, None, &signature, found),
+        Some(signature) => {
+            argument::check(call, None, &signature, found);
+            if let ("re" | "regex" | "regexp", [field, pattern]) =
+                (signature.name, call.args.as_slice())
+                && let ExprKind::String(text) = &pattern.value.kind
+            {
+                warning::pattern(&field.value, false, text, pattern.value.span, found);
+            }
+        }
         None => found.push(unknown_function(
             &call.name,
             "function",
@@ -286,6 +306,16 @@ fn function(call: &Call, found: &mut Vec<Diagnostic>) {
 
 /// Comparisons that answer something else than they seem to ask.
 fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnostic>) {
+    if let Some(negated) = warning::finds(op) {
+        let matches = matches!(op, BinaryOp::Match | BinaryOp::NotMatch);
+        match &right.kind {
+            ExprKind::Regex(text) => warning::pattern(left, negated, text, right.span, found),
+            ExprKind::String(text) if matches => {
+                warning::pattern(left, negated, text, right.span, found);
+            }
+            _ => {}
+        }
+    }
     if !matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
         return;
     }
@@ -301,25 +331,7 @@ fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnosti
             .with_hint("write `field = exists()`"),
         );
     }
-    match &right.kind {
-        ExprKind::Array(_) => found.push(
-            Diagnostic::warning(
-                "compares_list",
-                "this compares with the whole list",
-                right.span,
-            )
-            .with_hint("write `IN` or `NOT IN` to test for one of its values"),
-        ),
-        ExprKind::String(text) if text == "nil" || text == "null" => found.push(
-            Diagnostic::warning(
-                "compares_text_nil",
-                format!("this compares with the text `{text}`"),
-                right.span,
-            )
-            .with_hint("write nil without quotes to test for a missing value"),
-        ),
-        _ => {}
-    }
+    warning::equality(right, found);
 }
 
 /// Calls `visit` with an expression and all its parts, but not with the parts of sub-queries.

@@ -1,7 +1,7 @@
 //! SHOW statements (Guance documentation, DQL functions).
 
 use crate::ast::{ExprKind, Show};
-use crate::check::{placeholder, query, unknown_function};
+use crate::check::{placeholder, query, unknown_function, warning};
 use crate::diagnostic::Diagnostic;
 
 /// The SHOW functions without a kind of data in their name.
@@ -46,22 +46,25 @@ const KINDS: [&str; 17] = [
     "metric",
 ];
 
+/// The names of all SHOW functions.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    let kinds = KINDS.iter().flat_map(|kind| {
+        ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}"))
+    });
+    FUNCTIONS.into_iter().map(str::to_owned).chain(kinds)
+}
+
 /// Checks a SHOW statement.
 pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
     let name = show.call.name.text.to_lowercase();
-    let names: Vec<String> = KINDS
-        .iter()
-        .flat_map(|kind| {
-            ["source", "field", "label", "class"].map(|what| format!("show_{kind}_{what}"))
-        })
-        .collect();
-    let all = || {
-        FUNCTIONS
-            .into_iter()
-            .chain(names.iter().map(String::as_str))
-    };
-    if !all().any(|known| known == name) {
-        found.push(unknown_function(&show.call.name, "SHOW function", all()));
+    if !names().any(|known| known == name) {
+        let known: Vec<String> = names().collect();
+        let error = unknown_function(
+            &show.call.name,
+            "SHOW function",
+            known.iter().map(String::as_str),
+        );
+        found.push(error);
     }
     for arg in &show.call.args {
         placeholder(&arg.value, found);
@@ -73,6 +76,7 @@ pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
             ));
         }
     }
+    warning::counts(show.limit, None, show.offset, found);
     for condition in show.conditions.iter().flatten() {
         query::condition(condition, found);
     }

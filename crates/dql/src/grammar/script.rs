@@ -1,9 +1,10 @@
 //! Statements and lists of them.
 
 use crate::ast::{Script, Statement};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::outer::outer;
+use crate::grammar::recovery::recover;
 use crate::grammar::select::{namespace_length, select};
 use crate::grammar::show::show;
 use crate::grammar::tail::Clause;
@@ -11,16 +12,27 @@ use crate::grammar::unexpected::{after_statement, unexpected};
 use crate::span::Span;
 use crate::token::{Token, TokenKind, Tokens};
 
+/// What a text with mistakes gives.
+pub(super) struct Broken {
+    /// The mistakes in the order of the text; never empty.
+    pub(super) errors: Vec<Diagnostic>,
+    /// The statements, without the parts that hold mistakes.
+    pub(super) statements: Vec<Statement>,
+    /// Where such parts were replaced.
+    pub(super) holes: Vec<Span>,
+}
+
 /// Parses all statements. `broken` is the error that ended the tokens early.
 pub(super) fn parse(
     text: &str,
     tokens: &[Token<'_>],
     broken: Option<Diagnostic>,
-) -> Result<Script, Vec<Diagnostic>> {
+) -> Result<Script, Broken> {
     let mut input = Tokens::new(text, tokens);
     let mut statements = Vec::new();
     let mut errors = Vec::new();
-    while !input.is_empty() {
+    let mut holes = Vec::new();
+    while !input.is_empty() && errors.len() <= MOST_FINDINGS {
         if input.is_symbol(0, ";") {
             input = input.skip(1);
             continue;
@@ -33,8 +45,12 @@ pub(super) fn parse(
             Err(failed) => {
                 let error = diagnostic_of(failed, input);
                 let at = error.span.map_or(0, |span| span.start);
-                errors.push(error);
-                input = next_statement(input, at);
+                let rest = next_statement(input, at);
+                let recovered = recover(text, &tokens[input.index()..rest.index()], error);
+                errors.extend(recovered.errors);
+                statements.extend(recovered.statement);
+                holes.extend(recovered.holes);
+                input = rest;
             }
         }
     }
@@ -44,22 +60,28 @@ pub(super) fn parse(
         errors.retain(|error| error.span.is_some_and(|span| span.start < at.min(end)));
         errors.push(broken);
     }
-    match (errors.is_empty(), statements.is_empty()) {
-        (false, _) => Err(errors),
-        (true, false) => Ok(Script { statements }),
-        (true, true) => Err(vec![
+    if errors.is_empty() && !statements.is_empty() {
+        return Ok(Script { statements });
+    }
+    if errors.is_empty() {
+        errors.push(
             Diagnostic::error(
                 "empty_query",
                 "the query is empty",
                 Span::new(0, text.len()),
             )
             .with_hint("write a query such as `TAE::*:(*) [1d]`"),
-        ]),
+        );
     }
+    Err(Broken {
+        errors,
+        statements,
+        holes,
+    })
 }
 
 /// A statement that ends at `;` or at the end of the text.
-fn whole_statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
+pub(super) fn whole_statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
     let (rest, statement) = statement(input)?;
     if rest.is_empty() || rest.is_symbol(0, ";") {
         return Ok((rest, statement));
@@ -115,7 +137,7 @@ fn starts_foreign_query(input: Tokens<'_>) -> bool {
 }
 
 /// The diagnostic that a failed parser carries.
-fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
+pub(super) fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
     match failed {
         nom::Err::Failure(Failure::Diagnosed(diagnostic))
         | nom::Err::Error(Failure::Diagnosed(diagnostic)) => *diagnostic,

@@ -48,6 +48,11 @@ const NAMESPACES: [&str; 30] = [
     "TAE",
 ];
 
+/// Whether `word` is a namespace of the language.
+pub(crate) fn is_namespace(word: &str) -> bool {
+    NAMESPACES.contains(&word)
+}
+
 /// Whether a query with a namespace or with `source:` starts here, where other things may start as well.
 pub(super) fn query_starts(input: Tokens<'_>) -> bool {
     if namespace_length(input).is_some() {
@@ -239,9 +244,7 @@ fn reject_single_colon(
 ) -> Result<(), nom::Err<Failure>> {
     match sources {
         [Source::Name(name)]
-            if !rest.is_symbol(1, "(")
-                && !rest.is_symbol(1, ":")
-                && NAMESPACES.contains(&name.text.as_str()) =>
+            if !rest.is_symbol(1, "(") && !rest.is_symbol(1, ":") && is_namespace(&name.text) =>
         {
             Err(Failure::diagnosed(
                 Diagnostic::error(

@@ -306,10 +306,7 @@ fn step(input: Tokens<'_>) -> Parsed<'_, Step> {
 
 /// `[rollup]` without the colons before it, if that is what the brackets hold.
 fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
-    let is_name = input
-        .word(0)
-        .is_some_and(|word| word::classify(word) == Word::Name)
-        && preset(input).is_none();
+    let is_name = input.word(0).is_some_and(is_rollup_name) && preset(input).is_none();
     let is_now = input.is_keyword(0, "NOW") && input.is_symbol(1, "(");
     if is_name && !is_now && (input.is_symbol(1, "]") || input.is_symbol(1, "(")) {
         return rollup(input).map(|(rest, rollup)| (rest, Some(rollup)));
@@ -317,12 +314,14 @@ fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
     Ok((input, None))
 }
 
+/// Names of functions ignore case, and `1H` in lower case is a duration.
+fn is_rollup_name(word: &str) -> bool {
+    word::classify(&word.to_ascii_lowercase()) == Word::Name
+}
+
 /// `name` or `name(arguments)`.
 fn rollup(input: Tokens<'_>) -> Parsed<'_, Rollup> {
-    let Some(word) = input
-        .word(0)
-        .filter(|word| word::classify(word) == Word::Name)
-    else {
+    let Some(word) = input.word(0).filter(|word| is_rollup_name(word)) else {
         return Err(Failure::diagnosed(unexpected(
             input,
             "the name of a rollup function",

@@ -64,6 +64,13 @@ fn mutated() -> impl Strategy<Value = String> {
         })
 }
 
+#[test]
+fn what_did_not_survive_once_does_now() {
+    for text in ["TAE::* [1h0S]", "TAE::* [::1m:5M]"] {
+        survives(text).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -53,7 +53,7 @@ impl<'a> Scope<'a> {
                 }
                 ExprKind::Call(call) => self.explain_call(call, stage).await,
                 _ => {
-                    let (parsed, span) = self.quoted(value)?;
+                    let (parsed, span) = self.parsed_text(value)?;
                     let inner = Scope {
                         parsed: &parsed,
                         depth: self.depth + 1,

@@ -33,7 +33,7 @@ pub(crate) use explain::below;
 type Evaluation<'a, T = Whole> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
 
 /// How deep queries in quotes may hold others.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 
 /// Answers a statement with outer functions.
 pub(crate) async fn answer(scope: Scope<'_>, outer: &Outer) -> Result<Whole, EngineError> {
@@ -126,7 +126,7 @@ impl<'a> Scope<'a> {
     }
 
     /// A query in quotes or backquotes, with its place.
-    fn quoted(self, value: &Expr) -> Result<(Parsed, Span), EngineError> {
+    fn parsed_text(self, value: &Expr) -> Result<(Parsed, Span), EngineError> {
         let Some(text) = text_of(value) else {
             let message = "a query is needed here".to_owned();
             return Err(wrong("missing_query", message, value.span));
@@ -142,7 +142,7 @@ impl<'a> Scope<'a> {
     /// The answer to a query in quotes. What is wrong with it is told about the quotes, because its own
     /// places are not places of the whole text.
     async fn text(self, value: &Expr) -> Result<Whole, EngineError> {
-        let (parsed, span) = self.quoted(value)?;
+        let (parsed, span) = self.parsed_text(value)?;
         let inner = Scope {
             parsed: &parsed,
             depth: self.depth + 1,
@@ -155,7 +155,7 @@ impl<'a> Scope<'a> {
         };
         let mut whole = whole.map_err(outside(span))?;
         let warnings = std::mem::take(&mut whole.answer.summary.warnings);
-        let told = warnings.into_iter().map(|warning| in_quotes(warning, span));
+        let told = warnings.into_iter().map(|warning| quoted(warning, span));
         whole.answer.summary.warnings = told.collect();
         Ok(whole)
     }
@@ -307,14 +307,15 @@ fn whole_number(call: &Call, others: &[&Arg]) -> Result<usize, EngineError> {
 fn outside(span: Span) -> impl Fn(EngineError) -> EngineError {
     move |error| match error {
         EngineError::Query(findings) => {
-            let told = findings.into_iter().map(|finding| in_quotes(finding, span));
+            let told = findings.into_iter().map(|finding| quoted(finding, span));
             EngineError::Query(told.collect())
         }
         other => other,
     }
 }
 
-fn in_quotes(mut finding: Diagnostic, span: Span) -> Diagnostic {
+/// A finding about a query in quotes, told about the quotes.
+pub(crate) fn quoted(mut finding: Diagnostic, span: Span) -> Diagnostic {
     finding.message = format!("in the query in quotes: {}", finding.message);
     finding.span = Some(span);
     finding.label = None;

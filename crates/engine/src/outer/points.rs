@@ -78,7 +78,7 @@ pub(super) fn warn_of_others(whole: &mut Whole) {
                 .answer
                 .summary
                 .warnings
-                .push(warning.with_hint(format!("convert text in the query: `float({name})`")));
+                .push(warning.with_hint("convert text inside the query, with `float(…)`"));
         }
     }
 }

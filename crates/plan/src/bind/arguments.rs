@@ -2,6 +2,8 @@
 
 use dql::ast::{Call, Expr, ExprKind, Field};
 
+use std::borrow::Cow;
+
 use super::{Bind, wrong};
 
 /// The values of a call's arguments, when their number is in the range.
@@ -13,9 +15,68 @@ pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>
         );
         return Err(wrong("unknown_argument", message, name.span));
     }
-    let count = call.args.len();
+    values(
+        call.args.iter().map(|argument| &argument.value),
+        call,
+        least,
+        most,
+    )
+}
+
+/// As [`between`], for a call that takes one more argument by name.
+pub(super) fn with_named<'c>(
+    call: &'c Call,
+    named: &str,
+    least: usize,
+    most: usize,
+) -> Bind<(Vec<&'c Expr>, Option<&'c Expr>)> {
+    let mut found = None;
+    let mut plain = Vec::new();
+    for argument in &call.args {
+        match &argument.name {
+            Some(name) if name.text.eq_ignore_ascii_case(named) => found = Some(&argument.value),
+            Some(name) => {
+                let message = format!(
+                    "`{}` has no argument called `{}`",
+                    call.name.text, name.text
+                );
+                return Err(wrong("unknown_argument", message, name.span));
+            }
+            None => plain.push(&argument.value),
+        }
+    }
+    Ok((values(plain.into_iter(), call, least, most)?, found))
+}
+
+/// The items of a list; a single value is a list of one.
+pub(super) fn list_items(argument: &Expr) -> &[Expr] {
+    match &argument.kind {
+        ExprKind::Array(items) => items,
+        _ => std::slice::from_ref(argument),
+    }
+}
+
+/// The argument, with a text in quotes as the field that it names.
+pub(super) fn unquoted(argument: &Expr) -> Cow<'_, Expr> {
+    match (&argument.kind, field_of(argument)) {
+        (ExprKind::String(_), Some(field)) => Cow::Owned(Expr {
+            kind: ExprKind::Field(field),
+            span: argument.span,
+        }),
+        _ => Cow::Borrowed(argument),
+    }
+}
+
+fn values<'c>(
+    values: impl Iterator<Item = &'c Expr>,
+    call: &Call,
+    least: usize,
+    most: usize,
+) -> Bind<Vec<&'c Expr>> {
+    let values: Vec<&Expr> = values.collect();
+    let count = values.len();
     if (least..=most).contains(&count) {
-        return Ok(call.args.iter().map(|argument| &argument.value).collect());
+        return Ok(values);
     }
     let expected = match (least, most) {
         (0, 0) => "no argument".to_owned(),

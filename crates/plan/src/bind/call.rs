@@ -6,9 +6,10 @@ use dql::ast::Call;
 use super::aggregate::{AGGREGATES, is_aggregate};
 use super::derived::DERIVED;
 use super::name::nearest;
+use super::pick::PICKERS;
+use super::point::{POINTS, is_point_function};
 use super::predicate::TextTest;
 use super::scalar::SCALARS;
-use super::target::PICKERS;
 use super::{Bind, Binder, not_supported, wrong};
 use crate::types::{Type, Typed};
 
@@ -25,6 +26,21 @@ const TESTS: [&str; 9] = [
     "cidr",
 ];
 
+/// Why a function is not answered.
+fn reason(name: &str) -> &'static str {
+    match name {
+        "count_series" => {
+            "events form no series before they are grouped; `count_distinct(key)` counts groups"
+        }
+        "histogram_quantile" => {
+            "it reads buckets that a metric was counted into; `percentile(x, n)` reads the values"
+        }
+        "change_score" => "no public description says how the score is computed",
+        "unwrap" => "it makes metric samples of log lines; name the field itself",
+        _ => "it has no meaning on events yet",
+    }
+}
+
 impl Binder<'_> {
     /// Binds a call in value position.
     pub(super) fn call(&mut self, call: &Call, span: Span) -> Bind<Typed> {
@@ -40,11 +56,14 @@ impl Binder<'_> {
             let condition = self.condition(&expr, false)?;
             return Ok(Typed::new(condition.is_true(), Type::Bool));
         }
-        if let Some(value) = self.scalar(&name, call)? {
+        if let Some(value) = self.scalar(&name, call, span)? {
             return Ok(value);
         }
-        if name == "fill" && self.grouping.is_some() {
-            return self.unfilled(call);
+        if name == "fill" {
+            return self.fill(call, span);
+        }
+        if is_point_function(&name) {
+            return self.point(&name, call);
         }
         if PICKERS.contains(&name.as_str()) {
             let message = format!("`{name}` stands alone in the projection");
@@ -56,10 +75,11 @@ impl Binder<'_> {
             .chain(&TESTS)
             .chain(&SCALARS)
             .chain(&PICKERS)
+            .chain(&POINTS)
             .copied();
         // What no language has was refused before; what is left is known and not answered here.
         let what = format!("the function `{name}`");
-        let error = not_supported(&what, "it has no meaning on events yet", call.name.span);
+        let error = not_supported(&what, reason(&name), call.name.span);
         Err(match nearest(&name, known) {
             Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
             None => error,

@@ -1,6 +1,6 @@
 //! `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~`, `!~`, and the forms that stand on their right.
 
-use datafusion::logical_expr::{Expr, Operator, binary_expr, lit};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, when};
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind};
 use events::fields::DATE;
 
@@ -8,7 +8,7 @@ use super::name::column;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::source::ROW_TIME;
 use super::{Bind, Binder, arguments, describe, wrong};
-use crate::functions::json::json_number;
+use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
@@ -52,11 +52,17 @@ impl Binder<'_> {
             }
             (_, ExprKind::Array(_)) => {
                 let error = wrong(
-                    "compares_list",
+                    "eq_array",
                     "a list is not compared with, it is searched",
                     right.span,
                 );
                 return Err(error.with_hint("use `IN [...]`").into());
+            }
+            (_, ExprKind::String(text)) if self.is_named_list(text) => {
+                let message =
+                    format!("`{text}` is a list, which is not compared with but searched");
+                let error = wrong("compares_list", message, right.span);
+                return Err(error.with_hint(format!("write ``IN `{text}` ``")).into());
             }
             _ => self.compare_values(op, left, right)?,
         };
@@ -94,11 +100,9 @@ impl Binder<'_> {
                 };
                 return Ok(other.expr.is_null());
             }
-            (Bool, Bool) | (Json, Json) if op == BinaryOp::Eq => {
-                (left_value.expr, right_value.expr)
-            }
+            (Bool, Bool) if op == BinaryOp::Eq => (left_value.expr, right_value.expr),
             (String, String) | (Int | Float, Int | Float) => (left_value.expr, right_value.expr),
-            (Json, Json) => (as_text(left_value), as_text(right_value)),
+            (Json, Json) => return compare_attributes(operator, left_value.expr, right_value.expr),
             (Json, Int | Float) => (json_number(left_value.expr, None), right_value.expr),
             (Int | Float, Json) => (left_value.expr, json_number(right_value.expr, None)),
             (Json, String) | (String, Json) => (as_text(left_value), as_text(right_value)),
@@ -135,6 +139,24 @@ impl Binder<'_> {
         self.warn("number_as_text", message, number.span).hint = Some(hint);
         lit(written)
     }
+}
+
+/// Two attributes: by value where both are numbers, else by their texts.
+fn compare_attributes(operator: Operator, left: Expr, right: Expr) -> Bind<Expr> {
+    let numbers = [&left, &right].map(|value| json_number(value.clone(), None));
+    let texts = [left, right].map(json_text);
+    let both_numbers = numbers.clone().map(Expr::is_not_null);
+    let compared = |[left, right]: [Expr; 2]| binary_expr(left, operator, right);
+    let [is_left, is_right] = both_numbers;
+    when(is_left.and(is_right), compared(numbers))
+        .otherwise(compared(texts))
+        .map_err(|error| {
+            wrong(
+                "invalid_expression",
+                error.to_string(),
+                dql::Span::default(),
+            )
+        })
 }
 
 /// The text of a number that stands there as such.

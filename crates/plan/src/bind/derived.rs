@@ -3,15 +3,23 @@
 use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn as aggregates;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit};
-use dql::ast::{Call, ExprKind, InSet};
+use dql::ast::{Call, ExprKind, InSet, Item};
+use dql::{Diagnostic, Span};
+use events::TimeRange;
 
 use super::{Bind, Binder, Grouping, arguments, wrong};
-use crate::functions::json_array::json_array;
+use crate::bound::Column;
+use crate::functions::finite::finite;
+use crate::functions::json_array::{Kept, json_array};
+use crate::functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
+use crate::functions::regression::Regression;
+use crate::functions::whole_number::{WholeOperator, WholeSum};
 use crate::types::{Type, Typed};
 
 /// Their names.
-pub(super) const DERIVED: [&str; 8] = [
+pub(super) const DERIVED: [&str; 13] = [
     "any",
+    "sum",
     "stddev",
     "spread",
     "count_filter",
@@ -19,7 +27,14 @@ pub(super) const DERIVED: [&str; 8] = [
     "rate_over_sum",
     "collect",
     "collect_distinct",
+    "field_values",
+    "corr",
+    "slope",
+    "default",
 ];
+
+/// The most values of a list that an aggregate makes.
+const LONGEST_LIST: u64 = 10_000;
 
 impl Binder<'_> {
     /// Binds a derived aggregate: an expression over columns of the grouped rows.
@@ -27,45 +42,57 @@ impl Binder<'_> {
         &mut self,
         name: &str,
         call: &Call,
+        span: Span,
         grouping: &mut Grouping,
     ) -> Bind<Typed> {
         match name {
+            "count_filter" => return self.count_filter(call, grouping),
+            "collect" | "collect_distinct" | "field_values" => {
+                return self.collect(name, call, span, grouping);
+            }
+            "corr" => return self.correlation(call, grouping),
+            _ => {}
+        }
+        let written = arguments::between(call, 1, 1)?[0];
+        let value = self.aggregated(written)?;
+        match name {
             // The newest value is as good as any, and always the same.
             "any" => {
-                let written = arguments::between(call, 1, 1)?[0];
-                let value = self.aggregated(written)?;
-                let (picked, value_type) = self.first_or_last(false, value)?;
-                Ok(grouping.column_of(picked, value_type))
+                let (picked, value_type) = self.newest(value)?;
+                return Ok(grouping.column_of(picked, value_type));
             }
-            "count_filter" => self.count_filter(call, grouping),
-            "collect" | "collect_distinct" => self.collect(name, call, grouping),
             "rate_over_count" => {
-                let written = arguments::between(call, 1, 1)?[0];
-                let value = self.aggregated(written)?;
                 let count = grouping.column_of(aggregates::count(value.expr), Type::Int);
-                Ok(self.per_second(count))
+                return Ok(self.per_second(count));
             }
-            _ => {
-                let written = arguments::between(call, 1, 1)?[0];
-                let value = self.aggregated(written)?;
-                let number = self.number(value, written)?;
-                let float = cast(number.expr.clone(), DataType::Float64);
-                Ok(match name {
-                    "stddev" => grouping.column_of(aggregates::stddev(float), Type::Float),
-                    "rate_over_sum" => {
-                        let sum = grouping.column_of(aggregates::sum(float), Type::Float);
-                        self.per_second(sum)
-                    }
-                    _ => {
-                        let value_type = number.value_type;
-                        let largest =
-                            grouping.column_of(aggregates::max(number.expr.clone()), value_type);
-                        let smallest = grouping.column_of(aggregates::min(number.expr), value_type);
-                        Typed::new(largest.expr - smallest.expr, value_type)
-                    }
-                })
-            }
+            _ => {}
         }
+        let number = self.number(value, written)?;
+        let float = cast(number.expr.clone(), DataType::Float64);
+        Ok(match (name, number.value_type) {
+            ("stddev", _) => grouping.column_of(aggregates::stddev(float), Type::Float),
+            ("rate_over_sum", _) => {
+                let sum = grouping.column_of(aggregates::sum(float), Type::Float);
+                self.per_second(sum)
+            }
+            ("slope", _) => self.slope(float, grouping),
+            ("sum", Type::Int) => {
+                let sum = WholeSum::new(number.expr, self.number_overflow(span));
+                let column = grouping.column_of(sum.aggregate.clone(), Type::Int);
+                Typed::new(sum.of_column(column.expr), Type::Int)
+            }
+            ("sum", value_type) => grouping.column_of(aggregates::sum(number.expr), value_type),
+            (_, value_type) => {
+                let largest = grouping.column_of(aggregates::max(number.expr.clone()), value_type);
+                let smallest = grouping.column_of(aggregates::min(number.expr), value_type);
+                match value_type {
+                    Type::Int => {
+                        self.whole_number(WholeOperator::Distance, largest, smallest, span)
+                    }
+                    _ => Typed::new(finite(largest.expr - smallest.expr), Type::Float),
+                }
+            }
+        })
     }
 
     /// A sum divided by the seconds it was gathered in: those of the step, else of the window.
@@ -74,6 +101,30 @@ impl Binder<'_> {
         let seconds = self.step_ms.unwrap_or(window_ms) as f64 / 1000.0;
         let rate = cast(total.expr, DataType::Float64) / lit(seconds);
         Typed::new(rate, Type::Float)
+    }
+
+    /// `slope(x)`: that of the straight line nearest to the values over time, per second.
+    fn slope(&self, value: Expr, grouping: &mut Grouping) -> Typed {
+        // Times count from the window, because those since 1970 leave a float few digits.
+        let start_ms = match self.range {
+            TimeRange::ALL => 0,
+            range => range.from_ms,
+        };
+        let seconds = cast(self.row_time() - lit(start_ms), DataType::Float64) / lit(1000.0);
+        grouping.column_of(Regression::Slope.of(value, seconds), Type::Float)
+    }
+
+    /// `corr(l, r)`: Pearson's coefficient of the rows that have both; missing where one does not vary.
+    fn correlation(&mut self, call: &Call, grouping: &mut Grouping) -> Bind<Typed> {
+        let mut floats = Vec::new();
+        for written in arguments::between(call, 2, 2)? {
+            let value = self.aggregated(written)?;
+            let number = self.number(value, written)?;
+            floats.push(cast(number.expr, DataType::Float64));
+        }
+        let [left, right] = [&floats[0], &floats[1]].map(Expr::clone);
+        let coefficient = Regression::Correlation.of(left, right);
+        Ok(grouping.column_of(coefficient, Type::Float))
     }
 
     /// `count_filter(x, ['a', 'b'])`: the events whose `x` is in the list.
@@ -86,13 +137,7 @@ impl Binder<'_> {
                 values[1].span,
             ));
         };
-        let field = match arguments::field_of(values[0]) {
-            Some(field) => dql::ast::Expr {
-                kind: ExprKind::Field(field),
-                span: values[0].span,
-            },
-            None => values[0].clone(),
-        };
+        let field = arguments::unquoted(values[0]);
         let chosen = self.membership(&field, &InSet::List(items.clone()), false)?;
         let count = aggregates::count(lit(1)).filter(chosen).build();
         let count = count
@@ -100,14 +145,17 @@ impl Binder<'_> {
         Ok(grouping.column_of(count, Type::Int))
     }
 
-    /// `collect(x [, n])`: the values, newest first; `collect_distinct(x [, n])`: each value once, in
-    /// ascending order of its JSON text. `n` is the most that are kept.
-    fn collect(&mut self, name: &str, call: &Call, grouping: &mut Grouping) -> Bind<Typed> {
+    /// `collect(x [, n])` and `field_values(x)`: the values, newest first; `collect_distinct(x [, n])`:
+    /// each value once, in ascending order of its JSON text. `n` is the most that are kept.
+    fn collect(
+        &mut self,
+        name: &str,
+        call: &Call,
+        span: Span,
+        grouping: &mut Grouping,
+    ) -> Bind<Typed> {
         let values = arguments::between(call, 1, 2)?;
-        let most = values
-            .get(1)
-            .map(|most| arguments::count(most, "the number of values"))
-            .transpose()?;
+        let kept = self.kept(values.get(1).copied(), span)?;
         let value = self.aggregated(values[0])?;
         let present: Expr = value.expr.clone().is_not_null();
         let distinct = name == "collect_distinct";
@@ -121,8 +169,63 @@ impl Binder<'_> {
         let column = grouping.column_of(list, Type::Json);
         let is_json = value.value_type == Type::Json;
         Ok(Typed::new(
-            json_array(column.expr, is_json, distinct, most),
+            json_array(column.expr, is_json, distinct, kept),
             Type::Json,
         ))
+    }
+
+    /// `histogram_auto(x)`: the columns of a summary of the numbers of a group.
+    pub(super) fn histogram_auto(&mut self, call: &Call, item: &Item) -> Bind<Vec<Column>> {
+        if let Some(alias) = &item.alias {
+            let message = "`histogram_auto` makes several columns, which have names of their own";
+            return Err(wrong("invalid_expression", message, alias.span));
+        }
+        let Some(mut grouping) = self.grouping.take() else {
+            return Ok(Vec::new());
+        };
+        let column = self.numbers_of(call, &mut grouping);
+        self.grouping = Some(grouping);
+        let summary = number_summary(column?.expr);
+        let lists = LISTS.map(|name| (name, Type::Json)).into_iter();
+        let ranks = RANKS.map(|(name, _)| (name, Type::Float));
+        let parts = lists.chain(ranks).enumerate();
+        let columns = parts.map(|(index, (name, value_type))| Column {
+            name: name.to_owned(),
+            expr: summary_part(summary.clone(), index),
+            value_type,
+        });
+        Ok(columns.collect())
+    }
+
+    /// The numbers of a group as a list.
+    fn numbers_of(&mut self, call: &Call, grouping: &mut Grouping) -> Bind<Typed> {
+        let written = arguments::between(call, 1, 1)?[0];
+        let value = self.aggregated(written)?;
+        let number = self.number(value, written)?;
+        let float = cast(number.expr, DataType::Float64);
+        let list = aggregates::array_agg(float.clone())
+            .filter(float.is_not_null())
+            .build()
+            .map_err(|error| wrong("invalid_expression", error.to_string(), written.span))?;
+        Ok(grouping.column_of(list, Type::Json))
+    }
+
+    /// How many values a list keeps: as many as asked for, else [`LONGEST_LIST`], and more are said.
+    fn kept(&mut self, asked: Option<&dql::ast::Expr>, span: Span) -> Bind<Kept> {
+        let Some(asked) = asked else {
+            let message = format!("a list was cut off at {LONGEST_LIST} values: there are more");
+            let warning = Diagnostic::warning("list_cut", message, span);
+            let hint = "narrow the groups, or show the rows themselves";
+            return Ok(Kept {
+                most: LONGEST_LIST,
+                cut: Some(self.occurrence(warning.with_hint(hint))),
+            });
+        };
+        let most = arguments::count(asked, "the number of values")?;
+        if most > LONGEST_LIST {
+            let message = format!("a list has at most {LONGEST_LIST} values");
+            return Err(wrong("limit_too_large", message, asked.span));
+        }
+        Ok(Kept { most, cut: None })
     }
 }

@@ -1,17 +1,21 @@
 //! Expressions: literals, fields, arithmetic, CASE.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
 use datafusion::functions::expr_fn::{nullif, power};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, when};
 use datafusion::scalar::ScalarValue;
-use dql::Span;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
+use dql::{Diagnostic, Span};
 
 use super::window::fixed_ms;
 use super::{Bind, Binder, describe, wrong};
 use crate::bound::arrow_type;
 use crate::functions::finite::finite;
 use crate::functions::json::{json_number, json_text};
+use crate::functions::whole_number::{WholeOperator, whole_number};
+use crate::occurrence::Occurrence;
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
@@ -45,17 +49,9 @@ impl Binder<'_> {
             ExprKind::Unary {
                 op: UnaryOp::Minus,
                 operand,
-            } => {
-                let value = self.expression(operand)?;
-                let value = self.number(value, operand)?;
-                let negative = Expr::Negative(Box::new(value.expr));
-                Ok(match value.value_type {
-                    Type::Float => Typed::new(finite(negative), Type::Float),
-                    value_type => Typed::new(negative, value_type),
-                })
-            }
+            } => self.negative(operand, expr.span),
             ExprKind::Binary { op, left, right } if is_arithmetic(*op) => {
-                self.arithmetic(*op, left, right)
+                self.arithmetic(*op, left, right, expr.span)
             }
             ExprKind::Unary { .. } | ExprKind::Binary { .. } | ExprKind::In { .. } => {
                 let condition = self.condition(expr, false)?;
@@ -110,22 +106,55 @@ impl Binder<'_> {
         }
     }
 
-    fn arithmetic(&mut self, op: BinaryOp, left: &AstExpr, right: &AstExpr) -> Bind<Typed> {
+    fn negative(&mut self, operand: &AstExpr, span: Span) -> Bind<Typed> {
+        let value = self.expression(operand)?;
+        let value = self.number(value, operand)?;
+        Ok(match value.value_type {
+            Type::Int => {
+                let zero = Typed::new(lit(0_i64), Type::Int);
+                self.whole_number(WholeOperator::Subtract, zero, value, span)
+            }
+            _ => {
+                let negative = Expr::Negative(Box::new(value.expr));
+                Typed::new(finite(negative), Type::Float)
+            }
+        })
+    }
+
+    /// Two whole numbers combined; the answer says when a result has more than 64 bits.
+    pub(super) fn whole_number(
+        &mut self,
+        operator: WholeOperator,
+        left: Typed,
+        right: Typed,
+        span: Span,
+    ) -> Typed {
+        let overflow = self.number_overflow(span);
+        let expr = whole_number(operator, left.expr, right.expr, overflow);
+        Typed::new(expr, Type::Int)
+    }
+
+    /// A whole number that does not fit into 64 bits.
+    pub(super) fn number_overflow(&mut self, span: Span) -> Arc<Occurrence> {
+        let message = "whole numbers beyond 64 bits are missing from the answer";
+        let warning = Diagnostic::warning("number_overflow", message, span);
+        self.occurrence(warning.with_hint("compute with floats: `float(…)`"))
+    }
+
+    fn arithmetic(
+        &mut self,
+        op: BinaryOp,
+        left: &AstExpr,
+        right: &AstExpr,
+        span: Span,
+    ) -> Bind<Typed> {
         let left_value = self.expression(left)?;
         let left_value = self.number(left_value, left)?;
         let right_value = self.expression(right)?;
         let right_value = self.number(right_value, right)?;
         let both_int = left_value.value_type == Type::Int && right_value.value_type == Type::Int;
-        if both_int && matches!(op, BinaryOp::Add | BinaryOp::Subtract) {
-            let operator = if op == BinaryOp::Add {
-                Operator::Plus
-            } else {
-                Operator::Minus
-            };
-            return Ok(Typed::new(
-                binary_expr(left_value.expr, operator, right_value.expr),
-                Type::Int,
-            ));
+        if both_int && let Some(operator) = whole_operator(op) {
+            return Ok(self.whole_number(operator, left_value, right_value, span));
         }
         let left = cast(left_value.expr, DataType::Float64);
         let right = cast(right_value.expr, DataType::Float64);
@@ -184,6 +213,17 @@ impl Binder<'_> {
 fn is_arithmetic(op: BinaryOp) -> bool {
     use BinaryOp::{Add, Divide, Modulo, Multiply, Power, Subtract};
     matches!(op, Add | Subtract | Multiply | Divide | Modulo | Power)
+}
+
+/// The operators under which whole numbers stay whole.
+fn whole_operator(op: BinaryOp) -> Option<WholeOperator> {
+    match op {
+        BinaryOp::Add => Some(WholeOperator::Add),
+        BinaryOp::Subtract => Some(WholeOperator::Subtract),
+        BinaryOp::Multiply => Some(WholeOperator::Multiply),
+        BinaryOp::Modulo => Some(WholeOperator::Remainder),
+        _ => None,
+    }
 }
 
 /// The type that all values can have without losing anything.

@@ -2,60 +2,41 @@
 
 use datafusion::scalar::ScalarValue;
 use dql::Span;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Item};
+use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
 use super::limits::LARGEST_COUNT;
-use super::name::column;
-use super::target::as_call;
+use super::point::Along;
 use super::{Bind, Binder, arguments, wrong};
-use crate::bound::{Fill, FillMode, arrow_type};
+use crate::bound::{Computed, Fill, FillMode};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
-    /// Binds an item that is a `fill` call: its column, and how it is filled. `index` is that of the
-    /// column.
-    pub(super) fn filled(
-        &mut self,
-        item: &Item,
-        index: usize,
-        step_ms: Option<i64>,
-    ) -> Bind<Option<(Typed, Fill)>> {
-        let Some(call) = as_call(&item.expr, &["fill"]) else {
-            return Ok(None);
-        };
-        self.check_steps(step_ms, item.expr.span)?;
+    /// Binds a call of `fill`: the column of the filled values. Clauses that see groups before they are
+    /// filled get the value as it is.
+    pub(super) fn fill(&mut self, call: &Call, span: Span) -> Bind<Typed> {
         let values = arguments::between(call, 2, 2)?;
+        match (&self.grouping, self.along) {
+            (Some(_), Along::Nothing) => return self.expression(values[0]),
+            (Some(_), _) => self.check_steps(self.step_ms, span)?,
+            (None, _) => {
+                let message = "`fill` gives values to the steps of an aggregate, and this is none";
+                return Err(wrong("fill_without_step", message, span)
+                    .with_hint("for one row write `CASE WHEN x = nil THEN 0 ELSE x END`")
+                    .into());
+            }
+        }
         let value = self.expression(values[0])?;
-        let mode = fill_mode(values[1], value.value_type)?;
+        let (mode, value_type) = fill_mode(values[1], value.value_type)?;
         let value = match mode {
             FillMode::Linear => self.number(value, values[0])?,
             _ => value,
-        };
-        let value_type = match (&mode, value.value_type) {
-            // A straight line between whole numbers leaves them.
-            (FillMode::Linear, _) => Type::Float,
-            (FillMode::Value(literal), Type::Int)
-                if !literal.is_null() && literal.data_type() != arrow_type(Type::Int) =>
-            {
-                Type::Float
-            }
-            (_, other) => other,
         };
         let fill = Fill {
             value: value.expr,
             value_type,
             mode,
         };
-        Ok(Some((
-            Typed::new(column(&format!("f{index}")), value_type),
-            fill,
-        )))
-    }
-
-    /// The value that is filled, in clauses that see groups before they are filled.
-    pub(super) fn unfilled(&mut self, call: &Call) -> Bind<Typed> {
-        let values = arguments::between(call, 2, 2)?;
-        self.expression(values[0])
+        Ok(self.computed_column(Computed::Fill(fill), value_type))
     }
 
     fn check_steps(&self, step_ms: Option<i64>, span: Span) -> Bind<()> {
@@ -79,43 +60,52 @@ impl Binder<'_> {
     }
 }
 
-fn fill_mode(written: &AstExpr, filled: Type) -> Bind<FillMode> {
-    let literal = |value: ScalarValue, fits: bool| match fits {
-        true => Ok(FillMode::Value(value)),
-        false => {
-            let message = format!("the value does not fit: {} is filled", filled.name());
-            Err(wrong("type_mismatch", message, written.span))
-        }
-    };
-    let is_number = filled.is_number();
-    match &written.kind {
-        ExprKind::Nil => Ok(FillMode::Value(ScalarValue::Null)),
-        ExprKind::Int(value) if filled == Type::Float => {
-            literal(ScalarValue::from(*value as f64), true)
-        }
-        ExprKind::Int(value) => literal(ScalarValue::from(*value), is_number),
-        ExprKind::Float(value) => literal(ScalarValue::from(*value), is_number),
-        ExprKind::String(value) if filled == Type::Json => {
-            let json = serde_json::Value::from(value.as_str()).to_string();
-            literal(ScalarValue::Utf8View(Some(json)), true)
-        }
-        ExprKind::String(value) => literal(
-            ScalarValue::Utf8View(Some(value.clone())),
-            filled == Type::String,
-        ),
-        ExprKind::Bool(value) => literal(ScalarValue::from(*value), filled == Type::Bool),
+fn fill_mode(written: &AstExpr, filled: Type) -> Bind<(FillMode, Type)> {
+    // A straight line between whole numbers leaves them.
+    let mode = match &written.kind {
         ExprKind::Field(field) if field.path.is_empty() => {
             match field.name.to_ascii_lowercase().as_str() {
-                "linear" => Ok(FillMode::Linear),
-                "previous" => Ok(FillMode::Previous),
-                _ => Err(unknown_mode(written)),
+                "linear" => Some((FillMode::Linear, Type::Float)),
+                "previous" => Some((FillMode::Previous, filled)),
+                _ => None,
             }
         }
-        _ => Err(unknown_mode(written)),
-    }
+        _ => substitute(written, filled)?
+            .map(|(value, value_type)| (FillMode::Value(value), value_type)),
+    };
+    mode.ok_or_else(|| {
+        let message = "a gap is filled with a value, with `PREVIOUS`, `LINEAR` or `nil`";
+        wrong("wrong_argument_kind", message, written.span)
+    })
 }
 
-fn unknown_mode(written: &AstExpr) -> Box<dql::Diagnostic> {
-    let message = "a gap is filled with a value, with `PREVIOUS`, `LINEAR` or `nil`";
-    wrong("wrong_argument_kind", message, written.span)
+/// The value that a literal puts in the place of a missing one of a type, with the type that holds both;
+/// `None` for what is no literal.
+pub(super) fn substitute(written: &AstExpr, replaced: Type) -> Bind<Option<(ScalarValue, Type)>> {
+    use Type::{Bool, Float, Int, Json, String};
+    let json = |value: serde_json::Value| ScalarValue::Utf8View(Some(value.to_string()));
+    let found = match (&written.kind, replaced) {
+        (ExprKind::Nil, replaced) => (ScalarValue::Null, replaced),
+        (ExprKind::Int(value), Json) => (json(serde_json::Value::from(*value)), Json),
+        (ExprKind::Float(value), Json) => (json(serde_json::Value::from(*value)), Json),
+        (ExprKind::Bool(value), Json) => (json(serde_json::Value::from(*value)), Json),
+        (ExprKind::String(value), Json) => (json(serde_json::Value::from(value.as_str())), Json),
+        (ExprKind::Int(value), Int) => (ScalarValue::from(*value), Int),
+        (ExprKind::Int(value), Float) => (ScalarValue::from(*value as f64), Float),
+        (ExprKind::Float(value), Int | Float) => (ScalarValue::from(*value), Float),
+        (ExprKind::String(value), String) => (ScalarValue::Utf8View(Some(value.clone())), String),
+        (ExprKind::Bool(value), Bool) => (ScalarValue::from(*value), Bool),
+        (
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::String(_) | ExprKind::Bool(_),
+            replaced,
+        ) => {
+            let message = format!(
+                "the value does not fit: it stands for {} that is missing",
+                replaced.name()
+            );
+            return Err(wrong("type_mismatch", message, written.span));
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(found))
 }

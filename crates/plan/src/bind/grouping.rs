@@ -4,8 +4,9 @@ use dql::Diagnostic;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 
 use super::name::column;
+use super::point::Along;
 use super::target::alias_of;
-use super::{Bind, Binder, has_aggregate, keep, wrong};
+use super::{Bind, Binder, Names, has_aggregate, keep, wrong};
 use crate::bound::Key;
 use crate::types::Typed;
 
@@ -54,7 +55,25 @@ impl<'a> Binder<'a> {
                 written.span,
             ));
         }
+        self.warn_about_own_values(written);
         self.expression(written)
+    }
+
+    /// Warns of a key that has another value in nearly every event.
+    fn warn_about_own_values(&mut self, written: &AstExpr) {
+        let ExprKind::Field(Field { name, path }) = &written.kind else {
+            return;
+        };
+        let hint = match name.as_str() {
+            _ if !path.is_empty() || !matches!(self.names, Names::Events) => return,
+            "df_event_id" => "leave BY out to list single events",
+            "date" | "time" => "a step in the window groups by time: `[1d::1h]`",
+            _ => return,
+        };
+        let message =
+            format!("`{name}` has another value in nearly every event, each makes a group");
+        let warning = self.warn("group_by_high_cardinality", message, written.span);
+        warning.hint = Some(hint.to_owned());
     }
 
     /// The key that an expression over groups stands for: by its alias, or because it says the same.
@@ -80,9 +99,12 @@ impl<'a> Binder<'a> {
             return None;
         }
         let grouping = self.grouping.take()?;
+        let along = std::mem::replace(&mut self.along, Along::Nothing);
         let warnings = self.notes.warnings.len();
         let observations = self.notes.observations.len();
+        let occurrences = self.notes.occurrences.len();
         let value = self.expression(written);
+        self.notes.occurrences.truncate(occurrences);
         self.notes.warnings.truncate(warnings);
         let index = value
             .ok()
@@ -93,6 +115,7 @@ impl<'a> Binder<'a> {
             }
         }
         self.grouping = Some(grouping);
+        self.along = along;
         index
     }
 
@@ -106,7 +129,7 @@ impl<'a> Binder<'a> {
                 .find(|item| alias_of(item).is_some_and(|alias| alias.text == field.name));
             if let Some(item) = aliased {
                 self.aliases_visible = false;
-                let value = self.expression(&item.expr);
+                let value = self.item(item);
                 self.aliases_visible = true;
                 return value;
             }

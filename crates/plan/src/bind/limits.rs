@@ -19,15 +19,24 @@ impl Binder<'_> {
         } else {
             DEFAULT_COUNT
         };
+        let default_groups = if self.context.every_group {
+            LARGEST_COUNT
+        } else {
+            DEFAULT_COUNT
+        };
         Ok(Limits {
             limit: self.limit("LIMIT", select.limit, default_rows)?,
             offset: select.offset.map_or(0, |count| count.value),
-            slimit: self.limit("SLIMIT", select.slimit, DEFAULT_COUNT)?,
+            slimit: self.limit("SLIMIT", select.slimit, default_groups)?,
             soffset: select.soffset.map_or(0, |count| count.value),
         })
     }
 
-    fn limit(&self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
+    fn limit(&mut self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
+        if let Some(count) = count.filter(|count| count.value == 0) {
+            let message = format!("{clause} 0 leaves nothing of the answer");
+            self.warn("non_positive_limit", message, count.span);
+        }
         match (count, self.context.delivery) {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");

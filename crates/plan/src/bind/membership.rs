@@ -3,8 +3,10 @@
 use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
+use dql::{Diagnostic, Span};
 
 use super::comparison::number_literal;
+use super::list::gives_lists;
 use super::name::column;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::source::output_name;
@@ -31,9 +33,11 @@ impl Binder<'_> {
                 let condition = self.membership_in_query(expr, query)?;
                 return Ok(opposite_if(negated, condition));
             }
+            InSet::Named(name) if !self.in_filter => return Err(asked_elsewhere(name.span)),
             InSet::Named(name) => {
-                let reason = "put the query behind IN: `IN (TAE::…)`";
-                return Err(not_supported("IN with a named list", reason, name.span));
+                let query = self.named_list(name)?;
+                let condition = self.membership_in_query(expr, query)?;
+                return Ok(opposite_if(negated, condition));
             }
         };
         let value = self.expression(expr)?;
@@ -77,8 +81,7 @@ impl Binder<'_> {
     /// `expr IN (query)`: the query has one column, whose values are the members.
     fn membership_in_query(&mut self, expr: &AstExpr, query: &Select) -> Bind<Expr> {
         if !self.in_filter {
-            let reason = "only a condition in `{…}` can ask another query";
-            return Err(not_supported("IN with a query here", reason, query.span));
+            return Err(asked_elsewhere(query.span));
         }
         let value = self.expression(expr)?;
         let members = self.inner(query)?;
@@ -89,9 +92,14 @@ impl Binder<'_> {
             );
             return Err(wrong("wrong_argument_kind", message, query.span));
         };
-        let member = Typed::new(column(&output_name(0)), only.value_type);
+        let is_list = gives_lists(query);
+        let member = match is_list {
+            true => Typed::new(column(ELEMENT), Type::Json),
+            false => Typed::new(column(&output_name(0)), only.value_type),
+        };
         let (value, member) = match (value.value_type, member.value_type) {
             (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),
+            (left, Type::Json) if left.is_number() && is_list => (value.expr, as_number(member)),
             (left, right) if left.is_number() || right.is_number() => {
                 let message = format!(
                     "{}, and the query gives {}",
@@ -105,11 +113,20 @@ impl Binder<'_> {
         self.memberships.push(Membership {
             value,
             members: Box::new(members),
+            is_list,
             member,
         });
         Ok(membership_place(self.memberships.len() - 1))
     }
 }
+
+fn asked_elsewhere(span: Span) -> Box<Diagnostic> {
+    let reason = "only a condition in `{…}` can ask another query";
+    not_supported("IN with a query here", reason, span)
+}
+
+/// The column that holds an element of a list of members.
+pub(crate) const ELEMENT: &str = "element";
 
 /// The place in a filter that lowering fills with the test of a membership.
 pub(crate) fn membership_place(index: usize) -> Expr {

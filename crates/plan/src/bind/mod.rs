@@ -8,20 +8,26 @@ mod arguments;
 mod call;
 mod comparison;
 mod derived;
+mod drain;
 mod expression;
 mod fill;
 mod grouping;
 mod limits;
+mod list;
 mod membership;
 mod name;
 mod order;
 mod page;
+mod pick;
+mod point;
 mod predicate;
 mod scalar;
+mod shift;
 mod show;
 mod source;
 mod target;
 mod window;
+mod window_limits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,23 +35,27 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
-use dql::ast::{Expr as AstExpr, ExprKind, Item, Select};
+use dql::ast::{Call, Expr as AstExpr, ExprKind, Item, Select};
 use dql::{Diagnostic, Span};
 use events::TimeRange;
 
-use crate::bound::{BoundQuery, Key, Membership, Notes};
+use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, moved_back};
+use crate::occurrence::Occurrence;
 use crate::types::{Type, Typed};
 
-pub(crate) use membership::membership_place;
+use list::NamedList;
+pub(crate) use membership::{ELEMENT, membership_place};
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
 pub(crate) use page::behind;
 use page::{Continued, Pieces};
-pub use show::bind_show;
+use point::Along;
+pub(crate) use shift::SHIFT;
+pub use show::{SHOW_FUNCTIONS, bind_show};
 pub(crate) use source::{ROW_TIME, output_name};
-pub use window::duration_ms;
+pub use window_limits::{duration_ms, limit_points};
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
@@ -56,6 +66,8 @@ pub struct BindContext {
     pub time_zone: Tz,
     /// The request's window, which overrides the one in the text.
     pub time_range: Option<TimeRange>,
+    /// The window of the query around this one, which it has when it names none itself.
+    pub inherited_range: Option<TimeRange>,
     /// The end of the page before the wanted one.
     pub search_after: Option<Position>,
     /// Only events before this Unix time, whose unit follows from its magnitude, newest first, in a page
@@ -63,6 +75,12 @@ pub struct BindContext {
     pub cursor_time: Option<i64>,
     /// Whether the answer has default limits.
     pub delivery: Delivery,
+    /// Whether a query without SLIMIT gets as many groups as one message may have, instead of fewer.
+    pub every_group: bool,
+    /// Whether the query may show one column besides the time only.
+    pub single_field: bool,
+    /// The widest window allowed, in milliseconds.
+    pub longest_window_ms: Option<i64>,
 }
 
 /// How an answer is delivered.
@@ -83,8 +101,7 @@ pub(crate) type Bind<T> = Result<T, Box<Diagnostic>>;
 /// Every clause that is wrong gives a finding with its place in the text.
 pub fn bind(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<Diagnostic>> {
     let mut errors = Vec::new();
-    let mut binder = Binder::new(select, context, &mut errors)?;
-    let bound = binder.query(select, &mut errors);
+    let bound = Binder::new(select, context).query(select, &mut errors);
     match bound {
         Some(query) if errors.is_empty() => Ok(query),
         _ => Err(errors),
@@ -123,15 +140,27 @@ struct Binder<'a> {
     aliases_visible: bool,
     /// The groups, while an expression over groups is bound.
     grouping: Option<Grouping>,
+    /// What a function of points could run along in the clause that is bound.
+    along: Along,
+    /// What is computed along the rows of each group so far.
+    computed: Vec<Computed>,
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     observed: HashMap<String, Arc<crate::functions::json::Observation>>,
     memberships: Vec<Membership>,
     /// Whether no two rows of the source are equal.
     rows_are_unique: bool,
+    /// The sources that feed conditions.
+    lists: Vec<NamedList<'a>>,
+    /// The templates that `drain` learns from the rows.
+    learning: Vec<drain::Learning>,
     /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
     in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
     range: TimeRange,
+    /// By how much the window that is read lies before it, in milliseconds.
+    shift_ms: i64,
+    /// The windows of columns that are moved, as in [`BoundQuery`].
+    column_shifts_ms: Vec<i64>,
     /// The width of a point in milliseconds.
     step_ms: Option<i64>,
     notes: Notes,
@@ -142,11 +171,17 @@ struct Binder<'a> {
 struct Grouping {
     keys: Vec<Key>,
     aggregates: Vec<Expr>,
+    /// Where columns are moved in time: by how much the rows of the column that is bound are.
+    shift_ms: Option<i64>,
 }
 
 impl Grouping {
     /// The column of the grouped rows that holds an aggregate; equal ones share it.
     fn column_of(&mut self, aggregate: Expr, value_type: Type) -> Typed {
+        let aggregate = match self.shift_ms {
+            Some(shift_ms) => shift::over_shift(aggregate, shift_ms),
+            None => aggregate,
+        };
         let known = self.aggregates.iter().position(|known| *known == aggregate);
         let index = known.unwrap_or_else(|| {
             self.aggregates.push(aggregate);
@@ -157,29 +192,28 @@ impl Grouping {
 }
 
 impl<'a> Binder<'a> {
-    fn new(
-        select: &'a Select,
-        context: &'a BindContext,
-        errors: &mut Vec<Diagnostic>,
-    ) -> Result<Self, Vec<Diagnostic>> {
-        if let Some(unsupported) = unsupported_clause(select) {
-            errors.push(unsupported);
-        }
-        Ok(Self {
+    fn new(select: &'a Select, context: &'a BindContext) -> Self {
+        Self {
             context,
             names: Names::Events,
             items: select.target.as_deref().unwrap_or_default(),
             aliases_visible: true,
             grouping: None,
+            along: Along::Nothing,
+            computed: Vec::new(),
             key_texts: Vec::new(),
             observed: HashMap::new(),
             memberships: Vec::new(),
             rows_are_unique: true,
+            lists: Vec::new(),
+            learning: Vec::new(),
             in_filter: false,
             range: TimeRange::ALL,
+            shift_ms: 0,
+            column_shifts_ms: Vec::new(),
             step_ms: None,
             notes: Notes::default(),
-        })
+        }
     }
 
     /// Binds every clause, in the order in which they need each other.
@@ -187,11 +221,14 @@ impl<'a> Binder<'a> {
         let window = keep(errors, self.window(select));
         self.range = window.map_or(TimeRange::ALL, |window| window.range);
         self.step_ms = window.and_then(|window| window.step_ms);
+        self.shift_ms = keep(errors, self.query_shift(select)).unwrap_or_default();
         let source = keep(errors, self.source(select));
+        self.column_shifts_ms = keep(errors, self.column_shifts()).unwrap_or_default();
         let conditions = select.conditions.as_deref().unwrap_or_default();
         self.in_filter = true;
         let filter = self.conjuncts(conditions, errors);
         self.in_filter = false;
+        self.warn_about_lists();
         let keys = self.keys(select, errors);
         let limits = keep(
             errors,
@@ -200,6 +237,7 @@ impl<'a> Binder<'a> {
         // The rest would only repeat what is wrong with the parts it is built on.
         let (window, source, keys, limits) = (window?, source?, keys?, limits?);
         let target = keep(errors, self.target(&keys, window.step_ms))?;
+        keep(errors, self.check_single_field(&target, select))?;
         let having = self.having(select, &target, errors);
         let order = keep(errors, self.order(select, &target, &keys))?;
         let series_order = keep(errors, self.series_order(select, &target, &keys))?;
@@ -219,18 +257,26 @@ impl<'a> Binder<'a> {
             name: source.name,
             range: window.range,
             window: if source.in_window {
-                window.range
+                self.read_range()
             } else {
                 TimeRange::ALL
             },
+            shift_ms: self.shift_ms,
+            column_shifts_ms: std::mem::take(&mut self.column_shifts_ms),
             step_ms,
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
             memberships: std::mem::take(&mut self.memberships),
+            learning: self
+                .learning
+                .iter()
+                .map(drain::Learning::aggregate)
+                .collect(),
             keys,
             shape,
             having,
+            computed: std::mem::take(&mut self.computed),
             columns: target.columns,
             time: target.time,
             order,
@@ -241,6 +287,14 @@ impl<'a> Binder<'a> {
         })
     }
 
+    /// The window that is read.
+    fn read_range(&self) -> TimeRange {
+        match self.range {
+            TimeRange::ALL => TimeRange::ALL,
+            range => moved_back(range, self.shift_ms),
+        }
+    }
+
     /// The conditions joined by AND.
     fn conjuncts(&mut self, conditions: &[AstExpr], errors: &mut Vec<Diagnostic>) -> Option<Expr> {
         let bound: Vec<Expr> = conditions
@@ -248,6 +302,17 @@ impl<'a> Binder<'a> {
             .filter_map(|condition| keep(errors, self.condition(condition, false)))
             .collect();
         conjunction(bound)
+    }
+
+    /// Something that running the query may meet; the same one is told once.
+    fn occurrence(&mut self, warning: Diagnostic) -> Arc<Occurrence> {
+        let occurrences = &mut self.notes.occurrences;
+        if let Some(known) = occurrences.iter().find(|known| known.announces(&warning)) {
+            return Arc::clone(known);
+        }
+        let occurrence = Arc::new(Occurrence::new(warning));
+        occurrences.push(Arc::clone(&occurrence));
+        occurrence
     }
 
     fn warn(
@@ -268,44 +333,27 @@ fn keep<T>(errors: &mut Vec<Diagnostic>, result: Bind<T>) -> Option<T> {
     result.map_err(|error| errors.push(*error)).ok()
 }
 
-fn unsupported_clause(select: &Select) -> Option<Diagnostic> {
-    let shifted = select
-        .target
-        .iter()
-        .flatten()
-        .find_map(|item| item.shift.as_ref());
-    let shift = select.shift.as_ref().or(shifted)?;
-    Some(*not_supported(
-        "SHIFT",
-        "ask for the earlier window in a query of its own",
-        shift.span,
-    ))
-}
-
 /// Whether the expression calls an aggregate function, outside any sub-query.
 fn has_aggregate(expr: &AstExpr) -> bool {
-    let any = |exprs: &[AstExpr]| exprs.iter().any(has_aggregate);
+    any_call(expr, &|call| aggregate::is_aggregate(&call.name.text))
+}
+
+/// Whether a call in the expression, outside any sub-query, is one of those.
+fn any_call(expr: &AstExpr, is_one: &impl Fn(&Call) -> bool) -> bool {
+    let any = |expr: &AstExpr| any_call(expr, is_one);
     match &expr.kind {
-        ExprKind::Call(call) => {
-            aggregate::is_aggregate(&call.name.text)
-                || call.args.iter().any(|arg| has_aggregate(&arg.value))
-        }
-        ExprKind::Unary { operand, .. } => has_aggregate(operand),
-        ExprKind::Binary { left, right, .. } => has_aggregate(left) || has_aggregate(right),
-        ExprKind::In { expr, .. } => has_aggregate(expr),
-        ExprKind::Array(items) => any(items),
+        ExprKind::Call(call) => is_one(call) || call.args.iter().any(|arg| any(&arg.value)),
+        ExprKind::Unary { operand, .. } => any(operand),
+        ExprKind::Binary { left, right, .. } => any(left) || any(right),
+        ExprKind::In { expr, .. } => any(expr),
+        ExprKind::Array(items) => items.iter().any(any),
         ExprKind::Case {
             operand,
             branches,
             otherwise,
         } => {
-            operand
-                .iter()
-                .chain(otherwise)
-                .any(|part| has_aggregate(part))
-                || branches
-                    .iter()
-                    .any(|(when, then)| has_aggregate(when) || has_aggregate(then))
+            operand.iter().chain(otherwise).any(|part| any(part))
+                || branches.iter().any(|(when, then)| any(when) || any(then))
         }
         _ => false,
     }

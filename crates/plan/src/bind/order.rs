@@ -80,6 +80,12 @@ impl Binder<'_> {
                 self.time_keys(false)
             }
             Shape::Extreme { order: picked, .. } => picked.clone(),
+            Shape::Histogram { .. } => vec![SortKey {
+                expr: target.time.clone(),
+                value_type: Type::Int,
+                ascending: true,
+                missing_first: true,
+            }],
             Shape::Aggregate { .. } => vec![SortKey {
                 expr: target.time.clone(),
                 value_type: Type::Int,
@@ -106,16 +112,19 @@ impl Binder<'_> {
         if let Some(value) = self.projected(written, target) {
             return Ok(value);
         }
-        let is_distinct = matches!(target.shape, Shape::Distinct { .. });
+        let rows_are_gone = matches!(
+            target.shape,
+            Shape::Distinct { .. } | Shape::Histogram { .. }
+        );
         let key = match self.grouping {
             Some(_) => self.matching_key(written),
-            None if is_distinct => self.key_beside_pick(written, keys).ok(),
+            None if rows_are_gone => self.key_beside_pick(written, keys).ok(),
             None => None,
         };
         match key {
             Some(key) => Ok(key),
             None if is_time(written) => Ok(Typed::new(target.time.clone(), Type::Int)),
-            None if is_distinct => self.key_beside_pick(written, keys),
+            None if rows_are_gone => self.key_beside_pick(written, keys),
             None => self.expression(written),
         }
     }
@@ -124,15 +133,13 @@ impl Binder<'_> {
     fn projected(&self, written: &AstExpr, target: &Target) -> Option<Typed> {
         let name = dql::column_name(written);
         let is_named = |item: &dql::ast::Item| match alias_of(item) {
-            Some(alias) => alias.text == name || item.expr == *written,
-            None => item.expr == *written,
+            Some(alias) if alias.text == name => true,
+            _ => item.shift.is_none() && item.expr == *written,
         };
-        let item = self.items.iter().find(|item| is_named(item))?;
-        let item_name = item_name(item);
-        let column = target
-            .columns
-            .iter()
-            .find(|column| column.name == item_name)?;
+        let item = self.items.iter().find(|item| is_named(item));
+        // `distinct_by_collapse` and `histogram_auto` give more columns than one.
+        let name = item.map_or(name, item_name);
+        let column = target.columns.iter().find(|column| column.name == name)?;
         Some(Typed::new(column.expr.clone(), column.value_type))
     }
 
@@ -201,6 +208,13 @@ impl Binder<'_> {
             let message = "SORDER BY sorts groups, and without BY there is only one";
             let warning = self.warn("sorder_without_group", message, key.expr.span);
             warning.hint = Some("sort rows with `ORDER BY`".to_owned());
+        }
+        if select.by.is_empty()
+            && let Some(soffset) = select.soffset.filter(|soffset| soffset.value > 0)
+        {
+            let message = "SOFFSET skips groups, and without BY it skips the only one";
+            let warning = self.warn("soffset_without_group", message, soffset.span);
+            warning.hint = Some("skip rows with `OFFSET`".to_owned());
         }
     }
 }

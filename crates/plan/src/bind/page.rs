@@ -67,7 +67,10 @@ impl Binder<'_> {
                 return Err(error.with_hint("page with LIMIT and OFFSET").into());
             }
         };
-        let is_events = matches!((pieces.shape, &self.names), (Shape::Rows, Names::Events));
+        // A function of points on a page has to see the points of the pages before.
+        let is_events = matches!((pieces.shape, &self.names), (Shape::Rows, Names::Events))
+            && self.computed.is_empty()
+            && pieces.keys.is_empty();
         let place = match place {
             Some(position) => Some(place_of(position, unit, pieces, select)?),
             None => None,
@@ -128,7 +131,9 @@ impl Binder<'_> {
             [key] => is_newest_first(key),
             _ => false,
         };
-        let is_events = matches!((pieces.shape, &self.names), (Shape::Rows, Names::Events));
+        let is_events = matches!((pieces.shape, &self.names), (Shape::Rows, Names::Events))
+            && self.computed.is_empty()
+            && pieces.keys.is_empty();
         let reason = if !is_events || !newest_first {
             Some("its pages are single events, newest first")
         } else if self.context.search_after.is_some() {

@@ -3,15 +3,19 @@
 use arrow::datatypes::DataType;
 use datafusion::functions::expr_fn as functions;
 use datafusion::logical_expr::{Expr, cast, lit, try_cast};
+use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
 use super::predicate::as_text;
-use super::{Bind, Binder, arguments, wrong};
+use super::{Bind, Binder, arguments, describe, wrong};
 use crate::functions::finite::finite;
+use crate::functions::json_set::json_set;
+use crate::functions::regexp_extract::{regexp_extract, regexp_extract_all};
+use crate::functions::whole_number::WholeOperator;
 use crate::types::{Type, Typed};
 
 /// Every function of one row.
-pub(super) const SCALARS: [&str; 24] = [
+pub(super) const SCALARS: [&str; 27] = [
     "int",
     "uint",
     "float",
@@ -28,6 +32,9 @@ pub(super) const SCALARS: [&str; 24] = [
     "concat",
     "regexp_replace",
     "regexp_extract",
+    "regexp_extract_all",
+    "set",
+    "drain",
     "abs",
     "round",
     "ceil",
@@ -40,7 +47,7 @@ pub(super) const SCALARS: [&str; 24] = [
 
 impl Binder<'_> {
     /// Binds a function of one row; `None` when the name is none.
-    pub(super) fn scalar(&mut self, name: &str, call: &Call) -> Bind<Option<Typed>> {
+    pub(super) fn scalar(&mut self, name: &str, call: &Call, span: Span) -> Bind<Option<Typed>> {
         let typed = match name {
             "now" => {
                 arguments::between(call, 0, 0)?;
@@ -59,9 +66,13 @@ impl Binder<'_> {
                     .collect::<Bind<Vec<Expr>>>()?;
                 Typed::new(functions::concat(parts), Type::String)
             }
-            "regexp_replace" | "regexp_extract" => self.regexp(name, call)?,
+            "regexp_replace" | "regexp_extract" | "regexp_extract_all" => {
+                self.regexp(name, call)?
+            }
+            "set" => self.set(call)?,
+            "drain" => self.drain(call, span)?,
             "abs" | "ceil" | "floor" | "log" | "log2" | "log10" | "round" => {
-                self.rounding(name, call)?
+                self.rounding(name, call, span)?
             }
             _ => return Ok(None),
         };
@@ -72,16 +83,15 @@ impl Binder<'_> {
         Ok(as_text(self.expression(argument)?))
     }
 
+    /// The value that a function works on; text in quotes names a field there.
+    pub(super) fn operand(&mut self, argument: &AstExpr) -> Bind<Typed> {
+        self.expression(&arguments::unquoted(argument))
+    }
+
     /// Text that is no number, and numbers out of range, become missing.
     fn conversion(&mut self, name: &str, call: &Call) -> Bind<Typed> {
         let argument = arguments::between(call, 1, 1)?[0];
-        let value = match (&argument.kind, self.grouping.is_some()) {
-            (ExprKind::String(_), false) => match arguments::field_of(argument) {
-                Some(field) => self.field(&field, argument.span)?,
-                None => self.expression(argument)?,
-            },
-            _ => self.expression(argument)?,
-        };
+        let value = self.operand(argument)?;
         let from = value.value_type;
         let plain = match from {
             Type::Json => as_text(value),
@@ -121,7 +131,7 @@ impl Binder<'_> {
     }
 
     fn text_function(&mut self, name: &str, call: &Call) -> Bind<Typed> {
-        let text = self.text(arguments::between(call, 1, 1)?[0])?;
+        let text = as_text(self.operand(arguments::between(call, 1, 1)?[0])?);
         Ok(match name {
             "md5" => Typed::new(functions::md5(text), Type::String),
             "lower" => Typed::new(functions::lower(text), Type::String),
@@ -139,7 +149,7 @@ impl Binder<'_> {
     /// `substr(text, start [, length])`: characters from 0; a negative start counts from the end.
     fn substring(&mut self, call: &Call) -> Bind<Typed> {
         let values = arguments::between(call, 2, 3)?;
-        let text = self.text(values[0])?;
+        let text = as_text(self.operand(values[0])?);
         let start = whole_number(values[1])?;
         let length = values
             .get(2)
@@ -159,7 +169,7 @@ impl Binder<'_> {
 
     fn regexp(&mut self, name: &str, call: &Call) -> Bind<Typed> {
         let values = arguments::between(call, if name == "regexp_replace" { 3 } else { 2 }, 3)?;
-        let text = self.text(values[0])?;
+        let text = as_text(self.operand(values[0])?);
         let (ExprKind::String(pattern) | ExprKind::Regex(pattern)) = &values[1].kind else {
             return Err(wrong(
                 "wrong_argument_kind",
@@ -188,13 +198,42 @@ impl Binder<'_> {
             return Err(wrong("wrong_argument_kind", message, values[2].span));
         }
         let group = usize::try_from(group).unwrap_or(usize::MAX);
-        Ok(Typed::new(
-            crate::functions::regexp_extract::regexp_extract(text, regex, group),
-            Type::String,
-        ))
+        if name == "regexp_extract_all" {
+            let expr = regexp_extract_all(text, regex, group);
+            return Ok(Typed::new(expr, Type::Json));
+        }
+        Ok(Typed::new(regexp_extract(text, regex, group), Type::String))
     }
 
-    fn rounding(&mut self, name: &str, call: &Call) -> Bind<Typed> {
+    /// `set(list)`: the different members of a list.
+    fn set(&mut self, call: &Call) -> Bind<Typed> {
+        let argument = arguments::between(call, 1, 1)?[0];
+        let list = match &argument.kind {
+            ExprKind::Array(items) => {
+                let members = items
+                    .iter()
+                    .map(json_literal)
+                    .collect::<Bind<Vec<serde_json::Value>>>()?;
+                lit(serde_json::Value::from(members).to_string())
+            }
+            _ => {
+                let value = self.operand(argument)?;
+                match value.value_type {
+                    Type::Json => value.expr,
+                    other => {
+                        let message =
+                            format!("a list is needed, and {}", describe(argument, other));
+                        let error = wrong("type_mismatch", message, argument.span);
+                        let hint = "`collect(field)` makes a list of a group's values";
+                        return Err(error.with_hint(hint).into());
+                    }
+                }
+            }
+        };
+        Ok(Typed::new(json_set(list), Type::Json))
+    }
+
+    fn rounding(&mut self, name: &str, call: &Call, span: Span) -> Bind<Typed> {
         let values = arguments::between(
             call,
             1,
@@ -204,12 +243,13 @@ impl Binder<'_> {
                 1
             },
         )?;
-        let value = self.expression(values[0])?;
+        let value = self.operand(values[0])?;
         let value = self.number(value, values[0])?;
         let float = cast(value.expr.clone(), DataType::Float64);
         let expr = match name {
             "abs" if value.value_type == Type::Int => {
-                return Ok(Typed::new(functions::abs(value.expr), Type::Int));
+                let zero = Typed::new(lit(0_i64), Type::Int);
+                return Ok(self.whole_number(WholeOperator::Distance, value, zero, span));
             }
             "abs" => functions::abs(float),
             "ceil" => functions::ceil(float),
@@ -234,6 +274,21 @@ impl Binder<'_> {
         };
         Ok(Typed::new(finite(expr), Type::Float))
     }
+}
+
+/// A literal as JSON.
+fn json_literal(written: &AstExpr) -> Bind<serde_json::Value> {
+    Ok(match &written.kind {
+        ExprKind::Nil => serde_json::Value::Null,
+        ExprKind::Bool(value) => (*value).into(),
+        ExprKind::Int(value) => (*value).into(),
+        ExprKind::Float(value) => (*value).into(),
+        ExprKind::String(value) => value.as_str().into(),
+        _ => {
+            let message = "the members of a list are numbers, texts, truth values and nil";
+            return Err(wrong("wrong_argument_kind", message, written.span));
+        }
+    })
 }
 
 fn whole_number(argument: &AstExpr) -> Bind<i64> {

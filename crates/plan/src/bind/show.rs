@@ -14,14 +14,32 @@ use crate::bound::{BoundQuery, BoundShow, Column, Shape};
 use crate::functions::json_keys::json_keys;
 use crate::types::Type;
 
+/// The SHOW functions that have an answer.
+pub const SHOW_FUNCTIONS: [&str; 5] = [
+    "show_event_source",
+    "show_audit_event_source",
+    "show_event_field",
+    "show_audit_event_field",
+    "show_workspaces",
+];
+
 /// Binds a SHOW statement. `show_event_…` tells about audit events, as does its twin
 /// `show_audit_event_…`.
 ///
 /// # Errors
 /// As [`bind`]; a SHOW function about data that no audit store holds is refused.
 pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Diagnostic>> {
+    let context = &BindContext {
+        single_field: false,
+        ..context.clone()
+    };
+    let limit = show.limit.map(|count| count.value);
+    let offset = show.offset.map_or(0, |count| count.value);
     match show.call.name.text.to_ascii_lowercase().as_str() {
-        "show_workspaces" => Ok(BoundShow::Workspaces),
+        "show_workspaces" => match clause_about_events(show) {
+            Some(finding) => Err(vec![finding]),
+            None => Ok(BoundShow::Workspaces { limit, offset }),
+        },
         "show_event_source" | "show_audit_event_source" => {
             let mut query = bind(&sources_query(show), context)?;
             query.name = Some("measurements".to_owned());
@@ -30,8 +48,6 @@ pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Di
         "show_event_field" | "show_audit_event_field" => {
             let mut query = bind(&fields_query(show), context)?;
             summarise_fields(&mut query);
-            let limit = show.limit.map(|count| count.value);
-            let offset = show.offset.map_or(0, |count| count.value);
             Ok(BoundShow::Fields {
                 query,
                 limit,
@@ -47,6 +63,17 @@ pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Di
             )])
         }
     }
+}
+
+/// The finding about a clause that chooses events, where there are none.
+fn clause_about_events(show: &Show) -> Option<Diagnostic> {
+    let condition = show.conditions.iter().flatten().next();
+    let span = condition
+        .map(|condition| condition.span)
+        .or(show.window.as_ref().map(|window| window.span))?;
+    let reason = "it names the workspaces of the scope, whatever events they hold";
+    let error = not_supported("a condition or a window of `show_workspaces`", reason, span);
+    Some(error.with_hint("leave `{…}` and `[…]` out"))
 }
 
 /// `TAE::*:(distinct(df_source) AS source)` with the clauses of the statement.
@@ -156,7 +183,6 @@ fn summarise_fields(query: &mut BoundQuery) {
             name: name.to_owned(),
             expr: column(&format!("a{index}")),
             value_type,
-            fill: None,
         })
         .collect();
     query.time = cast(lit(ScalarValue::Null), DataType::Int64);

@@ -32,14 +32,15 @@ impl<'a> Binder<'a> {
     /// Checks the namespace and binds the sources; after a sub-query the names of the query are its
     /// columns.
     pub(super) fn source(&mut self, select: &'a Select) -> Bind<Sources> {
-        check_namespace(select)?;
-        if let [Source::Subquery { query, .. }] = select.sources.as_slice() {
+        let sources = self.named_lists(&select.sources)?;
+        check_namespace(select, &sources)?;
+        if let [Source::Subquery { query, .. }] = sources.as_slice() {
             return self.subquery(query);
         }
         let mut filters = Vec::new();
         let mut names = Vec::new();
-        let mut everything = select.sources.is_empty();
-        for source in &select.sources {
+        let mut everything = sources.is_empty();
+        for source in sources {
             match source {
                 Source::All(_) => everything = true,
                 Source::Name(name) if name.text == "*" => everything = true,
@@ -47,12 +48,14 @@ impl<'a> Binder<'a> {
                 Source::Regex(pattern) if pattern.text == ".*" => everything = true,
                 Source::Regex(pattern) => filters.push(source_pattern(pattern)?),
                 Source::Subquery { query, .. } => {
-                    let reason = "a sub-query is the only source of a query, or stands behind IN";
-                    return Err(not_supported(
-                        "a sub-query beside other sources",
-                        reason,
-                        query.span,
-                    ));
+                    let reason = "DQL reads the rows of one query, and does not join several";
+                    let error =
+                        not_supported("a sub-query beside other sources", reason, query.span);
+                    return Err(error
+                        .with_hint(
+                            "name its only column such as ``AS `@known` `` to test fields with IN",
+                        )
+                        .into());
                 }
             }
         }
@@ -81,19 +84,16 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds a query inside this one: it reads the request's window, else its own, else this query's,
-    /// and is never cut off by a default limit.
+    /// and is never cut off by a default limit. What it does not name itself moves with this query's
+    /// SHIFT.
     pub(super) fn inner(&mut self, query: &Select) -> Bind<BoundQuery> {
-        let inherited = if has_window(query) {
-            None
-        } else {
-            Some(self.range)
-        };
-        let time_range = self.context.time_range.or(inherited);
         let context = BindContext {
             search_after: None,
             cursor_time: None,
-            time_range,
+            time_range: self.context.time_range.map(|_| self.read_range()),
+            inherited_range: Some(self.read_range()),
             delivery: Delivery::Stream,
+            single_field: false,
             ..self.context.clone()
         };
         let mut inner =
@@ -108,6 +108,9 @@ impl<'a> Binder<'a> {
         self.notes
             .observations
             .extend(inner.notes.observations.iter().cloned());
+        self.notes
+            .occurrences
+            .extend(inner.notes.occurrences.iter().cloned());
         Ok(inner)
     }
 
@@ -115,7 +118,9 @@ impl<'a> Binder<'a> {
         let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
         self.rows_are_unique = gives_unique_rows(&inner);
-        let in_window = has_window(query) && self.context.time_range.is_none();
+        // The `time` of an interval of numbers is no time.
+        let has_times = !matches!(inner.shape, Shape::Histogram { .. });
+        let in_window = has_times && has_window(query) && self.context.time_range.is_none();
         Ok(Sources {
             rows: BoundSource::Query(Box::new(inner)),
             filter: None,
@@ -169,9 +174,10 @@ fn gives_unique_rows(inner: &BoundQuery) -> bool {
     };
     match inner.shape {
         Shape::Rows | Shape::Extreme { .. } => false,
-        Shape::Newest | Shape::Aggregate { .. } | Shape::Distinct { .. } => {
-            inner.keys.iter().enumerate().all(is_shown)
-        }
+        Shape::Newest
+        | Shape::Aggregate { .. }
+        | Shape::Distinct { .. }
+        | Shape::Histogram { .. } => inner.keys.iter().enumerate().all(is_shown),
     }
 }
 
@@ -202,8 +208,8 @@ fn source_pattern(pattern: &Ident) -> Bind<Expr> {
     ))
 }
 
-fn check_namespace(select: &Select) -> Bind<()> {
-    let from_subquery = matches!(select.sources.as_slice(), [Source::Subquery { .. }]);
+fn check_namespace(select: &Select, sources: &[&Source]) -> Bind<()> {
+    let from_subquery = matches!(sources, [Source::Subquery { .. }]);
     let Some(Namespace { name, indexes }) = &select.namespace else {
         if from_subquery {
             return Ok(());

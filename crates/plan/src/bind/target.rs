@@ -3,16 +3,15 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::scalar::ScalarValue;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item};
+use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item, Select};
 use dql::{Diagnostic, Span};
 
 use super::name::column;
-use super::{Bind, Binder, Grouping, arguments, has_aggregate, keep, wrong};
-use crate::bound::{Column, Fill, Key, Shape, SortKey};
-use crate::types::Typed;
-
-/// Functions that make several rows of a group.
-pub(super) const PICKERS: [&str; 3] = ["distinct", "top", "bottom"];
+use super::pick::picker;
+use super::point::{Along, has_point_function};
+use super::{Bind, Binder, Grouping, has_aggregate, keep, wrong};
+use crate::bound::{Column, Key, Shape};
+use crate::types::{Type, Typed};
 
 /// The bound projection.
 #[derive(Debug)]
@@ -41,12 +40,15 @@ impl<'a> Binder<'a> {
             step_ms,
             "the events are not summarised, so they have no steps",
         );
-        let columns = self.row_columns()?;
-        let shape = if keys.is_empty() {
+        let runs_along_rows = items.iter().any(|item| has_point_function(&item.expr));
+        let shape = if keys.is_empty() || runs_along_rows {
+            self.along = Along::Rows;
             Shape::Rows
         } else {
+            self.along = Along::Newest;
             Shape::Newest
         };
+        let columns = self.row_columns()?;
         Ok(Target {
             shape,
             columns,
@@ -59,9 +61,14 @@ impl<'a> Binder<'a> {
         self.grouping = Some(Grouping {
             keys: keys.to_vec(),
             aggregates: Vec::new(),
+            shift_ms: (!self.column_shifts_ms.is_empty()).then_some(self.shift_ms),
         });
+        self.along = match step_ms {
+            Some(_) => Along::Steps,
+            None => Along::Summary,
+        };
         self.aliases_visible = false;
-        let columns = self.named_columns(step_ms);
+        let columns = self.named_columns();
         self.aliases_visible = true;
         let columns = columns?;
         let time = match step_ms {
@@ -81,43 +88,48 @@ impl<'a> Binder<'a> {
     /// `first(x)` or `last(x)` on its own carries the time of the row it took; a summary of many rows
     /// has no time.
     fn lone_time(&mut self) -> Bind<Expr> {
-        let calls: Vec<&Call> = self
+        let calls: Vec<(&Item, &Call)> = self
             .items
             .iter()
-            .filter_map(|item| as_call(&item.expr, &["first", "last"]))
+            .filter_map(|item| Some((item, as_call(&item.expr, &["first", "last", "last_row"])?)))
             .collect();
         let others = self
             .items
             .iter()
             .filter(|item| has_aggregate(&item.expr))
             .count();
-        let ([call], 1) = (calls.as_slice(), others) else {
+        let ([(item, call)], 1) = (calls.as_slice(), others) else {
             return Ok(no_time());
         };
+        let shift_ms = self.item_shift(item)?;
         let Some(mut grouping) = self.grouping.take() else {
             return Ok(no_time());
         };
         let time = self.picked_time(call);
-        grouping.aggregates.extend(time.as_ref().ok().cloned());
-        let index = grouping.aggregates.len().saturating_sub(1);
+        let others_ms = std::mem::replace(&mut grouping.shift_ms, shift_ms);
+        let time = time.map(|time| grouping.column_of(time, Type::Int).expr);
+        grouping.shift_ms = others_ms;
         self.grouping = Some(grouping);
-        time.map(|_| column(&format!("a{index}")))
+        time
     }
 
-    fn named_columns(&mut self, step_ms: Option<i64>) -> Bind<Vec<Column>> {
+    fn named_columns(&mut self) -> Bind<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         for item in self.items {
             if matches!(item.expr.kind, ExprKind::Star) {
                 let message = "`*` names every field of an event, which a summary does not have";
                 return Err(wrong("not_grouped", message, item.expr.span));
             }
-            match self.filled(item, columns.len(), step_ms)? {
-                Some((value, fill)) => add_column(&mut columns, item, value, Some(fill))?,
-                None => {
-                    let value = self.expression(&item.expr)?;
-                    add_column(&mut columns, item, value, None)?;
+            if let Some(call) = as_call(&item.expr, &["histogram_auto"]) {
+                let found =
+                    self.over_window_of(item, |binder| binder.histogram_auto(call, item))?;
+                for column in found {
+                    push_column(&mut columns, column, item.expr.span)?;
                 }
+                continue;
             }
+            let value = self.item(item)?;
+            add_column(&mut columns, item, value)?;
         }
         Ok(columns)
     }
@@ -133,7 +145,7 @@ impl<'a> Binder<'a> {
                 }
             } else if !is_time(&item.expr) || item.alias.is_some() {
                 let value = self.expression(&item.expr)?;
-                add_column(&mut columns, item, value, None)?;
+                add_column(&mut columns, item, value)?;
             }
         }
         self.aliases_visible = true;
@@ -148,97 +160,28 @@ impl<'a> Binder<'a> {
             name,
             expr: value.expr,
             value_type: value.value_type,
-            fill: None,
         };
         self.all_columns().into_iter().map(column).collect()
     }
 
-    /// `distinct(x)`, `top(x, n)` and `bottom(x, n)`, beside which only keys may stand.
-    fn pick(&mut self, call: &'a Call, keys: &[Key], step_ms: Option<i64>) -> Bind<Target> {
-        self.warn_about_step(
-            step_ms,
-            "rows are picked from the whole window, so they have no steps",
-        );
-        let name = call.name.text.to_ascii_lowercase();
-        let is_distinct = name == "distinct";
-        let values = arguments::between(
-            call,
-            if is_distinct { 1 } else { 2 },
-            if is_distinct { 1 } else { 2 },
-        )?;
-        let value = self.aggregated(values[0])?;
-        let value_type = value.value_type;
-        let (shape, picked, time) = if is_distinct {
-            (
-                Shape::Distinct {
-                    value: value.expr,
-                    value_type,
-                },
-                column("value"),
-                no_time(),
-            )
-        } else {
-            let count = arguments::count(values[1], "the number of rows")?;
-            let largest = name == "top";
-            let mut order = vec![SortKey {
-                expr: value.expr.clone(),
-                value_type,
-                ascending: !largest,
-                missing_first: !largest,
-            }];
-            order.extend(self.time_keys(false));
-            let present = value.expr.clone().is_not_null();
-            (
-                Shape::Extreme {
-                    order,
-                    present,
-                    count,
-                },
-                value.expr,
-                self.row_time(),
-            )
-        };
-        let mut columns = Vec::new();
-        for item in self.items {
-            let value = match picker(&item.expr) {
-                Some(other) if other == call => Typed::new(picked.clone(), value_type),
-                Some(other) => {
-                    return Err(wrong(
-                        "invalid_expression",
-                        "only one of `distinct`, `top` and `bottom` fits a query",
-                        other.name.span,
-                    ));
-                }
-                None => self.key_beside_pick(&item.expr, keys)?,
-            };
-            add_column(&mut columns, item, value, None)?;
-        }
-        Ok(Target {
-            shape,
-            columns,
-            time,
-            has_steps: false,
-        })
-    }
-
-    /// The key that an expression beside `distinct`, `top` or `bottom` stands for.
-    pub(super) fn key_beside_pick(&mut self, written: &AstExpr, keys: &[Key]) -> Bind<Typed> {
-        self.grouping = Some(Grouping {
-            keys: keys.to_vec(),
-            aggregates: Vec::new(),
-        });
-        let key = self.matching_key(written);
-        self.grouping = None;
-        key.ok_or_else(|| {
-            let message = "beside `distinct`, `top` and `bottom` only the keys of BY can stand";
-            wrong("not_grouped", message, written.span)
-        })
-    }
-
-    fn warn_about_step(&mut self, step_ms: Option<i64>, message: &str) {
+    pub(super) fn warn_about_step(&mut self, step_ms: Option<i64>, message: &str) {
         if step_ms.is_some() {
             self.warn("step_ignored", message, Span::default()).span = None;
         }
+    }
+
+    /// Refuses a second column, where the request wants one.
+    pub(super) fn check_single_field(&self, target: &Target, select: &Select) -> Bind<()> {
+        let several = target.columns.len() > 1;
+        if !self.context.single_field || !several {
+            return Ok(());
+        }
+        let span = self.items.last().map_or(select.span, |item| item.expr.span);
+        let message = "the request allows one field besides the time, and the query shows several";
+        let error = wrong("several_fields", message, span);
+        Err(error
+            .with_hint("show one field, or leave `disable_multiple_field` out of the request")
+            .into())
     }
 
     /// The shape with the aggregates that all clauses asked for.
@@ -260,7 +203,18 @@ impl<'a> Binder<'a> {
     ) -> Option<Expr> {
         let first = select.having.first()?;
         match target.shape {
-            Shape::Aggregate { .. } | Shape::Newest => self.conjuncts(&select.having, errors),
+            Shape::Aggregate { .. } | Shape::Newest => {
+                let along = std::mem::replace(&mut self.along, Along::Nothing);
+                let having = self.conjuncts(&select.having, errors);
+                self.along = along;
+                having
+            }
+            Shape::Rows if !select.by.is_empty() => {
+                let message = "HAVING tests groups, and a function of points keeps all their rows";
+                let error = wrong("having_without_group", message, first.span)
+                    .with_hint("test events in `{…}`");
+                keep(errors, Err(Box::new(error)))
+            }
             _ => {
                 let message = "HAVING tests groups, and this query makes none";
                 let error = wrong("having_without_group", message, first.span)
@@ -271,24 +225,18 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn add_column(
-    columns: &mut Vec<Column>,
-    item: &Item,
-    value: Typed,
-    fill: Option<Fill>,
-) -> Bind<()> {
+pub(super) fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
     let column = Column {
         name: item_name(item),
         expr: value.expr,
         value_type: value.value_type,
-        fill,
     };
     let span = alias_of(item).map_or(item.expr.span, |alias| alias.span);
     push_column(columns, column, span)
 }
 
 /// Adds a column, unless it is there already, as in `*, df_title`; another of its name is an error.
-fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> Bind<()> {
+pub(super) fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> Bind<()> {
     match columns.iter().find(|known| known.name == column.name) {
         Some(known) if known.expr == column.expr => Ok(()),
         Some(_) => {
@@ -313,7 +261,11 @@ pub(super) fn alias_of(item: &Item) -> Option<&Ident> {
 
 /// The name of an item's column.
 pub(super) fn item_name(item: &Item) -> String {
-    alias_of(item).map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone())
+    let written = || match &item.shift {
+        Some(shift) => format!("{} SHIFT {shift}", dql::column_name(&item.expr)),
+        None => dql::column_name(&item.expr),
+    };
+    alias_of(item).map_or_else(written, |alias| alias.text.clone())
 }
 
 /// Whether the expression is the plain name `time`.
@@ -321,12 +273,8 @@ pub(super) fn is_time(expr: &AstExpr) -> bool {
     matches!(&expr.kind, ExprKind::Field(field) if field.path.is_empty() && field.name == "time")
 }
 
-fn no_time() -> Expr {
+pub(super) fn no_time() -> Expr {
     cast(lit(ScalarValue::Null), DataType::Int64)
-}
-
-fn picker(expr: &AstExpr) -> Option<&Call> {
-    as_call(expr, &PICKERS)
 }
 
 /// The call that an expression is, when it is one of these functions.

@@ -15,10 +15,10 @@ use super::{Bind, BindContext, Binder, not_supported, wrong};
 /// The points that `auto` aims at.
 const AUTO_POINTS: u64 = 360;
 
-const SECOND_MS: i64 = 1000;
-const MINUTE_MS: i64 = 60 * SECOND_MS;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(super) const SECOND_MS: i64 = 1000;
+pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// The widths `auto` chooses from, so that points fall on round times.
 const ROUND_STEPS_MS: [i64; 22] = [
@@ -62,17 +62,20 @@ impl Binder<'_> {
         if let Some(rollup) = written.and_then(|window| window.rollup.as_ref()) {
             let reason =
                 "it summarises the samples of a metric series, and events have no such series";
-            return Err(not_supported("a rollup", reason, rollup.name.span));
+            let hint = "summarise the events with an aggregate and a step: `:(avg(x)) [1d::1h]`";
+            let error = not_supported("a rollup", reason, rollup.name.span);
+            return Err(error.with_hint(hint).into());
         }
         let in_text = written
             .map(|window| range_of(window, self.context))
             .transpose()?
             .flatten();
-        let range = match (self.context.time_range, in_text) {
-            (Some(range), _) | (None, Some(range)) => range,
+        let context = self.context;
+        let range = match context.time_range.or(in_text).or(context.inherited_range) {
+            Some(range) => range,
             // The inner query says what is read, and its rows need no second window.
-            (None, None) if is_over_own_window(select) => TimeRange::ALL,
-            (None, None) => self.assumed_window(select),
+            None if is_over_own_window(select) => TimeRange::ALL,
+            None => self.assumed_window(select),
         };
         if let (None, Some(window)) = (self.context.time_range, written)
             && matches!(
@@ -87,6 +90,7 @@ impl Binder<'_> {
             self.warn("assumed_window", message, window.span).hint =
                 Some("add a begin such as `[7d:1h]`".to_owned());
         }
+        self.check_length(select, range)?;
         let step = written.and_then(|window| window.step.as_ref());
         let step_ms = step.map(|step| step_width_ms(step, range)).transpose()?;
         if let (Some(step_ms), Some(window)) = (step_ms, written)
@@ -129,7 +133,7 @@ fn is_over_own_window(select: &Select) -> bool {
 }
 
 /// The range as written; `None` when it names neither end.
-fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
+pub(super) fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
     let (from_ms, to_ms) = match &window.range {
         Range::Preset(preset) => preset_bounds(*preset, context),
         Range::Bounds {
@@ -147,7 +151,9 @@ fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
             (from_ms, to_ms)
         }
     };
-    if from_ms >= to_ms {
+    // The day of which the first moment is now has nothing in it yet, and that is no mistake.
+    let is_preset = matches!(window.range, Range::Preset(_));
+    if from_ms > to_ms || from_ms == to_ms && !is_preset {
         return Err(wrong(
             "inverted_window",
             "the window ends before it begins",
@@ -277,25 +283,6 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
     Ok(time_ms.saturating_sub(fixed_ms(&rest)?))
 }
 
-/// The milliseconds of a text that is one duration of fixed length such as `1h30m`; `None` when it is none.
-pub fn duration_ms(text: &str) -> Option<i64> {
-    // Nothing but a duration fits between the brackets, when it holds no sign of anything else.
-    if !text
-        .chars()
-        .all(|sign| sign.is_ascii_alphanumeric() || sign == '.')
-    {
-        return None;
-    }
-    let script = dql::parse(&format!("TAE::*:(*) [::{text}]")).ok()?;
-    let [dql::ast::Statement::Select(select)] = script.statements.as_slice() else {
-        return None;
-    };
-    match &select.window.as_ref()?.step {
-        Some(Step::Every(duration)) => fixed_ms(duration).ok(),
-        _ => None,
-    }
-}
-
 /// A duration of fixed length in milliseconds; parts of a millisecond are cut off.
 pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
     let mut total_ms = 0.0;
@@ -330,7 +317,7 @@ pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
     })
 }
 
-fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
+pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
     match step {
         Step::Every(duration) => match fixed_ms(duration)? {
             step_ms if step_ms >= 1 => Ok(step_ms),

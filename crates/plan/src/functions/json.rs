@@ -1,5 +1,6 @@
 //! Reading values out of JSON text: `json_get`, `json_text` and `json_number`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -180,12 +181,7 @@ impl ScalarUDFImpl for JsonText {
         let json = text_argument(&args)?;
         let mut values = StringViewBuilder::with_capacity(json.len());
         for text in json.as_string_view() {
-            match text {
-                Some(text) if text.starts_with('"') => {
-                    values.append_option(serde_json::from_str::<String>(text).ok());
-                }
-                other => values.append_option(other),
-            }
+            values.append_option(text.and_then(text_of_json));
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }
@@ -235,11 +231,7 @@ impl ScalarUDFImpl for JsonNumber {
         let mut values = Float64Builder::with_capacity(json.len());
         let mut not_numbers = 0;
         for text in json.as_string_view() {
-            // `parse` alone would take `inf` and `nan`, which are not JSON.
-            let number = text.filter(|text| {
-                text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-            });
-            let number = number.and_then(|text| text.parse::<f64>().ok());
+            let number = text.and_then(number_of_json);
             not_numbers += u64::from(text.is_some() && number.is_none());
             values.append_option(number);
         }
@@ -250,6 +242,21 @@ impl ScalarUDFImpl for JsonNumber {
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }
+}
+
+/// The text of a JSON value; a string without its quotes.
+pub(crate) fn text_of_json(json: &str) -> Option<Cow<'_, str>> {
+    match json.starts_with('"') {
+        true => serde_json::from_str(json).ok().map(Cow::Owned),
+        false => Some(Cow::Borrowed(json)),
+    }
+}
+
+/// The number that a JSON value is.
+pub(crate) fn number_of_json(json: &str) -> Option<f64> {
+    // `parse` alone would take `inf` and `nan`, which are not JSON.
+    let is_number = json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    is_number.then(|| json.parse().ok()).flatten()
 }
 
 /// The value at `path`.

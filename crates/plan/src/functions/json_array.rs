@@ -1,5 +1,6 @@
 //! `json_array`: a list of values as the text of a JSON array.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
@@ -11,23 +12,48 @@ use datafusion::logical_expr::{
 };
 use serde_json::Value;
 
+use crate::occurrence::Occurrence;
+
 /// The values of a list as a JSON array; missing for a missing list. The values of `json` lists hold
-/// JSON text already; `sorted` puts them in ascending order of their text; at most `most` are kept.
-pub(crate) fn json_array(list: Expr, json: bool, sorted: bool, most: Option<u64>) -> Expr {
+/// JSON text already; `sorted` puts them in ascending order of their text; `kept` says how many stay.
+pub(crate) fn json_array(list: Expr, json: bool, sorted: bool, kept: Kept) -> Expr {
     let function = JsonArray {
         json,
         sorted,
-        most: most.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        kept,
         signature: Signature::any(1, Volatility::Immutable),
     };
     ScalarUDF::new_from_impl(function).call(vec![list])
+}
+
+/// How many values of a list are kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The most.
+    pub(crate) most: u64,
+    /// What happens when there are more; nothing where the query asked for no more.
+    pub(crate) cut: Option<Arc<Occurrence>>,
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.most == other.most
+    }
+}
+
+impl Eq for Kept {}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.most.hash(state);
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct JsonArray {
     json: bool,
     sorted: bool,
-    most: Option<usize>,
+    kept: Kept,
     signature: Signature,
 }
 
@@ -40,7 +66,11 @@ impl JsonArray {
         if self.sorted {
             texts.sort_unstable();
         }
-        texts.truncate(self.most.unwrap_or(usize::MAX));
+        let most = usize::try_from(self.kept.most).unwrap_or(usize::MAX);
+        if let (true, Some(cut)) = (texts.len() > most, &self.kept.cut) {
+            cut.happen();
+        }
+        texts.truncate(most);
         Ok(format!("[{}]", texts.join(",")))
     }
 
@@ -96,12 +126,13 @@ impl ScalarUDFImpl for JsonArray {
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringArray};
+    use dql::{Diagnostic, Span};
 
-    fn array(json: bool, sorted: bool, most: Option<usize>) -> JsonArray {
+    fn array(json: bool, sorted: bool, most: u64) -> JsonArray {
         JsonArray {
             json,
             sorted,
-            most,
+            kept: Kept { most, cut: None },
             signature: Signature::any(1, Volatility::Immutable),
         }
     }
@@ -110,18 +141,27 @@ mod tests {
     fn values_become_json() {
         let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("b\"c"), None, Some("a")]));
         assert_eq!(
-            array(false, false, None).text(&texts).unwrap(),
+            array(false, false, 9).text(&texts).unwrap(),
             r#"["b\"c","a"]"#
         );
-        assert_eq!(
-            array(false, true, Some(1)).text(&texts).unwrap(),
-            r#"["a"]"#
-        );
+        assert_eq!(array(false, true, 1).text(&texts).unwrap(), r#"["a"]"#);
+        let cut = Arc::new(Occurrence::new(Diagnostic::warning(
+            "list_cut",
+            "there are more",
+            Span::default(),
+        )));
+        let mut short = array(false, false, 2);
+        short.kept.cut = Some(Arc::clone(&cut));
+        short.text(&texts).unwrap();
+        assert!(cut.warning().is_none());
+        short.kept.most = 1;
+        assert_eq!(short.text(&texts).unwrap(), r#"["b\"c"]"#);
+        assert!(cut.warning().is_some());
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![2, 1]));
-        assert_eq!(array(false, false, None).text(&numbers).unwrap(), "[2,1]");
+        assert_eq!(array(false, false, 9).text(&numbers).unwrap(), "[2,1]");
         let json: ArrayRef = Arc::new(StringArray::from(vec![r#"{"a":1}"#, "true"]));
         assert_eq!(
-            array(true, false, None).text(&json).unwrap(),
+            array(true, false, 9).text(&json).unwrap(),
             r#"[{"a":1},true]"#
         );
     }

@@ -1,27 +1,38 @@
 //! `pinned`: a value that the optimiser computes and does not reason about.
 
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
 };
 
-/// The value itself. A sort by an expression that a filter makes constant is dropped by one step of
-/// DataFusion 55 and missed by the next, which then refuses the plan; of a volatile function no step
-/// thinks that it is constant.
+/// The value itself. A sort by an expression that a filter or a literal makes constant is dropped by one
+/// step of DataFusion 55 and missed by the next, which then refuses the plan. What is computed of
+/// constants counts as one even when it is volatile, so beside the value stands a call without arguments,
+/// which does not.
 pub(crate) fn pinned(value: Expr) -> Expr {
-    let signature = Signature::any(1, Volatility::Volatile);
-    ScalarUDF::new_from_impl(Pinned { signature }).call(vec![value])
+    let anything = Pinned::udf("anything", Signature::nullary(Volatility::Volatile)).call(vec![]);
+    let signature = Signature::new(TypeSignature::Any(2), Volatility::Volatile);
+    Pinned::udf("pinned", signature).call(vec![value, anything])
 }
 
+/// Gives its first argument; nothing without one.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Pinned {
+    name: &'static str,
     signature: Signature,
+}
+
+impl Pinned {
+    fn udf(name: &'static str, signature: Signature) -> ScalarUDF {
+        ScalarUDF::new_from_impl(Self { name, signature })
+    }
 }
 
 impl ScalarUDFImpl for Pinned {
     fn name(&self) -> &str {
-        "pinned"
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -29,10 +40,11 @@ impl ScalarUDFImpl for Pinned {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(arg_types[0].clone())
+        Ok(arg_types.first().cloned().unwrap_or(DataType::Null))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(args.args[0].clone())
+        let nothing = ColumnarValue::Scalar(ScalarValue::Null);
+        Ok(args.args.first().cloned().unwrap_or(nothing))
     }
 }

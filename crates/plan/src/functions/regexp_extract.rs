@@ -1,4 +1,4 @@
-//! `regexp_extract`: what a group of a regular expression captured first.
+//! `regexp_extract` and `regexp_extract_all`: what a group of a regular expression captured.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -10,31 +10,64 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use regex::Regex;
+use serde_json::Value;
 
 use super::text_match::text_argument;
 
 /// The text of group `group` in the first match; missing when nothing matches or the group took no
 /// part. Group 0 is the whole match.
 pub(crate) fn regexp_extract(text: Expr, regex: Regex, group: usize) -> Expr {
+    extract(text, regex, group, Matches::First)
+}
+
+/// The texts of group `group` in all matches, as a JSON array, without those in which it took no part.
+pub(crate) fn regexp_extract_all(text: Expr, regex: Regex, group: usize) -> Expr {
+    extract(text, regex, group, Matches::All)
+}
+
+fn extract(text: Expr, regex: Regex, group: usize, matches: Matches) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
     ScalarUDF::new_from_impl(RegexpExtract {
         regex,
         group,
+        matches,
         signature,
     })
     .call(vec![text])
+}
+
+/// Which matches are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Matches {
+    First,
+    All,
 }
 
 #[derive(Debug)]
 struct RegexpExtract {
     regex: Regex,
     group: usize,
+    matches: Matches,
     signature: Signature,
+}
+
+impl RegexpExtract {
+    fn first<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let found = self.regex.captures(text)?;
+        found.get(self.group).map(|group| group.as_str())
+    }
+
+    fn all(&self, text: &str) -> String {
+        let found = self.regex.captures_iter(text);
+        let groups = found.filter_map(|found| Some(found.get(self.group)?.as_str()));
+        Value::from_iter(groups).to_string()
+    }
 }
 
 impl PartialEq for RegexpExtract {
     fn eq(&self, other: &Self) -> bool {
-        self.regex.as_str() == other.regex.as_str() && self.group == other.group
+        self.regex.as_str() == other.regex.as_str()
+            && (self.group, self.matches) == (other.group, other.matches)
     }
 }
 
@@ -42,18 +75,22 @@ impl Eq for RegexpExtract {}
 
 impl Hash for RegexpExtract {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.regex.as_str(), self.group).hash(state);
+        (self.regex.as_str(), self.group, self.matches).hash(state);
     }
 }
 
 impl ScalarUDFImpl for RegexpExtract {
     fn name(&self) -> &str {
-        "regexp_extract"
+        match self.matches {
+            Matches::First => "regexp_extract",
+            Matches::All => "regexp_extract_all",
+        }
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         Ok(format!(
-            "regexp_extract({}, {:?}, {})",
+            "{}({}, {:?}, {})",
+            self.name(),
             args[0].schema_name(),
             self.regex.as_str(),
             self.group
@@ -72,13 +109,32 @@ impl ScalarUDFImpl for RegexpExtract {
         let texts = text_argument(&args)?;
         let mut values = StringViewBuilder::with_capacity(texts.len());
         for text in texts.as_string_view() {
-            let found = text.and_then(|text| self.regex.captures(text));
-            values.append_option(
-                found
-                    .and_then(|found| found.get(self.group))
-                    .map(|group| group.as_str()),
-            );
+            match self.matches {
+                Matches::First => values.append_option(text.and_then(|text| self.first(text))),
+                Matches::All => values.append_option(text.map(|text| self.all(text))),
+            }
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_match_gives_its_group() {
+        let all = |pattern: &str, group: usize, text: &str| {
+            RegexpExtract {
+                regex: Regex::new(pattern).unwrap(),
+                group,
+                matches: Matches::All,
+                signature: Signature::any(1, Volatility::Immutable),
+            }
+            .all(text)
+        };
+        assert_eq!(all(r"(\d)(x)?", 1, "1 2x \"3"), r#"["1","2","3"]"#);
+        assert_eq!(all(r"(\d)(x)?", 2, "1 2x 3"), r#"["x"]"#);
+        assert_eq!(all("z", 0, "1 2x 3"), "[]");
     }
 }

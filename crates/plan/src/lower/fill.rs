@@ -17,14 +17,23 @@ use crate::bind::column;
 use crate::bound::{BoundQuery, Fill, FillMode, arrow_type};
 use crate::functions::step_start::step_starts;
 
-/// The grouped rows with a row for every step, and the columns `f0`, `f1`, … of the filled values.
-pub(super) fn fill(query: &BoundQuery, step_ms: i64, shaped: LogicalPlan) -> Result<LogicalPlan> {
+/// The grouped rows, and an empty one for every step of the window in which a group has none. Rows
+/// without a time, and those of a step before the window, stay as they are.
+pub(super) fn every_step(
+    query: &BoundQuery,
+    step_ms: i64,
+    shaped: LogicalPlan,
+) -> Result<LogicalPlanBuilder> {
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
     let columns = shaped.schema().columns();
+    let either = |grid: Expr, row: Expr| coalesce(vec![grid, row]);
     let mut wanted: Vec<Expr> = (0..keys.len())
-        .map(|index| column(&format!("g{index}")).alias(format!("k{index}")))
+        .map(|index| {
+            let (grid, row) = (column(&format!("g{index}")), key_column(index));
+            either(grid, row).alias(format!("k{index}"))
+        })
         .collect();
-    wanted.push(col("step").alias("time"));
+    wanted.push(either(col("step"), col("time")).alias("time"));
     let is_given = |name: &str| name == "time" || keys.iter().any(|key| *key == column(name));
     for given in columns.iter().filter(|given| !is_given(given.name())) {
         let value = Expr::Column(given.clone());
@@ -33,18 +42,12 @@ pub(super) fn fill(query: &BoundQuery, step_ms: i64, shaped: LogicalPlan) -> Res
             name => value.alias(name),
         });
     }
-    let mut plan = every_step(query, step_ms, &keys, shaped)?.project(wanted)?;
-    for (index, filled) in query.columns.iter().enumerate() {
-        if let Some(fill) = &filled.fill {
-            plan = with_filled(plan, index, fill, &keys)?;
-        }
-    }
-    plan.build()
+    joined(query, step_ms, &keys, shaped)?.project(wanted)
 }
 
-/// Every group at every step, joined with its row where it has one: the columns `g0`, `g1`, …, `step`,
-/// and those of the grouped rows.
-fn every_step(
+/// Every group at every step, joined with the rows: the columns `g0`, `g1`, …, `step`, and those of the
+/// grouped rows.
+fn joined(
     query: &BoundQuery,
     step_ms: i64,
     keys: &[Expr],
@@ -73,16 +76,17 @@ fn every_step(
     // Rows that lack a key form a group like any other, so missing keys are equal here.
     grid.join_detailed(
         shaped,
-        JoinType::Left,
+        JoinType::Full,
         (left, right),
         None,
         NullEquality::NullEqualsNull,
     )
 }
 
-fn with_filled(
+/// The rows with a column of filled values.
+pub(super) fn filled(
     plan: LogicalPlanBuilder,
-    index: usize,
+    name: &str,
     fill: &Fill,
     keys: &[Expr],
 ) -> Result<LogicalPlanBuilder> {
@@ -93,7 +97,6 @@ fn with_filled(
         .into_iter()
         .map(Expr::Column)
         .collect();
-    let name = format!("f{index}");
     match &fill.mode {
         FillMode::Value(literal) => {
             let literal = cast(lit(literal.clone()), arrow_type(fill.value_type));
@@ -151,18 +154,16 @@ fn nearest(side: Side, value: Expr, keys: &[Expr]) -> Result<Expr> {
             WindowFrameBound::Following(unbounded),
         ),
     };
+    // A row without a time is near no step.
+    let mut partition = keys.to_vec();
+    partition.push(col("time").is_null());
     Expr::from(WindowFunction::new(
         WindowFunctionDefinition::WindowUDF(function),
         vec![value],
     ))
-    .partition_by(keys.to_vec())
+    .partition_by(partition)
     .order_by(vec![col("time").sort(true, false)])
     .window_frame(WindowFrame::new_bounds(WindowFrameUnits::Rows, from, to))
     .null_treatment(NullTreatment::IgnoreNulls)
     .build()
-}
-
-/// Whether any column is filled.
-pub(super) fn is_filled(query: &BoundQuery) -> bool {
-    query.columns.iter().any(|column| column.fill.is_some())
 }

@@ -106,7 +106,8 @@ fn reduce(order: &SeriesOrder, query: &BoundQuery) -> Expr {
         Reducer::Min => min(value),
         Reducer::Max => max(value),
         Reducer::Avg => avg(cast(value, DataType::Float64)),
-        Reducer::Sum => sum(value),
+        // Sums only rank groups here, and floats do not overflow.
+        Reducer::Sum => sum(cast(value, DataType::Float64)),
         Reducer::Count => count(value),
         Reducer::Percentile(percent) => percentile(
             cast(value, DataType::Float64),

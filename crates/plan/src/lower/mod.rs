@@ -1,29 +1,27 @@
 //! From what a query means to a DataFusion plan, in the order of execution: source and filter, shape,
-//! HAVING, order and limits inside a group, order and limits between groups.
+//! HAVING, what is computed along the rows of a group, order and limits inside a group, order and
+//! limits between groups.
 
+mod computed;
 mod fill;
 mod groups;
+mod histogram;
 mod page;
 mod shape;
+mod source;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, in_subquery, lit,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, lit,
 };
 use datafusion::scalar::ScalarValue;
-use events::TimeRange;
-use events::fields::DATE;
 
-use crate::bind::{ROW_TIME, column, membership_place, output_name, sort_keys};
-use crate::bound::{BoundQuery, BoundSource, Lowered, Shape, arrow_type, sort_exprs};
+use crate::bind::{column, sort_keys};
+use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
 use crate::functions::pinned::pinned;
 use crate::types::Type;
 
@@ -37,7 +35,7 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
 
 /// Lowers a query with `beyond` rows and groups more than its limits want, by which a cut is noticed.
 fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowered> {
-    let rows = source(query, events)?;
+    let rows = with_learnt(query, source::source(query, events)?)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
         Some(having) => LogicalPlanBuilder::from(shaped)
@@ -45,13 +43,10 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
             .build()?,
         None => shaped,
     };
-    let shaped = match query.step_ms {
-        Some(step_ms) if fill::is_filled(query) => fill::fill(query, step_ms, shaped)?,
-        _ => shaped,
-    };
+    let shaped = computed::computed(query, shaped)?;
     let has_hits = matches!(
         query.shape,
-        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Newest
+        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Histogram { .. } | Shape::Newest
     );
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
@@ -93,93 +88,35 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
 /// # Errors
 /// As [`lower`].
 pub fn count_plan(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
-    LogicalPlanBuilder::from(source(query, events)?)
+    LogicalPlanBuilder::from(source::unshifted(query, events)?)
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1)).alias("hits")])?
         .build()
 }
 
-/// The rows of the source inside the window that match the conditions.
-fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
-    let builder = match &query.source {
-        BoundSource::Events => {
-            LogicalPlanBuilder::from(events.clone()).filter(inside(query.window))?
-        }
-        BoundSource::Query(inner) => {
-            let builder = LogicalPlanBuilder::from(subquery(inner, events)?);
-            let time = column(ROW_TIME);
-            match query.window {
-                TimeRange::ALL => builder,
-                // Summaries of a whole window have no time and are not outside any window.
-                window => builder.filter(time.clone().is_null().or(within(time, window)))?,
-            }
-        }
-    };
-    match &query.filter {
-        Some(filter) => builder
-            .filter(with_memberships(query, filter.clone(), events)?)?
-            .build(),
-        None => builder.build(),
+/// The rows with what is learnt from all of them beside each.
+fn with_learnt(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
+    if query.learning.is_empty() {
+        return Ok(rows);
     }
-}
-
-/// The rows of a query inside another: its time, columns and keys under names that no step of the
-/// query around it uses.
-fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
-    let plan = limited(query, events, 0)?.plan;
-    let values = (0..query.columns.len()).map(|index| column(&format!("v{index}")));
-    let outputs = values.chain((0..query.keys.len()).map(key_column));
-    // What one row holds is constant, and so is the time of a summary: see `pinned`.
-    let is_one_row = is_one_row(query);
-    let renamed = outputs.enumerate().map(|(index, output)| {
-        let value = if is_one_row { pinned(output) } else { output };
-        value.alias(output_name(index))
-    });
-    let time = match &query.time {
-        Expr::Column(_) if !is_one_row => column("time"),
-        _ => pinned(column("time")),
-    };
-    LogicalPlanBuilder::from(plan)
-        .project(std::iter::once(time.alias(ROW_TIME)).chain(renamed))?
+    let learning = query.learning.iter().enumerate();
+    let learning = learning.map(|(index, learnt)| learnt.clone().alias(format!("d{index}")));
+    // The one row stands left, where a join keeps the rows that it collects.
+    LogicalPlanBuilder::from(rows.clone())
+        .aggregate(Vec::<Expr>::new(), learning)?
+        .cross_join(rows)?
         .build()
-}
-
-/// The filter with the plans of its sub-queries in the places that binding left for them.
-fn with_memberships(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> Result<Expr> {
-    let mut tests = HashMap::new();
-    for (index, membership) in query.memberships.iter().enumerate() {
-        let members = subquery(&membership.members, events)?;
-        let member = membership.member.clone();
-        let members = LogicalPlanBuilder::from(members)
-            .filter(member.clone().is_not_null())?
-            .project(vec![member.alias("member")])?
-            .build()?;
-        let test = in_subquery(membership.value.clone(), Arc::new(members));
-        tests.insert(membership_place(index), test);
-    }
-    let filled = filter.transform_up(|expr| {
-        Ok(match tests.get(&expr) {
-            Some(test) => Transformed::yes(test.clone()),
-            None => Transformed::no(expr),
-        })
-    })?;
-    Ok(filled.data)
-}
-
-fn inside(window: TimeRange) -> Expr {
-    within(column(DATE), window)
-}
-
-fn within(time: Expr, window: TimeRange) -> Expr {
-    time.clone()
-        .gt_eq(lit(window.from_ms))
-        .and(time.lt(lit(window.to_ms)))
 }
 
 /// Rows of the one group there is, sorted and limited.
 fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
-    let limit = query.limits.limit.count();
+    let limits = query.limits;
+    if limits.soffset > 0 || limits.slimit.count() == Some(0) {
+        // The one group there is, is skipped.
+        return LogicalPlanBuilder::from(shaped).limit(0, Some(0))?.build();
+    }
+    let limit = limits.limit.count();
     let fetch = limit.map(|count| count.saturating_add(beyond));
-    let skip = query.limits.offset;
+    let skip = limits.offset;
     if is_one_row(query) {
         let fetch = fetch.map(as_usize);
         return LogicalPlanBuilder::from(shaped)

@@ -8,8 +8,9 @@ use datafusion::logical_expr::{
 };
 use events::fields::DATE;
 
+use super::histogram::histogram;
 use super::{key_column, over, with_computed};
-use crate::bind::{ROW_TIME, column};
+use crate::bind::{ROW_TIME, SHIFT, column};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape, sort_exprs};
 use crate::functions::pinned::pinned;
 use crate::functions::step_start::step_start;
@@ -17,7 +18,8 @@ use crate::functions::step_start::step_start;
 /// Shapes the rows of the source.
 pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
     match &query.shape {
-        Shape::Rows => Ok(rows),
+        Shape::Rows if query.keys.is_empty() => Ok(rows),
+        Shape::Rows => with_keys(query, rows)?.build(),
         Shape::Newest => first_rows(query, rows, &sort_exprs(&query.order), 1),
         Shape::Extreme {
             order,
@@ -36,14 +38,21 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
             }
             first_rows(query, rows, order, *count)
         }
-        Shape::Distinct { value, .. } => {
+        Shape::Distinct { value, newest, .. } => {
             let mut groups = keys(&query.keys);
             groups.push(value.clone().alias("value"));
+            let newest = newest.iter().enumerate();
+            let newest = newest.map(|(index, taken)| taken.clone().alias(format!("n{index}")));
             LogicalPlanBuilder::from(rows)
                 .filter(value.clone().is_not_null())?
-                .aggregate(groups, vec![hits()])?
+                .aggregate(groups, newest.chain([hits()]))?
                 .build()
         }
+        Shape::Histogram {
+            bucket,
+            buckets,
+            least,
+        } => histogram(query, rows, bucket, *buckets, *least),
         Shape::Aggregate { aggregates } => {
             let mut groups = keys(&query.keys);
             groups.extend(step(query));
@@ -51,7 +60,7 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
                 .iter()
                 .enumerate()
                 .map(|(index, aggregate)| aggregate.clone().alias(format!("a{index}")))
-                .chain([hits()]);
+                .chain([own_hits(query)?]);
             let is_one_row = groups.is_empty();
             let builder =
                 LogicalPlanBuilder::from(rows).aggregate(groups, aggregates.collect::<Vec<_>>())?;
@@ -65,7 +74,7 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
     }
 }
 
-fn keys(keys: &[Key]) -> Vec<Expr> {
+pub(super) fn keys(keys: &[Key]) -> Vec<Expr> {
     keys.iter()
         .enumerate()
         .map(|(index, key)| key.expr.clone().alias(format!("k{index}")))
@@ -73,14 +82,28 @@ fn keys(keys: &[Key]) -> Vec<Expr> {
 }
 
 /// The events behind a shaped row.
-fn hits() -> Expr {
+pub(super) fn hits() -> Expr {
     count(lit(1)).alias("hits")
+}
+
+/// The events of the query's own window behind a shaped row.
+fn own_hits(query: &BoundQuery) -> Result<Expr> {
+    if query.column_shifts_ms.is_empty() {
+        return Ok(hits());
+    }
+    let is_own = column(SHIFT).eq(lit(query.shift_ms));
+    Ok(count(lit(1)).filter(is_own).build()?.alias("hits"))
 }
 
 fn step(query: &BoundQuery) -> Option<Expr> {
     let time = match query.source {
         BoundSource::Events => column(DATE),
         BoundSource::Query(_) => column(ROW_TIME),
+    };
+    let time = match (query.shift_ms, query.column_shifts_ms.as_slice()) {
+        (0, []) => time,
+        (shift_ms, []) => time + lit(shift_ms),
+        _ => time + column(SHIFT),
     };
     query
         .step_ms
@@ -101,14 +124,7 @@ fn first_rows(
         .map(Expr::Column)
         .collect();
     let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let keys = query.keys.iter().enumerate().map(|(index, key)| {
-        let value = match &key.expr {
-            Expr::Column(_) => key.expr.clone(),
-            computed => pinned(computed.clone()),
-        };
-        value.alias(format!("k{index}"))
-    });
-    let builder = LogicalPlanBuilder::from(rows).project(columns.iter().cloned().chain(keys))?;
+    let builder = with_keys(query, rows)?;
     let (builder, order) = with_computed(builder, order, "picked")?;
     let number = row_number()
         .partition_by(partition.clone())
@@ -122,4 +138,18 @@ fn first_rows(
         .filter(col("row").lt_eq(lit(wanted)))?
         .project(columns.into_iter().chain(partition).chain([col("hits")]))?
         .build()
+}
+
+/// The rows with the keys as columns.
+fn with_keys(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlanBuilder> {
+    let columns = rows.schema().columns().into_iter().map(Expr::Column);
+    let keys = query.keys.iter().enumerate().map(|(index, key)| {
+        let value = match &key.expr {
+            Expr::Column(_) => key.expr.clone(),
+            computed => pinned(computed.clone()),
+        };
+        value.alias(format!("k{index}"))
+    });
+    let columns: Vec<Expr> = columns.chain(keys).collect();
+    LogicalPlanBuilder::from(rows).project(columns)
 }

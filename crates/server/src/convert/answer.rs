@@ -1,8 +1,9 @@
 //! Answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use engine::{Answer, Explanation, Series, Summary, TotalHits};
+use engine::{Answer, Explanation, QueryParse, Series, Summary, TotalHits};
 use events::TimeRange;
 use serde_json::Value;
 
@@ -84,6 +85,11 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
         has_more: summary.has_more,
         next_cursor_time: summary.next_cursor_time,
         warnings: diagnostics_to_messages(query, &summary.warnings),
+        raw_query: summary.raw_query.clone(),
+        query_parse: summary
+            .query_parse
+            .clone()
+            .map(|parse| parse_to_message(*parse)),
     }
 }
 
@@ -116,7 +122,34 @@ pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, M
             .into_iter()
             .map(diagnostic_from_message)
             .collect(),
+        raw_query: message.raw_query,
+        query_parse: message
+            .query_parse
+            .map(|parse| Box::new(parse_from_message(parse))),
     })
+}
+
+fn parse_to_message(parse: QueryParse) -> proto::QueryParse {
+    let names = |(name, names): (String, BTreeSet<String>)| {
+        let names = names.into_iter().collect();
+        (name, proto::Names { names })
+    };
+    proto::QueryParse {
+        namespace: parse.namespace,
+        sources: parse.sources.into_iter().collect(),
+        fields: parse.fields.into_iter().map(names).collect(),
+        funcs: parse.funcs.into_iter().map(names).collect(),
+    }
+}
+
+fn parse_from_message(message: proto::QueryParse) -> QueryParse {
+    let names = |(name, names): (String, proto::Names)| (name, names.names.into_iter().collect());
+    QueryParse {
+        namespace: message.namespace,
+        sources: message.sources.into_iter().collect(),
+        fields: message.fields.into_iter().map(names).collect(),
+        funcs: message.funcs.into_iter().map(names).collect(),
+    }
 }
 
 /// An explanation as a message; `query` is the text that is explained.
@@ -178,6 +211,8 @@ mod tests {
             next_cursor_time: None,
             has_more: false,
             warnings: vec![warning],
+            raw_query: None,
+            query_parse: None,
         };
         Answer {
             series: vec![series],

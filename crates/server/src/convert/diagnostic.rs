@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use dql::{Diagnostic, Severity, Span};
+use dql::{Diagnostic, Origin, Severity, Span};
 
 use crate::proto;
 
@@ -23,6 +23,10 @@ fn to_message(query: &str, finding: &Diagnostic) -> proto::Diagnostic {
         Severity::Error => proto::Severity::Error,
         Severity::Warning => proto::Severity::Warning,
     };
+    let query = finding
+        .origin
+        .as_ref()
+        .map_or(query, |origin| origin.text.as_str());
     proto::Diagnostic {
         code: finding.code.to_owned(),
         severity: severity.into(),
@@ -33,10 +37,12 @@ fn to_message(query: &str, finding: &Diagnostic) -> proto::Diagnostic {
             text: text.clone(),
         }),
         hint: finding.hint.clone(),
+        origin: finding.origin.as_ref().map(|origin| origin.name.clone()),
     }
 }
 
-fn place(query: &str, span: Span) -> proto::Place {
+/// A part of a text.
+pub(crate) fn place(query: &str, span: Span) -> proto::Place {
     let position = dql::position(query, span.start);
     proto::Place {
         offset: span.start as u64,
@@ -62,6 +68,10 @@ pub(crate) fn diagnostic_from_message(message: proto::Diagnostic) -> Diagnostic 
         span: message.place.as_ref().map(span),
         label,
         hint: message.hint,
+        origin: message.origin.map(|name| Origin {
+            name,
+            text: String::new(),
+        }),
     }
 }
 

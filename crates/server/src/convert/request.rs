@@ -1,5 +1,6 @@
 //! Questions.
 
+use super::options::{options_from_message, options_to_message};
 use chrono_tz::Tz;
 use engine::{QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
@@ -31,9 +32,27 @@ pub(crate) enum RequestError {
     TimeRange(#[from] TimeError),
     /// A name that is no time zone.
     #[error(
-        "`{0}` is no time zone of the IANA database; give a name such as `Europe/Berlin` or `UTC`"
+        "`{0}` is no time zone; give a name of the IANA database such as `Europe/Berlin`, or an offset in whole hours such as `+08:00`"
     )]
     TimeZone(String),
+    /// An option that has no meaning here.
+    #[error("`{option}` is not supported: {reason}")]
+    Unsupported {
+        /// The field of the request.
+        option: &'static str,
+        /// Why not, and what does the same where something does.
+        reason: &'static str,
+    },
+    /// An option whose value means nothing.
+    #[error("`{value}` is no value for `{option}`: {wanted}")]
+    Value {
+        /// The field of the request.
+        option: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        wanted: &'static str,
+    },
     /// A request to explain nothing.
     #[error("the request holds no question; set `request`")]
     NoQuestion,
@@ -42,10 +61,21 @@ pub(crate) enum RequestError {
     UnknownStage(i32),
 }
 
+impl RequestError {
+    /// The stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Unsupported { .. } => "not_supported",
+            _ => "invalid_request",
+        }
+    }
+}
+
 /// The question of a message.
 pub(crate) fn request_from_message(
     message: proto::QueryRequest,
 ) -> Result<QueryRequest, RequestError> {
+    let asked = options_from_message(&message)?;
     let scope = match message.scope.ok_or(RequestError::NoScope)? {
         query_request::Scope::AllWorkspaces(_) => Scope::All,
         query_request::Scope::Workspaces(chosen) if chosen.ids.is_empty() => {
@@ -68,6 +98,7 @@ pub(crate) fn request_from_message(
             .transpose()
             .map_err(|error| RequestError::Place(error.to_string()))?,
         cursor_time: message.cursor_time,
+        ..asked
     };
     Ok(QueryRequest {
         query: message.query,
@@ -76,13 +107,23 @@ pub(crate) fn request_from_message(
     })
 }
 
+/// The question of a message that need not be answered, so that its scope does not matter.
+pub(crate) fn unscoped_request_from_message(
+    mut message: proto::QueryRequest,
+) -> Result<QueryRequest, RequestError> {
+    let all = query_request::Scope::AllWorkspaces(proto::AllWorkspaces {});
+    message.scope = Some(all);
+    request_from_message(message)
+}
+
 fn time_zone(name: String) -> Result<Option<Tz>, RequestError> {
     if name.is_empty() {
         return Ok(None);
     }
-    name.parse()
-        .map(Some)
-        .map_err(|_| RequestError::TimeZone(name))
+    match engine::time_zone(&name) {
+        Some(zone) => Ok(Some(zone)),
+        None => Err(RequestError::TimeZone(name)),
+    }
 }
 
 /// A question as a message. The service takes its own clock for now, so `now_ms` stays behind.
@@ -108,6 +149,7 @@ pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest 
         exact_total_hits: options.exact_total_hits,
         search_after: options.search_after.clone().map(position_to_message),
         cursor_time: options.cursor_time,
+        ..options_to_message(options)
     }
 }
 
@@ -155,6 +197,7 @@ mod tests {
                 order: vec![],
             }),
             cursor_time: Some(9),
+            ..Default::default()
         }
     }
 

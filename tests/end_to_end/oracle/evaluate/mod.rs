@@ -5,12 +5,19 @@
 
 mod aggregate;
 mod condition;
+mod digest;
 mod expression;
 mod fill;
 mod group;
 mod order;
+mod outer;
+mod pick;
 mod row;
 mod scope;
+mod series;
+mod show;
+mod statistics;
+mod template;
 mod text;
 mod value;
 mod window;
@@ -19,7 +26,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use chrono_tz::Tz;
-use dql::ast::{Expr, ExprKind, Select, Source, Step};
+use dql::ast::{Expr, ExprKind, Select, Source, Statement, Step};
 use serde_json::{Map, Value as Json};
 
 pub(crate) use scope::Rows;
@@ -33,6 +40,8 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) events: &'a Rows,
+    /// The workspaces it may see.
+    pub(crate) workspaces: Vec<String>,
     pub(crate) now_ms: i64,
     pub(crate) zone: Tz,
     /// The request's window, which overrides those in the text.
@@ -41,6 +50,8 @@ pub(crate) struct Run<'a> {
     pub(crate) auto_step_ms: Option<i64>,
     /// The values of sub-queries behind IN, by where they stand.
     members: RefCell<HashMap<usize, Vec<Value>>>,
+    /// The templates that calls of `drain` learn, by the query and the call.
+    learnt: RefCell<HashMap<(usize, String), Vec<Vec<String>>>>,
     /// The starts of steps, by the ends of their window and their width.
     steps: RefCell<HashMap<[i64; 3], Vec<i64>>>,
 }
@@ -59,6 +70,8 @@ pub(crate) struct Output {
     pub(crate) groups_cut: bool,
     /// The rows of the source that matched the conditions.
     pub(crate) hits: u64,
+    /// Whether whole numbers and others of one value are the same, as where functions computed with all.
+    pub(crate) numbers_by_value: bool,
     kinds: Vec<Kind>,
     key_kinds: Vec<Kind>,
 }
@@ -74,12 +87,23 @@ impl<'a> Run<'a> {
     pub(crate) fn new(events: &'a Rows, now_ms: i64, zone: Tz) -> Self {
         Self {
             events,
+            workspaces: Vec::new(),
             now_ms,
             zone,
             time_range: None,
             auto_step_ms: None,
             members: RefCell::default(),
+            learnt: RefCell::default(),
             steps: RefCell::default(),
+        }
+    }
+
+    /// Answers a statement.
+    pub(crate) fn statement(&self, statement: &Statement) -> Output {
+        match statement {
+            Statement::Select(select) => self.answer(select),
+            Statement::Outer(outer) => self.outer(outer),
+            Statement::Show(show) => self.show(show),
         }
     }
 
@@ -96,15 +120,7 @@ impl<'a> Run<'a> {
     ) -> Output {
         let range = self.range(select, inherited);
         let rows = self.source(select, range);
-        let scope = Scope {
-            run: self,
-            select,
-            source: &rows,
-            aliases: true,
-            key_aliases: true,
-            over: Over::Nothing,
-            range,
-        };
+        let scope = self.scope(select, &rows, range);
         let matching: Vec<&[Value]> = rows
             .rows
             .iter()
@@ -116,6 +132,10 @@ impl<'a> Run<'a> {
             })
             .collect();
         let hits = matching.len() as u64;
+        let scope = Scope {
+            matching: &matching,
+            ..scope
+        };
         let groups = group::groups(scope, &matching);
         let ordered = order::limited(scope, groups, default_limits);
         let columns = group::columns(&scope);
@@ -132,6 +152,21 @@ impl<'a> Run<'a> {
             rows_cut: ordered.rows_cut,
             groups_cut: ordered.groups_cut,
             hits,
+            numbers_by_value: false,
+        }
+    }
+
+    fn scope<'s>(&'s self, select: &'s Select, rows: &'s Rows, range: (i64, i64)) -> Scope<'s> {
+        Scope {
+            run: self,
+            select,
+            source: rows,
+            aliases: true,
+            key_aliases: true,
+            over: Over::Nothing,
+            matching: &[],
+            beside: None,
+            range,
         }
     }
 

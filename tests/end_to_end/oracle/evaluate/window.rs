@@ -6,7 +6,7 @@ use dql::ast::{Duration, DurationUnit, Preset, Range, TimePoint, TimePointKind, 
 
 const DAY_MS: i64 = 86_400_000;
 
-/// A fixed length of time.
+/// A fixed length of time; negative where the text has a minus.
 pub(super) fn length_ms(duration: &Duration) -> i64 {
     let unit_ms = |unit: DurationUnit| match unit {
         DurationUnit::Year => 365.0 * 86_400_000.0,
@@ -20,7 +20,10 @@ pub(super) fn length_ms(duration: &Duration) -> i64 {
     };
     let parts = duration.parts.iter();
     let total: f64 = parts.map(|part| part.amount * unit_ms(part.unit)).sum();
-    total as i64
+    match duration.negative {
+        true => -total as i64,
+        false => total as i64,
+    }
 }
 
 /// Whether a window names a range of time.
@@ -64,10 +67,20 @@ fn preset_range(preset: Preset, now_ms: i64, zone: Tz) -> (i64, i64) {
 fn point_ms(point: &TimePoint, now_ms: i64, zone: Tz) -> i64 {
     match &point.kind {
         TimePointKind::Now => now_ms,
-        TimePointKind::Ago(duration) => now_ms - length_ms(duration),
-        // The tests write milliseconds or seconds.
-        TimePointKind::Epoch(number) if *number < 100_000_000_000 => number * 1000,
-        TimePointKind::Epoch(number) => *number,
+        TimePointKind::Ago(duration) => match duration.parts.as_slice() {
+            [months] if months.unit == DurationUnit::Month => {
+                let months = Months::new(months.amount as u32);
+                earliest_ms(local(now_ms, zone) - months, zone)
+            }
+            _ => now_ms - length_ms(duration),
+        },
+        // The tests write moments near now.
+        TimePointKind::Epoch(number) => match number {
+            ..100_000_000_000 => number * 1000,
+            ..100_000_000_000_000 => *number,
+            ..100_000_000_000_000_000 => number / 1000,
+            _ => number / 1_000_000,
+        },
         TimePointKind::Civil(civil) => {
             let (hour, minute, second) = civil.time.unwrap_or_default();
             let day = NaiveDate::from_ymd_opt(civil.year, civil.month, civil.day).unwrap();
@@ -76,9 +89,14 @@ fn point_ms(point: &TimePoint, now_ms: i64, zone: Tz) -> i64 {
     }
 }
 
+/// The moment at which a clock shows a time: the earlier of two, and where the clock skipped it the one at
+/// which it would have shown it.
 fn earliest_ms(time: NaiveDateTime, zone: Tz) -> i64 {
-    let found = zone.from_local_datetime(&time).earliest();
-    found.unwrap().timestamp_millis()
+    if let Some(found) = zone.from_local_datetime(&time).earliest() {
+        return found.timestamp_millis();
+    }
+    let as_utc = time.and_utc().timestamp_millis();
+    as_utc - offset_ms(as_utc - DAY_MS, zone)
 }
 
 fn local(time_ms: i64, zone: Tz) -> NaiveDateTime {
@@ -99,6 +117,11 @@ fn offset_ms(time_ms: i64, zone: Tz) -> i64 {
 /// of steps since its 1970-01-01 00:00.
 pub(super) fn step_start(time_ms: i64, step_ms: i64, zone: Tz) -> i64 {
     let shown = |time_ms: i64| time_ms + offset_ms(time_ms, zone);
+    let even = time_ms - shown(time_ms).rem_euclid(step_ms);
+    if offset_ms(even, zone) == offset_ms(time_ms, zone) {
+        // Clocks are not changed there and back within a step.
+        return even;
+    }
     let mut moment = time_ms;
     loop {
         // Clocks are changed at whole minutes, so inside one the clock runs evenly.

@@ -1,5 +1,6 @@
 //! Random conditions.
 
+use chrono::DateTime;
 use dql::ast::{BinaryOp, Expr, ExprKind, InSet, Source};
 
 use super::super::population::{ADDRESSES, COSTS, MESSAGES, TITLES, USERS};
@@ -68,14 +69,7 @@ impl Questioner<'_> {
             1 => self.number(1),
             _ => int(self.random.choose(&[0, 1, 7, 60, 200, 404, -5, 3600])),
         };
-        let jsons = [&left, &right].map(|side| match &side.kind {
-            ExprKind::Field(_) => self.gives(side) == Gives::Json,
-            _ => false,
-        });
-        match jsons {
-            [true, true] => binary(op, left, call("float", vec![right])),
-            _ => binary(op, left, right),
-        }
+        binary(op, left, right)
     }
 
     fn presence(&mut self) -> Expr {
@@ -246,7 +240,9 @@ impl Questioner<'_> {
         }
         let op = self.random.choose(&ORDERS);
         let name = self.random.choose(&["date", "time"]);
-        binary(op, field(name), text("2024-03-30T12:00:00Z"))
+        let hours = i64::try_from(self.random.below(48)).unwrap();
+        let time = DateTime::from_timestamp_millis(self.now_ms - 3_600_000 * hours).unwrap();
+        binary(op, field(name), text(&time.to_rfc3339()))
     }
 }
 

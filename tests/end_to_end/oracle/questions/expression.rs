@@ -12,6 +12,23 @@ impl Questioner<'_> {
             0..3 => (self.text(depth), Gives::Text),
             3..6 => (self.number(depth), Gives::Number),
             6 => (self.condition(depth.min(1)), Gives::Bool),
+            _ if depth > 0 && self.random.percent(25) => {
+                let text = self.text(depth - 1);
+                let pattern = self.random.choose(&["[a-z]+", "o(.)", "失|ana|in"]);
+                let mut arguments = vec![text, super::super::tree::text(pattern)];
+                if pattern == "o(.)" {
+                    arguments.push(int(1));
+                }
+                let list = call("regexp_extract_all", arguments);
+                match self.random.percent(40) {
+                    true => (call("set", vec![list]), Gives::Json),
+                    false => (list, Gives::Json),
+                }
+            }
+            _ if self.names.are_events && self.random.percent(20) => {
+                let name = self.random.choose(&["user@tags", "mixed", "code"]);
+                (call("set", vec![field(name)]), Gives::Json)
+            }
             _ => {
                 let jsons = self.names.of(Gives::Json);
                 match jsons.is_empty() {
@@ -53,7 +70,14 @@ impl Questioner<'_> {
             false => self.text(depth - 1),
         };
         let start = i64::try_from(self.random.below(4)).unwrap();
-        match self.random.below(10) {
+        match self.random.below(13) {
+            10 => call("md5", vec![inner]),
+            11 => call("string", vec![self.number(depth - 1)]),
+            12 => {
+                let pattern = self.random.choose(&["([a-z]+)[ _]([a-z]+)", "([0-9])|(.)"]);
+                let group = int(i64::try_from(self.random.below(3)).unwrap());
+                call("regexp_extract", vec![inner, text(pattern), group])
+            }
             0 => call("lower", vec![inner]),
             1 => call("upper", vec![inner]),
             2 => call(self.random.choose(&["trim", "ltrim", "rtrim"]), vec![inner]),
@@ -104,7 +128,7 @@ impl Questioner<'_> {
         let textual = self.textual_name();
         match (self.random.below(12), textual) {
             (0, Some(name)) => call("float", vec![name]),
-            (1, Some(name)) => call("int", vec![name]),
+            (1, Some(name)) => call(self.random.choose(&["int", "uint"]), vec![name]),
             (2, Some(name)) => call("length", vec![name]),
             (3, _) => {
                 let inner = self.argument(depth - 1);
@@ -120,6 +144,15 @@ impl Questioner<'_> {
             (5, _) => {
                 let inner = self.argument(depth - 1);
                 call(self.random.choose(&["log", "log2", "log10"]), vec![inner])
+            }
+            (6, Some(name)) if self.random.percent(30) => {
+                let one = (text("200"), int(2));
+                let two = (text("ana"), call("float", vec![self.numeric_name()]));
+                expr(ExprKind::Case {
+                    operand: Some(Box::new(name)),
+                    branches: vec![one, two],
+                    otherwise: self.random.percent(50).then(|| Box::new(float(0.5))),
+                })
             }
             (6, _) => {
                 let test = self.condition(depth - 1);

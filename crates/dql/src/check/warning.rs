@@ -1,0 +1,206 @@
+//! What is allowed and seldom meant: comparisons and clauses that answer something else than they seem to ask, and
+//! questions that another form answers better.
+//!
+//! The codes are those of the vendor's own checker where it has one for the case.
+
+use crate::ast::{BinaryOp, Count, Expr, ExprKind, Select};
+use crate::check::query::each;
+use crate::column_name;
+use crate::diagnostic::Diagnostic;
+use crate::signature::{self, Role};
+use crate::span::Span;
+
+/// How many rows an answer can skip before pages are the better way (Guance documentation, Open API: offset and
+/// limit reach 10,000 rows, further ones are reached by `search_after`).
+const DEEP_OFFSET: u64 = 10_000;
+
+/// Comparisons by `=` and `!=` with something that is no single value.
+pub(super) fn equality(right: &Expr, found: &mut Vec<Diagnostic>) {
+    match &right.kind {
+        ExprKind::Array(_) => found.push(
+            Diagnostic::warning("eq_array", "this compares with the whole list", right.span)
+                .with_hint("write `IN` or `NOT IN` to test for one of its values"),
+        ),
+        ExprKind::String(text) if text == "nil" || text == "null" => found.push(
+            Diagnostic::warning(
+                "string_nil_comparison",
+                format!("this compares with the text `{text}`"),
+                right.span,
+            )
+            .with_hint("write nil without quotes to test for a missing value"),
+        ),
+        _ => {}
+    }
+}
+
+/// A pattern that says what a plain comparison says.
+pub(super) fn pattern(
+    left: &Expr,
+    negated: bool,
+    pattern: &str,
+    span: Span,
+    found: &mut Vec<Diagnostic>,
+) {
+    let left = match left.to_string() {
+        text if text.chars().count() <= 40 => text,
+        _ => "field".to_owned(),
+    };
+    let plain = pattern.strip_prefix('^').unwrap_or(pattern);
+    let plain = plain.strip_suffix('$').unwrap_or(plain);
+    let (equals, is_in) = if negated {
+        ("!=", "NOT IN")
+    } else {
+        ("=", "IN")
+    };
+    if is_literal(plain) {
+        let hint = format!(
+            "write `{left} {equals} {}`, or `.*` around the pattern to find it inside of texts",
+            quoted(plain)
+        );
+        found.push(
+            Diagnostic::warning("regex_for_literal", "this pattern fits one text only", span)
+                .with_hint(hint),
+        );
+        return;
+    }
+    let group = plain
+        .strip_prefix("(?:")
+        .or_else(|| plain.strip_prefix('('))
+        .and_then(|inner| inner.strip_suffix(')'))
+        .unwrap_or(plain);
+    let texts: Vec<&str> = group.split('|').collect();
+    if texts.len() > 1 && texts.iter().all(|text| is_literal(text)) {
+        let few: Vec<String> = texts.iter().take(3).map(|text| quoted(text)).collect();
+        let more = if texts.len() > 3 { ", …" } else { "" };
+        found.push(
+            Diagnostic::warning(
+                "regex_for_alternation",
+                format!("this pattern fits {} texts only", texts.len()),
+                span,
+            )
+            .with_hint(format!("write `{left} {is_in} [{}{more}]`", few.join(", "))),
+        );
+    }
+}
+
+/// Whether a pattern stands for itself.
+fn is_literal(pattern: &str) -> bool {
+    !pattern.is_empty()
+        && !pattern.contains([
+            '\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
+        ])
+}
+
+/// A text as a query writes it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "\\'"))
+}
+
+/// A CASE among conditions.
+pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
+    found.push(
+        Diagnostic::warning(
+            "case_in_condition",
+            "a CASE among conditions is computed for every event in the window",
+            span,
+        )
+        .with_hint(
+            "AND, OR and NOT say the same, and let files be skipped that hold nothing of it",
+        ),
+    );
+}
+
+/// Counts behind LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
+pub(super) fn counts(
+    limit: Option<Count>,
+    slimit: Option<Count>,
+    offset: Option<Count>,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (clause, count) in [("LIMIT", limit), ("SLIMIT", slimit)] {
+        if let Some(count) = count.filter(|count| count.value == 0) {
+            found.push(
+                Diagnostic::warning(
+                    "non_positive_limit",
+                    format!("{clause} 0 leaves nothing of the answer"),
+                    count.span,
+                )
+                .with_hint(format!("write how many are wanted: `{clause} 10`")),
+            );
+        }
+    }
+    if let Some(offset) = offset.filter(|offset| offset.value >= DEEP_OFFSET) {
+        found.push(
+            Diagnostic::warning(
+                "deep_offset_paging",
+                format!("{} rows are found and sorted to be skipped", offset.value),
+                offset.span,
+            )
+            .with_hint("go on behind the last row of the page before with `search_after`, or stream the answer"),
+        );
+    }
+}
+
+/// HAVING over a field where groups have their newest event in place of aggregates.
+pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
+    let items = select.target.as_deref().unwrap_or_default();
+    let newest = !select.by.is_empty() && !items.iter().any(|item| reduces(&item.expr));
+    for condition in select
+        .having
+        .iter()
+        .filter(|condition| newest && !reduces(condition))
+    {
+        let mut field = None;
+        each(condition, &mut |part| {
+            if let ExprKind::Field(_) = part.kind
+                && !names(select, part)
+            {
+                field.get_or_insert(part);
+            }
+        });
+        if let Some(field) = field {
+            found.push(
+                Diagnostic::warning(
+                    "having_on_column",
+                    format!("`{field}` is tested in the newest event of each group"),
+                    field.span,
+                )
+                .with_hint("a condition on every event stands in braces: `{…}`"),
+            );
+        }
+    }
+}
+
+/// Whether an expression makes one value of many rows, or chooses rows.
+fn reduces(expr: &Expr) -> bool {
+    let mut found = false;
+    each(expr, &mut |part| {
+        if let ExprKind::Call(call) = &part.kind {
+            let signature = signature::function(&call.name.text.to_lowercase());
+            found |= signature.is_some_and(|signature| {
+                matches!(signature.role, Role::Aggregate | Role::Rows | Role::Point)
+            });
+        }
+    });
+    found
+}
+
+/// Whether a field is an alias of the query or one of its keys.
+fn names(select: &Select, field: &Expr) -> bool {
+    let text = column_name(field);
+    let items = select.target.iter().flatten();
+    let aliases = items
+        .filter_map(|item| item.alias.as_ref())
+        .chain(select.by.iter().filter_map(|key| key.alias.as_ref()));
+    aliases.into_iter().any(|alias| alias.text == text)
+        || select.by.iter().any(|key| column_name(&key.expr) == text)
+}
+
+/// Whether `op` finds a pattern, and whether it is negated.
+pub(super) fn finds(op: BinaryOp) -> Option<bool> {
+    match op {
+        BinaryOp::Eq | BinaryOp::Match => Some(false),
+        BinaryOp::NotEq | BinaryOp::NotMatch => Some(true),
+        _ => None,
+    }
+}

@@ -1,0 +1,80 @@
+//! `drain(text, threshold [, most])`: the template of a log line.
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::Expr;
+use dql::ast::Call;
+use dql::{Diagnostic, Span};
+
+use super::name::column;
+use super::predicate::as_text;
+use super::{Bind, Binder, arguments, wrong};
+use crate::functions::drain::{Drain, MOST_LINES};
+use crate::types::{Type, Typed};
+
+/// The most templates where the query does not say.
+const DEFAULT_TEMPLATES: u64 = 1_000;
+
+/// Templates that are learnt from the rows of a query.
+#[derive(Debug)]
+pub(super) struct Learning {
+    text: Expr,
+    drain: Arc<Drain>,
+}
+
+impl Learning {
+    /// The aggregate that learns.
+    pub(super) fn aggregate(&self) -> Expr {
+        self.drain.learn(self.text.clone())
+    }
+}
+
+impl Binder<'_> {
+    /// Binds a call of `drain`. What it learns from are the rows of the query, so it cannot choose them.
+    pub(super) fn drain(&mut self, call: &Call, span: Span) -> Bind<Typed> {
+        if self.in_filter || self.grouping.is_some() {
+            let message = "`drain` learns its templates from the events that `{…}` leaves";
+            let error = wrong("misplaced_aggregate", message, span);
+            let hint = "use it in the projection or in BY, or test it outside: `TAE::(…):(…) {…}`";
+            return Err(error.with_hint(hint).into());
+        }
+        let values = arguments::between(call, 2, 3)?;
+        let text = as_text(self.operand(values[0])?);
+        let threshold = arguments::number(values[1], "the threshold")?;
+        let most = values
+            .get(2)
+            .map(|most| arguments::count(most, "the number of templates"))
+            .transpose()?
+            .unwrap_or(DEFAULT_TEMPLATES);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let known = self.learning.iter().position(|known| {
+            let drain = &known.drain;
+            known.text == text
+                && (drain.threshold.to_bits(), drain.most) == (threshold.to_bits(), most)
+        });
+        let index = known.unwrap_or_else(|| {
+            let message = format!(
+                "there are more than {most} templates: events without one have the template `<*>`"
+            );
+            let templates = Diagnostic::warning("drain_limit", message, span);
+            let message = format!(
+                "templates were learnt from {MOST_LINES} different texts, and there are more"
+            );
+            let lines = Diagnostic::warning("drain_limit", message, span);
+            let drain = Drain::new(
+                threshold,
+                most,
+                self.occurrence(templates.with_hint("lower the threshold, or allow more")),
+                self.occurrence(lines.with_hint("narrow the window or the conditions")),
+            );
+            self.learning.push(Learning {
+                text: text.clone(),
+                drain: Arc::new(drain),
+            });
+            self.learning.len() - 1
+        });
+        let learnt = column(&format!("d{index}"));
+        let expr = self.learning[index].drain.template(text, learnt);
+        Ok(Typed::new(expr, Type::String))
+    }
+}

@@ -1,0 +1,48 @@
+//! What is computed along the rows of each group: filled steps, and functions of points.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition,
+};
+
+use super::{fill, key_column};
+use crate::bound::{BoundQuery, Computed, Point};
+use crate::functions::points::along_points;
+
+/// The rows with the columns `c0`, `c1`, …, and where any is filled with a row for every step.
+pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
+    let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let is_filled = query
+        .computed
+        .iter()
+        .any(|computed| matches!(computed, Computed::Fill(_)));
+    let mut plan = match query.step_ms {
+        Some(step_ms) if is_filled => fill::every_step(query, step_ms, shaped)?,
+        _ => LogicalPlanBuilder::from(shaped),
+    };
+    // Each may be computed of those before it.
+    for (index, computed) in query.computed.iter().enumerate() {
+        let name = format!("c{index}");
+        plan = match computed {
+            Computed::Fill(fill) => fill::filled(plan, &name, fill, &keys)?,
+            Computed::Point(point) => plan.window(vec![along(point, &keys)?.alias(name)])?,
+        };
+    }
+    plan.build()
+}
+
+/// A function of the points of each group.
+fn along(point: &Point, keys: &[Expr]) -> Result<Expr> {
+    let function = WindowFunctionDefinition::WindowUDF(along_points(
+        point.function,
+        Arc::clone(&point.overflow),
+    ));
+    let arguments = vec![point.value.clone(), point.time.clone()];
+    Expr::from(WindowFunction::new(function, arguments))
+        .partition_by(keys.to_vec())
+        .order_by(point.order.clone())
+        .build()
+}

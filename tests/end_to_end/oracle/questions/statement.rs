@@ -1,0 +1,263 @@
+//! Random statements: queries, functions around them, and SHOW.
+
+use dql::Span;
+use dql::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Outer, Select, Show, Source, Statement};
+
+use super::super::tree::{binary, count, expr, field, float, ident, int, select, text};
+use super::{Names, Projection, Questioner};
+
+impl Questioner<'_> {
+    /// One statement.
+    pub(crate) fn statement(&mut self) -> Statement {
+        match self.random.below(25) {
+            0 => Statement::Show(Box::new(self.show())),
+            1..4 => Statement::Outer(Box::new(self.outer())),
+            _ => Statement::Select(Box::new(self.question())),
+        }
+    }
+
+    fn show(&mut self) -> Show {
+        let name = self.random.choose(&[
+            "show_event_source",
+            "show_audit_event_source",
+            "show_event_field",
+            "show_audit_event_field",
+            "show_workspaces",
+        ]);
+        let of_source = name.ends_with("field") && self.random.percent(50);
+        let args = match of_source {
+            true => vec![argument(text(self.random.choose(&["audit", "monitor"])))],
+            false => Vec::new(),
+        };
+        let is_plain = name == "show_workspaces";
+        let mut number = |percent: usize, below: usize| {
+            let number = 1 + self.random.below(below);
+            let written = !is_plain && self.random.percent(percent);
+            written.then(|| count(u64::try_from(number).unwrap()))
+        };
+        let (limit, offset) = (number(30, 30), number(20, 3));
+        Show {
+            call: Call {
+                name: ident(name),
+                args,
+            },
+            conditions: (!is_plain && self.random.percent(50)).then(|| vec![self.filter()]),
+            window: match is_plain {
+                true => None,
+                false => self.window(),
+            },
+            limit,
+            offset,
+            span: Span::default(),
+        }
+    }
+
+    fn outer(&mut self) -> Outer {
+        let is_eval = self.random.percent(35);
+        let call = match is_eval {
+            true => self.eval(),
+            false => self.around_query(),
+        };
+        let mut chain = Vec::new();
+        for _ in 0..self.random.below(3) {
+            let (name, args) = self.outer_function(&[]);
+            chain.push(Call {
+                name: ident(name),
+                args,
+            });
+        }
+        let mut number = |percent: usize, least: usize| {
+            let number = least + self.random.below(4);
+            let written = self.random.percent(percent);
+            written.then(|| count(u64::try_from(number).unwrap()))
+        };
+        Outer {
+            call,
+            chain,
+            limit: number(15, 1),
+            offset: number(10, 0),
+            slimit: number(15, 1),
+            soffset: number(10, 0),
+            span: Span::default(),
+        }
+    }
+
+    fn around_query(&mut self) -> Call {
+        let (query, _) = self.stepped();
+        let keys: Vec<String> = query.by.iter().map(key_name).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let (name, others) = self.outer_function(&keys);
+        let query = self.written(query);
+        Call {
+            name: ident(name),
+            args: std::iter::once(argument(query)).chain(others).collect(),
+        }
+    }
+
+    /// A query as an argument: as it is, or in quotes.
+    fn written(&mut self, query: Select) -> Expr {
+        match self.random.percent(30) {
+            true => text(&query.to_string()),
+            false => expr(ExprKind::Subquery(Box::new(query))),
+        }
+    }
+
+    /// A function over series, and what it takes beside them.
+    fn outer_function(&mut self, keys: &[&str]) -> (&'static str, Vec<Arg>) {
+        let names = [
+            "abs",
+            "avg",
+            "bottom",
+            "count",
+            "count_distinct",
+            "cumsum",
+            "cumsum",
+            "derivative",
+            "difference",
+            "fill",
+            "first",
+            "irate",
+            "last",
+            "log10",
+            "log2",
+            "max",
+            "min",
+            "moving_average",
+            "non_negative_derivative",
+            "non_negative_difference",
+            "rate",
+            "series_sum",
+            "series_sum",
+            "sum",
+            "top",
+        ];
+        let name = self.random.choose(&names);
+        let whole = int(i64::try_from(1 + self.random.below(4)).unwrap());
+        let others = match name {
+            "bottom" | "top" | "moving_average" => vec![argument(whole)],
+            "fill" => vec![argument(self.random.pick(&[int(0), float(1.5)]).clone())],
+            "series_sum" if !keys.is_empty() && self.random.percent(60) => {
+                let kept = text(self.random.choose(keys));
+                vec![Arg {
+                    name: Some(ident("sumBy")),
+                    ..argument(expr(ExprKind::Array(vec![kept])))
+                }]
+            }
+            _ => Vec::new(),
+        };
+        (name, others)
+    }
+
+    /// A summary by step, with simple names for its columns.
+    fn stepped(&mut self) -> (Select, Vec<String>) {
+        // As a query inside of another, so that every column has a name and no step is chosen by the engine.
+        self.depth = 1;
+        self.names = Names::of_events();
+        // Of numbers as large as times, differences are mostly rounding.
+        let is_time = |name: &str| matches!(name, "date" | "time");
+        self.names.all.retain(|(name, _)| !is_time(name));
+        let mut query = select(vec![Source::All(Span::default())]);
+        if self.random.percent(40) {
+            query.conditions = Some(vec![self.filter()]);
+        }
+        self.in_where = false;
+        let projection = match self.random.percent(85) {
+            true => self.points(&mut query),
+            false => {
+                query.window = Some(self.ranged_window());
+                self.summary(&mut query)
+            }
+        };
+        self.depth = 0;
+        let names = simple_names(&projection);
+        query.target = Some(projection.items);
+        if self.random.percent(30) {
+            self.limits(&mut query);
+        }
+        (query, names)
+    }
+
+    /// Arithmetic between queries of the same groups, or of none.
+    fn eval(&mut self) -> Call {
+        let (one, columns) = self.stepped();
+        let mut other = one.clone();
+        other.having.clear();
+        other.conditions = Some(vec![self.filter()]);
+        self.in_where = false;
+        if self.random.percent(30) {
+            other.by.clear();
+            other.sorder_by = None;
+            (other.slimit, other.soffset) = (None, None);
+            if let Some(items) = &mut other.target {
+                // Keys are no columns where there are no groups.
+                items.retain(|item| super::clause::is_summary(item));
+            }
+            let is_left = |key: &dql::ast::OrderKey| {
+                let items = other.target.iter().flatten();
+                let names = items.filter_map(|item| item.alias.as_ref());
+                let names: Vec<&str> = names.map(|alias| alias.text.as_str()).collect();
+                names.contains(&dql::column_name(&key.expr).as_str())
+            };
+            let order_by = std::mem::take(&mut other.order_by);
+            other.order_by = order_by.into_iter().filter(is_left).collect();
+        }
+        let is_empty = other.target.as_ref().is_none_or(Vec::is_empty);
+        let other = match is_empty {
+            true => one.clone(),
+            false => other,
+        };
+        let mut operands = vec![field("A"), field("B"), float(100.0), int(2)];
+        operands.extend(columns.iter().map(|name| field(&format!("A.{name}"))));
+        let first = self.random.choose(&[BinaryOp::Add, BinaryOp::Divide]);
+        let mut expression = binary(first, field("A"), field("B"));
+        for _ in 0..=self.random.below(2) {
+            let op = self.random.choose(&[
+                BinaryOp::Add,
+                BinaryOp::Subtract,
+                BinaryOp::Multiply,
+                BinaryOp::Divide,
+                BinaryOp::Modulo,
+            ]);
+            let operand = self.random.pick(&operands).clone();
+            expression = binary(op, expression, operand);
+        }
+        let named = |name: &str, value: Expr| Arg {
+            name: Some(ident(name)),
+            ..argument(value)
+        };
+        let (one, other) = (self.written(one), self.written(other));
+        let mut args = vec![argument(expression), named("A", one), named("B", other)];
+        if self.random.percent(50) {
+            args.push(named("alias", text("ratio")));
+        }
+        Call {
+            name: ident("eval"),
+            args,
+        }
+    }
+}
+
+fn argument(value: Expr) -> Arg {
+    Arg {
+        name: None,
+        value,
+        alias: None,
+    }
+}
+
+fn key_name(key: &dql::ast::ByItem) -> String {
+    match &key.alias {
+        Some(alias) => alias.text.clone(),
+        None => dql::column_name(&key.expr),
+    }
+}
+
+/// The aliases that can stand behind a letter and a dot.
+fn simple_names(projection: &Projection) -> Vec<String> {
+    let aliases = projection
+        .items
+        .iter()
+        .filter_map(|item| item.alias.as_ref());
+    let names = aliases.map(|alias| alias.text.clone());
+    names.filter(|name| !name.contains(' ')).collect()
+}
