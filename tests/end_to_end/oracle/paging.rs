@@ -9,8 +9,11 @@ use events::{Defaults, Event};
 use serde_json::Value as Json;
 use store::{ImportOptions, Store, StoreOptions};
 
-use super::population::{self, NOW_MS};
+use super::population;
 use super::random::Random;
+
+/// What counts as now.
+const NOW_MS: i64 = 1_711_886_400_000;
 
 /// A store that events arrive in.
 struct Arriving {
@@ -24,7 +27,7 @@ impl Arriving {
     async fn new(random: &mut Random, most: usize) -> Self {
         let mut coming = Vec::new();
         let mut there = Vec::new();
-        for event in population::events(random, most) {
+        for event in population::events(random, most, NOW_MS) {
             match random.percent(50) {
                 true => coming.push(event),
                 false => there.push(event),
