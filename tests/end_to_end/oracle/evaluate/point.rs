@@ -162,13 +162,17 @@ fn starts(scope: Scope<'_>) -> Vec<i64> {
 
 /// A row without events: only the keys are known.
 fn gap<'a>(scope: Scope<'_>, group: &Group<'a>, items: &[&Item], time: Value) -> ShapedRow<'a> {
-    let keys = scope.over(Over::Group(group)).without_aliases();
+    let keys = Scope {
+        is_gap: true,
+        ..scope.over(Over::Group(group)).without_aliases()
+    };
     let mut columns = Vec::new();
     for item in items {
-        // A summary of several columns has as many gaps.
-        let count = if auto_call(item).is_some() { 10 } else { 1 };
-        let value = keys.key(&item.expr).unwrap_or(Value::Missing);
-        columns.extend(std::iter::repeat_n(value, count));
+        match auto_call(item) {
+            // A summary of several columns has as many gaps.
+            Some(_) => columns.extend(std::iter::repeat_n(Value::Missing, 10)),
+            None => columns.push(keys.value(&item.expr)),
+        }
     }
     ShapedRow {
         time,

@@ -150,8 +150,11 @@ impl<'r> Questioner<'r> {
         self.condition(2)
     }
 
-    /// A query for single events.
+    /// A query that is asked page by page: often one for single events.
     pub(crate) fn page_question(&mut self) -> Select {
+        if self.random.percent(60) {
+            return self.question();
+        }
         let mut query = select(self.sources());
         query.window = self.window();
         if self.random.percent(50) {
@@ -190,7 +193,9 @@ impl<'r> Questioner<'r> {
             query.sources.extend(self.lists.take().unwrap_or_default());
             self.in_where = false;
         }
-        if self.random.percent(4) {
+        // Over a query with a window of its own, one without has none that could be moved.
+        let has_range = !over_query || query.window.is_some();
+        if has_range && self.random.percent(4) {
             let units = [DurationUnit::Hour, DurationUnit::Day, DurationUnit::Week];
             let unit = self.random.choose(&units);
             query.shift = Some(duration(1 + u32::from(self.random.percent(40)), unit));
