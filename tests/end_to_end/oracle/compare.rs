@@ -108,7 +108,8 @@ fn same(left: &Json, right: &Json, by_value: bool) -> bool {
             if by_value || left.is_f64() && right.is_f64() =>
         {
             let (left, right) = (left.as_f64().unwrap(), right.as_f64().unwrap());
-            (left - right).abs() <= 1e-9 * left.abs().max(right.abs())
+            let near = 1e-9 * left.abs().max(right.abs());
+            (left - right).abs() <= near.max(1e-12)
         }
         _ => left == right,
     }

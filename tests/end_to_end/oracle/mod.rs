@@ -10,11 +10,13 @@
 //! | `evaluate` | what a query means, row by row |
 //! | `world` | a store with events, and how it is asked |
 //! | `compare` | two answers, and how they differ |
+//! | `options` | options of a request in the place of clauses |
 //! | `relations` | laws between answers |
 //! | `remembered` | questions that once went wrong |
 
 mod compare;
 mod evaluate;
+mod options;
 mod population;
 mod questions;
 mod random;
@@ -158,6 +160,26 @@ async fn pages_are_the_whole() {
             let query = Questioner::new(&mut random, world.now_ms).page_question();
             let rows = random.choose(&[1, 2, 3, 7]);
             if let Err(difference) = relations::page_difference(&world, &query, rows, &around).await
+            {
+                found.push(format!(
+                    "seed {seed}, query {number}: {query}\n  {around:?}\n  {difference}"
+                ));
+            }
+        }
+    }
+    assert_none(&found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_are_the_clauses_they_stand_for() {
+    let mut found = Vec::new();
+    for seed in seeds(90) {
+        let mut random = Random::new(seed);
+        let world = World::new(&mut random, 60).await;
+        for number in 0..QUERIES_PER_WORLD / 3 {
+            let around = world.circumstances(&mut random);
+            let query = Questioner::new(&mut random, world.now_ms).question();
+            if let Err(difference) = options::difference(&world, &query, &around, &mut random).await
             {
                 found.push(format!(
                     "seed {seed}, query {number}: {query}\n  {around:?}\n  {difference}"

@@ -39,9 +39,14 @@ pub(crate) const TITLES: [&str; 10] = [
     "a*b?c",
 ];
 pub(crate) const USERS: [&str; 6] = ["ana", "bob", "Ana", "李雷", "zoë", "o'neil"];
-pub(crate) const MESSAGES: [&str; 7] = [
+pub(crate) const MESSAGES: [&str; 12] = [
     "user ana did login from 10.1.2.3",
     "LOGIN of bob failed: wrong password",
+    "user bob did login from 192.168.1.7",
+    "user ana did logout from 10.1.2.3",
+    "LOGIN of ana failed: locked",
+    "job 17 of 7b2e4a90-1c3d-4e5f-8a6b-9c0d1e2f3a4b took 12:30.5 s",
+    "job 4 of 0xBEEF took 1b2c3d4e5f s",
     "{\"k\":\"v\",\"n\":7,\"list\":[1,\"two\",{\"x\":true}]}",
     "{\"k\":12.5,\"a.b\":{\"c\":\"deep\"},\"a\":{\"b\":{\"c\":\"shallow\"}}}",
     "token_created\nsecond line",

@@ -73,6 +73,19 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     }))
 }
 
+/// A call with one more argument, which has a name.
+pub(crate) fn named_call(name: &str, arguments: Vec<Expr>, named: (&str, Expr)) -> Expr {
+    let mut call = call(name, arguments);
+    if let ExprKind::Call(call) = &mut call.kind {
+        call.args.push(Arg {
+            name: Some(ident(named.0)),
+            value: named.1,
+            alias: None,
+        });
+    }
+    call
+}
+
 pub(crate) fn item(expr: Expr, alias: Option<&str>) -> Item {
     Item {
         expr,

@@ -4,7 +4,9 @@ use std::panic::AssertUnwindSafe;
 
 use chrono_tz::Tz;
 use dql::ast::Statement;
-use engine::{Answer, Engine, EngineConfig, Position, QueryOptions, QueryRequest, Scope};
+use engine::{
+    Answer, ClauseOptions, Engine, EngineConfig, Position, QueryOptions, QueryRequest, Scope,
+};
 use events::{Defaults, Event, TimeRange, WorkspaceId};
 use futures::FutureExt;
 use serde_json::Value as Json;
@@ -135,6 +137,18 @@ impl World {
         self.ask_behind(text, circumstances, None).await
     }
 
+    /// The engine's answer to a request with options.
+    pub(crate) async fn ask_with(
+        &self,
+        text: &str,
+        circumstances: &Circumstances,
+        clauses: ClauseOptions,
+    ) -> Result<Answer, String> {
+        let mut request = self.request(text, circumstances);
+        request.options.clauses = clauses;
+        self.answer(&request).await
+    }
+
     /// The engine's answer behind a position of another.
     pub(crate) async fn ask_behind(
         &self,
@@ -144,7 +158,11 @@ impl World {
     ) -> Result<Answer, String> {
         let mut request = self.request(text, circumstances);
         request.options.search_after = position;
-        let answers = AssertUnwindSafe(self.engine.query(&request))
+        self.answer(&request).await
+    }
+
+    async fn answer(&self, request: &QueryRequest) -> Result<Answer, String> {
+        let answers = AssertUnwindSafe(self.engine.query(request))
             .catch_unwind()
             .await
             .map_err(|_| "the engine panicked".to_owned())?;

@@ -186,6 +186,13 @@ impl Binder<'_> {
         }
         let by_time = order.is_empty();
         order.extend(self.time_order(is_first));
+        // DataFusion 55 stumbles over a key that stands twice.
+        let mut known: Vec<Expr> = Vec::new();
+        order.retain(|key: &SortExpr| {
+            let is_new = !known.contains(&key.expr);
+            known.push(key.expr.clone());
+            is_new
+        });
         Ok(Picked {
             value,
             order,

@@ -7,7 +7,8 @@ use dql::ast::{Call, Expr, ExprKind, Field, InSet};
 use serde_json::Value as Json;
 
 use super::scope::{Group, Over, Rows, Scope};
-use super::value::Value;
+use super::statistics;
+use super::value::{Kind, Value};
 
 /// Whether a function summarises a group.
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -30,6 +31,13 @@ pub(super) fn is_aggregate(name: &str) -> bool {
         "rate_over_sum",
         "collect",
         "collect_distinct",
+        "field_values",
+        "last_row",
+        "mode",
+        "default",
+        "corr",
+        "slope",
+        "histogram_auto",
     ];
     plain.contains(&name) || percent(name).is_some()
 }
@@ -63,6 +71,12 @@ impl Scope<'_> {
         if matches!(call.args[0].value.kind, ExprKind::Star) {
             return count(group.rows.len());
         }
+        if name == "default" {
+            return self.with_default(call);
+        }
+        if let Some(inner) = distinct_inside(name, call) {
+            return self.aggregate("count_distinct", inner);
+        }
         let present = self.present(call);
         let numbers: Vec<f64> = present
             .iter()
@@ -78,13 +92,26 @@ impl Scope<'_> {
             "first" => present
                 .first()
                 .map_or(Value::Missing, |(_, value)| value.clone()),
-            "last" | "any" => present
+            "last" | "last_row" | "any" => present
                 .last()
                 .map_or(Value::Missing, |(_, value)| value.clone()),
-            "sum" => present
-                .iter()
-                .filter(|(_, value)| value.number().is_some())
-                .fold(Value::Missing, |sum, (_, value)| add(&sum, value)),
+            "sum" => sum(present.iter().map(|(_, value)| value)),
+            "mode" => mode(&present),
+            "slope" => {
+                let seconds = |row: &[Value]| Some(self.source.time(row).number()? / 1000.0);
+                let points = present.iter();
+                let points =
+                    points.filter_map(|(row, value)| Some((seconds(row)?, value.number()?)));
+                statistics::slope(&points.collect::<Vec<_>>())
+            }
+            "corr" => {
+                let other = &call.args[1].value;
+                let pairs = present.iter().filter_map(|(row, value)| {
+                    let other = self.over(Over::Row(row)).value(other);
+                    Some((value.number()?, other.number()?))
+                });
+                statistics::correlation(&pairs.collect::<Vec<_>>())
+            }
             "avg" if numbers.is_empty() => Value::Missing,
             "avg" => Value::finite(numbers.iter().sum::<f64>() / numbers.len() as f64),
             "min" => extreme(&present, Ordering::Less),
@@ -95,7 +122,9 @@ impl Scope<'_> {
                 extreme(&present, Ordering::Greater),
                 extreme(&present, Ordering::Less),
             ) {
-                (Value::Int(most), Value::Int(least)) => Value::Int(most - least),
+                (Value::Int(most), Value::Int(least)) => {
+                    most.checked_sub(least).map_or(Value::Missing, Value::Int)
+                }
                 (most, least) => match most.number().zip(least.number()) {
                     Some((most, least)) => Value::Float(most - least),
                     None => Value::Missing,
@@ -105,8 +134,8 @@ impl Scope<'_> {
             "rate_over_count" => Value::Float(present.len() as f64 / self.seconds()),
             "rate_over_sum" if numbers.is_empty() => Value::Missing,
             "rate_over_sum" => Value::Float(numbers.iter().sum::<f64>() / self.seconds()),
-            "collect" | "collect_distinct" if present.is_empty() => Value::Missing,
-            "collect" | "collect_distinct" => collected(name, call, &present),
+            "collect" | "collect_distinct" | "field_values" if present.is_empty() => Value::Missing,
+            "collect" | "collect_distinct" | "field_values" => collected(name, call, &present),
             "percentile" => match call.args[1].value.kind {
                 ExprKind::Int(percent) => nearest_rank(numbers, percent as f64),
                 ExprKind::Float(percent) => nearest_rank(numbers, percent),
@@ -134,19 +163,130 @@ impl Scope<'_> {
         self.run.step_ms(self.select).unwrap_or(window_ms) as f64 / 1000.0
     }
 
-    /// The rows of the group that have a value, oldest first, with that value.
+    /// `default(x, v)`: `v` for a group without a value; a field stands for its newest one.
+    fn with_default(&self, call: &Call) -> Value {
+        let written = &call.args[0].value;
+        let value = match &written.kind {
+            ExprKind::Call(inner) if is_aggregate(&inner.name.text.to_lowercase()) => {
+                self.value(written)
+            }
+            _ => self.aggregate("last", call),
+        };
+        let value = match value {
+            Value::Missing => self.value(&call.args[1].value),
+            value => value,
+        };
+        match (self.kind_with_default(call), value) {
+            (Kind::Float, value) => value.number().map_or(Value::Missing, Value::Float),
+            (Kind::Json, Value::Text(text)) => Value::Json(Json::from(text)),
+            (Kind::Json, Value::Int(number)) => Value::Json(Json::from(number)),
+            (Kind::Json, Value::Float(number)) => Value::Json(Json::from(number)),
+            (_, value) => value,
+        }
+    }
+
+    /// The kind of a value and of what stands for a missing one.
+    pub(super) fn kind_with_default(&self, call: &Call) -> Kind {
+        match (self.kind(&call.args[0].value), &call.args[1].value.kind) {
+            (Kind::Int, ExprKind::Float(_)) => Kind::Float,
+            (kind, _) => kind,
+        }
+    }
+
+    /// How the numbers of a group are spread.
+    pub(super) fn spread(&self, call: &Call) -> Vec<Value> {
+        let present = self.present(call);
+        let numbers = present.iter().filter_map(|(_, value)| value.number());
+        statistics::spread(&numbers.collect::<Vec<_>>())
+    }
+
+    /// The order that `sort` names.
+    fn by_sort(&self, call: &Call, left: &[Value], right: &[Value]) -> Ordering {
+        let named = call.args.iter().find(|argument| argument.name.is_some());
+        let Some(ExprKind::Array(keys)) = named.map(|argument| &argument.value.kind) else {
+            return Ordering::Equal;
+        };
+        keys.iter().fold(Ordering::Equal, |order, key| {
+            let ExprKind::String(key) = &key.kind else {
+                panic!("{key:?} is no key of `sort`");
+            };
+            let (name, direction) = key.split_once(':').unwrap_or((key, "asc"));
+            let field = Expr {
+                kind: ExprKind::Field(Field {
+                    name: name.to_owned(),
+                    path: Vec::new(),
+                }),
+                span: dql::Span::default(),
+            };
+            let [left, right] = [left, right].map(|row| self.over(Over::Row(row)).value(&field));
+            let ascending = left.ascending(&right);
+            order.then(match direction {
+                "asc" => ascending,
+                _ => ascending.reverse(),
+            })
+        })
+    }
+
+    /// The rows of the group that have a value, oldest first or as `sort` says, with that value.
     pub(super) fn present(&self, call: &Call) -> Vec<(&[Value], Value)> {
         let Over::Group(group) = self.over else {
             panic!("there is no group");
         };
         let argument = argument(call);
         let mut rows = group.rows.clone();
-        rows.sort_by(|left, right| by_time(self.source, left, right));
+        rows.sort_by(|left, right| {
+            let written = self.by_sort(call, left, right);
+            written.then_with(|| by_time(self.source, left, right))
+        });
         rows.into_iter()
             .map(|row| (row, self.over(Over::Row(row)).value(&argument)))
             .filter(|(_, value)| !value.is_missing())
             .collect()
     }
+}
+
+/// The call inside of `count(distinct(x))`.
+fn distinct_inside<'c>(name: &str, call: &'c Call) -> Option<&'c Call> {
+    match &call.args[0].value.kind {
+        ExprKind::Call(inner)
+            if name == "count" && inner.name.text.eq_ignore_ascii_case("distinct") =>
+        {
+            Some(inner)
+        }
+        _ => None,
+    }
+}
+
+/// The sum of the numbers, whole where all are; one beyond 64 bits is missing.
+fn sum<'v>(values: impl Iterator<Item = &'v Value>) -> Value {
+    let numbers: Vec<&Value> = values.filter(|value| value.number().is_some()).collect();
+    if numbers.is_empty() {
+        return Value::Missing;
+    }
+    let whole = numbers.iter().map(|value| match value {
+        Value::Int(number) => Some(i128::from(*number)),
+        _ => None,
+    });
+    match whole.sum::<Option<i128>>() {
+        Some(sum) => i64::try_from(sum).map_or(Value::Missing, Value::Int),
+        None => Value::Float(numbers.iter().filter_map(|value| value.number()).sum()),
+    }
+}
+
+/// The most frequent value, the smallest of several.
+fn mode(present: &[(&[Value], Value)]) -> Value {
+    let often = |value: &Value| {
+        let same = present
+            .iter()
+            .filter(|(_, other)| other.raw() == value.raw());
+        same.count()
+    };
+    let values = present.iter().map(|(_, value)| value);
+    let best = values.min_by(|left, right| {
+        let rarer = often(right).cmp(&often(left));
+        rarer.then_with(|| left.ascending(right))
+    });
+    best.map_or(Value::Missing, Value::clone)
 }
 
 /// The smallest or largest of the numbers, as its kind.
@@ -218,14 +358,6 @@ pub(super) fn nearest_rank(mut numbers: Vec<f64>, percent: f64) -> Value {
     ranks
         .find(fits)
         .map_or(Value::Missing, |(_, number)| Value::Float(*number))
-}
-
-pub(super) fn add(sum: &Value, value: &Value) -> Value {
-    match (sum, as_number(value)) {
-        (Value::Missing, value) => value,
-        (Value::Int(sum), Value::Int(value)) => Value::Int(sum.checked_add(value).unwrap()),
-        (sum, value) => Value::Float(sum.number().unwrap() + value.number().unwrap()),
-    }
 }
 
 /// An attribute's number is a float.

@@ -2,11 +2,12 @@
 
 use dql::ast::{BinaryOp, Call, Expr, ExprKind, UnaryOp};
 use regex::Regex;
+use serde_json::Value as Json;
 
 use super::aggregate;
 use super::scope::{Over, Scope, is_arithmetic};
 use super::value::{Kind, Value};
-use super::{digest, text, window};
+use super::{digest, template, text, window};
 
 impl Scope<'_> {
     /// The value of an expression.
@@ -74,6 +75,33 @@ impl Scope<'_> {
         }
     }
 
+    /// The template of a text among those that `drain` learns from the rows of the query.
+    fn template(&self, call: &Call, text: &Value) -> Value {
+        let Some(text) = text.text() else {
+            return Value::Missing;
+        };
+        let place = (std::ptr::from_ref(self.select).addr(), format!("{call}"));
+        if !self.run.learnt.borrow().contains_key(&place) {
+            let lines = self
+                .matching
+                .iter()
+                .filter_map(|row| self.over(Over::Row(row)).value(&call.args[0].value).text());
+            let lines: Vec<String> = lines.collect();
+            let number = |index: usize, default: f64| match call.args.get(index) {
+                Some(argument) => match argument.value.kind {
+                    ExprKind::Int(number) => number as f64,
+                    ExprKind::Float(number) => number,
+                    ref other => panic!("{other:?} is no number"),
+                },
+                None => default,
+            };
+            let learnt = template::learnt(&lines, number(1, 0.0), number(2, 1000.0) as usize);
+            self.run.learnt.borrow_mut().insert(place.clone(), learnt);
+        }
+        let learnt = self.run.learnt.borrow();
+        Value::Text(template::template(&text, &learnt[&place]))
+    }
+
     fn call(&self, call: &Call, expr: &Expr) -> Value {
         let name = call.name.text.to_lowercase();
         if aggregate::is_aggregate(&name) {
@@ -91,6 +119,8 @@ impl Scope<'_> {
             .map(|argument| self.value(&argument.value))
             .collect();
         match name.as_str() {
+            "drain" => self.template(call, &arguments[0]),
+            "set" => members(&arguments[0]),
             "now" => Value::Int(self.run.now_ms),
             "concat" => Value::Text(arguments.iter().filter_map(Value::text).collect()),
             "int" | "uint" | "float" | "bool" | "string" => conversion(&name, &arguments[0]),
@@ -100,6 +130,25 @@ impl Scope<'_> {
             _ => text_function(&name, &arguments),
         }
     }
+}
+
+/// The different members of a list; anything else is a list of itself.
+fn members(value: &Value) -> Value {
+    let members = match value {
+        Value::Missing => return Value::Missing,
+        Value::Json(Json::Array(members)) => members.clone(),
+        other => vec![other.cell()],
+    };
+    let mut different: Vec<Json> = Vec::new();
+    for member in members {
+        if !different
+            .iter()
+            .any(|known| known.to_string() == member.to_string())
+        {
+            different.push(member);
+        }
+    }
+    Value::Json(Json::Array(different))
 }
 
 fn arithmetic(op: BinaryOp, left: &Value, right: &Value) -> Value {
@@ -219,6 +268,14 @@ fn text_function(name: &str, arguments: &[Value]) -> Value {
             pattern()
                 .replace_all(&text, replacement.as_str())
                 .into_owned()
+        }
+        "regexp_extract_all" => {
+            let group = usize::try_from(whole(2).unwrap_or(0)).unwrap();
+            let regex = pattern();
+            let found = regex
+                .captures_iter(&text)
+                .filter_map(|found| found.get(group).map(|part| Json::from(part.as_str())));
+            return Value::Json(Json::Array(found.collect()));
         }
         "regexp_extract" => {
             let group = usize::try_from(whole(2).unwrap_or(0)).unwrap();

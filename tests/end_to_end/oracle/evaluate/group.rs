@@ -8,10 +8,7 @@ use super::aggregate::{self, by_time};
 use super::row::shape_row;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::{Kind, Value};
-use super::{calls, fill, window};
-
-/// Functions that choose or make several rows of a group.
-const PICKERS: [&str; 3] = ["distinct", "top", "bottom"];
+use super::{calls, fill, pick, statistics, window};
 
 /// A group and the rows it became.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ pub(super) struct ShapedRow<'a> {
     pub(super) series_order: Value,
     /// The row of the source that it is, if it is one.
     pub(super) source: Option<&'a [Value]>,
-    /// The value by which `distinct`, `top` and `bottom` chose it.
+    /// The value that the function that chooses rows has for it.
     pub(super) picked: Value,
 }
 
@@ -41,22 +38,15 @@ pub(super) enum Shape<'a> {
     Rows,
     Newest,
     Aggregate,
-    Distinct(&'a Call),
-    Extreme(&'a Call),
+    /// What a function that chooses rows makes of them.
+    Picked(&'a Call),
 }
 
 /// The shape that a projection asks for.
 pub(super) fn shape(select: &Select) -> Shape<'_> {
     let items = || select.target.iter().flatten();
-    let picker = items().find_map(|item| match &item.expr.kind {
-        ExprKind::Call(call) if PICKERS.contains(&call.name.text.to_lowercase().as_str()) => {
-            Some(call)
-        }
-        _ => None,
-    });
-    match picker {
-        Some(call) if call.name.text.eq_ignore_ascii_case("distinct") => Shape::Distinct(call),
-        Some(call) => Shape::Extreme(call),
+    match items().find_map(|item| pick::picker(&item.expr)) {
+        Some(call) => Shape::Picked(call),
         None if items().any(has_aggregate) => Shape::Aggregate,
         None if select.by.is_empty() => Shape::Rows,
         None => Shape::Newest,
@@ -98,14 +88,42 @@ pub(super) fn columns(scope: &Scope<'_>) -> Vec<(String, Kind)> {
                 }
             }
             Some(item) => {
-                let name = item_name(item);
-                if !columns.iter().any(|(known, _)| *known == name) {
-                    columns.push((name, scope.kind(&item.expr)));
+                for (name, kind) in item_columns(&scope, item) {
+                    if !columns.iter().any(|(known, _)| *known == name) {
+                        columns.push((name, kind));
+                    }
                 }
             }
         }
     }
     columns
+}
+
+/// The columns of an item: most have one.
+fn item_columns(scope: &Scope<'_>, item: &Item) -> Vec<(String, Kind)> {
+    if auto_call(item).is_some() {
+        let columns = statistics::AUTO_COLUMNS.iter();
+        return columns
+            .map(|(name, kind)| ((*name).to_owned(), *kind))
+            .collect();
+    }
+    let fields = pick::picker(&item.expr)
+        .map(pick::fields_beside)
+        .unwrap_or_default();
+    let row = scope.over(Over::Nothing);
+    let beside = fields
+        .into_iter()
+        .map(|field| (dql::column_name(field), row.kind(field)));
+    let own = (item_name(item), scope.kind(&item.expr));
+    std::iter::once(own).chain(beside).collect()
+}
+
+/// The `histogram_auto` that an item is.
+pub(super) fn auto_call(item: &Item) -> Option<&Call> {
+    match &item.expr.kind {
+        ExprKind::Call(call) if call.name.text.eq_ignore_ascii_case("histogram_auto") => Some(call),
+        _ => None,
+    }
 }
 
 pub(super) fn is_time_column(scope: &Scope<'_>, name: &str) -> bool {
@@ -159,7 +177,9 @@ pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'
     let whole = matches!(shape(scope.select), Shape::Aggregate)
         && scope.select.by.is_empty()
         && (is_filled || scope.run.step_ms(scope.select).is_none());
-    if groups.is_empty() && whole {
+    let is_histogram =
+        matches!(shape(scope.select), Shape::Picked(call) if call.name.text == "histogram");
+    if groups.is_empty() && (whole || is_histogram && scope.select.by.is_empty()) {
         // A summary of nothing is a row too.
         let nothing = Group {
             keys: Vec::new(),
@@ -192,39 +212,7 @@ fn shaped<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<ShapedRow<'a>> {
             let rows = newest_first.into_iter().take(1);
             rows.map(|row| one(row, Value::Missing)).collect()
         }
-        Shape::Extreme(call) => {
-            let argument = aggregate::argument(call);
-            let value = |row: &'a [Value]| scope.over(Over::Row(row)).value(&argument);
-            let mut picked: Vec<(&[Value], Value)> = newest_first
-                .into_iter()
-                .map(|row| (row, value(row)))
-                .filter(|(_, value)| !value.is_missing())
-                .collect();
-            picked.sort_by(|(_, left), (_, right)| left.ascending(right));
-            if call.name.text.eq_ignore_ascii_case("top") {
-                picked.sort_by(|(_, left), (_, right)| right.ascending(left));
-            }
-            let ExprKind::Int(count) = call.args[1].value.kind else {
-                panic!("the number of rows is written");
-            };
-            picked.truncate(usize::try_from(count).unwrap());
-            let rows = picked.into_iter();
-            rows.map(|(row, value)| one(row, value)).collect()
-        }
-        Shape::Distinct(call) => {
-            let argument = aggregate::argument(call);
-            let mut values: BTreeMap<String, Value> = BTreeMap::new();
-            for row in newest_first {
-                let value = scope.over(Over::Row(row)).value(&argument);
-                if !value.is_missing() {
-                    values.insert(value.raw(), value);
-                }
-            }
-            let values = values.into_values();
-            values
-                .map(|value| shape_row(scope, Over::Group(group), group, value, Value::Missing))
-                .collect()
-        }
+        Shape::Picked(call) => pick::picked(scope, group, call),
         Shape::Aggregate => {
             let parts = by_step(scope, group).into_iter();
             let rows = parts.filter_map(|(time, part)| {
@@ -277,7 +265,7 @@ fn summary_time(scope: Scope<'_>, part: &Group<'_>) -> Value {
     };
     let grouped = scope.over(Over::Group(part)).without_aliases();
     let present = match call.name.text.to_lowercase().as_str() {
-        "first" | "last" => grouped.present(call),
+        "first" | "last" | "last_row" => grouped.present(call),
         _ => return Value::Missing,
     };
     let picked = match call.name.text.eq_ignore_ascii_case("first") {

@@ -11,10 +11,13 @@ mod fill;
 mod group;
 mod order;
 mod outer;
+mod pick;
 mod row;
 mod scope;
 mod series;
 mod show;
+mod statistics;
+mod template;
 mod text;
 mod value;
 mod window;
@@ -47,6 +50,8 @@ pub(crate) struct Run<'a> {
     pub(crate) auto_step_ms: Option<i64>,
     /// The values of sub-queries behind IN, by where they stand.
     members: RefCell<HashMap<usize, Vec<Value>>>,
+    /// The templates that calls of `drain` learn, by the query and the call.
+    learnt: RefCell<HashMap<(usize, String), Vec<Vec<String>>>>,
     /// The starts of steps, by the ends of their window and their width.
     steps: RefCell<HashMap<[i64; 3], Vec<i64>>>,
 }
@@ -88,6 +93,7 @@ impl<'a> Run<'a> {
             time_range: None,
             auto_step_ms: None,
             members: RefCell::default(),
+            learnt: RefCell::default(),
             steps: RefCell::default(),
         }
     }
@@ -126,6 +132,10 @@ impl<'a> Run<'a> {
             })
             .collect();
         let hits = matching.len() as u64;
+        let scope = Scope {
+            matching: &matching,
+            ..scope
+        };
         let groups = group::groups(scope, &matching);
         let ordered = order::limited(scope, groups, default_limits);
         let columns = group::columns(&scope);
@@ -154,6 +164,8 @@ impl<'a> Run<'a> {
             aliases: true,
             key_aliases: true,
             over: Over::Nothing,
+            matching: &[],
+            beside: None,
             range,
         }
     }

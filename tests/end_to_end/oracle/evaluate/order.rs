@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use dql::ast::{Direction, Expr, ExprKind, OrderKey, Select};
 
 use super::OutputGroup;
-use super::aggregate::{add, as_number, by_time, nearest_rank};
+use super::aggregate::{as_number, by_time, nearest_rank};
 use super::group::{self, Shape, Shaped, ShapedRow};
 use super::row;
 use super::scope::Scope;
@@ -121,11 +121,11 @@ fn rows_in_order(
     };
     written
         .then_with(|| match shape {
-            Shape::Distinct(_) => left.picked.ascending(&right.picked),
-            Shape::Extreme(call) if call.name.text.eq_ignore_ascii_case("top") => {
-                right.picked.ascending(&left.picked)
-            }
-            Shape::Extreme(_) => left.picked.ascending(&right.picked),
+            Shape::Picked(call) => match call.name.text.to_lowercase().as_str() {
+                "top" => right.picked.ascending(&left.picked),
+                "histogram" => left.time.ascending(&right.time),
+                _ => left.picked.ascending(&right.picked),
+            },
             _ => Ordering::Equal,
         })
         .then_with(newest_first)
@@ -168,17 +168,13 @@ fn reduce(select: &Select, rows: &[ShapedRow<'_>]) -> Value {
         .map(|row| as_number(&row.series_order))
         .filter(|value| !value.is_missing())
         .collect();
-    let sum = values
-        .iter()
-        .fold(Value::Missing, |sum, value| add(&sum, value));
     let mut sorted = values.clone();
     sorted.sort_by(Value::ascending);
     let numbers: Vec<f64> = values.iter().filter_map(Value::number).collect();
     match name.as_str() {
-        "sum" => sum,
-        "avg" => sum.number().map_or(Value::Missing, |sum| {
-            Value::Float(sum / numbers.len() as f64)
-        }),
+        "sum" | "avg" if numbers.is_empty() => Value::Missing,
+        "sum" => Value::Float(numbers.iter().sum()),
+        "avg" => Value::Float(numbers.iter().sum::<f64>() / numbers.len() as f64),
         "min" => sorted.first().cloned().unwrap_or(Value::Missing),
         "max" => sorted.last().cloned().unwrap_or(Value::Missing),
         _ => nearest_rank(numbers, name[1..].parse().unwrap()),

@@ -41,7 +41,8 @@ impl Run<'_> {
             ExprKind::Subquery(select) => self.answer(select),
             ExprKind::Call(call) => self.outer_call(call),
             ExprKind::String(text) => {
-                let script = dql::parse(text).unwrap();
+                // What is remembered of a query is kept by its place, which no other may get.
+                let script = Box::leak(Box::new(dql::parse(text).unwrap()));
                 match &script.statements[0] {
                     Statement::Select(select) => self.answer(select),
                     Statement::Outer(outer) => self.outer(outer),

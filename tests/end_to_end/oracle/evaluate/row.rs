@@ -2,10 +2,11 @@
 
 use dql::ast::{Expr, ExprKind, Item, Select};
 
-use super::group::{Shape, ShapedRow, is_time_column, item_name, items, shape};
+use super::group::{Shape, ShapedRow, auto_call, is_time_column, item_name, items, shape};
 use super::order;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::Value;
+use super::{pick, statistics};
 
 /// A row of a group; nothing when HAVING drops it. `picked` is the value by which `distinct`, `top` or
 /// `bottom` chose it.
@@ -52,20 +53,20 @@ pub(super) fn shape_row<'a>(
 
 /// The columns of a row by their names; of several with one name the first.
 fn columns_of(scope: Scope<'_>, group: &Group<'_>, picked: &Value) -> Vec<(String, Value)> {
-    let value = |item: &Item| match (shape(scope.select), &item.expr.kind) {
-        (Shape::Distinct(call) | Shape::Extreme(call), ExprKind::Call(other)) if call == other => {
-            picked.clone()
-        }
-        (Shape::Extreme(_), _) => {
-            let keys = scope.over(Over::Group(group)).without_aliases();
-            keys.key(&item.expr).unwrap()
-        }
-        _ => scope.without_aliases().value(&item.expr),
-    };
     let mut columns: Vec<(String, Value)> = Vec::new();
     for item in items(scope.select) {
         let found: Vec<(String, Value)> = match (item, scope.over) {
-            (Some(item), _) => vec![(item_name(item), value(item))],
+            (Some(item), _) if matches!(shape(scope.select), Shape::Picked(_)) => {
+                pick::columns(scope, group, item, picked)
+            }
+            (Some(item), _) => match auto_call(item) {
+                Some(call) => {
+                    let values = scope.without_aliases().spread(call);
+                    let names = statistics::AUTO_COLUMNS.map(|(name, _)| name.to_owned());
+                    names.into_iter().zip(values).collect()
+                }
+                None => vec![(item_name(item), scope.without_aliases().value(&item.expr))],
+            },
             (None, Over::Row(row)) => {
                 let names = scope.source.names.iter().zip(row);
                 names
@@ -82,6 +83,12 @@ fn columns_of(scope: Scope<'_>, group: &Group<'_>, picked: &Value) -> Vec<(Strin
         }
     }
     columns
+}
+
+/// The value of a key beside a function that chooses rows.
+pub(super) fn column_of_group(scope: Scope<'_>, group: &Group<'_>, item: &Item) -> Value {
+    let keys = scope.over(Over::Group(group)).without_aliases();
+    keys.key(&item.expr).unwrap()
 }
 
 /// The value of an order's key that is no column: a key of BY, the time, or an expression.

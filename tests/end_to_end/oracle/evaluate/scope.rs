@@ -61,6 +61,10 @@ pub(super) struct Scope<'a> {
     /// Whether the aliases of the keys are names; not in `{…}` and in the keys themselves.
     pub(super) key_aliases: bool,
     pub(super) over: Over<'a>,
+    /// The rows of the source that match the conditions, from which `drain` learns.
+    pub(super) matching: &'a [&'a [Value]],
+    /// The row whose fields stand beside a value of `distinct_by_collapse`.
+    pub(super) beside: Option<&'a [Value]>,
     /// The window of the query, which a sub-query without one reads too.
     pub(super) range: (i64, i64),
 }
@@ -242,15 +246,24 @@ impl<'a> Scope<'a> {
         let argument = || call.args.first().map(|argument| self.kind(&argument.value));
         match name.as_str() {
             "fill" => self.fill_kind(call),
+            "default" => self.kind_with_default(call),
+            "set" | "regexp_extract_all" | "field_values" => Kind::Json,
+            "histogram" => Kind::Int,
             "count_filter" => Kind::Int,
             "collect" | "collect_distinct" => Kind::Json,
             "count" | "count_distinct" | "int" | "uint" | "length" | "now" => Kind::Int,
             "abs" | "sum" | "min" | "max" | "spread" => {
                 number_kind(argument().unwrap_or(Kind::Float))
             }
-            "first" | "last" | "any" | "distinct" | "top" | "bottom" => {
-                self.kind(&aggregate::argument(call))
-            }
+            "first"
+            | "last"
+            | "last_row"
+            | "mode"
+            | "any"
+            | "distinct"
+            | "distinct_by_collapse"
+            | "top"
+            | "bottom" => self.kind(&aggregate::argument(call)),
             "bool" => Kind::Bool,
             "float" | "round" | "ceil" | "floor" | "log" | "log2" | "log10" => Kind::Float,
             name if text::is_test(name) => Kind::Bool,

@@ -2,7 +2,7 @@
 
 use dql::ast::{BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Step};
 
-use super::super::tree::{binary, call, duration, expr, field, float, int, item, text};
+use super::super::tree::{binary, call, duration, expr, field, float, int, item, named_call, text};
 use super::{Gives, Projection, Questioner};
 
 impl Questioner<'_> {
@@ -14,6 +14,11 @@ impl Questioner<'_> {
         let mut projection = Projection::new();
         if self.random.percent(15) {
             self.key_of_projection(query, &mut projection);
+        }
+        if self.depth == 0 && self.random.percent(4) {
+            let spread = call("histogram_auto", vec![self.numeric_name()]);
+            projection.push(item(spread, None), Gives::Json);
+            return projection;
         }
         for place in 0..=self.random.below(3) {
             let alias = self.alias(place);
@@ -158,7 +163,11 @@ impl Questioner<'_> {
         };
         let (any, any_gives) = self.random.pick(&self.names.all).clone();
         let number = |expr: Expr| (expr, Gives::Number);
-        match self.random.below(20) {
+        match self.random.below(24) {
+            20 => (call("mode", vec![field(&any)]), any_gives),
+            21 => self.with_default(argument),
+            22 => self.sorted_pick(),
+            23 => self.rarer_summary(&any),
             14 => (call("any", vec![field(&any)]), any_gives),
             // Of large numbers the deviation depends on the order of additions.
             15 if self.names.are_events => number(call("stddev", vec![field("df_date_range")])),
@@ -178,7 +187,12 @@ impl Questioner<'_> {
                 if self.random.percent(30) {
                     arguments.push(int(2));
                 }
-                let name = self.random.choose(&["collect", "collect_distinct"]);
+                let name = self
+                    .random
+                    .choose(&["collect", "collect_distinct", "field_values"]);
+                if name == "field_values" {
+                    arguments.truncate(1);
+                }
                 (call(name, arguments), Gives::Json)
             }
             19 if self.names.are_events => {
@@ -193,7 +207,10 @@ impl Questioner<'_> {
             7 => number(call("min", vec![argument])),
             8 => number(call("max", vec![argument])),
             9 => (call("first", vec![field(&any)]), any_gives),
-            10 => (call("last", vec![field(&any)]), any_gives),
+            10 => {
+                let name = self.random.choose(&["last", "last", "last_row"]);
+                (call(name, vec![field(&any)]), any_gives)
+            }
             11 => {
                 let percent = self.random.choose(&[0, 7, 50, 55, 95, 100]);
                 number(call("percentile", vec![argument, int(percent)]))
@@ -204,6 +221,68 @@ impl Questioner<'_> {
             )),
             _ => number(call("median", vec![argument])),
         }
+    }
+
+    /// `default` of an aggregate or of a field.
+    fn with_default(&mut self, argument: Expr) -> (Expr, Gives) {
+        let (name, gives) = self.random.pick(&self.names.all).clone();
+        if self.random.percent(50) || gives == Gives::Bool {
+            let name = self.random.choose(&["sum", "max", "avg", "median"]);
+            let value = self.random.pick(&[int(0), float(0.5)]).clone();
+            let value = match name {
+                "sum" | "max" => int(-1),
+                _ => value,
+            };
+            return (
+                call("default", vec![call(name, vec![argument]), value]),
+                Gives::Number,
+            );
+        }
+        let value = match gives {
+            Gives::Number => self.random.pick(&[int(7), float(0.5)]).clone(),
+            _ => text("none"),
+        };
+        (call("default", vec![field(&name), value]), gives)
+    }
+
+    /// `first` or `last` in an order of its own.
+    fn sorted_pick(&mut self) -> (Expr, Gives) {
+        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let mut keys = Vec::new();
+        for _ in 0..=self.random.below(2) {
+            let (key, _) = self.random.pick(&self.names.all).clone();
+            let direction = self.random.choose(&["", ":asc", ":desc"]);
+            if !key.contains('@') {
+                keys.push(text(&format!("{key}{direction}")));
+            }
+        }
+        let picked = self.random.choose(&["first", "last"]);
+        if keys.is_empty() {
+            return (call(picked, vec![field(&name)]), gives);
+        }
+        let sort = ("sort", expr(ExprKind::Array(keys)));
+        (named_call(picked, vec![field(&name)], sort), gives)
+    }
+
+    /// Counts of different values, and what two columns have to do with each other.
+    fn rarer_summary(&mut self, any: &str) -> (Expr, Gives) {
+        if !self.names.are_events || self.random.percent(40) {
+            let distinct = call("distinct", vec![field(any)]);
+            return (call("count", vec![distinct]), Gives::Number);
+        }
+        let mut number = || {
+            let names = ["df_date_range", "score", "code"];
+            let number = field(self.random.choose(&names));
+            match self.random.percent(30) {
+                true => call("float", vec![field("df_cost")]),
+                false => number,
+            }
+        };
+        let summary = match (number(), number()) {
+            (left, right) if left == right => call("slope", vec![left]),
+            (left, right) => call("corr", vec![left, right]),
+        };
+        (summary, Gives::Number)
     }
 
     /// A condition on a group.

@@ -69,14 +69,7 @@ impl Questioner<'_> {
             1 => self.number(1),
             _ => int(self.random.choose(&[0, 1, 7, 60, 200, 404, -5, 3600])),
         };
-        let jsons = [&left, &right].map(|side| match &side.kind {
-            ExprKind::Field(_) => self.gives(side) == Gives::Json,
-            _ => false,
-        });
-        match jsons {
-            [true, true] => binary(op, left, call("float", vec![right])),
-            _ => binary(op, left, right),
-        }
+        binary(op, left, right)
     }
 
     fn presence(&mut self) -> Expr {

@@ -12,6 +12,23 @@ impl Questioner<'_> {
             0..3 => (self.text(depth), Gives::Text),
             3..6 => (self.number(depth), Gives::Number),
             6 => (self.condition(depth.min(1)), Gives::Bool),
+            _ if depth > 0 && self.random.percent(25) => {
+                let text = self.text(depth - 1);
+                let pattern = self.random.choose(&["[a-z]+", "o(.)", "失|ana|in"]);
+                let mut arguments = vec![text, super::super::tree::text(pattern)];
+                if pattern == "o(.)" {
+                    arguments.push(int(1));
+                }
+                let list = call("regexp_extract_all", arguments);
+                match self.random.percent(40) {
+                    true => (call("set", vec![list]), Gives::Json),
+                    false => (list, Gives::Json),
+                }
+            }
+            _ if self.names.are_events && self.random.percent(20) => {
+                let name = self.random.choose(&["user@tags", "mixed", "code"]);
+                (call("set", vec![field(name)]), Gives::Json)
+            }
             _ => {
                 let jsons = self.names.of(Gives::Json);
                 match jsons.is_empty() {

@@ -9,7 +9,7 @@ mod window;
 use dql::ast::{ByItem, Direction, Expr, ExprKind, Item, OrderKey, Select, Source};
 
 use super::random::Random;
-use super::tree::{call, count, field, ident, int, item, select};
+use super::tree::{call, count, expr, field, float, ident, int, item, named_call, select};
 
 /// What a name or an item gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +188,11 @@ impl<'r> Questioner<'r> {
             0..4 => self.summary(&mut query),
             4..6 => self.rows(&mut query),
             6 => self.newest(&mut query),
-            7 => self.distinct(&mut query),
+            7 => match self.random.below(4) {
+                0 => self.collapsed(&mut query),
+                1 => self.histogram(&mut query),
+                _ => self.distinct(&mut query),
+            },
             8 => self.extreme(&mut query),
             _ => self.points(&mut query),
         };
@@ -287,6 +291,10 @@ impl<'r> Questioner<'r> {
             if self.random.percent(40) {
                 let (name, gives) = self.random.pick(&self.names.all).clone();
                 projection.push(item(field(&name), alias.as_deref()), gives);
+            } else if self.random.percent(5) {
+                let template = self.template();
+                let alias = format!("c{place}{}", self.depth);
+                projection.push(item(template, Some(&alias)), Gives::Text);
             } else {
                 let (expr, gives) = self.any(2);
                 let alias = alias.unwrap_or_else(|| format!("c{place}{}", self.depth));
@@ -298,6 +306,23 @@ impl<'r> Questioner<'r> {
             self.order_rows(query);
         }
         projection
+    }
+
+    /// The template of a text.
+    fn template(&mut self) -> Expr {
+        let name = match self.random.percent(70) && self.names.are_events {
+            true => field("df_message"),
+            false => match self.textual_name() {
+                Some(name) => name,
+                None => call("string", vec![field("time")]),
+            },
+        };
+        let threshold = float(self.random.choose(&[0.1, 0.3, 0.5, 0.75, 1.0]));
+        let mut arguments = vec![name, threshold];
+        if self.random.percent(30) {
+            arguments.push(int(self.random.choose(&[1, 2, 4])));
+        }
+        call("drain", arguments)
     }
 
     fn order_rows(&mut self, query: &mut Select) {
@@ -343,8 +368,12 @@ impl<'r> Questioner<'r> {
 
     fn keys(&mut self, query: &mut Select) {
         for place in 0..=self.random.below(2) {
-            let (expr, alias) = match self.random.below(6) {
-                0 => {
+            let (expr, alias) = match self.random.below(18) {
+                15 if self.textual_name().is_some() => {
+                    let template = self.template();
+                    (template, Some(format!("k{place}{}", self.depth)))
+                }
+                0..3 => {
                     let texts = self.names.of(Gives::Text);
                     match texts.is_empty() {
                         true => (field("time"), None),
@@ -399,6 +428,40 @@ impl<'r> Questioner<'r> {
         let (name, gives) = self.random.pick(&self.names.all).clone();
         let alias = self.alias(0);
         self.picked(query, call("distinct", vec![field(&name)]), gives, alias)
+    }
+
+    /// One row a value, with fields of its newest row.
+    fn collapsed(&mut self, query: &mut Select) -> Projection {
+        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let mut fields = Vec::new();
+        for _ in 0..self.random.below(3) {
+            let (beside, _) = self.random.pick(&self.names.all).clone();
+            let is_known = fields.contains(&field(&beside)) || beside.contains('@');
+            if !is_known && beside != name && beside != "time" {
+                fields.push(field(&beside));
+            }
+        }
+        let alias = self.alias(0);
+        let picked = match fields.is_empty() {
+            true => call("distinct_by_collapse", vec![field(&name)]),
+            false => {
+                let fields = ("fields", expr(ExprKind::Array(fields)));
+                named_call("distinct_by_collapse", vec![field(&name)], fields)
+            }
+        };
+        self.picked(query, picked, gives, alias)
+    }
+
+    /// How many values lie in intervals.
+    fn histogram(&mut self, query: &mut Select) -> Projection {
+        let name = self.numeric_name();
+        let width = int(self.random.choose(&[30, 70, 7]));
+        let mut arguments = vec![name, int(-10), int(130), width];
+        if self.random.percent(40) {
+            arguments.push(int(self.random.choose(&[0, 1, 2])));
+        }
+        let alias = self.alias(0);
+        self.picked(query, call("histogram", arguments), Gives::Number, alias)
     }
 
     fn extreme(&mut self, query: &mut Select) -> Projection {
