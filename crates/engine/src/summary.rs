@@ -43,8 +43,7 @@ pub(crate) fn summarise(
 fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     let limits = query.limits;
     let wants_none = limits.limit.count() == Some(0) || limits.slimit.count() == Some(0);
-    let complete =
-        !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
+    let complete = !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
     if lowered.has_hits {
         let every_group = complete && limits.offset == 0 && query.having.is_none();
         let every_event = !matches!(

@@ -32,11 +32,7 @@ impl Binder<'_> {
         })
     }
 
-    fn limit(&mut self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
-        if let Some(count) = count.filter(|count| count.value == 0) {
-            let message = format!("{clause} 0 leaves nothing of the answer");
-            self.warn("non_positive_limit", message, count.span);
-        }
+    fn limit(&self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
         match (count, self.context.delivery) {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");

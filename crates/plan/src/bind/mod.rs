@@ -236,7 +236,7 @@ impl<'a> Binder<'a> {
         let shape = self.finish_shape(target.shape);
         self.warn_about_order(select, &shape, window.step_ms);
         let (is_page, behind) = keep(errors, self.page(select, &shape))?;
-        let filter = conjunction(source.filter.into_iter().chain(filter).chain(behind));
+        let filter = conjunction(source.filter.into_iter().chain(filter));
         Some(BoundQuery {
             name: source.name,
             range: window.range,
@@ -251,6 +251,7 @@ impl<'a> Binder<'a> {
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
+            behind,
             memberships: std::mem::take(&mut self.memberships),
             learning: self
                 .learning
