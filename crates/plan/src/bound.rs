@@ -40,6 +40,8 @@ pub struct BoundQuery {
     pub source: BoundSource,
     /// The condition on a row of the source; null counts as false.
     pub filter: Option<Expr>,
+    /// The condition on a row of the page that is wanted; what is learnt from rows is learnt from all.
+    pub behind: Option<Expr>,
     /// The sub-queries behind `IN` that the filter asks.
     pub memberships: Vec<Membership>,
     /// Aggregates over all rows that match, which are columns `d0`, `d1`, … of each of them: what `drain`
@@ -535,6 +537,9 @@ impl fmt::Display for BoundQuery {
         }
         if let Some(filter) = &self.filter {
             line(formatter, "where", filter.to_string())?;
+        }
+        if let Some(behind) = &self.behind {
+            line(formatter, "behind", behind.to_string())?;
         }
         for (index, membership) in self.memberships.iter().enumerate() {
             line(

@@ -88,6 +88,15 @@ pub(crate) fn cells(row: &[Value]) -> Vec<Json> {
     row.iter().map(Value::cell).collect()
 }
 
+/// Whether two answers of the engine are the same.
+pub(crate) fn same_series(left: &[Series], right: &[Series]) -> bool {
+    let same = |(left, right): (&Series, &Series)| {
+        let heads = [left, right].map(|series| (&series.name, &series.tags, &series.columns));
+        heads[0] == heads[1] && same_rows(&left.values, &right.values)
+    };
+    left.len() == right.len() && left.iter().zip(right).all(same)
+}
+
 pub(crate) fn same_rows(left: &[Vec<Json>], right: &[Vec<Json>]) -> bool {
     same_cells(left, right, false)
 }

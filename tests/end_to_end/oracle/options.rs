@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use dql::ast::{Direction, DurationUnit, Item, OrderKey, Range, Select, Step, Window};
 use engine::{ClauseOptions, OrderOption, StepOption};
 
+use super::compare::same_series;
 use super::questions::Questioner;
 use super::random::Random;
 use super::tree::{count, duration, field};
@@ -24,7 +25,7 @@ pub(crate) async fn difference(
         .ask_with(&query.to_string(), around, options.clone())
         .await;
     match (written, asked) {
-        (Ok(written), Ok(asked)) if written.series == asked.series => Ok(()),
+        (Ok(written), Ok(asked)) if same_series(&written.series, &asked.series) => Ok(()),
         (Ok(written), Ok(asked)) => Err(format!(
             "{options:?}\n  as clauses {text}\n  options {:?}\n  clauses {:?}",
             asked.series, written.series

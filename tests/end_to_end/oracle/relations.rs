@@ -1,14 +1,17 @@
 //! Laws that the engine's answers keep whatever the events are.
 
-use dql::ast::{BinaryOp, Expr, ExprKind, Range, Select, Source, TimePoint, TimePointKind, Window};
+use dql::ast::{
+    BinaryOp, DurationUnit, Expr, ExprKind, Range, Select, Source, TimePoint, TimePointKind, Window,
+};
 use engine::StreamItem;
 use events::json::value_json;
 use futures::StreamExt;
 use serde_json::Value as Json;
 
+use super::compare::same_series;
 use super::questions::Questioner;
 use super::random::Random;
-use super::tree::{binary, call, count, expr, field, item, not, select};
+use super::tree::{binary, call, count, duration, expr, field, item, not, select};
 use super::world::{Circumstances, World};
 
 const DAY_MS: i64 = 86_400_000;
@@ -39,6 +42,7 @@ pub(crate) async fn broken_laws(world: &World, random: &mut Random) -> Vec<Strin
         .await,
         split_window(world, &around, random).await,
         moved_filter(world, &around, condition).await,
+        moved_window(world, &around, random).await,
     ];
     results.into_iter().filter_map(Result::err).collect()
 }
@@ -158,6 +162,40 @@ async fn moved_filter(
             "{query} has {} rows, not {}",
             moved.len(),
             direct.len()
+        )),
+    }
+}
+
+/// SHIFT reads what a window so much earlier reads.
+async fn moved_window(
+    world: &World,
+    around: &Circumstances,
+    random: &mut Random,
+) -> Result<(), String> {
+    let mut query = Questioner::new(random, world.now_ms).question();
+    if query.window.is_some_and(|window| window.step.is_some()) {
+        return Ok(());
+    }
+    let hours = u32::try_from(1 + random.below(60)).unwrap();
+    let shift_ms = 3_600_000 * i64::from(hours);
+    let (from, to) = (world.now_ms - 4 * DAY_MS, world.now_ms);
+    query.shift = None;
+    query.window = Some(window(from - shift_ms, to - shift_ms));
+    let written = query.to_string();
+    query.window = Some(window(from, to));
+    query.shift = Some(duration(hours, DurationUnit::Hour));
+    let shifted = query.to_string();
+    let answers = (
+        world.ask(&written, around).await,
+        world.ask(&shifted, around).await,
+    );
+    match answers {
+        (Ok(written), Ok(shifted)) if same_series(&written.series, &shifted.series) => Ok(()),
+        (Err(_), Err(_)) => Ok(()),
+        (written_answer, shifted_answer) => Err(format!(
+            "{shifted}\n  is not {written}\n  {around:?}\n  {:?}\n  {:?}",
+            shifted_answer.map(|answer| answer.series),
+            written_answer.map(|answer| answer.series)
         )),
     }
 }

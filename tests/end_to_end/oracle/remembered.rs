@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 33] = [
+pub(crate) const ANSWERED: [(&str, &str); 35] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -69,6 +69,14 @@ pub(crate) const ANSWERED: [(&str, &str); 33] = [
     (
         "a key that a summary of everything gives, in its order",
         "TAE::(TAE::*:(count(*) AS n) [6d]):(any(n) AS a) [6d::1d] BY n, time HAVING count(*) = 3 SORDER BY n",
+    ),
+    (
+        "an order of its own with a key that stands twice",
+        "TAE::*:(last(df_title, sort = ['df_cost:desc', 'date', 'time:desc']) AS t, count(*)) [6d] BY df_user_name",
+    ),
+    (
+        "the time of what an order of its own picks",
+        "TAE::*:(first(code, sort = ['df_workspace:desc'])) [6d]",
     ),
     (
         "gaps over a sub-query that reads the window of the query around it",

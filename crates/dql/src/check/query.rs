@@ -8,7 +8,7 @@ use crate::ast::{
 };
 use crate::check::{argument, placeholder, unknown_function, warning};
 use crate::column_name;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::signature::{self, Role};
 use crate::span::Span;
 
@@ -72,7 +72,7 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
             });
         }
     }
-    warning::counts(select.limit, select.slimit, select.offset, found);
+    warning::offset(select.offset, found);
     warning::having(select, found);
     link(select, found);
     projection(select, found);
@@ -296,11 +296,12 @@ fn function(call: &Call, found: &mut Vec<Diagnostic>) {
                 warning::pattern(&field.value, false, text, pattern.value.span, found);
             }
         }
-        None => found.push(unknown_function(
-            &call.name,
-            "function",
-            signature::function_names(),
-        )),
+        None => {
+            // Looking for a similar name costs more than the rest of the check.
+            let shown = found.len() < MOST_FINDINGS;
+            let known = signature::function_names().filter(|_| shown);
+            found.push(unknown_function(&call.name, "function", known));
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
             ));
         }
     }
-    warning::counts(show.limit, None, show.offset, found);
+    warning::offset(show.offset, found);
     for condition in show.conditions.iter().flatten() {
         query::condition(condition, found);
     }

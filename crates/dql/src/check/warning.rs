@@ -3,6 +3,8 @@
 //!
 //! The codes are those of the vendor's own checker where it has one for the case.
 
+use std::collections::HashSet;
+
 use crate::ast::{BinaryOp, Count, Expr, ExprKind, Select};
 use crate::check::query::each;
 use crate::column_name;
@@ -110,25 +112,8 @@ pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
     );
 }
 
-/// Counts behind LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
-pub(super) fn counts(
-    limit: Option<Count>,
-    slimit: Option<Count>,
-    offset: Option<Count>,
-    found: &mut Vec<Diagnostic>,
-) {
-    for (clause, count) in [("LIMIT", limit), ("SLIMIT", slimit)] {
-        if let Some(count) = count.filter(|count| count.value == 0) {
-            found.push(
-                Diagnostic::warning(
-                    "non_positive_limit",
-                    format!("{clause} 0 leaves nothing of the answer"),
-                    count.span,
-                )
-                .with_hint(format!("write how many are wanted: `{clause} 10`")),
-            );
-        }
-    }
+/// An OFFSET far behind the start.
+pub(super) fn offset(offset: Option<Count>, found: &mut Vec<Diagnostic>) {
     if let Some(offset) = offset.filter(|offset| offset.value >= DEEP_OFFSET) {
         found.push(
             Diagnostic::warning(
@@ -136,7 +121,9 @@ pub(super) fn counts(
                 format!("{} rows are found and sorted to be skipped", offset.value),
                 offset.span,
             )
-            .with_hint("go on behind the last row of the page before with `search_after`, or stream the answer"),
+            .with_hint(
+                "go on behind the last row of the page before with `search_after`, or stream the answer",
+            ),
         );
     }
 }
@@ -145,17 +132,18 @@ pub(super) fn counts(
 pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
     let items = select.target.as_deref().unwrap_or_default();
     let newest = !select.by.is_empty() && !items.iter().any(|item| reduces(&item.expr));
-    for condition in select
-        .having
-        .iter()
-        .filter(|condition| newest && !reduces(condition))
-    {
+    if select.having.is_empty() || !newest {
+        return;
+    }
+    let names = names(select);
+    for condition in select.having.iter().filter(|condition| !reduces(condition)) {
         let mut field = None;
         each(condition, &mut |part| {
-            if let ExprKind::Field(_) = part.kind
-                && !names(select, part)
+            if field.is_none()
+                && let ExprKind::Field(_) = part.kind
+                && !names.contains(&column_name(part))
             {
-                field.get_or_insert(part);
+                field = Some(part);
             }
         });
         if let Some(field) = field {
@@ -185,15 +173,16 @@ fn reduces(expr: &Expr) -> bool {
     found
 }
 
-/// Whether a field is an alias of the query or one of its keys.
-fn names(select: &Select, field: &Expr) -> bool {
-    let text = column_name(field);
-    let items = select.target.iter().flatten();
-    let aliases = items
-        .filter_map(|item| item.alias.as_ref())
-        .chain(select.by.iter().filter_map(|key| key.alias.as_ref()));
-    aliases.into_iter().any(|alias| alias.text == text)
-        || select.by.iter().any(|key| column_name(&key.expr) == text)
+/// The aliases of the query, and the names of its keys.
+fn names(select: &Select) -> HashSet<String> {
+    let aliases = select.target.iter().flatten().map(|item| &item.alias);
+    let aliases = aliases.chain(select.by.iter().map(|key| &key.alias));
+    let keys = select.by.iter().map(|key| column_name(&key.expr));
+    aliases
+        .flatten()
+        .map(|alias| alias.text.clone())
+        .chain(keys)
+        .collect()
 }
 
 /// Whether `op` finds a pattern, and whether it is negated.

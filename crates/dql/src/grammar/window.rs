@@ -178,6 +178,12 @@ fn bad_time_point(input: Tokens<'_>) -> Diagnostic {
         return error;
     }
     match input.peek(0) {
+        Some(TokenKind::Word(word)) if word::duration_parts(&word.to_lowercase()).is_some() => {
+            error.with_hint(format!(
+                "units are written in lower case: `{}`; `m` is minutes, `mo` months",
+                word.to_lowercase()
+            ))
+        }
         Some(TokenKind::Quoted(_)) => {
             error.with_hint("times stand without quotes: `[2020-11-11 12:10:30]`")
         }
@@ -306,7 +312,7 @@ fn step(input: Tokens<'_>) -> Parsed<'_, Step> {
 
 /// `[rollup]` without the colons before it, if that is what the brackets hold.
 fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
-    let is_name = input.word(0).is_some_and(is_rollup_name) && preset(input).is_none();
+    let is_name = input.word(0).is_some_and(is_function) && preset(input).is_none();
     let is_now = input.is_keyword(0, "NOW") && input.is_symbol(1, "(");
     if is_name && !is_now && (input.is_symbol(1, "]") || input.is_symbol(1, "(")) {
         return rollup(input).map(|(rest, rollup)| (rest, Some(rollup)));
@@ -314,14 +320,15 @@ fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
     Ok((input, None))
 }
 
-/// Names of functions ignore case, and `1H` in lower case is a duration.
-fn is_rollup_name(word: &str) -> bool {
-    word::classify(&word.to_ascii_lowercase()) == Word::Name
+/// Whether a word can name a function here; one that starts with a digit is a mistyped duration.
+fn is_function(word: &str) -> bool {
+    word::classify(word) == Word::Name
+        && !word.starts_with(|c: char| c.is_ascii_digit() || c == '.')
 }
 
 /// `name` or `name(arguments)`.
 fn rollup(input: Tokens<'_>) -> Parsed<'_, Rollup> {
-    let Some(word) = input.word(0).filter(|word| is_rollup_name(word)) else {
+    let Some(word) = input.word(0).filter(|word| is_function(word)) else {
         return Err(Failure::diagnosed(unexpected(
             input,
             "the name of a rollup function",

@@ -5,7 +5,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::canonical::queries;
 use super::tree;
-use crate::{ast, check, column_name, parse, render};
+use crate::{ast, check, column_name, complete, parse, render};
 
 /// Parses, checks, renders and prints a text without a panic; what parses must print to the same tree.
 fn survives(text: &str) -> Result<(), TestCaseError> {
@@ -37,6 +37,13 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
             }
         }
     }
+    for offset in [text.len(), text.len() / 2, text.len() / 3] {
+        let replace = complete(text, offset).replace;
+        prop_assert!(
+            text.get(replace.start..replace.end).is_some(),
+            "{text:?} at {offset}"
+        );
+    }
     Ok(())
 }
 
@@ -66,7 +73,7 @@ fn mutated() -> impl Strategy<Value = String> {
 
 #[test]
 fn what_did_not_survive_once_does_now() {
-    for text in ["TAE::* [1h0S]", "TAE::* [::1m:5M]"] {
+    for text in ["TAE::* [1h0S]", "TAE::* [::1m:5M]", "TAE::* [0D]"] {
         survives(text).unwrap();
     }
 }

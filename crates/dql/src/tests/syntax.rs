@@ -245,7 +245,7 @@ fn audit_questions_pass_the_check() {
         "TAE::*:(fill(sum(int(df_cost)), LINEAR) SHIFT 7d AS before) [1d::1h]",
         "TAE::*:(count(*)) {df_user_id IN (TAE::*:(df_user_id) {action = 'user.login_failed'} [1d])} [1d]",
         "TAE::*:(search(df_message, 'a')) [1h]",
-        "TAE::*:(*) {df_title = exists(), df_role_scope = nil, a = re('x'), b =~ 'y'}",
+        "TAE::*:(*) {df_title = exists(), df_role_scope = nil, a = re('x.*'), b =~ 'y+'}",
         "F::anything:(whatever(a = 1))",
         "moving_average((TAE::*:(count(*)) [1h::1m]), 5)",
         "eval(A / B, A = (TAE::*:(count(*))), B = 'TAE::*:(count(*))', alias = 'x')",

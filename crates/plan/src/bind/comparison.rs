@@ -61,7 +61,7 @@ impl Binder<'_> {
             (_, ExprKind::String(text)) if self.is_named_list(text) => {
                 let message =
                     format!("`{text}` is a list, which is not compared with but searched");
-                let error = wrong("compares_list", message, right.span);
+                let error = wrong("eq_array", message, right.span);
                 return Err(error.with_hint(format!("write ``IN `{text}` ``")).into());
             }
             _ => self.compare_values(op, left, right)?,

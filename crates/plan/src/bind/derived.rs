@@ -100,7 +100,8 @@ impl Binder<'_> {
         let window_ms = self.range.to_ms.saturating_sub(self.range.from_ms);
         let seconds = self.step_ms.unwrap_or(window_ms) as f64 / 1000.0;
         let rate = cast(total.expr, DataType::Float64) / lit(seconds);
-        Typed::new(rate, Type::Float)
+        // An empty window has no seconds.
+        Typed::new(finite(rate), Type::Float)
     }
 
     /// `slope(x)`: that of the straight line nearest to the values over time, per second.

@@ -252,7 +252,7 @@ impl<'a> Binder<'a> {
             series_order: series_order.as_ref(),
         };
         let Continued { page, behind } = keep(errors, self.continued(select, &pieces))?;
-        let filter = conjunction(source.filter.into_iter().chain(filter).chain(behind));
+        let filter = conjunction(source.filter.into_iter().chain(filter));
         Some(BoundQuery {
             name: source.name,
             range: window.range,
@@ -267,6 +267,7 @@ impl<'a> Binder<'a> {
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
+            behind,
             memberships: std::mem::take(&mut self.memberships),
             learning: self
                 .learning

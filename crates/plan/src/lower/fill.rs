@@ -54,8 +54,13 @@ fn joined(
     shaped: LogicalPlan,
 ) -> Result<LogicalPlanBuilder> {
     let starts = step_starts(query.range, step_ms, query.time_zone);
-    let rows = starts.map(|start| vec![lit(start)]).collect();
-    let steps = LogicalPlanBuilder::values(rows)?.project(vec![col("column1").alias("step")])?;
+    let rows: Vec<Vec<Expr>> = starts.map(|start| vec![lit(start)]).collect();
+    let steps = match rows.is_empty() {
+        // The window of a day that begins now.
+        true => LogicalPlanBuilder::values(vec![vec![lit(0_i64)]])?.filter(lit(false))?,
+        false => LogicalPlanBuilder::values(rows)?,
+    };
+    let steps = steps.project(vec![col("column1").alias("step")])?;
     let mut left: Vec<Column> = (0..keys.len())
         .map(|index| Column::new_unqualified(format!("g{index}")))
         .collect();

@@ -36,6 +36,7 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
 /// Lowers a query with `beyond` rows and groups more than its limits want, by which a cut is noticed.
 fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowered> {
     let rows = with_learnt(query, source::source(query, events)?)?;
+    let rows = on_page(query, rows)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
         Some(having) => LogicalPlanBuilder::from(shaped)
@@ -88,9 +89,19 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
 /// # Errors
 /// As [`lower`].
 pub fn count_plan(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
-    LogicalPlanBuilder::from(source::unshifted(query, events)?)
+    LogicalPlanBuilder::from(on_page(query, source::unshifted(query, events)?)?)
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1)).alias("hits")])?
         .build()
+}
+
+/// The rows behind the page before.
+fn on_page(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
+    match &query.behind {
+        Some(behind) => LogicalPlanBuilder::from(rows)
+            .filter(behind.clone())?
+            .build(),
+        None => Ok(rows),
+    }
 }
 
 /// The rows with what is learnt from all of them beside each.

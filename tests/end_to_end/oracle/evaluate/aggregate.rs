@@ -67,6 +67,9 @@ impl Scope<'_> {
         let Over::Group(group) = self.over else {
             panic!("`{name}` stands where there is no group");
         };
+        if self.is_gap && name != "default" {
+            return Value::Missing;
+        }
         let count = |count: usize| Value::Int(i64::try_from(count).unwrap());
         if matches!(call.args[0].value.kind, ExprKind::Star) {
             return count(group.rows.len());
@@ -131,9 +134,9 @@ impl Scope<'_> {
                 },
             },
             "count_filter" => count(self.chosen(call, group)),
-            "rate_over_count" => Value::Float(present.len() as f64 / self.seconds()),
+            "rate_over_count" => Value::finite(present.len() as f64 / self.seconds()),
             "rate_over_sum" if numbers.is_empty() => Value::Missing,
-            "rate_over_sum" => Value::Float(numbers.iter().sum::<f64>() / self.seconds()),
+            "rate_over_sum" => Value::finite(numbers.iter().sum::<f64>() / self.seconds()),
             "collect" | "collect_distinct" | "field_values" if present.is_empty() => Value::Missing,
             "collect" | "collect_distinct" | "field_values" => collected(name, call, &present),
             "percentile" => match call.args[1].value.kind {

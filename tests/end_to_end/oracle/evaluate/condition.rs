@@ -1,6 +1,6 @@
 //! Conditions, which are true or false and nothing else.
 
-use dql::ast::{BinaryOp, Call, Expr, ExprKind, Field, InSet, UnaryOp};
+use dql::ast::{BinaryOp, Call, Expr, ExprKind, Field, InSet, Select, Source, UnaryOp};
 use serde_json::Value as Json;
 
 use super::scope::{Scope, is_arithmetic, plain_name};
@@ -102,6 +102,16 @@ impl Scope<'_> {
         }
     }
 
+    /// The query among the sources that gives a named list.
+    fn named_list(&self, name: &str) -> &Select {
+        let mut sources = self.select.sources.iter();
+        let found = sources.find(|source| super::list_name(source) == Some(name));
+        match found {
+            Some(Source::Subquery { query, .. }) => query,
+            other => panic!("`{name}` is {other:?}"),
+        }
+    }
+
     /// Whether a value is in a set.
     pub(super) fn is_in(&self, expr: &Expr, set: &InSet) -> bool {
         let value = self.value(expr);
@@ -113,7 +123,12 @@ impl Scope<'_> {
                     .is_some_and(|text| text::matches_whole(&text, pattern)),
                 _ => is_member(&value, &self.value(item)),
             }),
-            InSet::Subquery(query) => {
+            InSet::Named(_) | InSet::Subquery(_) => {
+                let query = match set {
+                    InSet::Subquery(query) => query,
+                    InSet::Named(name) => self.named_list(&name.text),
+                    InSet::List(_) => panic!("a list has no query"),
+                };
                 let members = self.run.members(query, self);
                 let numbers = matches!(value, Value::Int(_) | Value::Float(_));
                 members.iter().any(|member| match numbers {
@@ -121,7 +136,6 @@ impl Scope<'_> {
                     false => !value.is_missing() && value.text() == member.text(),
                 })
             }
-            InSet::Named(name) => panic!("the evaluator has no list `{}`", name.text),
         }
     }
 }

@@ -7,11 +7,15 @@ use serde_json::Value as Json;
 use super::aggregate;
 use super::scope::{Over, Scope, is_arithmetic};
 use super::value::{Kind, Value};
-use super::{digest, template, text, window};
+use super::{digest, point, template, text, window};
 
 impl Scope<'_> {
     /// The value of an expression.
     pub(super) fn value(&self, expr: &Expr) -> Value {
+        let known = self.known.filter(|known| !known.is_empty());
+        if let Some(value) = known.and_then(|known| known.get(&expr.to_string())) {
+            return value.clone();
+        }
         if let Some(key) = self.key(expr) {
             return key;
         }
@@ -27,7 +31,7 @@ impl Scope<'_> {
                 _ => {
                     let item = self.aliased(&field.name);
                     let item = item.unwrap_or_else(|| panic!("`{field}` is not grouped"));
-                    self.without_aliases().value(&item.expr)
+                    self.without_aliases().item_value(item)
                 }
             },
             ExprKind::Call(call) => self.call(call, expr),
@@ -109,6 +113,10 @@ impl Scope<'_> {
         }
         if name == "fill" {
             return self.value(&call.args[0].value);
+        }
+        if point::is_point_function(&name) {
+            // It is known when all rows are.
+            return Value::Missing;
         }
         if text::is_test(&name) {
             return Value::Bool(self.condition(expr));

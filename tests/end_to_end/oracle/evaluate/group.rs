@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use dql::ast::{Call, ExprKind, Item, Select};
 
 use super::aggregate::{self, by_time};
+use super::point::{self, Origin};
 use super::row::shape_row;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::{Kind, Value};
-use super::{calls, fill, pick, statistics, window};
+use super::{calls, pick, statistics, window};
 
 /// A group and the rows it became.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct ShapedRow<'a> {
     pub(super) order: Vec<Value>,
     /// The value of SORDER BY.
     pub(super) series_order: Value,
+    /// What it is made of.
+    pub(super) origin: Origin<'a>,
     /// The row of the source that it is, if it is one.
     pub(super) source: Option<&'a [Value]>,
     /// The value that the function that chooses rows has for it.
@@ -48,7 +51,9 @@ pub(super) fn shape(select: &Select) -> Shape<'_> {
     match items().find_map(|item| pick::picker(&item.expr)) {
         Some(call) => Shape::Picked(call),
         None if items().any(has_aggregate) => Shape::Aggregate,
-        None if select.by.is_empty() => Shape::Rows,
+        None if select.by.is_empty() || items().any(|item| point::needs_rows(&item.expr)) => {
+            Shape::Rows
+        }
         None => Shape::Newest,
     }
 }
@@ -69,10 +74,7 @@ pub(super) fn key_names(select: &Select) -> Vec<String> {
 /// The columns behind `time` with their kinds; `*` is every field but the time.
 pub(super) fn columns(scope: &Scope<'_>) -> Vec<(String, Kind)> {
     let mut columns: Vec<(String, Kind)> = Vec::new();
-    let group = Group {
-        keys: Vec::new(),
-        rows: Vec::new(),
-    };
+    let group = Group::new(Vec::new());
     let grouped = matches!(shape(scope.select), Shape::Rows | Shape::Newest);
     let scope = match grouped {
         true => scope.without_aliases(),
@@ -151,29 +153,33 @@ pub(super) fn items(select: &Select) -> Vec<Option<&Item>> {
 }
 
 pub(super) fn item_name(item: &Item) -> String {
-    let inner = fill::fill_call(item).and_then(|call| call.args[0].alias.as_ref());
+    let inner = point::fill_call(item).and_then(|call| call.args[0].alias.as_ref());
     match item.alias.as_ref().or(inner) {
         Some(alias) => alias.text.clone(),
         None => dql::column_name(&item.expr),
     }
 }
 
-/// The groups with their rows, shaped, and tested by HAVING.
-pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'a>> {
+/// The groups with their rows, shaped, and tested by HAVING; `earlier` are the rows of windows before.
+pub(super) fn groups<'a>(
+    scope: Scope<'a>,
+    rows: &[&'a [Value]],
+    earlier: &[(i64, Vec<&'a [Value]>)],
+) -> Vec<Shaped<'a>> {
     let mut groups: BTreeMap<Vec<(bool, String)>, Group<'a>> = BTreeMap::new();
-    for row in rows {
+    let earlier = earlier.iter();
+    let earlier = earlier.flat_map(|(shift, rows)| rows.iter().map(|row| (*shift, *row)));
+    for (shift, row) in rows.iter().map(|row| (0, *row)).chain(earlier) {
         let scope = scope.over(Over::Row(row)).without_key_aliases();
         let keys = scope.select.by.iter();
         let keys: Vec<Value> = keys.map(|key| scope.value(&key.expr)).collect();
         let place = keys.iter().map(|key| (key.is_missing(), key.raw()));
-        let group = groups.entry(place.collect()).or_insert_with(|| Group {
-            keys,
-            rows: Vec::new(),
-        });
-        group.rows.push(row);
+        let group = groups
+            .entry(place.collect())
+            .or_insert_with(|| Group::new(keys));
+        group.add(shift, row);
     }
-    let is_filled = scope.select.target.iter().flatten();
-    let is_filled = is_filled.filter_map(fill::fill_call).count() > 0;
+    let is_filled = point::is_filled(scope);
     let whole = matches!(shape(scope.select), Shape::Aggregate)
         && scope.select.by.is_empty()
         && (is_filled || scope.run.step_ms(scope.select).is_none());
@@ -181,11 +187,7 @@ pub(super) fn groups<'a>(scope: Scope<'a>, rows: &[&'a [Value]]) -> Vec<Shaped<'
         matches!(shape(scope.select), Shape::Picked(call) if call.name.text == "histogram");
     if groups.is_empty() && (whole || is_histogram && scope.select.by.is_empty()) {
         // A summary of nothing is a row too.
-        let nothing = Group {
-            keys: Vec::new(),
-            rows: Vec::new(),
-        };
-        groups.insert(Vec::new(), nothing);
+        groups.insert(Vec::new(), Group::new(Vec::new()));
     }
     groups
         .into_values()
@@ -222,11 +224,10 @@ fn shaped<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<ShapedRow<'a>> {
                 };
                 shape_row(scope, Over::Group(&part), &part, Value::Missing, time)
             });
-            let filled = fill::filled(scope, group, rows.collect()).into_iter();
-            filled.map(Some).collect()
+            rows.map(Some).collect()
         }
     };
-    rows.into_iter().flatten().collect()
+    point::along(scope, group, rows.into_iter().flatten().collect())
 }
 
 /// The rows of a group by the step they fall into; all together without steps.
@@ -235,16 +236,20 @@ fn by_step<'a>(scope: Scope<'_>, group: &Group<'a>) -> Vec<(Value, Group<'a>)> {
         return vec![(Value::Missing, group.clone())];
     };
     let mut steps: BTreeMap<Option<i64>, Group<'a>> = BTreeMap::new();
-    for row in &group.rows {
+    let earlier = group.earlier.iter();
+    let earlier = earlier.flat_map(|(shift, rows)| rows.iter().map(|row| (*shift, *row)));
+    for (shift, row) in group.rows.iter().map(|row| (0, *row)).chain(earlier) {
         let start = match scope.source.time(row) {
-            Value::Int(time) => Some(window::step_start(*time, step_ms, scope.run.zone)),
+            Value::Int(time) => {
+                let present = time + shift + scope.shift_ms();
+                Some(window::step_start(present, step_ms, scope.run.zone))
+            }
             _ => None,
         };
-        let step = steps.entry(start).or_insert_with(|| Group {
-            keys: group.keys.clone(),
-            rows: Vec::new(),
-        });
-        step.rows.push(row);
+        let step = steps
+            .entry(start)
+            .or_insert_with(|| Group::new(group.keys.clone()));
+        step.add(shift, row);
     }
     let time = |start: Option<i64>| start.map_or(Value::Missing, Value::Int);
     steps
@@ -263,7 +268,8 @@ fn summary_time(scope: Scope<'_>, part: &Group<'_>) -> Value {
     let ExprKind::Call(call) = &item.expr.kind else {
         return Value::Missing;
     };
-    let grouped = scope.over(Over::Group(part)).without_aliases();
+    let part = part.moved(item);
+    let grouped = scope.over(Over::Group(&part)).without_aliases();
     let present = match call.name.text.to_lowercase().as_str() {
         "first" | "last" | "last_row" => grouped.present(call),
         _ => return Value::Missing,

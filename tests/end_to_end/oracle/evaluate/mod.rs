@@ -7,11 +7,11 @@ mod aggregate;
 mod condition;
 mod digest;
 mod expression;
-mod fill;
 mod group;
 mod order;
 mod outer;
 mod pick;
+mod point;
 mod row;
 mod scope;
 mod series;
@@ -121,22 +121,52 @@ impl<'a> Run<'a> {
         let range = self.range(select, inherited);
         let rows = self.source(select, range);
         let scope = self.scope(select, &rows, range);
-        let matching: Vec<&[Value]> = rows
-            .rows
-            .iter()
-            .map(Vec::as_slice)
-            .filter(|row| {
-                let scope = scope.over(Over::Row(row)).without_key_aliases();
+        let matching = |rows: &'_ Rows| -> Vec<usize> {
+            let holds = |place: &usize| {
+                let row = Over::Row(&rows.rows[*place]);
+                let scope = scope.over(row).without_key_aliases();
                 let mut conditions = select.conditions.iter().flatten();
                 conditions.all(|condition| scope.condition(condition))
-            })
+            };
+            (0..rows.rows.len()).filter(holds).collect()
+        };
+        let mut earlier: Vec<(i64, Rows)> = Vec::new();
+        for shift in select
+            .target
+            .iter()
+            .flatten()
+            .filter_map(|item| item.shift.as_ref())
+        {
+            let shift = window::length_ms(shift);
+            if !earlier.iter().any(|(known, _)| *known == shift) {
+                earlier.push((
+                    shift,
+                    self.source(select, (range.0 - shift, range.1 - shift)),
+                ));
+            }
+        }
+        let rows_of = |rows: &'_ Rows| -> Vec<Vec<Value>> {
+            matching(rows)
+                .into_iter()
+                .map(|place| rows.rows[place].clone())
+                .collect()
+        };
+        let present = rows_of(&rows);
+        let present: Vec<&[Value]> = present.iter().map(Vec::as_slice).collect();
+        let earlier: Vec<(i64, Vec<Vec<Value>>)> = earlier
+            .iter()
+            .map(|(shift, rows)| (*shift, rows_of(rows)))
             .collect();
-        let hits = matching.len() as u64;
+        let earlier: Vec<(i64, Vec<&[Value]>)> = earlier
+            .iter()
+            .map(|(shift, rows)| (*shift, rows.iter().map(Vec::as_slice).collect()))
+            .collect();
+        let hits = present.len() as u64;
         let scope = Scope {
-            matching: &matching,
+            matching: &present,
             ..scope
         };
-        let groups = group::groups(scope, &matching);
+        let groups = group::groups(scope, &present, &earlier);
         let ordered = order::limited(scope, groups, default_limits);
         let columns = group::columns(&scope);
         let keys = select.by.iter();
@@ -166,6 +196,8 @@ impl<'a> Run<'a> {
             over: Over::Nothing,
             matching: &[],
             beside: None,
+            known: None,
+            is_gap: false,
             range,
         }
     }
@@ -173,6 +205,12 @@ impl<'a> Run<'a> {
     /// The window: the request's, else the text's, else that of the query around it, else the last day;
     /// all of time over a query that has one of its own.
     fn range(&self, select: &Select, inherited: Option<(i64, i64)>) -> (i64, i64) {
+        let shift = select.shift.as_ref().map_or(0, window::length_ms);
+        let (from, to) = self.written_range(select, inherited);
+        (from.saturating_sub(shift), to.saturating_sub(shift))
+    }
+
+    fn written_range(&self, select: &Select, inherited: Option<(i64, i64)>) -> (i64, i64) {
         if let Some(range) = self.time_range {
             return range;
         }
@@ -192,10 +230,15 @@ impl<'a> Run<'a> {
             Value::Int(time) => range.0 <= *time && *time < range.1,
             _ => true,
         };
-        if let [Source::Subquery { query, .. }] = select.sources.as_slice() {
+        if let [Source::Subquery { query, .. }] = row_sources(select).as_slice() {
             let mut rows = self.select(query, Some(range), false).into_rows();
             // A query without a window of its own has read this one already.
-            if window::names_range(query.window.as_ref()) && self.time_range.is_none() {
+            let items = query.target.iter().flatten();
+            let calls = items.filter_map(|item| pick::picker(&item.expr));
+            // The edges of intervals are no times.
+            let is_histogram = calls.into_iter().any(|call| call.name.text == "histogram");
+            let has_own = window::names_range(query.window.as_ref()) && self.time_range.is_none();
+            if has_own && !is_histogram {
                 let time = rows.time;
                 rows.rows.retain(|row| inside(&row[time]));
             }
@@ -212,7 +255,7 @@ impl<'a> Run<'a> {
                 Source::All(_) => true,
                 Source::Subquery { .. } => panic!("a sub-query beside other sources"),
             };
-            inside(&row[time]) && select.sources.iter().any(is_named)
+            inside(&row[time]) && row_sources(select).into_iter().any(is_named)
         });
         rows
     }
@@ -225,8 +268,20 @@ impl<'a> Run<'a> {
         }
         let output = self.select(query, Some(scope.range), false);
         let rows = output.groups.into_iter().flat_map(|group| group.rows);
+        let items = query.target.iter().flatten();
+        let is_list = items.filter(|item| {
+            let makes_list =
+                |name: &str| ["collect", "collect_distinct", "field_values"].contains(&name);
+            matches!(&item.expr.kind, ExprKind::Call(call) if makes_list(&call.name.text))
+        });
+        let is_list = is_list.count() > 0;
         let members: Vec<Value> = rows
-            .map(|row| row[1].clone())
+            .flat_map(|row| match &row[1] {
+                Value::Json(Json::Array(members)) if is_list => {
+                    members.iter().cloned().map(Value::of_json).collect()
+                }
+                member => vec![member.clone()],
+            })
             .filter(|member| !member.is_missing())
             .collect();
         self.members.borrow_mut().insert(place, members.clone());
@@ -326,8 +381,28 @@ fn row_of(event: &Map<String, Json>, names: &[(String, Kind)]) -> Vec<Value> {
     names.iter().map(value).collect()
 }
 
+/// The sources that rows come from, and not a named list.
+fn row_sources(select: &Select) -> Vec<&Source> {
+    let sources = select.sources.iter();
+    sources
+        .filter(|source| list_name(source).is_none())
+        .collect()
+}
+
+/// The name of the list that a source is.
+pub(super) fn list_name(source: &Source) -> Option<&str> {
+    let Source::Subquery { query, .. } = source else {
+        return None;
+    };
+    let mut items = query.target.iter().flatten();
+    let alias = items.find_map(|item| item.alias.as_ref());
+    alias
+        .map(|alias| alias.text.as_str())
+        .filter(|name| name.starts_with('@'))
+}
+
 fn has_own_window(select: &Select) -> bool {
-    match select.sources.as_slice() {
+    match row_sources(select).as_slice() {
         [Source::Subquery { query, .. }] => {
             window::names_range(query.window.as_ref()) || has_own_window(query)
         }
@@ -337,7 +412,7 @@ fn has_own_window(select: &Select) -> bool {
 
 /// The names of the sources; none where one is a pattern, everything or a query.
 fn series_name(select: &Select) -> Option<String> {
-    let names = select.sources.iter().map(|source| match source {
+    let names = row_sources(select).into_iter().map(|source| match source {
         Source::Name(name) => Some(name.text.as_str()),
         _ => None,
     });

@@ -4,6 +4,7 @@ use dql::ast::{Expr, ExprKind, Item, Select};
 
 use super::group::{Shape, ShapedRow, auto_call, is_time_column, item_name, items, shape};
 use super::order;
+use super::point::Origin;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::Value;
 use super::{pick, statistics};
@@ -29,6 +30,10 @@ pub(super) fn shape_row<'a>(
         }
         _ => None,
     };
+    let origin = match source {
+        Some(row) => Origin::Row(row),
+        None => Origin::Group(group.clone()),
+    };
     let columns = columns_of(scope, group, &picked);
     let value = |expr: &Expr| {
         let name = projected(select, expr);
@@ -46,6 +51,7 @@ pub(super) fn shape_row<'a>(
         }),
         columns: columns.into_iter().map(|(_, value)| value).collect(),
         time,
+        origin,
         source,
         picked,
     })
@@ -65,7 +71,7 @@ fn columns_of(scope: Scope<'_>, group: &Group<'_>, picked: &Value) -> Vec<(Strin
                     let names = statistics::AUTO_COLUMNS.map(|(name, _)| name.to_owned());
                     names.into_iter().zip(values).collect()
                 }
-                None => vec![(item_name(item), scope.without_aliases().value(&item.expr))],
+                None => vec![(item_name(item), scope.without_aliases().item_value(item))],
             },
             (None, Over::Row(row)) => {
                 let names = scope.source.names.iter().zip(row);
@@ -108,7 +114,8 @@ fn unprojected(scope: Scope<'_>, group: &Group<'_>, time: &Value, expr: &Expr) -
 /// The name of the column of the projection that an expression is.
 pub(super) fn projected(select: &Select, expr: &Expr) -> Option<String> {
     let name = dql::column_name(expr);
-    let is_it = |item: &&Item| item_name(item) == name || item.expr == *expr;
+    let is_it =
+        |item: &&Item| item_name(item) == name || item.expr == *expr && item.shift.is_none();
     let mut items = select.target.iter().flatten();
     items.find(is_it).map(item_name)
 }

@@ -1,11 +1,13 @@
 //! What an expression is evaluated over, and what names and kinds mean there.
 
+use std::collections::HashMap;
+
 use dql::ast::{BinaryOp, ByItem, Call, Expr, ExprKind, Field, Item, PathStep, Select, UnaryOp};
 use serde_json::Value as Json;
 
 use super::aggregate;
 use super::value::{Kind, Value};
-use super::{Run, fill, text};
+use super::{Run, point, text, window};
 
 /// Rows with names.
 #[derive(Debug, Clone)]
@@ -39,6 +41,42 @@ impl Rows {
 pub(super) struct Group<'a> {
     pub(super) keys: Vec<Value>,
     pub(super) rows: Vec<&'a [Value]>,
+    /// The rows of earlier windows, by how much earlier.
+    pub(super) earlier: Vec<(i64, Vec<&'a [Value]>)>,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(keys: Vec<Value>) -> Self {
+        Self {
+            keys,
+            rows: Vec::new(),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// Adds a row of a window that is so much earlier.
+    pub(super) fn add(&mut self, shift: i64, row: &'a [Value]) {
+        if shift == 0 {
+            return self.rows.push(row);
+        }
+        match self.earlier.iter_mut().find(|(known, _)| *known == shift) {
+            Some((_, rows)) => rows.push(row),
+            None => self.earlier.push((shift, vec![row])),
+        }
+    }
+
+    /// The group as an item sees it, which may be that of an earlier window.
+    pub(super) fn moved(&self, item: &Item) -> Self {
+        let Some(shift) = &item.shift else {
+            return self.clone();
+        };
+        let shift = window::length_ms(shift);
+        let rows = self.earlier.iter().find(|(known, _)| *known == shift);
+        Self {
+            rows: rows.map(|(_, rows)| rows.clone()).unwrap_or_default(),
+            ..Self::new(self.keys.clone())
+        }
+    }
 }
 
 /// One row or one group.
@@ -65,6 +103,10 @@ pub(super) struct Scope<'a> {
     pub(super) matching: &'a [&'a [Value]],
     /// The row whose fields stand beside a value of `distinct_by_collapse`.
     pub(super) beside: Option<&'a [Value]>,
+    /// The values of calls along the rows of a group, by their text.
+    pub(super) known: Option<&'a HashMap<String, Value>>,
+    /// Whether it stands for a step without events, in which aggregates have no value, not even counts.
+    pub(super) is_gap: bool,
     /// The window of the query, which a sub-query without one reads too.
     pub(super) range: (i64, i64),
 }
@@ -79,6 +121,22 @@ impl<'a> Scope<'a> {
             aliases: false,
             ..self
         }
+    }
+
+    /// The value of an item of the projection.
+    pub(super) fn item_value(&self, item: &Item) -> Value {
+        match self.over {
+            Over::Group(group) => {
+                let moved = group.moved(item);
+                self.over(Over::Group(&moved)).value(&item.expr)
+            }
+            _ => self.value(&item.expr),
+        }
+    }
+
+    /// How much earlier than written the whole query reads.
+    pub(super) fn shift_ms(&self) -> i64 {
+        self.select.shift.as_ref().map_or(0, window::length_ms)
     }
 
     /// The item of the projection with this alias.
@@ -152,7 +210,7 @@ impl<'a> Scope<'a> {
             };
         }
         if let Some(item) = self.aliased(name) {
-            return self.without_aliases().value(&item.expr);
+            return self.without_aliases().item_value(item);
         }
         if let Some(key) = self.aliased_key(name) {
             return self.without_key_aliases().value(key);
@@ -232,10 +290,10 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn fill_kind(&self, call: &Call) -> Kind {
+    pub(super) fn fill_kind(&self, call: &Call) -> Kind {
         let how = &call.args[1].value;
         match (self.kind(&call.args[0].value), &how.kind) {
-            _ if fill::is_word(how, "linear") => Kind::Float,
+            _ if point::is_word(how, "linear") => Kind::Float,
             (Kind::Int, ExprKind::Float(_)) => Kind::Float,
             (kind, _) => kind,
         }
@@ -264,6 +322,10 @@ impl<'a> Scope<'a> {
             | "distinct_by_collapse"
             | "top"
             | "bottom" => self.kind(&aggregate::argument(call)),
+            "difference" | "non_negative_difference" | "increase" | "cumsum" => {
+                number_kind(argument().unwrap_or(Kind::Float))
+            }
+            name if point::is_point_function(name) => Kind::Float,
             "bool" => Kind::Bool,
             "float" | "round" | "ceil" | "floor" | "log" | "log2" | "log10" => Kind::Float,
             name if text::is_test(name) => Kind::Bool,

@@ -113,8 +113,8 @@ fn offset_ms(time_ms: i64, zone: Tz) -> i64 {
     ) * 1000
 }
 
-/// The last moment up to `time_ms` at which the clock of the zone shows, or jumps over, a whole number
-/// of steps since its 1970-01-01 00:00.
+/// The start of the step of a time: a step goes on while the clock of the zone shows a time of it, and
+/// begins anew where the clock is set back to its beginning.
 pub(super) fn step_start(time_ms: i64, step_ms: i64, zone: Tz) -> i64 {
     let shown = |time_ms: i64| time_ms + offset_ms(time_ms, zone);
     let even = time_ms - shown(time_ms).rem_euclid(step_ms);
@@ -131,8 +131,7 @@ pub(super) fn step_start(time_ms: i64, step_ms: i64, zone: Tz) -> i64 {
             return start;
         }
         let before = minute - 1;
-        let jumped = shown(minute) - shown(before) > 1;
-        if jumped && shown(minute).div_euclid(step_ms) > shown(before).div_euclid(step_ms) {
+        if shown(minute).div_euclid(step_ms) != shown(before).div_euclid(step_ms) {
             return minute;
         }
         moment = before;

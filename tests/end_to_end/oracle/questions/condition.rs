@@ -4,7 +4,7 @@ use chrono::DateTime;
 use dql::ast::{BinaryOp, Expr, ExprKind, InSet, Source};
 
 use super::super::population::{ADDRESSES, COSTS, MESSAGES, TITLES, USERS};
-use super::super::tree::{binary, call, expr, field, float, int, item, not, select, text};
+use super::super::tree::{binary, call, expr, field, float, ident, int, item, not, select, text};
 use super::{Gives, Questioner};
 
 const ORDERS: [BinaryOp; 6] = [
@@ -179,6 +179,7 @@ impl Questioner<'_> {
         };
         let is_number = self.names.are_events && self.random.percent(25);
         let around = (self.names.clone(), self.depth, self.in_where);
+        let lists = self.lists.take();
         let tested = match is_number {
             true => field("date"),
             false => tested,
@@ -188,15 +189,23 @@ impl Questioner<'_> {
         let mut query = select(vec![Source::All(dql::Span::default())]);
         query.window = self.window();
         if self.random.percent(70) {
+            self.lists = Some(Vec::new());
             let test = self.condition(1);
             query.conditions = Some(vec![test]);
+            query.sources.extend(self.lists.take().unwrap_or_default());
         }
         self.in_where = false;
         let column = match is_number {
             true => field("date"),
             false => self.textual_name().unwrap_or_else(|| field("df_title")),
         };
-        query.target = Some(vec![match self.random.below(3) {
+        query.target = Some(vec![match self.random.below(4) {
+            3 => {
+                let name = self
+                    .random
+                    .choose(&["collect", "collect_distinct", "field_values"]);
+                item(call(name, vec![column]), Some("x"))
+            }
             0 => item(call("distinct", vec![column]), Some("x")),
             1 => item(call("last", vec![column]), Some("x")),
             _ => item(column, None),
@@ -207,6 +216,20 @@ impl Questioner<'_> {
         self.limits(&mut query);
         (self.names, self.depth, self.in_where) = around;
         let negated = self.random.percent(40);
+        self.lists = lists;
+        if let Some(lists) = &mut self.lists
+            && self.random.percent(40)
+        {
+            let name = format!("@list{}{}", lists.len(), self.depth);
+            if let Some(item) = query.target.iter_mut().flatten().next() {
+                item.alias = Some(ident(&name));
+            }
+            lists.push(Source::Subquery {
+                query: Box::new(query),
+                alias: None,
+            });
+            return in_set(tested, negated, InSet::Named(ident(&name)));
+        }
         in_set(tested, negated, InSet::Subquery(Box::new(query)))
     }
 

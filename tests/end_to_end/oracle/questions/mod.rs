@@ -6,10 +6,12 @@ mod expression;
 mod statement;
 mod window;
 
-use dql::ast::{ByItem, Direction, Expr, ExprKind, Item, OrderKey, Select, Source};
+use dql::ast::{ByItem, Direction, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Source};
 
 use super::random::Random;
-use super::tree::{call, count, expr, field, float, ident, int, item, named_call, select};
+use super::tree::{
+    call, count, duration, expr, field, float, ident, int, item, named_call, select,
+};
 
 /// What a name or an item gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,8 @@ pub(crate) struct Questioner<'r> {
     depth: usize,
     /// Whether a condition of `{…}` is written, where alone `IN (query)` can stand.
     in_where: bool,
+    /// The named lists that the conditions of the query ask; `None` where no source can be added.
+    lists: Option<Vec<Source>>,
 }
 
 /// The projection of a query, with what its columns give.
@@ -131,6 +135,7 @@ impl<'r> Questioner<'r> {
             names: Names::of_events(),
             depth: 0,
             in_where: false,
+            lists: None,
         }
     }
 
@@ -180,12 +185,20 @@ impl<'r> Questioner<'r> {
         if self.random.percent(70) {
             let count = 1 + self.random.below(2);
             self.in_where = true;
+            self.lists = Some(Vec::new());
             query.conditions = Some((0..count).map(|_| self.condition(2)).collect());
+            query.sources.extend(self.lists.take().unwrap_or_default());
             self.in_where = false;
+        }
+        if self.random.percent(4) {
+            let units = [DurationUnit::Hour, DurationUnit::Day, DurationUnit::Week];
+            let unit = self.random.choose(&units);
+            query.shift = Some(duration(1 + u32::from(self.random.percent(40)), unit));
         }
         let names = self.names.clone();
         let projection = match self.random.below(10) {
             0..4 => self.summary(&mut query),
+            4..6 if self.random.percent(10) => self.points_of_rows(&mut query),
             4..6 => self.rows(&mut query),
             6 => self.newest(&mut query),
             7 => match self.random.below(4) {
@@ -286,6 +299,34 @@ impl<'r> Questioner<'r> {
             self.order_rows(query);
             return projection;
         }
+        self.row_items(&mut projection);
+        self.order_by_columns(query, &projection);
+        if query.order_by.is_empty() {
+            self.order_rows(query);
+        }
+        projection
+    }
+
+    /// Rows with functions along them.
+    fn points_of_rows(&mut self, query: &mut Select) -> Projection {
+        let mut projection = Projection::new();
+        if self.random.percent(50) {
+            self.keys(query);
+        }
+        let number = self.argument(1);
+        let points = self.of_points(number);
+        let alias = format!("p{}", self.depth);
+        projection.push(item(points, Some(&alias)), Gives::Number);
+        self.row_items(&mut projection);
+        self.order_by_columns(query, &projection);
+        if !query.by.is_empty() && self.random.percent(40) {
+            query.sorder_by = self.series_order(query, &projection);
+        }
+        projection
+    }
+
+    /// Columns of single rows.
+    fn row_items(&mut self, projection: &mut Projection) {
         for place in 0..=self.random.below(3) {
             let alias = self.alias(place);
             if self.random.percent(40) {
@@ -301,11 +342,6 @@ impl<'r> Questioner<'r> {
                 projection.push(item(expr, Some(&alias)), gives);
             }
         }
-        self.order_by_columns(query, &projection);
-        if query.order_by.is_empty() {
-            self.order_rows(query);
-        }
-        projection
     }
 
     /// The template of a text.
@@ -356,7 +392,8 @@ impl<'r> Questioner<'r> {
     }
 
     fn column(&mut self, projection: &Projection) -> Option<Expr> {
-        if projection.items.is_empty() {
+        let has_many_columns = |item: &Item| item.expr.to_string().starts_with("histogram_auto(");
+        if projection.items.is_empty() || projection.items.iter().any(has_many_columns) {
             return None;
         }
         let item = self.random.pick(&projection.items);
