@@ -27,6 +27,48 @@ fn an_answer_goes_to_standard_output_and_what_is_said_about_it_beside() {
 }
 
 #[test]
+fn pages_on_the_command_line_join_to_the_whole() {
+    let vouch = Vouch::with_events();
+    let question = "TAE::audit:(df_event_id) ORDER BY df_title LIMIT 7";
+    let mut ids = Vec::new();
+    let mut place = "[]".to_owned();
+    loop {
+        let answer = vouch.json_with(&["--workspace", "*", "--search-after", &place], question);
+        let answer = &answer["content"][0];
+        let Some(rows) = answer["series"][0]["values"].as_array() else {
+            break;
+        };
+        ids.extend(rows.iter().map(|row| row[1].to_string()));
+        place = answer["search_after"].to_string();
+    }
+    let whole = vouch.json("TAE::audit:(df_event_id) ORDER BY df_title");
+    let rows = whole["content"][0]["series"][0]["values"].as_array();
+    let whole: Vec<String> = rows.unwrap().iter().map(|row| row[1].to_string()).collect();
+    assert_eq!(ids, whole);
+}
+
+#[test]
+fn functions_over_results_are_explained_and_exported() {
+    let vouch = Vouch::with_events();
+    let text = "cumsum(\"TAE::audit:(count(*) AS n) [2d::1d]\").max()";
+    for stage in ["bound", "logical", "physical"] {
+        let mut arguments = query(text);
+        arguments[0] = "explain";
+        arguments.extend(["--stage", stage]);
+        vouch
+            .run(&arguments)
+            .expect_status(0)
+            .expect_output("function max\n    function cumsum\n        ");
+    }
+    let mut arguments = query("show_event_field()");
+    arguments.extend(["--format", "csv"]);
+    vouch
+        .run(&arguments)
+        .expect_status(0)
+        .expect_output("time,fieldKey,fieldType\n");
+}
+
+#[test]
 fn the_exit_status_says_who_is_to_change_something() {
     let vouch = Vouch::with_events();
     let wrong_question = [
@@ -53,6 +95,22 @@ fn the_exit_status_says_who_is_to_change_something() {
         &["query", "--workspace", "a/b", "TAE::audit"],
         &["query", "TAE::audit:(count(*))"],
         &["query", "--store", "https://example.test/", "TAE::audit"],
+        &[
+            "query",
+            "--workspace",
+            "a",
+            "--server",
+            "nonsense",
+            "TAE::audit",
+        ],
+        &[
+            "query",
+            "--store",
+            "s",
+            "--server",
+            "localhost:1",
+            "TAE::audit",
+        ],
         &[
             "query",
             "--from",

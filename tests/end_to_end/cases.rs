@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope};
 use events::{Defaults, Event, TimeRange};
+use serde_json::Value;
 use store::{ImportOptions, Store, StoreOptions};
 
 use page::{Case, Form, Page};
@@ -49,8 +50,9 @@ async fn engine() -> Engine {
 impl Case {
     /// The question with what the words behind `dql` say: `workspace=a,b` (all workspaces without
     /// it), `tz=Europe/Berlin`, `from=…` and `to=…` (RFC 3339, the window of the request),
-    /// `after=time,id,workspace` (where the page before ended), `exact` (count every matching event),
-    /// and the options of [`options::set`].
+    /// `after=value,…` (where the page before ended, each value in JSON or a plain text), `cursor=time` (a
+    /// page of the events before it), `exact` (count every matching event), and the options of
+    /// [`options::set`].
     fn request(&self) -> QueryRequest {
         let mut scope = Scope::All;
         let mut options = QueryOptions {
@@ -68,6 +70,7 @@ impl Case {
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
                 Some(("after", place)) => options.search_after = Some(position(place)),
+                Some(("cursor", time)) => options.cursor_time = Some(time.parse().unwrap()),
                 None if word == "exact" => options.exact_total_hits = true,
                 _ if options::set(&mut options, word) => {}
                 _ => panic!("{}: unknown word `{word}`", self.place),
@@ -85,13 +88,9 @@ impl Case {
 }
 
 fn position(text: &str) -> Position {
-    let [date_ms, event_id, workspace] = text.split(',').collect::<Vec<_>>()[..] else {
-        panic!("`{text}` is no place of an event")
-    };
+    let value = |word: &str| serde_json::from_str(word).unwrap_or_else(|_| Value::from(word));
     Position {
-        date_ms: date_ms.parse().unwrap(),
-        event_id: event_id.to_owned(),
-        workspace: workspace.to_owned(),
+        values: text.split(',').map(value).collect(),
     }
 }
 

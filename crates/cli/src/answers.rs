@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// Opens the store that the command line names. Nothing is read yet.
 pub(crate) fn open_store(arguments: &StoreArguments) -> Result<Store, Failure> {
     Ok(Store::open(
-        &arguments.store,
+        &arguments.url(),
         &StoreOptions::from_environment(),
     )?)
 }

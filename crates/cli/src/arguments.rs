@@ -49,14 +49,21 @@ pub(crate) enum Command {
 /// Where the events are.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArguments {
-    /// The store: a directory, or an address such as s3://bucket/path
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "VOUCH_STORE",
-        default_value = "./vouch-data"
-    )]
-    pub(crate) store: String,
+    /// The store: a directory, or an address such as s3://bucket/path [default: the environment
+    /// variable VOUCH_STORE, else ./vouch-data]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+impl StoreArguments {
+    /// The address of the store. The environment is asked here and not by clap, which would take it for
+    /// a `--store` beside `--server`.
+    pub(crate) fn url(&self) -> String {
+        let environment = || std::env::var("VOUCH_STORE").ok();
+        let url = self.store.clone().or_else(environment);
+        url.filter(|url| !url.is_empty())
+            .unwrap_or_else(|| "./vouch-data".to_owned())
+    }
 }
 
 /// Who answers, and whose events the question is about.
@@ -65,7 +72,7 @@ pub(crate) struct AskArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
     /// Ask the service at this address (`host:port`) instead of opening a store
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", conflicts_with = "store")]
     pub(crate) server: Option<String>,
     /// The workspaces, separated by commas, or '*' for all; may be left out for a store with one
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
@@ -99,22 +106,24 @@ pub(crate) struct QueryArguments {
     /// Count all matching events, also where that means reading more
     #[arg(long)]
     pub(crate) exact_total_hits: bool,
-    /// Go on behind a page: its `search_after` from the JSON form, such as '[0,"id","workspace"]'
+    /// Go on behind a page: its `search_after` from the JSON form, such as '[0,"id","workspace"]'; the
+    /// first page may have '[]'
     #[arg(long, value_name = "JSON", value_parser = position)]
     pub(crate) search_after: Option<Position>,
+    /// Only events before this Unix time, newest first: the end of the window, then the
+    /// `next_cursor_time` of the JSON form until that is -1
+    #[arg(long, value_name = "TIME", conflicts_with = "search_after")]
+    pub(crate) cursor_time: Option<i64>,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
 }
 
 /// The place that a page ended at, as the JSON form tells it.
 fn position(text: &str) -> Result<Position, String> {
-    let (date_ms, event_id, workspace) = serde_json::from_str(text)
-        .map_err(|_| "a place is [date, \"event id\", \"workspace\"]".to_owned())?;
-    Ok(Position {
-        date_ms,
-        event_id,
-        workspace,
-    })
+    let values = serde_json::from_str(text).map_err(|_| {
+        "a place is the list that an answer gives, such as [0,\"id\",\"workspace\"]".to_owned()
+    })?;
+    Ok(Position { values })
 }
 
 /// The form of an answer.

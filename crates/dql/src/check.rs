@@ -6,6 +6,8 @@ mod query;
 mod show;
 mod warning;
 
+pub use outer::is_query;
+
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
 use crate::diagnostic::{Diagnostic, limited};
 use crate::keyword::nearest;

@@ -43,7 +43,7 @@ mod signature;
 pub mod span;
 mod token;
 
-pub use check::check;
+pub use check::{check, is_query};
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
 pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use grammar::parse;

@@ -47,10 +47,14 @@ pub struct Summary {
     pub step_ms: Option<i64>,
     /// The rows returned.
     pub rows: u64,
-    /// Where the answer ended, to ask for what follows; absent when its rows are not single events in
-    /// the order of time, or none came.
+    /// Where the answer ended, to ask for what follows: the place of its last event, or, where rows or
+    /// groups that are no single events were cut off, of the last of these. Absent where nothing can
+    /// follow, or nothing came.
     pub search_after: Option<Position>,
-    /// Whether rows follow behind the last one.
+    /// The time that the next page stands before, Unix milliseconds; absent when nothing follows, and
+    /// when no `cursor_time` was asked for.
+    pub next_cursor_time: Option<i64>,
+    /// Whether rows or groups follow behind the last ones.
     pub has_more: bool,
     /// Everything the reader of the answer should know: what was assumed, cut off or missing.
     pub warnings: Vec<Diagnostic>,

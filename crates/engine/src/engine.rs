@@ -26,7 +26,8 @@ use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
-use crate::{describe, outer, prepare, show, stream, summary, timeout};
+use crate::whole::Whole;
+use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +109,7 @@ impl Engine {
 
     async fn answers(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
         let parsed = prepare::read(request)?;
+        paging::check(request, &parsed)?;
         let mut answers = Vec::with_capacity(parsed.script.statements.len());
         for statement in &parsed.script.statements {
             let mut answer = self.retrying(request, &parsed, statement).await?;
@@ -141,33 +143,42 @@ impl Engine {
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
         let parsed = prepare::read(request)?;
-        let explanation = |text: String, warnings: Vec<Diagnostic>| Explanation {
-            text,
-            files: None,
-            bytes: None,
-            warnings,
-        };
         if stage == Stage::Ast {
             return Ok(explanation(format!("{:#?}\n", parsed.script), Vec::new()));
         }
-        let query = prepare::bind(
-            &parsed,
-            parsed.single()?,
-            &request.options,
-            prepare::now_ms(request),
-            Delivery::Series,
-        )?;
-        let warnings = parsed.located(query.notes.warnings.clone());
+        let mut explained = match parsed.single()? {
+            Statement::Select(select) => {
+                let query = prepare::bind_select(&parsed, select, request, Delivery::Series)?;
+                self.explain_query(request, &query, stage).await?
+            }
+            Statement::Outer(outer) => {
+                let scope = outer::Scope::new(self, request, &parsed, Delivery::Series);
+                scope.explain(outer, stage).await?
+            }
+            Statement::Show(show) => show::explain(self, request, &parsed, show, stage).await?,
+        };
+        explained.warnings = parsed.located(explained.warnings);
+        Ok(explained)
+    }
+
+    /// Shows a stage of a bound query.
+    pub(crate) async fn explain_query(
+        &self,
+        request: &QueryRequest,
+        query: &BoundQuery,
+        stage: Stage,
+    ) -> Result<Explanation, EngineError> {
+        let warnings = query.notes.warnings.clone();
         if stage == Stage::Bound {
             return Ok(explanation(query.to_string(), warnings));
         }
         let snapshots = prepare::snapshots(&self.store, request).await?;
-        let files = prepare::files(&query, &snapshots);
+        let files = prepare::files(query, &snapshots);
         let (count, bytes) = (
             files.len() as u64,
             files.iter().map(|file| file.size_bytes).sum(),
         );
-        let lowered = plan::lower(&query, &prepare::events_plan(files)?)?;
+        let lowered = plan::lower(query, &prepare::events_plan(files)?)?;
         let state = self.session.state();
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -207,10 +218,33 @@ impl Engine {
         statement: &Statement,
     ) -> Result<Answer, EngineError> {
         match statement {
-            Statement::Show(show) => show::answer(self, request, parsed, show).await,
-            Statement::Outer(outer) => outer::answer(self, request, parsed, outer).await,
             Statement::Select(select) => {
-                let query = prepare::bind_select(parsed, select, request)?;
+                let query = prepare::bind_select(parsed, select, request, Delivery::Series)?;
+                Ok(self.answer_query(request, query).await?.answer)
+            }
+            other => Ok(self
+                .whole(request, parsed, other, Delivery::Series)
+                .await?
+                .answer),
+        }
+    }
+
+    /// Answers a statement as a whole.
+    pub(crate) async fn whole(
+        &self,
+        request: &QueryRequest,
+        parsed: &Parsed,
+        statement: &Statement,
+        delivery: Delivery,
+    ) -> Result<Whole, EngineError> {
+        match statement {
+            Statement::Show(show) => show::answer(self, request, parsed, show, delivery).await,
+            Statement::Outer(outer) => {
+                let scope = outer::Scope::new(self, request, parsed, delivery);
+                outer::answer(scope, outer).await
+            }
+            Statement::Select(select) => {
+                let query = prepare::bind_select(parsed, select, request, delivery)?;
                 self.answer_query(request, query).await
             }
         }
@@ -221,7 +255,7 @@ impl Engine {
         &self,
         request: &QueryRequest,
         query: BoundQuery,
-    ) -> Result<Answer, EngineError> {
+    ) -> Result<Whole, EngineError> {
         let started = Instant::now();
         let (running, mut batches) = self.start(request, query).await?;
         let mut filter = RowFilter::new(&running.lowered, running.query.limits);
@@ -230,10 +264,21 @@ impl Engine {
             let rows = filter.pass(&batch)?;
             series.add(&rows)?;
         }
+        let mut series = series.finish();
+        let next_cursor_time = paging::end_between(&running.query, &mut series, &mut filter)?;
         let summary = self.summary(request, &running, &filter, started).await?;
-        Ok(Answer {
-            series: series.finish(),
-            summary,
+        let answer = Answer {
+            series,
+            summary: Summary {
+                next_cursor_time,
+                ..summary
+            },
+        };
+        let keys = running.lowered.keys.into_iter().map(|(name, _)| name);
+        Ok(Whole {
+            answer,
+            keys: keys.collect(),
+            columns: running.lowered.columns,
         })
     }
 
@@ -288,6 +333,15 @@ impl Engine {
         let plan = plan::count_plan(&running.query, &events)?;
         let batches: Vec<RecordBatch> = self.run(&plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))
+    }
+}
+
+fn explanation(text: String, warnings: Vec<Diagnostic>) -> Explanation {
+    Explanation {
+        text,
+        files: None,
+        bytes: None,
+        warnings,
     }
 }
 

@@ -33,7 +33,7 @@ fn answer(answer: &Answer) -> Value {
         "total_hits_relation": if summary.total_hits.exact { "eq" } else { "gte" },
         "group_by": summary.group_by,
         "search_after": summary.search_after.as_ref().map(search_after),
-        "next_cursor_time": next_cursor_time(summary),
+        "next_cursor_time": summary.next_cursor_time.unwrap_or(-1),
         "window": window(summary),
         "interval": summary.step_ms.unwrap_or(0),
         "query_warning": warnings_text(&summary.warnings),
@@ -62,13 +62,7 @@ fn window(summary: &Summary) -> Value {
 
 /// A position as existing clients carry it: opaque to them, sent back as it came.
 fn search_after(position: &Position) -> Value {
-    json!([position.date_ms, position.event_id, position.workspace])
-}
-
-/// The time of the last row while more follow, else -1.
-fn next_cursor_time(summary: &Summary) -> i64 {
-    let last = summary.search_after.as_ref().filter(|_| summary.has_more);
-    last.map_or(-1, |position| position.date_ms)
+    Value::from(position.values.clone())
 }
 
 fn series(series: &Series) -> Value {

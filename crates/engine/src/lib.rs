@@ -8,14 +8,17 @@
 //! | `table` | the files of a snapshot as a DataFusion table |
 //! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
+//! | `cells` | columns of batches as values |
 //! | `syntax` | ways through a syntax tree |
 //! | `describe` | the text that was run and the names in it |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
+//! | `paging` | which questions have pages, and pages by time |
 //! | `series` | rows into series |
 //! | `show` | answers to SHOW statements |
 //! | `stream` | rows into a stream of batches |
 //! | `summary` | hits and warnings |
 //! | `outer` | functions over the result of a query |
+//! | `whole` | an answer computed as a whole, with types
 //! | `json` | an answer as existing DQL clients read it |
 //! | `timeout` | the time that a search may take |
 //! | `validate` | what is wrong with a text, found without a store |
@@ -25,6 +28,7 @@
 //! `plan` and `store` meet here and nowhere else.
 
 mod answer;
+mod cells;
 mod complete;
 mod describe;
 mod engine;
@@ -33,6 +37,7 @@ mod fragments;
 mod json;
 mod outer;
 mod overrides;
+mod paging;
 mod prepare;
 mod request;
 mod rows;
@@ -44,6 +49,7 @@ mod syntax;
 mod table;
 mod timeout;
 mod validate;
+mod whole;
 
 pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
 pub use complete::{Candidate, CandidateKind, Candidates};

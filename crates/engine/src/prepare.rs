@@ -124,34 +124,15 @@ fn once_an_origin(findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
-/// Binds one statement.
-pub(crate) fn bind(
-    parsed: &Parsed,
-    statement: &Statement,
-    options: &QueryOptions,
-    now_ms: i64,
-    delivery: Delivery,
-) -> Result<BoundQuery, EngineError> {
-    let context = context(options, now_ms, delivery);
-    bound(parsed, select(statement)?, &context)
-}
-
-/// Binds a query that is answered with series.
+/// Binds a query.
 pub(crate) fn bind_select(
     parsed: &Parsed,
     select: &Select,
     request: &QueryRequest,
+    delivery: Delivery,
 ) -> Result<BoundQuery, EngineError> {
-    let context = context(&request.options, now_ms(request), Delivery::Series);
-    bound(parsed, select, &context)
-}
-
-fn bound(
-    parsed: &Parsed,
-    select: &Select,
-    context: &BindContext,
-) -> Result<BoundQuery, EngineError> {
-    let mut query = plan::bind(select, context).map_err(|errors| parsed.wrong(errors))?;
+    let context = context(&request.options, now_ms(request), delivery);
+    let mut query = plan::bind(select, &context).map_err(|errors| parsed.wrong(errors))?;
     let warnings = &mut query.notes.warnings;
     warnings.splice(0..0, parsed.warnings_about(select.span));
     Ok(query)
@@ -162,8 +143,9 @@ pub(crate) fn bind_show(
     parsed: &Parsed,
     show: &Show,
     request: &QueryRequest,
+    delivery: Delivery,
 ) -> Result<BoundShow, EngineError> {
-    let context = context(&request.options, now_ms(request), Delivery::Series);
+    let context = context(&request.options, now_ms(request), delivery);
     let mut bound = plan::bind_show(show, &context).map_err(|errors| parsed.wrong(errors))?;
     if let BoundShow::Rows(query) | BoundShow::Fields { query, .. } = &mut bound {
         let warnings = &mut query.notes.warnings;
@@ -180,6 +162,7 @@ pub(crate) fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -
         time_range: options.time_range,
         inherited_range: None,
         search_after: options.search_after.clone(),
+        cursor_time: options.cursor_time,
         delivery,
         every_group: options.every_group,
         single_field: options.single_field,
@@ -193,24 +176,6 @@ pub(crate) fn now_ms(request: &QueryRequest) -> i64 {
         .options
         .now_ms
         .unwrap_or_else(|| Utc::now().timestamp_millis())
-}
-
-fn select(statement: &Statement) -> Result<&Select, EngineError> {
-    let (message, hint, span) = match statement {
-        Statement::Select(select) => return Ok(select),
-        Statement::Show(show) => (
-            "the answer to a SHOW function is neither streamed nor explained",
-            "ask for it as a table or as JSON",
-            show.span,
-        ),
-        Statement::Outer(outer) => (
-            "the answer to a function over the result of a query is neither streamed nor explained",
-            "ask for it as a table or as JSON, or stream the inner query",
-            outer.span,
-        ),
-    };
-    let finding = Diagnostic::error("not_supported", message, span);
-    Err(EngineError::Query(vec![finding.with_hint(hint)]))
 }
 
 /// The newest snapshots of the workspaces in scope.

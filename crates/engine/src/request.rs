@@ -38,6 +38,10 @@ pub struct QueryOptions {
     pub now_ms: Option<i64>,
     /// The end of the page before the wanted one, as [`crate::Summary::search_after`] told it.
     pub search_after: Option<Position>,
+    /// Only events before this Unix time, newest first, in a page that ends between two milliseconds: the
+    /// end of the window on the first page, then [`crate::Summary::next_cursor_time`]. Seconds,
+    /// milliseconds, microseconds or nanoseconds, by its size.
+    pub cursor_time: Option<i64>,
     /// Count every matching event, also where that means reading more than the answer needs.
     pub exact_total_hits: bool,
     /// Clauses that change those of the text.

@@ -1,12 +1,14 @@
 //! A plan's batches as rows of the answer: what a limit cut off is noticed, and the rows and columns
 //! that only serve to notice it are taken away.
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
-use arrow::error::ArrowError;
+use arrow::datatypes::{DataType, Float64Type, UInt64Type};
 use datafusion::common::Result;
-use plan::{Limit, Limits, Lowered, Position};
+use plan::{Limit, Limits, Lowered, Position, Type};
+use serde_json::Value;
+
+use crate::cells::Cells;
 
 /// What went through so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,9 +32,12 @@ pub(crate) struct RowFilter {
     row_is_group: bool,
     /// The columns of the answer: keys, time, values.
     answer_columns: usize,
-    is_page: bool,
+    /// The types of the columns that tell the place of a row.
+    place: Vec<Type>,
     passed: Passed,
     last: Option<Position>,
+    /// The place of the first row that was cut off.
+    next: Option<Position>,
 }
 
 impl RowFilter {
@@ -44,9 +49,10 @@ impl RowFilter {
             is_ranked: lowered.is_ranked,
             row_is_group: lowered.row_is_group,
             answer_columns: lowered.keys.len() + 1 + lowered.columns.len(),
-            is_page: lowered.is_page,
+            place: lowered.place.clone(),
             passed: Passed::default(),
             last: None,
+            next: None,
         }
     }
 
@@ -55,15 +61,15 @@ impl RowFilter {
         let batch = if self.is_ranked {
             self.ranked(batch)?
         } else {
-            self.counted(batch)
+            self.counted(batch)?
         };
         self.passed.rows += batch.num_rows() as u64;
         if self.has_hits {
             let hits = numbers(batch.column(self.answer_columns))?;
             self.passed.hits += hits.iter().flatten().sum::<u64>();
         }
-        if self.is_page && batch.num_rows() > 0 {
-            self.last = Some(position(&batch, self.answer_columns)?);
+        if !self.place.is_empty() && batch.num_rows() > 0 {
+            self.last = Some(position(&batch, &self.place)?);
         }
         let columns: Vec<usize> = (0..self.answer_columns).collect();
         Ok(batch.project(&columns)?)
@@ -74,9 +80,19 @@ impl RowFilter {
         self.passed
     }
 
-    /// The place of the last row in the order of time, where the plan tells it.
-    pub(crate) fn last(&self) -> Option<Position> {
-        self.last.clone()
+    /// The place of the last row or group, where the plan tells it.
+    pub(crate) fn last(&self) -> Option<&Position> {
+        self.last.as_ref()
+    }
+
+    /// The place of the first row behind the last, where the plan tells it and one was cut off.
+    pub(crate) fn next(&self) -> Option<&Position> {
+        self.next.as_ref()
+    }
+
+    /// Takes back the last rows of the answer.
+    pub(crate) fn take_back(&mut self, rows: u64) {
+        self.passed.rows -= rows;
     }
 
     /// Groups of several rows: the rank of the group and the rows of the group tell.
@@ -102,26 +118,29 @@ impl RowFilter {
     }
 
     /// One group, or groups of one row: the number of rows tells.
-    fn counted(&mut self, batch: &RecordBatch) -> RecordBatch {
+    fn counted(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let limit = if self.row_is_group {
             self.limits.slimit
         } else {
             self.limits.limit
         };
         let Some(limit) = Limit::count(limit) else {
-            return batch.clone();
+            return Ok(batch.clone());
         };
         let left = limit.saturating_sub(self.passed.rows);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         if batch.num_rows() <= left {
-            return batch.clone();
+            return Ok(batch.clone());
+        }
+        if !self.place.is_empty() && self.next.is_none() {
+            self.next = Some(position(&batch.slice(left, 1), &self.place)?);
         }
         if self.row_is_group {
             self.passed.groups_cut = true;
         } else {
             self.passed.rows_cut = true;
         }
-        batch.slice(0, left)
+        Ok(batch.slice(0, left))
     }
 }
 
@@ -131,17 +150,20 @@ fn numbers(column: &ArrayRef) -> Result<UInt64Array> {
         .clone())
 }
 
-/// The place of a batch's last row, from the three columns behind those of the answer.
-fn position(batch: &RecordBatch, columns_before: usize) -> Result<Position> {
+/// The place of a batch's last row, which its last columns tell.
+fn position(batch: &RecordBatch, types: &[Type]) -> Result<Position> {
     let last = batch.slice(batch.num_rows() - 1, 1);
-    let text = |index: usize| {
-        let column = cast(last.column(columns_before + index), &DataType::Utf8View)?;
-        Ok::<_, ArrowError>(column.as_string_view().value(0).to_owned())
+    let first_column = batch.num_columns() - types.len();
+    let value = |(index, value_type): (usize, &Type)| {
+        let column = last.column(first_column + index);
+        if *value_type == Type::Float && !column.is_null(0) {
+            // JSON has no infinity, and some clients read a number with one digit less.
+            let number = cast(column, &DataType::Float64)?;
+            let text = number.as_primitive::<Float64Type>().value(0).to_string();
+            return Ok(Value::from(text));
+        }
+        Ok(Cells::new(column, *value_type)?.value(0))
     };
-    let date = cast(last.column(columns_before), &DataType::Int64)?;
-    Ok(Position {
-        date_ms: date.as_primitive::<Int64Type>().value(0),
-        event_id: text(1)?,
-        workspace: text(2)?,
-    })
+    let values: Result<Vec<Value>> = types.iter().enumerate().map(value).collect();
+    Ok(Position { values: values? })
 }

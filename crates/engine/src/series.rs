@@ -1,15 +1,12 @@
 //! Rows into series: one a group, in the order in which the plan gives them.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
 use plan::{Lowered, Type};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use crate::answer::Series;
+use crate::cells::Cells;
 
 /// Builds series from batches of rows, whose groups lie together.
 #[derive(Debug)]
@@ -90,52 +87,5 @@ fn tag(value: Value) -> Value {
     match value {
         Value::Null | Value::String(_) => value,
         other => Value::String(other.to_string()),
-    }
-}
-
-/// A column of an answer, read cell by cell.
-#[derive(Debug)]
-enum Cells {
-    Bool(ArrayRef),
-    Int(ArrayRef),
-    Float(ArrayRef),
-    Text(ArrayRef),
-    Json(ArrayRef),
-}
-
-impl Cells {
-    fn new(column: &ArrayRef, value_type: Type) -> Result<Self> {
-        Ok(match value_type {
-            Type::Bool => Self::Bool(Arc::clone(column)),
-            Type::Int => Self::Int(cast(column, &DataType::Int64)?),
-            Type::Float => Self::Float(cast(column, &DataType::Float64)?),
-            Type::Json => Self::Json(cast(column, &DataType::Utf8View)?),
-            Type::Null | Type::String => Self::Text(cast(column, &DataType::Utf8View)?),
-        })
-    }
-
-    fn value(&self, row: usize) -> Value {
-        match self {
-            Self::Bool(column)
-            | Self::Int(column)
-            | Self::Float(column)
-            | Self::Text(column)
-            | Self::Json(column)
-                if column.is_null(row) =>
-            {
-                Value::Null
-            }
-            Self::Bool(column) => Value::Bool(column.as_boolean().value(row)),
-            Self::Int(column) => Value::from(column.as_primitive::<Int64Type>().value(row)),
-            Self::Float(column) => {
-                let number = Number::from_f64(column.as_primitive::<Float64Type>().value(row));
-                number.map_or(Value::Null, Value::Number)
-            }
-            Self::Text(column) => Value::from(column.as_string_view().value(row)),
-            Self::Json(column) => {
-                let text = column.as_string_view().value(row);
-                serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
-            }
-        }
     }
 }

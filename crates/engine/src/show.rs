@@ -6,14 +6,16 @@ use dql::ast::Show;
 use dql::{Diagnostic, Severity};
 use events::fields::{FIELDS, FieldType};
 use events::{TimeRange, WorkspaceId};
-use plan::BoundShow;
+use plan::{BoundShow, Delivery, Type};
 use serde_json::{Map, Value};
 
-use crate::answer::{Answer, Series, Summary, TotalHits};
+use crate::answer::{Answer, Explanation, Series, Summary, TotalHits};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::outer;
 use crate::prepare::{self, Parsed};
-use crate::request::QueryRequest;
+use crate::request::{QueryRequest, Stage};
+use crate::whole::Whole;
 
 /// Answers a SHOW statement.
 pub(crate) async fn answer(
@@ -21,16 +23,17 @@ pub(crate) async fn answer(
     request: &QueryRequest,
     parsed: &Parsed,
     show: &Show,
-) -> Result<Answer, EngineError> {
+    delivery: Delivery,
+) -> Result<Whole, EngineError> {
     let started = Instant::now();
-    match prepare::bind_show(parsed, show, request)? {
+    match prepare::bind_show(parsed, show, request, delivery)? {
         BoundShow::Rows(query) => engine.answer_query(request, query).await,
         BoundShow::Workspaces { limit, offset } => {
             let snapshots = prepare::snapshots(engine.store(), request).await?;
             let names = snapshots.into_iter().map(|snapshot| snapshot.workspace);
             let mut answer = workspaces(names, started.elapsed());
             cut(&mut answer, limit, offset, "workspaces");
-            Ok(answer)
+            Ok(whole(answer, &WORKSPACE_COLUMNS))
         }
         BoundShow::Fields {
             query,
@@ -38,8 +41,48 @@ pub(crate) async fn answer(
             offset,
         } => {
             let answer = engine.answer_query(request, query).await?;
-            Ok(fields(answer, limit, offset))
+            Ok(whole(fields(answer.answer, limit, offset), &FIELD_COLUMNS))
         }
+    }
+}
+
+/// Shows a stage of the query behind a SHOW statement.
+pub(crate) async fn explain(
+    engine: &Engine,
+    request: &QueryRequest,
+    parsed: &Parsed,
+    show: &Show,
+    stage: Stage,
+) -> Result<Explanation, EngineError> {
+    let name = format!("show     {}", show.call.name.text.to_ascii_lowercase());
+    let inner = match prepare::bind_show(parsed, show, request, Delivery::Series)? {
+        BoundShow::Rows(query) | BoundShow::Fields { query, .. } => {
+            engine.explain_query(request, &query, stage).await?
+        }
+        BoundShow::Workspaces { .. } => Explanation {
+            text: "source   the workspaces of the store; no events are read\n".to_owned(),
+            files: (stage == Stage::Physical).then_some(0),
+            bytes: (stage == Stage::Physical).then_some(0),
+            warnings: Vec::new(),
+        },
+    };
+    Ok(outer::below(name, inner))
+}
+
+/// The columns of `show_workspaces`.
+const WORKSPACE_COLUMNS: [&str; 1] = ["wsuuid"];
+/// The columns of `show_event_field`.
+const FIELD_COLUMNS: [&str; 2] = ["fieldKey", "fieldType"];
+
+/// An answer whose columns are texts.
+fn whole(answer: Answer, columns: &[&str]) -> Whole {
+    let columns = columns
+        .iter()
+        .map(|name| ((*name).to_owned(), Type::String));
+    Whole {
+        answer,
+        keys: Vec::new(),
+        columns: columns.collect(),
     }
 }
 
@@ -49,7 +92,7 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
         .collect();
     let count = rows.len() as u64;
     Answer {
-        series: series("show_workspaces", &["wsuuid"], rows),
+        series: series("show_workspaces", &WORKSPACE_COLUMNS, rows),
         summary: Summary {
             cost,
             total_hits: TotalHits {
@@ -61,6 +104,7 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             step_ms: None,
             rows: count,
             search_after: None,
+            next_cursor_time: None,
             has_more: false,
             warnings: Vec::new(),
             raw_query: None,

@@ -4,26 +4,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
+use dql::ast::Statement;
 use futures::TryStreamExt;
 use futures::stream::{self, Stream};
-use plan::{Delivery, Lowered, Type};
+use plan::{Delivery, Type};
 
-use crate::answer::StreamItem;
+use crate::answer::{StreamItem, Summary};
 use crate::describe;
 use crate::engine::{Engine, Running};
 use crate::error::EngineError;
+use crate::paging;
 use crate::prepare::{self, Parsed};
 use crate::request::QueryRequest;
 use crate::rows::RowFilter;
+use crate::whole::Whole;
 
 /// Where a stream is.
 enum State {
     Start,
     Rows(Box<Open>),
+    Whole(Box<Whole>),
+    End(Box<Summary>),
     Done,
 }
 
@@ -49,9 +54,13 @@ pub(crate) fn items(
         |(engine, request, state)| async move {
             let (item, state) = match state {
                 State::Start => match open(&engine, &request).await {
-                    Ok(open) => (
+                    Ok(Opened::Rows(open)) => (
                         Ok(StreamItem::Schema(Arc::clone(&open.columns.schema))),
-                        State::Rows(Box::new(open)),
+                        State::Rows(open),
+                    ),
+                    Ok(Opened::Whole(whole)) => (
+                        Ok(StreamItem::Schema(whole.stream_columns().schema)),
+                        State::Whole(whole),
                     ),
                     Err(error) => (Err(error), State::Done),
                 },
@@ -59,6 +68,14 @@ pub(crate) fn items(
                     Ok(item @ StreamItem::Batch(_)) => (Ok(item), State::Rows(open)),
                     last => (last, State::Done),
                 },
+                State::Whole(whole) => match whole.batch() {
+                    Ok(batch) => {
+                        let summary = Box::new(whole.answer.summary);
+                        (Ok(StreamItem::Batch(batch)), State::End(summary))
+                    }
+                    Err(error) => (Err(error), State::Done),
+                },
+                State::End(summary) => (Ok(StreamItem::End(*summary)), State::Done),
                 State::Done => return None,
             };
             Some((item, (engine, request, state)))
@@ -66,30 +83,42 @@ pub(crate) fn items(
     )
 }
 
-async fn open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
+/// What a stream gives.
+enum Opened {
+    /// The rows of a query, as they come.
+    Rows(Box<Open>),
+    /// An answer that is known only as a whole.
+    Whole(Box<Whole>),
+}
+
+async fn open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineError> {
     match try_open(engine, request).await {
         Err(EngineError::MissingFile(_)) => try_open(engine, request).await,
         other => other,
     }
 }
 
-async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, EngineError> {
+async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineError> {
     let started = Instant::now();
     let parsed = prepare::read(request)?;
+    paging::check(request, &parsed)?;
     let statement = parsed.single()?;
-    let now_ms = prepare::now_ms(request);
-    let query = prepare::bind(
-        &parsed,
-        statement,
-        &request.options,
-        now_ms,
-        Delivery::Stream,
-    )?;
+    let Statement::Select(select) = statement else {
+        let whole = engine.whole(request, &parsed, statement, Delivery::Stream);
+        let mut whole = whole.await?;
+        let summary = &mut whole.answer.summary;
+        summary.warnings = parsed.located(std::mem::take(&mut summary.warnings));
+        describe::describe(summary, statement, &request.options);
+        return Ok(Opened::Whole(Box::new(whole)));
+    };
+    let query = prepare::bind_select(&parsed, select, request, Delivery::Stream)?;
     let (running, mut batches) = engine.start(request, query).await?;
     let first = batches.try_next().await?;
     let filter = RowFilter::new(&running.lowered, running.query.limits);
-    let columns = Columns::new(&running.lowered);
-    Ok(Open {
+    let (keys, values) = (&running.lowered.keys, &running.lowered.columns);
+    let named = |(name, value_type): &'_ (String, Type)| (name.clone(), *value_type);
+    let columns = Columns::new(keys.iter().map(named), values.iter().map(named));
+    Ok(Opened::Rows(Box::new(Open {
         parsed,
         running,
         batches,
@@ -97,7 +126,7 @@ async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Open, Engin
         columns,
         first,
         started,
-    })
+    })))
 }
 
 async fn next(
@@ -127,27 +156,26 @@ async fn next(
 
 /// The columns of a streamed answer: keys, time, values. A value that repeats a key of the same name is
 /// left out, because a file cannot have two columns of one name.
-struct Columns {
-    schema: SchemaRef,
+pub(crate) struct Columns {
+    /// The columns as a stream tells them.
+    pub(crate) schema: SchemaRef,
     indices: Vec<usize>,
 }
 
 impl Columns {
-    fn new(lowered: &Lowered) -> Self {
-        let keys = lowered
-            .keys
-            .iter()
-            .map(|(name, value_type)| (name, *value_type, "tag"));
-        let time = "time".to_owned();
-        let values = lowered
-            .columns
-            .iter()
-            .map(|(name, value_type)| (name, *value_type, "value"));
-        let all = keys.chain([(&time, Type::Int, "time")]).chain(values);
+    /// For keys and values with their types.
+    pub(crate) fn new(
+        keys: impl Iterator<Item = (String, Type)>,
+        values: impl Iterator<Item = (String, Type)>,
+    ) -> Self {
+        let keys = keys.map(|(name, value_type)| (name, value_type, "tag"));
+        let values = values.map(|(name, value_type)| (name, value_type, "value"));
+        let time = ("time".to_owned(), Type::Int, "time");
+        let all = keys.chain([time]).chain(values);
         let mut fields: Vec<Field> = Vec::new();
         let mut indices = Vec::new();
         for (index, (name, value_type, role)) in all.enumerate() {
-            if fields.iter().any(|field| field.name() == name) {
+            if fields.iter().any(|field| *field.name() == name) {
                 continue;
             }
             let mut metadata = HashMap::from([("vouch.role".to_owned(), role.to_owned())]);
@@ -164,11 +192,16 @@ impl Columns {
     }
 
     fn select(&self, batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
+        self.batch(batch.columns())
+    }
+
+    /// Keys, time and values as a batch of the stream.
+    pub(crate) fn batch(&self, arrays: &[ArrayRef]) -> Result<RecordBatch, EngineError> {
         let columns = self
             .indices
             .iter()
             .zip(self.schema.fields())
-            .map(|(index, field)| arrow::compute::cast(batch.column(*index), field.data_type()))
+            .map(|(index, field)| arrow::compute::cast(&arrays[*index], field.data_type()))
             .collect::<Result<Vec<_>, _>>();
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns?)?)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dql::{Diagnostic, Severity};
-use plan::{BoundQuery, Limit, Lowered, Observation, Shape};
+use plan::{BoundQuery, Limit, Lowered, Observation, PageUnit, Position, Shape};
 
 use crate::answer::{Summary, TotalHits};
 use crate::rows::{Passed, RowFilter};
@@ -18,7 +18,7 @@ pub(crate) fn summarise(
 ) -> Summary {
     let passed = rows.passed();
     let mut warnings = query.notes.warnings.clone();
-    warnings.extend(cuts(query, lowered, passed));
+    warnings.extend(cuts(query, lowered, rows));
     warnings.extend(discoveries(query, passed));
     let total_hits = match counted_hits {
         Some(value) => TotalHits { value, exact: true },
@@ -31,8 +31,9 @@ pub(crate) fn summarise(
         window: query.events_window(),
         step_ms: query.step_ms,
         rows: passed.rows,
-        search_after: rows.last(),
-        has_more: passed.rows_cut,
+        search_after: search_after(query, rows),
+        next_cursor_time: None,
+        has_more: passed.rows_cut || passed.groups_cut,
         warnings,
         raw_query: None,
         query_parse: None,
@@ -43,7 +44,9 @@ pub(crate) fn summarise(
 fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     let limits = query.limits;
     let wants_none = limits.limit.count() == Some(0) || limits.slimit.count() == Some(0);
-    let complete = !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
+    let is_whole = query.page.as_ref().is_none_or(|page| page.behind.is_none());
+    let complete =
+        is_whole && !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
     if lowered.has_hits {
         let every_group = complete && limits.offset == 0 && query.having.is_none();
         let every_event = !matches!(
@@ -79,7 +82,27 @@ fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     }
 }
 
-fn cuts(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> Vec<Diagnostic> {
+/// Where the answer ended, when what follows can be asked for.
+fn search_after(query: &BoundQuery, rows: &RowFilter) -> Option<Position> {
+    let page = query.page.as_ref().filter(|page| !page.by_time)?;
+    let is_cut = match page.unit {
+        PageUnit::Rows => rows.passed().rows_cut,
+        PageUnit::Groups => rows.passed().groups_cut,
+    };
+    rows.last().filter(|_| page.is_endless || is_cut).cloned()
+}
+
+/// What of an answer its place continues, and how.
+fn continuation(query: &BoundQuery, rows: &RowFilter, unit: PageUnit) -> Option<&'static str> {
+    let page = query.page.as_ref().filter(|page| page.unit == unit)?;
+    if page.by_time {
+        return Some("go on with next_cursor_time");
+    }
+    search_after(query, rows).map(|_| "go on behind it with search_after")
+}
+
+fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagnostic> {
+    let passed = filter.passed();
     let is_asked_for = |limit: Limit| limit == Limit::Asked(0);
     let rows_cut = passed.rows_cut && !is_asked_for(query.limits.limit);
     let groups_cut = passed.groups_cut && !is_asked_for(query.limits.slimit);
@@ -89,33 +112,41 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> Vec<Diagnostic
         } else {
             "each group"
         };
-        cut("limit_reached", "LIMIT", "rows", of, query.limits.limit)
+        let next = continuation(query, filter, PageUnit::Rows);
+        cut(
+            "limit_reached",
+            ["LIMIT", "rows", of],
+            query.limits.limit,
+            next,
+        )
     });
     let groups = groups_cut.then(|| {
-        cut(
-            "slimit_reached",
-            "SLIMIT",
-            "groups",
-            "the answer",
-            query.limits.slimit,
-        )
+        let next = continuation(query, filter, PageUnit::Groups);
+        let words = ["SLIMIT", "groups", "the answer"];
+        cut("slimit_reached", words, query.limits.slimit, next)
     });
     rows.into_iter().chain(groups).collect()
 }
 
-fn cut(code: &'static str, clause: &str, what: &str, of: &str, limit: Limit) -> Diagnostic {
+/// The warning that a limit cut something off; `next` says how the answer is continued.
+fn cut(
+    code: &'static str,
+    [clause, what, of]: [&str; 3],
+    limit: Limit,
+    next: Option<&str>,
+) -> Diagnostic {
+    let skip = next.unwrap_or("skip what you have seen");
+    let narrow = next.unwrap_or("narrow the window");
     let (message, hint) = match limit {
         Limit::Asked(count) => (
             format!("{of} was cut off at {clause} {count}: there are more {what}"),
-            format!("raise {clause}, skip what you have seen, or stream the answer"),
+            format!("raise {clause}, {skip}, or stream the answer"),
         ),
         Limit::Default(count) => (
             format!(
                 "{of} was cut off at {count} {what}, because the query has no {clause}: there are more"
             ),
-            format!(
-                "add a {clause}, narrow the window, or stream the answer, which has no ceiling"
-            ),
+            format!("add a {clause}, {narrow}, or stream the answer, which has no ceiling"),
         ),
         Limit::Unlimited => (format!("{of} was cut off"), "ask again".to_owned()),
     };

@@ -10,6 +10,7 @@ use datafusion::scalar::ScalarValue;
 use dql::Diagnostic;
 use events::TimeRange;
 
+use crate::bind::sort_keys;
 use crate::functions::json::Observation;
 use crate::functions::percentile::Estimate;
 use crate::functions::points::PointFunction;
@@ -60,13 +61,13 @@ pub struct BoundQuery {
     /// The `time` of a shaped row.
     pub time: Expr,
     /// The order inside a group, over the shaped rows; complete, so that no two rows tie.
-    pub order: Vec<SortExpr>,
+    pub order: Vec<SortKey>,
     /// The order between groups before their keys decide.
     pub series_order: Option<SeriesOrder>,
     /// How much of it is wanted.
     pub limits: Limits,
-    /// Whether the rows are events in the order of time, and the place of the last one is wanted.
-    pub is_page: bool,
+    /// How the answer is continued; absent where it cannot be.
+    pub page: Option<Page>,
     /// What is known already and what running the query will tell.
     pub notes: Notes,
 }
@@ -110,6 +111,56 @@ impl BoundQuery {
         windows.extend(members.flat_map(|membership| membership.members.windows()));
         windows
     }
+}
+
+/// A key of an order.
+#[derive(Debug, Clone)]
+pub struct SortKey {
+    /// The value.
+    pub expr: Expr,
+    /// Its type.
+    pub value_type: Type,
+    /// Whether the smallest value comes first.
+    pub ascending: bool,
+    /// Whether a missing value comes first.
+    pub missing_first: bool,
+}
+
+/// The keys as DataFusion sorts by them; an attribute gives several.
+pub(crate) fn sort_exprs(keys: &[SortKey]) -> Vec<SortExpr> {
+    let exprs = keys.iter().map(|key| {
+        sort_keys(
+            key.expr.clone(),
+            key.value_type,
+            key.ascending,
+            key.missing_first,
+        )
+    });
+    exprs.flatten().collect()
+}
+
+/// How an answer is continued.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// What a page counts.
+    pub unit: PageUnit,
+    /// Whether more may come behind the last row at any time, because the rows are single events.
+    pub is_endless: bool,
+    /// Whether a page ends between two milliseconds, so that the next one is the events before the time
+    /// of its last row.
+    pub by_time: bool,
+    /// The place that the shaped rows of this page stand behind, one value for each key of the order.
+    /// A place among events is part of the filter instead.
+    pub behind: Option<Vec<ScalarValue>>,
+}
+
+/// What a page counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageUnit {
+    /// Rows, which stand in the order inside a group.
+    Rows,
+    /// Groups, which stand in the order between groups.
+    Groups,
 }
 
 /// A window some time before.
@@ -279,7 +330,7 @@ pub enum Shape {
     /// The `count` rows with the largest or smallest value stay.
     Extreme {
         /// The order that puts those rows first; complete.
-        order: Vec<SortExpr>,
+        order: Vec<SortKey>,
         /// Only rows that have a value take part.
         present: Expr,
         /// How many rows stay.
@@ -415,7 +466,7 @@ pub struct Notes {
 ///
 /// The plan's columns are: `k0`, `k1`, … (the keys), `time`, `v0`, `v1`, … (the columns), then those that
 /// are not part of the answer: `hits` when [`Lowered::has_hits`], `group_rows` and `group_rank` when
-/// [`Lowered::is_ranked`].
+/// [`Lowered::is_ranked`], `p0`, `p1`, … as [`Lowered::place`] tells.
 #[derive(Debug, Clone)]
 pub struct Lowered {
     /// The plan. Where a limit applies it gives one row or group more, so that a cut is noticed.
@@ -431,9 +482,8 @@ pub struct Lowered {
     pub is_ranked: bool,
     /// Whether every row is a group of its own.
     pub row_is_group: bool,
-    /// Whether the last three columns, `page_date`, `page_id` and `page_workspace`, tell the place of a
-    /// row in the order of time.
-    pub is_page: bool,
+    /// The types of the last columns, `p0`, `p1`, …, which tell the place of a row or group in its order.
+    pub place: Vec<Type>,
 }
 
 /// A line of the text of a bound query.
@@ -443,7 +493,7 @@ fn line(formatter: &mut fmt::Formatter<'_>, name: &str, text: String) -> fmt::Re
 
 impl BoundQuery {
     fn write_order(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for key in &self.order {
+        for key in sort_exprs(&self.order) {
             line(formatter, "order", key.to_string())?;
         }
         if let Some(order) = &self.series_order {

@@ -20,11 +20,13 @@ pub use bind::{
 };
 pub use bound::{
     BoundQuery, BoundShow, BoundSource, Buckets, Column, Computed, Fill, FillMode, Key, Limit,
-    Limits, Lowered, Membership, Notes, Point, Reducer, SeriesOrder, Shape,
+    Limits, Lowered, Membership, Notes, Page, PageUnit, Point, Reducer, SeriesOrder, Shape,
+    SortKey,
 };
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
 pub use functions::points::PointFunction;
+pub use functions::step_start::step_start_ms;
 pub use lower::{count_plan, lower};
 pub use occurrence::Occurrence;
 pub use types::{Type, Typed};

@@ -172,7 +172,11 @@ fn endpoint(address: &str) -> Result<Endpoint, ClientError> {
         None if address.contains("://") => return Err(wrong("it is an address of something else")),
         None => format!("http://{address}"),
     };
-    Endpoint::from_shared(url).map_err(|error| wrong(&innermost(&error)))
+    let endpoint = Endpoint::from_shared(url).map_err(|error| wrong(&innermost(&error)))?;
+    match endpoint.uri().port_u16() {
+        Some(_) => Ok(endpoint),
+        None => Err(wrong("it has no port")),
+    }
 }
 
 /// The last words of a chain of errors, which say most about a failed connection.
@@ -277,6 +281,7 @@ mod tests {
             ("https://vouch.example:443", "no TLS"),
             ("s3://bucket", "something else"),
             ("not an address", "invalid"),
+            ("nonsense", "no port"),
         ] {
             let error = endpoint(address).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");

@@ -4,6 +4,7 @@ mod answer;
 mod diagnostic;
 mod editor;
 mod options;
+mod position;
 mod request;
 mod value;
 

@@ -13,12 +13,12 @@ pub(super) async fn assert_same_rows(
     answer: &Answer,
     place: &str,
 ) {
+    if request.options.cursor_time.is_some() {
+        // A stream has no pages by time, and says so.
+        return;
+    }
     let items: Result<Vec<StreamItem>, _> = engine.query_stream(request).try_collect().await;
-    let items = match items {
-        // SHOW and functions over results are answered in series only, and say so.
-        Err(error) if error.code() == "not_supported" => return,
-        items => items.unwrap(),
-    };
+    let items = items.unwrap_or_else(|error| panic!("{place}: {error}"));
     let [
         StreamItem::Schema(schema),
         batches @ ..,

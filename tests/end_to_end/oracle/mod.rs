@@ -12,11 +12,13 @@
 //! | `compare` | two answers, and how they differ |
 //! | `options` | options of a request in the place of clauses |
 //! | `relations` | laws between answers |
+//! | `paging` | pages against whole answers |
 //! | `remembered` | questions that once went wrong |
 
 mod compare;
 mod evaluate;
 mod options;
+mod paging;
 mod population;
 mod questions;
 mod random;

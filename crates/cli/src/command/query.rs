@@ -19,6 +19,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
         output,
         exact_total_hits,
         search_after,
+        cursor_time,
         query,
     } = arguments;
     let query = query_text(query)?;
@@ -32,6 +33,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
     let mut request = answers.request(&ask, query).await?;
     request.options.exact_total_hits = exact_total_hits;
     request.options.search_after = search_after;
+    request.options.cursor_time = cursor_time;
     // Clients of the JSON form find the names of the query in it.
     request.options.describe_query = format == Format::Json;
     match format {

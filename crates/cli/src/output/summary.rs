@@ -84,6 +84,7 @@ mod tests {
             step_ms: None,
             rows: 2,
             search_after: None,
+            next_cursor_time: None,
             has_more: false,
             warnings: vec![warning],
             raw_query: None,

@@ -238,6 +238,7 @@ mod tests {
             step_ms: None,
             rows: 0,
             search_after: None,
+            next_cursor_time: None,
             has_more: false,
             warnings: vec![],
             raw_query: None,

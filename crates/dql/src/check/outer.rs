@@ -57,8 +57,9 @@ fn known(outer: &Call, found: &mut Vec<Diagnostic>) -> Option<Signature> {
     signature
 }
 
-/// Whether an argument is the query: one in the text, or a text of one.
-fn is_query(arg: &Arg) -> bool {
+/// Whether an argument of an outer function is its query: one in the text, a text of one in quotes or
+/// backquotes, or a call around one (Guance documentation, outer functions).
+pub fn is_query(arg: &Arg) -> bool {
     let named = arg
         .name
         .as_ref()
@@ -66,6 +67,8 @@ fn is_query(arg: &Arg) -> bool {
     match &arg.value.kind {
         ExprKind::Subquery(_) => true,
         ExprKind::String(_) => named || arg.name.is_none(),
+        // No column is named like a query, whose namespace ends with these.
+        ExprKind::Field(field) => named || arg.name.is_none() && field.name.contains("::"),
         ExprKind::Call(call) => arg.name.is_none() && call.args.iter().any(is_query),
         _ => named,
     }
@@ -73,6 +76,17 @@ fn is_query(arg: &Arg) -> bool {
 
 /// Checks the query itself. A query in quotes is a text here; it is checked when it is read.
 fn inner(arg: &Arg, found: &mut Vec<Diagnostic>) {
+    let is_readable = matches!(
+        arg.value.kind,
+        ExprKind::Subquery(_) | ExprKind::Call(_) | ExprKind::String(_) | ExprKind::Field(_)
+    );
+    if !is_readable {
+        found.push(Diagnostic::error(
+            "missing_query",
+            "a query is needed here",
+            arg.value.span,
+        ));
+    }
     match &arg.value.kind {
         ExprKind::Subquery(select) => query::check(select, found),
         ExprKind::Call(nested) => call(nested, found),

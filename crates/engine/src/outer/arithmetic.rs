@@ -1,71 +1,85 @@
 //! `eval`: arithmetic between the series of several queries.
 //!
-//! Points are paired by their tags and their time. A query without `BY` pairs with every group of the
-//! others. A point without a partner in each of the others has no result, and a division by zero none.
+//! Points are paired by their tags and their time. A query with fewer keys pairs with every group of the
+//! others that has the same values of these, and one row without a time with every time. A point without
+//! a partner in each of the others has no result, and a division by zero none.
 
 use std::collections::BTreeMap;
 
 use dql::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use plan::Type;
 use serde_json::Value;
 
-use super::series::json_number;
+use super::points::number;
 use super::wrong;
 use crate::answer::Series;
 use crate::error::EngineError;
+use crate::whole::Whole;
 
-/// The series of an expression over named series.
+/// The keys and series of an expression over named answers.
 pub(super) fn eval(
     expression: &Expr,
-    operands: &[(String, Vec<Series>)],
+    operands: &[(String, Whole)],
     column: &str,
-) -> Result<Vec<Series>, EngineError> {
+) -> Result<(Vec<String>, Vec<Series>), EngineError> {
     check(expression, operands)?;
-    // The query with the most keys tells the groups of the result.
-    let Some((_, widest)) = operands.iter().max_by_key(|(_, series)| keys(series)) else {
-        return Ok(Vec::new());
+    // The query with the most keys tells the groups of the result, and that with the most points the
+    // times, because a value without a time pairs with all of them.
+    let points = |whole: &Whole| {
+        let series = whole.answer.series.iter();
+        series.filter(|series| !is_timeless(series)).count()
+    };
+    let widest = operands
+        .iter()
+        .max_by_key(|(_, whole)| (whole.keys.len(), points(whole)));
+    let Some((_, widest)) = widest else {
+        return Ok((Vec::new(), Vec::new()));
     };
     let mut result = Vec::new();
-    for series in widest {
+    for series in &widest.answer.series {
         let partners: Vec<(&str, Partner<'_>)> = operands
             .iter()
-            .filter_map(|(name, candidates)| {
-                let partner = candidates
-                    .iter()
-                    .find(|candidate| candidate.tags.is_empty() || candidate.tags == series.tags)?;
+            .filter_map(|(name, whole)| {
+                let is_partner = |candidate: &&Series| {
+                    candidate.tags.iter().all(|tag| series.tags.contains(tag))
+                };
+                let partner = whole.answer.series.iter().find(is_partner)?;
                 Some((name.as_str(), Partner::new(partner)))
             })
             .collect();
+        let timed = partners.iter().find(|(_, partner)| !partner.is_timeless);
+        let times = match (is_timeless(series), timed) {
+            (true, Some((_, partner))) => partner.series,
+            _ => series,
+        };
         let mut values = Vec::new();
-        for row in &series.values {
-            let time = row[0].as_i64();
-            if let Some(value) = value_at(expression, &partners, time) {
-                values.push(vec![row[0].clone(), value.map_or(Value::Null, json_number)]);
+        for row in &times.values {
+            if let Some(value) = value_at(expression, &partners, row[0].as_i64()) {
+                let value = value.map_or(Value::Null, |value| number(value, Type::Float));
+                values.push(vec![row[0].clone(), value]);
             }
         }
         if !values.is_empty() {
-            let columns = vec!["time".to_owned(), column.to_owned()];
             result.push(Series {
                 name: None,
                 tags: series.tags.clone(),
-                columns,
+                columns: vec!["time".to_owned(), column.to_owned()],
                 values,
             });
         }
     }
-    Ok(result)
+    Ok((widest.keys.clone(), result))
 }
 
-fn keys(series: &[Series]) -> usize {
-    series
-        .iter()
-        .map(|series| series.tags.len())
-        .max()
-        .unwrap_or(0)
+/// Whether a series is one row that summarises a whole window.
+fn is_timeless(series: &Series) -> bool {
+    matches!(series.values.as_slice(), [row] if row[0].is_null())
 }
 
 /// A series that can be asked for its value at a time.
 struct Partner<'s> {
     series: &'s Series,
+    is_timeless: bool,
     rows: BTreeMap<Option<i64>, &'s Vec<Value>>,
 }
 
@@ -76,11 +90,16 @@ impl<'s> Partner<'s> {
             .iter()
             .map(|row| (row[0].as_i64(), row))
             .collect();
-        Self { series, rows }
+        Self {
+            series,
+            is_timeless: is_timeless(series),
+            rows,
+        }
     }
 
     /// The value of a column, the first one when none is named; `None` without a row of that time.
     fn value(&self, column: Option<&str>, time: Option<i64>) -> Option<Option<f64>> {
+        let time = if self.is_timeless { None } else { time };
         let row = self.rows.get(&time)?;
         let index = match column {
             Some(name) => self.series.columns.iter().position(|known| known == name)?,
@@ -130,7 +149,8 @@ fn value_at(
     }
 }
 
-fn compute(op: BinaryOp, left: f64, right: f64) -> Option<f64> {
+/// The result of an operator; none where it is no number, as in a division by zero.
+pub(super) fn compute(op: BinaryOp, left: f64, right: f64) -> Option<f64> {
     let value = match op {
         BinaryOp::Add => left + right,
         BinaryOp::Subtract => left - right,
@@ -144,20 +164,16 @@ fn compute(op: BinaryOp, left: f64, right: f64) -> Option<f64> {
 }
 
 /// Everything in the expression is a number, a query, or arithmetic between them.
-fn check(expression: &Expr, operands: &[(String, Vec<Series>)]) -> Result<(), EngineError> {
+fn check(expression: &Expr, operands: &[(String, Whole)]) -> Result<(), EngineError> {
     match &expression.kind {
         ExprKind::Int(_) | ExprKind::Float(_) => Ok(()),
         ExprKind::Field(field) => {
             let (letter, column) = operand(&field.name);
-            let Some((_, series)) = operands.iter().find(|(name, _)| name == letter) else {
+            let Some((_, whole)) = operands.iter().find(|(name, _)| name == letter) else {
                 let message = format!("`eval` has no query `{letter}`");
                 return Err(wrong("unknown_query", message, expression.span));
             };
-            let known = |column: &str| {
-                series
-                    .iter()
-                    .all(|series| series.columns.iter().any(|known| known == column))
-            };
+            let known = |column: &str| whole.columns.iter().any(|(known, _)| known == column);
             match column.filter(|column| !known(column)) {
                 Some(column) => {
                     let message = format!("the query `{letter}` has no column `{column}`");
@@ -184,74 +200,4 @@ fn check(expression: &Expr, operands: &[(String, Vec<Series>)]) -> Result<(), En
 fn is_arithmetic(op: BinaryOp) -> bool {
     use BinaryOp::{Add, Divide, Modulo, Multiply, Power, Subtract};
     matches!(op, Add | Subtract | Multiply | Divide | Modulo | Power)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use dql::ast::Statement;
-    use serde_json::json;
-
-    fn series(tag: Option<&str>, values: &[(i64, Value)]) -> Series {
-        Series {
-            name: None,
-            tags: tag
-                .map(|tag| ("user".to_owned(), Value::from(tag)))
-                .into_iter()
-                .collect(),
-            columns: vec!["time".to_owned(), "n".to_owned()],
-            values: values
-                .iter()
-                .map(|(time, value)| vec![Value::from(*time), value.clone()])
-                .collect(),
-        }
-    }
-
-    fn expression(text: &str) -> Expr {
-        let script = dql::parse(&format!("eval({text}, A = 'x')")).unwrap();
-        let Statement::Outer(outer) = &script.statements[0] else {
-            panic!()
-        };
-        outer.call.args[0].value.clone()
-    }
-
-    #[test]
-    fn points_pair_by_tags_and_time() {
-        let errors = vec![
-            series(Some("a"), &[(2, json!(1)), (1, json!(3))]),
-            series(Some("b"), &[(1, json!(5))]),
-        ];
-        let all = vec![series(None, &[(2, json!(4)), (1, json!(0))])];
-        let operands = [("A".to_owned(), errors), ("B".to_owned(), all)];
-        let result = eval(&expression("A / B * 100"), &operands, "percent").unwrap();
-        assert_eq!(result[0].columns, ["time", "percent"]);
-        assert_eq!(
-            result[0].values,
-            [vec![json!(2), json!(25)], vec![json!(1), Value::Null]]
-        );
-        assert_eq!(result[1].values, [vec![json!(1), Value::Null]]);
-        let named = eval(&expression("-A.n + 2 ^ 3"), &operands, "x").unwrap();
-        assert_eq!(named[0].values[0], vec![json!(2), json!(7)]);
-    }
-
-    #[test]
-    fn a_point_without_a_partner_has_no_result() {
-        let operands = [
-            (
-                "A".to_owned(),
-                vec![series(None, &[(2, json!(1)), (1, json!(3))])],
-            ),
-            ("B".to_owned(), vec![series(None, &[(1, json!(1))])]),
-        ];
-        let result = eval(&expression("A - B"), &operands, "x").unwrap();
-        assert_eq!(result[0].values, [vec![json!(1), json!(2)]]);
-    }
-
-    #[test]
-    fn unknown_letters_and_columns_are_said() {
-        let operands = [("A".to_owned(), vec![series(None, &[(1, json!(1))])])];
-        for text in ["C + 1", "A.m", "(A = 1)"] {
-            assert!(eval(&expression(text), &operands, "x").is_err(), "{text}");
-        }
-    }
 }

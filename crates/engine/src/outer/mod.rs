@@ -3,71 +3,94 @@
 //! Each takes the series of an answer and gives series; they run on what the limits of the inner query
 //! let through, which the answer says.
 
+mod across;
 mod arithmetic;
-mod series;
+mod collapse;
+mod condition;
+mod explain;
+mod function;
+mod points;
+mod regroup;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-use dql::ast::{Arg, Call, Count, Expr, ExprKind, Outer, Select, Statement};
+use dql::ast::{Arg, Call, Count, Expr, ExprKind, Outer, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span};
+use plan::{Delivery, Type};
 
-use crate::answer::{Answer, Series};
+use crate::answer::Answer;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::prepare::{self, Parsed};
 use crate::request::QueryRequest;
+use crate::whole::Whole;
 
-type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Answer, EngineError>> + Send + 'a>>;
+pub(crate) use explain::below;
+
+/// What becomes of a part of a statement.
+type Evaluation<'a, T = Whole> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
 
 /// How deep queries in quotes may hold others.
 pub(crate) const DEEPEST: usize = 8;
 
 /// Answers a statement with outer functions.
-pub(crate) async fn answer(
-    engine: &Engine,
-    request: &QueryRequest,
-    parsed: &Parsed,
-    outer: &Outer,
-) -> Result<Answer, EngineError> {
+pub(crate) async fn answer(scope: Scope<'_>, outer: &Outer) -> Result<Whole, EngineError> {
     let started = Instant::now();
-    let scope = Scope {
-        engine,
-        request,
-        parsed,
-        depth: 0,
-    };
-    let mut answer = scope.outer(outer).await?;
-    answer.summary.cost = started.elapsed();
-    Ok(answer)
+    let mut whole = scope.outer(outer).await?;
+    whole.answer.summary.cost = started.elapsed();
+    Ok(whole)
 }
 
 /// What the parts of a statement are answered with.
 #[derive(Clone, Copy)]
-struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     engine: &'a Engine,
     request: &'a QueryRequest,
     parsed: &'a Parsed,
+    /// Whether the inner queries have default limits.
+    delivery: Delivery,
     depth: usize,
 }
 
 impl<'a> Scope<'a> {
+    /// For the statements of a text.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        request: &'a QueryRequest,
+        parsed: &'a Parsed,
+        delivery: Delivery,
+    ) -> Self {
+        Self {
+            engine,
+            request,
+            parsed,
+            delivery,
+            depth: 0,
+        }
+    }
+
     fn outer(self, outer: &'a Outer) -> Evaluation<'a> {
         Box::pin(async move {
-            let mut answer = self.call(&outer.call).await?;
+            let mut whole = self.call(&outer.call).await?;
             for chained in &outer.chain {
-                answer.series = series::apply(chained, &[], answer.series)?;
+                let others: Vec<&Arg> = chained.args.iter().collect();
+                whole = self.apply(chained, &others, whole)?;
             }
-            limit(&mut answer, outer);
-            answer.summary.rows = answer
-                .series
-                .iter()
-                .map(|series| series.values.len() as u64)
-                .sum();
-            answer.summary.search_after = None;
-            Ok(answer)
+            limit(&mut whole.answer, outer);
+            let summary = &mut whole.answer.summary;
+            let rows = whole.answer.series.iter().map(|series| series.values.len());
+            summary.rows = rows.sum::<usize>() as u64;
+            summary.search_after = None;
+            summary.group_by.clone_from(&whole.keys);
+            Ok(whole)
         })
+    }
+
+    fn apply(self, call: &Call, others: &[&Arg], whole: Whole) -> Result<Whole, EngineError> {
+        let zone = self.request.options.time_zone.unwrap_or_default();
+        function::apply(call, others, zone, whole)
     }
 
     fn call(self, call: &'a Call) -> Evaluation<'a> {
@@ -75,20 +98,14 @@ impl<'a> Scope<'a> {
             if call.name.text.eq_ignore_ascii_case("eval") {
                 return self.eval(call).await;
             }
-            let Some(at) = call.args.iter().position(is_query) else {
-                let message = format!("`{}` needs a query", call.name.text);
-                return Err(wrong("missing_query", message, call.name.span));
-            };
-            let mut answer = self.query(&call.args[at].value).await?;
-            let others: Vec<&Arg> = call
+            let value = argument_query(call)?;
+            let whole = self.query(value).await?;
+            let others = call
                 .args
                 .iter()
-                .enumerate()
-                .filter(|(index, _)| *index != at)
-                .map(|(_, arg)| arg)
-                .collect();
-            answer.series = series::apply(call, &others, answer.series)?;
-            Ok(answer)
+                .filter(|arg| !std::ptr::eq(&arg.value, value));
+            let others: Vec<&Arg> = others.collect();
+            self.apply(call, &others, whole)
         })
     }
 
@@ -98,107 +115,99 @@ impl<'a> Scope<'a> {
             match &value.kind {
                 ExprKind::Subquery(select) => self.select(select).await,
                 ExprKind::Call(call) => self.call(call).await,
-                ExprKind::String(text) => self.text(text, value.span).await,
-                _ => Err(wrong(
-                    "missing_query",
-                    "a query is needed here".to_owned(),
-                    value.span,
-                )),
+                _ => self.text(value).await,
             }
         })
     }
 
-    async fn select(self, select: &Select) -> Result<Answer, EngineError> {
-        let query = prepare::bind_select(self.parsed, select, self.request)?;
+    async fn select(self, select: &Select) -> Result<Whole, EngineError> {
+        let query = prepare::bind_select(self.parsed, select, self.request, self.delivery)?;
         self.engine.answer_query(self.request, query).await
+    }
+
+    /// A query in quotes or backquotes, with its place.
+    fn parsed_text(self, value: &Expr) -> Result<(Parsed, Span), EngineError> {
+        let Some(text) = text_of(value) else {
+            let message = "a query is needed here".to_owned();
+            return Err(wrong("missing_query", message, value.span));
+        };
+        if self.depth == DEEPEST {
+            let message = format!("queries in quotes are nested deeper than {DEEPEST}");
+            return Err(wrong("too_deep", message, value.span));
+        }
+        let parsed = prepare::parse(&text).map_err(outside(value.span))?;
+        Ok((parsed, value.span))
     }
 
     /// The answer to a query in quotes. What is wrong with it is told about the quotes, because its own
     /// places are not places of the whole text.
-    async fn text(self, text: &str, span: Span) -> Result<Answer, EngineError> {
-        if self.depth == DEEPEST {
-            let message = format!("queries in quotes are nested deeper than {DEEPEST}");
-            return Err(wrong("too_deep", message, span));
-        }
-        let outside = |error| match error {
-            EngineError::Query(findings) => EngineError::Query(
-                findings
-                    .into_iter()
-                    .map(|finding| quoted(finding, span))
-                    .collect(),
-            ),
-            other => other,
-        };
-        let parsed = prepare::parse(text).map_err(outside)?;
+    async fn text(self, value: &Expr) -> Result<Whole, EngineError> {
+        let (parsed, span) = self.parsed_text(value)?;
         let inner = Scope {
             parsed: &parsed,
             depth: self.depth + 1,
             ..self
         };
-        let answer = match parsed.single().map_err(outside)? {
+        let whole = match parsed.single().map_err(outside(span))? {
             Statement::Select(select) => inner.select(select).await,
             Statement::Outer(outer) => inner.outer(outer).await,
-            Statement::Show(show) => {
-                let message = "a SHOW function has no series to compute with".to_owned();
-                Err(wrong("not_supported", message, show.span))
-            }
+            Statement::Show(show) => Err(show_inside(show)),
         };
-        let mut answer = answer.map_err(outside)?;
-        let warnings = std::mem::take(&mut answer.summary.warnings);
-        answer.summary.warnings = warnings
-            .into_iter()
-            .map(|warning| quoted(warning, span))
-            .collect();
-        Ok(answer)
+        let mut whole = whole.map_err(outside(span))?;
+        let warnings = std::mem::take(&mut whole.answer.summary.warnings);
+        let told = warnings.into_iter().map(|warning| quoted(warning, span));
+        whole.answer.summary.warnings = told.collect();
+        Ok(whole)
     }
 
     /// `eval(expression, A = query, …, alias = 'name')`.
-    async fn eval(self, call: &'a Call) -> Result<Answer, EngineError> {
-        let Some(expression) = call.args.first().filter(|arg| arg.name.is_none()) else {
+    async fn eval(self, call: &'a Call) -> Result<Whole, EngineError> {
+        let Some(expression) = call.args.iter().find(|arg| arg.name.is_none()) else {
             let message = "`eval` needs an expression such as `A / B`".to_owned();
             return Err(wrong("wrong_argument_kind", message, call.name.span));
         };
         let mut operands = Vec::new();
         let mut alias = None;
-        let mut whole: Option<Answer> = None;
-        for argument in &call.args[1..] {
+        let mut known: Option<Answer> = None;
+        for argument in &call.args {
             let Some(name) = &argument.name else {
-                let message = "the queries of `eval` have names: `A = \"…\"`".to_owned();
-                return Err(wrong("wrong_argument_kind", message, argument.value.span));
+                continue;
             };
-            if name.text.eq_ignore_ascii_case("alias") {
+            if is_alias(argument) {
                 alias = text_of(&argument.value);
                 continue;
             }
-            let answer = self.query(&argument.value).await?;
-            operands.push((name.text.clone(), answer.series.clone()));
-            whole = Some(match whole {
-                Some(whole) => joined(whole, answer),
-                None => answer,
+            let mut part = self.query(&argument.value).await?;
+            points::warn_of_others(&mut part);
+            known = Some(match known {
+                Some(known) => joined(known, &part.answer),
+                None => part.answer.clone(),
             });
+            operands.push((name.text.clone(), part));
         }
-        let Some(mut whole) = whole else {
-            let message = "`eval` needs a query for each letter: `A = \"…\"`".to_owned();
-            return Err(wrong("missing_query", message, call.name.span));
+        let Some(answer) = known else {
+            return Err(missing_query(call));
         };
         let name = alias.unwrap_or_else(|| dql::column_name(&expression.value));
-        whole.series = arithmetic::eval(&expression.value, &operands, &name)?;
-        Ok(whole)
+        let (keys, series) = arithmetic::eval(&expression.value, &operands, &name)?;
+        Ok(Whole {
+            answer: Answer { series, ..answer },
+            keys,
+            columns: vec![(name, Type::Float)],
+        })
     }
 }
 
 /// What is known of two answers together.
-fn joined(mut whole: Answer, part: Answer) -> Answer {
-    let (known, new) = (&mut whole.summary, part.summary);
-    known.warnings.extend(new.warnings);
+fn joined(mut whole: Answer, part: &Answer) -> Answer {
+    let (known, new) = (&mut whole.summary, &part.summary);
+    known.warnings.extend(new.warnings.iter().cloned());
     known.total_hits.value += new.total_hits.value;
     known.total_hits.exact &= new.total_hits.exact;
     known.has_more |= new.has_more;
     known.window.from_ms = known.window.from_ms.min(new.window.from_ms);
     known.window.to_ms = known.window.to_ms.max(new.window.to_ms);
-    if known.group_by.is_empty() {
-        known.group_by = new.group_by;
-    }
+    known.step_ms = known.step_ms.or(new.step_ms);
     whole
 }
 
@@ -246,25 +255,62 @@ fn cut<T>(items: &mut Vec<T>, skipped: usize, wanted: usize) -> bool {
     is_cut
 }
 
-/// Whether an argument is the query of a call.
-fn is_query(argument: &Arg) -> bool {
-    let is_named = argument
-        .name
-        .as_ref()
-        .is_some_and(|name| name.text.eq_ignore_ascii_case("dql"));
-    let is_text = matches!(argument.value.kind, ExprKind::String(_));
-    let is_written = matches!(
-        argument.value.kind,
-        ExprKind::Subquery(_) | ExprKind::Call(_)
-    );
-    is_named || argument.name.is_none() && (is_text || is_written)
+/// The argument of a call that is its query.
+fn argument_query(call: &Call) -> Result<&Expr, EngineError> {
+    let argument = call.args.iter().find(|argument| dql::is_query(argument));
+    argument
+        .map(|argument| &argument.value)
+        .ok_or_else(|| missing_query(call))
+}
+
+fn missing_query(call: &Call) -> EngineError {
+    let message = format!("`{}` needs a query", call.name.text);
+    wrong("missing_query", message, call.name.span)
+}
+
+fn show_inside(show: &Show) -> EngineError {
+    let message = "a SHOW function has no series to compute with".to_owned();
+    wrong("not_supported", message, show.span)
+}
+
+/// Whether an argument of `eval` names its column.
+fn is_alias(argument: &Arg) -> bool {
+    let name = argument.name.as_ref();
+    name.is_some_and(|name| name.text.eq_ignore_ascii_case("alias"))
 }
 
 fn text_of(value: &Expr) -> Option<String> {
     match &value.kind {
         ExprKind::String(text) => Some(text.clone()),
-        ExprKind::Field(field) => Some(field.name.clone()),
+        ExprKind::Field(field) if field.path.is_empty() => Some(field.name.clone()),
         _ => None,
+    }
+}
+
+fn whole_number(call: &Call, others: &[&Arg]) -> Result<usize, EngineError> {
+    let number = others
+        .first()
+        .and_then(|argument| match argument.value.kind {
+            ExprKind::Int(number) => usize::try_from(number).ok().filter(|number| *number > 0),
+            _ => None,
+        });
+    number.ok_or_else(|| {
+        let message = format!(
+            "`{}` needs a whole number from 1 beside the query",
+            call.name.text
+        );
+        wrong("wrong_argument_kind", message, call.name.span)
+    })
+}
+
+/// Tells what is wrong in a query in quotes about the quotes.
+fn outside(span: Span) -> impl Fn(EngineError) -> EngineError {
+    move |error| match error {
+        EngineError::Query(findings) => {
+            let told = findings.into_iter().map(|finding| quoted(finding, span));
+            EngineError::Query(told.collect())
+        }
+        other => other,
     }
 }
 
@@ -279,18 +325,4 @@ pub(crate) fn quoted(mut finding: Diagnostic, span: Span) -> Diagnostic {
 /// The error for a part of the text.
 fn wrong(code: &'static str, message: String, span: Span) -> EngineError {
     EngineError::Query(vec![Diagnostic::error(code, message, span)])
-}
-
-/// A series with other rows.
-fn with_values(
-    series: &Series,
-    columns: Vec<String>,
-    values: Vec<Vec<serde_json::Value>>,
-) -> Series {
-    Series {
-        name: series.name.clone(),
-        tags: series.tags.clone(),
-        columns,
-        values,
-    }
 }

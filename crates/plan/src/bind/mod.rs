@@ -49,6 +49,8 @@ pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
+pub(crate) use page::behind;
+use page::{Continued, Pieces};
 use point::Along;
 pub(crate) use shift::SHIFT;
 pub use show::{SHOW_FUNCTIONS, bind_show};
@@ -68,6 +70,9 @@ pub struct BindContext {
     pub inherited_range: Option<TimeRange>,
     /// The end of the page before the wanted one.
     pub search_after: Option<Position>,
+    /// Only events before this Unix time, whose unit follows from its magnitude, newest first, in a page
+    /// that ends between two milliseconds.
+    pub cursor_time: Option<i64>,
     /// Whether the answer has default limits.
     pub delivery: Delivery,
     /// Whether a query without SLIMIT gets as many groups as one message may have, instead of fewer.
@@ -142,6 +147,8 @@ struct Binder<'a> {
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     observed: HashMap<String, Arc<crate::functions::json::Observation>>,
     memberships: Vec<Membership>,
+    /// Whether no two rows of the source are equal.
+    rows_are_unique: bool,
     /// The sources that feed conditions.
     lists: Vec<NamedList<'a>>,
     /// The templates that `drain` learns from the rows.
@@ -197,6 +204,7 @@ impl<'a> Binder<'a> {
             key_texts: Vec::new(),
             observed: HashMap::new(),
             memberships: Vec::new(),
+            rows_are_unique: true,
             lists: Vec::new(),
             learning: Vec::new(),
             in_filter: false,
@@ -235,7 +243,15 @@ impl<'a> Binder<'a> {
         let series_order = keep(errors, self.series_order(select, &target, &keys))?;
         let shape = self.finish_shape(target.shape);
         self.warn_about_order(select, &shape, window.step_ms);
-        let (is_page, behind) = keep(errors, self.page(select, &shape))?;
+        let step_ms = window.step_ms.filter(|_| target.has_steps);
+        let pieces = Pieces {
+            shape: &shape,
+            step_ms,
+            keys: &keys,
+            order: &order,
+            series_order: series_order.as_ref(),
+        };
+        let Continued { page, behind } = keep(errors, self.continued(select, &pieces))?;
         let filter = conjunction(source.filter.into_iter().chain(filter));
         Some(BoundQuery {
             name: source.name,
@@ -247,7 +263,7 @@ impl<'a> Binder<'a> {
             },
             shift_ms: self.shift_ms,
             column_shifts_ms: std::mem::take(&mut self.column_shifts_ms),
-            step_ms: window.step_ms.filter(|_| target.has_steps),
+            step_ms,
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
@@ -266,8 +282,8 @@ impl<'a> Binder<'a> {
             time: target.time,
             order,
             series_order,
-            limits,
-            is_page,
+            limits: self.limits_of_page(limits, page.as_ref()),
+            page,
             notes: std::mem::take(&mut self.notes),
         })
     }

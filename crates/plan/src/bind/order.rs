@@ -8,7 +8,7 @@ use super::name::column;
 use super::source::ROW_TIME;
 use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
-use crate::bound::{Key, Reducer, SeriesOrder, Shape};
+use crate::bound::{Key, Reducer, SeriesOrder, Shape, SortKey, sort_exprs};
 use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
@@ -23,19 +23,32 @@ impl Binder<'_> {
 
     /// The order of rows by time, oldest or newest first; ties fall to the event id, then the workspace.
     pub(super) fn time_order(&self, oldest_first: bool) -> Vec<SortExpr> {
-        let key = |expr: Expr| expr.sort(oldest_first, oldest_first);
+        sort_exprs(&self.time_keys(oldest_first))
+    }
+
+    /// The keys of [`Self::time_order`].
+    pub(super) fn time_keys(&self, oldest_first: bool) -> Vec<SortKey> {
+        let key = |expr: Expr, value_type| SortKey {
+            expr,
+            value_type,
+            ascending: oldest_first,
+            missing_first: oldest_first,
+        };
+        let time = key(self.row_time(), Type::Int);
         match &self.names {
-            Names::Events => [DATE, EVENT_ID, WORKSPACE]
-                .map(|name| key(column(name)))
-                .to_vec(),
+            Names::Events => {
+                let others = [EVENT_ID, WORKSPACE].map(|name| key(column(name), Type::String));
+                std::iter::once(time).chain(others).collect()
+            }
             Names::Query(columns) => {
-                let time = column(ROW_TIME);
-                let others = columns.iter().map(|(_, value)| value.expr.clone());
-                let others = others.filter(|other| *other != time);
-                std::iter::once(time.clone())
-                    .chain(others)
-                    .map(key)
-                    .collect()
+                let others = columns.iter().filter(|(_, value)| value.expr != time.expr);
+                let others = others.map(|(_, value)| match value.value_type {
+                    // Any order will do, and that of the text takes one key.
+                    Type::Json => key(value.expr.clone(), Type::String),
+                    other => key(value.expr.clone(), other),
+                });
+                let others: Vec<SortKey> = others.collect();
+                std::iter::once(time).chain(others).collect()
             }
         }
     }
@@ -46,28 +59,49 @@ impl Binder<'_> {
         select: &Select,
         target: &Target,
         keys: &[Key],
-    ) -> Bind<Vec<SortExpr>> {
-        let mut order = Vec::new();
+    ) -> Bind<Vec<SortKey>> {
+        let mut order: Vec<SortKey> = Vec::new();
         for key in &select.order_by {
             let value = self.shaped_value(&key.expr, target, keys)?;
             // Missing values count as the smallest.
             let ascending = key.direction == Direction::Ascending;
-            order.extend(sort_keys(
-                value.expr,
-                value.value_type,
+            order.push(SortKey {
+                expr: value.expr,
+                value_type: value.value_type,
                 ascending,
-                ascending,
-            ));
+                missing_first: ascending,
+            });
         }
-        match &target.shape {
-            Shape::Rows => order.extend(self.time_order(false)),
-            // The keys sort one row, and must not choose which.
-            Shape::Newest => order = self.time_order(false),
-            Shape::Extreme { order: picked, .. } => order.extend(picked.iter().cloned()),
-            Shape::Histogram { .. } => order.push(target.time.clone().sort(true, true)),
-            Shape::Aggregate { .. } => order.push(target.time.clone().sort(false, false)),
-            Shape::Distinct { value_type, .. } => {
-                order.extend(sort_keys(column("value"), *value_type, true, true));
+        let rest = match &target.shape {
+            Shape::Rows => self.time_keys(false),
+            Shape::Newest => {
+                // The keys sort one row, and must not choose which.
+                order.clear();
+                self.time_keys(false)
+            }
+            Shape::Extreme { order: picked, .. } => picked.clone(),
+            Shape::Histogram { .. } => vec![SortKey {
+                expr: target.time.clone(),
+                value_type: Type::Int,
+                ascending: true,
+                missing_first: true,
+            }],
+            Shape::Aggregate { .. } => vec![SortKey {
+                expr: target.time.clone(),
+                value_type: Type::Int,
+                ascending: false,
+                missing_first: false,
+            }],
+            Shape::Distinct { value_type, .. } => vec![SortKey {
+                expr: column("value"),
+                value_type: *value_type,
+                ascending: true,
+                missing_first: true,
+            }],
+        };
+        for key in rest {
+            if !order.iter().any(|known| known.expr == key.expr) {
+                order.push(key);
             }
         }
         Ok(order)
@@ -183,6 +217,12 @@ impl Binder<'_> {
             warning.hint = Some("skip rows with `OFFSET`".to_owned());
         }
     }
+}
+
+/// Whether an expression is the plain name of an event's time.
+pub(super) fn names_time(written: &AstExpr) -> bool {
+    matches!(&written.kind, ExprKind::Field(field)
+        if field.path.is_empty() && events::field(&field.name).is_some_and(|field| field.name == DATE))
 }
 
 /// The sort keys of a value. Attributes sort as numbers, then as text, then as JSON, so that only equal

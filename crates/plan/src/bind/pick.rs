@@ -10,10 +10,9 @@ use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
 use super::limits::LARGEST_COUNT;
 use super::name::column;
-use super::order::sort_keys;
 use super::target::{Target, add_column, as_call, no_time, push_column};
 use super::{Bind, Binder, Grouping, arguments, wrong};
-use crate::bound::{Buckets, Column, Key, Shape};
+use crate::bound::{Buckets, Column, Key, Shape, SortKey};
 use crate::functions::bucket::bucket;
 use crate::types::{Type, Typed};
 
@@ -144,8 +143,13 @@ impl<'a> Binder<'a> {
         let values = arguments::between(call, 2, 2)?;
         let value = self.aggregated(values[0])?;
         let count = arguments::count(values[1], "the number of rows")?;
-        let mut order = sort_keys(value.expr.clone(), value.value_type, !largest, !largest);
-        order.extend(self.time_order(false));
+        let mut order = vec![SortKey {
+            expr: value.expr.clone(),
+            value_type: value.value_type,
+            ascending: !largest,
+            missing_first: !largest,
+        }];
+        order.extend(self.time_keys(false));
         Ok(Pick {
             shape: Shape::Extreme {
                 order,

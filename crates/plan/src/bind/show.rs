@@ -188,5 +188,5 @@ fn summarise_fields(query: &mut BoundQuery) {
     query.time = cast(lit(ScalarValue::Null), DataType::Int64);
     query.order = Vec::new();
     query.step_ms = None;
-    query.is_page = false;
+    query.page = None;
 }

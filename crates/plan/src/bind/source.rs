@@ -7,7 +7,7 @@ use events::fields::SOURCE;
 
 use super::name::column;
 use super::{Bind, BindContext, Binder, Delivery, Names, bind, not_supported, wrong};
-use crate::bound::{BoundQuery, BoundSource, Shape};
+use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::functions::text_match::{Matcher, text_match};
 use crate::types::Typed;
 
@@ -89,16 +89,19 @@ impl<'a> Binder<'a> {
     pub(super) fn inner(&mut self, query: &Select) -> Bind<BoundQuery> {
         let context = BindContext {
             search_after: None,
+            cursor_time: None,
             time_range: self.context.time_range.map(|_| self.read_range()),
             inherited_range: Some(self.read_range()),
             delivery: Delivery::Stream,
             single_field: false,
             ..self.context.clone()
         };
-        let inner = bind(query, &context).map_err(|errors| match errors.into_iter().next() {
-            Some(error) => Box::new(error),
-            None => wrong("invalid_query", "the sub-query is wrong", query.span),
-        })?;
+        let mut inner =
+            bind(query, &context).map_err(|errors| match errors.into_iter().next() {
+                Some(error) => Box::new(error),
+                None => wrong("invalid_query", "the sub-query is wrong", query.span),
+            })?;
+        inner.page = None;
         self.notes
             .warnings
             .extend(inner.notes.warnings.iter().cloned());
@@ -114,6 +117,7 @@ impl<'a> Binder<'a> {
     fn subquery(&mut self, query: &'a Select) -> Bind<Sources> {
         let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
+        self.rows_are_unique = gives_unique_rows(&inner);
         // The `time` of an interval of numbers is no time.
         let has_times = !matches!(inner.shape, Shape::Histogram { .. });
         let in_window = has_times && has_window(query) && self.context.time_range.is_none();
@@ -159,6 +163,22 @@ fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
         }
     }
     names
+}
+
+/// Whether no two rows of a query can be equal in what an outer query sees of them: it gives one row a
+/// group, a step or a value, and shows all keys.
+fn gives_unique_rows(inner: &BoundQuery) -> bool {
+    let is_shown = |(index, key): (usize, &Key)| {
+        let shadow = inner.columns.iter().find(|shown| shown.name == key.name);
+        shadow.is_none_or(|shown| shown.expr == column(&format!("k{index}")))
+    };
+    match inner.shape {
+        Shape::Rows | Shape::Extreme { .. } => false,
+        Shape::Newest
+        | Shape::Aggregate { .. }
+        | Shape::Distinct { .. }
+        | Shape::Histogram { .. } => inner.keys.iter().enumerate().all(is_shown),
+    }
 }
 
 /// Whether the text of a query names a range of time.

@@ -215,6 +215,18 @@ fn point_ms(point: &TimePoint, context: &BindContext) -> Bind<i64> {
     }
 }
 
+/// The first millisecond that is not before a Unix time, whose unit follows from its magnitude.
+pub(super) fn epoch_ms_above(number: i64) -> i64 {
+    let ms = epoch_ms(number);
+    let is_finer = number.unsigned_abs() >= 100_000_000_000_000;
+    let unit = if number.unsigned_abs() < 100_000_000_000_000_000 {
+        1000
+    } else {
+        1_000_000
+    };
+    ms + i64::from(is_finer && number > 0 && number % unit != 0)
+}
+
 /// Unix time of a unit that follows from its magnitude: seconds up to the year 5138, then
 /// milliseconds, microseconds, nanoseconds.
 fn epoch_ms(number: i64) -> i64 {

@@ -21,6 +21,11 @@ pub(crate) fn step_start(time: Expr, step_ms: i64, zone: Tz) -> Expr {
     ScalarUDF::new_from_impl(StepStart::new(step_ms, zone)).call(vec![time])
 }
 
+/// The start of the step of a time, as [`step_start`] gives it.
+pub fn step_start_ms(time_ms: i64, step_ms: i64, zone: Tz) -> i64 {
+    StepStart::new(step_ms, zone).of(time_ms)
+}
+
 /// The starts of the steps that a window touches, oldest first.
 pub(crate) fn step_starts(window: TimeRange, step_ms: i64, zone: Tz) -> impl Iterator<Item = i64> {
     let steps = StepStart::new(step_ms, zone);

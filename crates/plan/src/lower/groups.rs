@@ -9,9 +9,9 @@ use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit,
 };
 
-use super::{key_column, key_order, over, sorted, with_computed};
+use super::{key_column, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
-use crate::bound::{BoundQuery, Reducer, SeriesOrder};
+use crate::bound::{BoundQuery, Reducer, SeriesOrder, sort_exprs};
 use crate::functions::percentile::percentile;
 
 /// Groups of one row each, in their order.
@@ -37,7 +37,7 @@ pub(super) fn single_rows(
 }
 
 /// The value of a group of one row.
-fn of_one_row(order: &SeriesOrder) -> Expr {
+pub(super) fn of_one_row(order: &SeriesOrder) -> Expr {
     let value = order.expr.clone();
     match order.reducer {
         Reducer::Count => cast(value.is_not_null(), DataType::Int64),
@@ -50,7 +50,8 @@ fn of_one_row(order: &SeriesOrder) -> Expr {
 pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let (builder, order) = with_computed(LogicalPlanBuilder::from(shaped), &query.order, "order")?;
+    let order = sort_exprs(&query.order);
+    let (builder, order) = with_computed(LogicalPlanBuilder::from(shaped), &order, "order")?;
     let row = row_number()
         .partition_by(keys.clone())
         .order_by(order)
@@ -65,11 +66,12 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Resu
     }
     let mut between = Vec::new();
     if let Some(order) = &query.series_order {
-        let reduced = over(reduce(order, query), &keys)?.alias("group_order");
+        let reduced = over(reduce(order, query), &keys)?.alias(page::GROUP_ORDER);
         plan = plan.window(vec![reduced])?;
-        between.extend(between_groups(order, col("group_order")));
+        between.extend(between_groups(order, col(page::GROUP_ORDER)));
     }
     between.extend(key_order(query));
+    plan = LogicalPlanBuilder::from(page::behind(query, plan.build()?)?);
     let rank = dense_rank().order_by(between).build()?.alias("group_rank");
     plan = plan
         .window(vec![rank])?

@@ -6,6 +6,7 @@ mod computed;
 mod fill;
 mod groups;
 mod histogram;
+mod page;
 mod shape;
 mod source;
 
@@ -18,10 +19,9 @@ use datafusion::logical_expr::{
     WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, lit,
 };
 use datafusion::scalar::ScalarValue;
-use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
 use crate::bind::{column, sort_keys};
-use crate::bound::{BoundQuery, Lowered, Shape, arrow_type};
+use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
 use crate::functions::pinned::pinned;
 use crate::types::Type;
 
@@ -51,6 +51,12 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
     );
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
+    // Groups of several rows are put behind a place where their order is known.
+    let shaped = if is_ranked {
+        shaped
+    } else {
+        page::behind(query, shaped)?
+    };
     let ordered = if is_ranked {
         groups::rank(query, shaped, beyond)?
     } else if query.keys.is_empty() {
@@ -74,7 +80,7 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
         has_hits,
         is_ranked,
         row_is_group: !query.keys.is_empty() && !many_rows,
-        is_page: query.is_page,
+        place: page::types(query),
     })
 }
 
@@ -128,7 +134,7 @@ fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result
             .limit(as_usize(skip), fetch)?
             .build();
     }
-    sorted(shaped, &query.order, skip, fetch)
+    sorted(shaped, &sort_exprs(&query.order), skip, fetch)
 }
 
 /// The rows in an order, without the first `skip`, at most `fetch`.
@@ -213,14 +219,7 @@ fn project(
     if is_ranked {
         output.extend([col("group_rows"), col("group_rank")]);
     }
-    if query.is_page {
-        let place = [
-            (DATE, "page_date"),
-            (EVENT_ID, "page_id"),
-            (WORKSPACE, "page_workspace"),
-        ];
-        output.extend(place.map(|(field, name)| column(field).alias(name)));
-    }
+    output.extend(page::columns(query));
     LogicalPlanBuilder::from(plan).project(output)?.build()
 }
 

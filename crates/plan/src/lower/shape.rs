@@ -11,7 +11,7 @@ use events::fields::DATE;
 use super::histogram::histogram;
 use super::{key_column, over, with_computed};
 use crate::bind::{ROW_TIME, SHIFT, column};
-use crate::bound::{BoundQuery, BoundSource, Key, Shape};
+use crate::bound::{BoundQuery, BoundSource, Key, Shape, sort_exprs};
 use crate::functions::pinned::pinned;
 use crate::functions::step_start::step_start;
 
@@ -20,7 +20,7 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
     match &query.shape {
         Shape::Rows if query.keys.is_empty() => Ok(rows),
         Shape::Rows => with_keys(query, rows)?.build(),
-        Shape::Newest => first_rows(query, rows, &query.order, 1),
+        Shape::Newest => first_rows(query, rows, &sort_exprs(&query.order), 1),
         Shape::Extreme {
             order,
             present,
@@ -29,6 +29,7 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
             let rows = LogicalPlanBuilder::from(rows)
                 .filter(present.clone())?
                 .build()?;
+            let order = &sort_exprs(order);
             if query.keys.is_empty() {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
                 let (builder, order) =

@@ -8,7 +8,7 @@ use events::TimeRange;
 use serde_json::Value;
 
 use super::diagnostic::{diagnostic_from_message, diagnostics_to_messages};
-use super::request::{position_from_message, position_to_message};
+use super::position::{position_from_message, position_to_message};
 use super::{MessageError, value};
 use crate::proto;
 
@@ -83,6 +83,7 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
         rows: summary.rows,
         search_after: summary.search_after.clone().map(position_to_message),
         has_more: summary.has_more,
+        next_cursor_time: summary.next_cursor_time,
         warnings: diagnostics_to_messages(query, &summary.warnings),
         raw_query: summary.raw_query.clone(),
         query_parse: summary
@@ -110,8 +111,12 @@ pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, M
         window,
         step_ms: message.step_ms,
         rows: message.rows,
-        search_after: message.search_after.map(position_from_message),
+        search_after: message
+            .search_after
+            .map(position_from_message)
+            .transpose()?,
         has_more: message.has_more,
+        next_cursor_time: message.next_cursor_time,
         warnings: message
             .warnings
             .into_iter()
@@ -203,6 +208,7 @@ mod tests {
             step_ms: Some(60_000),
             rows: 2,
             search_after: None,
+            next_cursor_time: None,
             has_more: false,
             warnings: vec![warning],
             raw_query: None,

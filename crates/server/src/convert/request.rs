@@ -2,11 +2,12 @@
 
 use super::options::{options_from_message, options_to_message};
 use chrono_tz::Tz;
-use engine::{Position, QueryOptions, QueryRequest, Scope, Stage};
+use engine::{QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
 use events::{TimeRange, WorkspaceId};
 
+use super::position::{position_from_message, position_to_message};
 use crate::proto::{self, query_request};
 
 /// Why a request cannot be asked, before its text is looked at.
@@ -23,6 +24,9 @@ pub(crate) enum RequestError {
     /// A name that is no workspace id.
     #[error(transparent)]
     Workspace(#[from] WorkspaceIdError),
+    /// A place without a meaning.
+    #[error("search_after is no place in an answer: {0}")]
+    Place(String),
     /// A window that ends before it begins.
     #[error(transparent)]
     TimeRange(#[from] TimeError),
@@ -88,7 +92,12 @@ pub(crate) fn request_from_message(
         time_zone: time_zone(message.time_zone)?,
         now_ms: None,
         exact_total_hits: message.exact_total_hits,
-        search_after: message.search_after.map(position_from_message),
+        search_after: message
+            .search_after
+            .map(position_from_message)
+            .transpose()
+            .map_err(|error| RequestError::Place(error.to_string()))?,
+        cursor_time: message.cursor_time,
         ..asked
     };
     Ok(QueryRequest {
@@ -139,25 +148,8 @@ pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest 
             .unwrap_or_default(),
         exact_total_hits: options.exact_total_hits,
         search_after: options.search_after.clone().map(position_to_message),
+        cursor_time: options.cursor_time,
         ..options_to_message(options)
-    }
-}
-
-/// A place in the order of time as a message.
-pub(crate) fn position_to_message(position: Position) -> proto::Position {
-    proto::Position {
-        date_ms: position.date_ms,
-        event_id: position.event_id,
-        workspace: position.workspace,
-    }
-}
-
-/// The place in the order of time of a message.
-pub(crate) fn position_from_message(message: proto::Position) -> Position {
-    Position {
-        date_ms: message.date_ms,
-        event_id: message.event_id,
-        workspace: message.workspace,
     }
 }
 
@@ -202,7 +194,9 @@ mod tests {
                 date_ms: 7,
                 event_id: "e".into(),
                 workspace: "a".into(),
+                order: vec![],
             }),
+            cursor_time: Some(9),
             ..Default::default()
         }
     }

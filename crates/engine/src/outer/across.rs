@@ -1,0 +1,315 @@
+//! Functions of several series together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dql::ast::{Arg, Call, ExprKind};
+use dql::{Diagnostic, Severity};
+use plan::Type;
+use serde_json::Value;
+
+use super::points::{number, points, summed, warn_of_others};
+use super::{text_of, whole_number, wrong};
+use crate::answer::Series;
+use crate::error::EngineError;
+use crate::whole::Whole;
+
+/// The sums of each column by time.
+type Sums = BTreeMap<Option<i64>, Vec<Option<f64>>>;
+
+/// `series_sum(query [, sumBy = [tags]])`: the sum over all series at each time, or over those that
+/// share the named tags.
+pub(super) fn series_sum(
+    call: &Call,
+    others: &[&Arg],
+    whole: &mut Whole,
+) -> Result<(), EngineError> {
+    let kept = kept_tags(call, others)?;
+    warn_of_others(whole);
+    for (_, value_type) in &mut whole.columns {
+        *value_type = summed(*value_type);
+    }
+    whole.keys.retain(|key| kept.contains(key));
+    let mut groups: Vec<(Series, Sums)> = Vec::new();
+    for part in std::mem::take(&mut whole.answer.series) {
+        let tags: Vec<(String, Value)> = part
+            .tags
+            .iter()
+            .filter(|(name, _)| kept.contains(name))
+            .cloned()
+            .collect();
+        let known = groups.iter().position(|(group, _)| group.tags == tags);
+        let at = known.unwrap_or_else(|| {
+            let values = Vec::new();
+            let group = Series {
+                tags,
+                values,
+                ..part.clone()
+            };
+            groups.push((group, Sums::new()));
+            groups.len() - 1
+        });
+        let sums = &mut groups[at].1;
+        for row in &part.values {
+            let sum = sums
+                .entry(row[0].as_i64())
+                .or_insert_with(|| vec![None; whole.columns.len()]);
+            for (total, value) in sum.iter_mut().zip(row.iter().skip(1)) {
+                if let Some(value) = value.as_f64() {
+                    *total = Some(total.unwrap_or_default() + value);
+                }
+            }
+        }
+    }
+    let row = |(time, sums): (Option<i64>, Vec<Option<f64>>)| {
+        let cells = sums.into_iter().zip(&whole.columns);
+        let cells = cells
+            .map(|(sum, (_, value_type))| sum.map_or(Value::Null, |sum| number(sum, *value_type)));
+        let time = time.map_or(Value::Null, Value::from);
+        std::iter::once(time).chain(cells).collect()
+    };
+    let finished = groups.into_iter().map(|(group, sums)| Series {
+        values: sums.into_iter().rev().map(row).collect(),
+        ..group
+    });
+    whole.answer.series = finished.collect();
+    Ok(())
+}
+
+fn kept_tags(call: &Call, others: &[&Arg]) -> Result<Vec<String>, EngineError> {
+    let Some(argument) = others.first() else {
+        return Ok(Vec::new());
+    };
+    let ExprKind::Array(items) = &argument.value.kind else {
+        let message = "the tags to keep are a list: `sumBy = ['host']`".to_owned();
+        return Err(wrong("wrong_argument_kind", message, call.name.span));
+    };
+    Ok(items.iter().filter_map(text_of).collect())
+}
+
+/// `top(query, n)` and `bottom(query, n)`: the series whose newest value is largest or smallest.
+pub(super) fn extreme(
+    call: &Call,
+    others: &[&Arg],
+    whole: &mut Whole,
+    largest: bool,
+) -> Result<(), EngineError> {
+    let count = whole_number(call, others)?;
+    let series = &mut whole.answer.series;
+    let newest = |series: &Series| points(series, 1).last().map(|point| point.value);
+    series.retain(|series| newest(series).is_some());
+    series.sort_by(|left, right| {
+        let values = (
+            newest(left).unwrap_or_default(),
+            newest(right).unwrap_or_default(),
+        );
+        match largest {
+            true => values.1.total_cmp(&values.0),
+            false => values.0.total_cmp(&values.1),
+        }
+    });
+    series.truncate(count);
+    Ok(())
+}
+
+/// How many points the series of `dbscan` need between them (Guance documentation, advanced functions).
+const FEWEST_TIMES: usize = 5;
+/// The most series that need to lie near one for it to be inside a cluster.
+const CORE_SERIES: usize = 5;
+
+/// `dbscan(query [, eps])`: the series that lie away from all others.
+pub(super) fn dbscan(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<(), EngineError> {
+    if whole.keys.is_empty() {
+        let message = "`dbscan` compares the series of a query with BY".to_owned();
+        return Err(wrong("wrong_argument_kind", message, call.name.span));
+    }
+    let reach = match others.first().map(|argument| &argument.value.kind) {
+        Some(ExprKind::Int(number)) => *number as f64,
+        Some(ExprKind::Float(number)) => *number,
+        _ => 0.5,
+    };
+    warn_of_others(whole);
+    let series: Vec<BTreeMap<Option<i64>, f64>> = whole
+        .answer
+        .series
+        .iter()
+        .map(|series| {
+            let points = points(series, 1).into_iter();
+            points.map(|point| (point.time, point.value)).collect()
+        })
+        .collect();
+    let times: BTreeSet<Option<i64>> = series.iter().flat_map(BTreeMap::keys).copied().collect();
+    if times.len() < FEWEST_TIMES {
+        let message = format!(
+            "`dbscan` needs points at {FEWEST_TIMES} times at least, and there are {}: no series stands out",
+            times.len()
+        );
+        let warning = Diagnostic::new(Severity::Warning, "too_few_points", message, None);
+        let warning = warning.with_hint("give the query a window and a step such as `[1h::1m]`");
+        whole.answer.summary.warnings.push(warning);
+        whole.answer.series.clear();
+        return Ok(());
+    }
+    let mut outliers = outliers(&series, reach).into_iter();
+    whole
+        .answer
+        .series
+        .retain(|_| outliers.next().unwrap_or_default());
+    Ok(())
+}
+
+/// Which series are noise: none of those inside a cluster is near them. Series are as far from each other
+/// as their values differ in the square mean over the times both have, in standard deviations of all
+/// values; without a common time they are not near.
+fn outliers(series: &[BTreeMap<Option<i64>, f64>], reach: f64) -> Vec<bool> {
+    let all: Vec<f64> = series.iter().flat_map(BTreeMap::values).copied().collect();
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    let variance = all.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / all.len() as f64;
+    let unit = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    let is_near = |left: &BTreeMap<Option<i64>, f64>, right: &BTreeMap<Option<i64>, f64>| {
+        let shared = left
+            .iter()
+            .filter_map(|(time, value)| Some((value - right.get(time)?) / unit));
+        let squares: Vec<f64> = shared.map(|gap| gap * gap).collect();
+        let count = squares.len();
+        count > 0 && (squares.into_iter().sum::<f64>() / count as f64).sqrt() <= reach
+    };
+    let near: Vec<Vec<bool>> = series
+        .iter()
+        .map(|left| series.iter().map(|right| is_near(left, right)).collect())
+        .collect();
+    let fewest = series.len().div_ceil(2).min(CORE_SERIES);
+    let is_core: Vec<bool> = near
+        .iter()
+        .map(|row| row.iter().filter(|near| **near).count() >= fewest)
+        .collect();
+    near.iter()
+        .map(|row| !row.iter().zip(&is_core).any(|(near, core)| *near && *core))
+        .collect()
+}
+
+/// `fill(query, value)`, `fill(query, PREVIOUS)` and `fill(query, LINEAR)`: what stands in the place of
+/// missing values. It makes no points.
+pub(super) fn fill(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<(), EngineError> {
+    let argument = others.first().map(|argument| &argument.value.kind);
+    let mode = match argument {
+        Some(ExprKind::Field(field)) if field.path.is_empty() => field.name.to_ascii_lowercase(),
+        Some(ExprKind::String(text)) => text.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    if mode == "previous" || mode == "linear" {
+        if mode == "linear" {
+            warn_of_others(whole);
+        }
+        for (index, (_, value_type)) in whole.columns.iter_mut().enumerate() {
+            if mode == "linear" {
+                *value_type = Type::Float;
+            }
+            for series in &mut whole.answer.series {
+                match mode.as_str() {
+                    "linear" => fill_linear(series, index + 1),
+                    _ => fill_previous(series, index + 1),
+                }
+            }
+        }
+        return Ok(());
+    }
+    let (value, filled_type) = match argument {
+        Some(ExprKind::Int(number)) => (Value::from(*number), Type::Int),
+        Some(ExprKind::Float(value)) => (number(*value, Type::Float), Type::Float),
+        Some(ExprKind::String(text)) => (Value::from(text.as_str()), Type::String),
+        Some(ExprKind::Nil) => return Ok(()),
+        _ => {
+            let message = "`fill` takes a value, `PREVIOUS` or `LINEAR`".to_owned();
+            return Err(wrong("wrong_argument_kind", message, call.name.span));
+        }
+    };
+    for (index, (_, value_type)) in whole.columns.iter_mut().enumerate() {
+        let (value, joined) = match (*value_type, filled_type) {
+            (old, new) if old == new => (value.clone(), old),
+            (Type::Float, Type::Int) => (Value::from(value.as_f64()), Type::Float),
+            (Type::Int, Type::Float) => (value.clone(), Type::Float),
+            (Type::Null, new) => (value.clone(), new),
+            _ => (value.clone(), Type::Json),
+        };
+        let is_widened = *value_type == Type::Int && joined == Type::Float;
+        *value_type = joined;
+        for cells in whole
+            .answer
+            .series
+            .iter_mut()
+            .flat_map(|series| &mut series.values)
+        {
+            let Some(cell) = cells.get_mut(index + 1) else {
+                continue;
+            };
+            if cell.is_null() {
+                *cell = value.clone();
+            } else if is_widened {
+                *cell = Value::from(cell.as_f64());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a series, oldest first.
+fn oldest_first(series: &Series) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..series.values.len()).rev().collect();
+    rows.sort_by_key(|row| series.values[*row][0].as_i64());
+    rows
+}
+
+fn fill_previous(series: &mut Series, column: usize) {
+    let mut last = Value::Null;
+    for row in oldest_first(series) {
+        let cell = &mut series.values[row][column];
+        match cell.is_null() {
+            true => *cell = last.clone(),
+            false => last = cell.clone(),
+        }
+    }
+}
+
+/// Values on the straight line between the nearest earlier and later ones; whole numbers become floats.
+fn fill_linear(series: &mut Series, column: usize) {
+    let known = points(series, column);
+    for row in 0..series.values.len() {
+        let value = match (
+            series.values[row][column].as_f64(),
+            series.values[row][0].as_i64(),
+        ) {
+            (Some(value), _) => Some(value),
+            (None, Some(time)) => {
+                let later = known.iter().position(|point| point.time > Some(time));
+                later.filter(|index| *index > 0).and_then(|index| {
+                    let (before, after) = (&known[index - 1], &known[index]);
+                    let (from, to) = (before.time?, after.time?);
+                    let part = (time - from) as f64 / (to - from) as f64;
+                    (to > from).then_some(before.value + (after.value - before.value) * part)
+                })
+            }
+            (None, None) => None,
+        };
+        series.values[row][column] = value.map_or(Value::Null, |value| number(value, Type::Float));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(value: f64) -> BTreeMap<Option<i64>, f64> {
+        (0..6).map(|time| (Some(time), value)).collect()
+    }
+
+    #[test]
+    fn a_series_away_from_all_others_is_an_outlier() {
+        let near = [flat(1.0), flat(1.1), flat(0.9), flat(9.0)];
+        assert_eq!(outliers(&near, 0.5), [false, false, false, true]);
+        assert_eq!(outliers(&near, 3.0), [false; 4]);
+        let equal = [flat(2.0), flat(2.0)];
+        assert_eq!(outliers(&equal, 0.5), [false; 2]);
+        let two_clusters = [flat(1.0), flat(1.0), flat(5.0), flat(5.0)];
+        assert_eq!(outliers(&two_clusters, 0.5), [false; 4]);
+    }
+}
