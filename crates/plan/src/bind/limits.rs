@@ -33,11 +33,6 @@ impl Binder<'_> {
     }
 
     fn limit(&mut self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
-        if let Some(count) = count.filter(|count| count.value == 0) {
-            let message = format!("{clause} 0 leaves nothing of the answer");
-            let warning = self.warn("non_positive_limit", message, count.span);
-            warning.hint = Some(format!("write how many are wanted: `{clause} 10`"));
-        }
         match (count, self.context.delivery) {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");

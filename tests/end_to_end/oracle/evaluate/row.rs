@@ -1,6 +1,6 @@
 //! One row of a group: its columns, and the values it is sorted by.
 
-use dql::ast::{Expr, ExprKind, Item, Select};
+use dql::ast::{Expr, Item, Select};
 
 use super::group::{Shape, ShapedRow, auto_call, is_time_column, item_name, items, shape};
 use super::order;
