@@ -151,13 +151,9 @@ async fn findings_about_an_option_name_it_and_have_its_places() {
     assert_eq!(finding.place.unwrap().offset, 0);
 }
 
-#[tokio::test]
-async fn what_a_request_forbids_or_cannot_have_is_refused() {
-    let vouch = Vouch::with_events();
-    let service = Service::start(&vouch);
-    let mut client = service.client().await;
-    let text = "TAE::audit:(df_title, result)";
-    for (request, code, word) in [
+/// Requests that are refused, each with the code and a word of the message.
+fn refused(text: &str) -> Vec<(QueryRequest, &'static str, &'static str)> {
+    vec![
         (
             QueryRequest {
                 max_duration: "1d".to_owned(),
@@ -206,7 +202,16 @@ async fn what_a_request_forbids_or_cannot_have_is_refused() {
             "invalid_request",
             "`+05:30`",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn what_a_request_forbids_or_cannot_have_is_refused() {
+    let vouch = Vouch::with_events();
+    let service = Service::start(&vouch);
+    let mut client = service.client().await;
+    let text = "TAE::audit:(df_title, result)";
+    for (request, code, word) in refused(text) {
         let status = client.query(request).await.unwrap_err();
         assert_eq!(
             (status.code(), error_info(&status).code.as_str()),

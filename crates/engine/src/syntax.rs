@@ -7,7 +7,7 @@ use dql::ast::{Call, Expr, ExprKind, InSet, Select, Source, Statement};
 pub(crate) enum Inner<'a> {
     /// One in the text.
     Written(&'a mut Select),
-    /// A text in quotes that should be one, and its place.
+    /// A text in quotes or backquotes that should be one, and its place.
     Quoted(&'a mut String, Span),
 }
 
@@ -17,17 +17,20 @@ pub(crate) fn each_argument<E>(
     visit: &mut dyn FnMut(Inner<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let is_eval = call.name.text.eq_ignore_ascii_case("eval");
-    for argument in &mut call.args {
-        let may_be_quoted = match argument.name.as_ref().map(|name| name.text.as_str()) {
-            Some(name) if is_eval => !name.eq_ignore_ascii_case("alias"),
-            Some(name) => name.eq_ignore_ascii_case("dql"),
-            None => !is_eval,
+    // Another text, such as the width of `window`, is no query.
+    let query = call.args.iter().position(dql::is_query);
+    for (index, argument) in call.args.iter_mut().enumerate() {
+        let may_be_quoted = match &argument.name {
+            Some(name) if is_eval => !name.text.eq_ignore_ascii_case("alias"),
+            None if is_eval => false,
+            _ => query == Some(index),
         };
         let span = argument.value.span;
         match &mut argument.value.kind {
             ExprKind::Subquery(select) => visit(Inner::Written(select))?,
             ExprKind::Call(call) => each_argument(call, visit)?,
             ExprKind::String(text) if may_be_quoted => visit(Inner::Quoted(text, span))?,
+            ExprKind::Field(field) if may_be_quoted => visit(Inner::Quoted(&mut field.name, span))?,
             _ => {}
         }
     }

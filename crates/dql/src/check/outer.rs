@@ -8,7 +8,7 @@ use crate::signature::{self, Signature};
 /// Checks an outer function and those chained to it.
 pub(super) fn check(outer: &Outer, found: &mut Vec<Diagnostic>) {
     call(&outer.call, found);
-    warning::offset(outer.offset, found);
+    warning::counts(outer.limit, outer.slimit, outer.offset, found);
     for chained in &outer.chain {
         if let Some(signature) = known(chained, found) {
             argument::check(chained, None, &signature, found);

@@ -72,7 +72,7 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
             });
         }
     }
-    warning::offset(select.offset, found);
+    warning::counts(select.limit, select.slimit, select.offset, found);
     warning::having(select, found);
     link(select, found);
     projection(select, found);

@@ -76,7 +76,7 @@ pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
             ));
         }
     }
-    warning::offset(show.offset, found);
+    warning::counts(show.limit, None, show.offset, found);
     for condition in show.conditions.iter().flatten() {
         query::condition(condition, found);
     }

@@ -112,8 +112,25 @@ pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
     );
 }
 
-/// An OFFSET far behind the start.
-pub(super) fn offset(offset: Option<Count>, found: &mut Vec<Diagnostic>) {
+/// Counts behind LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
+pub(super) fn counts(
+    limit: Option<Count>,
+    slimit: Option<Count>,
+    offset: Option<Count>,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (clause, count) in [("LIMIT", limit), ("SLIMIT", slimit)] {
+        if let Some(count) = count.filter(|count| count.value == 0) {
+            found.push(
+                Diagnostic::warning(
+                    "non_positive_limit",
+                    format!("{clause} 0 leaves nothing of the answer"),
+                    count.span,
+                )
+                .with_hint(format!("write how many are wanted: `{clause} 10`")),
+            );
+        }
+    }
     if let Some(offset) = offset.filter(|offset| offset.value >= DEEP_OFFSET) {
         found.push(
             Diagnostic::warning(

@@ -203,13 +203,20 @@ pub(super) fn chained_call(input: Tokens<'_>) -> Parsed<'_, Call> {
     } else {
         input
     };
-    if named.word(0).is_none() || !named.is_symbol(1, "(") {
+    let name = if word.is_empty() {
+        named.word(0)
+    } else {
+        Some(word)
+    };
+    if name.is_none_or(|name| name.starts_with('.')) || !named.is_symbol(1, "(") {
         return Err(Failure::diagnosed(unexpected(
             named,
             "a function call after `.`",
         )));
     }
     let (rest, mut call) = call(named)?;
-    call.name.text = call.name.text.trim_start_matches('.').to_owned();
+    if let Some(name) = call.name.text.strip_prefix('.') {
+        call.name.text = name.to_owned();
+    }
     Ok((rest, call))
 }

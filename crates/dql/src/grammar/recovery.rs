@@ -55,9 +55,15 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
             }
             Err(failed) => diagnostic_of(failed, input),
         };
-        let follows = error
-            .span
-            .is_some_and(|span| recovered.holes.iter().any(|hole| touches(*hole, span)));
+        let follows = error.span.is_none_or(|span| {
+            let told = |earlier: &Diagnostic| {
+                earlier
+                    .span
+                    .is_some_and(|earlier| earlier.start == span.start)
+            };
+            recovered.errors.iter().any(told)
+                || recovered.holes.iter().any(|hole| touches(*hole, span))
+        });
         if !follows {
             recovered.errors.push(error.clone());
         }

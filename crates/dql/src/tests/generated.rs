@@ -73,7 +73,13 @@ fn mutated() -> impl Strategy<Value = String> {
 
 #[test]
 fn what_did_not_survive_once_does_now() {
-    for text in ["TAE::* [1h0S]", "TAE::* [::1m:5M]", "TAE::* [0D]"] {
+    for text in [
+        "TAE::* [1h0S]",
+        "TAE::* [::1m:5M]",
+        "TAE::* [0D]",
+        "rate(`M::a`).. (b)",
+        "rate(`M::a`). .b()",
+    ] {
         survives(text).unwrap();
     }
 }

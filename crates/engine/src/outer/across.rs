@@ -285,7 +285,7 @@ fn fill_linear(series: &mut Series, column: usize) {
                     let (before, after) = (&known[index - 1], &known[index]);
                     let (from, to) = (before.time?, after.time?);
                     let part = (time - from) as f64 / (to - from) as f64;
-                    (to > from).then(|| before.value + (after.value - before.value) * part)
+                    (to > from).then_some(before.value + (after.value - before.value) * part)
                 })
             }
             (None, None) => None,

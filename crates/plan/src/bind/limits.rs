@@ -32,7 +32,7 @@ impl Binder<'_> {
         })
     }
 
-    fn limit(&self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
+    fn limit(&mut self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
         match (count, self.context.delivery) {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");

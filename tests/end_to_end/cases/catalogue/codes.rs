@@ -66,6 +66,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "error",
+        "invalid_search_after",
+        "The place to go on from does not fit the order of the question.",
+    ),
+    (
+        "error",
         "invalid_step",
         "The step of a window is not positive, or has no fixed length.",
     ),
@@ -118,6 +123,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "error",
         "not_supported",
         "DQL that Vouch does not answer; the message says why.",
+    ),
+    (
+        "error",
+        "page_too_small",
+        "More events share one millisecond than a page by time holds.",
     ),
     ("error", "parse_error", "The text is not DQL at this place."),
     (
@@ -300,7 +310,7 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
     (
         "warning",
         "not_a_number",
-        "Attributes that are no numbers were left out.",
+        "Values that are no numbers were left out.",
     ),
     (
         "warning",
@@ -369,6 +379,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "warning",
+        "too_few_points",
+        "`dbscan` has points at fewer than five times to compare.",
+    ),
+    (
+        "warning",
         "unknown_field",
         "No event that was read has a field of this name.",
     ),
@@ -376,6 +391,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
         "warning",
         "unused_list",
         "No condition asks the named list.",
+    ),
+    (
+        "warning",
+        "window_ignored",
+        "Rows without a time are in no window, so `window` left them as they are.",
     ),
 ];
 
