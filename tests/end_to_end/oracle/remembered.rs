@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 45] = [
+pub(crate) const ANSWERED: [(&str, &str); 47] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -117,6 +117,14 @@ pub(crate) const ANSWERED: [(&str, &str); 45] = [
     (
         "rows of a sub-query picked where a value is the only one",
         "TAE::(TAE::*:(top(code, 5) AS c) [6d] BY flag):(top(c, 2)) {flag = true} [6d] BY c",
+    ),
+    (
+        "the window of a query with a list beside it",
+        "TAE::(TAE::*:(df_title AS t) [6d]), (TAE::*:(distinct(df_title) AS @titles) [1d]):(count(*)) {t NOT IN @titles}",
+    ),
+    (
+        "groups in the order of zeros",
+        "TAE::*:(count_filter(df_user_name, ['ana']) / max(df_date_range) AS c) [6d] BY df_user_name, result SORDER BY c",
     ),
     (
         "gaps over a sub-query that reads the window of the query around it",

@@ -106,6 +106,15 @@ pub(super) fn gives_lists(query: &Select) -> bool {
     }
 }
 
+/// The sources that rows come from: all but the lists beside others.
+pub(super) fn row_sources(select: &Select) -> Vec<&Source> {
+    let sources = select.sources.iter();
+    let is_alone = select.sources.len() == 1;
+    sources
+        .filter(|source| is_alone || name_of(source).is_none())
+        .collect()
+}
+
 /// The name of a source that is a list: the alias of its only column, or its own, that begins with `@`.
 fn name_of(source: &Source) -> Option<&Ident> {
     let Source::Subquery { query, alias } = source else {

@@ -9,6 +9,7 @@ use dql::ast::{
 use dql::{Diagnostic, Severity, Span};
 use events::TimeRange;
 
+use super::list::row_sources;
 use super::source::has_window;
 use super::{Bind, BindContext, Binder, not_supported, wrong};
 
@@ -126,7 +127,7 @@ impl Binder<'_> {
 
 /// Whether the source is a query with a window of its own.
 fn is_over_own_window(select: &Select) -> bool {
-    match select.sources.as_slice() {
+    match row_sources(select).as_slice() {
         [Source::Subquery { query, .. }] => has_window(query) || is_over_own_window(query),
         _ => false,
     }

@@ -9,6 +9,7 @@ use dql::ast::{
 use dql::{Diagnostic, Span};
 use events::TimeRange;
 
+use super::list::row_sources;
 use super::window::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, fixed_ms, range_of, step_width_ms};
 use super::{Bind, BindContext, Binder, wrong};
 
@@ -81,7 +82,7 @@ fn range_read(select: &Select, context: &BindContext) -> Option<TimeRange> {
     {
         return Some(range);
     }
-    match select.sources.as_slice() {
+    match row_sources(select).as_slice() {
         [Source::Subquery { query, .. }] => range_read(query, context),
         _ => Some(TimeRange {
             from_ms: context.now_ms.saturating_sub(DAY_MS),

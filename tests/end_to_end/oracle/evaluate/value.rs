@@ -31,7 +31,8 @@ impl Value {
     /// A number that has a place in an answer.
     pub(crate) fn finite(number: f64) -> Self {
         if number.is_finite() {
-            Self::Float(number)
+            // There is one zero.
+            Self::Float(number + 0.0)
         } else {
             Self::Missing
         }

@@ -267,7 +267,6 @@ impl Questioner<'_> {
                 BinaryOp::Subtract,
                 BinaryOp::Multiply,
                 BinaryOp::Divide,
-                BinaryOp::Modulo,
             ]);
             let operand = self.random.pick(&operands).clone();
             expression = binary(op, expression, operand);
