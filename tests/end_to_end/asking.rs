@@ -27,6 +27,28 @@ fn an_answer_goes_to_standard_output_and_what_is_said_about_it_beside() {
 }
 
 #[test]
+fn a_service_has_an_address_and_no_store_beside_it() {
+    let vouch = Vouch::new();
+    let no_port = [
+        "query",
+        "--workspace",
+        "a",
+        "--server",
+        "nonsense",
+        "TAE::x",
+    ];
+    vouch
+        .run(&no_port)
+        .expect_status(2)
+        .expect_error("it has no port");
+    let both = ["query", "--store", "s", "--server", "localhost:1", "TAE::x"];
+    vouch
+        .run(&both)
+        .expect_status(2)
+        .expect_error("cannot be used with");
+}
+
+#[test]
 fn pages_on_the_command_line_join_to_the_whole() {
     let vouch = Vouch::with_events();
     let question = "TAE::audit:(df_event_id) ORDER BY df_title LIMIT 7";

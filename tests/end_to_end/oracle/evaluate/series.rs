@@ -7,8 +7,12 @@ use dql::ast::{Arg, Call, ExprKind};
 use super::value::{Kind, Value};
 use super::{Output, OutputGroup, Run};
 
-/// The numbers of a column with their times, oldest first.
-type Points = Vec<(i64, f64)>;
+/// The rows, times and numbers of a column, oldest first.
+type Points = Vec<(usize, Option<i64>, f64)>;
+/// Rows and the numbers that a function gives them.
+type Given = Vec<(usize, f64)>;
+/// The sums of columns by time.
+type Sums = BTreeMap<Option<i64>, Vec<Option<f64>>>;
 
 /// A function over the series of an answer; `others` are its arguments beside the query.
 pub(super) fn applied(_run: &Run<'_>, call: &Call, others: &[&Arg], output: Output) -> Output {
@@ -36,7 +40,7 @@ pub(super) fn applied(_run: &Run<'_>, call: &Call, others: &[&Arg], output: Outp
             });
         }
         "top" | "bottom" => {
-            let newest = |group: &OutputGroup| points(group, 1).last().map(|point| point.1);
+            let newest = |group: &OutputGroup| points(group, 1).last().map(|point| point.2);
             output.groups.retain(|group| newest(group).is_some());
             output.groups.sort_by(|left, right| {
                 let order = newest(left).unwrap().total_cmp(&newest(right).unwrap());
@@ -98,37 +102,39 @@ fn changed(name: &str, number: f64, argument: Option<f64>) -> f64 {
 
 fn points(group: &OutputGroup, column: usize) -> Points {
     let mut points: Points = Vec::new();
-    for row in &group.rows {
+    for (index, row) in group.rows.iter().enumerate().rev() {
         let time = match row[0] {
-            Value::Int(time) => time,
-            _ => 0,
+            Value::Int(time) => Some(time),
+            _ => None,
         };
-        points.extend(row[column].number().map(|number| (time, number)));
+        points.extend(row[column].number().map(|number| (index, time, number)));
     }
-    points.sort_by_key(|point| point.0);
+    points.sort_by_key(|point| point.1);
     points
 }
 
-/// Each column becomes the points that `function` makes of it; a row has those of its time.
-fn each_point(group: &mut OutputGroup, columns: usize, function: impl Fn(Points) -> Points) {
-    let mut rows: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
+/// Each column becomes the points that `function` makes of it; rows without any go.
+fn each_point(group: &mut OutputGroup, columns: usize, function: impl Fn(Points) -> Given) {
+    let mut rows: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
     for column in 1..=columns {
-        for (time, number) in function(points(group, column)) {
-            let row = rows.entry(time).or_insert_with(|| {
+        for (index, number) in function(points(group, column)) {
+            let row = rows.entry(index).or_insert_with(|| {
                 let cells = std::iter::repeat_n(Value::Missing, columns);
-                std::iter::once(Value::Int(time)).chain(cells).collect()
+                std::iter::once(group.rows[index][0].clone())
+                    .chain(cells)
+                    .collect()
             });
             row[column] = Value::finite(number);
         }
     }
-    group.rows = rows.into_values().rev().collect();
+    group.rows = rows.into_values().collect();
 }
 
 /// A function along the points of a column.
-fn along(name: &str, points: Points, size: Option<usize>) -> Points {
+fn along(name: &str, points: Points, size: Option<usize>) -> Given {
     if name == "cumsum" {
         let sums = (0..points.len()).map(|last| {
-            let sum = points[..=last].iter().map(|point| point.1).sum();
+            let sum = points[..=last].iter().map(|point| point.2).sum();
             (points[last].0, sum)
         });
         return sums.collect();
@@ -137,15 +143,23 @@ fn along(name: &str, points: Points, size: Option<usize>) -> Points {
         let size = size.unwrap();
         let means = (size..=points.len()).map(|end| {
             let part = &points[end - size..end];
-            let sum: f64 = part.iter().map(|point| point.1).sum();
+            let sum: f64 = part.iter().map(|point| point.2).sum();
             (points[end - 1].0, sum / size as f64)
         });
         return means.collect();
     }
-    let mut steps = Points::new();
+    let mut steps = Given::new();
     for index in 1..points.len() {
-        let ((before, low), (time, high)) = (points[index - 1], points[index]);
-        let seconds = (time - before) as f64 / 1000.0;
+        let ((_, before, low), (row, time, high)) = (points[index - 1], points[index]);
+        let seconds = time
+            .zip(before)
+            .map(|(time, before)| (time - before) as f64 / 1000.0)
+            .filter(|seconds| *seconds > 0.0);
+        let is_rate = !name.ends_with("difference") && name != "increase";
+        if is_rate && seconds.is_none() {
+            continue;
+        }
+        let seconds = seconds.unwrap_or(1.0);
         let step = match name {
             "difference" => high - low,
             "derivative" => (high - low) / seconds,
@@ -154,7 +168,7 @@ fn along(name: &str, points: Points, size: Option<usize>) -> Points {
             "non_negative_derivative" | "rate" | "irate" => (high - low) / seconds,
             other => panic!("the evaluator has no outer function `{other}`"),
         };
-        steps.push((time, step));
+        steps.push((row, step));
     }
     steps
 }
@@ -173,24 +187,52 @@ fn collapses(name: &str) -> bool {
     names.contains(&name)
 }
 
+/// The values of a column that are there, oldest first.
+fn present(group: &OutputGroup, column: usize) -> Vec<&Value> {
+    let mut rows: Vec<&Vec<Value>> = group.rows.iter().rev().collect();
+    rows.sort_by_key(|row| match row[0] {
+        Value::Int(time) => Some(time),
+        _ => None,
+    });
+    let cells = rows.into_iter().map(|row| &row[column]);
+    cells.filter(|cell| !cell.is_missing()).collect()
+}
+
 /// One row at time 0 of all rows of a series.
 fn collapse(name: &str, group: &mut OutputGroup, columns: usize) {
     let mut row = vec![Value::Int(0)];
     for column in 1..=columns {
-        let numbers: Vec<f64> = points(group, column).iter().map(|point| point.1).collect();
+        let numbers: Vec<f64> = points(group, column).iter().map(|point| point.2).collect();
+        let values: Vec<&Value> = present(group, column);
         let mut sorted = numbers.clone();
         sorted.sort_by(f64::total_cmp);
         let count = numbers.len() as f64;
-        let distinct: BTreeSet<u64> = numbers.iter().map(|number| number.to_bits()).collect();
+        let distinct: BTreeSet<String> = values.iter().map(|value| format!("{value:?}")).collect();
+        let whole = |count: usize| Value::Int(i64::try_from(count).unwrap());
+        let of_values = match name {
+            "count" => Some(whole(values.len())),
+            "count_distinct" => Some(whole(distinct.len())),
+            "first" => Some(
+                values
+                    .first()
+                    .map_or(Value::Missing, |value| (*value).clone()),
+            ),
+            "last" => Some(
+                values
+                    .last()
+                    .map_or(Value::Missing, |value| (*value).clone()),
+            ),
+            _ => None,
+        };
+        if let Some(value) = of_values {
+            row.push(value);
+            continue;
+        }
         row.push(match numbers.as_slice() {
             [] => Value::Missing,
-            [oldest, ..] => Value::finite(match name {
+            [..] => Value::finite(match name {
                 "avg" => numbers.iter().sum::<f64>() / count,
                 "sum" => numbers.iter().sum(),
-                "count" => count,
-                "count_distinct" => distinct.len() as f64,
-                "first" => *oldest,
-                "last" => numbers[numbers.len() - 1],
                 "min" => sorted[0],
                 _ => sorted[sorted.len() - 1],
             }),
@@ -214,7 +256,7 @@ fn series_sum(output: &mut Output, others: &[&Arg]) {
         other => panic!("{other:?} is no list of tags"),
     };
     let columns = output.columns.len();
-    let mut sums: Vec<(Vec<Value>, BTreeMap<Option<i64>, Vec<f64>>)> = Vec::new();
+    let mut sums: Vec<(Vec<Value>, Sums)> = Vec::new();
     for group in &output.groups {
         let keys: Vec<Value> = kept.iter().map(|key| group.keys[*key].clone()).collect();
         let place = sums.iter().position(|(known, _)| *known == keys);
@@ -230,15 +272,17 @@ fn series_sum(output: &mut Output, others: &[&Arg]) {
             let sum = sums[place]
                 .1
                 .entry(time)
-                .or_insert_with(|| vec![0.0; columns]);
+                .or_insert_with(|| vec![None; columns]);
             for (sum, cell) in sum.iter_mut().zip(&row[1..]) {
-                *sum += cell.number().unwrap_or(0.0);
+                if let Some(number) = cell.number() {
+                    *sum = Some(sum.unwrap_or(0.0) + number);
+                }
             }
         }
     }
     output.keys = kept.iter().map(|key| output.keys[*key].clone()).collect();
     output.key_kinds = kept.iter().map(|key| output.key_kinds[*key]).collect();
-    let group = |(keys, sums): (Vec<Value>, BTreeMap<Option<i64>, Vec<f64>>)| OutputGroup {
+    let group = |(keys, sums): (Vec<Value>, Sums)| OutputGroup {
         keys,
         rows: sums
             .into_iter()
@@ -246,7 +290,10 @@ fn series_sum(output: &mut Output, others: &[&Arg]) {
             .map(|(time, sums)| {
                 let time = time.map_or(Value::Missing, Value::Int);
                 std::iter::once(time)
-                    .chain(sums.into_iter().map(Value::finite))
+                    .chain(
+                        sums.into_iter()
+                            .map(|sum| sum.map_or(Value::Missing, Value::finite)),
+                    )
                     .collect()
             })
             .collect(),
