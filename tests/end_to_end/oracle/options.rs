@@ -48,34 +48,7 @@ fn options(world: &World, query: &Select, random: &mut Random) -> (ClauseOptions
         options.conditions = Some(condition.to_string());
         changed.conditions.get_or_insert_default().push(condition);
     }
-    let aliased = |item: &&Item| item.alias.is_some();
-    let alias = query.target.iter().flatten().find(aliased);
-    let alias = alias.and_then(|item| item.alias.clone());
-    if let Some(alias) = alias {
-        let key = |descending: bool| OrderKey {
-            expr: field(&alias.text),
-            direction: match descending {
-                true => Direction::Descending,
-                false => Direction::Ascending,
-            },
-        };
-        let option = |descending: bool| OrderOption {
-            column: match alias.text.contains(' ') {
-                true => format!("`{}`", alias.text),
-                false => alias.text.clone(),
-            },
-            descending,
-        };
-        let descending = random.percent(50);
-        if random.percent(40) {
-            options.order_by = vec![option(descending)];
-            changed.order_by = vec![key(descending)];
-        }
-        if random.percent(30) {
-            options.sorder_by = Some(option(descending));
-            changed.sorder_by = Some(key(descending));
-        }
-    }
+    orders(query, random, &mut options, &mut changed);
     let mut number = |below: usize| {
         let written = random.percent(25);
         written.then(|| u64::try_from(random.below(below)).unwrap())
@@ -114,4 +87,36 @@ fn options(world: &World, query: &Select, random: &mut Random) -> (ClauseOptions
         window.step = Some(Step::Every(hours));
     }
     (options, changed)
+}
+
+/// Orders in the place of ORDER BY and SORDER BY.
+fn orders(query: &Select, random: &mut Random, options: &mut ClauseOptions, changed: &mut Select) {
+    let aliased = |item: &&Item| item.alias.is_some();
+    let alias = query.target.iter().flatten().find(aliased);
+    let Some(alias) = alias.and_then(|item| item.alias.as_ref()) else {
+        return;
+    };
+    let key = |descending: bool| OrderKey {
+        expr: field(&alias.text),
+        direction: match descending {
+            true => Direction::Descending,
+            false => Direction::Ascending,
+        },
+    };
+    let option = |descending: bool| OrderOption {
+        column: match alias.text.contains(' ') {
+            true => format!("`{}`", alias.text),
+            false => alias.text.clone(),
+        },
+        descending,
+    };
+    let descending = random.percent(50);
+    if random.percent(40) {
+        options.order_by = vec![option(descending)];
+        changed.order_by = vec![key(descending)];
+    }
+    if random.percent(30) {
+        options.sorder_by = Some(option(descending));
+        changed.sorder_by = Some(key(descending));
+    }
 }

@@ -3,7 +3,7 @@
 use dql::ast::{
     BinaryOp, DurationUnit, Expr, ExprKind, Range, Select, Source, TimePoint, TimePointKind, Window,
 };
-use engine::StreamItem;
+use engine::{Answer, StreamItem};
 use events::json::value_json;
 use futures::StreamExt;
 use serde_json::Value as Json;
@@ -200,39 +200,61 @@ async fn moved_window(
     }
 }
 
+/// The rows of an answer with the tags of their series.
+fn with_tags(answer: &Answer) -> Vec<Vec<Json>> {
+    let mut rows = Vec::new();
+    for series in &answer.series {
+        let tags: Vec<Json> = series.tags.iter().map(|(_, tag)| tag.clone()).collect();
+        rows.extend(
+            series
+                .values
+                .iter()
+                .map(|row| [tags.clone(), row.clone()].concat()),
+        );
+    }
+    rows
+}
+
 /// The pages of an answer, each behind the one before, are the answer; nothing to compare where the answer
 /// has no position.
 pub(crate) async fn page_difference(
     world: &World,
     query: &Select,
-    rows: u64,
+    size: u64,
     around: &Circumstances,
 ) -> Result<(), String> {
     let mut query = query.clone();
-    (query.limit, query.offset) = (None, None);
-    let whole = world.ask(&query.to_string(), around).await?;
-    let whole: Vec<Vec<Json>> = whole.series.into_iter().flat_map(|s| s.values).collect();
-    query.limit = Some(count(rows));
+    let by_group = !query.by.is_empty();
+    match by_group {
+        true => (query.slimit, query.soffset) = (None, None),
+        false => (query.limit, query.offset) = (None, None),
+    }
+    let whole = with_tags(&world.ask(&query.to_string(), around).await?);
+    match by_group {
+        true => query.slimit = Some(count(size)),
+        false => query.limit = Some(count(size)),
+    }
     let text = query.to_string();
     let mut pages: Vec<Vec<Json>> = Vec::new();
     let mut position = None;
-    let mut is_paged = whole.len() <= usize::try_from(rows).unwrap();
+    let mut is_paged = false;
     loop {
         let answer = world.ask_behind(&text, around, position).await?;
-        let page = answer.series.into_iter().flat_map(|series| series.values);
-        let before = pages.len();
-        pages.extend(page);
+        pages.extend(with_tags(&answer));
+        let got = match by_group {
+            true => answer.series.len(),
+            false => answer.series.iter().map(|series| series.values.len()).sum(),
+        };
         position = answer.summary.search_after;
         is_paged |= position.is_some();
-        let is_last = (pages.len() - before) as u64 != rows;
-        if is_last || position.is_none() {
+        if got as u64 != size || position.is_none() {
             break;
         }
     }
     match !is_paged || super::compare::same_rows(&whole, &pages) {
         true => Ok(()),
         false => Err(format!(
-            "{} rows on pages of {rows} are others than the {} rows of the whole\n  pages\n      {}\n  whole\n      {}",
+            "{} rows on pages of {size} are others than the {} rows of the whole\n  pages\n      {}\n  whole\n      {}",
             pages.len(),
             whole.len(),
             super::world::shown(&pages),

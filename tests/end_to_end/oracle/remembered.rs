@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 35] = [
+pub(crate) const ANSWERED: [(&str, &str); 38] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -77,6 +77,18 @@ pub(crate) const ANSWERED: [(&str, &str); 35] = [
     (
         "the time of what an order of its own picks",
         "TAE::*:(first(code, sort = ['df_workspace:desc'])) [6d]",
+    ),
+    (
+        "two functions of points over values that come from before",
+        "TAE::*:(fill(avg(df_date_range), PREVIOUS) AS c, rate(fill(avg(df_date_range), PREVIOUS)) AS r, difference(fill(avg(df_date_range), PREVIOUS)) AS d) [6d::1d] BY df_user_name",
+    ),
+    (
+        "a test of a computed key of a sub-query",
+        "TAE::(TAE::*:(result) [6d] BY a.b.c, result):(result AS r) {a.b.c = 1 OR a.b.c} [6d]",
+    ),
+    (
+        "a truth value as a key of a sub-query",
+        "TAE::(TAE::*:(result) [6d] BY flag, result):(result AS r) {flag} [6d]",
     ),
     (
         "gaps over a sub-query that reads the window of the query around it",

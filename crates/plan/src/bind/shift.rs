@@ -5,9 +5,9 @@ use dql::ast::{Duration, Item, Select};
 use events::TimeRange;
 
 use super::name::column;
-use super::pick::PICKERS;
+use super::pick::picker;
 use super::window::fixed_ms;
-use super::{Bind, Binder, Names, any_call, has_aggregate, wrong};
+use super::{Bind, Binder, Names, has_aggregate, wrong};
 use crate::types::Typed;
 
 /// The column of a source that is read in several windows: by how many milliseconds the row is moved
@@ -48,16 +48,12 @@ impl Binder<'_> {
 
     /// Why a column has no value of an earlier window to stand beside the present one.
     fn unmovable(&self, item: &Item) -> Option<(&'static str, &'static str)> {
-        let picks = |call: &dql::ast::Call| {
-            let name = call.name.text.to_ascii_lowercase();
-            PICKERS.contains(&name.as_str())
-        };
         if matches!(self.names, Names::Query(_)) {
             let reason = "SHIFT reads events of an earlier window, and these rows are of a query";
             return Some((reason, "write SHIFT in the inner query"));
         }
         let whole_query = "to ask all of an earlier window, write SHIFT behind the window";
-        if any_call(&item.expr, &picks) {
+        if picker(&item.expr).is_some() {
             let reason = "SHIFT moves an aggregate, and this picks rows of the window";
             return Some((reason, whole_query));
         }

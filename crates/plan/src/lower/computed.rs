@@ -9,7 +9,9 @@ use datafusion::logical_expr::{
 };
 
 use super::{fill, key_column};
+use crate::bind::column;
 use crate::bound::{BoundQuery, Computed, Point};
+use crate::functions::pinned::pinned;
 use crate::functions::points::along_points;
 
 /// The rows with the columns `c0`, `c1`, …, and where any is filled with a row for every step.
@@ -28,10 +30,24 @@ pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<Logica
         let name = format!("c{index}");
         plan = match computed {
             Computed::Fill(fill) => fill::filled(plan, &name, fill, &keys)?,
-            Computed::Point(point) => plan.window(vec![along(point, &keys)?.alias(name)])?,
+            Computed::Point(point) => plan.window(vec![along(point, &keys)?.alias(&name)])?,
         };
+        plan = settled(plan, &name)?;
     }
     plan.build()
+}
+
+/// The rows with a column that later ones can be computed of: what two windows have in common DataFusion 55
+/// computes below both, also where it is of a window between them.
+fn settled(plan: LogicalPlanBuilder, name: &str) -> Result<LogicalPlanBuilder> {
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let columns: Vec<Expr> = columns
+        .map(|other| match other == column(name) {
+            true => pinned(other).alias(name),
+            false => other,
+        })
+        .collect();
+    plan.project(columns)
 }
 
 /// A function of the points of each group.

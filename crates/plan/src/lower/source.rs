@@ -80,8 +80,18 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     let outputs = values.chain((0..query.keys.len()).map(key_column));
     // What one row holds is constant, and so is the time of a summary: see `pinned`.
     let is_one_row = is_one_row(query);
+    let is_pinned = |index: usize| {
+        // A test of a computed key would make the key constant that its groups are sorted by.
+        let key = index.checked_sub(query.columns.len());
+        let key = key.and_then(|index| query.keys.get(index));
+        is_one_row || key.is_some_and(|key| !matches!(key.expr, Expr::Column(_)))
+    };
     let renamed = outputs.enumerate().map(|(index, output)| {
-        let value = if is_one_row { pinned(output) } else { output };
+        let value = if is_pinned(index) {
+            pinned(output)
+        } else {
+            output
+        };
         value.alias(output_name(index))
     });
     let time = match &query.time {

@@ -100,39 +100,15 @@ impl Scope<'_> {
                 .map_or(Value::Missing, |(_, value)| value.clone()),
             "sum" => sum(present.iter().map(|(_, value)| value)),
             "mode" => mode(&present),
-            "slope" => {
-                let seconds = |row: &[Value]| Some(self.source.time(row).number()? / 1000.0);
-                let points = present.iter();
-                let points =
-                    points.filter_map(|(row, value)| Some((seconds(row)?, value.number()?)));
-                statistics::slope(&points.collect::<Vec<_>>())
-            }
-            "corr" => {
-                let other = &call.args[1].value;
-                let pairs = present.iter().filter_map(|(row, value)| {
-                    let other = self.over(Over::Row(row)).value(other);
-                    Some((value.number()?, other.number()?))
-                });
-                statistics::correlation(&pairs.collect::<Vec<_>>())
-            }
+            "slope" => self.slope(&present),
+            "corr" => self.correlation(&present, &call.args[1].value),
             "avg" if numbers.is_empty() => Value::Missing,
             "avg" => Value::finite(numbers.iter().sum::<f64>() / numbers.len() as f64),
             "min" => extreme(&present, Ordering::Less),
             "max" => extreme(&present, Ordering::Greater),
             "median" => nearest_rank(numbers, 50.0),
             "stddev" => deviation(&numbers),
-            "spread" => match (
-                extreme(&present, Ordering::Greater),
-                extreme(&present, Ordering::Less),
-            ) {
-                (Value::Int(most), Value::Int(least)) => {
-                    most.checked_sub(least).map_or(Value::Missing, Value::Int)
-                }
-                (most, least) => match most.number().zip(least.number()) {
-                    Some((most, least)) => Value::Float(most - least),
-                    None => Value::Missing,
-                },
-            },
+            "spread" => spread(&present),
             "count_filter" => count(self.chosen(call, group)),
             "rate_over_count" => Value::finite(present.len() as f64 / self.seconds()),
             "rate_over_sum" if numbers.is_empty() => Value::Missing,
@@ -164,6 +140,23 @@ impl Scope<'_> {
     fn seconds(&self) -> f64 {
         let window_ms = self.range.1 - self.range.0;
         self.run.step_ms(self.select).unwrap_or(window_ms) as f64 / 1000.0
+    }
+
+    /// The slope of the line through the values over their seconds.
+    fn slope(&self, present: &[(&[Value], Value)]) -> Value {
+        let seconds = |row: &[Value]| Some(self.source.time(row).number()? / 1000.0);
+        let points = present.iter();
+        let points = points.filter_map(|(row, value)| Some((seconds(row)?, value.number()?)));
+        statistics::slope(&points.collect::<Vec<_>>())
+    }
+
+    /// How the values go with those of another column.
+    fn correlation(&self, present: &[(&[Value], Value)], other: &Expr) -> Value {
+        let pairs = present.iter().filter_map(|(row, value)| {
+            let other = self.over(Over::Row(row)).value(other);
+            Some((value.number()?, other.number()?))
+        });
+        statistics::correlation(&pairs.collect::<Vec<_>>())
     }
 
     /// `default(x, v)`: `v` for a group without a value; a field stands for its newest one.
@@ -290,6 +283,20 @@ fn mode(present: &[(&[Value], Value)]) -> Value {
         rarer.then_with(|| left.ascending(right))
     });
     best.map_or(Value::Missing, Value::clone)
+}
+
+/// How far the numbers are apart.
+fn spread(present: &[(&[Value], Value)]) -> Value {
+    let most = extreme(present, Ordering::Greater);
+    match (most, extreme(present, Ordering::Less)) {
+        (Value::Int(most), Value::Int(least)) => {
+            most.checked_sub(least).map_or(Value::Missing, Value::Int)
+        }
+        (most, least) => match most.number().zip(least.number()) {
+            Some((most, least)) => Value::Float(most - least),
+            None => Value::Missing,
+        },
+    }
 }
 
 /// The smallest or largest of the numbers, as its kind.

@@ -141,7 +141,7 @@ impl Scope<'_> {
 }
 
 /// Whether a value equals a member of a list, which may be of another kind.
-fn is_member(value: &Value, member: &Value) -> bool {
+pub(super) fn is_member(value: &Value, member: &Value) -> bool {
     match (value, member) {
         (Value::Missing, _) | (_, Value::Missing) => false,
         (Value::Text(_), _) | (Value::Json(_), Value::Text(_)) => value.text() == member.text(),
@@ -160,7 +160,7 @@ fn literal(expr: &Expr) -> String {
 }
 
 /// Whether two values compare as `op` says; kinds that have nothing in common never do.
-fn holds(op: BinaryOp, left: &Value, right: &Value) -> bool {
+pub(super) fn holds(op: BinaryOp, left: &Value, right: &Value) -> bool {
     let order = match (left, right) {
         (Value::Missing, _) | (_, Value::Missing) => None,
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),

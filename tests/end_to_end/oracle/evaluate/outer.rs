@@ -67,16 +67,28 @@ impl Run<'_> {
                 _ => operands.push((letter, self.operand(&argument.value))),
             }
         }
-        let mentioned = operands
+        // The query with the most keys tells the groups; a value without a time pairs with every time.
+        let timed = |output: &Output| {
+            let groups = output.groups.iter();
+            groups.filter(|group| !is_timeless(group)).count()
+        };
+        let widest = operands
             .iter()
-            .filter(|(letter, _)| mentions(expression, letter));
-        let widest = mentioned.max_by_key(|(_, output)| output.keys.len());
+            .max_by_key(|(_, output)| (output.keys.len(), timed(output)));
         let widest = &widest.unwrap().1;
         let mut groups = Vec::new();
         for group in &widest.groups {
-            let rows = group.rows.iter().filter_map(|row| {
-                let point = (widest.keys.as_slice(), group.keys.as_slice(), &row[0]);
-                let value = combined(expression, &operands, point)?;
+            let tags = tags(widest, group);
+            let partners = operands
+                .iter()
+                .filter_map(|(_, output)| partner(output, &tags));
+            let mut others = partners.filter(|partner| !is_timeless(partner));
+            let times = match (is_timeless(group), others.next()) {
+                (true, Some(partner)) => partner,
+                _ => group,
+            };
+            let rows = times.rows.iter().filter_map(|row| {
+                let value = combined(expression, &operands, &tags, &row[0])?;
                 Some(vec![row[0].clone(), value])
             });
             let rows: Vec<Vec<Value>> = rows.collect();
@@ -102,14 +114,22 @@ impl Run<'_> {
     }
 }
 
-/// Whether an expression computes with the query of this letter.
-fn mentions(expression: &Expr, letter: &str) -> bool {
-    match &expression.kind {
-        ExprKind::Field(field) => field.name.split('.').next() == Some(letter),
-        ExprKind::Unary { operand, .. } => mentions(operand, letter),
-        ExprKind::Binary { left, right, .. } => mentions(left, letter) || mentions(right, letter),
-        _ => false,
-    }
+type Tag = (String, serde_json::Value);
+
+fn tags(output: &Output, group: &OutputGroup) -> Vec<Tag> {
+    let names = output.keys.iter().cloned();
+    names.zip(group.keys.iter().map(Value::tag)).collect()
+}
+
+/// The group of a query that has no other tags than these.
+fn partner<'o>(output: &'o Output, wanted: &[Tag]) -> Option<&'o OutputGroup> {
+    let mut groups = output.groups.iter();
+    groups.find(|group| tags(output, group).iter().all(|tag| wanted.contains(tag)))
+}
+
+/// Whether a group is one row that summarises the whole window.
+fn is_timeless(group: &OutputGroup) -> bool {
+    group.rows.len() == 1 && group.rows[0][0].is_missing()
 }
 
 /// Drops what OFFSET skips and what LIMIT cuts off; whether that was anything.
@@ -120,15 +140,14 @@ fn cut<T>(parts: &mut Vec<T>, offset: usize, limit: usize) -> bool {
     is_cut
 }
 
-/// The value of an expression at a point, which has the names and values of keys and a time; `None` where
-/// a query has no point.
+/// The value of an expression at a time in the group with these tags; `None` where a query has no point.
 fn combined(
     expression: &Expr,
     operands: &[(String, Output)],
-    point: (&[String], &[Value], &Value),
+    tags: &[Tag],
+    time: &Value,
 ) -> Option<Value> {
-    let number = |expression: &Expr| combined(expression, operands, point);
-    let (names, keys, time) = point;
+    let number = |expression: &Expr| combined(expression, operands, tags, time);
     Some(match &expression.kind {
         ExprKind::Int(number) => Value::Float(*number as f64),
         ExprKind::Float(number) => Value::Float(*number),
@@ -145,14 +164,9 @@ fn combined(
                     .position(|known| known == column)
                     .unwrap()
             });
-            let mut groups = output.groups.iter();
-            let fits = |group: &&OutputGroup| {
-                let tags = group.keys.iter().map(Value::tag);
-                let is_same = output.keys == names && tags.eq(keys.iter().map(Value::tag));
-                group.keys.is_empty() || is_same
-            };
-            let group = groups.find(fits)?;
-            let row = group.rows.iter().find(|row| row[0] == *time)?;
+            let group = partner(output, tags)?;
+            let is_it = |row: &&Vec<Value>| is_timeless(group) || row[0] == *time;
+            let row = group.rows.iter().find(is_it)?;
             row[1 + column]
                 .number()
                 .map_or(Value::Missing, Value::Float)

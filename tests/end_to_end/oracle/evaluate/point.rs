@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use dql::ast::{Call, Expr, ExprKind, Item};
 use serde_json::Value as Json;
 
-use super::aggregate::{by_time, nearest_rank};
+use super::aggregate::by_time;
 use super::group::{ShapedRow, auto_call, item_name};
 use super::order;
 use super::row;
+use super::run_of_points::Points;
 use super::scope::{Group, Over, Scope, plain_name};
 use super::value::{Kind, Value};
 use super::window;
@@ -162,13 +163,17 @@ fn starts(scope: Scope<'_>) -> Vec<i64> {
 
 /// A row without events: only the keys are known.
 fn gap<'a>(scope: Scope<'_>, group: &Group<'a>, items: &[&Item], time: Value) -> ShapedRow<'a> {
-    let keys = scope.over(Over::Group(group)).without_aliases();
+    let keys = Scope {
+        is_gap: true,
+        ..scope.over(Over::Group(group)).without_aliases()
+    };
     let mut columns = Vec::new();
     for item in items {
-        // A summary of several columns has as many gaps.
-        let count = if auto_call(item).is_some() { 10 } else { 1 };
-        let value = keys.key(&item.expr).unwrap_or(Value::Missing);
-        columns.extend(std::iter::repeat_n(value, count));
+        match auto_call(item) {
+            // A summary of several columns has as many gaps.
+            Some(_) => columns.extend(std::iter::repeat_n(Value::Missing, 10)),
+            None => columns.push(keys.value(&item.expr)),
+        }
     }
     ShapedRow {
         time,
@@ -262,7 +267,7 @@ impl Series<'_, '_> {
                 let kind = self.scope.kind(&call.args[0].value);
                 let results = match call.name.text.to_lowercase().as_str() {
                     "fill" => self.filled(call, &times, values),
-                    name => points(name, call, kind, &times, &values),
+                    name => Points::new(call, kind, &times, &values).along(name, values.len()),
                 };
                 for (known, result) in self.known.iter_mut().zip(results) {
                     known.insert(expr.to_string(), result);
@@ -331,108 +336,4 @@ impl Series<'_, '_> {
         });
         filled.collect()
     }
-}
-
-/// The values of a function of points, where rows without a value are no points.
-fn points(name: &str, call: &Call, kind: Kind, times: &[&Value], values: &[Value]) -> Vec<Value> {
-    let is_point = |row: &usize| values[*row].number().is_some();
-    let rows: Vec<usize> = (0..values.len()).filter(is_point).collect();
-    let numbers: Vec<f64> = rows
-        .iter()
-        .filter_map(|row| values[*row].number())
-        .collect();
-    let parameter = call.args.get(1).map(|argument| match argument.value.kind {
-        ExprKind::Int(number) => number as f64,
-        ExprKind::Float(number) => number,
-        ref other => panic!("{other:?} is no number"),
-    });
-    let whole = |number: f64, exact: Option<i64>| match kind {
-        Kind::Int => exact.map_or(Value::Missing, Value::Int),
-        _ => Value::finite(number),
-    };
-    let ints: Vec<i128> = rows
-        .iter()
-        .map(|row| match values[*row] {
-            Value::Int(number) => i128::from(number),
-            _ => 0,
-        })
-        .collect();
-    let result = |index: usize| -> Value {
-        let here = numbers[index];
-        let rise = || {
-            let before = index.checked_sub(1)?;
-            Some((
-                here - numbers[before],
-                i64::try_from(ints[index] - ints[before]).ok(),
-                before,
-            ))
-        };
-        let seconds = |before: usize| match (times[rows[before]], times[rows[index]]) {
-            (Value::Int(before), Value::Int(here)) if before != here => {
-                Some((here - before) as f64 / 1000.0)
-            }
-            _ => None,
-        };
-        let result = match name {
-            "cumsum" => {
-                let sum = ints[..=index].iter().sum::<i128>();
-                Some(whole(
-                    numbers[..=index].iter().sum(),
-                    i64::try_from(sum).ok(),
-                ))
-            }
-            "moving_average" => {
-                let count = parameter.unwrap() as usize;
-                (index + 1).checked_sub(count).map(|first| {
-                    Value::finite(numbers[first..=index].iter().sum::<f64>() / count as f64)
-                })
-            }
-            "ewma" => {
-                let share = parameter.unwrap();
-                let mean = numbers[1..=index].iter().fold(numbers[0], |mean, number| {
-                    share * number + (1.0 - share) * mean
-                });
-                Some(Value::finite(mean))
-            }
-            "zscore" => zscore(here, &numbers),
-            "mad_score" => mad_score(here, &numbers),
-            "difference" => rise().map(|(rise, exact, _)| whole(rise, exact)),
-            "increase" | "non_negative_difference" => rise()
-                .filter(|(rise, ..)| *rise >= 0.0)
-                .map(|(rise, exact, _)| whole(rise, exact)),
-            "derivative" | "deriv" => {
-                rise().and_then(|(rise, _, before)| Some(Value::finite(rise / seconds(before)?)))
-            }
-            _ => rise()
-                .filter(|(rise, ..)| *rise >= 0.0)
-                .and_then(|(rise, _, before)| Some(Value::finite(rise / seconds(before)?))),
-        };
-        result.unwrap_or(Value::Missing)
-    };
-    let mut results = vec![Value::Missing; values.len()];
-    for (index, row) in rows.iter().enumerate() {
-        results[*row] = result(index);
-    }
-    results
-}
-
-/// The distance from the mean in deviations.
-fn zscore(number: f64, numbers: &[f64]) -> Option<Value> {
-    // From the first number, so that equal ones have no deviation at all.
-    let moved: Vec<f64> = numbers.iter().map(|other| other - numbers[0]).collect();
-    let count = moved.len() as f64;
-    let mean = moved.iter().sum::<f64>() / count;
-    let squares = moved.iter().map(|other| (other - mean) * (other - mean));
-    let deviation = (squares.sum::<f64>() / count).sqrt();
-    let is_spread = moved.iter().any(|other| *other != 0.0);
-    is_spread.then(|| Value::finite((number - numbers[0] - mean) / deviation))
-}
-
-/// The distance from the median in median distances.
-fn mad_score(number: f64, numbers: &[f64]) -> Option<Value> {
-    let median = |numbers: Vec<f64>| nearest_rank(numbers, 50.0).number();
-    let middle = median(numbers.to_vec())?;
-    let distances = numbers.iter().map(|other| (other - middle).abs());
-    let distance = median(distances.collect())?;
-    (distance != 0.0).then(|| Value::finite((number - middle).abs() / (1.4826 * distance)))
 }

@@ -2,45 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dql::ast::{Arg, Call, ExprKind};
+use dql::ast::{Arg, Call, Expr, ExprKind};
 
 use super::value::{Kind, Value};
-use super::{Output, OutputGroup, Run};
+use super::{Output, OutputGroup, Run, across, point};
 
-/// The rows, times and numbers of a column, oldest first.
-type Points = Vec<(usize, Option<i64>, f64)>;
-/// Rows and the numbers that a function gives them.
-type Given = Vec<(usize, f64)>;
-/// The sums of columns by time.
-type Sums = BTreeMap<Option<i64>, Vec<Option<f64>>>;
+/// A number of a column: its row, the time of that, and the number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Point {
+    row: usize,
+    pub(super) time: Option<i64>,
+    pub(super) number: f64,
+}
 
 /// A function over the series of an answer; `others` are its arguments beside the query.
-pub(super) fn applied(_run: &Run<'_>, call: &Call, others: &[&Arg], output: Output) -> Output {
+pub(super) fn applied(run: &Run<'_>, call: &Call, others: &[&Arg], output: Output) -> Output {
     let name = call.name.text.to_lowercase();
-    let number = || others[0].value.kind.clone();
     let mut output = output;
-    output.kinds.fill(Kind::Float);
     output.numbers_by_value = true;
     match name.as_str() {
-        "abs" | "log2" | "log10" | "log" | "ceil" | "floor" | "round" => {
-            let argument = others.first().map(|argument| float(&argument.value.kind));
-            each_cell(&mut output, |cell| {
-                let number = cell.number().map(|number| changed(&name, number, argument));
-                number.map_or(Value::Missing, Value::finite)
-            });
-        }
-        "fill" => {
-            let filler = match number() {
-                ExprKind::String(text) => Value::Text(text),
-                other => Value::Float(float(&other)),
-            };
-            each_cell(&mut output, |cell| match cell.is_missing() {
-                true => filler.clone(),
-                false => cell.clone(),
-            });
-        }
+        "fill" => fill(&mut output, &others[0].value),
         "top" | "bottom" => {
-            let newest = |group: &OutputGroup| points(group, 1).last().map(|point| point.2);
+            let newest = |group: &OutputGroup| points(group, 1).last().map(|point| point.number);
             output.groups.retain(|group| newest(group).is_some());
             output.groups.sort_by(|left, right| {
                 let order = newest(left).unwrap().total_cmp(&newest(right).unwrap());
@@ -50,77 +33,74 @@ pub(super) fn applied(_run: &Run<'_>, call: &Call, others: &[&Arg], output: Outp
                     order
                 }
             });
-            output.groups.truncate(float(&number()) as usize);
+            output.groups.truncate(float(&others[0].value) as usize);
         }
-        "series_sum" => series_sum(&mut output, others),
+        "series_sum" => across::series_sum(&mut output, others),
+        "window" => across::regrouped(run, &mut output, others),
+        "dbscan" => across::noise(&mut output, others),
+        "count_filter" => across::count_filter(&mut output, &others[0].value),
         _ => {
-            let size = others
-                .first()
-                .map(|argument| float(&argument.value.kind) as usize);
+            let parameter = others.first().map(|argument| float(&argument.value));
             let columns = output.columns.len();
             for group in &mut output.groups {
                 match collapses(&name) {
                     true => collapse(&name, group, columns),
-                    false => each_point(group, columns, |points| along(&name, points, size)),
+                    false => each_point(group, columns, &|points| along(&name, points, parameter)),
                 }
             }
         }
     }
+    output.kinds = vec![Kind::Float; output.columns.len()];
+    output.groups.retain(|group| !group.rows.is_empty());
     output
 }
 
-fn float(written: &ExprKind) -> f64 {
-    match written {
-        ExprKind::Int(number) => *number as f64,
-        ExprKind::Float(number) => *number,
-        other => panic!("{other:?} is no number"),
+pub(super) fn float(written: &Expr) -> f64 {
+    match written.kind {
+        ExprKind::Int(number) => number as f64,
+        ExprKind::Float(number) => number,
+        ref other => panic!("{other:?} is no number"),
     }
 }
 
-fn each_cell(output: &mut Output, change: impl Fn(&Value) -> Value) {
-    for row in output.groups.iter_mut().flat_map(|group| &mut group.rows) {
-        for cell in &mut row[1..] {
-            *cell = change(cell);
-        }
+pub(super) fn time_of(row: &[Value]) -> Option<i64> {
+    match row[0] {
+        Value::Int(time) => Some(time),
+        _ => None,
     }
 }
 
-fn changed(name: &str, number: f64, argument: Option<f64>) -> f64 {
-    match name {
-        "abs" => number.abs(),
-        "log2" => number.log2(),
-        "log10" => number.log10(),
-        "ceil" => number.ceil(),
-        "floor" => number.floor(),
-        "log" => argument.map_or_else(|| number.ln(), |base| number.ln() / base.ln()),
-        _ => {
-            let scale = 10_f64.powf(argument.unwrap_or(0.0));
-            (number * scale).round() / scale
-        }
-    }
+/// The rows of a group oldest first, those without a time before all others.
+fn oldest_first(group: &OutputGroup) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..group.rows.len()).rev().collect();
+    rows.sort_by_key(|row| time_of(&group.rows[*row]));
+    rows
 }
 
-fn points(group: &OutputGroup, column: usize) -> Points {
-    let mut points: Points = Vec::new();
-    for (index, row) in group.rows.iter().enumerate().rev() {
-        let time = match row[0] {
-            Value::Int(time) => Some(time),
-            _ => None,
-        };
-        points.extend(row[column].number().map(|number| (index, time, number)));
-    }
-    points.sort_by_key(|point| point.1);
-    points
+pub(super) fn points(group: &OutputGroup, column: usize) -> Vec<Point> {
+    let rows = oldest_first(group).into_iter();
+    let point = |row: usize| {
+        Some(Point {
+            row,
+            time: time_of(&group.rows[row]),
+            number: group.rows[row][column].number()?,
+        })
+    };
+    rows.filter_map(point).collect()
 }
 
-/// Each column becomes the points that `function` makes of it; rows without any go.
-fn each_point(group: &mut OutputGroup, columns: usize, function: impl Fn(Points) -> Given) {
+/// Each column becomes what `function` makes of its points; a row without any is left out.
+fn each_point(
+    group: &mut OutputGroup,
+    columns: usize,
+    function: &dyn Fn(&[Point]) -> Vec<(usize, f64)>,
+) {
     let mut rows: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
     for column in 1..=columns {
-        for (index, number) in function(points(group, column)) {
-            let row = rows.entry(index).or_insert_with(|| {
+        for (place, number) in function(&points(group, column)) {
+            let row = rows.entry(place).or_insert_with(|| {
                 let cells = std::iter::repeat_n(Value::Missing, columns);
-                std::iter::once(group.rows[index][0].clone())
+                std::iter::once(group.rows[place][0].clone())
                     .chain(cells)
                     .collect()
             });
@@ -131,46 +111,44 @@ fn each_point(group: &mut OutputGroup, columns: usize, function: impl Fn(Points)
 }
 
 /// A function along the points of a column.
-fn along(name: &str, points: Points, size: Option<usize>) -> Given {
-    if name == "cumsum" {
-        let sums = (0..points.len()).map(|last| {
-            let sum = points[..=last].iter().map(|point| point.2).sum();
-            (points[last].0, sum)
-        });
-        return sums.collect();
-    }
-    if name == "moving_average" {
-        let size = size.unwrap();
-        let means = (size..=points.len()).map(|end| {
-            let part = &points[end - size..end];
-            let sum: f64 = part.iter().map(|point| point.2).sum();
-            (points[end - 1].0, sum / size as f64)
-        });
-        return means.collect();
-    }
-    let mut steps = Given::new();
-    for index in 1..points.len() {
-        let ((_, before, low), (row, time, high)) = (points[index - 1], points[index]);
-        let seconds = time
-            .zip(before)
-            .map(|(time, before)| (time - before) as f64 / 1000.0)
-            .filter(|seconds| *seconds > 0.0);
-        let is_rate = !name.ends_with("difference") && name != "increase";
-        if is_rate && seconds.is_none() {
-            continue;
-        }
-        let seconds = seconds.unwrap_or(1.0);
-        let step = match name {
-            "difference" => high - low,
-            "derivative" => (high - low) / seconds,
-            _ if high < low => continue,
-            "non_negative_difference" | "increase" => high - low,
-            "non_negative_derivative" | "rate" | "irate" => (high - low) / seconds,
+fn along(name: &str, points: &[Point], parameter: Option<f64>) -> Vec<(usize, f64)> {
+    let mut results = Vec::new();
+    for (index, here) in points.iter().enumerate() {
+        let number = here.number;
+        let before = index.checked_sub(1).map(|index| points[index]);
+        let rise = before.map(|before| number - before.number);
+        let seconds = before.and_then(|before| Some((here.time? - before.time?) as f64 / 1000.0));
+        let seconds = seconds.filter(|seconds| *seconds > 0.0);
+        let rate = rise.zip(seconds).map(|(rise, seconds)| rise / seconds);
+        let result = match name {
+            "abs" => Some(number.abs()),
+            "log2" => Some(number.log2()),
+            "log10" => Some(number.log10()),
+            "ceil" => Some(number.ceil()),
+            "floor" => Some(number.floor()),
+            "log" => Some(parameter.map_or(number.ln(), |base| number.ln() / base.ln())),
+            "round" => {
+                let unit = 10_f64.powf(parameter.unwrap_or(0.0));
+                Some((number * unit).round() / unit)
+            }
+            "cumsum" => Some(points[..=index].iter().map(|point| point.number).sum()),
+            "moving_average" => {
+                let size = parameter.unwrap() as usize;
+                let first = (index + 1).checked_sub(size);
+                first.map(|first| {
+                    let part = points[first..=index].iter().map(|point| point.number);
+                    part.sum::<f64>() / size as f64
+                })
+            }
+            "difference" => rise,
+            "non_negative_difference" | "increase" => rise.filter(|rise| *rise >= 0.0),
+            "derivative" => rate,
+            "non_negative_derivative" | "rate" | "irate" => rate.filter(|rate| *rate >= 0.0),
             other => panic!("the evaluator has no outer function `{other}`"),
         };
-        steps.push((row, step));
+        results.extend(result.map(|result| (here.row, result)));
     }
-    steps
+    results
 }
 
 fn collapses(name: &str) -> bool {
@@ -187,116 +165,86 @@ fn collapses(name: &str) -> bool {
     names.contains(&name)
 }
 
-/// The values of a column that are there, oldest first.
-fn present(group: &OutputGroup, column: usize) -> Vec<&Value> {
-    let mut rows: Vec<&Vec<Value>> = group.rows.iter().rev().collect();
-    rows.sort_by_key(|row| match row[0] {
-        Value::Int(time) => Some(time),
-        _ => None,
-    });
-    let cells = rows.into_iter().map(|row| &row[column]);
-    cells.filter(|cell| !cell.is_missing()).collect()
-}
-
 /// One row at time 0 of all rows of a series.
 fn collapse(name: &str, group: &mut OutputGroup, columns: usize) {
-    let mut row = vec![Value::Int(0)];
+    let mut result = vec![Value::Int(0)];
     for column in 1..=columns {
-        let numbers: Vec<f64> = points(group, column).iter().map(|point| point.2).collect();
-        let values: Vec<&Value> = present(group, column);
-        let mut sorted = numbers.clone();
-        sorted.sort_by(f64::total_cmp);
-        let count = numbers.len() as f64;
-        let distinct: BTreeSet<String> = values.iter().map(|value| format!("{value:?}")).collect();
-        let whole = |count: usize| Value::Int(i64::try_from(count).unwrap());
-        let of_values = match name {
-            "count" => Some(whole(values.len())),
-            "count_distinct" => Some(whole(distinct.len())),
-            "first" => Some(
-                values
-                    .first()
-                    .map_or(Value::Missing, |value| (*value).clone()),
-            ),
-            "last" => Some(
-                values
-                    .last()
-                    .map_or(Value::Missing, |value| (*value).clone()),
-            ),
-            _ => None,
+        let rows = oldest_first(group).into_iter();
+        let values: Vec<&Value> = rows
+            .map(|row| &group.rows[row][column])
+            .filter(|value| !value.is_missing())
+            .collect();
+        let numbers: Vec<f64> = values.iter().filter_map(|value| value.number()).collect();
+        let count = |count: usize| Value::Int(i64::try_from(count).unwrap());
+        let picked =
+            |value: Option<&&Value>| value.map_or(Value::Missing, |value| (*value).clone());
+        let most = |order: fn(&f64, &f64) -> std::cmp::Ordering| {
+            numbers.iter().copied().reduce(|best, number| {
+                if order(&number, &best).is_gt() {
+                    number
+                } else {
+                    best
+                }
+            })
         };
-        if let Some(value) = of_values {
-            row.push(value);
-            continue;
-        }
-        row.push(match numbers.as_slice() {
-            [] => Value::Missing,
-            [..] => Value::finite(match name {
-                "avg" => numbers.iter().sum::<f64>() / count,
-                "sum" => numbers.iter().sum(),
-                "min" => sorted[0],
-                _ => sorted[sorted.len() - 1],
-            }),
+        let sum = numbers.iter().sum::<f64>();
+        result.push(match name {
+            "count" => count(values.len()),
+            "count_distinct" => {
+                let texts: BTreeSet<String> = values
+                    .iter()
+                    .map(|value| value.cell().to_string())
+                    .collect();
+                count(texts.len())
+            }
+            "first" => picked(values.first()),
+            "last" => picked(values.last()),
+            _ if numbers.is_empty() => Value::Missing,
+            "sum" => Value::finite(sum),
+            "avg" => Value::finite(sum / numbers.len() as f64),
+            "max" => most(f64::total_cmp).map_or(Value::Missing, Value::finite),
+            _ => most(|left, right| right.total_cmp(left)).map_or(Value::Missing, Value::finite),
         });
     }
-    group.rows = vec![row];
+    group.rows = vec![result];
 }
 
-/// The sums by time over all series, or over those that share the named tags.
-fn series_sum(output: &mut Output, others: &[&Arg]) {
-    let kept: Vec<usize> = match others.first().map(|argument| &argument.value.kind) {
-        None => Vec::new(),
-        Some(ExprKind::Array(names)) => (0..output.keys.len())
-            .filter(|key| {
-                let is_it = |name: &dql::ast::Expr| {
-                    name.kind == ExprKind::String(output.keys[*key].clone())
+/// Values in the place of missing ones.
+fn fill(output: &mut Output, how: &Expr) {
+    for group in &mut output.groups {
+        for column in 1..=output.columns.len() {
+            let order = oldest_first(group);
+            let known = points(group, column);
+            let mut last = Value::Missing;
+            for row in order {
+                let cell = group.rows[row][column].clone();
+                let time = time_of(&group.rows[row]);
+                let value = if point::is_word(how, "previous") {
+                    if cell.is_missing() {
+                        last.clone()
+                    } else {
+                        cell
+                    }
+                } else if point::is_word(how, "linear") {
+                    let on_line = || on_line(&known, time?);
+                    let number = cell.number().or_else(on_line);
+                    number.map_or(Value::Missing, Value::finite)
+                } else if cell.is_missing() {
+                    Value::Float(float(how))
+                } else {
+                    cell
                 };
-                names.iter().any(is_it)
-            })
-            .collect(),
-        other => panic!("{other:?} is no list of tags"),
-    };
-    let columns = output.columns.len();
-    let mut sums: Vec<(Vec<Value>, Sums)> = Vec::new();
-    for group in &output.groups {
-        let keys: Vec<Value> = kept.iter().map(|key| group.keys[*key].clone()).collect();
-        let place = sums.iter().position(|(known, _)| *known == keys);
-        let place = place.unwrap_or_else(|| {
-            sums.push((keys, BTreeMap::new()));
-            sums.len() - 1
-        });
-        for row in &group.rows {
-            let time = match row[0] {
-                Value::Int(time) => Some(time),
-                _ => None,
-            };
-            let sum = sums[place]
-                .1
-                .entry(time)
-                .or_insert_with(|| vec![None; columns]);
-            for (sum, cell) in sum.iter_mut().zip(&row[1..]) {
-                if let Some(number) = cell.number() {
-                    *sum = Some(sum.unwrap_or(0.0) + number);
-                }
+                last = value.clone();
+                group.rows[row][column] = value;
             }
         }
     }
-    output.keys = kept.iter().map(|key| output.keys[*key].clone()).collect();
-    output.key_kinds = kept.iter().map(|key| output.key_kinds[*key]).collect();
-    let group = |(keys, sums): (Vec<Value>, Sums)| OutputGroup {
-        keys,
-        rows: sums
-            .into_iter()
-            .rev()
-            .map(|(time, sums)| {
-                let time = time.map_or(Value::Missing, Value::Int);
-                std::iter::once(time)
-                    .chain(
-                        sums.into_iter()
-                            .map(|sum| sum.map_or(Value::Missing, Value::finite)),
-                    )
-                    .collect()
-            })
-            .collect(),
-    };
-    output.groups = sums.into_iter().map(group).collect();
+}
+
+/// The number on the line between the nearest points before and behind a time.
+fn on_line(points: &[Point], time: i64) -> Option<f64> {
+    let later = points.iter().find(|point| point.time > Some(time))?;
+    let earlier = points.iter().rfind(|point| point.time <= Some(time))?;
+    let share = (time - earlier.time?) as f64 / (later.time? - earlier.time?) as f64;
+    Some(earlier.number + (later.number - earlier.number) * share)
 }

@@ -2,9 +2,7 @@
 
 use dql::ast::{BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Step};
 
-use super::super::tree::{
-    binary, call, duration, expr, field, float, ident, int, item, named_call, text,
-};
+use super::super::tree::{binary, call, duration, expr, field, float, int, item, named_call, text};
 use super::{Gives, Projection, Questioner};
 
 impl Questioner<'_> {
@@ -68,88 +66,6 @@ impl Questioner<'_> {
             query.sorder_by = self.series_order(query, &projection);
         }
         projection
-    }
-
-    /// Columns of earlier windows.
-    fn shift_columns(&mut self, query: &Select, projection: &mut Projection) {
-        let learns = |key: &ByItem| key.expr.to_string().contains("drain(");
-        if query.by.iter().any(learns) {
-            return;
-        }
-        for (place, item) in projection.items.iter_mut().enumerate() {
-            if is_summary(item) && self.random.percent(60) {
-                let days = duration(1 + u32::from(self.random.percent(30)), DurationUnit::Day);
-                let hours = duration(7, DurationUnit::Hour);
-                item.shift = Some(match self.random.percent(60) {
-                    true => days,
-                    false => hours,
-                });
-                let alias = format!("s{place}{}", self.depth);
-                item.alias.get_or_insert_with(|| ident(&alias));
-            }
-        }
-    }
-
-    /// Functions of the points of the summaries, which come behind HAVING.
-    fn point_columns(&mut self, query: &mut Select, projection: &mut Projection) {
-        let items = projection.items.iter().zip(&projection.gives);
-        let numbers = items
-            .filter(|(item, gives)| **gives == Gives::Number && is_aggregate(&item.expr))
-            .map(|(item, _)| item.clone());
-        let numbers: Vec<Item> = numbers.collect();
-        if numbers.is_empty() {
-            return;
-        }
-        for place in 0..=self.random.below(2) {
-            let mut column = self.random.pick(&numbers).clone();
-            let is_filled =
-                matches!(&column.expr.kind, ExprKind::Call(call) if call.name.text == "fill");
-            if self.random.percent(25) && !is_filled && self.names.are_events {
-                column.expr = call("fill", vec![column.expr, int(0)]);
-            }
-            column.expr = self.of_points(column.expr);
-            column.alias = Some(ident(&format!("p{place}{}", self.depth)));
-            projection.push(column, Gives::Number);
-        }
-        self.order_by_columns(query, projection);
-        if !query.by.is_empty() && self.random.percent(30) {
-            query.sorder_by = self.series_order(query, projection);
-        }
-    }
-
-    /// A function of points of a value, perhaps of another such function, perhaps in arithmetic.
-    pub(super) fn of_points(&mut self, value: Expr) -> Expr {
-        let plain = [
-            "difference",
-            "non_negative_difference",
-            "increase",
-            "derivative",
-            "deriv",
-            "non_negative_derivative",
-            "rate",
-            "irate",
-            "cumsum",
-            "cumsum",
-            "zscore",
-            "mad_score",
-        ];
-        let points = match self.random.below(6) {
-            0 => {
-                let count = i64::try_from(1 + self.random.below(4)).unwrap();
-                call("moving_average", vec![value, int(count)])
-            }
-            1 => {
-                let share = float(self.random.choose(&[0.25, 0.5, 1.0]));
-                call("ewma", vec![value, share])
-            }
-            _ => call(self.random.choose(&plain), vec![value]),
-        };
-        match self.random.below(6) {
-            0 => call("abs", vec![points]),
-            1 => binary(BinaryOp::Add, points, int(1)),
-            2 => self.of_points(points),
-            _ => points,
-        }
     }
 
     /// A key that is an alias of the projection.
@@ -262,16 +178,7 @@ impl Questioner<'_> {
             // Of large numbers the deviation depends on the order of additions.
             15 if self.names.are_events => number(call("stddev", vec![field("df_date_range")])),
             16 => number(call("spread", vec![argument])),
-            17 => {
-                let values = [text("ana"), text("12"), text("200"), text("Success")];
-                let (tested, gives) = self.random.pick(&self.names.all).clone();
-                let tested = match gives {
-                    Gives::Text | Gives::Json => field(&tested),
-                    _ => call("string", vec![field(&tested)]),
-                };
-                let list = expr(ExprKind::Array(values.to_vec()));
-                number(call("count_filter", vec![tested, list]))
-            }
+            17 => number(self.chosen_values()),
             18 => {
                 let mut arguments = vec![field(&any)];
                 if self.random.percent(30) {
@@ -311,6 +218,18 @@ impl Questioner<'_> {
             )),
             _ => number(call("median", vec![argument])),
         }
+    }
+
+    /// How many rows have one of some values.
+    fn chosen_values(&mut self) -> Expr {
+        let values = [text("ana"), text("12"), text("200"), text("Success")];
+        let (tested, gives) = self.random.pick(&self.names.all).clone();
+        let tested = match gives {
+            Gives::Text | Gives::Json => field(&tested),
+            _ => call("string", vec![field(&tested)]),
+        };
+        let list = expr(ExprKind::Array(values.to_vec()));
+        call("count_filter", vec![tested, list])
     }
 
     /// `default` of an aggregate or of a field.
@@ -372,7 +291,9 @@ impl Questioner<'_> {
             (left, right) if left == right => call("slope", vec![left]),
             (left, right) => call("corr", vec![left, right]),
         };
-        (summary, Gives::Number)
+        // Rounded, because the last digits, and whether a sum of them is 0, are a matter of its order.
+        let rounded = call("round", vec![summary, int(6)]);
+        (binary(BinaryOp::Add, rounded, int(0)), Gives::Json)
     }
 
     /// A condition on a group.
@@ -438,7 +359,7 @@ impl Questioner<'_> {
 }
 
 /// Whether an expression is an aggregate, and no function of a key.
-fn is_aggregate(expr: &Expr) -> bool {
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Call(call) => {
             !["upper", "length", "regexp_extract", "lower"].contains(&call.name.text.as_str())

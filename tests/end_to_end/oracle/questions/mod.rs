@@ -3,15 +3,15 @@
 mod clause;
 mod condition;
 mod expression;
+mod point;
+mod rows;
 mod statement;
 mod window;
 
 use dql::ast::{ByItem, Direction, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Source};
 
 use super::random::Random;
-use super::tree::{
-    call, count, duration, expr, field, float, ident, int, item, named_call, select,
-};
+use super::tree::{call, count, duration, field, ident, select};
 
 /// What a name or an item gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +150,11 @@ impl<'r> Questioner<'r> {
         self.condition(2)
     }
 
-    /// A query for single events.
+    /// A query that is asked page by page: often one for single events.
     pub(crate) fn page_question(&mut self) -> Select {
+        if self.random.percent(60) {
+            return self.question();
+        }
         let mut query = select(self.sources());
         query.window = self.window();
         if self.random.percent(50) {
@@ -190,7 +193,9 @@ impl<'r> Questioner<'r> {
             query.sources.extend(self.lists.take().unwrap_or_default());
             self.in_where = false;
         }
-        if self.random.percent(4) {
+        // Over a query with a window of its own, one without has none that could be moved.
+        let has_range = !over_query || query.window.is_some();
+        if has_range && self.random.percent(4) {
             let units = [DurationUnit::Hour, DurationUnit::Day, DurationUnit::Week];
             let unit = self.random.choose(&units);
             query.shift = Some(duration(1 + u32::from(self.random.percent(40)), unit));
@@ -293,86 +298,6 @@ impl<'r> Questioner<'r> {
         }
     }
 
-    fn rows(&mut self, query: &mut Select) -> Projection {
-        let mut projection = Projection::new();
-        if self.random.percent(25) {
-            self.order_rows(query);
-            return projection;
-        }
-        self.row_items(&mut projection);
-        self.order_by_columns(query, &projection);
-        if query.order_by.is_empty() {
-            self.order_rows(query);
-        }
-        projection
-    }
-
-    /// Rows with functions along them.
-    fn points_of_rows(&mut self, query: &mut Select) -> Projection {
-        let mut projection = Projection::new();
-        if self.random.percent(50) {
-            self.keys(query);
-        }
-        let number = self.argument(1);
-        let points = self.of_points(number);
-        let alias = format!("p{}", self.depth);
-        projection.push(item(points, Some(&alias)), Gives::Number);
-        self.row_items(&mut projection);
-        self.order_by_columns(query, &projection);
-        if !query.by.is_empty() && self.random.percent(40) {
-            query.sorder_by = self.series_order(query, &projection);
-        }
-        projection
-    }
-
-    /// Columns of single rows.
-    fn row_items(&mut self, projection: &mut Projection) {
-        for place in 0..=self.random.below(3) {
-            let alias = self.alias(place);
-            if self.random.percent(40) {
-                let (name, gives) = self.random.pick(&self.names.all).clone();
-                projection.push(item(field(&name), alias.as_deref()), gives);
-            } else if self.random.percent(5) {
-                let template = self.template();
-                let alias = format!("c{place}{}", self.depth);
-                projection.push(item(template, Some(&alias)), Gives::Text);
-            } else {
-                let (expr, gives) = self.any(2);
-                let alias = alias.unwrap_or_else(|| format!("c{place}{}", self.depth));
-                projection.push(item(expr, Some(&alias)), gives);
-            }
-        }
-    }
-
-    /// The template of a text.
-    fn template(&mut self) -> Expr {
-        let name = match self.random.percent(70) && self.names.are_events {
-            true => field("df_message"),
-            false => match self.textual_name() {
-                Some(name) => name,
-                None => call("string", vec![field("time")]),
-            },
-        };
-        let threshold = float(self.random.choose(&[0.1, 0.3, 0.5, 0.75, 1.0]));
-        let mut arguments = vec![name, threshold];
-        if self.random.percent(30) {
-            arguments.push(int(self.random.choose(&[1, 2, 4])));
-        }
-        call("drain", arguments)
-    }
-
-    fn order_rows(&mut self, query: &mut Select) {
-        for _ in 0..self.random.below(3) {
-            let expr = match self.random.below(3) {
-                0 => field("time"),
-                1 => field(&self.random.pick(&self.names.all).0.clone()),
-                _ => self.any(1).0,
-            };
-            let key = self.order_key(expr);
-            query.order_by.push(key);
-        }
-    }
-
     fn order_key(&mut self, expr: Expr) -> OrderKey {
         let direction = match self.random.percent(50) {
             true => Direction::Ascending,
@@ -440,102 +365,6 @@ impl<'r> Questioner<'r> {
         if query.by.len() == 2 && self.random.percent(50) {
             query.by.pop();
         }
-    }
-
-    fn newest(&mut self, query: &mut Select) -> Projection {
-        self.keys(query);
-        let mut projection = Projection::new();
-        for place in 0..self.random.below(3) {
-            let (name, gives) = self.random.pick(&self.names.all).clone();
-            let alias = self.alias(place);
-            projection.push(item(field(&name), alias.as_deref()), gives);
-        }
-        if self.random.percent(30) {
-            let test = self.condition(1);
-            query.having.push(test);
-        }
-        self.order_by_columns(query, &projection);
-        if self.random.percent(40) {
-            query.sorder_by = self.series_order(query, &projection);
-        }
-        projection
-    }
-
-    fn distinct(&mut self, query: &mut Select) -> Projection {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
-        let alias = self.alias(0);
-        self.picked(query, call("distinct", vec![field(&name)]), gives, alias)
-    }
-
-    /// One row a value, with fields of its newest row.
-    fn collapsed(&mut self, query: &mut Select) -> Projection {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
-        let mut fields = Vec::new();
-        for _ in 0..self.random.below(3) {
-            let (beside, _) = self.random.pick(&self.names.all).clone();
-            let is_known = fields.contains(&field(&beside)) || beside.contains('@');
-            if !is_known && beside != name && beside != "time" {
-                fields.push(field(&beside));
-            }
-        }
-        let alias = self.alias(0);
-        let picked = match fields.is_empty() {
-            true => call("distinct_by_collapse", vec![field(&name)]),
-            false => {
-                let fields = ("fields", expr(ExprKind::Array(fields)));
-                named_call("distinct_by_collapse", vec![field(&name)], fields)
-            }
-        };
-        self.picked(query, picked, gives, alias)
-    }
-
-    /// How many values lie in intervals.
-    fn histogram(&mut self, query: &mut Select) -> Projection {
-        let name = self.numeric_name();
-        let width = int(self.random.choose(&[30, 70, 7]));
-        let mut arguments = vec![name, int(-10), int(130), width];
-        if self.random.percent(40) {
-            arguments.push(int(self.random.choose(&[0, 1, 2])));
-        }
-        let alias = self.alias(0);
-        self.picked(query, call("histogram", arguments), Gives::Number, alias)
-    }
-
-    fn extreme(&mut self, query: &mut Select) -> Projection {
-        let name = self.random.choose(&["top", "bottom"]);
-        let (value, gives) = self.random.pick(&self.names.all).clone();
-        let rows = int(i64::try_from(1 + self.random.below(5)).unwrap());
-        let alias = self.alias(0);
-        self.picked(query, call(name, vec![field(&value), rows]), gives, alias)
-    }
-
-    fn picked(
-        &mut self,
-        query: &mut Select,
-        picked: Expr,
-        gives: Gives,
-        alias: Option<String>,
-    ) -> Projection {
-        let mut projection = Projection::new();
-        if self.random.percent(50) {
-            self.keys(query);
-        }
-        projection.push(item(picked, alias.as_deref()), gives);
-        if self.random.percent(30)
-            && let Some(key) = query.by.first()
-        {
-            let expr = match &key.alias {
-                Some(alias) => field(&alias.text),
-                None => key.expr.clone(),
-            };
-            let gives = self.gives(&key.expr);
-            projection.push(item(expr, Some(&format!("key{}", self.depth))), gives);
-        }
-        self.order_by_columns(query, &projection);
-        if !query.by.is_empty() && self.random.percent(40) {
-            query.sorder_by = self.series_order(query, &projection);
-        }
-        projection
     }
 
     fn limits(&mut self, query: &mut Select) {

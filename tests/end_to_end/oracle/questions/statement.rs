@@ -3,7 +3,9 @@
 use dql::Span;
 use dql::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Outer, Select, Show, Source, Statement};
 
-use super::super::tree::{binary, count, expr, field, float, ident, int, select, text};
+use super::super::tree::{
+    binary, call, count, expr, field, float, ident, int, item, not, select, text,
+};
 use super::{Names, Projection, Questioner};
 
 impl Questioner<'_> {
@@ -60,7 +62,7 @@ impl Questioner<'_> {
         };
         let mut chain = Vec::new();
         for _ in 0..self.random.below(3) {
-            let (name, args) = self.outer_function(&[]);
+            let (name, args) = self.outer_function(&[], &[]);
             chain.push(Call {
                 name: ident(name),
                 args,
@@ -83,10 +85,14 @@ impl Questioner<'_> {
     }
 
     fn around_query(&mut self) -> Call {
-        let (query, _) = self.stepped();
+        let (query, columns) = self.stepped();
         let keys: Vec<String> = query.by.iter().map(key_name).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let (name, others) = self.outer_function(&keys);
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let (name, others) = match self.outer_function(&keys, &columns) {
+            ("window", _) => ("cumsum", Vec::new()),
+            other => other,
+        };
         let query = self.written(query);
         Call {
             name: ident(name),
@@ -103,21 +109,27 @@ impl Questioner<'_> {
     }
 
     /// A function over series, and what it takes beside them.
-    fn outer_function(&mut self, keys: &[&str]) -> (&'static str, Vec<Arg>) {
+    fn outer_function(&mut self, keys: &[&str], columns: &[&str]) -> (&'static str, Vec<Arg>) {
         let names = [
             "abs",
             "avg",
             "bottom",
+            "ceil",
             "count",
+            "count_filter",
             "count_distinct",
             "cumsum",
             "cumsum",
+            "dbscan",
             "derivative",
             "difference",
             "fill",
             "first",
+            "floor",
+            "increase",
             "irate",
             "last",
+            "log",
             "log10",
             "log2",
             "max",
@@ -126,16 +138,32 @@ impl Questioner<'_> {
             "non_negative_derivative",
             "non_negative_difference",
             "rate",
+            "round",
             "series_sum",
             "series_sum",
             "sum",
             "top",
+            "window",
+            "window",
         ];
-        let name = self.random.choose(&names);
+        let name = match self.random.choose(&names) {
+            "count_filter" if columns.is_empty() => "count",
+            "dbscan" if keys.is_empty() => "cumsum",
+            name => name,
+        };
         let whole = int(i64::try_from(1 + self.random.below(4)).unwrap());
         let others = match name {
             "bottom" | "top" | "moving_average" => vec![argument(whole)],
-            "fill" => vec![argument(self.random.pick(&[int(0), float(1.5)]).clone())],
+            "fill" => {
+                let how = [int(0), float(1.5), field("PREVIOUS"), field("LINEAR")];
+                vec![argument(self.random.pick(&how).clone())]
+            }
+            "round" | "log" if self.random.percent(50) => vec![argument(int(2))],
+            "dbscan" if self.random.percent(60) => {
+                vec![argument(float(self.random.choose(&[0.05, 0.2, 1.0])))]
+            }
+            "window" => vec![argument(text(self.random.choose(&["2h", "24h", "7h"])))],
+            "count_filter" => vec![argument(self.condition_on_points(keys, columns))],
             "series_sum" if !keys.is_empty() && self.random.percent(60) => {
                 let kept = text(self.random.choose(keys));
                 vec![Arg {
@@ -146,6 +174,24 @@ impl Questioner<'_> {
             _ => Vec::new(),
         };
         (name, others)
+    }
+
+    /// A condition on the columns and keys of points.
+    fn condition_on_points(&mut self, keys: &[&str], columns: &[&str]) -> Expr {
+        let ops = [BinaryOp::Gt, BinaryOp::LtEq, BinaryOp::NotEq];
+        let bound = self.random.pick(&[int(0), int(2), float(30.5)]).clone();
+        let column = field(self.random.choose(columns));
+        let test = binary(self.random.choose(&ops), column, bound);
+        let is_simple = |key: &&&str| !key.contains(['(', '@', '.', '[']);
+        match keys.iter().find(is_simple) {
+            Some(key) if self.random.percent(40) => {
+                let op = self.random.choose(&[BinaryOp::And, BinaryOp::Or]);
+                let name = binary(BinaryOp::NotEq, field(key), text("ana"));
+                binary(op, test, name)
+            }
+            _ if self.random.percent(30) => not(test),
+            _ => test,
+        }
     }
 
     /// A summary by step, with simple names for its columns.
@@ -200,6 +246,14 @@ impl Questioner<'_> {
             };
             let order_by = std::mem::take(&mut other.order_by);
             other.order_by = order_by.into_iter().filter(is_left).collect();
+        }
+        if self.random.percent(15) {
+            other.by.clear();
+            other.order_by.clear();
+            other.sorder_by = None;
+            (other.slimit, other.soffset) = (None, None);
+            other.window = Some(self.ranged_window());
+            other.target = Some(vec![item(call("count", vec![expr(ExprKind::Star)]), None)]);
         }
         let is_empty = other.target.as_ref().is_none_or(Vec::is_empty);
         let other = match is_empty {
