@@ -64,15 +64,14 @@ pub(super) fn summed(value_type: Type) -> Type {
     }
 }
 
-/// Says of each column how many of its values are no numbers, and so were left out.
+/// Says of each column whether values of it are no numbers, and so were left out.
 pub(super) fn warn_of_others(whole: &mut Whole) {
     for (index, (name, _)) in whole.columns.iter().enumerate() {
         let cells = whole.answer.series.iter().flat_map(|series| &series.values);
         let cells = cells.filter_map(|row| row.get(index + 1));
-        let others = cells.filter(|cell| !cell.is_null() && !cell.is_number());
-        let count = others.count();
-        if count > 0 {
-            let message = format!("values of `{name}` that are not numbers were left out: {count}");
+        let mut others = cells.filter(|cell| !cell.is_null() && !cell.is_number());
+        if others.next().is_some() {
+            let message = format!("values of `{name}` that are not numbers were left out");
             let warning = Diagnostic::new(Severity::Warning, "not_a_number", message, None);
             whole
                 .answer
