@@ -9,8 +9,10 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dql::Diagnostic;
@@ -88,7 +90,7 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
             .build_arc()?;
-        let session = SessionContext::new_with_config_rt(session, runtime);
+        let session = SessionContext::new_with_state(state(session, runtime));
         let url = ObjectStoreUrl::parse(STORE_URL)?;
         session.register_object_store(url.as_ref(), store.object_store());
         Ok(Self { store, session })
@@ -356,4 +358,18 @@ fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {
             .sum::<i64>();
     }
     Ok(total.unsigned_abs())
+}
+
+/// What plans are made and run with.
+fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    // Summaries of what is known to be nothing lose columns in DataFusion 55 by this rule; others it does
+    // not change, because every scan has a window.
+    let rules = rules.filter(|rule| rule.name() != "aggregate_statistics");
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rules(rules.collect())
+        .build()
 }

@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 38] = [
+pub(crate) const ANSWERED: [(&str, &str); 43] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -89,6 +89,26 @@ pub(crate) const ANSWERED: [(&str, &str); 38] = [
     (
         "a truth value as a key of a sub-query",
         "TAE::(TAE::*:(result) [6d] BY flag, result):(result AS r) {flag} [6d]",
+    ),
+    (
+        "a group that HAVING leaves alone, in its order",
+        "TAE::*:(length(result) AS m, first(mixed) AS x) [6d::1h] BY m HAVING m = 7 ORDER BY m DESC SORDER BY m",
+    ),
+    (
+        "a key that a condition on its field makes constant",
+        "TAE::*:(upper(df_message) AS m, count(df_source) AS c) {df_message = ''} [6d::1w] BY m SORDER BY p90(c)",
+    ),
+    (
+        "values that HAVING leaves alone, as the order of others",
+        "TAE::(TAE::*:(upper(df_title) AS m, spread(df_date_range) / count(*) AS c, avg(score) AS a) [6d] BY m HAVING c = 0):(collect(a)) [6d] BY time AS k",
+    ),
+    (
+        "a summary of a summary of which nothing is left",
+        "TAE::(TAE::(TAE::*:(upper(df_event_id) AS m, count(*) AS n) {df_status IN []} [6d] BY m LIMIT 5):(count_distinct(n) / max(float(m)) AS c) [6d]):(sum(time), first(time, sort = ['c']) AS f, count(*)) {c = nil} [6d]",
+    ),
+    (
+        "a column of the time beside functions along rows",
+        "TAE::*:(non_negative_difference(round(time, 1)) AS p, df_status, time, df_title) [6d]",
     ),
     (
         "gaps over a sub-query that reads the window of the query around it",

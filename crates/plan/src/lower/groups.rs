@@ -13,6 +13,7 @@ use super::{key_column, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
 use crate::bound::{BoundQuery, Reducer, SeriesOrder, sort_exprs};
 use crate::functions::percentile::percentile;
+use crate::functions::pinned::pinned;
 
 /// Groups of one row each, in their order.
 pub(super) fn single_rows(
@@ -51,7 +52,7 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Resu
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
     let order = sort_exprs(&query.order);
-    let (builder, order) = with_computed(LogicalPlanBuilder::from(shaped), &order, "order")?;
+    let (builder, order) = with_computed(pinned_keys(shaped, &keys)?, &order, "order")?;
     let row = row_number()
         .partition_by(keys.clone())
         .order_by(order)
@@ -85,6 +86,23 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Resu
         col("group_row").sort(true, false),
     ])?
     .build()
+}
+
+/// The rows with keys of which the optimiser does not think that a condition makes them constant: the
+/// windows of groups are sorted by them.
+fn pinned_keys(shaped: LogicalPlan, keys: &[Expr]) -> Result<LogicalPlanBuilder> {
+    let columns = shaped.schema().columns().into_iter();
+    let columns: Vec<Expr> = columns
+        .map(|column| {
+            let name = column.name.clone();
+            let value = Expr::Column(column);
+            match keys.contains(&value) {
+                true => pinned(value).alias(name),
+                false => value,
+            }
+        })
+        .collect();
+    LogicalPlanBuilder::from(shaped).project(columns)
 }
 
 /// The order of groups by the value that `SORDER BY` gives each.

@@ -84,7 +84,10 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
         // A test of a computed key would make the key constant that its groups are sorted by.
         let key = index.checked_sub(query.columns.len());
         let key = key.and_then(|index| query.keys.get(index));
-        is_one_row || key.is_some_and(|key| !matches!(key.expr, Expr::Column(_)))
+        is_one_row
+            // So would a test in HAVING the values that it tests.
+            || query.having.is_some()
+            || key.is_some_and(|key| !matches!(key.expr, Expr::Column(_)))
     };
     let renamed = outputs.enumerate().map(|(index, output)| {
         let value = if is_pinned(index) {

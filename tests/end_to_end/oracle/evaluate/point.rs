@@ -6,7 +6,7 @@ use dql::ast::{Call, Expr, ExprKind, Item};
 use serde_json::Value as Json;
 
 use super::aggregate::by_time;
-use super::group::{ShapedRow, auto_call, item_name};
+use super::group::{ShapedRow, auto_call, item_name, items};
 use super::order;
 use super::row;
 use super::run_of_points::Points;
@@ -80,7 +80,7 @@ pub(super) fn along<'a>(
     group: &Group<'a>,
     mut rows: Vec<ShapedRow<'a>>,
 ) -> Vec<ShapedRow<'a>> {
-    let items: Vec<&Item> = scope.select.target.iter().flatten().collect();
+    let items: Vec<&Item> = items(scope.select).into_iter().flatten().collect();
     if is_filled(scope) && !(rows.is_empty() && !scope.select.by.is_empty()) {
         for start in starts(scope) {
             let time = Value::Int(start);

@@ -293,7 +293,7 @@ impl Questioner<'_> {
         };
         // Rounded, because the last digits, and whether a sum of them is 0, are a matter of its order.
         let rounded = call("round", vec![summary, int(6)]);
-        (binary(BinaryOp::Add, rounded, int(0)), Gives::Json)
+        (binary(BinaryOp::Add, rounded, int(0)), Gives::Number)
     }
 
     /// A condition on a group.
@@ -361,9 +361,8 @@ impl Questioner<'_> {
 /// Whether an expression is an aggregate, and no function of a key.
 pub(super) fn is_aggregate(expr: &Expr) -> bool {
     match &expr.kind {
-        ExprKind::Call(call) => {
-            !["upper", "length", "regexp_extract", "lower"].contains(&call.name.text.as_str())
-        }
+        ExprKind::Call(call) => !["upper", "length", "regexp_extract", "lower", "drain"]
+            .contains(&call.name.text.as_str()),
         _ => false,
     }
 }

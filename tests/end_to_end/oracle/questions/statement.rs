@@ -89,10 +89,7 @@ impl Questioner<'_> {
         let keys: Vec<String> = query.by.iter().map(key_name).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let (name, others) = match self.outer_function(&keys, &columns) {
-            ("window", _) => ("cumsum", Vec::new()),
-            other => other,
-        };
+        let (name, others) = self.outer_function(&keys, &columns);
         let query = self.written(query);
         Call {
             name: ident(name),
