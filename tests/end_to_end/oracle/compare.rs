@@ -120,6 +120,10 @@ fn same(left: &Json, right: &Json, by_value: bool) -> bool {
             let near = 1e-9 * left.abs().max(right.abs());
             (left - right).abs() <= near.max(1e-12)
         }
+        (Json::Array(left), Json::Array(right)) => {
+            let mut pairs = left.iter().zip(right);
+            left.len() == right.len() && pairs.all(|(left, right)| same(left, right, by_value))
+        }
         _ => left == right,
     }
 }

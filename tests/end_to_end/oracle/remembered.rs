@@ -1,7 +1,7 @@
 //! Questions that were once answered wrongly, or not at all.
 
 /// Each is asked of a few sets of events, and has the evaluator's answer.
-pub(crate) const ANSWERED: [(&str, &str); 43] = [
+pub(crate) const ANSWERED: [(&str, &str); 45] = [
     (
         "the limit of a sub-query",
         "TAE::(TAE::*:(df_title) [6d] LIMIT 3):(count(*)) [6d]",
@@ -109,6 +109,14 @@ pub(crate) const ANSWERED: [(&str, &str); 43] = [
     (
         "a column of the time beside functions along rows",
         "TAE::*:(non_negative_difference(round(time, 1)) AS p, df_status, time, df_title) [6d]",
+    ),
+    (
+        "a truth value of a sub-query as a condition and as a key",
+        "TAE::(TAE::*:(flag AS c, mixed AS m) [6d]):(c) {c} [6d] BY time, m AS k SORDER BY time DESC",
+    ),
+    (
+        "rows of a sub-query picked where a value is the only one",
+        "TAE::(TAE::*:(top(code, 5) AS c) [6d] BY flag):(top(c, 2)) {flag = true} [6d] BY c",
     ),
     (
         "gaps over a sub-query that reads the window of the query around it",

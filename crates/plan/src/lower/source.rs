@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, in_subquery, lit};
 use events::TimeRange;
 use events::fields::DATE;
@@ -64,12 +65,26 @@ fn inside(query: &BoundQuery, window: TimeRange, events: &LogicalPlan) -> Result
             }
         }
     };
-    match &query.filter {
-        Some(filter) => builder
-            .filter(with_memberships(query, filter.clone(), events)?)?
-            .build(),
-        None => builder.build(),
+    let Some(filter) = &query.filter else {
+        return builder.build();
+    };
+    let filter = with_memberships(query, filter.clone(), events)?;
+    let filter = match query.source {
+        BoundSource::Events => filter,
+        BoundSource::Query(_) => opaque(filter)?,
+    };
+    builder.filter(filter)?.build()
+}
+
+/// The same condition, of which the optimiser does not conclude that what it tests is constant: rows of a
+/// query are sorted by all that they have. A test of a membership has to stay what it is.
+fn opaque(filter: Expr) -> Result<Expr> {
+    let mut conditions = Vec::new();
+    for condition in split_conjunction_owned(filter) {
+        let asks = condition.exists(|part| Ok(matches!(part, Expr::InSubquery(_))))?;
+        conditions.push(if asks { condition } else { pinned(condition) });
     }
+    Ok(conjunction(conditions).unwrap_or_else(|| lit(true)))
 }
 
 /// The rows of a query inside another: its time, columns and keys under names that no step of the

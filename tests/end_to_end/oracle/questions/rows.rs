@@ -30,7 +30,9 @@ impl Questioner<'_> {
         let points = self.of_points(number);
         let alias = format!("p{}", self.depth);
         projection.push(item(points, Some(&alias)), Gives::Number);
-        self.row_items(&mut projection);
+        if query.by.is_empty() {
+            self.row_items(&mut projection);
+        }
         self.order_by_columns(query, &projection);
         if !query.by.is_empty() && self.random.percent(40) {
             query.sorder_by = self.series_order(query, &projection);
