@@ -159,11 +159,8 @@ fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
     for observation in &query.notes.observations {
         let name = &observation.name;
         found.extend(unknown_field(observation, passed));
-        if observation.not_numbers() > 0 {
-            let message = format!(
-                "values of `{name}` that are not numbers were left out: {}",
-                observation.not_numbers()
-            );
+        if observation.met_others() {
+            let message = format!("values of `{name}` that are not numbers were left out");
             let warning = Diagnostic::warning("not_a_number", message, observation.span);
             found.push(warning.with_hint(format!("convert text with `float({name})`")));
         }

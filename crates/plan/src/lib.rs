@@ -27,6 +27,6 @@ pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
 pub use functions::points::PointFunction;
 pub use functions::step_start::step_start_ms;
-pub use lower::{count_plan, lower};
+pub use lower::{count_plan, lower, with_opaque_conditions};
 pub use occurrence::Occurrence;
 pub use types::{Type, Typed};

@@ -4,9 +4,10 @@
 //! others that has the same values of these, and one row without a time with every time. A point without
 //! a partner in each of the others has no result, and a division by zero none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dql::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use dql::{Diagnostic, Severity};
 use plan::Type;
 use serde_json::Value;
 
@@ -53,7 +54,11 @@ pub(super) fn eval(
             _ => series,
         };
         let mut values = Vec::new();
+        let mut seen = BTreeSet::new();
         for row in &times.values {
+            if !seen.insert(row[0].as_i64()) {
+                continue;
+            }
             if let Some(value) = value_at(expression, &partners, row[0].as_i64()) {
                 let value = value.map_or(Value::Null, |value| number(value, Type::Float));
                 values.push(vec![row[0].clone(), value]);
@@ -69,6 +74,25 @@ pub(super) fn eval(
         }
     }
     Ok((widest.keys.clone(), result))
+}
+
+/// Says how many rows of the answer called `letter` share the time of another in their series, so that
+/// only one of them could be computed with.
+pub(super) fn warn_of_shared_times(whole: &mut Whole, letter: &str) {
+    let shared = |series: &Series| {
+        let times: BTreeSet<Option<i64>> =
+            series.values.iter().map(|row| row[0].as_i64()).collect();
+        series.values.len() - times.len()
+    };
+    let count: usize = whole.answer.series.iter().map(shared).sum();
+    if count > 0 {
+        let message = format!(
+            "rows of `{letter}` share the time of another, and one of each time is computed with: {count} were not"
+        );
+        let warning = Diagnostic::new(Severity::Warning, "shared_time", message, None);
+        let warnings = &mut whole.answer.summary.warnings;
+        warnings.push(warning.with_hint("summarise them by an aggregate with a step: `[1d::1h]`"));
+    }
 }
 
 /// Whether a series is one row that summarises a whole window.

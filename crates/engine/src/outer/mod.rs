@@ -179,6 +179,7 @@ impl<'a> Scope<'a> {
             }
             let mut part = self.query(&argument.value).await?;
             points::warn_of_others(&mut part);
+            arithmetic::warn_of_shared_times(&mut part, &name.text);
             known = Some(match known {
                 Some(known) => joined(known, &part.answer),
                 None => part.answer.clone(),

@@ -64,15 +64,14 @@ pub(super) fn summed(value_type: Type) -> Type {
     }
 }
 
-/// Says of each column how many of its values are no numbers, and so were left out.
+/// Says of each column whether values of it are no numbers, and so were left out.
 pub(super) fn warn_of_others(whole: &mut Whole) {
     for (index, (name, _)) in whole.columns.iter().enumerate() {
         let cells = whole.answer.series.iter().flat_map(|series| &series.values);
         let cells = cells.filter_map(|row| row.get(index + 1));
-        let others = cells.filter(|cell| !cell.is_null() && !cell.is_number());
-        let count = others.count();
-        if count > 0 {
-            let message = format!("values of `{name}` that are not numbers were left out: {count}");
+        let mut others = cells.filter(|cell| !cell.is_null() && !cell.is_number());
+        if others.next().is_some() {
+            let message = format!("values of `{name}` that are not numbers were left out");
             let warning = Diagnostic::new(Severity::Warning, "not_a_number", message, None);
             whole
                 .answer
@@ -97,20 +96,32 @@ pub(super) fn apply(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<b
         };
     }
     for series in &mut whole.answer.series {
-        let mut rows: Vec<Option<Vec<Value>>> = vec![None; series.values.len()];
+        let blank = |row: usize| {
+            let mut cells = vec![Value::Null; whole.columns.len() + 1];
+            cells[0] = series.values[row][0].clone();
+            cells
+        };
+        // A changed value keeps its row; a function of several points makes rows of its own.
+        let is_changed = is_of_one_value(&call.name.text);
+        let mut rows: Vec<Option<Vec<Value>>> = (0..series.values.len())
+            .map(|row| is_changed.then(|| blank(row)))
+            .collect();
         for (index, (_, value_type)) in whole.columns.iter().enumerate() {
             for (row, value) in function(&points(series, index + 1)) {
-                let cells = rows[row].get_or_insert_with(|| {
-                    let mut cells = vec![Value::Null; whole.columns.len() + 1];
-                    cells[0] = series.values[row][0].clone();
-                    cells
-                });
+                let cells = rows[row].get_or_insert_with(|| blank(row));
                 cells[index + 1] = number(value, *value_type);
             }
         }
         series.values = rows.into_iter().flatten().collect();
     }
     Ok(true)
+}
+
+/// Whether a function changes each value for itself.
+fn is_of_one_value(name: &str) -> bool {
+    ["abs", "ceil", "floor", "log", "log2", "log10", "round"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The function of that name, and whether whole numbers stay whole under it.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Builder, StringViewBuilder};
 use arrow::datatypes::DataType;
@@ -30,7 +30,7 @@ pub struct Observation {
     pub span: dql::Span,
     examined: AtomicBool,
     found: AtomicBool,
-    not_numbers: AtomicU64,
+    met_others: AtomicBool,
 }
 
 impl Observation {
@@ -41,7 +41,7 @@ impl Observation {
             span,
             examined: AtomicBool::new(false),
             found: AtomicBool::new(false),
-            not_numbers: AtomicU64::new(0),
+            met_others: AtomicBool::new(false),
         }
     }
 
@@ -55,9 +55,10 @@ impl Observation {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// The values left out of arithmetic because they are not numbers.
-    pub fn not_numbers(&self) -> u64 {
-        self.not_numbers.load(Ordering::Relaxed)
+    /// Whether values were left out of arithmetic because they are not numbers. How many is not known:
+    /// a plan may look at a value more than once.
+    pub fn met_others(&self) -> bool {
+        self.met_others.load(Ordering::Relaxed)
     }
 }
 
@@ -229,16 +230,14 @@ impl ScalarUDFImpl for JsonNumber {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let json = text_argument(&args)?;
         let mut values = Float64Builder::with_capacity(json.len());
-        let mut not_numbers = 0;
+        let mut met_others = false;
         for text in json.as_string_view() {
             let number = text.and_then(number_of_json);
-            not_numbers += u64::from(text.is_some() && number.is_none());
+            met_others |= text.is_some() && number.is_none();
             values.append_option(number);
         }
-        if let Some(observation) = &self.observation {
-            observation
-                .not_numbers
-                .fetch_add(not_numbers, Ordering::Relaxed);
+        if let Some(observation) = self.observation.as_ref().filter(|_| met_others) {
+            observation.met_others.store(true, Ordering::Relaxed);
         }
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }

@@ -6,6 +6,7 @@ mod computed;
 mod fill;
 mod groups;
 mod histogram;
+mod opaque;
 mod page;
 mod shape;
 mod source;
@@ -24,6 +25,8 @@ use crate::bind::{column, sort_keys};
 use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
 use crate::functions::pinned::pinned;
 use crate::types::Type;
+
+pub use opaque::with_opaque_conditions;
 
 /// Lowers a query onto `events`, a plan that gives every event with the catalogue's columns.
 ///

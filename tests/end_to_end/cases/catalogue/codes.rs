@@ -344,6 +344,11 @@ pub(super) const CODES: &[(&str, &str, &str)] = &[
     ),
     (
         "warning",
+        "shared_time",
+        "Rows of a query share a time, and `eval` computed with one of them.",
+    ),
+    (
+        "warning",
         "slimit_reached",
         "There are more groups than SLIMIT lets through.",
     ),
