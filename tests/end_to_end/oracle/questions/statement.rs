@@ -62,7 +62,11 @@ impl Questioner<'_> {
         };
         let mut chain = Vec::new();
         for _ in 0..self.random.below(3) {
-            let (name, args) = self.outer_function(&[], &[]);
+            let (name, args) = match self.outer_function(&[], &[]) {
+                // A sum that is 0, or almost, has no logarithm, or almost none.
+                ("log" | "log2" | "log10", _) => ("abs", Vec::new()),
+                other => other,
+            };
             chain.push(Call {
                 name: ident(name),
                 args,
@@ -89,7 +93,11 @@ impl Questioner<'_> {
         let keys: Vec<String> = query.by.iter().map(key_name).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let (name, others) = self.outer_function(&keys, &columns);
+        let has_points = columns.iter().any(|name| name.starts_with('p'));
+        let (name, others) = match self.outer_function(&keys, &columns) {
+            ("log" | "log2" | "log10", _) if has_points => ("cumsum", Vec::new()),
+            other => other,
+        };
         let query = self.written(query);
         Call {
             name: ident(name),
