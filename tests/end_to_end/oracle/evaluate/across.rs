@@ -10,6 +10,9 @@ use super::series::{float, points, time_of};
 use super::value::Value;
 use super::{Output, OutputGroup, Run, window};
 
+/// The numbers of each column by their time.
+type ByTime = BTreeMap<Option<i64>, Vec<Vec<f64>>>;
+
 /// The means of the points in wider steps.
 pub(super) fn regrouped(run: &Run<'_>, output: &mut Output, others: &[&Arg]) {
     let ExprKind::String(width) = &others[0].value.kind else {
@@ -166,7 +169,7 @@ pub(super) fn series_sum(output: &mut Output, others: &[&Arg]) {
         other => panic!("{other:?} is no list of tags"),
     };
     let columns = output.columns.len();
-    let mut sums: Vec<(Vec<Value>, BTreeMap<Option<i64>, Vec<Vec<f64>>>)> = Vec::new();
+    let mut sums: Vec<(Vec<Value>, ByTime)> = Vec::new();
     for group in &output.groups {
         let keys: Vec<Value> = kept.iter().map(|key| group.keys[*key].clone()).collect();
         let tags =
@@ -192,7 +195,7 @@ pub(super) fn series_sum(output: &mut Output, others: &[&Arg]) {
         true => Value::Missing,
         false => Value::finite(numbers.iter().sum()),
     };
-    let group = |(keys, sums): (Vec<Value>, BTreeMap<Option<i64>, Vec<Vec<f64>>>)| {
+    let group = |(keys, sums): (Vec<Value>, ByTime)| {
         let rows = sums.into_iter().rev().map(|(time, sums)| {
             let time = time.map_or(Value::Missing, Value::Int);
             std::iter::once(time)

@@ -147,12 +147,11 @@ fn members(value: &Value) -> Value {
         Value::Json(Json::Array(members)) => members.clone(),
         other => vec![other.cell()],
     };
+    let mut texts = std::collections::HashSet::new();
     let mut different: Vec<Json> = Vec::new();
     for member in members {
-        if !different
-            .iter()
-            .any(|known| known.to_string() == member.to_string())
-        {
+        let text = member.to_string();
+        if texts.insert(text) {
             different.push(member);
         }
     }

@@ -40,6 +40,9 @@ use scope::{Over, Scope};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// Templates of texts, each as its words.
+type Templates = Vec<Vec<String>>;
+
 /// A request: the events it may see and how to read its text.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
@@ -55,7 +58,7 @@ pub(crate) struct Run<'a> {
     /// The values of sub-queries behind IN, by where they stand.
     members: RefCell<HashMap<usize, Vec<Value>>>,
     /// The templates that calls of `drain` learn, by the query and the call.
-    learnt: RefCell<HashMap<(usize, String), Vec<Vec<String>>>>,
+    learnt: RefCell<HashMap<(usize, String), Templates>>,
     /// The starts of steps, by the ends of their window and their width.
     steps: RefCell<HashMap<[i64; 3], Vec<i64>>>,
 }

@@ -81,7 +81,7 @@ pub(super) fn along<'a>(
     mut rows: Vec<ShapedRow<'a>>,
 ) -> Vec<ShapedRow<'a>> {
     let items: Vec<&Item> = items(scope.select).into_iter().flatten().collect();
-    if is_filled(scope) && !(rows.is_empty() && !scope.select.by.is_empty()) {
+    if is_filled(scope) && (!rows.is_empty() || scope.select.by.is_empty()) {
         for start in starts(scope) {
             let time = Value::Int(start);
             if !rows.iter().any(|row| row.time == time) {

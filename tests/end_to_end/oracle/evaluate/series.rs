@@ -89,12 +89,11 @@ pub(super) fn points(group: &OutputGroup, column: usize) -> Vec<Point> {
     rows.filter_map(point).collect()
 }
 
+/// Rows, and the numbers that a function gives them.
+type Results = Vec<(usize, f64)>;
+
 /// Each column becomes what `function` makes of its points; a row without any is left out.
-fn each_point(
-    group: &mut OutputGroup,
-    columns: usize,
-    function: &dyn Fn(&[Point]) -> Vec<(usize, f64)>,
-) {
+fn each_point(group: &mut OutputGroup, columns: usize, function: &dyn Fn(&[Point]) -> Results) {
     let mut rows: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
     for column in 1..=columns {
         for (place, number) in function(&points(group, column)) {
@@ -111,7 +110,7 @@ fn each_point(
 }
 
 /// A function along the points of a column.
-fn along(name: &str, points: &[Point], parameter: Option<f64>) -> Vec<(usize, f64)> {
+fn along(name: &str, points: &[Point], parameter: Option<f64>) -> Results {
     let mut results = Vec::new();
     for (index, here) in points.iter().enumerate() {
         let number = here.number;

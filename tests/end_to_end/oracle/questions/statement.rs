@@ -241,7 +241,7 @@ impl Questioner<'_> {
             (other.slimit, other.soffset) = (None, None);
             if let Some(items) = &mut other.target {
                 // Keys are no columns where there are no groups.
-                items.retain(|item| super::clause::is_summary(item));
+                items.retain(super::clause::is_summary);
             }
             let is_left = |key: &dql::ast::OrderKey| {
                 let items = other.target.iter().flatten();
