@@ -34,5 +34,9 @@ pub(super) fn apply(
     for series in &mut whole.answer.series {
         series.columns.clone_from(&columns);
     }
+    whole
+        .answer
+        .series
+        .retain(|series| !series.values.is_empty());
     Ok(whole)
 }

@@ -96,32 +96,20 @@ pub(super) fn apply(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<b
         };
     }
     for series in &mut whole.answer.series {
-        let blank = |row: usize| {
-            let mut cells = vec![Value::Null; whole.columns.len() + 1];
-            cells[0] = series.values[row][0].clone();
-            cells
-        };
-        // A changed value keeps its row; a function of several points makes rows of its own.
-        let is_changed = is_of_one_value(&call.name.text);
-        let mut rows: Vec<Option<Vec<Value>>> = (0..series.values.len())
-            .map(|row| is_changed.then(|| blank(row)))
-            .collect();
+        let mut rows: Vec<Option<Vec<Value>>> = vec![None; series.values.len()];
         for (index, (_, value_type)) in whole.columns.iter().enumerate() {
             for (row, value) in function(&points(series, index + 1)) {
-                let cells = rows[row].get_or_insert_with(|| blank(row));
+                let cells = rows[row].get_or_insert_with(|| {
+                    let mut cells = vec![Value::Null; whole.columns.len() + 1];
+                    cells[0] = series.values[row][0].clone();
+                    cells
+                });
                 cells[index + 1] = number(value, *value_type);
             }
         }
         series.values = rows.into_iter().flatten().collect();
     }
     Ok(true)
-}
-
-/// Whether a function changes each value for itself.
-fn is_of_one_value(name: &str) -> bool {
-    ["abs", "ceil", "floor", "log", "log2", "log10", "round"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The function of that name, and whether whole numbers stay whole under it.
