@@ -45,18 +45,13 @@ pub(super) fn applied(run: &Run<'_>, call: &Call, others: &[&Arg], output: Outpu
             for group in &mut output.groups {
                 match collapses(&name) {
                     true => collapse(&name, group, columns),
-                    false => {
-                        let rows = group.rows.clone();
-                        each_point(group, columns, &|points| along(&name, points, parameter));
-                        if changes_values(&name) {
-                            keep_rows(group, &rows);
-                        }
-                    }
+                    false => each_point(group, columns, &|points| along(&name, points, parameter)),
                 }
             }
         }
     }
     output.kinds = vec![Kind::Float; output.columns.len()];
+    output.groups.retain(|group| !group.rows.is_empty());
     output
 }
 
@@ -153,26 +148,6 @@ fn along(name: &str, points: &[Point], parameter: Option<f64>) -> Results {
         results.extend(result.map(|result| (here.row, result)));
     }
     results
-}
-
-/// Whether a function changes each value for itself.
-fn changes_values(name: &str) -> bool {
-    ["abs", "ceil", "floor", "log", "log2", "log10", "round"].contains(&name)
-}
-
-/// Puts rows that no value was left of back to their places: a changed value keeps its row.
-fn keep_rows(group: &mut OutputGroup, rows: &[Vec<Value>]) {
-    let mut changed = std::mem::take(&mut group.rows).into_iter();
-    for row in rows {
-        let has_numbers = row[1..].iter().any(|cell| cell.number().is_some());
-        group.rows.push(match has_numbers {
-            true => changed.next().unwrap(),
-            false => {
-                let cells = row[1..].iter().map(|_| Value::Missing);
-                std::iter::once(row[0].clone()).chain(cells).collect()
-            }
-        });
-    }
 }
 
 fn collapses(name: &str) -> bool {
