@@ -127,7 +127,7 @@ impl Questioner<'_> {
             }
             self.order_by_columns(query, &projection);
         }
-        if self.random.percent(35) {
+        if !self.is_exact && self.random.percent(35) {
             self.point_columns(query, &mut projection);
         }
         projection
@@ -173,7 +173,9 @@ impl Questioner<'_> {
             23 => self.rarer_summary(&any),
             14 => (call("any", vec![field(&any)]), any_gives),
             // Of large numbers the deviation depends on the order of additions.
-            15 if self.names.are_events => number(call("stddev", vec![field("df_date_range")])),
+            15 if self.names.are_events && !self.is_exact => {
+                number(call("stddev", vec![field("df_date_range")]))
+            }
             16 => number(call("spread", vec![argument])),
             17 => number(self.chosen_values()),
             18 => {

@@ -97,6 +97,9 @@ pub(crate) struct Questioner<'r> {
     depth: usize,
     /// Whether a condition of `{…}` is written, where alone `IN (query)` can stand.
     in_where: bool,
+    /// Whether numbers have to be the same to the last digit, because functions around the query tell small
+    /// ones from none.
+    is_exact: bool,
     /// The named lists that the conditions of the query ask; `None` where no source can be added.
     lists: Option<Vec<Source>>,
 }
@@ -135,6 +138,7 @@ impl<'r> Questioner<'r> {
             names: Names::of_events(),
             depth: 0,
             in_where: false,
+            is_exact: false,
             lists: None,
         }
     }

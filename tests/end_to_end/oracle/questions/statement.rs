@@ -203,6 +203,7 @@ impl Questioner<'_> {
     fn stepped(&mut self) -> (Select, Vec<String>) {
         // As a query inside of another, so that every column has a name and no step is chosen by the engine.
         self.depth = 1;
+        self.is_exact = true;
         self.names = Names::of_events();
         // Of numbers as large as times, differences are mostly rounding.
         let is_time = |name: &str| matches!(name, "date" | "time");
@@ -220,6 +221,7 @@ impl Questioner<'_> {
             }
         };
         self.depth = 0;
+        self.is_exact = false;
         let names = simple_names(&projection);
         query.target = Some(projection.items);
         if self.random.percent(30) {
