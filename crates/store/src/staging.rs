@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::event_ids::FilePlace;
 use crate::layout;
 use crate::location::Location;
-use crate::log::{self, Outcome};
+use crate::log::{self, Change, Operation, Outcome};
 use crate::paths;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
@@ -126,7 +126,13 @@ impl Staging {
             if self.files.is_empty() {
                 break;
             }
-            match log::append(location, &newest, &self.files).await? {
+            let change = Change {
+                operation: Operation::Write,
+                adds: &self.files,
+                removes: &[],
+                metadata: None,
+            };
+            match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
                     self.checkpoint(store, version).await;
                     return Ok(Some(version));
