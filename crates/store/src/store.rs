@@ -67,6 +67,19 @@ impl Store {
         Location::open(url, options).map(Self::at)
     }
 
+    /// The store whose objects are `objects`, by paths relative to its root; `url` is what the root
+    /// calls itself.
+    ///
+    /// This is how something stands between a store and its objects, for instance to count, delay or
+    /// break writes: wrap the [`Store::object_store`] of an opened store, so that what it promises about
+    /// durability and order stays. `objects` must list in the order of paths, refuse
+    /// [`PutMode::Create`](object_store::PutMode::Create) where an object is, and show a write as a
+    /// whole or not at all.
+    #[must_use]
+    pub fn on(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+        Self::at(Location { url, objects })
+    }
+
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
         let inner = Inner {
