@@ -28,7 +28,7 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
                 diagnostics: diagnostics_to_messages(query, diagnostics),
                 incident: None,
             };
-            status(Code::InvalidArgument, info)
+            with_info(Code::InvalidArgument, info)
         }
         EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
         EngineError::ResourcesExhausted(_) => told(Code::ResourceExhausted, error),
@@ -46,7 +46,7 @@ const INCOMPLETE: &str =
     "an object of the store is missing or damaged, so there is no answer rather than half of one";
 
 /// The status code for a failure of the store, and what may be told about it.
-fn of_store_error(error: &StoreError) -> (Code, &'static str) {
+pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
     match error {
         _ if error.is_missing_object() => (Code::DataLoss, INCOMPLETE),
         StoreError::NotFound { .. }
@@ -72,7 +72,7 @@ pub(crate) fn of_request_error(error: &RequestError) -> Status {
         message: error.to_string(),
         ..Default::default()
     };
-    status(Code::InvalidArgument, info)
+    with_info(Code::InvalidArgument, info)
 }
 
 /// The status for an answer that no message can hold.
@@ -86,7 +86,7 @@ pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
         ),
         ..Default::default()
     };
-    status(Code::ResourceExhausted, info)
+    with_info(Code::ResourceExhausted, info)
 }
 
 /// The status for a failure of the service itself while it writes an answer.
@@ -114,7 +114,7 @@ fn told(code: Code, error: &EngineError) -> Status {
         message: error.to_string(),
         ..Default::default()
     };
-    status(code, info)
+    with_info(code, info)
 }
 
 fn kept_back(code: Code, error: &EngineError, public: &str) -> Status {
@@ -127,18 +127,27 @@ fn kept_back_as(
     error: &(dyn std::error::Error + 'static),
     public: &str,
 ) -> Status {
+    with_info(code, incident(stable_code, error, public))
+}
+
+/// Logs what the client is not told under an id, and what the client is told instead.
+pub(crate) fn incident(
+    stable_code: &'static str,
+    error: &(dyn std::error::Error + 'static),
+    public: &str,
+) -> proto::ErrorInfo {
     let incident = Uuid::new_v4().to_string();
-    tracing::error!(incident, code = stable_code, error, "a query failed");
-    let info = proto::ErrorInfo {
+    tracing::error!(incident, code = stable_code, error, "a request failed");
+    proto::ErrorInfo {
         code: stable_code.to_owned(),
         message: format!("{public}; the service logged the reason as incident {incident}"),
         diagnostics: Vec::new(),
         incident: Some(incident),
-    };
-    status(code, info)
+    }
 }
 
-fn status(code: Code, mut info: proto::ErrorInfo) -> Status {
+/// The status that tells `info`, as far as a header holds it.
+pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
     info.message = clipped(&info.message);
     let found = info.diagnostics.len();
     while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
