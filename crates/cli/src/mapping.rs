@@ -16,6 +16,14 @@ pub(crate) fn find(argument: &str) -> Result<MappingSource, Failure> {
     found.map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// The mapping in a jq file, called by the file's name without its extension.
+pub(crate) fn of_file(path: &Path) -> Result<MappingSource, Failure> {
+    let wrong = |reason: String| Failure::Usage(format!("mapping `{}`: {reason}", path.display()));
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    MappingSource::program(&name, &text).map_err(|error| wrong(error.to_string()))
+}
+
 fn program(path: &str) -> Result<String, Failure> {
     std::fs::read_to_string(Path::new(path)).map_err(|error| {
         let shipped: Vec<&str> = Mapping::shipped_names().collect();

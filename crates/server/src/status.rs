@@ -26,7 +26,7 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
                 code: error.code().to_owned(),
                 message: error.to_string(),
                 diagnostics: diagnostics_to_messages(query, diagnostics),
-                incident: None,
+                ..Default::default()
             };
             with_info(Code::InvalidArgument, info)
         }
@@ -53,8 +53,14 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::Corrupt { .. }
         | StoreError::Parquet { .. }
         | StoreError::Delta { .. } => (Code::DataLoss, INCOMPLETE),
+        StoreError::Shared(error) => of_store_error(error),
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
+        | StoreError::OutcomeUnknown { .. }
+        | StoreError::Overloaded { .. }
+        | StoreError::Closed
+        | StoreError::SequenceGap { .. }
+        | StoreError::SequenceConflict { .. }
         | StoreError::Conflict { .. } => (
             Code::Unavailable,
             "the store could not be reached; try again",
@@ -141,8 +147,8 @@ pub(crate) fn incident(
     proto::ErrorInfo {
         code: stable_code.to_owned(),
         message: format!("{public}; the service logged the reason as incident {incident}"),
-        diagnostics: Vec::new(),
         incident: Some(incident),
+        ..Default::default()
     }
 }
 
@@ -165,16 +171,8 @@ pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
         finding.hint = finding.hint.as_deref().map(clipped);
         finding.label = None;
     }
-    let message = info.message.clone();
-    let details = RpcStatus {
-        code: code.into(),
-        message: message.clone(),
-        details: vec![Any {
-            type_url: ERROR_INFO_TYPE.to_owned(),
-            value: info.encode_to_vec(),
-        }],
-    };
-    Status::with_details(code, message, Bytes::from(details.encode_to_vec()))
+    let details = RpcStatus::new(code, &info).encode_to_vec();
+    Status::with_details(code, info.message, Bytes::from(details))
 }
 
 /// The first characters of a text that would not fit into a header.
@@ -188,13 +186,27 @@ fn clipped(text: &str) -> String {
 /// google.rpc.Status, the form that gRPC gives to `grpc-status-details-bin`; clients in other
 /// languages refuse anything else there.
 #[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
+pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
     code: i32,
     #[prost(string, tag = "2")]
     message: String,
     #[prost(message, repeated, tag = "3")]
     details: Vec<Any>,
+}
+
+impl RpcStatus {
+    /// The status that tells `info`.
+    pub(crate) fn new(code: Code, info: &proto::ErrorInfo) -> Self {
+        Self {
+            code: code.into(),
+            message: info.message.clone(),
+            details: vec![Any {
+                type_url: ERROR_INFO_TYPE.to_owned(),
+                value: info.encode_to_vec(),
+            }],
+        }
+    }
 }
 
 /// google.protobuf.Any.

@@ -165,6 +165,27 @@ impl WriteError {
 }
 
 fn told_of_store(error: &StoreError) -> (Failure, ErrorInfo) {
+    let told = |code| info(code, error.to_string());
+    match error {
+        StoreError::Shared(error) => return told_of_store(error),
+        StoreError::SequenceGap { expected, .. } => {
+            let mut info = told("sequence_gap");
+            info.expected_number = Some(*expected);
+            return (Failure::Conflict, info);
+        }
+        StoreError::SequenceConflict { .. } => {
+            return (Failure::Conflict, told("sequence_conflict"));
+        }
+        StoreError::Overloaded { .. } => return (Failure::Overloaded, told("overloaded")),
+        StoreError::Closed => return (Failure::Unavailable, told("stopping")),
+        StoreError::OutcomeUnknown { .. } => {
+            let public = "it is unknown whether the events were stored; send them again, those that \
+                          were are not stored twice";
+            let info = status::incident("outcome_unknown", error, public);
+            return (Failure::Unavailable, info);
+        }
+        _ => {}
+    }
     let (code, public) = status::of_store_error(error);
     let failure = match code {
         Code::Unavailable => Failure::Unavailable,

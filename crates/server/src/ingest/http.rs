@@ -72,16 +72,14 @@ async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError>
     }
     let received = receive(&head.headers, body, writer.limits(), writer.budget()).await?;
     let text = received.bytes;
-    let receipt = writer
-        .write(options, move |decoder, workspace| {
+    writer
+        .write(options, received.held, move |decoder, workspace| {
             if is_single {
                 return decoder.take(text.len(), workspace, || parse_record(&text));
             }
             decoder.take_lines(&text, workspace)
         })
-        .await?;
-    drop(received.held);
-    Ok(receipt)
+        .await
 }
 
 fn options(writer: &Writer, query: &str) -> Result<WriteOptions, WriteError> {
@@ -150,7 +148,10 @@ fn answer(receipt: Receipt) -> Response {
 /// The answer to a request that failed, as JSON.
 pub(super) fn failed(error: &WriteError) -> Response {
     let (failure, info) = error.told();
-    let content = json!({"error_code": info.code, "message": info.message});
+    let mut content = json!({"error_code": info.code, "message": info.message});
+    if let Some(expected) = info.expected_number {
+        content["expected_number"] = expected.into();
+    }
     let mut response = json_response(failure.http_status(), &content);
     tell_what_helps(failure, &mut response);
     response

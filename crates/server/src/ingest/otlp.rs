@@ -13,9 +13,9 @@ mod record;
 
 use std::collections::BTreeSet;
 
-use events::WorkspaceId;
 use prost::Message;
 
+use super::budget::Reservation;
 use super::error::WriteError;
 use super::writer::{Receipt, WriteOptions, Writer, workspace};
 use crate::proto::otlp::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
@@ -34,6 +34,7 @@ async fn export(
     writer: &Writer,
     workspace_header: Option<&str>,
     request: ExportLogsServiceRequest,
+    held: Reservation,
 ) -> Result<Option<ExportLogsPartialSuccess>, WriteError> {
     let mapping = writer.otlp_mapping().cloned();
     let is_mapped = mapping.is_some();
@@ -43,17 +44,22 @@ async fn export(
         ..WriteOptions::default()
     };
     let receipt = writer
-        .write(options, move |decoder, default_workspace| {
+        .write(options, held, move |decoder, given| {
             for resource_logs in &request.resource_logs {
                 let resource = resource_logs.resource.as_ref();
                 for scope_logs in &resource_logs.scope_logs {
                     let scope = scope_logs.scope.as_ref();
                     for record in &scope_logs.log_records {
                         let origin = record::Origin { resource, scope };
-                        let named = origin.workspace(record);
-                        let named: Option<WorkspaceId> = named.and_then(|id| id.parse().ok());
-                        let workspace = named.as_ref().or(default_workspace);
-                        decoder.take(record.encoded_len(), workspace, || {
+                        let size_bytes = record.encoded_len();
+                        let workspace = match origin.workspace(record, given) {
+                            Ok(workspace) => workspace,
+                            Err(rejection) => {
+                                decoder.take(size_bytes, None, || Err(rejection))?;
+                                continue;
+                            }
+                        };
+                        decoder.take(size_bytes, workspace.as_ref(), || {
                             Ok(if is_mapped {
                                 record::original(record, &origin)
                             } else {

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::budget::Reservation;
@@ -53,33 +53,87 @@ impl IngestService for Service {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
-        let writer = self.writer.clone();
-        let place = Arc::new(Semaphore::new(STREAM_BYTES));
+        let queue = Queue {
+            writer: self.writer.clone(),
+            place: Arc::new(Semaphore::new(STREAM_BYTES)),
+            last_numbered: None,
+            read: 0,
+        };
+        let requests = request.into_inner();
         // One request after the other is read, and only when there is place for it.
-        let admitted = request.into_inner().enumerate().then(move |(index, item)| {
-            let place = place.clone();
-            async move {
-                let request = item?;
-                let held = admit(place, request.ndjson.len()).await?;
-                Ok::<_, Status>((index as u64, request, held))
-            }
+        let admitted = stream::unfold((requests, queue), |(mut requests, mut queue)| async move {
+            let item = requests.next().await?;
+            let admitted = match item {
+                Ok(request) => queue.admit(request).await,
+                Err(status) => Err(status),
+            };
+            Some((admitted, (requests, queue)))
         });
-        let outcomes = admitted.map(move |admitted| {
-            let writer = writer.clone();
-            async move {
-                let (index, request, held) = admitted?;
-                let written = write(&writer, request).await;
-                drop(held);
-                Ok(WriteStreamResponse {
-                    request: index,
-                    outcome: Some(match written {
-                        Ok(written) => Outcome::Written(written),
-                        Err(error) => Outcome::Error(error.told().1),
-                    }),
-                })
-            }
+        let answers = admitted.map(|admitted| async { Ok(admitted?.answer().await) });
+        Ok(Response::new(Box::pin(answers.buffered(STREAM_REQUESTS))))
+    }
+}
+
+/// The requests of a stream, in their order.
+struct Queue {
+    writer: Writer,
+    place: Arc<Semaphore>,
+    /// Done when the numbered batch before is.
+    last_numbered: Option<oneshot::Receiver<()>>,
+    read: u64,
+}
+
+/// A request that has its place.
+struct Admitted {
+    writer: Writer,
+    request: WriteRequest,
+    index: u64,
+    _place: OwnedSemaphorePermit,
+    /// For a numbered batch: what it waits for, and who waits for it.
+    turn: Option<(Option<oneshot::Receiver<()>>, oneshot::Sender<()>)>,
+}
+
+impl Queue {
+    async fn admit(&mut self, request: WriteRequest) -> Result<Admitted, Status> {
+        let place = admit(self.place.clone(), request.ndjson.len()).await?;
+        let turn = (request.number > 0).then(|| {
+            let (done, waiting) = oneshot::channel();
+            (self.last_numbered.replace(waiting), done)
         });
-        Ok(Response::new(Box::pin(outcomes.buffered(STREAM_REQUESTS))))
+        let index = self.read;
+        self.read += 1;
+        Ok(Admitted {
+            writer: self.writer.clone(),
+            request,
+            index,
+            _place: place,
+            turn,
+        })
+    }
+}
+
+impl Admitted {
+    async fn answer(self) -> WriteStreamResponse {
+        // Numbered batches that overtook each other would look like a gap.
+        let done = match self.turn {
+            None => None,
+            Some((before, done)) => {
+                if let Some(before) = before {
+                    // Whether it was stored or failed: the store knows which number is next.
+                    let _ = before.await;
+                }
+                Some(done)
+            }
+        };
+        let written = write(&self.writer, self.request).await;
+        drop(done);
+        WriteStreamResponse {
+            request: self.index,
+            outcome: Some(match written {
+                Ok(written) => Outcome::Written(written),
+                Err(error) => Outcome::Error(error.told().1),
+            }),
+        }
     }
 }
 
@@ -93,13 +147,10 @@ async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePerm
 async fn write(writer: &Writer, request: WriteRequest) -> Result<WriteResponse, WriteError> {
     let (options, held) = prepare(writer, &request).await?;
     let ndjson = request.ndjson;
-    let receipt = writer
-        .write(options, move |decoder, workspace| {
-            decoder.take_lines(&ndjson, workspace)
-        })
-        .await?;
-    drop(held);
-    Ok(response(receipt))
+    let written = writer.write(options, held, move |decoder, workspace| {
+        decoder.take_lines(&ndjson, workspace)
+    });
+    written.await.map(response)
 }
 
 async fn prepare(

@@ -6,7 +6,7 @@ use events::{Mapping, MappingSource, WorkspaceId};
 use store::{BatchNumber, Ingest, WriteBatch};
 
 use super::IngestConfig;
-use super::budget::Budget;
+use super::budget::{Budget, Reservation};
 use super::decode::{Decoded, Decoder, RefusedRecord};
 use super::error::WriteError;
 use super::limits::IngestLimits;
@@ -107,8 +107,12 @@ impl Writer {
         match found.map_or_else(|| MappingSource::shipped(name), Ok) {
             Ok(mapping) => Ok(Some(mapping)),
             Err(_) => {
+                let shipped = Mapping::shipped_names();
                 let given = self.config.mappings.iter().map(MappingSource::name);
-                let known: Vec<&str> = given.chain(Mapping::shipped_names()).collect();
+                let known: Vec<String> = shipped
+                    .map(str::to_owned)
+                    .chain(given.map(str::to_owned))
+                    .collect();
                 Err(WriteError::UnknownMapping {
                     name: name.to_owned(),
                     known: known.join(", "),
@@ -117,73 +121,80 @@ impl Writer {
         }
     }
 
-    /// Stores what `take` gives to the decoder, and answers when it is durable.
+    /// Stores what `take` gives to the decoder, and answers when it is durable. Who loses interest
+    /// meanwhile does not keep it from being stored. `held` is the memory of the request.
     ///
     /// # Errors
     /// When the records cannot be taken, or the store fails. Nothing is acknowledged then.
     pub(crate) async fn write(
         &self,
         options: WriteOptions,
+        held: Reservation,
         take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>
         + Send
         + 'static,
     ) -> Result<Receipt, WriteError> {
-        let config = self.config.clone();
-        let (options, decoded) = tokio::task::spawn_blocking(move || {
-            let decoded = decode(&options, &config.limits, take);
-            (options, decoded)
-        })
-        .await
-        .map_err(|error| WriteError::Defect(error.to_string()))?;
-        self.store(options, decoded?).await
-    }
-
-    async fn store(
-        &self,
-        options: WriteOptions,
-        decoded: Decoded,
-    ) -> Result<Receipt, WriteError> {
-        let Decoded {
-            events,
-            record_of,
-            mut refused,
-        } = decoded;
-        let is_void = options.all_or_nothing && !refused.is_empty();
-        // An empty batch with a number is a batch all the same: the next number follows it.
-        if is_void || (events.is_empty() && options.number.is_none()) {
-            return Ok(Receipt {
-                accepted: 0,
-                refused,
-                token: String::new(),
+        let (config, ingest) = (self.config.clone(), self.ingest.clone());
+        let storing = tokio::spawn(async move {
+            let decoding = tokio::task::spawn_blocking(move || {
+                let decoded = decode(&options, &config.limits, take);
+                (options, decoded)
             });
-        }
-        let written = self
-            .ingest
-            .write(WriteBatch {
-                events,
-                number: options.number,
-                all_or_nothing: options.all_or_nothing,
-            })
-            .await?;
-        let stored = if options.all_or_nothing && !written.refused.is_empty() {
-            0
-        } else {
-            record_of.len().saturating_sub(written.refused.len())
-        };
-        refused.extend(written.refused.into_iter().map(|event| RefusedRecord {
-            index: record_of.get(event.index).copied().unwrap_or(event.index),
-            rejection: event.rejection,
-        }));
-        refused.sort_by_key(|refused| refused.index);
-        Ok(Receipt {
-            accepted: stored as u64,
-            refused,
-            token: written
-                .token
-                .map(|token| token.to_string())
-                .unwrap_or_default(),
-        })
+            let (options, decoded) = decoding
+                .await
+                .map_err(|error| WriteError::Defect(error.to_string()))?;
+            let receipt = store(&ingest, options, decoded?).await;
+            drop(held);
+            receipt
+        });
+        storing
+            .await
+            .map_err(|error| WriteError::Defect(error.to_string()))?
     }
+}
+
+async fn store(
+    ingest: &Ingest,
+    options: WriteOptions,
+    decoded: Decoded,
+) -> Result<Receipt, WriteError> {
+    let Decoded {
+        events,
+        record_of,
+        mut refused,
+    } = decoded;
+    let is_void = options.all_or_nothing && !refused.is_empty();
+    // An empty batch with a number is a batch all the same: the next number follows it.
+    if is_void || (events.is_empty() && options.number.is_none()) {
+        return Ok(Receipt {
+            accepted: 0,
+            refused,
+            token: String::new(),
+        });
+    }
+    let written = ingest
+        .write(WriteBatch {
+            events,
+            number: options.number,
+            all_or_nothing: options.all_or_nothing,
+        })
+        .await?;
+    let accepted = if options.all_or_nothing && !written.refused.is_empty() {
+        0
+    } else {
+        record_of.len().saturating_sub(written.refused.len())
+    };
+    refused.extend(written.refused.into_iter().map(|event| RefusedRecord {
+        index: record_of.get(event.index).copied().unwrap_or(event.index),
+        rejection: event.rejection,
+    }));
+    refused.sort_by_key(|refused| refused.index);
+    let token = written.token.map(|token| token.to_string());
+    Ok(Receipt {
+        accepted: accepted as u64,
+        refused,
+        token: token.unwrap_or_default(),
+    })
 }
 
 /// The workspace that a text names.

@@ -36,8 +36,7 @@ impl Service {
         let request = request.into_inner();
         let size_bytes = prost::Message::encoded_len(&request);
         let held = self.writer.budget().reserve(size_bytes).await?;
-        let partial_success = export(&self.writer, workspace, request).await?;
-        drop(held);
+        let partial_success = export(&self.writer, workspace, request, held).await?;
         Ok(ExportLogsServiceResponse { partial_success })
     }
 }

@@ -68,9 +68,7 @@ async fn store(
     .await
     .map_err(|error| WriteError::Defect(error.to_string()))??;
     let workspace = text(&head.headers, &HeaderName::from_static(WORKSPACE_HEADER));
-    let stored = export(writer, workspace, request).await?;
-    drop(received.held);
-    Ok(stored)
+    export(writer, workspace, request, received.held).await
 }
 
 fn respond(
