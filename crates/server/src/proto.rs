@@ -1,4 +1,5 @@
-//! The messages and services of the package `vouch.v1`, generated from `query.proto`.
+//! The messages and services of the package `vouch.v1`, generated from `query.proto` and
+//! `ingest.proto`.
 #![expect(
     missing_docs,
     clippy::allow_attributes,
@@ -9,5 +10,10 @@
 
 tonic::include_proto!("vouch.v1");
 
-/// The interface in protobuf's own form, for reflection.
+/// The part of OTLP that takes logs, generated from `opentelemetry/logs.proto`.
+pub mod otlp {
+    tonic::include_proto!("opentelemetry.proto.collector.logs.v1");
+}
+
+/// The interfaces in protobuf's own form, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

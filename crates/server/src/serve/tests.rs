@@ -2,7 +2,8 @@ use engine::{EngineConfig, QueryOptions, QueryRequest, Scope, Stage, StreamItem}
 use events::{Defaults, Event, TimeRange};
 use futures::StreamExt;
 use serde_json::json;
-use store::{ImportOptions, Store, StoreOptions};
+use store::{ImportOptions, IngestOptions, Store, StoreOptions};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -27,12 +28,20 @@ struct Running {
 impl Running {
     async fn start(drain: Duration) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::bind(&ServerConfig { address, drain }).unwrap();
-        let address = server.local_address();
-        let engine = Engine::new(store().await, EngineConfig::default()).unwrap();
+        let config = ServerConfig {
+            grpc: address,
+            http: address,
+            drain,
+            ..ServerConfig::default()
+        };
+        let server = Server::bind(config).unwrap();
+        let address = server.grpc_address();
+        let store = store().await;
+        let ingest = store.ingest(IngestOptions::default());
+        let engine = Engine::new(store, EngineConfig::default()).unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or_default() };
-        let served = tokio::spawn(server.serve(engine, stopped));
+        let served = tokio::spawn(server.serve(engine, ingest, stopped));
         Self {
             address,
             stop,

@@ -1,6 +1,6 @@
 //! Reading on another thread, so that decoding and storing go on at the same time.
 
-use events::EventReader;
+use events::{EventReader, MappingError};
 use events::read::{Decoded, ReadError};
 use tokio::sync::mpsc;
 
@@ -16,12 +16,18 @@ pub(super) enum Problem {
     /// The file is damaged, or is something else.
     Read(ReadError),
     /// The mapping does not compile.
-    Usage(String),
+    Mapping(MappingError),
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         Self::Read(error)
+    }
+}
+
+impl From<MappingError> for Problem {
+    fn from(error: MappingError) -> Self {
+        Self::Mapping(error)
     }
 }
 

@@ -1,0 +1,196 @@
+//! `IngestService`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::budget::Reservation;
+use super::error::WriteError;
+use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
+use crate::proto::ingest_service_server::IngestService;
+use crate::proto::write_stream_response::Outcome;
+use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
+
+/// The bytes of one stream that are stored at the same time.
+const STREAM_BYTES: usize = 16 << 20;
+/// The requests of one stream that are stored at the same time.
+const STREAM_REQUESTS: usize = 1_024;
+/// The refusals whose reasons are told; a message has 4 MiB for most clients.
+const REASONS: usize = 1_000;
+
+/// Stores what comes by gRPC.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    writer: Writer,
+}
+
+impl Service {
+    /// Stores with `writer`.
+    pub(crate) fn new(writer: Writer) -> Self {
+        Self { writer }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Service {
+    async fn write(
+        &self,
+        request: Request<WriteRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let written = write(&self.writer, request.into_inner()).await;
+        written
+            .map(Response::new)
+            .map_err(|error| error.status())
+    }
+
+    type WriteStreamStream =
+        Pin<Box<dyn Stream<Item = Result<WriteStreamResponse, Status>> + Send>>;
+
+    async fn write_stream(
+        &self,
+        request: Request<Streaming<WriteRequest>>,
+    ) -> Result<Response<Self::WriteStreamStream>, Status> {
+        let queue = Queue {
+            writer: self.writer.clone(),
+            place: Arc::new(Semaphore::new(STREAM_BYTES)),
+            last_numbered: None,
+            read: 0,
+        };
+        let requests = request.into_inner();
+        // One request after the other is read, and only when there is place for it.
+        let admitted = stream::unfold((requests, queue), |(mut requests, mut queue)| async move {
+            let item = requests.next().await?;
+            let admitted = match item {
+                Ok(request) => queue.admit(request).await,
+                Err(status) => Err(status),
+            };
+            Some((admitted, (requests, queue)))
+        });
+        let answers = admitted.map(|admitted| async { Ok(admitted?.answer().await) });
+        Ok(Response::new(Box::pin(answers.buffered(STREAM_REQUESTS))))
+    }
+}
+
+/// The requests of a stream, in their order.
+struct Queue {
+    writer: Writer,
+    place: Arc<Semaphore>,
+    /// Done when the numbered batch before is.
+    last_numbered: Option<oneshot::Receiver<()>>,
+    read: u64,
+}
+
+/// A request that has its place.
+struct Admitted {
+    writer: Writer,
+    request: WriteRequest,
+    index: u64,
+    _place: OwnedSemaphorePermit,
+    /// For a numbered batch: what it waits for, and who waits for it.
+    turn: Option<(Option<oneshot::Receiver<()>>, oneshot::Sender<()>)>,
+}
+
+impl Queue {
+    async fn admit(&mut self, request: WriteRequest) -> Result<Admitted, Status> {
+        let place = admit(self.place.clone(), request.ndjson.len()).await?;
+        let turn = (request.number > 0).then(|| {
+            let (done, waiting) = oneshot::channel();
+            (self.last_numbered.replace(waiting), done)
+        });
+        let index = self.read;
+        self.read += 1;
+        Ok(Admitted {
+            writer: self.writer.clone(),
+            request,
+            index,
+            _place: place,
+            turn,
+        })
+    }
+}
+
+impl Admitted {
+    async fn answer(self) -> WriteStreamResponse {
+        // Numbered batches that overtook each other would look like a gap.
+        let done = match self.turn {
+            None => None,
+            Some((before, done)) => {
+                if let Some(before) = before {
+                    // Whether it was stored or failed: the store knows which number is next.
+                    let _ = before.await;
+                }
+                Some(done)
+            }
+        };
+        let written = write(&self.writer, self.request).await;
+        drop(done);
+        WriteStreamResponse {
+            request: self.index,
+            outcome: Some(match written {
+                Ok(written) => Outcome::Written(written),
+                Err(error) => Outcome::Error(error.told().1),
+            }),
+        }
+    }
+}
+
+/// Waits for a place among the requests of the stream. One that is larger than all places takes them all.
+async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
+    let bytes = u32::try_from(bytes.clamp(1, STREAM_BYTES)).unwrap_or(u32::MAX);
+    let admitted = place.acquire_many_owned(bytes).await;
+    admitted.map_err(|error| WriteError::Defect(error.to_string()).status())
+}
+
+async fn write(writer: &Writer, request: WriteRequest) -> Result<WriteResponse, WriteError> {
+    let (options, held) = prepare(writer, &request).await?;
+    let ndjson = request.ndjson;
+    let written = writer.write(options, held, move |decoder, workspace| {
+        decoder.take_lines(&ndjson, workspace)
+    });
+    written.await.map(response)
+}
+
+async fn prepare(
+    writer: &Writer,
+    request: &WriteRequest,
+) -> Result<(WriteOptions, Reservation), WriteError> {
+    let options = writer.options(&AskedOptions {
+        workspace: &request.workspace,
+        mapping: &request.mapping,
+        producer: &request.producer,
+        number: request.number,
+        all_or_nothing: request.all_or_nothing,
+    })?;
+    let limit = writer.limits().decompressed_bytes;
+    if request.ndjson.len() > limit {
+        return Err(WriteError::TooLarge {
+            limit,
+            decompressed: true,
+            option: "--max-decompressed-bytes",
+        });
+    }
+    let held = writer.budget().reserve(request.ndjson.len()).await?;
+    Ok((options, held))
+}
+
+fn response(receipt: Receipt) -> WriteResponse {
+    let refused = receipt.refused.into_iter().enumerate();
+    WriteResponse {
+        accepted: receipt.accepted,
+        refused: refused
+            .map(|(position, refused)| RefusedRecord {
+                index: refused.index as u64,
+                code: refused.rejection.code.to_string(),
+                reason: if position < REASONS {
+                    refused.rejection.message
+                } else {
+                    String::new()
+                },
+            })
+            .collect(),
+        token: receipt.token,
+    }
+}
