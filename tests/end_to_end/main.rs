@@ -11,6 +11,7 @@
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
 //! | `s3` | a store in S3 |
+//! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
 //! | `program` | the program, run in a directory of its own |
@@ -19,6 +20,8 @@
 mod asking;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod delta;
 #[cfg(test)]
