@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use events::WorkspaceId;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::Int64Type;
+use events::{WorkspaceId, fields};
 
 use crate::error::StoreError;
 use crate::segment::WriteToken;
@@ -30,6 +32,21 @@ impl View {
     /// The files of the table.
     pub fn files(&self) -> impl Iterator<Item = &DataFile> {
         self.table.iter().flat_map(|table| table.files.iter())
+    }
+
+    /// The first and the last `date` of each file and of each batch of recent events, in Unix
+    /// milliseconds, and how many events it holds.
+    pub fn spans(&self) -> impl Iterator<Item = (i64, i64, u64)> {
+        let files = self.files().map(|file| {
+            let (first_ms, last_ms) = file.span_ms();
+            (first_ms, last_ms, file.rows)
+        });
+        let recent = self.recent.iter().filter_map(|batch| {
+            let dates = batch.column_by_name(fields::DATE)?;
+            let dates = dates.as_primitive_opt::<Int64Type>()?;
+            Some((min(dates)?, max(dates)?, batch.num_rows() as u64))
+        });
+        files.chain(recent)
     }
 
     /// How many events there are.

@@ -15,7 +15,6 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::{Segment, SegmentKey};
 use crate::error::StoreError;
-use crate::event_ids::FilePlace;
 use crate::location::Location;
 use crate::snapshot::{DataFile, Snapshot};
 
@@ -194,16 +193,11 @@ async fn without_stored(
     for (day, id) in columns.days_and_ids() {
         by_day.entry(day).or_default().insert(id);
     }
-    let stored: Vec<(NaiveDate, HashSet<&str>)> = futures::stream::iter(files)
-        .filter_map(|file| {
-            let wanted = by_day.get(&file.day);
-            async move { wanted.map(|wanted| (file, wanted)) }
-        })
-        .map(|(file, wanted)| async move {
-            let place: FilePlace = file.place();
-            let found = place.ids_among(location, wanted).await?;
-            Ok::<_, StoreError>((file.day, found))
-        })
+    let lookups: Vec<_> = files
+        .iter()
+        .filter_map(|file| Some(stored_in(location, file, by_day.get(&file.day)?)))
+        .collect();
+    let stored: Vec<(NaiveDate, HashSet<&str>)> = futures::stream::iter(lookups)
         .buffer_unordered(FILE_CONCURRENCY)
         .try_collect()
         .await?;
@@ -218,6 +212,16 @@ async fn without_stored(
         })
         .collect();
     Ok(filter_record_batch(batch, &BooleanArray::from(is_new))?)
+}
+
+/// Those of some ids that a file holds, with the day of the file.
+async fn stored_in<'a>(
+    location: &Location,
+    file: &DataFile,
+    wanted: &HashSet<&'a str>,
+) -> Result<(NaiveDate, HashSet<&'a str>), StoreError> {
+    let found = file.place().ids_among(location, wanted).await?;
+    Ok((file.day, found))
 }
 
 /// What tells the events of a batch apart.
