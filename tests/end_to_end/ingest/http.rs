@@ -95,79 +95,103 @@ async fn numbered_batches_go_by_http_too() {
     assert_eq!(running.count().await, 1);
 }
 
+/// Path, content type, content encoding; status, code, words of the message.
+type Misunderstood = (
+    &'static str,
+    &'static str,
+    &'static str,
+    u16,
+    &'static str,
+    &'static str,
+);
+
+const NDJSON_TYPE: &str = "application/x-ndjson";
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
+const MISUNDERSTOOD: [Misunderstood; 10] = [
+    (
+        "/v1/events?work=acme",
+        NDJSON_TYPE,
+        "",
+        400,
+        "invalid_request",
+        "`work`",
+    ),
+    (
+        "/v1/events?number=x",
+        NDJSON_TYPE,
+        "",
+        400,
+        "invalid_request",
+        "`number`",
+    ),
+    (
+        "/v1/events?all_or_nothing=1",
+        NDJSON_TYPE,
+        "",
+        400,
+        "invalid_request",
+        "true or false",
+    ),
+    (
+        "/v1/events?workspace=a/b",
+        NDJSON_TYPE,
+        "",
+        400,
+        "invalid_request",
+        "a/b",
+    ),
+    (
+        "/v1/events?mapping=none",
+        NDJSON_TYPE,
+        "",
+        400,
+        "unknown_mapping",
+        "okta",
+    ),
+    (
+        "/v1/events",
+        "text/csv",
+        "",
+        415,
+        "unsupported_media_type",
+        "text/csv",
+    ),
+    (
+        "/v1/events",
+        FORM_TYPE,
+        "",
+        415,
+        "unsupported_media_type",
+        "application/x-ndjson",
+    ),
+    (
+        "/v1/events",
+        NDJSON_TYPE,
+        "br",
+        415,
+        "unsupported_media_type",
+        "`br`",
+    ),
+    (
+        "/v1/events",
+        NDJSON_TYPE,
+        "gzip",
+        400,
+        "malformed_body",
+        "Content-Encoding",
+    ),
+    ("/v1/event", NDJSON_TYPE, "", 404, "not_found", "/v1/events"),
+];
+
 #[tokio::test]
 async fn what_is_not_understood_is_refused_by_name() {
     let running = Running::start();
     let address = running.service.http_address.clone();
     let body = event(1);
-    let broken_gzip = [NDJSON, ("Content-Encoding", "gzip")];
-    for (path, headers, status, code, words) in [
-        (
-            "/v1/events?work=acme",
-            &[NDJSON][..],
-            400,
-            "invalid_request",
-            "`work`",
-        ),
-        (
-            "/v1/events?number=x",
-            &[NDJSON],
-            400,
-            "invalid_request",
-            "`number`",
-        ),
-        (
-            "/v1/events?all_or_nothing=1",
-            &[NDJSON],
-            400,
-            "invalid_request",
-            "true or false",
-        ),
-        (
-            "/v1/events?workspace=a/b",
-            &[NDJSON],
-            400,
-            "invalid_request",
-            "a/b",
-        ),
-        (
-            "/v1/events?mapping=none",
-            &[NDJSON],
-            400,
-            "unknown_mapping",
-            "okta",
-        ),
-        (
-            "/v1/events",
-            &[("Content-Type", "text/csv")],
-            415,
-            "unsupported_media_type",
-            "text/csv",
-        ),
-        (
-            "/v1/events",
-            &[("Content-Type", "application/x-www-form-urlencoded")],
-            415,
-            "unsupported_media_type",
-            "application/x-ndjson",
-        ),
-        (
-            "/v1/events",
-            &[NDJSON, ("Content-Encoding", "br")],
-            415,
-            "unsupported_media_type",
-            "`br`",
-        ),
-        (
-            "/v1/events",
-            &broken_gzip,
-            400,
-            "malformed_body",
-            "Content-Encoding",
-        ),
-        ("/v1/event", &[NDJSON], 404, "not_found", "/v1/events"),
-    ] {
-        let answer = post(&address, path, headers, body.as_bytes());
+    for (path, media_type, encoding, status, code, words) in MISUNDERSTOOD {
+        let headers = [("Content-Type", media_type), ("Content-Encoding", encoding)];
+        let answer = post(&address, path, &headers, body.as_bytes());
         assert_eq!(
             (answer.status, answer.code().as_str()),
             (status, code),
@@ -176,12 +200,8 @@ async fn what_is_not_understood_is_refused_by_name() {
         let message = answer.json()["message"].as_str().unwrap().to_owned();
         assert!(message.contains(words), "{message}");
     }
-    let array = post(
-        &address,
-        "/v1/events",
-        &[JSON],
-        format!("[{body}]").as_bytes(),
-    );
+    let array = format!("[{body}]");
+    let array = post(&address, "/v1/events", &[JSON], array.as_bytes());
     assert_eq!(
         (array.status, array.code().as_str()),
         (400, "nothing_stored")

@@ -276,6 +276,11 @@ mod tests {
             ..message()
         });
         assert!(error.unwrap_err().to_string().contains("`Mars/Olympus`"));
+        let error = request_from_message(proto::QueryRequest {
+            after: vec!["yesterday".to_owned()],
+            ..message()
+        });
+        assert!(error.unwrap_err().to_string().contains("no token"));
     }
 
     #[test]
