@@ -10,6 +10,7 @@
 //! | `service` | `vouch serve`, asked by a client that knows only the interface |
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
+//! | `ingest` | events through every door of the service |
 //! | `s3` | a store in S3 |
 //! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
@@ -32,6 +33,8 @@ mod editors;
 mod exporting;
 #[cfg(test)]
 mod importing;
+#[cfg(test)]
+mod ingest;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

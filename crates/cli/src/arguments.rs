@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
 use server::IngestLimits;
+use store::WriteToken;
 
 /// Vouch answers DQL questions about audit events.
 ///
@@ -115,6 +116,9 @@ pub(crate) struct QueryArguments {
     /// `next_cursor_time` of the JSON form until that is -1
     #[arg(long, value_name = "TIME", conflicts_with = "search_after")]
     pub(crate) cursor_time: Option<i64>,
+    /// The token of an acknowledged write, whose events the answer must have; may be repeated
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) after: Vec<WriteToken>,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
 }

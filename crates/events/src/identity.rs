@@ -114,10 +114,7 @@ mod tests {
             batch_id("q", &acme, 1, 0, 0),
         ]);
         assert_eq!(ids.len(), 6);
-        assert_eq!(
-            batch_id("p", &acme, 1, 0, 0),
-            batch_id("p", &acme, 1, 0, 0)
-        );
+        assert_eq!(batch_id("p", &acme, 1, 0, 0), batch_id("p", &acme, 1, 0, 0));
     }
 
     #[test]

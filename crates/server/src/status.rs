@@ -53,7 +53,6 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::Corrupt { .. }
         | StoreError::Parquet { .. }
         | StoreError::Delta { .. } => (Code::DataLoss, INCOMPLETE),
-        StoreError::Shared(error) => of_store_error(error),
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }

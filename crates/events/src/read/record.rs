@@ -29,11 +29,7 @@ impl RecordDecoder {
         &self,
         record: Value,
         workspace: Option<&WorkspaceId>,
-        mut make_event: impl FnMut(
-            Map<String, Value>,
-            &Defaults<'_>,
-            usize,
-        ) -> Result<Event, Rejection>,
+        mut make_event: impl FnMut(Map<String, Value>, &Defaults<'_>, usize) -> Result<Event, Rejection>,
     ) -> Vec<Result<Event, Rejection>> {
         let objects = match self.objects(record) {
             Ok(objects) => objects,

@@ -148,9 +148,7 @@ async fn read(
 fn zstd_reader(sent: &[u8]) -> Result<impl Read, WriteError> {
     let unreadable = |error: io::Error| WriteError::Body(error.to_string());
     let mut reader = zstd::Decoder::with_buffer(sent).map_err(unreadable)?;
-    reader
-        .window_log_max(ZSTD_WINDOW_LOG)
-        .map_err(unreadable)?;
+    reader.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
     Ok(reader)
 }
 

@@ -70,9 +70,12 @@ impl Reservation {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_too_long_is_refused() {
-        let budget = Budget::new(10 << 10);
+        let budget = Budget {
+            patience: Duration::from_millis(10),
+            ..Budget::new(10 << 10)
+        };
         let mut first = budget.reserve(6 << 10).await.unwrap();
         first.join(budget.reserve(1).await.unwrap());
         assert!(matches!(

@@ -110,7 +110,10 @@ impl<'a> Decoder<'a> {
                     self.decoded.events.push(event);
                     self.decoded.record_of.push(index);
                 }
-                Err(rejection) => self.decoded.refused.push(RefusedRecord { index, rejection }),
+                Err(rejection) => self
+                    .decoded
+                    .refused
+                    .push(RefusedRecord { index, rejection }),
             }
         }
         Ok(())

@@ -46,7 +46,9 @@ pub(crate) fn router(writer: Writer) -> Router {
             refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                &format!("{method} is not for this path; use POST for events and logs, GET for /healthz"),
+                &format!(
+                    "{method} is not for this path; use POST for events and logs, GET for /healthz"
+                ),
             )
         })
         .with_state(writer)

@@ -41,9 +41,7 @@ impl IngestService for Service {
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
         let written = write(&self.writer, request.into_inner()).await;
-        written
-            .map(Response::new)
-            .map_err(|error| error.status())
+        written.map(Response::new).map_err(|error| error.status())
     }
 
     type WriteStreamStream =

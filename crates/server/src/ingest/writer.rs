@@ -223,9 +223,9 @@ fn number(
     let wrong = |reason: &str| Err(WriteError::Request(reason.to_owned()));
     match (asked.producer, asked.number, workspace) {
         ("", 0, _) => Ok(None),
-        ("", ..) => {
-            wrong("`number` is given without `producer`; name the producer that numbers its batches")
-        }
+        ("", ..) => wrong(
+            "`number` is given without `producer`; name the producer that numbers its batches",
+        ),
         (_, 0, _) => {
             wrong("`producer` is given without `number`; number its batches from 1, without gaps")
         }

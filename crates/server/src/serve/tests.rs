@@ -270,14 +270,29 @@ async fn what_runs_too_long_is_abandoned() {
 async fn an_address_that_is_taken_is_named() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = ServerConfig {
-        address,
+        grpc: address,
+        http: address,
         ..ServerConfig::default()
     };
-    let first = Server::bind(&config).unwrap();
-    let address = first.local_address();
-    let second = Server::bind(&ServerConfig { address, ..config }).unwrap_err();
-    assert!(
-        second.to_string().contains(&address.to_string()),
-        "{second}"
-    );
+    let first = Server::bind(config.clone()).unwrap();
+    let taken = [
+        ServerConfig {
+            grpc: first.grpc_address(),
+            ..config.clone()
+        },
+        ServerConfig {
+            http: first.http_address(),
+            ..config
+        },
+    ];
+    for (config, address) in taken
+        .into_iter()
+        .zip([first.grpc_address(), first.http_address()])
+    {
+        let second = Server::bind(config).unwrap_err();
+        assert!(
+            second.to_string().contains(&address.to_string()),
+            "{second}"
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading on another thread, so that decoding and storing go on at the same time.
 
-use events::{EventReader, MappingError};
 use events::read::{Decoded, ReadError};
+use events::{EventReader, MappingError};
 use tokio::sync::mpsc;
 
 /// A batch is handed over at this number of records, or of bytes.

@@ -48,8 +48,6 @@ impl LogsService for Service {
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let stored = self.store(request).await;
-        stored
-            .map(Response::new)
-            .map_err(|error| error.status())
+        stored.map(Response::new).map_err(|error| error.status())
     }
 }

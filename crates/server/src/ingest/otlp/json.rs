@@ -220,24 +220,34 @@ mod tests {
 
     #[test]
     fn numbers_may_be_texts_and_names_in_either_case() {
-        let read = record(json!({"time_unix_nano": 5, "observedTimeUnixNano": "6", "unknown": [1]}));
+        let read =
+            record(json!({"time_unix_nano": 5, "observedTimeUnixNano": "6", "unknown": [1]}));
         let read = read.unwrap();
-        assert_eq!(
-            (read.time_unix_nano, read.observed_time_unix_nano),
-            (5, 6)
-        );
+        assert_eq!((read.time_unix_nano, read.observed_time_unix_nano), (5, 6));
     }
 
     #[test]
     fn values_of_every_kind_are_read() {
         for (value, kind) in [
-            (json!({"stringValue": ""}), Some(Kind::StringValue(String::new()))),
+            (
+                json!({"stringValue": ""}),
+                Some(Kind::StringValue(String::new())),
+            ),
             (json!({"boolValue": false}), Some(Kind::BoolValue(false))),
             (json!({"intValue": "-7"}), Some(Kind::IntValue(-7))),
-            (json!({"doubleValue": "-Infinity"}), Some(Kind::DoubleValue(f64::NEG_INFINITY))),
+            (
+                json!({"doubleValue": "-Infinity"}),
+                Some(Kind::DoubleValue(f64::NEG_INFINITY)),
+            ),
             (json!({"doubleValue": 2}), Some(Kind::DoubleValue(2.0))),
-            (json!({"bytesValue": "-_8"}), Some(Kind::BytesValue(vec![0xfb, 0xff]))),
-            (json!({"arrayValue": {}}), Some(Kind::ArrayValue(ArrayValue::default()))),
+            (
+                json!({"bytesValue": "-_8"}),
+                Some(Kind::BytesValue(vec![0xfb, 0xff])),
+            ),
+            (
+                json!({"arrayValue": {}}),
+                Some(Kind::ArrayValue(ArrayValue::default())),
+            ),
             (json!({}), None),
         ] {
             let read = record(json!({"body": value})).unwrap();

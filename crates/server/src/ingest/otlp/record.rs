@@ -57,9 +57,9 @@ impl Origin<'_> {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        let named: WorkspaceId = named.parse().map_err(|error| {
-            Rejection::new(RejectionCode::InvalidWorkspace, format!("{error}"))
-        })?;
+        let named: WorkspaceId = named
+            .parse()
+            .map_err(|error| Rejection::new(RejectionCode::InvalidWorkspace, format!("{error}")))?;
         match given {
             Some(given) if *given != named => Err(Rejection::new(
                 RejectionCode::WorkspaceContradiction,
@@ -75,7 +75,11 @@ pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Value {
     let mut draft = Draft::default();
     let nanos = record.time_unix_nano;
     if nanos != 0 {
-        draft.set("time_unix_nano", fields::DATE, (nanos / NANOS_PER_MS).into());
+        draft.set(
+            "time_unix_nano",
+            fields::DATE,
+            (nanos / NANOS_PER_MS).into(),
+        );
         // Two records of one millisecond are two events.
         if !nanos.is_multiple_of(NANOS_PER_MS) {
             draft.set("time_unix_nano", "time_unix_nano", nanos.into());
@@ -225,8 +229,16 @@ fn members(record: &LogRecord) -> Vec<(&'static str, Value)> {
     add("severity_text", text.into(), !text.is_empty());
     let name = record.event_name.as_str();
     add("event_name", name.into(), !name.is_empty());
-    add("trace_id", hexadecimal(&record.trace_id), !record.trace_id.is_empty());
-    add("span_id", hexadecimal(&record.span_id), !record.span_id.is_empty());
+    add(
+        "trace_id",
+        hexadecimal(&record.trace_id),
+        !record.trace_id.is_empty(),
+    );
+    add(
+        "span_id",
+        hexadecimal(&record.span_id),
+        !record.span_id.is_empty(),
+    );
     add("trace_flags", record.flags.into(), record.flags != 0);
     let dropped = record.dropped_attributes_count;
     add("dropped_attributes_count", dropped.into(), dropped != 0);
