@@ -13,7 +13,7 @@ use super::node::{Ended, Process};
 use super::plan::{Ending, Outcome, Plan};
 
 /// How long a process may live without reaching its failpoint.
-const FAILPOINT_PATIENCE: Duration = Duration::from_secs(4);
+const FAILPOINT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A process that serves, as clients see it.
 #[derive(Debug, Clone)]
@@ -43,7 +43,12 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(directory: PathBuf, log: PathBuf, nodes: usize, plan: Arc<Mutex<Plan>>) -> Self {
+    pub(super) fn new(
+        directory: PathBuf,
+        log: PathBuf,
+        nodes: usize,
+        plan: Arc<Mutex<Plan>>,
+    ) -> Self {
         Self {
             directory,
             log,
@@ -133,7 +138,8 @@ impl Cluster {
         process.signal("TERM");
         let ended = process.ended().await;
         if !ended.status.success() {
-            self.model.problem(format!("a node did not stop well: {ended:?}"));
+            self.model
+                .problem(format!("a node did not stop well: {ended:?}"));
         }
     }
 
@@ -155,7 +161,8 @@ impl Cluster {
             (Ending::At(_), None) => Outcome::NotReached,
             (_, None) => outcome,
             (_, Some(words)) => {
-                self.model.problem(format!("killed at {words}, not at {ending:?}"));
+                self.model
+                    .problem(format!("killed at {words}, not at {ending:?}"));
                 outcome
             }
         }

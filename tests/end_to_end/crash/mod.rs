@@ -62,13 +62,18 @@ async fn whatever_is_killed_no_acknowledged_event_is_lost_and_none_is_there_twic
         if done >= kills {
             break;
         }
-        plan.lock().unwrap().extend((kills - done).min(KILLS_PER_STORE));
+        plan.lock()
+            .unwrap()
+            .extend((kills - done).min(KILLS_PER_STORE));
         let nodes = 1 + stores % 2;
         stores += 1;
         kill_nodes_of_one_store(&plan, nodes, seed + stores as u64).await;
     }
     let table = plan.lock().unwrap().table();
-    println!("{stores} stores in {} s\n{table}", begun.elapsed().as_secs());
+    println!(
+        "{stores} stores in {} s\n{table}",
+        begun.elapsed().as_secs()
+    );
 }
 
 /// Kills processes on a new store until the plan ends, and looks at what is left.

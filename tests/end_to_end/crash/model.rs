@@ -1,8 +1,11 @@
 //! What was sent, what was acknowledged, and whether a store holds just that.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+/// How many parts of batches are remembered.
+const RECENT: usize = 30;
 
 /// How late another node may see what one has acknowledged.
 const SEEN_AFTER: Duration = Duration::from_secs(1);
@@ -15,6 +18,15 @@ pub(super) struct SentEvent {
     pub(super) marker: String,
     /// Its JSON.
     pub(super) line: String,
+}
+
+/// The events of one batch in one workspace that were sent for the first time.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub(super) workspace: String,
+    pub(super) markers: Vec<String>,
+    /// What it was acknowledged with.
+    pub(super) token: Option<String>,
 }
 
 /// The life of a process, counted over the test.
@@ -33,6 +45,7 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Model {
     workspaces: Mutex<BTreeMap<String, Known>>,
+    recent: Mutex<VecDeque<Part>>,
     problems: Mutex<Vec<String>>,
 }
 
@@ -40,14 +53,27 @@ impl Model {
     /// Events are about to be sent.
     pub(super) fn sending(&self, events: &[SentEvent]) {
         let mut workspaces = self.workspaces.lock().unwrap();
+        let mut parts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for event in events {
             let known = workspaces.entry(event.workspace.clone()).or_default();
-            known.sent.insert(event.marker.clone());
+            if known.sent.insert(event.marker.clone()) {
+                let part = parts.entry(&event.workspace).or_default();
+                part.push(event.marker.clone());
+            }
+        }
+        let mut recent = self.recent.lock().unwrap();
+        recent.extend(parts.into_iter().map(|(workspace, markers)| Part {
+            workspace: workspace.to_owned(),
+            markers,
+            token: None,
+        }));
+        while recent.len() > RECENT {
+            recent.pop_front();
         }
     }
 
-    /// Events were acknowledged by a process.
-    pub(super) fn acknowledged(&self, events: &[SentEvent], life: Life) {
+    /// Events were acknowledged by a process, with a token.
+    pub(super) fn acknowledged(&self, events: &[SentEvent], life: Life, token: &str) {
         let now = Instant::now();
         let mut workspaces = self.workspaces.lock().unwrap();
         let mut new: BTreeMap<&str, usize> = BTreeMap::new();
@@ -61,6 +87,17 @@ impl Model {
             let known = workspaces.get_mut(workspace).unwrap();
             known.acknowledgements.push((count, life, now));
         }
+        let is_acknowledged = |marker: &String| events.iter().any(|event| event.marker == *marker);
+        for part in self.recent.lock().unwrap().iter_mut() {
+            if part.markers.iter().any(is_acknowledged) {
+                part.token = Some(token.to_owned());
+            }
+        }
+    }
+
+    /// What was sent last, in parts.
+    pub(super) fn recent(&self) -> Vec<Part> {
+        self.recent.lock().unwrap().iter().cloned().collect()
     }
 
     /// The workspaces to which something was sent.
@@ -138,10 +175,11 @@ fn a_loss_a_double_and_an_invention_are_noticed() {
     };
     let events = [event("a"), event("b"), event("c")];
     model.sending(&events);
-    model.acknowledged(&events[..2], 7);
+    model.acknowledged(&events[..2], 7, "token");
     let began = Instant::now();
     assert_eq!(model.least("w", 7, began), 2);
     assert_eq!(model.most("w"), 3);
+    assert_eq!(model.recent()[0].token.as_deref(), Some("token"));
     model.compare("in time", "w", &["a", "b", "c"].map(str::to_owned));
     model.compare("in time", "w", &["b", "a"].map(str::to_owned));
     assert_eq!(model.problems(), [""; 0]);

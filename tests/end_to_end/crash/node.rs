@@ -31,7 +31,7 @@ fn options() -> IngestOptions {
         linger: Duration::from_millis(5),
         fold_interval: Duration::from_millis(40),
         abandoned_after: ABANDONED_AFTER,
-        unfolded_bytes: 64 << 20,
+        unfolded_bytes: 4 << 20,
         patience: Duration::from_secs(5),
         ..IngestOptions::default()
     }

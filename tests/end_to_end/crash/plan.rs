@@ -42,7 +42,8 @@ pub(super) struct Plan {
     /// How many processes have died at each point; those that are to die count too.
     at: BTreeMap<Point, usize>,
     killed: usize,
-    not_reached: usize,
+    /// How often a process did not come to a point in time.
+    not_reached: BTreeMap<Point, usize>,
     asleep: usize,
 }
 
@@ -53,7 +54,7 @@ impl Plan {
             left: 0,
             at: Point::all().into_iter().map(|point| (point, 0)).collect(),
             killed: 0,
-            not_reached: 0,
+            not_reached: BTreeMap::new(),
             asleep: 0,
         }
     }
@@ -95,7 +96,7 @@ impl Plan {
             (Ending::At(_), Outcome::AsPlanned) => {}
             (Ending::At(failpoint), Outcome::NotReached) => {
                 *self.at.entry(failpoint.point).or_default() -= 1;
-                self.not_reached += 1;
+                *self.not_reached.entry(failpoint.point).or_default() += 1;
             }
             (Ending::Killed(_), _) => self.killed += 1,
             (Ending::Asleep { .. }, _) => self.asleep += 1,
@@ -110,22 +111,26 @@ impl Plan {
     /// How many processes have died.
     pub(super) fn kills(&self) -> usize {
         let at_points: usize = self.at.values().sum();
-        at_points + self.killed + self.not_reached + self.asleep
+        at_points + self.killed + self.not_reached.values().sum::<usize>() + self.asleep
     }
 
     /// What was done, as a table.
     pub(super) fn table(&self) -> String {
-        let mut text = String::from("| killed | times |\n|---|---|\n");
+        let mut text = String::from("| killed | times | not in time |\n|---|---|---|\n");
         for (point, times) in &self.at {
-            writeln!(text, "| {point} | {times} |").unwrap();
+            let missed = self.not_reached.get(point).copied().unwrap_or_default();
+            writeln!(text, "| {point} | {times} | {missed} |").unwrap();
         }
         for (what, times) in [
             ("at a random moment", self.killed),
             ("after a sleep longer than every grace period", self.asleep),
-            ("at a failpoint that was not reached in time", self.not_reached),
+            (
+                "at a random moment, as the failpoint was not reached in time",
+                self.not_reached.values().sum(),
+            ),
             ("together", self.kills()),
         ] {
-            writeln!(text, "| {what} | {times} |").unwrap();
+            writeln!(text, "| {what} | {times} | |").unwrap();
         }
         text
     }

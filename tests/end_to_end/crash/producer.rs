@@ -25,7 +25,7 @@ const SEND_AGAIN: [&str; 3] = ["overloaded", "outcome_unknown", "stopping"];
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How many days ago events happened.
-const DAYS_AGO: [i64; 4] = [1, 2, 30, 400];
+const DAYS_AGO: [i64; 2] = [1, 400];
 
 /// Where the ids of events come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +156,8 @@ impl Producer {
                     let problem = format!("not all of a batch is acknowledged: {written:?}");
                     self.cluster.model.problem(problem);
                 }
-                self.cluster.model.acknowledged(events, node.life);
+                let model = &self.cluster.model;
+                model.acknowledged(events, node.life, &written.token);
                 true
             }
             Ok(Err(status)) => {
