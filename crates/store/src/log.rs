@@ -4,8 +4,10 @@
 //! which every reader of Delta tables understands. Each commit creates exactly the next version,
 //! so two writers never both make the same one.
 
+use bytes::Bytes;
 use chrono::{NaiveDate, Utc};
 use events::WorkspaceId;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -135,29 +137,32 @@ async fn commit(
             .objects
             .put_opts(&path, body.clone().into(), PutMode::Create.into())
             .await;
-        match sent {
+        let error = match sent {
             Ok(_) => return Ok(Outcome::Committed),
             // The answer to an earlier attempt may have been lost, so it may be this very commit.
             Err(object_store::Error::AlreadyExists { .. }) => {
-                let present = location.objects.get(&path).await?.bytes().await?;
-                return Ok(if present == body.as_bytes() {
-                    Outcome::Committed
-                } else {
-                    Outcome::Taken
-                });
+                match read(location, &path).await {
+                    Ok(present) if present == body.as_bytes() => return Ok(Outcome::Committed),
+                    Ok(_) => return Ok(Outcome::Taken),
+                    // As long as that is not known, the files must stay.
+                    Err(error) => error,
+                }
             }
-            Err(source) if attempt == ATTEMPTS => {
-                return Err(StoreError::CommitUnknown {
-                    path: path.to_string(),
-                    source,
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%path, %error, "a commit was not answered and is sent again");
-                attempt += 1;
-            }
+            Err(error) => error,
+        };
+        if attempt == ATTEMPTS {
+            return Err(StoreError::CommitUnknown {
+                path: path.to_string(),
+                source: error,
+            });
         }
+        tracing::warn!(%path, %error, "a commit was not answered and is sent again");
+        attempt += 1;
     }
+}
+
+async fn read(location: &Location, path: &Path) -> object_store::Result<Bytes> {
+    location.objects.get(path).await?.bytes().await
 }
 
 fn commit_info(id: &str, operation: Operation) -> Value {

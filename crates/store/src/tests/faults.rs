@@ -24,6 +24,8 @@ enum Fault {
     AnswerLost,
     /// Nothing is written.
     RequestLost,
+    /// The object is written, but the answer is lost, and the object cannot be read at first.
+    AnswerAndReadLost,
 }
 
 /// An object store whose next `count` puts to logs fail.
@@ -32,6 +34,23 @@ struct Faulty {
     objects: Arc<dyn ObjectStore>,
     fault: Fault,
     count: AtomicUsize,
+    /// How many reads from logs will fail.
+    unreadable: AtomicUsize,
+}
+
+/// Whether there was one left, which is gone then.
+fn take(count: &AtomicUsize) -> bool {
+    let taken = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    });
+    taken.is_ok()
+}
+
+fn reset() -> Error {
+    Error::Generic {
+        store: "faulty",
+        source: "the connection was reset".into(),
+    }
 }
 
 impl fmt::Display for Faulty {
@@ -48,23 +67,17 @@ impl ObjectStore for Faulty {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let fails = location.as_ref().contains("_delta_log")
-            && self
-                .count
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    left.checked_sub(1)
-                })
-                .is_ok();
+        let fails = location.as_ref().contains("_delta_log") && take(&self.count);
         if !fails {
             return self.objects.put_opts(location, payload, options).await;
         }
-        if self.fault == Fault::AnswerLost {
+        if self.fault != Fault::RequestLost {
             self.objects.put_opts(location, payload, options).await?;
         }
-        Err(Error::Generic {
-            store: "faulty",
-            source: "the connection was reset".into(),
-        })
+        if self.fault == Fault::AnswerAndReadLost {
+            self.unreadable.store(2, Ordering::SeqCst);
+        }
+        Err(reset())
     }
 
     async fn put_multipart_opts(
@@ -76,6 +89,10 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let is_unreadable = location.as_ref().contains("_delta_log") && take(&self.unreadable);
+        if is_unreadable {
+            return Err(reset());
+        }
         self.objects.get_opts(location, options).await
     }
 
@@ -109,6 +126,7 @@ fn faulty(root: &Root, fault: Fault, count: usize) -> Store {
         objects: Arc::clone(&root.location.objects),
         fault,
         count: AtomicUsize::new(count),
+        unreadable: AtomicUsize::new(0),
     });
     Store::at(Location {
         objects,
@@ -153,6 +171,19 @@ async fn a_commit_of_unknown_outcome_says_so_and_keeps_its_files() {
         assert_eq!(objects(&store).await.len(), before + 1);
         let again = super::import(&store, [event("w", DAY_START_MS, "2")]).await;
         assert_eq!((again.stored, again.repeated), (1, 0));
+        assert_eq!(stored_ids(&root.open(), "w").await, ["1", "2"]);
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_a_commit_that_cannot_be_read_back_stay() {
+    for root in Root::all() {
+        import(&root.open(), [event("w", DAY_START_MS, "1")]).await;
+        let store = faulty(&root, Fault::AnswerAndReadLost, 1);
+        let mut import = store.import(ImportOptions::default());
+        import.push(event("w", DAY_START_MS, "2")).await.unwrap();
+        let error = import.finish().await.unwrap_err();
+        assert!(matches!(error, StoreError::CommitUnknown { .. }), "{error}");
         assert_eq!(stored_ids(&root.open(), "w").await, ["1", "2"]);
     }
 }
