@@ -17,6 +17,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+use serde_json::Value;
 
 /// What a process says before it kills itself.
 pub(super) const LAST_WORDS: &str = "killed ";
@@ -38,6 +39,14 @@ pub(super) enum Write {
     Checkpoint,
     /// The deletion of a segment whose events are in their tables.
     SegmentDeletion,
+    /// A version of a table with the same events in fewer files.
+    Compaction,
+    /// A version of a table without what is older than the retention, and with the receipt.
+    Expiry,
+    /// A version that announces a cleaning.
+    CleaningStart,
+    /// The deletion of a data file that no table names.
+    DataFileDeletion,
 }
 
 /// Whether the write has happened when the process dies.
@@ -62,7 +71,7 @@ pub(super) struct Failpoint {
     pub(super) nth: usize,
 }
 
-const WRITES: [(Write, &str); 7] = [
+const WRITES: [(Write, &str); 11] = [
     (Write::Segment, "segment"),
     (Write::DataFile, "data-file"),
     (Write::TableCreation, "table-creation"),
@@ -70,6 +79,10 @@ const WRITES: [(Write, &str); 7] = [
     (Write::LaterCommit, "later-commit-of-a-fold"),
     (Write::Checkpoint, "checkpoint"),
     (Write::SegmentDeletion, "segment-deletion"),
+    (Write::Compaction, "compaction"),
+    (Write::Expiry, "expiry"),
+    (Write::CleaningStart, "cleaning-start"),
+    (Write::DataFileDeletion, "data-file-deletion"),
 ];
 
 impl Point {
@@ -218,7 +231,7 @@ async fn die(failpoint: Failpoint) {
 }
 
 /// What putting an object at `path` is.
-fn put_at(path: &Path) -> &'static [Write] {
+fn put_at(path: &Path, payload: &PutPayload) -> &'static [Write] {
     let text = path.as_ref();
     let name = path.filename().unwrap_or_default();
     if text.starts_with("segments/") {
@@ -227,20 +240,44 @@ fn put_at(path: &Path) -> &'static [Write] {
         match name {
             "00000000000000000000.json" => &[Write::TableCreation],
             name if name.contains("checkpoint") => &[Write::Checkpoint],
-            _ => &[Write::Commit],
+            _ => commit(payload),
         }
-    } else if name.ends_with(".parquet") {
-        &[Write::DataFile]
     } else {
-        &[]
+        multipart_at(path)
+    }
+}
+
+/// What completing an upload in parts to `path` is.
+fn multipart_at(path: &Path) -> &'static [Write] {
+    match path.filename() {
+        Some(name) if name.ends_with(".checkpoint.parquet") => &[Write::Checkpoint],
+        Some(name) if name.ends_with(".parquet") => &[Write::DataFile],
+        _ => &[],
+    }
+}
+
+/// What an entry of a log does.
+fn commit(payload: &PutPayload) -> &'static [Write] {
+    let bytes: Vec<u8> = payload.iter().flatten().copied().collect();
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap();
+    let entry: Value = serde_json::from_slice(first).unwrap();
+    match entry["commitInfo"]["operation"].as_str().unwrap() {
+        "WRITE" => &[Write::Commit],
+        "OPTIMIZE" => &[Write::Compaction],
+        "DELETE" => &[Write::Expiry],
+        "VACUUM START" => &[Write::CleaningStart],
+        _ => &[],
     }
 }
 
 /// What deleting the object at `path` is.
 fn deletion_at(path: &Path) -> &'static [Write] {
-    match path.as_ref().starts_with("segments/") {
-        true => &[Write::SegmentDeletion],
-        false => &[],
+    match path.as_ref() {
+        text if text.starts_with("segments/") => &[Write::SegmentDeletion],
+        text if text.ends_with(".parquet") && !text.contains("/_delta_log/") => {
+            &[Write::DataFileDeletion]
+        }
+        _ => &[],
     }
 }
 
@@ -284,7 +321,7 @@ impl ObjectStore for Deadly {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let writes = put_at(location);
+        let writes = put_at(location, &payload);
         self.watch.before(writes).await;
         let outcome = self.objects.put_opts(location, payload, options).await;
         self.watch.after(writes, &outcome).await;
@@ -299,7 +336,7 @@ impl ObjectStore for Deadly {
         let parts = self.objects.put_multipart_opts(location, options).await?;
         Ok(Box::new(DeadlyUpload {
             parts,
-            writes: put_at(location),
+            writes: multipart_at(location),
             watch: Arc::clone(&self.watch),
         }))
     }

@@ -12,7 +12,7 @@ use server::{Server, ServerConfig};
 use store::{IngestOptions, Store, StoreOptions};
 use tokio::sync::mpsc;
 
-use super::failpoint::{Deadly, Failpoint, LAST_WORDS};
+use super::failpoint::{Deadly, Failpoint, LAST_WORDS, Write};
 
 /// The environment variable that makes a process a node; the path of its store.
 const STORE: &str = "VOUCH_CRASH_NODE";
@@ -26,12 +26,14 @@ const LISTENING: &str = "listening on ";
 pub(super) const ABANDONED_AFTER: Duration = Duration::from_millis(400);
 
 /// As in the service, but with every interval in milliseconds.
-fn options() -> IngestOptions {
+fn options(failpoint: Option<Failpoint>) -> IngestOptions {
+    // Each segment is folded at once where many commits are needed.
+    let is_hasty = failpoint.is_some_and(|failpoint| failpoint.point.write == Write::Checkpoint);
     IngestOptions {
         linger: Duration::from_millis(5),
         fold_interval: Duration::from_millis(40),
         abandoned_after: ABANDONED_AFTER,
-        unfolded_bytes: 4 << 20,
+        unfolded_bytes: if is_hasty { 64 << 10 } else { 4 << 20 },
         patience: Duration::from_secs(5),
         ..IngestOptions::default()
     }
@@ -61,7 +63,7 @@ async fn serve(path: &str, failpoint: Option<Failpoint>) {
     let disk = Store::open(path, &StoreOptions::default()).unwrap();
     let objects = Deadly::new(disk.object_store(), failpoint);
     let store = Store::on(Arc::new(objects), disk.url().clone());
-    let ingest = store.ingest(options());
+    let ingest = store.ingest(options(failpoint));
     let config = EngineConfig {
         memory_bytes: 256 << 20,
         partitions: 2,

@@ -76,13 +76,10 @@ impl Plan {
             },
             1 | 2 => Ending::Killed(milliseconds(random, 0, 1_200)),
             _ => {
-                let least = self.at.values().min().copied().unwrap_or_default();
+                // Of two the rarer one, so that what is hard to reach does not hold up the others.
                 let points: Vec<Point> = self.at.keys().copied().collect();
-                let rare: Vec<Point> = points
-                    .into_iter()
-                    .filter(|point| self.at[point] == least)
-                    .collect();
-                let point = random.choose(&rare);
+                let two = [random.choose(&points), random.choose(&points)];
+                let point = *two.iter().min_by_key(|point| self.at[point]).unwrap();
                 *self.at.entry(point).or_default() += 1;
                 let nth = 1 + random.below(most(point.write));
                 Ending::At(Failpoint { point, nth })
@@ -141,8 +138,9 @@ fn most(write: Write) -> usize {
     match write {
         Write::Segment => 12,
         Write::DataFile | Write::Commit => 6,
-        Write::LaterCommit | Write::SegmentDeletion => 3,
-        Write::TableCreation | Write::Checkpoint => 1,
+        Write::LaterCommit | Write::SegmentDeletion | Write::DataFileDeletion => 3,
+        Write::Checkpoint => 2,
+        Write::TableCreation | Write::Compaction | Write::Expiry | Write::CleaningStart => 1,
     }
 }
 
@@ -152,7 +150,7 @@ fn milliseconds(random: &mut Random, from: u64, to: u64) -> Duration {
 }
 
 #[test]
-fn a_plan_visits_every_point_equally_often() {
+fn a_plan_visits_every_point_about_equally_often() {
     let mut plan = Plan::new(1);
     plan.extend(600);
     while let Some(ending) = plan.next() {
@@ -161,7 +159,7 @@ fn a_plan_visits_every_point_equally_often() {
     assert_eq!(plan.kills(), 600);
     let least = plan.points().values().min().unwrap();
     let most = plan.points().values().max().unwrap();
-    assert!(*least >= 20 && most - least <= 1, "{}", plan.table());
+    assert!(*least >= 15 && most - least <= 6, "{}", plan.table());
     let before = Point {
         moment: Moment::Before,
         write: Write::Segment,
