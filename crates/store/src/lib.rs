@@ -46,6 +46,8 @@
 //! Segments for the first minutes of events, the doors they come through, their folding into
 //! tables, compaction and retention have their place here and are not built yet.
 
+mod cleaning;
+mod compaction;
 mod damage;
 mod data_file;
 mod day_buffer;
@@ -75,6 +77,8 @@ mod tests;
 mod verify;
 mod view;
 
+pub use cleaning::{Removal, RemovalReason};
+pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use fold::FoldSummary;
