@@ -11,6 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::model::{Life, Model};
 use super::node::{Ended, Process};
 use super::plan::{Ending, Outcome, Plan};
+use super::upkeep;
 
 /// How long a process may live without reaching its failpoint.
 const FAILPOINT_PATIENCE: Duration = Duration::from_secs(3);
@@ -92,6 +93,12 @@ impl Cluster {
             _ => None,
         };
         let life = self.lives.fetch_add(1, Ordering::SeqCst);
+        if self.size() == 1 {
+            if failpoint.is_some_and(|failpoint| failpoint.point.write.is_of_cleaning()) {
+                upkeep::leave_data_file(&self.directory, life);
+            }
+            upkeep::age(&self.directory);
+        }
         let began = Instant::now();
         let process = Process::start(&self.directory, &self.log, failpoint);
         (process, began, life)
@@ -100,7 +107,7 @@ impl Cluster {
     /// Lets processes live and die in one place as the plan says.
     pub(super) async fn live_and_die(self: Arc<Self>, place: usize) {
         loop {
-            let ending = self.plan.lock().unwrap().next();
+            let ending = self.plan.lock().unwrap().next(self.size());
             let Some(ending) = ending else {
                 return;
             };
@@ -116,6 +123,9 @@ impl Cluster {
             let ended = process.ended().await;
             self.publish(place, None);
             let outcome = self.judge(ending, outcome, &ended);
+            for trouble in ended.troubles {
+                self.model.problem(format!("process {life}: {trouble}"));
+            }
             self.plan.lock().unwrap().note(ending, outcome);
         }
     }
@@ -137,6 +147,9 @@ impl Cluster {
         self.publish(place, None);
         process.signal("TERM");
         let ended = process.ended().await;
+        for trouble in &ended.troubles {
+            self.model.problem(format!("process {life}: {trouble}"));
+        }
         if !ended.status.success() {
             self.model
                 .problem(format!("a node did not stop well: {ended:?}"));

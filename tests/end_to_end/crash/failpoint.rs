@@ -85,6 +85,13 @@ const WRITES: [(Write, &str); 11] = [
     (Write::DataFileDeletion, "data-file-deletion"),
 ];
 
+impl Write {
+    /// Whether it happens only when there is something to clean away.
+    pub(super) fn is_of_cleaning(self) -> bool {
+        matches!(self, Self::CleaningStart | Self::DataFileDeletion)
+    }
+}
+
 impl Point {
     /// All there are.
     pub(super) fn all() -> Vec<Self> {

@@ -13,6 +13,7 @@
 //! | `model` | what was sent and acknowledged, and whether a store holds just that |
 //! | `producer` | clients that send events until they are acknowledged |
 //! | `reader` | questions while nodes die |
+//! | `upkeep` | what a node does beside serving: compaction and cleaning |
 
 mod cluster;
 mod failpoint;
@@ -21,6 +22,7 @@ mod node;
 mod plan;
 mod producer;
 mod reader;
+mod upkeep;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -13,6 +13,7 @@ use store::{IngestOptions, Store, StoreOptions};
 use tokio::sync::mpsc;
 
 use super::failpoint::{Deadly, Failpoint, LAST_WORDS, Write};
+use super::upkeep;
 
 /// The environment variable that makes a process a node; the path of its store.
 const STORE: &str = "VOUCH_CRASH_NODE";
@@ -21,6 +22,7 @@ const FAILPOINT: &str = "VOUCH_CRASH_AT";
 /// How the test is called that is a node.
 const TEST: &str = "crash::node::process";
 const LISTENING: &str = "listening on ";
+const TROUBLE: &str = "trouble: ";
 
 /// The age from which the segments of a vanished node are folded.
 pub(super) const ABANDONED_AFTER: Duration = Duration::from_millis(400);
@@ -68,7 +70,7 @@ async fn serve(path: &str, failpoint: Option<Failpoint>) {
         memory_bytes: 256 << 20,
         partitions: 2,
     };
-    let engine = Engine::new(store, config).unwrap();
+    let engine = Engine::new(store.clone(), config).unwrap();
     let local = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = Server::bind(ServerConfig {
         grpc: local,
@@ -77,11 +79,25 @@ async fn serve(path: &str, failpoint: Option<Failpoint>) {
         ..ServerConfig::default()
     })
     .unwrap();
-    let words = format!("\n{LISTENING}{}\n", server.grpc_address());
-    std::io::stdout().write_all(words.as_bytes()).unwrap();
+    say(&format!("{LISTENING}{}", server.grpc_address()));
     let stop = async { server::stop_signal().await.unwrap() };
-    server.serve(engine, ingest.clone(), stop).await.unwrap();
+    let upkeep = upkeep::run(&store);
+    let serving = server.serve(engine, ingest.clone(), stop);
+    tokio::pin!(serving);
+    tokio::select! {
+        served = &mut serving => served.unwrap(),
+        error = upkeep => {
+            say(&format!("{TROUBLE}{error}"));
+            serving.await.unwrap();
+        }
+    }
     ingest.close().await.unwrap();
+}
+
+/// Tells the test something.
+fn say(words: &str) {
+    let words = format!("\n{words}\n");
+    std::io::stdout().write_all(words.as_bytes()).unwrap();
 }
 
 /// What a process has said.
@@ -91,6 +107,8 @@ enum Said {
     Listening(String),
     /// The failpoint at which it dies.
     LastWords(String),
+    /// Something that should not go wrong has gone wrong.
+    Trouble(String),
     /// It has ended.
     Ended(ExitStatus),
 }
@@ -102,6 +120,8 @@ pub(super) struct Ended {
     pub(super) status: ExitStatus,
     /// The failpoint at which it has killed itself.
     pub(super) failpoint: Option<String>,
+    /// What has gone wrong before.
+    pub(super) troubles: Vec<String>,
 }
 
 /// A node from outside; killed when it is dropped.
@@ -112,6 +132,7 @@ pub(super) struct Process {
     said: mpsc::UnboundedReceiver<Said>,
     address: Option<String>,
     failpoint: Option<String>,
+    troubles: Vec<String>,
     status: Option<ExitStatus>,
 }
 
@@ -146,9 +167,11 @@ impl Process {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let listening = line.strip_prefix(LISTENING).map(str::to_owned);
                 let last_words = line.strip_prefix(LAST_WORDS).map(str::to_owned);
+                let trouble = line.strip_prefix(TROUBLE).map(str::to_owned);
                 let heard = listening
                     .map(Said::Listening)
-                    .or(last_words.map(Said::LastWords));
+                    .or(last_words.map(Said::LastWords))
+                    .or(trouble.map(Said::Trouble));
                 if let Some(heard) = heard {
                     // Nobody listens any more when the test has failed.
                     let _ = sender.send(heard);
@@ -163,6 +186,7 @@ impl Process {
             said,
             address: None,
             failpoint: None,
+            troubles: Vec::new(),
             status: None,
         }
     }
@@ -189,6 +213,7 @@ impl Process {
                 return Ended {
                     status,
                     failpoint: self.failpoint.clone(),
+                    troubles: std::mem::take(&mut self.troubles),
                 };
             }
             self.hear().await;
@@ -199,6 +224,7 @@ impl Process {
         match self.said.recv().await.unwrap() {
             Said::Listening(address) => self.address = Some(address),
             Said::LastWords(failpoint) => self.failpoint = Some(failpoint),
+            Said::Trouble(trouble) => self.troubles.push(trouble),
             Said::Ended(status) => self.status = Some(status),
         }
     }

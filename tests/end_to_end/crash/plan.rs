@@ -64,8 +64,8 @@ impl Plan {
         self.left = endings;
     }
 
-    /// The next ending; `None` when it is enough.
-    pub(super) fn next(&mut self) -> Option<Ending> {
+    /// The next ending of one of `nodes` on a store; `None` when it is enough.
+    pub(super) fn next(&mut self, nodes: usize) -> Option<Ending> {
         self.left = self.left.checked_sub(1)?;
         let random = &mut self.random;
         Some(match random.below(10) {
@@ -77,7 +77,10 @@ impl Plan {
             1 | 2 => Ending::Killed(milliseconds(random, 0, 1_200)),
             _ => {
                 // Of two the rarer one, so that what is hard to reach does not hold up the others.
-                let points: Vec<Point> = self.at.keys().copied().collect();
+                let points = self.at.keys().copied();
+                // What can be cleaned away is left where no other process lives.
+                let points = points.filter(|point| nodes == 1 || !point.write.is_of_cleaning());
+                let points: Vec<Point> = points.collect();
                 let two = [random.choose(&points), random.choose(&points)];
                 let point = *two.iter().min_by_key(|point| self.at[point]).unwrap();
                 *self.at.entry(point).or_default() += 1;
@@ -153,7 +156,7 @@ fn milliseconds(random: &mut Random, from: u64, to: u64) -> Duration {
 fn a_plan_visits_every_point_about_equally_often() {
     let mut plan = Plan::new(1);
     plan.extend(600);
-    while let Some(ending) = plan.next() {
+    while let Some(ending) = plan.next(1) {
         plan.note(ending, Outcome::AsPlanned);
     }
     assert_eq!(plan.kills(), 600);
