@@ -4,7 +4,6 @@
 //! which every reader of Delta tables understands. Each commit creates exactly the next version,
 //! so two writers never both make the same one.
 
-use bytes::Bytes;
 use chrono::{NaiveDate, TimeDelta};
 use events::WorkspaceId;
 use object_store::path::Path;
@@ -204,36 +203,40 @@ async fn commit(
     let path = paths::commit(workspace, version);
     let mut attempt = 1;
     loop {
-        let sent = location
-            .objects
-            .put_opts(&path, body.clone().into(), PutMode::Create.into())
-            .await;
-        let error = match sent {
-            Ok(_) => return Ok(Outcome::Committed),
-            // The answer to an earlier attempt may have been lost, so it may be this very commit.
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                match read(location, &path).await {
-                    Ok(present) if present == body.as_bytes() => return Ok(Outcome::Committed),
-                    Ok(_) => return Ok(Outcome::Taken),
-                    // As long as that is not known, the files must stay.
-                    Err(error) => error,
-                }
+        match send(location, &path, &body).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(source) if attempt == ATTEMPTS => {
+                return Err(StoreError::CommitUnknown {
+                    path: path.to_string(),
+                    source,
+                });
             }
-            Err(error) => error,
-        };
-        if attempt == ATTEMPTS {
-            return Err(StoreError::CommitUnknown {
-                path: path.to_string(),
-                source: error,
-            });
+            Err(error) => {
+                tracing::warn!(%path, %error, "a commit was not answered and is sent again");
+                attempt += 1;
+            }
         }
-        tracing::warn!(%path, %error, "a commit was not answered and is sent again");
-        attempt += 1;
     }
 }
 
-async fn read(location: &Location, path: &Path) -> object_store::Result<Bytes> {
-    location.objects.get(path).await?.bytes().await
+/// Sends a commit once; after an error it is unknown whether it arrived.
+async fn send(location: &Location, path: &Path, body: &str) -> object_store::Result<Outcome> {
+    let sent = location
+        .objects
+        .put_opts(path, body.to_owned().into(), PutMode::Create.into())
+        .await;
+    match sent {
+        Ok(_) => Ok(Outcome::Committed),
+        // The answer to an earlier attempt may have been lost, so it may be this very commit.
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            let present = location.objects.get(path).await?.bytes().await?;
+            Ok(match present == body.as_bytes() {
+                true => Outcome::Committed,
+                false => Outcome::Taken,
+            })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn commit_info(location: &Location, id: &str, operation: Operation) -> Value {
