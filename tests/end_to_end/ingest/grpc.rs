@@ -39,7 +39,7 @@ fn numbered(number: u64, ndjson: String) -> WriteRequest {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_is_refused_by_index_and_the_rest_is_stored_once() {
     let running = Running::start();
     let lines = [
@@ -75,7 +75,7 @@ async fn what_is_no_event_is_refused_by_index_and_the_rest_is_stored_once() {
     vouch.run(&["verify"]).expect_status(0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_without_id_is_stored_once_and_the_workspace_may_come_with_the_request() {
     let running = Running::start();
     let written = WriteRequest {
@@ -93,7 +93,7 @@ async fn an_event_without_id_is_stored_once_and_the_workspace_may_come_with_the_
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn numbered_batches_are_stored_once_and_in_order() {
     let running = Running::start();
     let line = |title: &str| {
@@ -130,7 +130,7 @@ async fn numbered_batches_are_stored_once_and_in_order() {
     assert_eq!(running.count().await, 5);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_means_nothing_says_why() {
     let running = Running::start();
     let without_workspace = WriteRequest {
@@ -168,7 +168,7 @@ async fn a_request_that_means_nothing_says_why() {
     assert!(status.message().contains("cloudtrail, kubernetes, okta"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn mappings_make_events_of_records() {
     let vouch = crate::program::Vouch::new();
     let program = "{date: .at, df_user_name: .who, df_workspace: \"acme\"}";
@@ -196,7 +196,7 @@ async fn mappings_make_events_of_records() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_answered_in_order_and_a_failure_does_not_end_it() {
     let running = Running::start();
     let (requests, waiting) = mpsc::channel(4);
