@@ -16,6 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::MAX_MESSAGE_BYTES;
+use crate::ingest::admission::Admission;
 use crate::ingest::{IngestConfig, Writer, http, otlp, service};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::ingest_service_server::IngestServiceServer;
@@ -196,9 +197,12 @@ async fn router(engine: Engine, writer: Writer) -> Result<(HealthReporter, Route
     let ingest_service = IngestServer::new(service::Service::new(writer.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(message_bytes);
+    let budget = writer.budget().clone();
+    let ingest_service = Admission::new(ingest_service, budget.clone());
     let logs_service = LogsServer::new(otlp::grpc::Service::new(writer))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(message_bytes);
+    let logs_service = Admission::new(logs_service, budget);
     let router = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .add_service(health_service)

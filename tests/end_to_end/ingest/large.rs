@@ -270,7 +270,18 @@ async fn who_finds_no_memory_for_long_is_told_when_to_come_again() {
     let answer = answer.unwrap();
     assert_eq!((status, answer.code().as_str()), (429, "overloaded"));
     assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
+    let request = WriteRequest {
+        ndjson: event(1).into(),
+        ..WriteRequest::default()
+    };
+    let mut client = IngestServiceClient::new(running.service.channel().await);
+    let status = client.write(request.clone()).await.unwrap_err();
+    assert_eq!(
+        (status.code(), error_info(&status).code.as_str()),
+        (Code::Unavailable, "overloaded")
+    );
     drop(idle);
+    client.write(request).await.unwrap();
     let answer = post(&address, "/v1/events", &[], event(1).as_bytes());
     assert_eq!(answer.status, 200, "{answer:?}");
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tonic::codegen::http::Extensions;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::budget::Reservation;
+use super::admission::admitted;
 use super::error::WriteError;
 use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
 use crate::proto::ingest_service_server::IngestService;
@@ -40,7 +41,8 @@ impl IngestService for Service {
         &self,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        let written = write(&self.writer, request.into_inner()).await;
+        let (_, extensions, request) = request.into_parts();
+        let written = write(&self.writer, request, &extensions).await;
         written.map(Response::new).map_err(|error| error.status())
     }
 
@@ -123,7 +125,7 @@ impl Admitted {
                 Some(done)
             }
         };
-        let written = write(&self.writer, self.request).await;
+        let written = write(&self.writer, self.request, &Extensions::new()).await;
         drop(done);
         WriteStreamResponse {
             request: self.index,
@@ -142,8 +144,13 @@ async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePerm
     admitted.map_err(|error| WriteError::Defect(error.to_string()).status())
 }
 
-async fn write(writer: &Writer, request: WriteRequest) -> Result<WriteResponse, WriteError> {
-    let (options, held) = prepare(writer, &request).await?;
+async fn write(
+    writer: &Writer,
+    request: WriteRequest,
+    extensions: &Extensions,
+) -> Result<WriteResponse, WriteError> {
+    let options = options(writer, &request)?;
+    let held = admitted(extensions, writer.budget(), request.ndjson.len()).await?;
     let ndjson = request.ndjson;
     let written = writer.write(options, held, move |decoder, workspace| {
         decoder.take_lines(&ndjson, workspace)
@@ -151,10 +158,7 @@ async fn write(writer: &Writer, request: WriteRequest) -> Result<WriteResponse, 
     written.await.map(response)
 }
 
-async fn prepare(
-    writer: &Writer,
-    request: &WriteRequest,
-) -> Result<(WriteOptions, Reservation), WriteError> {
+fn options(writer: &Writer, request: &WriteRequest) -> Result<WriteOptions, WriteError> {
     let options = writer.options(&AskedOptions {
         workspace: &request.workspace,
         mapping: &request.mapping,
@@ -170,8 +174,7 @@ async fn prepare(
             option: "--max-decompressed-bytes",
         });
     }
-    let held = writer.budget().reserve(request.ndjson.len()).await?;
-    Ok((options, held))
+    Ok(options)
 }
 
 fn response(receipt: Receipt) -> WriteResponse {
