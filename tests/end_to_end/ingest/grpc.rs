@@ -238,3 +238,42 @@ async fn a_stream_is_answered_in_order_and_a_failure_does_not_end_it() {
     assert_eq!(accepted, 190 + 20);
     assert_eq!(running.count().await, 210);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_does_not_keep_the_service_from_stopping() {
+    let running = Running::start();
+    let (requests, waiting) = mpsc::channel(4);
+    requests.send(request(events(0..10))).await.unwrap();
+    let mut client = running.ingest().await;
+    let answers = client.write_stream(ReceiverStream::new(waiting)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert!(matches!(answer.outcome, Some(Outcome::Written(_))));
+    running.service.send_stop();
+    let status = answers.message().await.unwrap_err();
+    assert_eq!(
+        (status.code(), error_info(&status).code.as_str()),
+        (Code::Unavailable, "stopping")
+    );
+    let vouch = running.stop();
+    assert_eq!(vouch.number("TAE::*:(count(*))"), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_makes_a_write_seen_on_another_node() {
+    let running = Running::start();
+    let other = crate::service::Service::start(&running.vouch);
+    let mut client = other.client().await;
+    for number in 1..4 {
+        let token = running.write(request(event(number))).await.unwrap().token;
+        let mut asked = crate::service::question("TAE::*:(count(*))");
+        asked.after = vec![token];
+        let answer = client.query(asked).await.unwrap().into_inner();
+        let count = &answer.content[0].series[0].rows[0].values[1].kind;
+        assert_eq!(*count, Some(server::proto::value::Kind::IntValue(number)));
+    }
+    let mut asked = crate::service::question("TAE::*:(count(*))");
+    asked.after = vec!["yesterday".to_owned()];
+    let status = client.query(asked).await.unwrap_err();
+    assert_eq!(error_info(&status).code, "invalid_request");
+}

@@ -211,6 +211,7 @@ async fn every_limit_is_said_where_it_is_met() {
     };
     for (ndjson, code) in [
         (text(5_000), "request_too_large"),
+        (text(2 << 20), "request_too_large"),
         ("{}\n".repeat(51), "too_many_events"),
     ] {
         let status = write(ndjson).await;

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Extensions, Request, Response};
 use tonic::server::NamedService;
 
 use super::budget::{Budget, Reservation};
-use super::error::WriteError;
+use super::error::{WriteError, of_message};
 
 /// A client that sends nothing more for this long is let go, and with it the memory it holds.
 const STALL: Duration = Duration::from_secs(30);
@@ -26,11 +27,12 @@ const STALL: Duration = Duration::from_secs(30);
 /// The method that goes on as long as its client likes. It counts its messages itself, one by one.
 const ENDLESS: &str = "/vouch.v1.IngestService/WriteStream";
 
-/// Counts the requests of a service against a budget.
+/// Counts the requests of a service against a budget, and says which limit a message exceeds.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission<S> {
     service: S,
     budget: Budget,
+    message_bytes: usize,
 }
 
 /// The memory of a request, as an extension of it.
@@ -76,9 +78,13 @@ pub(super) async fn admitted(
 }
 
 impl<S> Admission<S> {
-    /// Counts the requests of `service` against `budget`.
-    pub(crate) fn new(service: S, budget: Budget) -> Self {
-        Self { service, budget }
+    /// Counts the requests of `service`, which takes messages of `message_bytes`, against `budget`.
+    pub(crate) fn new(service: S, budget: Budget, message_bytes: usize) -> Self {
+        Self {
+            service,
+            budget,
+            message_bytes,
+        }
     }
 }
 
@@ -108,7 +114,15 @@ where
         let counting = held.clone();
         let mut request = request.map(|body| counted(body, budget, counting));
         request.extensions_mut().insert(held);
-        self.service.call(request).boxed()
+        let limit = self.message_bytes;
+        let answered = self.service.call(request).map(move |response| {
+            let response = response?;
+            Ok(match response.extensions().get::<Status>() {
+                Some(status) => of_message(status.clone(), limit).into_http(),
+                None => response,
+            })
+        });
+        answered.boxed()
     }
 }
 

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use store::StoreError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tonic::codegen::http::Extensions;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::admitted;
-use super::error::WriteError;
+use super::error::{WriteError, of_message};
 use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
@@ -26,12 +27,13 @@ const REASONS: usize = 1_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     writer: Writer,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Service {
-    /// Stores with `writer`.
-    pub(crate) fn new(writer: Writer) -> Self {
-        Self { writer }
+    /// Stores with `writer`. When `stopping` becomes true, streams end behind what they have read.
+    pub(crate) fn new(writer: Writer, stopping: watch::Receiver<bool>) -> Self {
+        Self { writer, stopping }
     }
 }
 
@@ -59,15 +61,25 @@ impl IngestService for Service {
             last_numbered: None,
             read: 0,
         };
-        let requests = request.into_inner();
-        // One request after the other is read, and only when there is place for it.
-        let admitted = stream::unfold((requests, queue), |(mut requests, mut queue)| async move {
-            let item = requests.next().await?;
+        let start = Some((request.into_inner(), self.stopping.clone(), queue));
+        // One request after the other is read, and only when there is place for it. Nothing is read
+        // behind a failure of the stream itself.
+        let admitted = stream::unfold(start, |reading| async move {
+            let (mut requests, mut stopping, mut queue) = reading?;
+            let item = tokio::select! {
+                biased;
+                _ = stopping.wait_for(|is_stopping| *is_stopping) => {
+                    return Some((Err(WriteError::Store(StoreError::Closed).status()), None));
+                }
+                item = requests.next() => item?,
+            };
+            let limit = queue.writer.limits().decompressed_bytes;
             let admitted = match item {
                 Ok(request) => queue.admit(request).await,
-                Err(status) => Err(status),
+                Err(status) => Err(of_message(status, limit)),
             };
-            Some((admitted, (requests, queue)))
+            let reading = admitted.is_ok().then_some((requests, stopping, queue));
+            Some((admitted, reading))
         });
         let answers = admitted.map(|admitted| async { Ok(admitted?.answer().await) });
         Ok(Response::new(Box::pin(answers.buffered(STREAM_REQUESTS))))
