@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `limits` | how large requests and events may be, and what waits in memory |
 //! | `budget` | the memory that requests share |
+//! | `admission` | the memory of gRPC requests that are being read |
 //! | `body` | the body of an HTTP request, read and decompressed within the limits |
 //! | `decode` | records into events, with what is refused of them |
 //! | `writer` | a request of any door, stored |
@@ -12,6 +13,7 @@
 //! | `http` | `POST /v1/events` |
 //! | `otlp` | OTLP logs, over gRPC and HTTP |
 
+pub(crate) mod admission;
 mod body;
 mod budget;
 mod decode;

@@ -16,6 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::MAX_MESSAGE_BYTES;
+use crate::ingest::admission::Admission;
 use crate::ingest::{IngestConfig, Writer, http, otlp, service};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::ingest_service_server::IngestServiceServer;
@@ -132,8 +133,8 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         let writer = Writer::new(ingest, self.ingest);
-        let (health, router) = router(engine, writer.clone()).await?;
         let (stopping, stopped) = watch::channel(false);
+        let (health, router) = router(engine, writer.clone(), stopped.clone()).await?;
         let signal = async {
             stop.await;
             tracing::info!("stopping; running requests may finish");
@@ -182,7 +183,11 @@ const NAMES: [&str; 4] = [
     <LogsServer as NamedService>::NAME,
 ];
 
-async fn router(engine: Engine, writer: Writer) -> Result<(HealthReporter, Router), ServerError> {
+async fn router(
+    engine: Engine,
+    writer: Writer,
+    stopping: watch::Receiver<bool>,
+) -> Result<(HealthReporter, Router), ServerError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in NAMES {
         let serving = ServingStatus::Serving;
@@ -192,13 +197,17 @@ async fn router(engine: Engine, writer: Writer) -> Result<(HealthReporter, Route
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     // The service measures the events of a message itself, and says what the limit is.
-    let message_bytes = writer.limits().decompressed_bytes.saturating_add(1 << 20);
-    let ingest_service = IngestServer::new(service::Service::new(writer.clone()))
+    let limit = writer.limits().decompressed_bytes;
+    let message_bytes = limit.saturating_add(1 << 20);
+    let ingest_service = IngestServer::new(service::Service::new(writer.clone(), stopping))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(message_bytes);
+    let budget = writer.budget().clone();
+    let ingest_service = Admission::new(ingest_service, budget.clone(), limit);
     let logs_service = LogsServer::new(otlp::grpc::Service::new(writer))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(message_bytes);
+    let logs_service = Admission::new(logs_service, budget, limit);
     let router = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .add_service(health_service)

@@ -39,7 +39,7 @@ fn numbered(number: u64, ndjson: String) -> WriteRequest {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_is_refused_by_index_and_the_rest_is_stored_once() {
     let running = Running::start();
     let lines = [
@@ -75,7 +75,7 @@ async fn what_is_no_event_is_refused_by_index_and_the_rest_is_stored_once() {
     vouch.run(&["verify"]).expect_status(0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_without_id_is_stored_once_and_the_workspace_may_come_with_the_request() {
     let running = Running::start();
     let written = WriteRequest {
@@ -93,7 +93,7 @@ async fn an_event_without_id_is_stored_once_and_the_workspace_may_come_with_the_
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn numbered_batches_are_stored_once_and_in_order() {
     let running = Running::start();
     let line = |title: &str| {
@@ -130,7 +130,7 @@ async fn numbered_batches_are_stored_once_and_in_order() {
     assert_eq!(running.count().await, 5);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_means_nothing_says_why() {
     let running = Running::start();
     let without_workspace = WriteRequest {
@@ -168,7 +168,7 @@ async fn a_request_that_means_nothing_says_why() {
     assert!(status.message().contains("cloudtrail, kubernetes, okta"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn mappings_make_events_of_records() {
     let vouch = crate::program::Vouch::new();
     let program = "{date: .at, df_user_name: .who, df_workspace: \"acme\"}";
@@ -196,7 +196,7 @@ async fn mappings_make_events_of_records() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_answered_in_order_and_a_failure_does_not_end_it() {
     let running = Running::start();
     let (requests, waiting) = mpsc::channel(4);
@@ -237,4 +237,43 @@ async fn a_stream_is_answered_in_order_and_a_failure_does_not_end_it() {
     sending.await.unwrap();
     assert_eq!(accepted, 190 + 20);
     assert_eq!(running.count().await, 210);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_does_not_keep_the_service_from_stopping() {
+    let running = Running::start();
+    let (requests, waiting) = mpsc::channel(4);
+    requests.send(request(events(0..10))).await.unwrap();
+    let mut client = running.ingest().await;
+    let answers = client.write_stream(ReceiverStream::new(waiting)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let answer = answers.message().await.unwrap().unwrap();
+    assert!(matches!(answer.outcome, Some(Outcome::Written(_))));
+    running.service.send_stop();
+    let status = answers.message().await.unwrap_err();
+    assert_eq!(
+        (status.code(), error_info(&status).code.as_str()),
+        (Code::Unavailable, "stopping")
+    );
+    let vouch = running.stop();
+    assert_eq!(vouch.number("TAE::*:(count(*))"), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_makes_a_write_seen_on_another_node() {
+    let running = Running::start();
+    let other = crate::service::Service::start(&running.vouch);
+    let mut client = other.client().await;
+    for number in 1..4 {
+        let token = running.write(request(event(number))).await.unwrap().token;
+        let mut asked = crate::service::question("TAE::*:(count(*))");
+        asked.after = vec![token];
+        let answer = client.query(asked).await.unwrap().into_inner();
+        let count = &answer.content[0].series[0].rows[0].values[1].kind;
+        assert_eq!(*count, Some(server::proto::value::Kind::IntValue(number)));
+    }
+    let mut asked = crate::service::question("TAE::*:(count(*))");
+    asked.after = vec!["yesterday".to_owned()];
+    let status = client.query(asked).await.unwrap_err();
+    assert_eq!(error_info(&status).code, "invalid_request");
 }

@@ -8,7 +8,7 @@ use super::{Running, event, events};
 const NDJSON: (&str, &str) = ("Content-Type", "application/x-ndjson");
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn events_are_stored_plain_and_compressed() {
     let running = Running::start();
     let address = running.service.http_address.clone();
@@ -37,7 +37,7 @@ async fn events_are_stored_plain_and_compressed() {
     assert_eq!(vouch.number("TAE::*:(count(*))"), 21);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_told_by_index_and_the_status_tells_when_nothing_is_stored() {
     let running = Running::start();
     let address = running.service.http_address.clone();
@@ -70,7 +70,7 @@ async fn refusals_are_told_by_index_and_the_status_tells_when_nothing_is_stored(
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn numbered_batches_go_by_http_too() {
     let running = Running::start();
     let address = running.service.http_address.clone();
@@ -184,7 +184,7 @@ const MISUNDERSTOOD: [Misunderstood; 10] = [
     ("/v1/event", NDJSON_TYPE, "", 404, "not_found", "/v1/events"),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_refused_by_name() {
     let running = Running::start();
     let address = running.service.http_address.clone();
@@ -215,7 +215,7 @@ async fn what_is_not_understood_is_refused_by_name() {
     assert_eq!(running.count().await, 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn health_is_told() {
     let running = Running::start();
     let answer = send(

@@ -62,7 +62,7 @@ fn request(workspace: Option<&str>, log_records: Vec<LogRecord>) -> ExportLogsSe
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn collectors_send_by_grpc() {
     let running = Running::start();
     let channel = running.service.channel().await;
@@ -118,7 +118,7 @@ async fn collectors_send_by_grpc() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn collectors_send_protobuf_by_http() {
     let running = Running::start();
     let address = running.service.http_address.clone();
@@ -163,7 +163,7 @@ async fn collectors_send_protobuf_by_http() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn collectors_send_json_by_http() {
     let running = Running::start();
     let address = running.service.http_address.clone();
@@ -221,7 +221,7 @@ async fn collectors_send_json_by_http() {
     assert!(message.contains("timeUnixNano"), "{message}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_gets_the_body_of_each_record() {
     let vouch = Vouch::new();
     vouch.write(

@@ -56,6 +56,13 @@ impl Budget {
 }
 
 impl Reservation {
+    /// How many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held
+            .as_ref()
+            .map_or(0, |held| held.num_permits() * UNIT_BYTES)
+    }
+
     /// The bytes of both.
     pub(crate) fn join(&mut self, mut other: Self) {
         match (&mut self.held, other.held.take()) {

@@ -164,6 +164,20 @@ impl WriteError {
     }
 }
 
+/// What tonic says about a message that is too large, in the words and with the code of this service.
+/// Collectors would send the same again after tonic's own.
+pub(super) fn of_message(status: Status, limit: usize) -> Status {
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => WriteError::TooLarge {
+            limit,
+            decompressed: true,
+            option: "--max-decompressed-bytes",
+        }
+        .status(),
+        _ => status,
+    }
+}
+
 fn told_of_store(error: &StoreError) -> (Failure, ErrorInfo) {
     let told = |code| info(code, error.to_string());
     match error {

@@ -139,11 +139,7 @@ fn answer(receipt: Receipt) -> Response {
         return json_response(StatusCode::OK, &content);
     }
     content["error_code"] = "nothing_stored".into();
-    content["message"] = format!(
-        "nothing of the request is stored: {} records are refused, see `refused`",
-        receipt.refused.len()
-    )
-    .into();
+    content["message"] = "nothing of the request is stored, see `refused`".into();
     json_response(StatusCode::BAD_REQUEST, &content)
 }
 

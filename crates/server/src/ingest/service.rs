@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use store::StoreError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tonic::codegen::http::Extensions;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::budget::Reservation;
-use super::error::WriteError;
+use super::admission::admitted;
+use super::error::{WriteError, of_message};
 use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
@@ -25,12 +27,13 @@ const REASONS: usize = 1_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     writer: Writer,
+    stopping: watch::Receiver<bool>,
 }
 
 impl Service {
-    /// Stores with `writer`.
-    pub(crate) fn new(writer: Writer) -> Self {
-        Self { writer }
+    /// Stores with `writer`. When `stopping` becomes true, streams end behind what they have read.
+    pub(crate) fn new(writer: Writer, stopping: watch::Receiver<bool>) -> Self {
+        Self { writer, stopping }
     }
 }
 
@@ -40,7 +43,8 @@ impl IngestService for Service {
         &self,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        let written = write(&self.writer, request.into_inner()).await;
+        let (_, extensions, request) = request.into_parts();
+        let written = write(&self.writer, request, &extensions).await;
         written.map(Response::new).map_err(|error| error.status())
     }
 
@@ -57,15 +61,25 @@ impl IngestService for Service {
             last_numbered: None,
             read: 0,
         };
-        let requests = request.into_inner();
-        // One request after the other is read, and only when there is place for it.
-        let admitted = stream::unfold((requests, queue), |(mut requests, mut queue)| async move {
-            let item = requests.next().await?;
+        let start = Some((request.into_inner(), self.stopping.clone(), queue));
+        // One request after the other is read, and only when there is place for it. Nothing is read
+        // behind a failure of the stream itself.
+        let admitted = stream::unfold(start, |reading| async move {
+            let (mut requests, mut stopping, mut queue) = reading?;
+            let item = tokio::select! {
+                biased;
+                _ = stopping.wait_for(|is_stopping| *is_stopping) => {
+                    return Some((Err(WriteError::Store(StoreError::Closed).status()), None));
+                }
+                item = requests.next() => item?,
+            };
+            let limit = queue.writer.limits().decompressed_bytes;
             let admitted = match item {
                 Ok(request) => queue.admit(request).await,
-                Err(status) => Err(status),
+                Err(status) => Err(of_message(status, limit)),
             };
-            Some((admitted, (requests, queue)))
+            let reading = admitted.is_ok().then_some((requests, stopping, queue));
+            Some((admitted, reading))
         });
         let answers = admitted.map(|admitted| async { Ok(admitted?.answer().await) });
         Ok(Response::new(Box::pin(answers.buffered(STREAM_REQUESTS))))
@@ -123,7 +137,7 @@ impl Admitted {
                 Some(done)
             }
         };
-        let written = write(&self.writer, self.request).await;
+        let written = write(&self.writer, self.request, &Extensions::new()).await;
         drop(done);
         WriteStreamResponse {
             request: self.index,
@@ -142,8 +156,13 @@ async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePerm
     admitted.map_err(|error| WriteError::Defect(error.to_string()).status())
 }
 
-async fn write(writer: &Writer, request: WriteRequest) -> Result<WriteResponse, WriteError> {
-    let (options, held) = prepare(writer, &request).await?;
+async fn write(
+    writer: &Writer,
+    request: WriteRequest,
+    extensions: &Extensions,
+) -> Result<WriteResponse, WriteError> {
+    let options = options(writer, &request)?;
+    let held = admitted(extensions, writer.budget(), request.ndjson.len()).await?;
     let ndjson = request.ndjson;
     let written = writer.write(options, held, move |decoder, workspace| {
         decoder.take_lines(&ndjson, workspace)
@@ -151,10 +170,7 @@ async fn write(writer: &Writer, request: WriteRequest) -> Result<WriteResponse, 
     written.await.map(response)
 }
 
-async fn prepare(
-    writer: &Writer,
-    request: &WriteRequest,
-) -> Result<(WriteOptions, Reservation), WriteError> {
+fn options(writer: &Writer, request: &WriteRequest) -> Result<WriteOptions, WriteError> {
     let options = writer.options(&AskedOptions {
         workspace: &request.workspace,
         mapping: &request.mapping,
@@ -170,8 +186,7 @@ async fn prepare(
             option: "--max-decompressed-bytes",
         });
     }
-    let held = writer.budget().reserve(request.ndjson.len()).await?;
-    Ok((options, held))
+    Ok(options)
 }
 
 fn response(receipt: Receipt) -> WriteResponse {

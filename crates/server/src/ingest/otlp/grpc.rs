@@ -1,8 +1,10 @@
 //! `opentelemetry.proto.collector.logs.v1.LogsService`.
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{WORKSPACE_HEADER, export};
+use crate::ingest::admission::admitted;
 use crate::ingest::error::WriteError;
 use crate::ingest::writer::Writer;
 use crate::proto::otlp::logs_service_server::LogsService;
@@ -24,18 +26,16 @@ impl Service {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<ExportLogsServiceResponse, WriteError> {
-        let workspace = request.metadata().get(WORKSPACE_HEADER).cloned();
-        let workspace = workspace
-            .as_ref()
+        let (metadata, extensions, request) = request.into_parts();
+        let workspace = metadata
+            .get(WORKSPACE_HEADER)
             .map(|workspace| {
                 workspace.to_str().map_err(|error| {
                     WriteError::Request(format!("`{WORKSPACE_HEADER}` is no text: {error}"))
                 })
             })
             .transpose()?;
-        let request = request.into_inner();
-        let size_bytes = prost::Message::encoded_len(&request);
-        let held = self.writer.budget().reserve(size_bytes).await?;
+        let held = admitted(&extensions, self.writer.budget(), request.encoded_len()).await?;
         let partial_success = export(&self.writer, workspace, request, held).await?;
         Ok(ExportLogsServiceResponse { partial_success })
     }
