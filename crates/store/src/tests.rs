@@ -7,7 +7,9 @@ mod damaged;
 mod delta;
 mod faults;
 mod importing;
+mod ingesting;
 mod model;
+mod unreliable;
 mod verifying;
 mod virtual_time;
 
@@ -22,8 +24,8 @@ use tempfile::TempDir;
 
 use crate::location::{Location, StoreOptions};
 use crate::{
-    Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, Verification,
-    file_reader,
+    Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, StoreError,
+    Verification, file_reader,
 };
 
 /// 2026-11-21T00:00:00Z.
@@ -117,19 +119,22 @@ async fn assert_whole(store: &Store, id: &str) -> Verification {
 
 /// What the files of a snapshot hold, file by file.
 async fn read(store: &Store, snapshot: &Snapshot) -> Vec<RecordBatch> {
+    try_read(store, snapshot).await.unwrap()
+}
+
+/// Like [`read`], of a store that may fail.
+async fn try_read(store: &Store, snapshot: &Snapshot) -> Result<Vec<RecordBatch>, StoreError> {
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
-        let rows = file_reader::open(store.location(), &file.path, file.size_bytes)
-            .await
-            .unwrap()
-            .build()
-            .unwrap();
-        let rows: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+        let failed = |error| StoreError::parquet(&file.path, error);
+        let rows = file_reader::open(store.location(), &file.path, file.size_bytes).await?;
+        let rows = rows.build().map_err(failed)?;
+        let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(count as u64, file.rows);
         batches.extend(rows);
     }
-    batches
+    Ok(batches)
 }
 
 /// The events of a workspace as (date, id), in the order of the files and the rows in them.

@@ -18,7 +18,6 @@ use object_store::{
 
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::StoreError;
 use crate::log::{self, Change, Operation};
 
 /// What stands between a store and its objects.
