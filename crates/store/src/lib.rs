@@ -26,6 +26,9 @@
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
 //! | `digest` | what tells a changed file from the one that was committed |
+//! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
+//! | `cleaning` | deleting what nobody can need any more |
+//! | `upkeep` | both for all workspaces, in the background |
 //! | `verify` | a table read in full and compared with its log |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
@@ -74,6 +77,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verify;
 mod view;
 
@@ -88,5 +92,6 @@ pub use location::StoreOptions;
 pub use segment::{InvalidToken, WriteToken};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
+pub use upkeep::UpkeepOptions;
 pub use verify::{Fault, FaultKind, Verification};
 pub use view::View;

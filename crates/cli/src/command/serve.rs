@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use events::MappingSource;
 use server::{IngestConfig, Server, ServerConfig};
-use store::IngestOptions;
+use store::{IngestOptions, UpkeepOptions};
 use tracing_subscriber::EnvFilter;
 
 use crate::answers::{open_engine, open_store};
@@ -41,6 +41,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store)?;
     tracing::info!(store = %store.url(), "store");
     let ingest = store.ingest(IngestOptions::default());
+    let upkeep = store.clone();
+    let upkeep = tokio::spawn(async move { upkeep.upkeep(UpkeepOptions::default()).await });
     let engine = open_engine(store)?;
     let server = Server::bind(config)?;
     // For a program that started this one with port 0.
@@ -54,6 +56,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         }
     };
     let served = server.serve(engine, ingest.clone(), stop).await;
+    upkeep.abort();
     let closed = ingest.close().await;
     served?;
     closed?;

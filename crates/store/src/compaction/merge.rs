@@ -107,7 +107,14 @@ fn take_first(
 
 /// Reads a file in full and compares it with what was committed.
 async fn fetch(location: &Location, file: &DataFile) -> Result<Bytes, StoreError> {
-    let content = location.objects.get(&file.path).await?.bytes().await?;
+    let content = match location.objects.get(&file.path).await {
+        Ok(content) => content.bytes().await?,
+        Err(object_store::Error::NotFound { .. }) => {
+            let path = file.path.to_string();
+            return Err(StoreError::NotFound { path });
+        }
+        Err(error) => return Err(error.into()),
+    };
     let found = Digest::from(blake3::hash(&content));
     if content.len() as u64 == file.size_bytes && file.digest == Some(found) {
         Ok(content)

@@ -6,7 +6,6 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::*;
-use crate::StoreError;
 
 /// As many imports of one event each, of one day.
 async fn fill(store: &Store, from: i64, count: i64) {
@@ -400,6 +399,45 @@ async fn compactors_and_imports_of_one_table_lose_and_double_nothing() {
         let ids = stored_ids(&store, "w").await;
         assert_eq!(ids.len(), expected.len());
         assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), expected);
-        assert_eq!(assert_whole(&store, "w").await.files, 2);
+        assert!(
+            assert_whole(&store, "w").await.files <= 2 * 8,
+            "one of each rank"
+        );
     }
+}
+
+#[tokio::test]
+async fn upkeep_can_run_in_the_background() {
+    let store = Root::in_memory().open();
+    for id in ["v", "w"] {
+        import(&store, [event(id, DAY_START_MS, "1")]).await;
+        import(&store, [event(id, DAY_START_MS, "2")]).await;
+    }
+    let options = crate::UpkeepOptions {
+        compaction_interval: Duration::from_millis(1),
+        cleaning_interval: Duration::ZERO,
+        compaction: CompactionOptions {
+            settle_after: Duration::ZERO,
+            ..CompactionOptions::default()
+        },
+    };
+    let upkeep = tokio::spawn({
+        let store = store.clone();
+        async move { store.upkeep(options).await }
+    });
+    for id in ["v", "w"] {
+        while store
+            .snapshot(&workspace(id))
+            .await
+            .unwrap()
+            .unwrap()
+            .files
+            .len()
+            > 1
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(stored_ids(&store, id).await, ["1", "2"]);
+    }
+    upkeep.abort();
 }

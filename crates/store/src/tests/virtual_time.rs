@@ -112,7 +112,10 @@ impl ObjectStore for Dated {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let mut result = self.objects.get_opts(location, options).await?;
-        result.meta = Self::date(&self.modified.lock().unwrap(), result.meta);
+        // The object may tell another path of itself, with the prefix of the root.
+        if let Some(time) = self.modified.lock().unwrap().get(location) {
+            result.meta.last_modified = *time;
+        }
         Ok(result)
     }
 
