@@ -42,7 +42,7 @@ pub struct CompactionOptions {
     /// Only say what would be merged.
     pub dry_run: bool,
     /// The bytes that a file is to have.
-    pub(crate) target_bytes: u64,
+    pub target_bytes: u64,
 }
 
 impl Default for CompactionOptions {

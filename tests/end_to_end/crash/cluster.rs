@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
+use super::failpoint::Write;
 use super::model::{Life, Model};
 use super::node::{Ended, Process};
 use super::plan::{Ending, Outcome, Plan};
-use super::upkeep;
+use super::remains;
 
 /// How long a process may live without reaching its failpoint.
-const FAILPOINT_PATIENCE: Duration = Duration::from_secs(3);
+const FAILPOINT_PATIENCE: Duration = Duration::from_secs(4);
 
 /// A process that serves, as clients see it.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub(super) struct Cluster {
     /// Whether nodes are to come to an end.
     is_over: watch::Sender<bool>,
     lives: AtomicUsize,
+    /// How many processes were to die when they create a table.
+    fresh: AtomicUsize,
 }
 
 impl Cluster {
@@ -59,6 +62,7 @@ impl Cluster {
             is_ending: watch::Sender::new(false),
             is_over: watch::Sender::new(false),
             lives: AtomicUsize::new(0),
+            fresh: AtomicUsize::new(0),
         }
     }
 
@@ -70,6 +74,11 @@ impl Cluster {
     /// How many processes were started so far.
     pub(super) fn lives(&self) -> usize {
         self.lives.load(Ordering::SeqCst)
+    }
+
+    /// The newest workspace; there is a new one whenever the creation of a table is needed.
+    pub(super) fn newest_workspace(&self) -> String {
+        format!("new-{}", self.fresh.load(Ordering::SeqCst))
     }
 
     /// A node, when it is alive.
@@ -93,11 +102,14 @@ impl Cluster {
             _ => None,
         };
         let life = self.lives.fetch_add(1, Ordering::SeqCst);
+        if failpoint.is_some_and(|failpoint| failpoint.point.write == Write::TableCreation) {
+            self.fresh.fetch_add(1, Ordering::SeqCst);
+        }
         if self.size() == 1 {
             if failpoint.is_some_and(|failpoint| failpoint.point.write.is_of_cleaning()) {
-                upkeep::leave_data_file(&self.directory, life);
+                remains::leave_data_file(&self.directory, life);
             }
-            upkeep::age(&self.directory);
+            remains::age(&self.directory);
         }
         let began = Instant::now();
         let process = Process::start(&self.directory, &self.log, failpoint);
@@ -123,9 +135,6 @@ impl Cluster {
             let ended = process.ended().await;
             self.publish(place, None);
             let outcome = self.judge(ending, outcome, &ended);
-            for trouble in ended.troubles {
-                self.model.problem(format!("process {life}: {trouble}"));
-            }
             self.plan.lock().unwrap().note(ending, outcome);
         }
     }
@@ -147,9 +156,6 @@ impl Cluster {
         self.publish(place, None);
         process.signal("TERM");
         let ended = process.ended().await;
-        for trouble in &ended.troubles {
-            self.model.problem(format!("process {life}: {trouble}"));
-        }
         if !ended.status.success() {
             self.model
                 .problem(format!("a node did not stop well: {ended:?}"));

@@ -13,7 +13,7 @@
 //! | `model` | what was sent and acknowledged, and whether a store holds just that |
 //! | `producer` | clients that send events until they are acknowledged |
 //! | `reader` | questions while nodes die |
-//! | `upkeep` | what a node does beside serving: compaction and cleaning |
+//! | `remains` | what dead processes leave, made to look old, so that it is cleaned away |
 
 mod cluster;
 mod failpoint;
@@ -22,7 +22,7 @@ mod node;
 mod plan;
 mod producer;
 mod reader;
-mod upkeep;
+mod remains;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -89,7 +89,8 @@ async fn kill_nodes_of_one_store(plan: &Arc<Mutex<Plan>>, nodes: usize, seed: u6
     let sound = examine(&cluster).await;
     // On a disk that works nothing fails, however many processes die.
     let log = std::fs::read_to_string(&cluster.log).unwrap();
-    for line in log.lines().filter(|line| line.contains("ERROR")) {
+    let is_trouble = |line: &&str| line.contains("ERROR") || line.contains(" WARN store");
+    for line in log.lines().filter(is_trouble) {
         cluster.model.problem(format!("logged: {line}"));
     }
     let (sent, acknowledged) = cluster.model.totals();

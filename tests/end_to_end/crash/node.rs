@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use engine::{Engine, EngineConfig};
 use server::{Server, ServerConfig};
-use store::{IngestOptions, Store, StoreOptions};
+use store::{IngestOptions, Store, StoreOptions, UpkeepOptions};
 use tokio::sync::mpsc;
 
 use super::failpoint::{Deadly, Failpoint, LAST_WORDS, Write};
-use super::upkeep;
 
 /// The environment variable that makes a process a node; the path of its store.
 const STORE: &str = "VOUCH_CRASH_NODE";
@@ -22,7 +21,6 @@ const FAILPOINT: &str = "VOUCH_CRASH_AT";
 /// How the test is called that is a node.
 const TEST: &str = "crash::node::process";
 const LISTENING: &str = "listening on ";
-const TROUBLE: &str = "trouble: ";
 
 /// The age from which the segments of a vanished node are folded.
 pub(super) const ABANDONED_AFTER: Duration = Duration::from_millis(400);
@@ -39,6 +37,18 @@ fn options(failpoint: Option<Failpoint>) -> IngestOptions {
         patience: Duration::from_secs(5),
         ..IngestOptions::default()
     }
+}
+
+/// As in the service, but with every interval in milliseconds.
+fn upkeep_options() -> UpkeepOptions {
+    let mut options = UpkeepOptions {
+        compaction_interval: Duration::from_millis(100),
+        cleaning_interval: Duration::ZERO,
+        ..UpkeepOptions::default()
+    };
+    options.compaction.settle_after = Duration::ZERO;
+    options.compaction.rest_factor = 1;
+    options
 }
 
 /// Not a test when it is run as one: it is a node where a test has started it as that.
@@ -81,16 +91,9 @@ async fn serve(path: &str, failpoint: Option<Failpoint>) {
     .unwrap();
     say(&format!("{LISTENING}{}", server.grpc_address()));
     let stop = async { server::stop_signal().await.unwrap() };
-    let upkeep = upkeep::run(&store);
-    let serving = server.serve(engine, ingest.clone(), stop);
-    tokio::pin!(serving);
-    tokio::select! {
-        served = &mut serving => served.unwrap(),
-        error = upkeep => {
-            say(&format!("{TROUBLE}{error}"));
-            serving.await.unwrap();
-        }
-    }
+    let upkeep = tokio::spawn(async move { store.upkeep(upkeep_options()).await });
+    server.serve(engine, ingest.clone(), stop).await.unwrap();
+    upkeep.abort();
     ingest.close().await.unwrap();
 }
 
@@ -107,8 +110,6 @@ enum Said {
     Listening(String),
     /// The failpoint at which it dies.
     LastWords(String),
-    /// Something that should not go wrong has gone wrong.
-    Trouble(String),
     /// It has ended.
     Ended(ExitStatus),
 }
@@ -120,8 +121,6 @@ pub(super) struct Ended {
     pub(super) status: ExitStatus,
     /// The failpoint at which it has killed itself.
     pub(super) failpoint: Option<String>,
-    /// What has gone wrong before.
-    pub(super) troubles: Vec<String>,
 }
 
 /// A node from outside; killed when it is dropped.
@@ -132,7 +131,6 @@ pub(super) struct Process {
     said: mpsc::UnboundedReceiver<Said>,
     address: Option<String>,
     failpoint: Option<String>,
-    troubles: Vec<String>,
     status: Option<ExitStatus>,
 }
 
@@ -167,11 +165,9 @@ impl Process {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let listening = line.strip_prefix(LISTENING).map(str::to_owned);
                 let last_words = line.strip_prefix(LAST_WORDS).map(str::to_owned);
-                let trouble = line.strip_prefix(TROUBLE).map(str::to_owned);
                 let heard = listening
                     .map(Said::Listening)
-                    .or(last_words.map(Said::LastWords))
-                    .or(trouble.map(Said::Trouble));
+                    .or(last_words.map(Said::LastWords));
                 if let Some(heard) = heard {
                     // Nobody listens any more when the test has failed.
                     let _ = sender.send(heard);
@@ -186,7 +182,6 @@ impl Process {
             said,
             address: None,
             failpoint: None,
-            troubles: Vec::new(),
             status: None,
         }
     }
@@ -213,7 +208,6 @@ impl Process {
                 return Ended {
                     status,
                     failpoint: self.failpoint.clone(),
-                    troubles: std::mem::take(&mut self.troubles),
                 };
             }
             self.hear().await;
@@ -224,7 +218,6 @@ impl Process {
         match self.said.recv().await.unwrap() {
             Said::Listening(address) => self.address = Some(address),
             Said::LastWords(failpoint) => self.failpoint = Some(failpoint),
-            Said::Trouble(trouble) => self.troubles.push(trouble),
             Said::Ended(status) => self.status = Some(status),
         }
     }

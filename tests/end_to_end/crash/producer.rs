@@ -100,9 +100,9 @@ impl Producer {
         (request, events)
     }
 
-    /// Events of several workspaces, also of one that is new when a node was started.
+    /// Events of several workspaces, also of the newest one.
     fn unnumbered_batch(&mut self) -> (WriteRequest, Vec<SentEvent>) {
-        let newest = format!("new-{}", self.cluster.lives() / self.cluster.size());
+        let newest = self.cluster.newest_workspace();
         let count = 1 + self.random.below(5);
         let mut events = self.events(count, |random| match random.percent(25) {
             true => newest.clone(),

@@ -1,42 +1,11 @@
-//! What a node does beside serving, all the time: compaction and cleaning.
+//! What is left to clean away: files of dead processes, made to look old.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use store::{CompactionOptions, Store, StoreError};
-
-/// How long it rests between two looks at all workspaces.
-const REST: Duration = Duration::from_millis(100);
-
 /// Longer than an object that no table names is kept.
 const AGE: Duration = Duration::from_hours(8 * 24);
-
-/// Compacts and cleans all workspaces until something goes wrong, which it gives.
-pub(super) async fn run(store: &Store) -> StoreError {
-    loop {
-        tokio::time::sleep(REST).await;
-        if let Err(error) = once(store).await {
-            return error;
-        }
-    }
-}
-
-async fn once(store: &Store) -> Result<(), StoreError> {
-    let mut options = CompactionOptions::default();
-    options.settle_after = Duration::ZERO;
-    options.rest_factor = 1;
-    store.clean_staging(false).await?;
-    for workspace in store.workspaces().await? {
-        store.clean(&workspace, false).await?;
-        let compaction = store.compact(&workspace, &options).await?;
-        if let Some(fault) = compaction.and_then(|compaction| compaction.faults.into_iter().next())
-        {
-            return Err(fault);
-        }
-    }
-    Ok(())
-}
 
 /// Lets everything that dead processes have left look as if it was written long ago. No process may live
 /// meanwhile: a living one would not name files that old.
