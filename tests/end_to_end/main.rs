@@ -37,5 +37,6 @@ mod program;
 mod requests;
 #[cfg(test)]
 mod s3;
+mod s3_server;
 #[cfg(test)]
 mod service;
