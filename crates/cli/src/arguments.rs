@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Stats(StatsArguments),
     /// Read every file of a store and compare it with what was committed
     Verify(VerifyArguments),
+    /// Merge small files into large ones, and delete what nobody needs any more
+    Compact(CompactArguments),
     /// Answer questions over gRPC until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write sample events as NDJSON to standard output
@@ -222,6 +224,19 @@ pub(crate) struct VerifyArguments {
     /// The workspaces, separated by commas; all when left out
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
+}
+
+/// `vouch compact`.
+#[derive(Debug, Args)]
+pub(crate) struct CompactArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The workspaces, separated by commas; all when left out
+    #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+    pub(crate) workspace: Option<Scope>,
+    /// Only say what would be merged and deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `vouch serve`.

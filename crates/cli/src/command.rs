@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 mod check;
+mod compact;
 mod demo;
 mod explain;
 mod import;
@@ -25,6 +26,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Stats(arguments) => stats::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Compact(arguments) => compact::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Generate(arguments) => {
             let settings = Settings {

@@ -26,6 +26,9 @@
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
 //! | `digest` | what tells a changed file from the one that was committed |
+//! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
+//! | `cleaning` | deleting what nobody can need any more |
+//! | `upkeep` | both for all workspaces, in the background |
 //! | `verify` | a table read in full and compared with its log |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
@@ -46,6 +49,8 @@
 //! Segments for the first minutes of events, the doors they come through, their folding into
 //! tables, compaction and retention have their place here and are not built yet.
 
+mod cleaning;
+mod compaction;
 mod damage;
 mod data_file;
 mod day_buffer;
@@ -72,9 +77,12 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verify;
 mod view;
 
+pub use cleaning::{Removal, RemovalReason};
+pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use fold::FoldSummary;
@@ -84,5 +92,6 @@ pub use location::StoreOptions;
 pub use segment::{InvalidToken, WriteToken};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
+pub use upkeep::UpkeepOptions;
 pub use verify::{Fault, FaultKind, Verification};
 pub use view::View;

@@ -18,13 +18,9 @@ use crate::layout;
 use crate::location::Location;
 use crate::log::{self, Change, Operation, Outcome};
 use crate::numbers::Numbers;
-use crate::paths;
 use crate::segment::Number;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
-
-/// A checkpoint is written at each version that is a multiple of this.
-const CHECKPOINT_VERSIONS: u64 = 20;
 
 /// Files that no version of the table names yet.
 ///
@@ -78,16 +74,35 @@ impl Staging {
         day: NaiveDate,
         buffer: &DayBuffer,
     ) -> Result<(), StoreError> {
+        let written = match self.try_write(store, day, buffer).await {
+            // The files of the checked version were replaced long ago, and have been deleted since.
+            Err(error) if error.is_missing_object() => {
+                if let Some(newest) = store.snapshot(&self.workspace).await? {
+                    self.leave_out_repeats(store.location(), &newest).await?;
+                }
+                self.try_write(store, day, buffer).await
+            }
+            written => written,
+        };
+        let (file, repeated) = written?;
+        self.files.extend(file);
+        self.repeated += repeated;
+        Ok(())
+    }
+
+    async fn try_write(
+        &mut self,
+        store: &Store,
+        day: NaiveDate,
+        buffer: &DayBuffer,
+    ) -> Result<(Option<StagedFile>, u64), StoreError> {
         let mut known: Vec<FilePlace> = self.files_of(day).map(StagedFile::place).collect();
         if let Some(snapshot) = self.checked(store).await? {
             known.extend(snapshot.files_of(day).map(DataFile::place));
         }
-        let (file, repeated) = buffer
+        buffer
             .write(store.location(), &self.workspace, day, &known)
-            .await?;
-        self.files.extend(file);
-        self.repeated += repeated;
-        Ok(())
+            .await
     }
 
     /// Makes all staged files part of the table, in one new version.
@@ -125,12 +140,9 @@ impl Staging {
                 log::create_table(location, &self.workspace).await?;
                 continue;
             };
-            if taken.is_some_and(|version| version > newest.version) {
-                return Err(StoreError::Conflict {
-                    path: paths::commit(&self.workspace, newest.version + 1).to_string(),
-                });
-            }
+            log::refuse_hidden(&newest, taken)?;
             let version = newest.version + 1;
+            self.write_old_files_anew(location).await?;
             self.leave_out_repeats(location, &newest).await?;
             let metadata = self
                 .numbers
@@ -146,13 +158,27 @@ impl Staging {
             };
             match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
-                    self.checkpoint(store, version).await;
+                    store.checkpoint_if_due(&self.workspace, version).await;
                     return Ok(Some(version));
                 }
                 Outcome::Taken => taken = Some(version),
             }
         }
         Ok(None)
+    }
+
+    /// Copies files that are so old that a cleaner may be about to delete them.
+    async fn write_old_files_anew(&mut self, location: &Location) -> Result<(), StoreError> {
+        for file in &mut self.files {
+            if !file.is_too_old(location) {
+                continue;
+            }
+            if let Some(new) = rewritten(location, &self.workspace, file, &HashSet::new()).await? {
+                let old = std::mem::replace(file, new);
+                delete(location, &old.path).await;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what others have stored since the files were checked last.
@@ -233,16 +259,6 @@ impl Staging {
             .checked
             .as_ref()
             .and_then(|checked| checked.snapshot.as_ref()))
-    }
-
-    /// The commit stands whether or not this works, and the next one will try again.
-    async fn checkpoint(&self, store: &Store, version: u64) {
-        if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
-            return;
-        }
-        if let Err(error) = store.checkpoint(&self.workspace).await {
-            tracing::warn!(workspace = %self.workspace, version, %error, "no checkpoint was written");
-        }
     }
 }
 

@@ -21,6 +21,9 @@ use crate::snapshot::Snapshot;
 use crate::table::{self, Table};
 use crate::view::LISTING_AGE;
 
+/// A checkpoint is written at each version that is a multiple of this.
+const CHECKPOINT_VERSIONS: u64 = 20;
+
 /// How many workspaces are looked at at the same time.
 const WORKSPACE_CONCURRENCY: usize = 16;
 
@@ -148,8 +151,18 @@ impl Store {
         Import::new(self.clone(), options)
     }
 
-    /// Sums up the log of `workspace` in a checkpoint, so that it is read faster from then on.
-    pub(crate) async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+    /// Sums up the log of `workspace` in a checkpoint when `version`, which was just committed, is to
+    /// have one. The commit stands whether or not this works, and a later one will try again.
+    pub(crate) async fn checkpoint_if_due(&self, workspace: &WorkspaceId, version: u64) {
+        if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
+            return;
+        }
+        if let Err(error) = self.checkpoint(workspace).await {
+            tracing::warn!(%workspace, version, %error, "no checkpoint was written");
+        }
+    }
+
+    async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;
         *slot = self.newest(workspace, slot.take()).await?;
