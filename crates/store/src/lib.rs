@@ -25,6 +25,11 @@
 //! | `staging` | the files of one import until they are committed |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
+//! | `settings` | what is set for a workspace, in the properties of its table |
+//! | `retention`, `hold` | how long events are kept, and which are held |
+//! | `expiry` | dropping what is older than the retention and not held |
+//! | `record` | audit events about what was done to a workspace |
+//! | `admission` | which events the doors refuse because of their date |
 //! | `digest` | what tells a changed file from the one that was committed |
 //! | `verify` | a table read in full and compared with its log |
 //! | `layout` | how rows lie in a file |
@@ -41,11 +46,14 @@
 //!   version and plans again.
 //! * What was answered as stored is durable, and in every later [`Store::snapshot`].
 //! * A missing or damaged object is an error, never an empty answer.
-//! * The age of an event never keeps it out.
+//! * The age of an event never keeps it out of an import.
+//! * Events are dropped by a retention run only, and no event that a hold covers: holds, retention and
+//!   drops are commits to the same log, so one of two that meet is planned again.
 //!
 //! Segments for the first minutes of events, the doors they come through, their folding into
-//! tables, compaction and retention have their place here and are not built yet.
+//! tables and compaction have their place here and are not built yet.
 
+mod admission;
 mod damage;
 mod data_file;
 mod day_buffer;
@@ -53,14 +61,19 @@ mod digest;
 mod durable;
 mod error;
 mod event_ids;
+mod expiry;
 mod file_reader;
+mod hold;
 mod import;
 mod layout;
 mod location;
 mod log;
 mod paths;
+mod record;
+mod retention;
 mod row;
 mod schema;
+mod settings;
 mod snapshot;
 mod staging;
 mod statistics;
@@ -70,10 +83,15 @@ mod table;
 mod tests;
 mod verify;
 
+pub use admission::Admission;
 pub use digest::Digest;
 pub use error::StoreError;
+pub use expiry::{Dropped, Expiry, ExpiryOutcome};
+pub use hold::{HeldEvents, Hold, NewHold};
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use location::StoreOptions;
+pub use retention::Retention;
+pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
 pub use verify::{Fault, FaultKind, Verification};

@@ -74,6 +74,10 @@ pub(crate) enum Operation {
     CreateTable,
     /// New events.
     Write,
+    /// Settings.
+    SetProperties,
+    /// Events that are older than the retention go.
+    Delete,
 }
 
 impl Operation {
@@ -82,13 +86,15 @@ impl Operation {
         match self {
             Self::CreateTable => "CREATE TABLE",
             Self::Write => "WRITE",
+            Self::SetProperties => "SET TBLPROPERTIES",
+            Self::Delete => "DELETE",
         }
     }
 
     /// Whether the table holds other events afterwards, and not the same in other files.
     fn changes_data(self) -> bool {
         match self {
-            Self::CreateTable | Self::Write => true,
+            Self::CreateTable | Self::Write | Self::SetProperties | Self::Delete => true,
         }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use serde_json::Value;
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::day_buffer::DayBuffer;
@@ -17,12 +18,10 @@ use crate::event_ids::FilePlace;
 use crate::layout;
 use crate::location::Location;
 use crate::log::{self, Change, Operation, Outcome};
-use crate::paths;
+use crate::retention::Retention;
+use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
-
-/// A checkpoint is written at each version that is a multiple of this.
-const CHECKPOINT_VERSIONS: u64 = 20;
 
 /// Files that no version of the table names yet.
 ///
@@ -104,7 +103,7 @@ impl Staging {
     /// Deletes the staged files. One that cannot be deleted takes space, but nobody reads it.
     pub(crate) async fn discard(self, location: &Location) {
         for file in self.files {
-            delete(location, &file.path).await;
+            file.delete(location).await;
         }
     }
 
@@ -112,35 +111,49 @@ impl Staging {
         let location = store.location();
         let mut taken = None;
         while !self.files.is_empty() {
-            let Some(newest) = store.snapshot(&self.workspace).await? else {
-                log::create_table(location, &self.workspace).await?;
-                continue;
-            };
-            if taken.is_some_and(|version| version > newest.version) {
-                return Err(StoreError::Conflict {
-                    path: paths::commit(&self.workspace, newest.version + 1).to_string(),
-                });
-            }
+            let newest = store.newest_after(&self.workspace, taken).await?;
             let version = newest.version + 1;
             self.leave_out_repeats(location, &newest).await?;
             if self.files.is_empty() {
                 break;
             }
+            let noted = self.noting_older_events(&newest, store.now())?;
             let change = Change {
                 operation: Operation::Write,
                 adds: &self.files,
                 removes: &[],
-                metadata: None,
+                metadata: noted.as_ref(),
             };
             match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
-                    self.checkpoint(store, version).await;
+                    store.checkpoint_when_due(&self.workspace, version).await;
                     return Ok(Some(version));
                 }
                 Outcome::Taken => taken = Some(version),
             }
         }
         Ok(None)
+    }
+
+    /// The metadata that keep retention runs from dropping old events that somebody has brought on
+    /// purpose: when nobody has set how long to keep them, and the default would drop them at once.
+    fn noting_older_events(
+        &self,
+        newest: &Snapshot,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Value>, StoreError> {
+        let kept_from = Retention::DEFAULT.kept_from(now);
+        if self.files.iter().all(|file| file.day >= kept_from) {
+            return Ok(None);
+        }
+        let settings = newest.settings()?;
+        if settings.retention.is_some() || settings.older_events {
+            return Ok(None);
+        }
+        Ok(Some(newest.metadata_with(&Settings {
+            older_events: true,
+            ..settings
+        })))
     }
 
     /// Removes what others have stored since the files were checked last.
@@ -202,7 +215,7 @@ impl Staging {
             Some(new) => std::mem::replace(&mut self.files[index], new),
             None => self.files.remove(index),
         };
-        delete(location, &old.path).await;
+        old.delete(location).await;
         Ok(())
     }
 
@@ -221,16 +234,6 @@ impl Staging {
             .checked
             .as_ref()
             .and_then(|checked| checked.snapshot.as_ref()))
-    }
-
-    /// The commit stands whether or not this works, and the next one will try again.
-    async fn checkpoint(&self, store: &Store, version: u64) {
-        if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
-            return;
-        }
-        if let Err(error) = store.checkpoint(&self.workspace).await {
-            tracing::warn!(workspace = %self.workspace, version, %error, "no checkpoint was written");
-        }
     }
 }
 
@@ -266,14 +269,16 @@ async fn rewritten(
     file.finish().await.map(Some)
 }
 
-async fn delete(location: &Location, path: &Path) {
-    if let Err(error) = location.objects.delete(path).await {
-        tracing::warn!(%path, %error, "a file that no table names could not be deleted");
-    }
-}
-
 impl StagedFile {
-    fn place(&self) -> FilePlace {
+    /// Deletes the file, which no version names. If that fails it takes space, but nobody reads it.
+    pub(crate) async fn delete(&self, location: &Location) {
+        let path = &self.path;
+        if let Err(error) = location.objects.delete(path).await {
+            tracing::warn!(%path, %error, "a file that no table names could not be deleted");
+        }
+    }
+
+    pub(crate) fn place(&self) -> FilePlace {
         FilePlace {
             path: self.path.clone(),
             size_bytes: self.size_bytes,
@@ -282,7 +287,7 @@ impl StagedFile {
 }
 
 impl DataFile {
-    fn place(&self) -> FilePlace {
+    pub(crate) fn place(&self) -> FilePlace {
         FilePlace {
             path: self.path.clone(),
             size_bytes: self.size_bytes,

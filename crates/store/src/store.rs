@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use deltalake_core::checkpoints::create_checkpoint;
 use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt};
@@ -14,9 +15,13 @@ use url::Url;
 use crate::error::StoreError;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Location, StoreOptions};
+use crate::log;
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::table::{self, Table};
+
+/// A checkpoint is written at each version that is a multiple of this.
+const CHECKPOINT_VERSIONS: u64 = 20;
 
 /// How many workspaces are looked at at the same time.
 const WORKSPACE_CONCURRENCY: usize = 16;
@@ -32,8 +37,12 @@ pub struct Store {
 
 struct Inner {
     location: Location,
+    clock: Clock,
     tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
 }
+
+/// What says how late it is.
+pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// A table that was loaded once and is brought up to date by whoever needs it next.
 type TableSlot = AsyncMutex<Option<Table>>;
@@ -64,10 +73,24 @@ impl Store {
 
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
+        Self::with_clock(location, Arc::new(Utc::now))
+    }
+
+    /// The store at a root, in the time of `clock`.
+    pub(crate) fn with_clock(location: Location, clock: Clock) -> Self {
         let tables = Mutex::default();
         Self {
-            inner: Arc::new(Inner { location, tables }),
+            inner: Arc::new(Inner {
+                location,
+                clock,
+                tables,
+            }),
         }
+    }
+
+    /// The time that counts for retention.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.inner.clock)()
     }
 
     /// The absolute address of the root.
@@ -131,8 +154,40 @@ impl Store {
         Import::new(self.clone(), options)
     }
 
+    /// The newest version of the table of `workspace`, which is made if there is none, for a commit on top
+    /// of it. `taken` is the version that somebody else was found to have made.
+    pub(crate) async fn newest_after(
+        &self,
+        workspace: &WorkspaceId,
+        taken: Option<u64>,
+    ) -> Result<Snapshot, StoreError> {
+        loop {
+            let Some(newest) = self.snapshot(workspace).await? else {
+                log::create_table(self.location(), workspace).await?;
+                continue;
+            };
+            if taken.is_some_and(|version| version > newest.version) {
+                return Err(StoreError::Conflict {
+                    path: paths::commit(workspace, newest.version + 1).to_string(),
+                });
+            }
+            return Ok(newest);
+        }
+    }
+
+    /// Writes a checkpoint if `version` is one that gets one. The commit stands whether or not this
+    /// works, and a later one will try again.
+    pub(crate) async fn checkpoint_when_due(&self, workspace: &WorkspaceId, version: u64) {
+        if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
+            return;
+        }
+        if let Err(error) = self.checkpoint(workspace).await {
+            tracing::warn!(%workspace, version, %error, "no checkpoint was written");
+        }
+    }
+
     /// Sums up the log of `workspace` in a checkpoint, so that it is read faster from then on.
-    pub(crate) async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+    async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;
         *slot = self.newest(workspace, slot.take()).await?;

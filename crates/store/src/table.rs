@@ -234,7 +234,9 @@ fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot
         workspace: workspace.clone(),
         version: state.version(),
         files: files.into(),
-        newer_metadata: newer_metadata(&metadata).map_err(&unsupported)?.map(Arc::new),
+        newer_metadata: newer_metadata(&metadata)
+            .map_err(&unsupported)?
+            .map(Arc::new),
         metadata: Arc::new(metadata),
     })
 }

@@ -4,7 +4,9 @@ mod concurrent;
 mod damaged;
 mod delta;
 mod faults;
+mod hooked;
 mod importing;
+mod retention;
 mod verifying;
 
 use arrow::array::{AsArray, RecordBatch};
