@@ -63,7 +63,8 @@ pub(crate) struct Change<'a> {
     pub(crate) adds: &'a [StagedFile],
     /// Files of the version before it that go out; readers of older versions still need them.
     pub(crate) removes: &'a [&'a DataFile],
-    /// The table's metadata from now on; `None` leaves them, except that missing columns are added.
+    /// The table's metadata from now on, made from [`Snapshot::metadata_to_commit`]; `None` leaves them,
+    /// except that missing columns are added.
     pub(crate) metadata: Option<&'a Value>,
 }
 

@@ -79,7 +79,7 @@ impl Settings {
     }
 
     /// The metadata of a table with these settings in it and everything else as it was.
-    fn written_to(&self, metadata: &Value) -> Value {
+    pub(crate) fn written_to(&self, metadata: &Value) -> Value {
         let mut metadata = metadata.clone();
         let mut properties = match metadata["configuration"].take() {
             Value::Object(properties) => properties,
@@ -120,7 +120,7 @@ impl Snapshot {
 
     /// The metadata of the next version with these settings.
     pub(crate) fn metadata_with(&self, settings: &Settings) -> Value {
-        settings.written_to(self.newer_metadata.as_deref().unwrap_or(&self.metadata))
+        settings.written_to(self.metadata_to_commit())
     }
 }
 

@@ -116,6 +116,11 @@ impl Snapshot {
         self.metadata["id"].as_str().unwrap_or_default()
     }
 
+    /// The metadata that a commit starts from: the table's, with all columns that events have.
+    pub(crate) fn metadata_to_commit(&self) -> &Value {
+        self.newer_metadata.as_ref().unwrap_or(&self.metadata)
+    }
+
     /// The files of one day.
     pub(crate) fn files_of(&self, day: NaiveDate) -> impl Iterator<Item = &DataFile> {
         self.files.iter().filter(move |file| file.day == day)

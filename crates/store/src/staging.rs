@@ -18,7 +18,9 @@ use crate::event_ids::FilePlace;
 use crate::layout;
 use crate::location::Location;
 use crate::log::{self, Change, Operation, Outcome};
+use crate::numbers::Numbers;
 use crate::retention::Retention;
+use crate::segment::Number;
 use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
@@ -31,6 +33,7 @@ pub(crate) struct Staging {
     workspace: WorkspaceId,
     files: Vec<StagedFile>,
     repeated: u64,
+    numbers: Numbers,
     checked: Option<Checked>,
 }
 
@@ -57,8 +60,14 @@ impl Staging {
             workspace,
             files: Vec::new(),
             repeated: 0,
+            numbers: Numbers::default(),
             checked: None,
         }
+    }
+
+    /// Takes the number of a batch whose events are staged; it is committed with them.
+    pub(crate) fn number(&mut self, number: &Number, seen_ms: i64) {
+        self.numbers.add(number, seen_ms);
     }
 
     /// Writes the events of `buffer` that are not stored yet into a file.
@@ -110,19 +119,23 @@ impl Staging {
     async fn try_commit(&mut self, store: &Store) -> Result<Option<u64>, StoreError> {
         let location = store.location();
         let mut taken = None;
-        while !self.files.is_empty() {
+        while !self.files.is_empty() || !self.numbers.is_empty() {
             let newest = store.newest_after(&self.workspace, taken).await?;
             let version = newest.version + 1;
             self.leave_out_repeats(location, &newest).await?;
-            if self.files.is_empty() {
+            let numbered = self
+                .numbers
+                .merged_into(newest.metadata_to_commit(), Utc::now().timestamp_millis());
+            if self.files.is_empty() && numbered.is_none() {
                 break;
             }
-            let noted = self.noting_older_events(&newest, store.now())?;
+            let before = numbered.as_ref().unwrap_or(newest.metadata_to_commit());
+            let noted = self.noting_older_events(&newest, before, store.now())?;
             let change = Change {
                 operation: Operation::Write,
                 adds: &self.files,
                 removes: &[],
-                metadata: noted.as_ref(),
+                metadata: noted.as_ref().or(numbered.as_ref()),
             };
             match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
@@ -135,11 +148,12 @@ impl Staging {
         Ok(None)
     }
 
-    /// The metadata that keep retention runs from dropping old events that somebody has brought on
+    /// The metadata `before` with a note that keeps retention runs from dropping old events that somebody has brought on
     /// purpose: when nobody has set how long to keep them, and the default would drop them at once.
     fn noting_older_events(
         &self,
         newest: &Snapshot,
+        before: &Value,
         now: DateTime<Utc>,
     ) -> Result<Option<Value>, StoreError> {
         let kept_from = Retention::DEFAULT.kept_from(now);
@@ -150,10 +164,11 @@ impl Staging {
         if settings.retention.is_some() || settings.older_events {
             return Ok(None);
         }
-        Ok(Some(newest.metadata_with(&Settings {
+        let noted = Settings {
             older_events: true,
             ..settings
-        })))
+        };
+        Ok(Some(noted.written_to(before)))
     }
 
     /// Removes what others have stored since the files were checked last.

@@ -1,8 +1,9 @@
 //! The store itself: one root with the tables of all workspaces.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use deltalake_core::checkpoints::create_checkpoint;
@@ -17,8 +18,10 @@ use crate::import::{Import, ImportOptions};
 use crate::location::{Location, StoreOptions};
 use crate::log;
 use crate::paths;
+use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::snapshot::Snapshot;
 use crate::table::{self, Table};
+use crate::view::LISTING_AGE;
 
 /// A checkpoint is written at each version that is a multiple of this.
 const CHECKPOINT_VERSIONS: u64 = 20;
@@ -39,6 +42,8 @@ struct Inner {
     location: Location,
     clock: Clock,
     tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
+    segments: KnownSegments,
+    recent: RecentEvents,
 }
 
 /// What says how late it is.
@@ -78,13 +83,15 @@ impl Store {
 
     /// The store at a root, in the time of `clock`.
     pub(crate) fn with_clock(location: Location, clock: Clock) -> Self {
-        let tables = Mutex::default();
+        let inner = Inner {
+            location,
+            clock,
+            tables: Mutex::default(),
+            segments: KnownSegments::default(),
+            recent: RecentEvents::default(),
+        };
         Self {
-            inner: Arc::new(Inner {
-                location,
-                clock,
-                tables,
-            }),
+            inner: Arc::new(inner),
         }
     }
 
@@ -105,12 +112,21 @@ impl Store {
         Arc::clone(&self.inner.location.objects)
     }
 
-    /// The workspaces that have a table, sorted.
+    /// The workspaces that have events, or had some, sorted.
     ///
     /// # Errors
     ///
     /// When the root cannot be listed.
     pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let segments = self.segments(LISTING_AGE).await?;
+        let recent = segments.iter().flat_map(|segment| &segment.batches);
+        let mut workspaces: BTreeSet<WorkspaceId> =
+            recent.map(|(workspace, _)| workspace.clone()).collect();
+        workspaces.extend(self.workspaces_with_table().await?);
+        Ok(workspaces.into_iter().collect())
+    }
+
+    async fn workspaces_with_table(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         let location = &self.inner.location;
         let root = location.objects.list_with_delimiter(None).await?;
         let found: Vec<Option<WorkspaceId>> = futures::stream::iter(root.common_prefixes)
@@ -124,9 +140,7 @@ impl Store {
             .buffered(WORKSPACE_CONCURRENCY)
             .try_collect()
             .await?;
-        let mut workspaces: Vec<WorkspaceId> = found.into_iter().flatten().collect();
-        workspaces.sort_unstable();
-        Ok(workspaces)
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The newest version of the table of `workspace`; `None` when there is no such table.
@@ -204,6 +218,20 @@ impl Store {
 
     pub(crate) fn location(&self) -> &Location {
         &self.inner.location
+    }
+
+    /// The segments under the root as they were at most `age` ago, and those that this process has
+    /// written since. Tables must be loaded after this, not before.
+    pub(crate) async fn segments(&self, age: Duration) -> Result<Vec<Arc<Segment>>, StoreError> {
+        self.inner.segments.current(self.location(), age).await
+    }
+
+    pub(crate) fn known_segments(&self) -> &KnownSegments {
+        &self.inner.segments
+    }
+
+    pub(crate) fn recent_events(&self) -> &RecentEvents {
+        &self.inner.recent
     }
 
     async fn newest(

@@ -13,7 +13,10 @@ use events::{RejectionCode, TimeRange};
 use super::hooked::{Hook, Request, dead, hooked};
 use super::*;
 use crate::store::Clock;
-use crate::{Expiry, ExpiryOutcome, HeldEvents, NewHold, Settings, StoreError};
+use crate::{
+    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings, StoreError,
+    WriteBatch,
+};
 
 /// A time that tests turn.
 #[derive(Clone)]
@@ -468,6 +471,58 @@ async fn doors_refuse_the_future_and_dropped_days_only() {
         requests[0] > 0 && requests[0] == requests[2],
         "{requests:?}"
     );
+}
+
+#[tokio::test]
+async fn an_ingest_refuses_by_date_and_folds_old_events_for_good() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    import(&store, [of_user(-100, "old", "Zoë")]).await;
+    set(&store, "90d").await;
+    expire(&store).await;
+    let ingest = store.ingest(IngestOptions::default());
+    let batch = WriteBatch {
+        events: [5, -80, -95, 0]
+            .map(|day| of_user(day, &day.to_string(), "Zoë"))
+            .to_vec(),
+        number: None,
+        all_or_nothing: false,
+    };
+    let written = ingest.write(batch).await.unwrap();
+    let refused: Vec<(usize, RejectionCode)> = written
+        .refused
+        .iter()
+        .map(|refused| (refused.index, refused.rejection.code))
+        .collect();
+    let expected = [
+        (0, RejectionCode::DateInFuture),
+        (2, RejectionCode::DayDropped),
+    ];
+    assert_eq!(refused, expected);
+    ingest.close().await.unwrap();
+    assert_eq!(given_ids(&store).await, ["-80", "0"]);
+}
+
+#[tokio::test]
+async fn old_events_that_come_in_through_a_door_are_not_dropped_by_default() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    let ingest = store.ingest(IngestOptions::default());
+    let batch = WriteBatch {
+        events: vec![of_user(-1000, "old", "Zoë")],
+        number: Some(BatchNumber {
+            producer: "p".to_owned(),
+            workspace: workspace("w"),
+            number: 1,
+        }),
+        all_or_nothing: false,
+    };
+    assert_eq!(ingest.write(batch).await.unwrap().refused, []);
+    ingest.close().await.unwrap();
+    assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Withheld);
+    assert_eq!(given_ids(&store).await, ["old"]);
 }
 
 #[tokio::test]
