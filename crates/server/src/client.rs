@@ -1,5 +1,7 @@
 //! Asks a running service and gives back the engine's own types.
 
+mod workspace;
+
 use std::time::Duration;
 
 use dql::Diagnostic;
@@ -16,6 +18,7 @@ use crate::convert::{
 };
 use crate::proto::query_service_client::QueryServiceClient;
 use crate::proto::query_stream_response::Item;
+use crate::proto::workspace_service_client::WorkspaceServiceClient;
 use crate::proto::{ExplainRequest, QueryStreamResponse};
 use crate::{MAX_MESSAGE_BYTES, status};
 
@@ -75,6 +78,7 @@ pub struct Refusal {
 #[derive(Debug, Clone)]
 pub struct Client {
     service: QueryServiceClient<Channel>,
+    workspaces: WorkspaceServiceClient<Channel>,
 }
 
 impl Client {
@@ -93,10 +97,14 @@ impl Client {
                 address: address.to_owned(),
                 reason: innermost(&error),
             })?;
+        let workspaces = WorkspaceServiceClient::new(channel.clone());
         let service = QueryServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Ok(Self { service })
+        Ok(Self {
+            service,
+            workspaces,
+        })
     }
 
     /// One answer a statement. The service's clock decides what now is.
@@ -200,7 +208,10 @@ fn refused(status: Status) -> ClientError {
             .into_iter()
             .map(diagnostic_from_message)
             .collect(),
-        is_question: matches!(status.code(), Code::InvalidArgument | Code::NotFound),
+        is_question: matches!(
+            status.code(),
+            Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition
+        ),
     }))
 }
 
