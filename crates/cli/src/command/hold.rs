@@ -33,7 +33,7 @@ pub(crate) async fn run(command: HoldCommand) -> Result<(), Failure> {
                 writeln!(out, "workspace {workspace} has no holds")?;
             }
             for hold in &settings.holds {
-                writeln!(out, "{}", line(hold))?;
+                writeln!(out, "{}", origin(hold))?;
             }
             Ok(())
         }
@@ -76,15 +76,15 @@ async fn place(arguments: PlaceArguments, out: &mut impl Write) -> Result<(), Fa
 }
 
 /// A hold in one line.
-pub(crate) fn line(hold: &Hold) -> String {
-    format!(
-        "hold `{}` on {}: {} (by {}, {})",
-        hold.name,
-        events(&hold.events),
-        hold.reason,
-        hold.placed_by,
-        hold.placed_at.date_naive()
-    )
+fn line(hold: &Hold) -> String {
+    let events = events(&hold.events);
+    format!("hold `{}` on {events}: {}", hold.name, hold.reason)
+}
+
+/// A hold in one line, with who placed it, and when.
+pub(crate) fn origin(hold: &Hold) -> String {
+    let day = hold.placed_at.date_naive();
+    format!("{} (by {}, {day})", line(hold), hold.placed_by)
 }
 
 fn events(held: &HeldEvents) -> String {

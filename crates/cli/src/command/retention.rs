@@ -105,7 +105,7 @@ fn tell_settings(
         writeln!(out, "  dropped so far: days before {day}")?;
     }
     for hold in &settings.holds {
-        writeln!(out, "  {}", hold::line(hold))?;
+        writeln!(out, "  {}", hold::origin(hold))?;
     }
     Ok(())
 }
@@ -126,11 +126,11 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
         ExpiryOutcome::Dropped { .. } => writeln!(out, "dropped {}", what())?,
         ExpiryOutcome::DryRun => writeln!(out, "would drop {}", what())?,
         ExpiryOutcome::Withheld => {
-            writeln!(out, "nothing is dropped: {} came in older", what())?;
             writeln!(
                 out,
-                "  than the default of {retention}, and nobody has set a retention; set one to have them dropped"
+                "nothing is dropped: nobody has set a retention, and events came in older than the default of {retention}"
             )?;
+            writeln!(out, "  setting it to {retention} would drop {}", what())?;
         }
     }
     if expiry.held_events > 0 {
