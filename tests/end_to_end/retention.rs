@@ -8,7 +8,7 @@ use server::proto::{
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::program::Vouch;
+use crate::program::{Done, Vouch};
 use crate::service::{Service, error_info};
 
 /// A store whose workspace `acme` has events of two users on two days of 2020.
@@ -45,74 +45,61 @@ fn old_events(vouch: &Vouch) -> String {
     cell.to_owned()
 }
 
+/// Runs the program with the words and then the options.
+fn run(vouch: &Vouch, words: &[&str], options: &[&str]) -> Done {
+    vouch.run(&[words, options].concat())
+}
+
+const ACME: [&str; 4] = ["--workspace", "acme", "--by", "legal"];
+
+/// A hold on the events of Zoë.
+const OF_ZOE: [&str; 7] = [
+    "hold",
+    "place",
+    "case 4711",
+    "--reason",
+    "court order",
+    "--user",
+    "zoë",
+];
+
 #[test]
 fn the_command_line_keeps_drops_and_holds() {
     let vouch = with_old_events();
-    let acme = ["--workspace", "acme", "--by", "legal"];
-    let run = |words: &[&str], options: &[&str]| vouch.run(&[words, options].concat());
-    run(&["retention", "run"], &[])
+    run(&vouch, &["retention", "run"], &[])
         .expect_status(0)
         .expect_output("would drop 4 events of 2 days (2020-01-03 to 2020-01-04)");
     assert_eq!(old_events(&vouch), "4");
-    run(
-        &[
-            "hold",
-            "place",
-            "case 4711",
-            "--reason",
-            "court order",
-            "--user",
-            "zoë",
-        ],
-        &acme,
-    )
-    .expect_status(0)
-    .expect_output("placed hold `case 4711` on events of zoë: court order\n");
-    run(
-        &["hold", "place", "case 4711", "--reason", "another", "--all"],
-        &acme,
-    )
-    .expect_status(1)
-    .expect_error("another hold is called `case 4711`");
-    run(&["hold", "place", "nothing", "--reason", "r"], &acme)
-        .expect_status(2)
-        .expect_error("say what to hold");
-    run(&["retention", "set", "1y"], &acme)
+    run(&vouch, &OF_ZOE, &ACME)
+        .expect_status(0)
+        .expect_output("placed hold `case 4711` on events of zoë: court order\n");
+    run(&vouch, &["retention", "set", "1y"], &ACME)
         .expect_status(0)
         .expect_output("next run: would drop 2 events of 2 days (2020-01-03 to 2020-01-04), ")
         .expect_output("held: 2 older events, by case 4711 (2)");
-    run(&["retention", "set", "5d"], &acme)
-        .expect_status(2)
-        .expect_error("too short");
-    run(&["retention", "run", "--dry-run"], &[])
+    run(&vouch, &["retention", "run", "--dry-run"], &[])
         .expect_status(0)
         .expect_output("would drop 2 events");
     assert_eq!(old_events(&vouch), "4");
-    run(&["retention", "run", "--workspace", "acme"], &[])
+    run(&vouch, &["retention", "run", "--workspace", "acme"], &[])
         .expect_status(0)
         .expect_output("workspace acme: dropped 2 events");
     assert_eq!(old_events(&vouch), "2");
-    run(&["retention", "show"], &[])
+    run(&vouch, &["retention", "show"], &[])
         .expect_status(0)
         .expect_output("workspace acme: events are kept 1y; 1 hold\n  dropped so far: days before ")
         .expect_output("hold `case 4711` on events of zoë");
-    run(&["hold", "release", "case 4712"], &acme)
-        .expect_status(1)
-        .expect_error("no hold is called `case 4712`; there are `case 4711`");
-    run(&["hold", "release", "case 4711"], &acme).expect_status(0);
-    run(&["hold", "list", "--workspace", "acme"], &[])
+    run(&vouch, &["hold", "release", "case 4711"], &ACME).expect_status(0);
+    run(&vouch, &["hold", "list", "--workspace", "acme"], &[])
         .expect_status(0)
         .expect_output("has no holds");
-    run(&["retention", "run"], &[]).expect_status(0);
+    run(&vouch, &["retention", "run"], &[]).expect_status(0);
     assert_eq!(old_events(&vouch), "0");
-    run(&["verify"], &[]).expect_status(0);
+    run(&vouch, &["verify"], &[]).expect_status(0);
     let question =
         "TAE::audit:(df_message) {action = 'retention.expired' AND `dropped.events` = 2} [1d]";
-    let receipts = run(
-        &["query", "--workspace", "acme", "--format", "csv", question],
-        &[],
-    );
-    let receipts = receipts.expect_status(0).text();
+    let options = ["--workspace", "acme", "--format", "csv", question];
+    let receipts = run(&vouch, &["query"], &options).expect_status(0).text();
     assert_eq!(receipts.lines().count(), 3, "{receipts}");
     assert!(
         receipts.contains("kept by the holds `case 4711`"),
@@ -120,120 +107,171 @@ fn the_command_line_keeps_drops_and_holds() {
     );
 }
 
-#[tokio::test]
-async fn the_service_keeps_drops_and_holds() {
+#[test]
+fn a_wrong_command_says_what_is_wrong() {
+    let vouch = with_old_events();
+    run(&vouch, &OF_ZOE, &ACME).expect_status(0);
+    let other = ["hold", "place", "case 4711", "--reason", "another", "--all"];
+    run(&vouch, &other, &ACME)
+        .expect_status(1)
+        .expect_error("another hold is called `case 4711`");
+    run(&vouch, &["hold", "place", "x", "--reason", "r"], &ACME)
+        .expect_status(2)
+        .expect_error("say what to hold");
+    run(&vouch, &["retention", "set", "5d"], &ACME)
+        .expect_status(2)
+        .expect_error("too short");
+    run(&vouch, &["hold", "release", "case 4712"], &ACME)
+        .expect_status(1)
+        .expect_error("no hold is called `case 4712`; there are `case 4711`");
+    let nobody = vouch
+        .command(&["retention", "set", "1y", "--workspace", "acme"])
+        .env_remove("USER")
+        .output()
+        .unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+}
+
+#[test]
+fn the_command_line_asks_a_service() {
     let vouch = with_old_events();
     let service = Service::start(&vouch);
+    let options = ["--server", &service.address, "--workspace", "acme"];
+    let by = [options.as_slice(), &["--by", "legal"]].concat();
+    run(&vouch, &["retention", "show"], &options)
+        .expect_status(0)
+        .expect_output("events are kept 2y, the default; 0 holds\n  older events came in");
+    run(&vouch, &OF_ZOE, &by).expect_status(0);
+    run(&vouch, &OF_ZOE, &by)
+        .expect_status(0)
+        .expect_output("stood already: hold `case 4711`");
+    run(&vouch, &["retention", "set", "90d"], &by)
+        .expect_status(0)
+        .expect_output("next run: would drop 2 events");
+    run(&vouch, &["retention", "run"], &options)
+        .expect_status(0)
+        .expect_output("dropped 2 events");
+    assert_eq!(old_events(&vouch), "2");
+    let late = [
+        "hold",
+        "place",
+        "x",
+        "--reason",
+        "r",
+        "--to",
+        "2021-01-01T00:00:00Z",
+    ];
+    run(&vouch, &late, &by)
+        .expect_status(0)
+        .expect_output("were dropped before it was placed");
+    run(&vouch, &["hold", "release", "x"], &by).expect_status(0);
+    run(&vouch, &["hold", "release", "x"], &by)
+        .expect_status(1)
+        .expect_error("no hold is called `x`");
+    run(&vouch, &["hold", "list"], &options)
+        .expect_status(0)
+        .expect_output("hold `case 4711` on events of zoë");
+    let unclear = ["retention", "run", "--server", &service.address];
+    run(&vouch, &unclear, &[]).expect_status(2);
+}
+
+async fn client(service: &Service) -> WorkspaceServiceClient<Channel> {
     let channel = Channel::from_shared(format!("http://{}", service.address)).unwrap();
-    let mut client = WorkspaceServiceClient::new(channel.connect().await.unwrap());
-    let workspace = || "acme".to_owned();
-    let settings = client
-        .get_settings(GetSettingsRequest {
-            workspace: workspace(),
-        })
-        .await;
-    let settings = settings.unwrap().into_inner().settings.unwrap();
+    WorkspaceServiceClient::new(channel.connect().await.unwrap())
+}
+
+fn acme() -> String {
+    "acme".to_owned()
+}
+
+/// A request to hold some events.
+fn place(events: Option<HeldEvents>) -> PlaceHoldRequest {
+    PlaceHoldRequest {
+        workspace: acme(),
+        name: "day".to_owned(),
+        reason: "audit".to_owned(),
+        by: "legal".to_owned(),
+        events,
+    }
+}
+
+/// The first of the old days.
+fn first_day() -> HeldEvents {
+    HeldEvents {
+        from_ms: Some(1_578_009_600_000),
+        to_ms: Some(1_578_096_000_000),
+        user: None,
+    }
+}
+
+#[tokio::test]
+async fn the_service_sets_and_runs_a_retention() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let mut client = client(&service).await;
+    let request = GetSettingsRequest { workspace: acme() };
+    let settings = client.get_settings(request).await.unwrap().into_inner();
+    let settings = settings.settings.unwrap();
     assert_eq!(
         (settings.retention.as_str(), settings.retention_is_set),
         ("2y", false)
     );
     assert!(settings.older_events && settings.dropped_before.is_empty());
 
-    let place = |events| PlaceHoldRequest {
-        workspace: workspace(),
-        name: "day".to_owned(),
-        reason: "audit".to_owned(),
-        by: "legal".to_owned(),
-        events,
-    };
-    let refused = client.place_hold(place(None)).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert_eq!(error_info(&refused).code, "invalid_request");
-    let day = HeldEvents {
-        from_ms: Some(1_578_009_600_000),
-        to_ms: Some(1_578_096_000_000),
-        user: None,
-    };
-    let placed = client
-        .place_hold(place(Some(day.clone())))
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(!placed.stood_already && placed.dropped_before.is_empty());
-    let again = client
-        .place_hold(place(Some(day)))
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(again.stood_already);
-    let other = client
-        .place_hold(place(Some(HeldEvents::default())))
-        .await
-        .unwrap_err();
-    assert_eq!(other.code(), Code::AlreadyExists);
-    assert_eq!(error_info(&other).code, "hold_exists");
-
     let set = |retention: &str| SetRetentionRequest {
-        workspace: workspace(),
+        workspace: acme(),
         retention: retention.to_owned(),
         by: "ops".to_owned(),
     };
     let refused = client.set_retention(set("3 moons")).await.unwrap_err();
-    assert_eq!(error_info(&refused).code, "invalid_setting");
+    assert_eq!(
+        (refused.code(), error_info(&refused).code.as_str()),
+        (Code::InvalidArgument, "invalid_setting")
+    );
+    client.place_hold(place(Some(first_day()))).await.unwrap();
     let answer = client.set_retention(set("90d")).await.unwrap().into_inner();
     let next_run = answer.next_run.unwrap();
     assert_eq!(next_run.outcome(), RetentionOutcome::DryRun);
     assert_eq!((next_run.dropped_events, next_run.held_events), (2, 2));
-    let run = RunRetentionRequest {
-        workspace: workspace(),
+    let request = RunRetentionRequest {
+        workspace: acme(),
         dry_run: false,
     };
-    let run = client
-        .run_retention(run)
-        .await
-        .unwrap()
-        .into_inner()
-        .run
-        .unwrap();
+    let run = client.run_retention(request).await.unwrap().into_inner();
+    let run = run.run.unwrap();
     assert_eq!(run.outcome(), RetentionOutcome::Dropped);
     assert_eq!(run.dropped_days[0].first, "2020-01-04");
     assert_eq!(old_events(&vouch), "2");
+}
 
-    let options = ["--server", &service.address, "--workspace", "acme"];
-    let run = |words: &[&str]| vouch.run(&[words, options.as_slice()].concat());
-    run(&["retention", "show"])
-        .expect_status(0)
-        .expect_output("events are kept 90d; 1 hold");
-    run(&["retention", "set", "7y", "--by", "ops"])
-        .expect_status(0)
-        .expect_output("nothing to drop that is older than 7y");
-    run(&[
-        "hold",
-        "place",
-        "x",
-        "--reason",
-        "r",
-        "--by",
-        "b",
-        "--to",
-        "2021-01-01T00:00:00Z",
-    ])
-    .expect_status(0)
-    .expect_output("were dropped before it was placed");
-    run(&["hold", "release", "x", "--by", "b"]).expect_status(0);
-    run(&["hold", "release", "x", "--by", "b"])
-        .expect_status(1)
-        .expect_error("no hold is called `x`");
-    run(&["hold", "list"])
-        .expect_status(0)
-        .expect_output("hold `day` on all events in [");
-    run(&["retention", "run"]).expect_status(0);
-    vouch
-        .run(&["retention", "run", "--server", &service.address])
-        .expect_status(2);
-
+#[tokio::test]
+async fn the_service_places_and_releases_holds() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let mut client = client(&service).await;
+    let refused = client.place_hold(place(None)).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), error_info(&refused).code.as_str()),
+        (Code::InvalidArgument, "invalid_request")
+    );
+    for stood_already in [false, true] {
+        let placed = client.place_hold(place(Some(first_day()))).await.unwrap();
+        let placed = placed.into_inner();
+        assert_eq!(placed.stood_already, stood_already);
+        assert_eq!(placed.dropped_before, "");
+    }
+    let other = client.place_hold(place(Some(HeldEvents::default())));
+    let other = other.await.unwrap_err();
+    assert_eq!(
+        (other.code(), error_info(&other).code.as_str()),
+        (Code::AlreadyExists, "hold_exists")
+    );
+    let list = || ListHoldsRequest { workspace: acme() };
+    let holds = client.list_holds(list()).await.unwrap().into_inner().holds;
+    assert_eq!(holds.len(), 1);
+    assert_eq!(holds[0].events, Some(first_day()));
     let release = ReleaseHoldRequest {
-        workspace: workspace(),
+        workspace: acme(),
         name: "day".to_owned(),
         by: "legal".to_owned(),
     };
@@ -243,10 +281,6 @@ async fn the_service_keeps_drops_and_holds() {
         (gone.code(), error_info(&gone).code.as_str()),
         (Code::NotFound, "unknown_hold")
     );
-    let holds = client
-        .list_holds(ListHoldsRequest {
-            workspace: workspace(),
-        })
-        .await;
-    assert_eq!(holds.unwrap().into_inner().holds, []);
+    let holds = client.list_holds(list()).await.unwrap().into_inner().holds;
+    assert_eq!(holds, []);
 }

@@ -77,8 +77,7 @@ pub struct Refusal {
 /// A connection to a service.
 #[derive(Debug, Clone)]
 pub struct Client {
-    service: QueryServiceClient<Channel>,
-    workspaces: WorkspaceServiceClient<Channel>,
+    channel: Channel,
 }
 
 impl Client {
@@ -97,14 +96,17 @@ impl Client {
                 address: address.to_owned(),
                 reason: innermost(&error),
             })?;
-        let workspaces = WorkspaceServiceClient::new(channel.clone());
-        let service = QueryServiceClient::new(channel)
+        Ok(Self { channel })
+    }
+
+    fn queries(&self) -> QueryServiceClient<Channel> {
+        QueryServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Ok(Self {
-            service,
-            workspaces,
-        })
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    fn workspaces(&self) -> WorkspaceServiceClient<Channel> {
+        WorkspaceServiceClient::new(self.channel.clone())
     }
 
     /// One answer a statement. The service's clock decides what now is.
@@ -113,7 +115,7 @@ impl Client {
     /// Any [`ClientError`] but those of connecting.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, ClientError> {
         let message = request_to_message(request);
-        let response = self.service.clone().query(message).await.map_err(refused)?;
+        let response = self.queries().query(message).await.map_err(refused)?;
         let answers: Result<_, MessageError> = response
             .into_inner()
             .content
@@ -133,8 +135,7 @@ impl Client {
     ) -> Result<BoxStream<'static, Result<StreamItem, ClientError>>, ClientError> {
         let message = request_to_message(request);
         let response = self
-            .service
-            .clone()
+            .queries()
             .query_stream(message)
             .await
             .map_err(refused)?;
@@ -157,12 +158,7 @@ impl Client {
             request: Some(request_to_message(request)),
             stage: stage_to_message(stage).into(),
         };
-        let response = self
-            .service
-            .clone()
-            .explain(message)
-            .await
-            .map_err(refused)?;
+        let response = self.queries().explain(message).await.map_err(refused)?;
         Ok(explanation_from_message(response.into_inner()))
     }
 }

@@ -21,7 +21,7 @@ impl Client {
         let message = GetSettingsRequest {
             workspace: workspace.to_string(),
         };
-        let response = self.workspaces.clone().get_settings(message).await;
+        let response = self.workspaces().get_settings(message).await;
         let settings = response.map_err(refused)?.into_inner().settings;
         let settings = settings.ok_or(MessageError::Missing("settings"))?;
         Ok(settings_from_message(settings)?)
@@ -43,7 +43,7 @@ impl Client {
             retention: retention.to_string(),
             by: by.to_owned(),
         };
-        let response = self.workspaces.clone().set_retention(message).await;
+        let response = self.workspaces().set_retention(message).await;
         let response = response.map_err(refused)?.into_inner();
         let settings = response.settings.ok_or(MessageError::Missing("settings"))?;
         let next_run = response.next_run.map(expiry_from_message).transpose()?;
@@ -60,7 +60,7 @@ impl Client {
         hold: &NewHold,
     ) -> Result<PlacedHold, ClientError> {
         let message = new_hold_to_message(workspace, hold);
-        let response = self.workspaces.clone().place_hold(message).await;
+        let response = self.workspaces().place_hold(message).await;
         Ok(placed_from_message(
             response.map_err(refused)?.into_inner(),
         )?)
@@ -81,7 +81,7 @@ impl Client {
             name: name.to_owned(),
             by: by.to_owned(),
         };
-        let response = self.workspaces.clone().release_hold(message).await;
+        let response = self.workspaces().release_hold(message).await;
         let hold = response.map_err(refused)?.into_inner().hold;
         Ok(hold_from_message(
             hold.ok_or(MessageError::Missing("hold"))?,
@@ -102,7 +102,7 @@ impl Client {
             workspace: workspace.to_string(),
             dry_run,
         };
-        let response = self.workspaces.clone().run_retention(message).await;
+        let response = self.workspaces().run_retention(message).await;
         let run = response.map_err(refused)?.into_inner().run;
         Ok(run.map(expiry_from_message).transpose()?)
     }
