@@ -244,6 +244,15 @@ impl Ingest {
         self.shared.fold_own().await
     }
 
+    /// Stops at once, as a process that is killed.
+    #[cfg(test)]
+    pub(crate) async fn kill(&self) {
+        if let Some(tasks) = self.tasks.lock().await.take() {
+            tasks.writer.abort();
+            tasks.folder.abort();
+        }
+    }
+
     async fn refused(&self, events: &[Event]) -> Result<Vec<Refused>, StoreError> {
         let mut admission = self.shared.store.admission();
         let mut refused = Vec::new();

@@ -6,6 +6,7 @@
 
 use chrono::{NaiveDate, Utc};
 use events::WorkspaceId;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -137,21 +138,8 @@ async fn commit(
     let path = paths::commit(workspace, version);
     let mut attempt = 1;
     loop {
-        let sent = location
-            .objects
-            .put_opts(&path, body.clone().into(), PutMode::Create.into())
-            .await;
-        match sent {
-            Ok(_) => return Ok(Outcome::Committed),
-            // The answer to an earlier attempt may have been lost, so it may be this very commit.
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                let present = location.objects.get(&path).await?.bytes().await?;
-                return Ok(if present == body.as_bytes() {
-                    Outcome::Committed
-                } else {
-                    Outcome::Taken
-                });
-            }
+        match send(location, &path, &body).await {
+            Ok(outcome) => return Ok(outcome),
             Err(source) if attempt == ATTEMPTS => {
                 return Err(StoreError::CommitUnknown {
                     path: path.to_string(),
@@ -163,6 +151,26 @@ async fn commit(
                 attempt += 1;
             }
         }
+    }
+}
+
+/// Sends a commit once; after an error it is unknown whether it arrived.
+async fn send(location: &Location, path: &Path, body: &str) -> object_store::Result<Outcome> {
+    let sent = location
+        .objects
+        .put_opts(path, body.to_owned().into(), PutMode::Create.into())
+        .await;
+    match sent {
+        Ok(_) => Ok(Outcome::Committed),
+        // The answer to an earlier attempt may have been lost, so it may be this very commit.
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            let present = location.objects.get(path).await?.bytes().await?;
+            Ok(match present == body.as_bytes() {
+                true => Outcome::Committed,
+                false => Outcome::Taken,
+            })
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -52,16 +52,15 @@ impl RecentEvents {
             return Ok(Arc::default());
         }
         let slot = Arc::clone(self.slots().entry(workspace.clone()).or_default());
-        let mut recent = slot.lock().await;
-        let outcome = recent
+        let mut slot = slot.lock().await;
+        // Taken out, so that an update that fails or is given up half-way leaves nothing behind.
+        let mut recent = std::mem::take(&mut *slot);
+        recent
             .update(location, workspace, snapshot, &segments)
-            .await;
-        if outcome.is_err() {
-            // Half of an update is worth nothing.
-            *recent = Recent::default();
-        }
-        outcome?;
-        Ok(recent.batches.iter().cloned().collect())
+            .await?;
+        let batches = recent.batches.iter().cloned().collect();
+        *slot = recent;
+        Ok(batches)
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<WorkspaceId, Arc<AsyncMutex<Recent>>>> {

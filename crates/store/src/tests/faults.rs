@@ -15,7 +15,7 @@ use object_store::{
 };
 
 use super::*;
-use crate::{HeldEvents, NewHold, StoreError};
+use crate::{HeldEvents, NewHold};
 
 /// When a put to a log fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,7 @@ use super::hooked::{Hook, Request, dead, hooked};
 use super::*;
 use crate::store::Clock;
 use crate::{
-    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings, StoreError,
-    WriteBatch,
+    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings, WriteBatch,
 };
 
 /// A time that tests turn.
@@ -411,21 +410,91 @@ async fn settings_that_cannot_be_read_drop_nothing() {
     set(&store, "30d").await;
     let commit = "workspace=w/_delta_log/00000000000000000002.json";
     let objects = store.object_store();
-    let path = object_store::path::Path::from(commit);
-    let text = object_store::ObjectStoreExt::get(&objects, &path)
-        .await
-        .unwrap();
+    let path = Path::from(commit);
+    let text = objects.get(&path).await.unwrap();
     let text = String::from_utf8(text.bytes().await.unwrap().to_vec()).unwrap();
     let newer = text.replace("\"30d\"", "\"one moon\"");
     assert_ne!(text, newer);
-    object_store::ObjectStoreExt::put(&objects, &path, newer.into())
-        .await
-        .unwrap();
+    objects.put(&path, newer.into()).await.unwrap();
     let store = time.open(&root);
     let error = store.expire(&workspace("w"), false).await.unwrap_err();
     assert!(error.to_string().contains("vouch.retention"), "{error}");
     assert_eq!(given_ids(&store).await, ["a"]);
     import(&store, [of_user(100, "b", "Zoë")]).await;
+}
+
+/// Replaces a text in the first commit with events.
+async fn rewrite_first_commit(root: &Root, from: &str, to: &str) {
+    let path = Path::from("workspace=w/_delta_log/00000000000000000001.json");
+    let objects = &root.location.objects;
+    let bytes = objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(text.contains(from), "{text}");
+    let text = text.replace(from, to);
+    objects.put(&path, text.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_other_software_is_dropped_or_kept_as_a_whole() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS + 100 * DAY_MS);
+    let events = [
+        of_user(0, "a", "Amara"),
+        of_user(0, "z", "Zoë"),
+        of_user(1, "y", "Yann"),
+    ];
+    import(&time.open(&root), events).await;
+    rewrite_first_commit(&root, "vouch.blake3", "other.tag").await;
+    let store = time.open(&root);
+    set(&store, "90d").await;
+    let zoe = hold("zoë", TimeRange::ALL, Some("Zoë"));
+    store.place_hold(&workspace("w"), zoe).await.unwrap();
+    let preview = store.expire(&workspace("w"), true).await.unwrap().unwrap();
+    let expiry = expire(&store).await;
+    assert_eq!((expiry.dropped.events, expiry.held_events), (1, 2));
+    assert_eq!(expiry.dropped, preview.dropped);
+    assert_eq!(given_ids(&store).await, ["a", "z"]);
+    store
+        .release_hold(&workspace("w"), "zoë", "legal")
+        .await
+        .unwrap();
+    assert_eq!(expire(&store).await.dropped.events, 2);
+    assert_eq!(given_ids(&store).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_file_whose_name_is_unclear_stays_and_is_told() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS + 100 * DAY_MS);
+    import(
+        &time.open(&root),
+        [of_user(0, "a", "Amara"), of_user(1, "y", "Yann")],
+    )
+    .await;
+    let before = time
+        .open(&root)
+        .snapshot(&workspace("w"))
+        .await
+        .unwrap()
+        .unwrap();
+    let file = &before.files[0];
+    let renamed = "day=2026-11-21/a b.parquet";
+    let objects = &root.location.objects;
+    let bytes = objects
+        .get(&file.path)
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    let path = Path::from(format!("workspace=w/{renamed}"));
+    objects.put(&path, bytes.into()).await.unwrap();
+    rewrite_first_commit(&root, &file.in_table, &renamed.replace(' ', "%20")).await;
+    let store = time.open(&root);
+    set(&store, "90d").await;
+    let expiry = expire(&store).await;
+    assert_eq!((expiry.dropped.events, expiry.foreign_events), (1, 1));
+    assert_eq!(given_ids(&store).await, ["a"]);
 }
 
 #[tokio::test]
@@ -538,9 +607,7 @@ async fn a_round_runs_every_workspace() {
     time.turn(800);
     let damaged = "workspace=v/_delta_log/00000000000000000002.json".into();
     let objects = store.object_store();
-    object_store::ObjectStoreExt::put(&objects, &damaged, "{".into())
-        .await
-        .unwrap();
+    objects.put(&damaged, "{".into()).await.unwrap();
     store.expire_all().await.unwrap();
     assert_eq!(given_ids(&store).await, [""; 0]);
 }
