@@ -49,6 +49,8 @@ pub(crate) enum Command {
     /// Keep events from being dropped, whatever the retention is
     #[command(subcommand)]
     Hold(HoldCommand),
+    /// Merge small files into large ones, and delete what nobody needs any more
+    Compact(CompactArguments),
     /// Answer questions over gRPC until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write sample events as NDJSON to standard output
@@ -350,6 +352,19 @@ pub(crate) struct PlaceArguments {
     pub(crate) by: ActorArguments,
     /// A name for the hold, unique in the workspace
     pub(crate) name: String,
+}
+
+/// `vouch compact`.
+#[derive(Debug, Args)]
+pub(crate) struct CompactArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The workspaces, separated by commas; all when left out
+    #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+    pub(crate) workspace: Option<Scope>,
+    /// Only say what would be merged and deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `vouch serve`.

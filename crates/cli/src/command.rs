@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 mod check;
+mod compact;
 mod demo;
 mod explain;
 mod hold;
@@ -29,6 +30,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Retention(command) => retention::run(command).await,
         Command::Hold(command) => hold::run(command).await,
+        Command::Compact(arguments) => compact::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Generate(arguments) => {
             let settings = Settings {

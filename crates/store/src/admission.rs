@@ -30,7 +30,7 @@ impl Store {
     pub fn admission(&self) -> Admission<'_> {
         Admission {
             store: self,
-            now: self.now(),
+            now: self.location().now(),
             dropped_before: HashMap::new(),
         }
     }

@@ -1,10 +1,11 @@
 //! Writing one data file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use chrono::{NaiveDate, Utc};
+use chrono::{NaiveDate, TimeDelta};
 use events::WorkspaceId;
 use futures::future::BoxFuture;
 use object_store::buffered::BufWriter;
@@ -20,6 +21,14 @@ use crate::location::Location;
 use crate::paths;
 use crate::statistics::StatisticsCollector;
 
+/// The age up to which a staged file may be committed.
+///
+/// A cleaner deletes files that no version names when they are a day older than this, and makes a
+/// commit of its own before. A writer looks at the age after it has read the newest version: so
+/// either it has seen the cleaner's commit and its file is too young for that cleaner, or it has not
+/// and loses the version to it.
+const MAX_STAGED_AGE: TimeDelta = TimeDelta::days(6);
+
 /// A data file that is in the object store but in no version of its table yet.
 #[derive(Debug, Clone)]
 pub(crate) struct StagedFile {
@@ -33,12 +42,23 @@ pub(crate) struct StagedFile {
     pub(crate) rows: u64,
     /// The file's size in bytes.
     pub(crate) size_bytes: u64,
-    /// When it was written, in Unix milliseconds.
-    pub(crate) modified_ms: i64,
+    /// When its writing began, in Unix milliseconds: the object store shows no earlier time, also
+    /// one that dates an upload in parts by its beginning.
+    pub(crate) begun_ms: i64,
     /// The digest of its bytes.
     pub(crate) digest: Digest,
     /// What the log says about its content.
     pub(crate) statistics: String,
+    /// What else its entry in the log carries, by keys.
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+impl StagedFile {
+    /// Whether the file is so old that a cleaner may have deleted it; to be asked after the newest
+    /// version was read.
+    pub(crate) fn is_too_old(&self, location: &Location) -> bool {
+        location.now().timestamp_millis() - self.begun_ms >= MAX_STAGED_AGE.num_milliseconds()
+    }
 }
 
 /// A data file that is being written. Large ones are uploaded in parts while they grow.
@@ -47,6 +67,7 @@ pub(crate) struct DataFileWriter {
     in_table: String,
     day: NaiveDate,
     rows: u64,
+    begun_ms: i64,
     writer: AsyncArrowWriter<DigestingWriter>,
     statistics: StatisticsCollector,
 }
@@ -72,6 +93,7 @@ impl DataFileWriter {
             in_table,
             day,
             rows: 0,
+            begun_ms: location.now().timestamp_millis(),
             writer,
             statistics: StatisticsCollector::default(),
         })
@@ -101,9 +123,10 @@ impl DataFileWriter {
             in_table: self.in_table,
             day: self.day,
             rows: self.rows,
-            modified_ms: Utc::now().timestamp_millis(),
+            begun_ms: self.begun_ms,
             digest: written.hasher.finalize().into(),
             statistics: self.statistics.finish(),
+            tags: BTreeMap::new(),
         })
     }
 }

@@ -14,6 +14,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,7 +29,7 @@ use object_store::{
 };
 use uuid::Uuid;
 
-const STORE_NAME: &str = "local disk";
+pub(crate) const STORE_NAME: &str = "local disk";
 const STAGING_DIRECTORY: &str = "_staging";
 
 /// The local file system below one root directory, with durable writes.
@@ -100,7 +101,10 @@ impl Staged {
     }
 
     fn publish_blocking(&self, create: bool) -> io::Result<()> {
-        File::options().write(true).open(&self.source)?.sync_all()?;
+        let file = File::options().write(true).open(&self.source)?;
+        // The time of a file tells others since when it can be seen, not since when it was prepared.
+        file.set_modified(SystemTime::now())?;
+        file.sync_all()?;
         let directory = self.target.parent().unwrap_or(&self.root);
         create_directories(directory)?;
         if !create {
@@ -121,6 +125,33 @@ impl Staged {
 
 fn is_already_exists(result: &io::Result<()>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::AlreadyExists)
+}
+
+/// The files in the staging directory of `root` that nobody has written to since `before`, with
+/// their sizes. Uploads in parts have names here that no listing of objects shows.
+///
+/// Whoever would still give one its name finds it missing, and the write fails as a whole.
+pub(crate) fn staging_files(
+    root: &FilePath,
+    before: SystemTime,
+) -> io::Result<Vec<(PathBuf, u64)>> {
+    let entries = match fs::read_dir(root.join(STAGING_DIRECTORY)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let metadata = match entry.metadata() {
+            // It has got its name meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
+        if metadata.is_file() && metadata.modified()? < before {
+            files.push((entry.path(), metadata.len()));
+        }
+    }
+    Ok(files)
 }
 
 /// A listing in the order of names, as every other object store gives it.

@@ -31,6 +31,9 @@
 //! | `record` | audit events about what was done to a workspace |
 //! | `admission` | which events the doors refuse because of their date |
 //! | `digest` | what tells a changed file from the one that was committed |
+//! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
+//! | `cleaning` | deleting what nobody can need any more |
+//! | `upkeep` | both for all workspaces, in the background |
 //! | `verify` | a table read in full and compared with its log |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
@@ -54,6 +57,8 @@
 //! tables and compaction have their place here and are not built yet.
 
 mod admission;
+mod cleaning;
+mod compaction;
 mod damage;
 mod data_file;
 mod day_buffer;
@@ -85,10 +90,13 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verify;
 mod view;
 
 pub use admission::Admission;
+pub use cleaning::{Removal, RemovalReason};
+pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use expiry::{Dropped, Expiry, ExpiryOutcome};
@@ -102,5 +110,6 @@ pub use segment::{InvalidToken, WriteToken};
 pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
+pub use upkeep::UpkeepOptions;
 pub use verify::{Fault, FaultKind, Verification};
 pub use view::View;

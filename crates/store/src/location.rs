@@ -2,7 +2,10 @@
 
 use std::path::{Path as FilePath, PathBuf, absolute};
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use object_store::ObjectStoreScheme;
 use object_store::path::Path;
@@ -43,6 +46,18 @@ pub(crate) struct Location {
     pub(crate) url: Url,
     /// The objects, by paths relative to the root.
     pub(crate) objects: Arc<dyn ObjectStore>,
+    /// What tells the time here.
+    pub(crate) clock: Clock,
+}
+
+/// What tells the time: the system, or a test.
+#[derive(Debug, Clone)]
+pub(crate) enum Clock {
+    /// The clock of this machine.
+    System,
+    /// Unix milliseconds that a test sets.
+    #[cfg(test)]
+    Given(Arc<AtomicI64>),
 }
 
 impl Location {
@@ -86,9 +101,28 @@ impl Location {
                 Ok(Self {
                     url,
                     objects: Arc::new(PrefixStore::new(objects, prefix)),
+                    clock: Clock::System,
                 })
             }
         }
+    }
+
+    /// The time here and now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        match &self.clock {
+            Clock::System => Utc::now(),
+            #[cfg(test)]
+            Clock::Given(time_ms) => {
+                DateTime::from_timestamp_millis(time_ms.load(Ordering::SeqCst)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The directory that the root is, on a local disk.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        (self.url.scheme() == "file")
+            .then(|| self.url.to_file_path().ok())
+            .flatten()
     }
 
     fn on_disk(url: Url, root: &FilePath) -> Result<Self, String> {
@@ -99,6 +133,7 @@ impl Location {
         Ok(Self {
             url,
             objects: Arc::new(PrefixStore::new(DurableLocal::new(root), prefix)),
+            clock: Clock::System,
         })
     }
 }

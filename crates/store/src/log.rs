@@ -4,7 +4,7 @@
 //! which every reader of Delta tables understands. Each commit creates exactly the next version,
 //! so two writers never both make the same one.
 
-use chrono::{NaiveDate, Utc};
+use chrono::{NaiveDate, TimeDelta};
 use events::WorkspaceId;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
@@ -22,6 +22,10 @@ use crate::statistics::STATISTICS_COLUMNS;
 
 /// How often a commit is sent before its outcome is called unknown.
 const ATTEMPTS: usize = 3;
+
+/// By how much two answers of an object store may differ about the time of the same object: some
+/// tell it in milliseconds in one place and in seconds in another.
+const TIME_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub(crate) async fn create_table(
             "schemaString": schema::text(),
             "partitionColumns": PARTITION_COLUMNS,
             "configuration": {"delta.dataSkippingStatsColumns": STATISTICS_COLUMNS.join(",")},
-            "createdTime": Utc::now().timestamp_millis(),
+            "createdTime": location.now().timestamp_millis(),
         }}),
     ];
     let operation = Operation::CreateTable;
@@ -80,6 +84,11 @@ pub(crate) enum Operation {
     SetProperties,
     /// Events that are older than the retention go.
     Delete,
+    /// The same events in other files.
+    Optimize,
+    /// A cleaner is about to delete files that no version names. Whoever would still name one of
+    /// them has not seen this version and loses the next one.
+    VacuumStart,
 }
 
 impl Operation {
@@ -90,6 +99,8 @@ impl Operation {
             Self::Write => "WRITE",
             Self::SetProperties => "SET TBLPROPERTIES",
             Self::Delete => "DELETE",
+            Self::Optimize => "OPTIMIZE",
+            Self::VacuumStart => "VACUUM START",
         }
     }
 
@@ -97,6 +108,18 @@ impl Operation {
     fn changes_data(self) -> bool {
         match self {
             Self::CreateTable | Self::Write | Self::SetProperties | Self::Delete => true,
+            Self::Optimize | Self::VacuumStart => false,
+        }
+    }
+
+    /// What other software may want to know of it.
+    fn parameters(self) -> Value {
+        match self {
+            Self::CreateTable | Self::Write => json!({
+                "mode": "Append",
+                "partitionBy": json!(PARTITION_COLUMNS).to_string(),
+            }),
+            Self::SetProperties | Self::Delete | Self::Optimize | Self::VacuumStart => json!({}),
         }
     }
 }
@@ -115,10 +138,58 @@ pub(crate) async fn append(
     let actions: Vec<Value> = metadata
         .map(|metadata| json!({"metaData": metadata}))
         .into_iter()
-        .chain(removes.map(|file| remove(workspace, file, operation)))
+        .chain(removes.map(|file| remove(location, workspace, file, operation)))
         .chain(adds.map(|file| add(workspace, file, operation)))
         .collect();
-    commit(location, workspace, newest.version + 1, operation, &actions).await
+    let version = newest.version + 1;
+    let outcome = commit(location, workspace, version, operation, &actions).await?;
+    if outcome == Outcome::Committed {
+        confirm(location, newest).await?;
+    }
+    Ok(outcome)
+}
+
+/// Fails when the log has shown `taken` to be the version of somebody else, but `newest` was read
+/// since and still does not show it: planning again would never end.
+pub(crate) fn refuse_hidden(newest: &Snapshot, taken: Option<u64>) -> Result<(), StoreError> {
+    match taken {
+        Some(version) if version > newest.version => Err(StoreError::Conflict {
+            path: paths::commit(&newest.workspace, version).to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that the commit after `newest` has really become part of the table.
+///
+/// Cleaning deletes old entries of the log, the oldest first and only such as are followed by others
+/// that are old as well. Who slept that long between reading `newest` and committing would find the
+/// next version free again, and its commit would be read by nobody; but then `newest` is gone too.
+/// In its place may be what another sleeper has put there, long after.
+async fn confirm(location: &Location, newest: &Snapshot) -> Result<(), StoreError> {
+    let Some(expected) = newest.committed else {
+        return Ok(());
+    };
+    let path = paths::commit(&newest.workspace, newest.version);
+    let mut attempt = 1;
+    let source = loop {
+        match location.objects.head(&path).await {
+            Ok(found) if (found.last_modified - expected).abs() <= TIME_TOLERANCE => return Ok(()),
+            Ok(_) => {
+                break object_store::Error::Generic {
+                    store: "log",
+                    source: format!("`{path}` was replaced meanwhile").into(),
+                };
+            }
+            Err(error @ object_store::Error::NotFound { .. }) => break error,
+            Err(error) if attempt == ATTEMPTS => break error,
+            Err(_) => attempt += 1,
+        }
+    };
+    Err(StoreError::CommitUnknown {
+        path: paths::commit(&newest.workspace, newest.version + 1).to_string(),
+        source,
+    })
 }
 
 async fn commit(
@@ -129,7 +200,7 @@ async fn commit(
     actions: &[Value],
 ) -> Result<Outcome, StoreError> {
     let id = Uuid::new_v4().to_string();
-    let mut body = commit_info(&id, operation).to_string();
+    let mut body = commit_info(location, &id, operation).to_string();
     for action in actions {
         body.push('\n');
         body.push_str(&action.to_string());
@@ -174,35 +245,39 @@ async fn send(location: &Location, path: &Path, body: &str) -> object_store::Res
     }
 }
 
-fn commit_info(id: &str, operation: Operation) -> Value {
+fn commit_info(location: &Location, id: &str, operation: Operation) -> Value {
     json!({"commitInfo": {
-        "timestamp": Utc::now().timestamp_millis(),
+        "timestamp": location.now().timestamp_millis(),
         "operation": operation.name(),
-        "operationParameters": {
-            "mode": "Append",
-            "partitionBy": json!(PARTITION_COLUMNS).to_string(),
-        },
+        "operationParameters": operation.parameters(),
         "engineInfo": concat!("vouch/", env!("CARGO_PKG_VERSION")),
         "txnId": id,
     }})
 }
 
 fn add(workspace: &WorkspaceId, file: &StagedFile, operation: Operation) -> Value {
+    let mut tags = json!(file.tags);
+    tags[digest::TAG] = json!(file.digest.to_string());
     json!({"add": {
         "path": file.in_table,
         "partitionValues": partition_values(workspace, file.day),
         "size": file.size_bytes,
-        "modificationTime": file.modified_ms,
+        "modificationTime": file.begun_ms,
         "dataChange": operation.changes_data(),
         "stats": file.statistics,
-        "tags": {digest::TAG: file.digest.to_string()},
+        "tags": tags,
     }})
 }
 
-fn remove(workspace: &WorkspaceId, file: &DataFile, operation: Operation) -> Value {
+fn remove(
+    location: &Location,
+    workspace: &WorkspaceId,
+    file: &DataFile,
+    operation: Operation,
+) -> Value {
     json!({"remove": {
         "path": file.in_table,
-        "deletionTimestamp": Utc::now().timestamp_millis(),
+        "deletionTimestamp": location.now().timestamp_millis(),
         "dataChange": operation.changes_data(),
         "extendedFileMetadata": true,
         "partitionValues": partition_values(workspace, file.day),

@@ -27,6 +27,7 @@ const SEGMENTS_DIRECTORY: &str = "segments";
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
 const VERSION_DIGITS: usize = 20;
+const CHECKPOINT_SUFFIX: &str = ".checkpoint.parquet";
 
 /// Where the table of `workspace` lies.
 pub(crate) fn table(workspace: &WorkspaceId) -> Path {
@@ -67,6 +68,16 @@ pub(crate) fn commit(workspace: &WorkspaceId, version: u64) -> Path {
     log(workspace).join(format!("{version:020}.json"))
 }
 
+/// The checkpoint that sums up the log of `workspace` up to `version`.
+pub(crate) fn checkpoint(workspace: &WorkspaceId, version: u64) -> Path {
+    log(workspace).join(format!("{version:020}{CHECKPOINT_SUFFIX}"))
+}
+
+/// The object that leads readers of the table of `workspace` to its newest checkpoint.
+pub(crate) fn last_checkpoint(workspace: &WorkspaceId) -> Path {
+    log(workspace).join("_last_checkpoint")
+}
+
 /// A path after which a listing of the log begins with everything that belongs to `version`.
 pub(crate) fn before_version(workspace: &WorkspaceId, version: u64) -> Path {
     match version.checked_sub(1) {
@@ -94,6 +105,15 @@ pub(crate) fn is_commit(path: &Path) -> bool {
         })
 }
 
+/// Whether a log object is a checkpoint that is complete by itself, as opposed to a part of one.
+pub(crate) fn is_checkpoint(path: &Path) -> bool {
+    version_of(path).is_some()
+        && path.filename().is_some_and(|name| {
+            name.len() == VERSION_DIGITS + CHECKPOINT_SUFFIX.len()
+                && name.ends_with(CHECKPOINT_SUFFIX)
+        })
+}
+
 /// A day in the form that Delta partition values have.
 pub(crate) fn day_text(day: NaiveDate) -> String {
     day.format("%Y-%m-%d").to_string()
@@ -107,6 +127,24 @@ pub(crate) fn parse_day(text: &str) -> Option<NaiveDate> {
 /// The path inside its table of a data file of `day` called `name`.
 pub(crate) fn data_file_in_table(day: NaiveDate, name: Uuid) -> String {
     format!("{DAY_COLUMN}={}/{name}.parquet", day_text(day))
+}
+
+/// The day of the data file at the path `in_table` inside its table, if it has a name as
+/// [`data_file_in_table`] gives it; `None` for all else that may lie there.
+pub(crate) fn day_of_data_file(in_table: &str) -> Option<NaiveDate> {
+    let (directory, name) = in_table.split_once('/')?;
+    let day = parse_day(directory.strip_prefix(DAY_COLUMN)?.strip_prefix('=')?)?;
+    let name = name.strip_suffix(".parquet")?.parse().ok()?;
+    (data_file_in_table(day, name) == in_table).then_some(day)
+}
+
+/// The path inside the table of `workspace` of an object below it; `None` for other objects.
+pub(crate) fn in_table(workspace: &WorkspaceId, path: &Path) -> Option<String> {
+    let parts: Vec<String> = path
+        .prefix_match(&table(workspace))?
+        .map(|part| part.as_ref().to_owned())
+        .collect();
+    Some(parts.join("/"))
 }
 
 /// The path under the root of a file that the log of the table of `workspace` names.
@@ -172,6 +210,33 @@ mod tests {
         assert!(is_commit(&entry(&format!("{version}.json"))));
         assert!(!is_commit(&entry(&format!("{version}.checkpoint.parquet"))));
         assert!(!is_commit(&entry(&format!("{version}.compacted.json"))));
+        assert!(is_checkpoint(&entry(&format!(
+            "{version}.checkpoint.parquet"
+        ))));
+        let part = "checkpoint.0000000001.0000000002.parquet";
+        assert!(!is_checkpoint(&entry(&format!("{version}.{part}"))));
+        assert!(!is_checkpoint(&entry(&format!("{version}.json"))));
+    }
+
+    #[test]
+    fn data_files_are_known_by_their_names() {
+        let day = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap();
+        let ours = data_file_in_table(day, Uuid::new_v4());
+        assert_eq!(day_of_data_file(&ours), Some(day));
+        let path = data_file(&workspace(), &ours);
+        assert_eq!(in_table(&workspace(), &path), Some(ours.clone()));
+        assert_eq!(in_table(&"other".parse().unwrap(), &path), None);
+        for other in [
+            ours.to_uppercase(),
+            ours.replace("day=", ""),
+            format!("workspace=w/{ours}"),
+            ours.replace(".parquet", ".parquet.crc"),
+            "day=2026-11-21/part-00000-c000.snappy.parquet".to_owned(),
+            "day=2026-11-21/a%20b.parquet".to_owned(),
+            "notes.txt".to_owned(),
+        ] {
+            assert_eq!(day_of_data_file(&other), None, "{other}");
+        }
     }
 
     #[test]

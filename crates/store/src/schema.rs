@@ -55,6 +55,16 @@ pub(crate) fn with_missing_columns(current: &str) -> Result<Option<String>, Sche
     Ok(Some(schema_of(present.iter().cloned().chain(missing))))
 }
 
+/// A column of the table that this version does not know, be it that a newer one has added it or
+/// other software; `None` when it knows them all.
+pub(crate) fn unknown_column(current: &str) -> Option<String> {
+    let schema: Value = serde_json::from_str(current).ok()?;
+    let names = schema.get("fields")?.as_array()?.iter();
+    let mut names = names.filter_map(|field| field.get("name")?.as_str());
+    let unknown = names.find(|name| columns().all(|(known, _)| known != *name))?;
+    Some(unknown.to_owned())
+}
+
 /// The columns that a table of this version has, by name and type.
 fn columns() -> impl Iterator<Item = (String, &'static str)> {
     let schema = events::schema();
@@ -92,6 +102,7 @@ mod tests {
     #[test]
     fn a_new_table_lacks_no_column() {
         assert_eq!(with_missing_columns(&text()), Ok(None));
+        assert_eq!(unknown_column(&text()), None);
     }
 
     #[test]
@@ -103,6 +114,7 @@ mod tests {
         let newer: Value = serde_json::from_str(&newer).unwrap();
         assert_eq!(newer["fields"][0]["metadata"]["comment"], "ours");
         assert_eq!(newer["fields"][1]["name"], "date");
+        assert_eq!(unknown_column(older).as_deref(), Some("notes"));
         let count = newer["fields"].as_array().unwrap().len();
         assert_eq!(count, events::FIELDS.len() + 3);
         assert_eq!(with_missing_columns(&newer.to_string()), Ok(None));

@@ -1,5 +1,6 @@
 //! What a table holds at one version.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -23,6 +24,9 @@ pub struct Snapshot {
     pub version: u64,
     /// The active files, by day, then by path.
     pub files: Arc<[DataFile]>,
+    /// When the version was committed, as the object store tells; `None` when its commit is no longer
+    /// in the log and only a checkpoint is.
+    pub(crate) committed: Option<DateTime<Utc>>,
     /// The table's metadata as the log has them.
     pub(crate) metadata: Arc<Value>,
     /// The table's metadata with the columns that it lacks; `None` when it lacks none. The next
@@ -48,10 +52,12 @@ pub struct DataFile {
     /// The smallest and the largest `date`, both inclusive, in Unix milliseconds; `None` when the
     /// writer of the file has not recorded them.
     pub date_range_ms: Option<(i64, i64)>,
-    /// When the file was written.
+    /// When the writing of the file began.
     pub modified: DateTime<Utc>,
     /// The digest of the file's bytes; `None` when the writer of the file has not recorded it.
     pub digest: Option<Digest>,
+    /// What else its entry in the log carries, by keys.
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 impl DataFile {

@@ -77,16 +77,35 @@ impl Staging {
         day: NaiveDate,
         buffer: &DayBuffer,
     ) -> Result<(), StoreError> {
+        let written = match self.try_write(store, day, buffer).await {
+            // The files of the checked version were replaced long ago, and have been deleted since.
+            Err(error) if error.is_missing_object() => {
+                if let Some(newest) = store.snapshot(&self.workspace).await? {
+                    self.leave_out_repeats(store.location(), &newest).await?;
+                }
+                self.try_write(store, day, buffer).await
+            }
+            written => written,
+        };
+        let (file, repeated) = written?;
+        self.files.extend(file);
+        self.repeated += repeated;
+        Ok(())
+    }
+
+    async fn try_write(
+        &mut self,
+        store: &Store,
+        day: NaiveDate,
+        buffer: &DayBuffer,
+    ) -> Result<(Option<StagedFile>, u64), StoreError> {
         let mut known: Vec<FilePlace> = self.files_of(day).map(StagedFile::place).collect();
         if let Some(snapshot) = self.checked(store).await? {
             known.extend(snapshot.files_of(day).map(DataFile::place));
         }
-        let (file, repeated) = buffer
+        buffer
             .write(store.location(), &self.workspace, day, &known)
-            .await?;
-        self.files.extend(file);
-        self.repeated += repeated;
-        Ok(())
+            .await
     }
 
     /// Makes all staged files part of the table, in one new version.
@@ -122,6 +141,7 @@ impl Staging {
         while !self.files.is_empty() || !self.numbers.is_empty() {
             let newest = store.newest_after(&self.workspace, taken).await?;
             let version = newest.version + 1;
+            self.write_old_files_anew(location).await?;
             self.leave_out_repeats(location, &newest).await?;
             let numbered = self
                 .numbers
@@ -130,7 +150,7 @@ impl Staging {
                 break;
             }
             let before = numbered.as_ref().unwrap_or(newest.metadata_to_commit());
-            let noted = self.noting_older_events(&newest, before, store.now())?;
+            let noted = self.noting_older_events(&newest, before, location.now())?;
             let change = Change {
                 operation: Operation::Write,
                 adds: &self.files,
@@ -139,7 +159,7 @@ impl Staging {
             };
             match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
-                    store.checkpoint_when_due(&self.workspace, version).await;
+                    store.checkpoint_if_due(&self.workspace, version).await;
                     return Ok(Some(version));
                 }
                 Outcome::Taken => taken = Some(version),
@@ -169,6 +189,20 @@ impl Staging {
             ..settings
         };
         Ok(Some(noted.written_to(before)))
+    }
+
+    /// Copies files that are so old that a cleaner may be about to delete them.
+    async fn write_old_files_anew(&mut self, location: &Location) -> Result<(), StoreError> {
+        for file in &mut self.files {
+            if !file.is_too_old(location) {
+                continue;
+            }
+            if let Some(new) = rewritten(location, &self.workspace, file, &HashSet::new()).await? {
+                let old = std::mem::replace(file, new);
+                old.delete(location).await;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what others have stored since the files were checked last.

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use deltalake_core::checkpoints::create_checkpoint;
 use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt};
@@ -40,14 +39,10 @@ pub struct Store {
 
 struct Inner {
     location: Location,
-    clock: Clock,
     tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
     segments: KnownSegments,
     recent: RecentEvents,
 }
-
-/// What says how late it is.
-pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// A table that was loaded once and is brought up to date by whoever needs it next.
 type TableSlot = AsyncMutex<Option<Table>>;
@@ -78,14 +73,8 @@ impl Store {
 
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
-        Self::with_clock(location, Arc::new(Utc::now))
-    }
-
-    /// The store at a root, in the time of `clock`.
-    pub(crate) fn with_clock(location: Location, clock: Clock) -> Self {
         let inner = Inner {
             location,
-            clock,
             tables: Mutex::default(),
             segments: KnownSegments::default(),
             recent: RecentEvents::default(),
@@ -93,11 +82,6 @@ impl Store {
         Self {
             inner: Arc::new(inner),
         }
-    }
-
-    /// The time that counts for retention.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        (self.inner.clock)()
     }
 
     /// The absolute address of the root.
@@ -180,18 +164,14 @@ impl Store {
                 log::create_table(self.location(), workspace).await?;
                 continue;
             };
-            if taken.is_some_and(|version| version > newest.version) {
-                return Err(StoreError::Conflict {
-                    path: paths::commit(workspace, newest.version + 1).to_string(),
-                });
-            }
+            log::refuse_hidden(&newest, taken)?;
             return Ok(newest);
         }
     }
 
-    /// Writes a checkpoint if `version` is one that gets one. The commit stands whether or not this
-    /// works, and a later one will try again.
-    pub(crate) async fn checkpoint_when_due(&self, workspace: &WorkspaceId, version: u64) {
+    /// Sums up the log of `workspace` in a checkpoint when `version`, which was just committed, is to
+    /// have one. The commit stands whether or not this works, and a later one will try again.
+    pub(crate) async fn checkpoint_if_due(&self, workspace: &WorkspaceId, version: u64) {
         if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
             return;
         }
@@ -200,7 +180,6 @@ impl Store {
         }
     }
 
-    /// Sums up the log of `workspace` in a checkpoint, so that it is read faster from then on.
     async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;

@@ -1,5 +1,6 @@
 //! The log of one workspace's table, as it was read.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -8,6 +9,7 @@ use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use events::WorkspaceId;
 use futures::TryStreamExt;
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore};
 use serde_json::Value;
@@ -102,12 +104,13 @@ impl Table {
         workspace: &WorkspaceId,
         delta: DeltaTable,
     ) -> Result<Self, StoreError> {
-        let snapshot = read_snapshot(workspace, &delta)?;
+        let mut snapshot = read_snapshot(workspace, &delta)?;
         let version = snapshot.version;
         let commit = list_from(location, workspace, version)
             .await?
             .into_iter()
             .find(|object| object.location == paths::commit(workspace, version));
+        snapshot.committed = commit.as_ref().map(|commit| commit.last_modified);
         Ok(Self {
             workspace: workspace.clone(),
             delta,
@@ -131,6 +134,50 @@ impl Table {
         } else {
             Freshness::Newest
         }
+    }
+}
+
+/// What a table held at a version in the past.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// The files of that version.
+    pub(crate) files: HashSet<Path>,
+    /// Files that earlier versions had and that one no longer has; those that were removed more than
+    /// a week before may be left out.
+    pub(crate) removed: HashSet<Path>,
+}
+
+impl Past {
+    /// Reads the table of `workspace` as it was at `version`.
+    pub(crate) async fn load(
+        location: &Location,
+        workspace: &WorkspaceId,
+        version: u64,
+    ) -> Result<Self, StoreError> {
+        let mut delta = open(location, workspace)?;
+        if let Err(error) = delta.load_version(version).await {
+            return Err(damage::explain(location, workspace, error).await);
+        }
+        let snapshot = read_snapshot(workspace, &delta)?;
+        let failed = |error: DeltaTableError| StoreError::Delta {
+            workspace: workspace.clone(),
+            source: Box::new(error),
+        };
+        let state = delta.snapshot().map_err(failed)?;
+        let removed = state
+            .all_tombstones(delta.log_store().as_ref())
+            .map_ok(|file| paths::data_file(workspace, &file.path()))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        Ok(Self {
+            files: snapshot
+                .files
+                .iter()
+                .map(|file| file.path.clone())
+                .collect(),
+            removed,
+        })
     }
 }
 
@@ -168,7 +215,7 @@ fn refuse_empty_commits(log: &[ObjectMeta]) -> Result<(), StoreError> {
 }
 
 /// The objects of the log from `version` on.
-async fn list_from(
+pub(crate) async fn list_from(
     location: &Location,
     workspace: &WorkspaceId,
     version: u64,
@@ -234,6 +281,7 @@ fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot
         workspace: workspace.clone(),
         version: state.version(),
         files: files.into(),
+        committed: None,
         newer_metadata: newer_metadata(&metadata)
             .map_err(&unsupported)?
             .map(Arc::new),
@@ -273,8 +321,15 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     let size_bytes = u64::try_from(file.size()).map_err(|_| corrupt("its size"))?;
     let modified = DateTime::from_timestamp_millis(file.modification_time())
         .ok_or_else(|| corrupt("when it was written"))?;
+    let mut tags = tags(file);
+    let digest: Option<Digest> = tags
+        .remove(digest::TAG)
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|_| corrupt("its digest"))?;
     Ok(DataFile {
-        digest: digest(file).map_err(|_| corrupt("its digest"))?,
+        digest,
+        tags,
         size_bytes,
         day,
         rows: statistics.rows,
@@ -285,13 +340,14 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     })
 }
 
-/// The digest that the writer of the file has recorded.
-fn digest(file: &LogicalFileView) -> Result<Option<Digest>, blake3::HexError> {
+/// What the writer of the file has recorded beside what every reader needs.
+fn tags(file: &LogicalFileView) -> BTreeMap<String, String> {
     #[expect(
         deprecated,
         reason = "the library gives the tags of a file in no other way"
     )]
     let tags = file.add_action().tags;
-    let text = tags.and_then(|mut tags| tags.remove(digest::TAG)).flatten();
-    text.map(|text| text.parse()).transpose()
+    let tags = tags.into_iter().flatten();
+    tags.filter_map(|(key, value)| Some((key, value?)))
+        .collect()
 }

@@ -1,5 +1,7 @@
 //! The store as its users see it, on every kind of root that a test can have.
 
+mod cleaning;
+mod compacting;
 mod concurrent;
 mod damaged;
 mod delta;
@@ -7,9 +9,13 @@ mod faults;
 mod hooked;
 mod importing;
 mod ingesting;
+mod model;
 mod retention;
 mod unreliable;
 mod verifying;
+mod virtual_time;
+
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -21,7 +27,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::location::{Location, StoreOptions};
-use crate::{ImportOptions, ImportSummary, Snapshot, Store, StoreError, file_reader};
+use crate::{
+    Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, StoreError,
+    Verification, file_reader,
+};
 
 /// 2026-11-21T00:00:00Z.
 const DAY_START_MS: i64 = 1_795_219_200_000;
@@ -104,6 +113,24 @@ async fn import(store: &Store, events: impl IntoIterator<Item = Event>) -> Impor
         import.push(event).await.unwrap();
     }
     import.finish().await.unwrap()
+}
+
+/// Merges what there is to merge, without waiting for days to settle.
+async fn compact(store: &Store, id: &str) -> Compaction {
+    let options = CompactionOptions {
+        settle_after: Duration::ZERO,
+        rest_factor: 0,
+        ..CompactionOptions::default()
+    };
+    let compaction = store.compact(&workspace(id), &options).await.unwrap();
+    compaction.unwrap()
+}
+
+/// Reads the whole table and makes sure that nothing is wrong with it.
+async fn assert_whole(store: &Store, id: &str) -> Verification {
+    let found = store.verify(&workspace(id)).await.unwrap().unwrap();
+    assert_eq!(found.faults, []);
+    found
 }
 
 /// What the files of a snapshot hold, file by file.

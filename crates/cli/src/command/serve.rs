@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use server::{Server, ServerConfig};
+use store::UpkeepOptions;
 use tracing_subscriber::EnvFilter;
 
 use crate::answers::{open_engine, open_store};
@@ -22,6 +23,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         .init();
     let store = open_store(&arguments.store)?;
     tracing::info!(store = %store.url(), "store");
+    let upkeep = store.clone();
+    let upkeep = tokio::spawn(async move { upkeep.upkeep(UpkeepOptions::default()).await });
     let engine = open_engine(store)?;
     let config = ServerConfig {
         address: arguments.grpc,
@@ -36,7 +39,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
             std::future::pending::<()>().await;
         }
     };
-    server.serve(engine, stop).await?;
+    let served = server.serve(engine, stop).await;
+    upkeep.abort();
+    served?;
     tracing::info!("stopped");
     Ok(())
 }

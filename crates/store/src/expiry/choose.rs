@@ -101,6 +101,7 @@ mod tests {
             date_range_ms: None,
             modified: DateTime::UNIX_EPOCH,
             digest: None,
+            tags: std::collections::BTreeMap::new(),
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{filter_record_batch, or};
-use chrono::Utc;
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -25,10 +24,6 @@ use crate::log::{self, Change, Operation, Outcome};
 use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
-
-/// A written file that waited longer than this for its commit is written anew: files that no version
-/// names are deleted when they are a day older than that.
-const STAGED_DAYS: i64 = 6;
 
 impl Store {
     /// Drops what is older than the retention of `workspace` and not held; with `dry_run` it only tells
@@ -110,7 +105,7 @@ impl Run<'_> {
         loop {
             let newest = self.store.newest_after(workspace, taken).await?;
             let settings = newest.settings()?;
-            let choice = choose(&newest.files, &settings, self.store.now());
+            let choice = choose(&newest.files, &settings, self.store.location().now());
             self.discard_outdated(&choice).await;
             let attempt = self.prepare(&newest, &settings, &choice).await?;
             let mut expiry = expiry(&newest, &settings, &choice, &attempt.figures);
@@ -245,9 +240,9 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        let oldest_ms = (Utc::now() - chrono::Duration::days(STAGED_DAYS)).timestamp_millis();
+        let location = self.store.location();
         self.discard(|path, read| {
-            let is_old = |file: &StagedFile| file.modified_ms < oldest_ms;
+            let is_old = |file: &StagedFile| file.is_too_old(location);
             wanted.get(path) != Some(&read.holds.as_slice())
                 || read.rewritten.as_ref().is_some_and(is_old)
         })

@@ -131,7 +131,7 @@ impl Store {
                     Err(StoreError::HoldExists { name: hold.name })
                 };
             }
-            let placed = hold.clone().placed(self.now());
+            let placed = hold.clone().placed(self.location().now());
             let changed = placing(before, &placed)?;
             match self.commit_settings(&newest, &changed).await? {
                 Outcome::Committed => {
@@ -216,7 +216,7 @@ impl Store {
         match outcome {
             Ok(Outcome::Committed) => {
                 let version = newest.version + 1;
-                self.checkpoint_when_due(&newest.workspace, version).await;
+                self.checkpoint_if_due(&newest.workspace, version).await;
             }
             Err(StoreError::CommitUnknown { .. }) => {}
             Ok(Outcome::Taken) | Err(_) => {

@@ -7,64 +7,101 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::TimeDelta;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use super::virtual_time::VirtualTime;
 use super::*;
+use crate::log::{self, Change, Operation};
 use crate::{HeldEvents, NewHold};
 
-/// When a put to a log fails.
+/// What stands between a store and its objects.
+#[async_trait]
+pub(super) trait Delegate: Send + Sync + 'static {
+    /// Is done before an object is put.
+    async fn before_put(&self, _path: &Path) {}
+
+    /// What goes wrong with an operation on the object at `path`, or on those below it.
+    fn fault(&self, _path: &Path, _is_put: bool) -> Option<Fault> {
+        None
+    }
+}
+
+/// How an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// The object is written, but the answer is lost.
+pub(super) enum Fault {
+    /// It is done, but the answer is lost.
     AnswerLost,
-    /// Nothing is written.
+    /// Nothing is done.
     RequestLost,
 }
 
-/// An object store whose next `count` puts to logs fail.
-#[derive(Debug)]
-struct Faulty {
-    objects: Arc<dyn ObjectStore>,
-    fault: Fault,
-    count: AtomicUsize,
+/// A store on `root` with something in between.
+pub(super) fn interpose(root: &Root, delegate: impl Delegate) -> Store {
+    let objects = Arc::new(Interposed {
+        objects: Arc::clone(&root.location.objects),
+        delegate: Arc::new(delegate),
+    });
+    Store::at(Location {
+        objects,
+        ..root.location.clone()
+    })
 }
 
-impl fmt::Display for Faulty {
+struct Interposed<D> {
+    objects: Arc<dyn ObjectStore>,
+    delegate: Arc<D>,
+}
+
+impl<D> fmt::Debug for Interposed<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Faulty")
+        formatter.write_str("Interposed")
+    }
+}
+
+impl<D> fmt::Display for Interposed<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Interposed")
+    }
+}
+
+fn reset() -> Error {
+    Error::Generic {
+        store: "faulty",
+        source: "the connection was reset".into(),
+    }
+}
+
+/// The answer to an operation that may fail; it is not begun when the request is lost.
+async fn answer<T>(fault: Option<Fault>, operation: impl Future<Output = Result<T>>) -> Result<T> {
+    if fault == Some(Fault::RequestLost) {
+        return Err(reset());
+    }
+    let answer = operation.await;
+    if fault.is_some() {
+        Err(reset())
+    } else {
+        answer
     }
 }
 
 #[async_trait]
-impl ObjectStore for Faulty {
+impl<D: Delegate> ObjectStore for Interposed<D> {
     async fn put_opts(
         &self,
         location: &Path,
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let fails = location.as_ref().contains("_delta_log")
-            && self
-                .count
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                    left.checked_sub(1)
-                })
-                .is_ok();
-        if !fails {
-            return self.objects.put_opts(location, payload, options).await;
-        }
-        if self.fault == Fault::AnswerLost {
-            self.objects.put_opts(location, payload, options).await?;
-        }
-        Err(Error::Generic {
-            store: "faulty",
-            source: "the connection was reset".into(),
-        })
+        self.delegate.before_put(location).await;
+        let fault = self.delegate.fault(location, true);
+        answer(fault, self.objects.put_opts(location, payload, options)).await
     }
 
     async fn put_multipart_opts(
@@ -72,30 +109,50 @@ impl ObjectStore for Faulty {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.objects.put_multipart_opts(location, options).await
+        let fault = self.delegate.fault(location, true);
+        answer(fault, self.objects.put_multipart_opts(location, options)).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.objects.get_opts(location, options).await
+        let fault = self.delegate.fault(location, false);
+        answer(fault, self.objects.get_opts(location, options)).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.objects.get_ranges(location, ranges).await
+        let fault = self.delegate.fault(location, false);
+        answer(fault, self.objects.get_ranges(location, ranges)).await
     }
 
     fn delete_stream(
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.objects.delete_stream(locations)
+        let objects = Arc::clone(&self.objects);
+        let delegate = Arc::clone(&self.delegate);
+        let deleted = locations.then(move |path| {
+            let (objects, delegate) = (Arc::clone(&objects), Arc::clone(&delegate));
+            async move {
+                let path = path?;
+                let fault = delegate.fault(&path, false);
+                answer(fault, objects.delete(&path)).await?;
+                Ok(path)
+            }
+        });
+        deleted.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.objects.list(prefix)
+        let all = Path::default();
+        match self.delegate.fault(prefix.unwrap_or(&all), false) {
+            None => self.objects.list(prefix),
+            Some(_) => futures::stream::iter([Err(reset())]).boxed(),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.objects.list_with_delimiter(prefix).await
+        let all = Path::default();
+        let fault = self.delegate.fault(prefix.unwrap_or(&all), false);
+        answer(fault, self.objects.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -103,17 +160,175 @@ impl ObjectStore for Faulty {
     }
 }
 
+/// Lets the next `count` puts to logs fail.
+struct LogPuts {
+    fault: Fault,
+    count: AtomicUsize,
+}
+
+impl Delegate for LogPuts {
+    fn fault(&self, path: &Path, is_put: bool) -> Option<Fault> {
+        let fails = is_put
+            && path.as_ref().contains("_delta_log")
+            && self
+                .count
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                    left.checked_sub(1)
+                })
+                .is_ok();
+        fails.then_some(self.fault)
+    }
+}
+
 /// A store on `root` whose next `count` puts to logs fail.
 fn faulty(root: &Root, fault: Fault, count: usize) -> Store {
-    let objects = Arc::new(Faulty {
-        objects: Arc::clone(&root.location.objects),
+    let count = AtomicUsize::new(count);
+    interpose(root, LogPuts { fault, count })
+}
+
+/// Lets operations of all kinds fail, `count` of them after the first `before`.
+#[derive(Debug, Clone)]
+struct Operations {
+    fault: Fault,
+    before: usize,
+    count: usize,
+    done: Arc<AtomicUsize>,
+}
+
+impl Operations {
+    /// Whether any operation has failed.
+    fn has_failed(&self) -> bool {
+        self.done.load(Ordering::SeqCst) > self.before
+    }
+}
+
+impl Delegate for Operations {
+    fn fault(&self, _path: &Path, _is_put: bool) -> Option<Fault> {
+        let number = self.done.fetch_add(1, Ordering::SeqCst);
+        let fails = number
+            .checked_sub(self.before)
+            .is_some_and(|failed| failed < self.count);
+        fails.then_some(self.fault)
+    }
+}
+
+/// One operation fails, or all from one on; the first `before` go well. Which of the ways it is
+/// changes from step to step.
+fn at_step(before: usize) -> Operations {
+    let fault = [Fault::AnswerLost, Fault::RequestLost][before % 2];
+    let count = [1, usize::MAX][before / 2 % 2];
+    Operations {
         fault,
-        count: AtomicUsize::new(count),
-    });
-    Store::at(Location {
-        objects,
-        ..root.location.clone()
-    })
+        before,
+        count,
+        done: Arc::default(),
+    }
+}
+
+/// Six events, each in a file of its own.
+async fn six_files(store: &Store) {
+    let mut import = store.import(ImportOptions { memory_bytes: 1 });
+    for number in 0..6_i64 {
+        let date_ms = DAY_START_MS + number % 2 * DAY_MS;
+        import
+            .push(event("w", date_ms, &number.to_string()))
+            .await
+            .unwrap();
+    }
+    import.finish().await.unwrap();
+}
+
+const SIX: [&str; 6] = ["0", "1", "2", "3", "4", "5"];
+
+#[tokio::test]
+async fn a_compaction_that_fails_anywhere_loses_and_doubles_nothing() {
+    for make_root in [Root::in_memory, Root::on_disk] {
+        let mut steps = 0;
+        loop {
+            let operations = at_step(steps);
+            let root = make_root();
+            six_files(&root.open()).await;
+            let store = interpose(&root, operations.clone());
+            let options = CompactionOptions {
+                settle_after: Duration::ZERO,
+                rest_factor: 0,
+                ..CompactionOptions::default()
+            };
+            let result = store.compact(&workspace("w"), &options).await;
+            let after = root.open();
+            assert_eq!(stored_ids(&after, "w").await, SIX, "{operations:?}");
+            assert_whole(&after, "w").await;
+            if matches!(result, Ok(Some(compaction)) if compaction.faults.is_empty()) {
+                let snapshot = after.snapshot(&workspace("w")).await.unwrap().unwrap();
+                assert_eq!(snapshot.files.len(), 2, "{operations:?}");
+            }
+            compact(&after, "w").await;
+            assert_eq!(stored_ids(&root.open(), "w").await, SIX);
+            assert_eq!(assert_whole(&after, "w").await.files, 2);
+            if !operations.has_failed() {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 15, "{steps} steps");
+    }
+}
+
+/// A table with everything that cleaning deletes.
+async fn untidy() -> VirtualTime {
+    let time = VirtualTime::new();
+    let store = time.root.open();
+    six_files(&store).await;
+    compact(&store, "w").await;
+    let mut killed = store.import(ImportOptions { memory_bytes: 1 });
+    killed
+        .push(event("w", DAY_START_MS, "killed"))
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        let newest = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+        let nothing = Change {
+            operation: Operation::VacuumStart,
+            adds: &[],
+            removes: &[],
+            metadata: None,
+        };
+        log::append(store.location(), &newest, nothing)
+            .await
+            .unwrap();
+        store
+            .checkpoint_if_due(&workspace("w"), newest.version + 1)
+            .await;
+    }
+    time.pass(TimeDelta::days(31));
+    time
+}
+
+#[tokio::test]
+async fn cleaning_that_fails_anywhere_is_made_good_by_the_next() {
+    let mut steps = 0;
+    loop {
+        let operations = at_step(steps);
+        let time = untidy().await;
+        let store = interpose(&time.root, operations.clone());
+        // Whether it fails or not.
+        drop(store.clean(&workspace("w"), false).await);
+        let after = time.root.open();
+        assert_eq!(stored_ids(&after, "w").await, SIX, "{operations:?}");
+        assert_whole(&after, "w").await;
+        import(&after, [event("w", DAY_START_MS, "0")]).await;
+        after.clean(&workspace("w"), false).await.unwrap().unwrap();
+        assert_eq!(stored_ids(&time.root.open(), "w").await, SIX);
+        assert_eq!(assert_whole(&after, "w").await.unnamed_files, 0);
+        let commits = objects(&after).await;
+        let commits = commits.iter().filter(|path| path.ends_with(".json"));
+        assert!(commits.count() < 8, "{operations:?}");
+        if !operations.has_failed() {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 30, "{steps} steps");
 }
 
 #[tokio::test]

@@ -7,14 +7,15 @@ mod years;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use events::{RejectionCode, TimeRange};
 
 use super::hooked::{Hook, Request, dead, hooked};
 use super::*;
-use crate::store::Clock;
+use crate::location::Clock;
 use crate::{
-    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings, WriteBatch,
+    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings,
+    UpkeepOptions, WriteBatch,
 };
 
 /// A time that tests turn.
@@ -34,17 +35,17 @@ impl Time {
         self.0.fetch_add(days * DAY_MS, Ordering::SeqCst);
     }
 
-    fn clock(&self) -> Clock {
-        let time = self.clone();
-        Arc::new(move || DateTime::<Utc>::from_timestamp_millis(time.now_ms()).unwrap())
-    }
-
     fn open(&self, root: &Root) -> Store {
-        Store::with_clock(root.location.clone(), self.clock())
+        self.open_at(root.location.clone())
     }
 
     fn open_hooked(&self, root: &Root, hook: Hook) -> Store {
-        Store::with_clock(hooked(root, hook), self.clock())
+        self.open_at(hooked(root, hook))
+    }
+
+    fn open_at(&self, mut location: Location) -> Store {
+        location.clock = Clock::Given(Arc::clone(&self.0));
+        Store::at(location)
     }
 }
 
@@ -147,11 +148,6 @@ async fn records(store: &Store) -> Vec<(String, Option<String>, String, Value)> 
         .collect()
 }
 
-async fn assert_whole(store: &Store) {
-    let found = store.verify(&workspace("w")).await.unwrap().unwrap();
-    assert_eq!(found.faults, []);
-}
-
 #[tokio::test]
 async fn older_days_are_dropped_with_a_receipt() {
     for root in Root::all() {
@@ -181,7 +177,7 @@ async fn older_days_are_dropped_with_a_receipt() {
         let settings = store.settings(&workspace("w")).await.unwrap();
         assert_eq!(settings.dropped_before, Some(expiry.kept_from));
         assert_eq!(expiry.kept_from.to_string(), "2026-08-23");
-        assert_whole(&store).await;
+        assert_whole(&store, "w").await;
 
         let records = records(&time.open(&root)).await;
         let actions: Vec<&str> = records.iter().map(|(action, ..)| action.as_str()).collect();
@@ -233,7 +229,7 @@ async fn held_events_stay_and_their_days_keep_nothing_else() {
         let by = [("amara", 3), ("days of zoë", 2), ("second day", 3)];
         let by = by.map(|(name, events)| (name.to_owned(), events));
         assert_eq!(expiry.held_by.into_iter().collect::<Vec<_>>(), by);
-        assert_whole(&store).await;
+        assert_whole(&store, "w").await;
         assert_eq!(
             read(&store, &before).await.len(),
             before.files.len(),
@@ -252,7 +248,7 @@ async fn held_events_stay_and_their_days_keep_nothing_else() {
         }
         assert_eq!(expire(&store).await.dropped.events, 3);
         assert_eq!(given_ids(&store).await, ["a1", "y1", "z0", "z1", "z2"]);
-        assert_whole(&store).await;
+        assert_whole(&store, "w").await;
     }
 }
 
@@ -290,7 +286,7 @@ async fn a_default_drops_what_grew_old_but_not_what_came_old() {
     set(&store, "2y").await;
     assert_eq!(expire(&store).await.dropped.events, 3);
     assert_eq!(given_ids(&store).await, [""; 0]);
-    assert_whole(&store).await;
+    assert_whole(&store, "w").await;
     // Nobody needs to be told any more, as somebody has decided.
     import(&store, [of_user(1, "d", "Zoë")]).await;
     assert_eq!(expire(&store).await.dropped.events, 1);
@@ -595,19 +591,27 @@ async fn old_events_that_come_in_through_a_door_are_not_dropped_by_default() {
 }
 
 #[tokio::test]
-async fn a_round_runs_every_workspace() {
+async fn upkeep_runs_the_retention_of_every_workspace() {
     let root = Root::in_memory();
     let time = Time::at(DAY_START_MS);
     let store = time.open(&root);
-    import(
-        &store,
-        [event("v", DAY_START_MS, "1"), event("w", DAY_START_MS, "2")],
-    )
-    .await;
+    let events = [event("v", DAY_START_MS, "1"), event("w", DAY_START_MS, "2")];
+    import(&store, events).await;
     time.turn(800);
     let damaged = "workspace=v/_delta_log/00000000000000000002.json".into();
     let objects = store.object_store();
     objects.put(&damaged, "{".into()).await.unwrap();
-    store.expire_all().await.unwrap();
-    assert_eq!(given_ids(&store).await, [""; 0]);
+    let mut options = UpkeepOptions {
+        compaction_interval: Duration::from_millis(1),
+        ..UpkeepOptions::default()
+    };
+    options.compaction.rest_factor = 0;
+    let upkeep = tokio::spawn({
+        let store = store.clone();
+        async move { store.upkeep(options).await }
+    });
+    while !given_ids(&time.open(&root)).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    upkeep.abort();
 }

@@ -59,7 +59,7 @@ async fn a_run_is_done_as_a_whole_or_not_at_all() {
             .iter()
             .filter(|(action, ..)| action == "retention.expired");
         assert_eq!(receipts.count(), 1);
-        assert_whole(&store).await;
+        assert_whole(&store, "w").await;
         if survived {
             break;
         }

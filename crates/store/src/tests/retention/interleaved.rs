@@ -94,7 +94,7 @@ async fn a_hold_placed_while_a_run_goes_on_wins() {
                 let before = settings.holds[0].placed_at;
                 assert!(settings.dropped_before.is_some(), "{before}");
             }
-            assert_whole(&root.open()).await;
+            assert_whole(&root.open(), "w").await;
         }
     }
 }
@@ -149,7 +149,7 @@ async fn a_run_that_comes_while_a_hold_is_placed_is_found() {
                 }
                 Err(error) => panic!("{error}"),
             }
-            assert_whole(&root.open()).await;
+            assert_whole(&root.open(), "w").await;
         }
         let [too_late, told, kept] = outcomes;
         if hold.name == "later" {
@@ -209,7 +209,7 @@ async fn imports_releases_and_other_runs_meet_a_run() {
                 expected,
                 "{which} before request {number}"
             );
-            assert_whole(&root.open()).await;
+            assert_whole(&root.open(), "w").await;
             let found = store.verify(&id).await.unwrap().unwrap();
             let removed = 2 + 2 * usize::from(which == 1) + usize::from(which == 0);
             assert!(

@@ -1,5 +1,5 @@
-//! Years of imports, holds, releases, changes of the retention, and retention runs, beside a model that
-//! looks at each event by itself.
+//! Years of imports, holds, releases, changes of the retention, retention runs, compactions and cleanings,
+//! beside a model that looks at each event by itself.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::tests::virtual_time::VirtualTime;
 
 const USERS: [&str; 3] = ["Amara", "Zoë", "Yann"];
 
@@ -22,6 +23,8 @@ enum Step {
     SetRetention(&'static str),
     /// Days pass, then the retention runs.
     Run(i64),
+    Compact,
+    Clean,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,6 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_usize..3).prop_map(Step::Release),
         1 => prop_oneof![Just("30d"), Just("90d"), Just("1y"), Just("2y")].prop_map(Step::SetRetention),
         5 => prop_oneof![0_i64..3, 0_i64..100].prop_map(Step::Run),
+        2 => Just(Step::Compact),
+        1 => Just(Step::Clean),
     ]
 }
 
@@ -131,6 +136,14 @@ async fn take(store: &Store, time: &Time, model: &mut Model, step: Step) {
             set(store, text).await;
             model.retention = Some(text);
         }
+        Step::Compact => {
+            if !model.events.is_empty() {
+                compact(store, "w").await;
+            }
+        }
+        Step::Clean => {
+            store.clean(&id, false).await.unwrap();
+        }
         Step::Run(passed) => {
             time.turn(passed);
             let before = model.events.len();
@@ -147,8 +160,9 @@ async fn take(store: &Store, time: &Time, model: &mut Model, step: Step) {
 }
 
 async fn live(steps: Vec<Step>) {
-    let root = Root::in_memory();
-    let time = Time::at(DAY_START_MS);
+    let years = VirtualTime::new();
+    let time = Time(Arc::clone(&years.time_ms));
+    let root = years.root;
     let mut model = Model::default();
     let mut dropped_before = None;
     // Two processes take turns.

@@ -1,0 +1,132 @@
+//! `vouch compact`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use engine::Scope;
+use events::WorkspaceId;
+use store::{Compaction, CompactionOptions, Removal, RemovalReason, Store, StoreError};
+
+use crate::answers::open_store;
+use crate::arguments::CompactArguments;
+use crate::failure::Failure;
+use crate::output::{counted, size};
+
+/// Merges small files, then deletes what nobody needs any more.
+pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
+    let store = open_store(&arguments.store)?;
+    let workspaces = match arguments.workspace {
+        Some(Scope::Workspaces(workspaces)) => workspaces,
+        Some(Scope::All) | None => store.workspaces().await?,
+    };
+    let mut out = io::stdout();
+    if workspaces.is_empty() {
+        writeln!(out, "the store at {} holds no events", store.url())?;
+    }
+    let mut faulty = 0;
+    for workspace in workspaces {
+        faulty += u64::from(!compact(&store, &workspace, arguments.dry_run, &mut out).await?);
+    }
+    let staging = store.clean_staging(arguments.dry_run).await?;
+    tell_removals(&staging, arguments.dry_run, &mut out)?;
+    match faulty {
+        0 => Ok(()),
+        faulty => {
+            let faulty = counted(faulty, "workspace");
+            Err(Failure::Engine(format!(
+                "{faulty} not compacted in full: see `vouch verify`"
+            )))
+        }
+    }
+}
+
+/// Whether nothing kept the workspace from being compacted in full.
+async fn compact(
+    store: &Store,
+    workspace: &WorkspaceId,
+    dry_run: bool,
+    out: &mut impl Write,
+) -> Result<bool, Failure> {
+    let options = CompactionOptions {
+        // Whoever asks for it does not want to wait for days to settle, nor for rests.
+        settle_after: Duration::ZERO,
+        rest_factor: 0,
+        dry_run,
+        ..CompactionOptions::default()
+    };
+    let is_whole = match store.compact(workspace, &options).await {
+        Ok(Some(compaction)) => {
+            tell(&compaction, dry_run, out)?;
+            compaction.faults.is_empty()
+        }
+        Ok(None) => {
+            return Err(Failure::Refused(format!(
+                "there is no workspace `{workspace}` in the store"
+            )));
+        }
+        // The others may be compacted all the same.
+        Err(error @ StoreError::Unsupported { .. }) => {
+            writeln!(out, "workspace {workspace}: not compacted: {error}")?;
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let removals = store.clean(workspace, dry_run).await?.unwrap_or_default();
+    tell_removals(&removals, dry_run, out)?;
+    Ok(is_whole)
+}
+
+fn tell(compaction: &Compaction, dry_run: bool, out: &mut impl Write) -> io::Result<()> {
+    let workspace = &compaction.workspace;
+    if compaction.replaced_files == 0 {
+        writeln!(out, "workspace {workspace}: nothing to merge")?;
+    } else {
+        let days = counted(compaction.days.len() as u64, "day");
+        let from = counted(compaction.replaced_files as u64, "file");
+        let from_size = size(compaction.replaced_bytes);
+        let into = counted(compaction.written_files as u64, "file");
+        let merged = if dry_run {
+            format!("{from} ({from_size}) would be merged into {into}")
+        } else {
+            let into_size = size(compaction.written_bytes);
+            format!("{from} ({from_size}) merged into {into} ({into_size})")
+        };
+        let events = counted(compaction.events, "event");
+        writeln!(out, "workspace {workspace}: {days}, {merged}, {events}")?;
+    }
+    for fault in &compaction.faults {
+        writeln!(out, "  left as it is: {fault}")?;
+    }
+    Ok(())
+}
+
+/// One line for each reason; in a dry run every object has its line.
+fn tell_removals(removals: &[Removal], dry_run: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut reasons: BTreeMap<RemovalReason, (u64, u64)> = BTreeMap::new();
+    for removal in removals {
+        let (files, bytes) = reasons.entry(removal.reason).or_default();
+        *files += 1;
+        *bytes += removal.size_bytes;
+    }
+    let deleted = if dry_run {
+        "would be deleted"
+    } else {
+        "deleted"
+    };
+    for (reason, (files, bytes)) in reasons {
+        let why = match reason {
+            RemovalReason::Removed => "replaced or dropped more than a day ago",
+            RemovalReason::Unnamed => "of writers that were killed more than a week ago",
+            RemovalReason::LogEntry => "of the log, older than 30 days and summed up since",
+            RemovalReason::Staging => "never completed, older than a week",
+        };
+        let files = counted(files, "file");
+        writeln!(out, "  {deleted}: {files} ({}), {why}", size(bytes))?;
+        let of_reason = removals.iter().filter(|removal| removal.reason == reason);
+        for removal in of_reason.filter(|_| dry_run) {
+            writeln!(out, "    {}", removal.path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! Deleting what nobody can need any more, and nothing else.
+//!
+//! | what | is deleted when |
+//! |---|---|
+//! | a data file that a version removed | that version was no longer the newest, or was, a day ago: no query runs longer |
+//! | a data file that no version names | it is a week older than a commit that the cleaner has made for it |
+//! | an entry of the log | it is 30 days old, and so is a later checkpoint that can be read and a version behind it |
+//! | a staging file on a local disk | nobody has written to it for a week |
+//!
+//! All ages are told by the object store alone, so that the clocks of nodes do not matter. The commit
+//! (`VACUUM START`) changes nothing; it is what a writer loses to that has slept for days and would
+//! still name a file: see [`crate::data_file::StagedFile::is_too_old`].
+//!
+//! Deleting twice, or stopping anywhere in between, does no harm. Objects of other names than Vouch
+//! gives stay unless a version has removed them.
+
+mod plan;
+
+use std::collections::HashSet;
+use std::path::{Path as FilePath, PathBuf};
+use std::{fs, io};
+
+use chrono::{DateTime, Utc};
+use events::WorkspaceId;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde_json::Value;
+
+use crate::durable;
+use crate::error::StoreError;
+use crate::file_reader;
+use crate::location::Location;
+use crate::log::{self, Change, Operation, Outcome};
+use crate::paths;
+use crate::store::Store;
+use crate::table::{self, Past};
+use plan::Removable;
+
+/// Something that was deleted, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// Its path under the root of the store.
+    pub path: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Why nobody needs it.
+    pub reason: RemovalReason,
+}
+
+/// Why nobody needs an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RemovalReason {
+    /// A version of the table has removed it more than a day ago.
+    Removed,
+    /// No version of the table has named it for a week: what a killed writer left.
+    Unnamed,
+    /// An entry of the log that a checkpoint has summed up, more than 30 days old.
+    LogEntry,
+    /// A file on a local disk that never got its name, more than a week old.
+    Staging,
+}
+
+impl Store {
+    /// Deletes what nobody can need any more of the table of `workspace`: files that were replaced or
+    /// dropped more than a day ago, files of writers that were killed more than a week ago, and
+    /// entries of the log that are older than 30 days. Gives what was deleted, or with `dry_run` what
+    /// would be; `None` when there is no such table.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read or the object store fails; what was deleted by then was not
+    /// needed.
+    pub async fn clean(
+        &self,
+        workspace: &WorkspaceId,
+        dry_run: bool,
+    ) -> Result<Option<Vec<Removal>>, StoreError> {
+        let now = self.location().now();
+        let Some(found) = self.removable(workspace, now).await? else {
+            return Ok(None);
+        };
+        if dry_run || found.is_empty() {
+            return Ok(Some(found.into_iter().map(Removal::from).collect()));
+        }
+        let Some(started) = self.start_cleaning(workspace).await? else {
+            return Ok(None);
+        };
+        let Some(found) = self.removable(workspace, started).await? else {
+            return Ok(None);
+        };
+        remove(self.location(), &found).await?;
+        Ok(Some(found.into_iter().map(Removal::from).collect()))
+    }
+
+    /// Deletes what killed writers have left in the staging directory of a store on a local disk, and
+    /// gives it; with `dry_run` it stays. Elsewhere there is nothing of that kind.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read or a file not be deleted.
+    pub async fn clean_staging(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
+        let Some(root) = self.location().directory() else {
+            return Ok(Vec::new());
+        };
+        let before = self.location().now() - plan::UNNAMED_AGE;
+        let files = tokio::task::spawn_blocking(move || {
+            let files = durable::staging_files(&root, before.into())?;
+            if !dry_run {
+                files.iter().try_for_each(|(path, _)| delete_file(path))?;
+            }
+            Ok::<_, io::Error>(files)
+        });
+        let files = files.await.map_err(object_store::Error::from)?;
+        let files = files.map_err(|source| object_store::Error::Generic {
+            store: durable::STORE_NAME,
+            source: source.into(),
+        })?;
+        let removal = |(path, size_bytes): (PathBuf, u64)| Removal {
+            path: path.display().to_string(),
+            size_bytes,
+            reason: RemovalReason::Staging,
+        };
+        Ok(files.into_iter().map(removal).collect())
+    }
+
+    /// Makes the commit that lets writers know, and gives the time of it; `None` when the table is
+    /// gone.
+    async fn start_cleaning(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let location = self.location();
+        let mut taken = None;
+        loop {
+            let Some(newest) = self.snapshot(workspace).await? else {
+                return Ok(None);
+            };
+            log::refuse_hidden(&newest, taken)?;
+            let change = Change {
+                operation: Operation::VacuumStart,
+                adds: &[],
+                removes: &[],
+                metadata: None,
+            };
+            let version = newest.version + 1;
+            match log::append(location, &newest, change).await? {
+                Outcome::Committed => {
+                    self.checkpoint_if_due(workspace, version).await;
+                    let commit = paths::commit(workspace, version);
+                    let commit = location.objects.head(&commit).await?;
+                    return Ok(Some(commit.last_modified));
+                }
+                Outcome::Taken => taken = Some(version),
+            }
+        }
+    }
+
+    /// What nobody needs at the time `at`; `None` when there is no table.
+    async fn removable(
+        &self,
+        workspace: &WorkspaceId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Vec<Removable>>, StoreError> {
+        let location = self.location();
+        let Some(newest) = self.snapshot(workspace).await? else {
+            return Ok(None);
+        };
+        let log = table::list_from(location, workspace, 0).await?;
+        let mut removable = Vec::new();
+        if let Some(version) = plan::version_at(&log, at - plan::REMOVED_AGE) {
+            let named: HashSet<&Path> = newest.files.iter().map(|file| &file.path).collect();
+            let unnamed = files_except(location, workspace, &named).await?;
+            if !unnamed.is_empty() {
+                let past = Past::load(location, workspace, version).await?;
+                removable = plan::removable_files(workspace, unnamed, &past, at);
+            }
+        }
+        if let Some(checkpoint) = plan::old_checkpoint(&log, at)
+            && let Some(kept) = kept_checkpoint(location, workspace, checkpoint, &log).await?
+        {
+            removable.extend(plan::old_entries(&log, kept, at));
+        }
+        Ok(Some(removable))
+    }
+}
+
+/// The objects of the table that are neither `named` nor part of the log.
+async fn files_except(
+    location: &Location,
+    workspace: &WorkspaceId,
+    named: &HashSet<&Path>,
+) -> Result<Vec<ObjectMeta>, StoreError> {
+    let log = paths::log(workspace);
+    let mut objects = location.objects.list(Some(&paths::table(workspace)));
+    let mut files = Vec::new();
+    while let Some(object) = objects.try_next().await? {
+        if !object.location.prefix_matches(&log) && !named.contains(&object.location) {
+            files.push(object);
+        }
+    }
+    Ok(files)
+}
+
+/// The version of the checkpoint before which the log may be cut off: `checkpoint`, or the older one
+/// that readers are led to; `None` when it cannot be read to its end, or readers are led nowhere.
+async fn kept_checkpoint(
+    location: &Location,
+    workspace: &WorkspaceId,
+    checkpoint: u64,
+    log: &[ObjectMeta],
+) -> Result<Option<u64>, StoreError> {
+    let hint = match location
+        .objects
+        .get(&paths::last_checkpoint(workspace))
+        .await
+    {
+        Ok(hint) => hint.bytes().await?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let hint: Option<Value> = serde_json::from_slice(&hint).ok();
+    let Some(hint) = hint.and_then(|hint| hint["version"].as_u64()) else {
+        return Ok(None);
+    };
+    let kept = checkpoint.min(hint);
+    let path = paths::checkpoint(workspace, kept);
+    let Some(object) = log.iter().find(|object| object.location == path) else {
+        return Ok(None);
+    };
+    let failed = |error| StoreError::parquet(&path, error);
+    let reader = file_reader::open(location, &path, object.size).await?;
+    let mut batches = reader.build().map_err(failed)?;
+    while batches.try_next().await.map_err(failed)?.is_some() {}
+    Ok(Some(kept))
+}
+
+async fn remove(location: &Location, removable: &[Removable]) -> Result<(), StoreError> {
+    let is_entry = |found: &&Removable| found.reason == RemovalReason::LogEntry;
+    let files = removable.iter().filter(|found| !is_entry(found));
+    let files: Vec<_> = files
+        .map(|found| Ok(found.object.location.clone()))
+        .collect();
+    let mut deleted = location.objects.delete_stream(stream::iter(files).boxed());
+    while let Some(result) = deleted.next().await {
+        forgive_missing(result.map(|_| ()))?;
+    }
+    // Each only when all before it are gone: a writer tells by that whether its commit counts.
+    for entry in removable.iter().filter(is_entry) {
+        forgive_missing(location.objects.delete(&entry.object.location).await)?;
+    }
+    Ok(())
+}
+
+/// Another cleaner may have been faster.
+fn forgive_missing(deleted: object_store::Result<()>) -> object_store::Result<()> {
+    match deleted {
+        Err(object_store::Error::NotFound { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+fn delete_file(path: &FilePath) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl From<Removable> for Removal {
+    fn from(removable: Removable) -> Self {
+        Self {
+            path: removable.object.location.to_string(),
+            size_bytes: removable.object.size,
+            reason: removable.reason,
+        }
+    }
+}
