@@ -1,18 +1,18 @@
-//! Compiles the protobuf interface, without an installed `protoc`.
+//! Compiles the protobuf interfaces, without an installed `protoc`.
 
 use std::error::Error;
 use std::path::PathBuf;
 
 const INCLUDE: &str = "../../proto";
-const FILE: &str = "vouch/v1/query.proto";
+const FILES: [&str; 2] = ["vouch/v1/query.proto", "vouch/v1/workspace.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed={INCLUDE}/{FILE}");
     let mut compiler = protox::Compiler::new([INCLUDE])?;
-    compiler
-        .include_source_info(true)
-        .include_imports(true)
-        .open_file(FILE)?;
+    compiler.include_source_info(true).include_imports(true);
+    for file in FILES {
+        println!("cargo:rerun-if-changed={INCLUDE}/{file}");
+        compiler.open_file(file)?;
+    }
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(
         out.join("descriptors.bin"),

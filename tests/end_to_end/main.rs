@@ -10,6 +10,7 @@
 //! | `service` | `vouch serve`, asked by a client that knows only the interface |
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
+//! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
@@ -35,6 +36,8 @@ mod oracle;
 mod program;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod s3;
 mod s3_server;

@@ -1,12 +1,13 @@
 //! The doors of Vouch: how questions come in over the network and answers go out.
 //!
-//! The only crate that knows a wire format. The interface is `proto/vouch/v1/query.proto`.
+//! The only crate that knows a wire format. The interfaces are in `proto/`.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`proto`] | the messages and services, generated from the interface |
 //! | [`Server`] | listening, health, reflection, graceful shutdown |
-//! | `service` | each method: message in, engine, message out |
+//! | `service` | each method of `QueryService`: message in, engine, message out |
+//! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
 //! | `arrow_stream` | batches to the bytes of an Arrow IPC stream and back |
 //! | `status` | the engine's errors to gRPC statuses, and back |
@@ -21,6 +22,7 @@ pub mod proto;
 mod serve;
 mod service;
 mod status;
+mod workspace;
 
 pub use client::{Client, ClientError};
 pub use serve::{Server, ServerConfig, ServerError, stop_signal};

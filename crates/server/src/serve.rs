@@ -15,7 +15,9 @@ use tonic_health::server::HealthReporter;
 use crate::MAX_MESSAGE_BYTES;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::query_service_server::QueryServiceServer;
+use crate::proto::workspace_service_server::WorkspaceServiceServer;
 use crate::service::Service;
+use crate::workspace;
 
 /// Clients that vanished without a word are noticed after this time, and their queries end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -130,10 +132,23 @@ impl Server {
 }
 
 type QueryServer = QueryServiceServer<Service>;
+type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
+
+/// The services whose health is told; the empty name stands for all together.
+const NAMES: [&str; 3] = [
+    "",
+    <QueryServer as NamedService>::NAME,
+    <WorkspaceServer as NamedService>::NAME,
+];
 
 async fn router(engine: Engine) -> Result<(HealthReporter, Router), ServerError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<QueryServer>().await;
+    for name in NAMES {
+        health
+            .set_service_status(name, ServingStatus::Serving)
+            .await;
+    }
+    let workspace_service = WorkspaceServer::new(workspace::Service::new(engine.store().clone()));
     let query_service = QueryServer::new(Service::new(engine))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -142,7 +157,8 @@ async fn router(engine: Engine) -> Result<(HealthReporter, Router), ServerError>
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .add_service(query_service);
+        .add_service(query_service)
+        .add_service(workspace_service);
     Ok((health, router))
 }
 
@@ -155,13 +171,13 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 /// Tells those that watch the health, then lets go of them: a watch never ends by itself, so it
 /// would keep its connection open for the whole time to finish.
 async fn refuse(health: &HealthReporter) {
-    for name in ["", <QueryServer as NamedService>::NAME] {
+    for name in NAMES {
         health
             .set_service_status(name, ServingStatus::NotServing)
             .await;
     }
     let mut health = health.clone();
-    for name in ["", <QueryServer as NamedService>::NAME] {
+    for name in NAMES {
         health.clear_service_status(name).await;
     }
 }
