@@ -4,9 +4,10 @@ use std::error::Error;
 use std::path::PathBuf;
 
 const INCLUDE: &str = "../../proto";
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "vouch/v1/query.proto",
     "vouch/v1/ingest.proto",
+    "vouch/v1/workspace.proto",
     "opentelemetry/logs.proto",
 ];
 

@@ -11,6 +11,7 @@
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
 //! | `ingest` | events through every door of the service |
+//! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
 //! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
@@ -42,6 +43,9 @@ mod program;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod s3;
+mod s3_server;
 #[cfg(test)]
 mod service;

@@ -7,6 +7,10 @@ use std::fmt;
 pub enum RejectionCode {
     /// Neither `date` nor `time`.
     MissingDate,
+    /// `date` is later than a day from now.
+    DateInFuture,
+    /// The retention of the workspace has dropped the day of the event already.
+    DayDropped,
     /// `date` is no timestamp, or lies outside the years 1 to 9999.
     InvalidDate,
     /// No workspace in the event, and none given with it.
@@ -52,6 +56,8 @@ impl RejectionCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MissingDate => "missing_date",
+            Self::DateInFuture => "date_in_future",
+            Self::DayDropped => "day_dropped",
             Self::InvalidDate => "invalid_date",
             Self::MissingWorkspace => "missing_workspace",
             Self::InvalidWorkspace => "invalid_workspace",

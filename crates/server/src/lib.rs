@@ -8,6 +8,7 @@
 //! | [`Server`] | listening, health, reflection, graceful shutdown |
 //! | `service` | each method of `QueryService`: message in, engine, message out |
 //! | `ingest` | events on their way in: gRPC, HTTP, OTLP |
+//! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
 //! | `arrow_stream` | batches to the bytes of an Arrow IPC stream and back |
 //! | `status` | the engine's errors to gRPC statuses, and back |
@@ -23,6 +24,7 @@ pub mod proto;
 mod serve;
 mod service;
 mod status;
+mod workspace;
 
 pub use client::{Client, ClientError};
 pub use ingest::{IngestConfig, IngestLimits};

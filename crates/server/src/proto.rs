@@ -1,5 +1,4 @@
-//! The messages and services of the package `vouch.v1`, generated from `query.proto` and
-//! `ingest.proto`.
+//! The messages and services of the package `vouch.v1`, generated from the files in `proto/`.
 #![expect(
     missing_docs,
     clippy::allow_attributes,

@@ -22,7 +22,9 @@ use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::ingest_service_server::IngestServiceServer;
 use crate::proto::otlp::logs_service_server::LogsServiceServer;
 use crate::proto::query_service_server::QueryServiceServer;
+use crate::proto::workspace_service_server::WorkspaceServiceServer;
 use crate::service::Service;
+use crate::workspace;
 
 /// Clients that vanished without a word are noticed after this time, and their queries end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -174,13 +176,15 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 type QueryServer = QueryServiceServer<Service>;
 type IngestServer = IngestServiceServer<service::Service>;
 type LogsServer = LogsServiceServer<otlp::grpc::Service>;
+type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
 
 /// The services whose health is told; the empty name stands for all together.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "",
     <QueryServer as NamedService>::NAME,
     <IngestServer as NamedService>::NAME,
     <LogsServer as NamedService>::NAME,
+    <WorkspaceServer as NamedService>::NAME,
 ];
 
 async fn router(
@@ -193,6 +197,7 @@ async fn router(
         let serving = ServingStatus::Serving;
         health.set_service_status(name, serving).await;
     }
+    let workspace_service = WorkspaceServer::new(workspace::Service::new(engine.store().clone()));
     let query_service = QueryServer::new(Service::new(engine))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -215,7 +220,8 @@ async fn router(
         .add_service(reflection().build_v1alpha()?)
         .add_service(query_service)
         .add_service(ingest_service)
-        .add_service(logs_service);
+        .add_service(logs_service)
+        .add_service(workspace_service);
     Ok((health, router))
 }
 

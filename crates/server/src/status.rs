@@ -67,10 +67,38 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
             "the batch does not follow the one before it",
         ),
         StoreError::Shared(error) => of_store_error(error),
-        StoreError::InvalidUrl { .. } | StoreError::Unsupported { .. } | StoreError::Arrow(_) => {
-            (Code::Internal, "the store cannot be read by this service")
-        }
+        StoreError::InvalidSetting { .. }
+        | StoreError::UnknownHold { .. }
+        | StoreError::HoldExists { .. }
+        | StoreError::HoldTooLate { .. } => (
+            Code::FailedPrecondition,
+            "the settings of the workspace do not allow it",
+        ),
+        StoreError::InvalidUrl { .. }
+        | StoreError::Unsupported { .. }
+        | StoreError::Record { .. }
+        | StoreError::Arrow(_) => (Code::Internal, "the store cannot be read by this service"),
     }
+}
+
+/// The status for an error about what is set for a workspace.
+pub(crate) fn of_settings_error(error: &StoreError) -> Status {
+    let code = match error {
+        StoreError::InvalidSetting { .. } => Code::InvalidArgument,
+        StoreError::UnknownHold { .. } => Code::NotFound,
+        StoreError::HoldExists { .. } => Code::AlreadyExists,
+        StoreError::HoldTooLate { .. } => Code::FailedPrecondition,
+        other => {
+            let (code, public) = of_store_error(other);
+            return kept_back_as(code, other.code(), other, public);
+        }
+    };
+    let info = proto::ErrorInfo {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        ..Default::default()
+    };
+    with_info(code, info)
 }
 
 /// The status for a request that cannot be asked.
@@ -280,6 +308,35 @@ mod tests {
             let sent = String::from_utf8_lossy(status.details()).into_owned();
             assert!(!sent.contains("secret") && !status.message().contains("secret"));
         }
+    }
+
+    #[test]
+    fn settings_have_codes_of_their_own() {
+        let name = || "case 4711".to_owned();
+        let cases = [
+            (
+                StoreError::HoldExists { name: name() },
+                Code::AlreadyExists,
+                "hold_exists",
+            ),
+            (
+                StoreError::UnknownHold {
+                    name: name(),
+                    standing: vec![],
+                },
+                Code::NotFound,
+                "unknown_hold",
+            ),
+        ];
+        for (error, code, stable_code) in cases {
+            let status = of_settings_error(&error);
+            assert_eq!(status.code(), code);
+            assert!(status.message().contains("`case 4711`"));
+            assert_eq!(error_info(&status).unwrap().code, stable_code);
+        }
+        let path = "workspace=secret/x".to_owned();
+        let status = of_settings_error(&StoreError::NotFound { path });
+        assert!(!status.message().contains("secret"));
     }
 
     #[test]

@@ -25,6 +25,11 @@
 //! | `staging` | the files of one import until they are committed |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
+//! | `settings` | what is set for a workspace, in the properties of its table |
+//! | `retention`, `hold` | how long events are kept, and which are held |
+//! | `expiry` | dropping what is older than the retention and not held |
+//! | `record` | audit events about what was done to a workspace |
+//! | `admission` | which events the doors refuse because of their date |
 //! | `digest` | what tells a changed file from the one that was committed |
 //! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
 //! | `cleaning` | deleting what nobody can need any more |
@@ -44,11 +49,14 @@
 //!   version and plans again.
 //! * What was answered as stored is durable, and in every later [`Store::snapshot`].
 //! * A missing or damaged object is an error, never an empty answer.
-//! * The age of an event never keeps it out.
+//! * The age of an event never keeps it out of an import.
+//! * Events are dropped by a retention run only, and no event that a hold covers: holds, retention and
+//!   drops are commits to the same log, so one of two that meet is planned again.
 //!
 //! Segments for the first minutes of events, the doors they come through, their folding into
-//! tables, compaction and retention have their place here and are not built yet.
+//! tables and compaction have their place here and are not built yet.
 
+mod admission;
 mod cleaning;
 mod compaction;
 mod damage;
@@ -58,8 +66,10 @@ mod digest;
 mod durable;
 mod error;
 mod event_ids;
+mod expiry;
 mod file_reader;
 mod fold;
+mod hold;
 mod import;
 mod ingest;
 mod layout;
@@ -67,9 +77,12 @@ mod location;
 mod log;
 mod numbers;
 mod paths;
+mod record;
+mod retention;
 mod row;
 mod schema;
 mod segment;
+mod settings;
 mod snapshot;
 mod staging;
 mod statistics;
@@ -81,15 +94,20 @@ mod upkeep;
 mod verify;
 mod view;
 
+pub use admission::Admission;
 pub use cleaning::{Removal, RemovalReason};
 pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
+pub use expiry::{Dropped, Expiry, ExpiryOutcome};
 pub use fold::FoldSummary;
+pub use hold::{HeldEvents, Hold, NewHold};
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Written};
 pub use location::StoreOptions;
+pub use retention::Retention;
 pub use segment::{InvalidToken, WriteToken};
+pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
 pub use upkeep::UpkeepOptions;

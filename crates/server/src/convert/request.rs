@@ -57,6 +57,11 @@ pub(crate) enum RequestError {
         /// What it should hold.
         wanted: &'static str,
     },
+    /// A hold of nothing in particular.
+    #[error(
+        "the request does not say what to hold; set `events`, without any field for the whole workspace"
+    )]
+    NothingHeld,
     /// A request to explain nothing.
     #[error("the request holds no question; set `request`")]
     NoQuestion,
