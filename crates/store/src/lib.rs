@@ -45,9 +45,10 @@
 //! * What was answered as stored is durable, and in every later [`Store::snapshot`].
 //! * A missing or damaged object is an error, never an empty answer.
 //! * The age of an event never keeps it out.
+//! * Compaction moves events and changes none. What it replaces stays for readers for a day.
+//! * Only what no reader and no writer can need is deleted, and nothing that Vouch did not write.
 //!
-//! Segments for the first minutes of events, the doors they come through, their folding into
-//! tables, compaction and retention have their place here and are not built yet.
+//! Retention has its place here and is not built yet.
 
 mod cleaning;
 mod compaction;
