@@ -40,5 +40,6 @@ mod requests;
 mod retention;
 #[cfg(test)]
 mod s3;
+mod s3_server;
 #[cfg(test)]
 mod service;

@@ -16,10 +16,19 @@ use crate::output::{counted, size};
 /// Merges small files, then deletes what nobody needs any more.
 pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store)?;
+    let known = store.workspaces().await?;
     let workspaces = match arguments.workspace {
         Some(Scope::Workspaces(workspaces)) => workspaces,
-        Some(Scope::All) | None => store.workspaces().await?,
+        Some(Scope::All) | None => known.clone(),
     };
+    if let Some(unknown) = workspaces
+        .iter()
+        .find(|workspace| !known.contains(workspace))
+    {
+        return Err(Failure::Refused(format!(
+            "there is no workspace `{unknown}` in the store"
+        )));
+    }
     let mut out = io::stdout();
     if workspaces.is_empty() {
         writeln!(out, "the store at {} holds no events", store.url())?;
@@ -60,10 +69,10 @@ async fn compact(
             tell(&compaction, dry_run, out)?;
             compaction.faults.is_empty()
         }
+        // All its events are too new to be in a table.
         Ok(None) => {
-            return Err(Failure::Refused(format!(
-                "there is no workspace `{workspace}` in the store"
-            )));
+            writeln!(out, "workspace {workspace}: nothing to merge")?;
+            true
         }
         // The others may be compacted all the same.
         Err(error @ StoreError::Unsupported { .. }) => {

@@ -21,6 +21,9 @@ use crate::segment::{Header, Segment, SegmentKey, WriteToken};
 /// How many requests may wait, whatever their size.
 pub(super) const WAITING_REQUESTS: usize = 64 * 1024;
 
+/// With more segments than this that are not folded, they are folded at once, and written less often.
+const MANY_SEGMENTS: usize = 256;
+
 /// How many segments are written at the same time.
 const CONCURRENT_WRITES: usize = 4;
 
@@ -49,8 +52,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         let Some(first) = first else {
             break;
         };
-        let options = &shared.options;
-        let earliest = begun.map(|begun| begun + options.write_interval);
+        let earliest = begun.map(|begun| begun + shared.write_interval());
         let group = gather(&shared, first, &mut requests, &mut writes, earliest).await;
         while writes.len() >= CONCURRENT_WRITES {
             writes.join_next().await;
@@ -140,10 +142,26 @@ async fn store(
     put(shared.store.location(), key, bytes).await?;
     let known = shared.store.known_segments();
     known.add(Arc::new(segment));
-    if known.memory_bytes() > shared.options.unfolded_bytes / 4 {
+    if shared.has_many_segments() || known.memory_bytes() > shared.options.unfolded_bytes / 4 {
         shared.fold_soon.notify_one();
     }
     Ok(WriteToken(key))
+}
+
+impl Shared {
+    /// The least time between the beginnings of two writes. Where segments come faster than they are
+    /// folded, more requests share one, so that readers do not have to join ever more of them.
+    fn write_interval(&self) -> Duration {
+        let options = &self.options;
+        match self.has_many_segments() {
+            true => options.write_interval.max(options.linger),
+            false => options.write_interval,
+        }
+    }
+
+    fn has_many_segments(&self) -> bool {
+        self.store.known_segments().count() > MANY_SEGMENTS
+    }
 }
 
 fn encode(
@@ -166,11 +184,7 @@ fn encode(
     for (workspace, mut builder) in builders {
         batches.push((workspace, builder.finish()?));
     }
-    let segment = Segment {
-        key,
-        header,
-        batches,
-    };
+    let segment = Segment::new(key, header, batches);
     let bytes = segment.encode()?;
     Ok((segment, bytes))
 }

@@ -12,7 +12,7 @@ use object_store::path::Path;
 use super::faults::{Delegate, interpose};
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::{RemovalReason, StoreError};
+use crate::RemovalReason;
 
 async fn clean(store: &Store) -> Vec<(RemovalReason, String)> {
     let removed = store.clean(&workspace("w"), false).await.unwrap().unwrap();

@@ -6,7 +6,6 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::*;
-use crate::StoreError;
 
 /// As many imports of one event each, of one day.
 async fn fill(store: &Store, from: i64, count: i64) {
