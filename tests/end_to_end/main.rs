@@ -46,6 +46,7 @@ mod requests;
 mod retention;
 #[cfg(test)]
 mod s3;
+#[cfg(test)]
 mod s3_server;
 #[cfg(test)]
 mod service;

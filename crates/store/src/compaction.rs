@@ -41,7 +41,8 @@ pub struct CompactionOptions {
     pub rest_factor: u32,
     /// Only say what would be merged.
     pub dry_run: bool,
-    /// The bytes that a file is to have.
+    /// The bytes that a file is to have, 128 MiB by default; the memory that merging takes grows with
+    /// it.
     pub target_bytes: u64,
 }
 

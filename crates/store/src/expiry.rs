@@ -7,11 +7,12 @@
 //! 3. If somebody else has made that version, all this begins again with the newest one. So a hold that
 //!    was placed meanwhile is found, and a hold that comes later finds the drop in the log ([`lost`]).
 
+mod background;
 mod choose;
 mod figures;
 mod lost;
 mod receipt;
-mod round;
+
 mod run;
 
 use std::collections::BTreeMap;

@@ -168,8 +168,9 @@ impl Staging {
         Ok(None)
     }
 
-    /// The metadata `before` with a note that keeps retention runs from dropping old events that somebody has brought on
-    /// purpose: when nobody has set how long to keep them, and the default would drop them at once.
+    /// The metadata `before` with a note that keeps retention runs from dropping old events that
+    /// somebody has brought on purpose: when nobody has set how long to keep them, and the default
+    /// would drop them at once.
     fn noting_older_events(
         &self,
         newest: &Snapshot,
