@@ -10,13 +10,14 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::expiring::Expiring;
 use super::failpoint::Write;
+use super::importer;
 use super::model::{Life, Model};
 use super::node::{Ended, Process};
 use super::plan::{Ending, Outcome, Plan};
 use super::remains;
 
 /// How long a process may live without reaching its failpoint.
-const FAILPOINT_PATIENCE: Duration = Duration::from_secs(4);
+const FAILPOINT_PATIENCE: Duration = Duration::from_secs(6);
 
 /// A process that serves, as clients see it.
 #[derive(Debug, Clone)]
@@ -46,6 +47,7 @@ pub(super) struct Cluster {
     lives: AtomicUsize,
     /// How many processes were to die when they create a table.
     fresh: AtomicUsize,
+    numbers: AtomicUsize,
 }
 
 impl Cluster {
@@ -66,6 +68,7 @@ impl Cluster {
             is_over: watch::Sender::new(false),
             lives: AtomicUsize::new(0),
             fresh: AtomicUsize::new(0),
+            numbers: AtomicUsize::new(0),
         }
     }
 
@@ -82,6 +85,11 @@ impl Cluster {
     /// The newest workspace; there is a new one whenever the creation of a table is needed.
     pub(super) fn newest_workspace(&self) -> String {
         format!("new-{}", self.fresh.load(Ordering::SeqCst))
+    }
+
+    /// A number that is given once.
+    pub(super) fn number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::SeqCst)
     }
 
     /// A node, when it is alive.
@@ -109,10 +117,13 @@ impl Cluster {
             self.fresh.fetch_add(1, Ordering::SeqCst);
         }
         if write == Write::Expiry {
-            self.expiring.fill(&self.directory, self.lives()).await;
+            self.expiring.fill(&self.directory, self.number()).await;
+        }
+        if write == Write::Checkpoint {
+            importer::until_a_checkpoint_is_near(self).await;
         }
         if write.is_of_cleaning() {
-            remains::leave_data_file(&self.directory, self.lives());
+            remains::leave_data_files(&self.directory, self.number());
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `plan` | which process dies where, and what came of it |
 //! | `cluster` | nodes on one store that die and come back |
 //! | `expiring` | workspaces with old events, some of which are held |
+//! | `importer` | imports beside the nodes |
 //! | `model` | what was sent and acknowledged, and whether a store holds just that |
 //! | `producer` | clients that send events until they are acknowledged |
 //! | `reader` | questions while nodes die |
@@ -19,6 +20,7 @@
 mod cluster;
 mod expiring;
 mod failpoint;
+mod importer;
 mod model;
 mod node;
 mod plan;

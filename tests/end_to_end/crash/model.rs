@@ -38,7 +38,7 @@ struct Known {
     sent: BTreeSet<String>,
     acknowledged: BTreeSet<String>,
     /// How many events were first acknowledged by whom, and when.
-    acknowledgements: Vec<(usize, Life, Instant)>,
+    acknowledgements: Vec<(usize, Option<Life>, Instant)>,
 }
 
 /// What is known of all events.
@@ -72,8 +72,13 @@ impl Model {
         }
     }
 
-    /// Events were acknowledged by a process, with a token.
-    pub(super) fn acknowledged(&self, events: &[SentEvent], life: Life, token: &str) {
+    /// Events were acknowledged: by a process with a token, or by an import.
+    pub(super) fn acknowledged(
+        &self,
+        events: &[SentEvent],
+        life: Option<Life>,
+        token: Option<&str>,
+    ) {
         let now = Instant::now();
         let mut workspaces = self.workspaces.lock().unwrap();
         let mut new: BTreeMap<&str, usize> = BTreeMap::new();
@@ -90,7 +95,7 @@ impl Model {
         let is_acknowledged = |marker: &String| events.iter().any(|event| event.marker == *marker);
         for part in self.recent.lock().unwrap().iter_mut() {
             if part.markers.iter().any(is_acknowledged) {
-                part.token = Some(token.to_owned());
+                part.token = token.map(str::to_owned);
             }
         }
     }
@@ -111,7 +116,8 @@ impl Model {
         let now = Instant::now();
         let workspaces = self.workspaces.lock().unwrap();
         let acknowledgements = &workspaces[workspace].acknowledgements;
-        let is_due = |by: Life, at: Instant| by == life || at < began || at + SEEN_AFTER < now;
+        let is_due =
+            |by: Option<Life>, at: Instant| by == Some(life) || at < began || at + SEEN_AFTER < now;
         let due = acknowledgements
             .iter()
             .filter(|(_, by, at)| is_due(*by, *at));
@@ -175,7 +181,7 @@ fn a_loss_a_double_and_an_invention_are_noticed() {
     };
     let events = [event("a"), event("b"), event("c")];
     model.sending(&events);
-    model.acknowledged(&events[..2], 7, "token");
+    model.acknowledged(&events[..2], Some(7), Some("token"));
     let began = Instant::now();
     assert_eq!(model.least("w", 7, began), 2);
     assert_eq!(model.most("w"), 3);

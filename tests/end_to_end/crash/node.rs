@@ -11,6 +11,7 @@ use engine::{Engine, EngineConfig};
 use server::{Server, ServerConfig};
 use store::{IngestOptions, Store, StoreOptions, UpkeepOptions};
 use tokio::sync::mpsc;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::failpoint::{Deadly, Failpoint, LAST_WORDS, Write};
 
@@ -40,15 +41,17 @@ fn options(failpoint: Option<Failpoint>) -> IngestOptions {
 }
 
 /// As in the service, but with every interval in milliseconds.
-fn upkeep_options() -> UpkeepOptions {
+fn upkeep_options(failpoint: Option<Failpoint>) -> UpkeepOptions {
+    let cleans = failpoint.is_some_and(|failpoint| failpoint.point.write.is_of_cleaning());
     let mut options = UpkeepOptions {
         compaction_interval: Duration::from_millis(100),
         cleaning_interval: Duration::ZERO,
         retention_interval: Duration::ZERO,
         ..UpkeepOptions::default()
     };
-    options.compaction.settle_after = Duration::ZERO;
-    options.compaction.rest_factor = 1;
+    // A process that is to die while it cleans comes to that sooner without merging everything first.
+    options.compaction.settle_after = Duration::from_secs(if cleans { 60 } else { 0 });
+    options.compaction.rest_factor = u32::from(!cleans);
     options
 }
 
@@ -59,6 +62,7 @@ fn process() {
         return;
     };
     tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
@@ -92,7 +96,7 @@ async fn serve(path: &str, failpoint: Option<Failpoint>) {
     .unwrap();
     say(&format!("{LISTENING}{}", server.grpc_address()));
     let stop = async { server::stop_signal().await.unwrap() };
-    let upkeep = tokio::spawn(async move { store.upkeep(upkeep_options()).await });
+    let upkeep = tokio::spawn(async move { store.upkeep(upkeep_options(failpoint)).await });
     server.serve(engine, ingest.clone(), stop).await.unwrap();
     upkeep.abort();
     ingest.close().await.unwrap();
@@ -149,7 +153,6 @@ impl Process {
         command
             .args([TEST, "--exact", "--nocapture", "--test-threads", "1"])
             .env(STORE, directory)
-            .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.unwrap());

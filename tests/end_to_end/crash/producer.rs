@@ -157,7 +157,7 @@ impl Producer {
                     self.cluster.model.problem(problem);
                 }
                 let model = &self.cluster.model;
-                model.acknowledged(events, node.life, &written.token);
+                model.acknowledged(events, Some(node.life), Some(&written.token));
                 true
             }
             Ok(Err(status)) => {

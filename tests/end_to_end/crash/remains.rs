@@ -7,32 +7,43 @@ use std::time::{Duration, SystemTime};
 /// Longer than an object that no table names is kept.
 const AGE: Duration = Duration::from_hours(8 * 24);
 
-/// Lets everything that dead processes have left look as if it was written long ago. No process may live
-/// meanwhile: a living one would not name files that old.
+/// Lets everything in the tables and in the staging directory look as if it was written long ago. No
+/// process may live meanwhile: a living one would not name files that old.
 pub(super) fn age(store: &Path) {
     let then = SystemTime::now() - AGE;
-    for file in data_files(store)
-        .into_iter()
-        .chain(files(&store.join("_staging")))
-    {
+    let tables = files(store);
+    let logs = tables.iter().flat_map(|table| files(&table.join("_delta_log")));
+    let staged = files(&store.join("_staging"));
+    for file in data_files(store).into_iter().chain(logs).chain(staged) {
         let file = File::options().write(true).open(file).unwrap();
         file.set_modified(then).unwrap();
     }
 }
 
-/// Leaves a data file that no table names, as a process would that dies before its commit.
-pub(super) fn leave_data_file(store: &Path, name: usize) {
-    if let Some(file) = data_files(store).first() {
-        let name = format!("00000000-0000-0000-0000-{name:012}.parquet");
-        fs::copy(file, file.with_file_name(name)).unwrap();
+/// Leaves a data file in each table that the table does not name, as a process would that dies before
+/// its commit.
+pub(super) fn leave_data_files(store: &Path, name: usize) {
+    for table in files(store) {
+        if let Some(file) = data_files_of(&table).first() {
+            let name = format!("00000000-0000-0000-0000-{name:012}.parquet");
+            fs::copy(file, file.with_file_name(name)).unwrap();
+        }
     }
 }
 
 /// The data files of all tables.
 fn data_files(store: &Path) -> Vec<PathBuf> {
-    let tables = files(store).into_iter().filter(|path| path.is_dir());
-    let days = tables.flat_map(|table| files(&table));
-    let days = days.filter(|path| path.is_dir() && !path.ends_with("_delta_log"));
+    let tables = files(store);
+    tables
+        .iter()
+        .flat_map(|table| data_files_of(table))
+        .collect()
+}
+
+/// The data files of a table.
+fn data_files_of(table: &Path) -> Vec<PathBuf> {
+    let days = files(table).into_iter();
+    let days = days.filter(|path| !path.ends_with("_delta_log"));
     let objects = days.flat_map(|day| files(&day));
     objects
         .filter(|path| path.extension().is_some_and(|kind| kind == "parquet"))
