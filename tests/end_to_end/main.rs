@@ -13,6 +13,7 @@
 //! | `ingest` | events through every door of the service |
 //! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
+//! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
 //! | `program` | the program, run in a directory of its own |
@@ -21,6 +22,8 @@
 mod asking;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod delta;
 #[cfg(test)]

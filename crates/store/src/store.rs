@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::error::StoreError;
 use crate::import::{Import, ImportOptions};
-use crate::location::{Location, StoreOptions};
+use crate::location::{Clock, Location, StoreOptions};
 use crate::log;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
@@ -69,6 +69,23 @@ impl Store {
     /// file.
     pub fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         Location::open(url, options).map(Self::at)
+    }
+
+    /// The store whose objects are `objects`, by paths relative to its root; `url` is what the root
+    /// calls itself.
+    ///
+    /// This is how something stands between a store and its objects, for instance to count, delay or
+    /// break writes: wrap the [`Store::object_store`] of an opened store, so that what it promises about
+    /// durability and order stays. `objects` must list in the order of paths, refuse
+    /// [`PutMode::Create`](object_store::PutMode::Create) where an object is, and show a write as a
+    /// whole or not at all.
+    #[must_use]
+    pub fn on(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+        Self::at(Location {
+            url,
+            objects,
+            clock: Clock::System,
+        })
     }
 
     /// The store at a root that was found already.

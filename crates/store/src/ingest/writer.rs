@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
+use bytes::Bytes;
 use chrono::Utc;
 use events::{Event, EventBatchBuilder, WorkspaceId};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -193,7 +195,7 @@ fn encode(
 /// answer is an earlier attempt at the same.
 async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(), StoreError> {
     let path = paths::segment(&key);
-    let bytes = bytes::Bytes::from(bytes);
+    let bytes = Bytes::from(bytes);
     let mut attempt = 1;
     let mut mode = PutMode::Create;
     loop {
@@ -201,23 +203,22 @@ async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(),
             .objects
             .put_opts(&path, bytes.clone().into(), mode.clone().into())
             .await;
-        let error = match sent {
+        let source = match sent {
             Ok(_) => return Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => {
-                match location.objects.get(&path).await?.bytes().await {
+                match read(location, &path).await {
                     Ok(present) if present == bytes => return Ok(()),
                     Ok(_) => {
                         // An attempt that was cut off.
                         mode = PutMode::Overwrite;
-                        None
+                        continue;
                     }
-                    Err(error) => Some(error),
+                    // Also when it is gone again, because another node has folded it meanwhile: to
+                    // send it once more does no harm.
+                    Err(error) => error,
                 }
             }
-            Err(error) => Some(error),
-        };
-        let Some(source) = error else {
-            continue;
+            Err(error) => error,
         };
         if attempt == ATTEMPTS {
             return Err(StoreError::OutcomeUnknown {
@@ -229,4 +230,8 @@ async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(),
         tokio::time::sleep(RETRY_AFTER * 2_u32.pow(attempt - 1)).await;
         attempt += 1;
     }
+}
+
+async fn read(location: &Location, path: &Path) -> object_store::Result<Bytes> {
+    location.objects.get(path).await?.bytes().await
 }
