@@ -73,7 +73,7 @@ impl Questioner<'_> {
     }
 
     fn presence(&mut self) -> Expr {
-        let name = self.random.pick(&self.names.all).0.clone();
+        let name = self.name().0;
         let op = self.random.choose(&[BinaryOp::Eq, BinaryOp::NotEq]);
         let right = match self.random.percent(50) {
             true => expr(ExprKind::Nil),
@@ -155,7 +155,7 @@ impl Questioner<'_> {
     }
 
     fn list(&mut self) -> Expr {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let (name, gives) = self.name();
         let mut items = Vec::new();
         for _ in 0..self.random.below(4) {
             items.push(match (self.random.below(6), gives) {
@@ -163,8 +163,10 @@ impl Questioner<'_> {
                 (1, Gives::Text | Gives::Json) => expr(ExprKind::Regex("[a-z]+".to_owned())),
                 (2, Gives::Json) => expr(ExprKind::Bool(true)),
                 (_, Gives::Bool) => expr(ExprKind::Bool(true)),
-                (3, Gives::Number) => text(self.random.choose(&["60", "7", "1.5"])),
-                (_, Gives::Number) => int(self.random.choose(&[0, 1, 7, 60, -5])),
+                (3, Gives::Number | Gives::Fraction) => {
+                    text(self.random.choose(&["60", "7", "1.5"]))
+                }
+                (_, Gives::Number | Gives::Fraction) => int(self.random.choose(&[0, 1, 7, 60, -5])),
                 (3 | 4, _) => int(self.random.choose(&[1, 12, 200, 404])),
                 _ => text(self.literal()),
             });
