@@ -7,7 +7,10 @@ mod number;
 mod point;
 mod rows;
 mod statement;
+mod vocabulary;
 mod window;
+
+pub(crate) use vocabulary::Vocabulary;
 
 use dql::ast::{ByItem, Direction, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Source};
 
@@ -48,7 +51,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    fn of_events() -> Self {
+    fn of_population() -> Self {
         let texts = [
             "df_title",
             "df_user_name",
@@ -108,6 +111,7 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct Questioner<'r> {
     random: &'r mut Random,
+    vocabulary: &'r Vocabulary,
     /// What counts as now.
     now_ms: i64,
     names: Names,
@@ -149,11 +153,12 @@ impl Projection {
 }
 
 impl<'r> Questioner<'r> {
-    pub(crate) fn new(random: &'r mut Random, now_ms: i64) -> Self {
+    pub(crate) fn new(random: &'r mut Random, vocabulary: &'r Vocabulary, now_ms: i64) -> Self {
         Self {
             random,
+            vocabulary,
             now_ms,
-            names: Names::of_events(),
+            names: vocabulary.names.clone(),
             depth: 0,
             in_where: false,
             is_exact: false,
@@ -203,7 +208,7 @@ impl<'r> Questioner<'r> {
                 alias: None,
             }])
         } else {
-            self.names = Names::of_events();
+            self.names = self.vocabulary.names.clone();
             select(self.sources())
         };
         query.window = self.window();

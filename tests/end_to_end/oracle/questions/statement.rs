@@ -8,7 +8,7 @@ use dql::ast::{
 use super::super::tree::{
     binary, call, count, expr, field, float, ident, int, item, not, select, text,
 };
-use super::{Gives, Names, Projection, Questioner};
+use super::{Gives, Projection, Questioner};
 
 /// The name of a column and what it gives.
 type Column = (String, Gives);
@@ -98,7 +98,7 @@ impl Questioner<'_> {
         let keys: Vec<String> = query.by.iter().map(key_name).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let has_points = columns.iter().any(|(name, _)| name.starts_with('p'));
-        let is_told = |(name, gives): &&Column| gives.is_exact() && !keys.contains(&name.as_str());
+        let is_told = |(_, gives): &&Column| gives.is_exact();
         let columns: Vec<Column> = columns.iter().filter(is_told).cloned().collect();
         let (name, others) = match self.outer_function(&keys, &columns) {
             ("log" | "log2" | "log10", _) if has_points => ("cumsum", Vec::new()),
@@ -195,7 +195,10 @@ impl Questioner<'_> {
         match keys.iter().find(is_simple) {
             Some(key) if self.random.percent(60) => {
                 let op = self.random.choose(&[BinaryOp::And, BinaryOp::Or]);
-                let key = self.test_of_point(key, Gives::Text);
+                // Keys are text, unless the projection has them too.
+                let column = columns.iter().find(|(name, _)| name == key);
+                let gives = column.map_or(Gives::Text, |(_, gives)| *gives);
+                let key = self.test_of_point(key, gives);
                 binary(op, test, key)
             }
             _ if self.random.percent(30) || is_equation(&test) => not(test),
@@ -241,7 +244,7 @@ impl Questioner<'_> {
         // As a query inside of another, so that every column has a name and no step is chosen by the engine.
         self.depth = 1;
         self.is_exact = true;
-        self.names = Names::of_events();
+        self.names = self.vocabulary.names.clone();
         // Of numbers as large as times, differences are mostly rounding.
         let is_time = |name: &str| matches!(name, "date" | "time");
         self.names.all.retain(|(name, _)| !is_time(name));
