@@ -76,6 +76,8 @@ impl World {
         }
         let config = EngineConfig {
             partitions: 1 + random.below(3),
+            // A few rows make as many batches as a large answer has.
+            batch_rows: random.choose(&[8192, 64, 3]),
             ..EngineConfig::default()
         };
         Self {
