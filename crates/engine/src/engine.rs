@@ -20,7 +20,7 @@ use dql::Diagnostic;
 use dql::ast::Statement;
 use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
-use store::{Snapshot, Store};
+use store::{Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Engine {
 pub(crate) struct Running {
     pub(crate) query: BoundQuery,
     pub(crate) lowered: Lowered,
-    pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) views: Vec<View>,
 }
 
 impl Engine {
@@ -181,13 +181,13 @@ impl Engine {
         if stage == Stage::Bound {
             return Ok(explanation(query.to_string(), warnings));
         }
-        let snapshots = prepare::snapshots(&self.store, request).await?;
-        let files = prepare::files(query, &snapshots);
+        let views = prepare::views(&self.store, request).await?;
+        let events = prepare::events(query, &views);
         let (count, bytes) = (
-            files.len() as u64,
-            files.iter().map(|file| file.size_bytes).sum(),
+            events.files.len() as u64,
+            events.files.iter().map(|file| file.size_bytes).sum(),
         );
-        let lowered = plan::lower(query, &prepare::events_plan(files)?)?;
+        let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
         let state = self.session.state();
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -297,15 +297,15 @@ impl Engine {
         request: &QueryRequest,
         query: BoundQuery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
-        let snapshots = prepare::snapshots(&self.store, request).await?;
-        let files = prepare::files(&query, &snapshots);
-        let lowered = plan::lower(&query, &prepare::events_plan(files)?)?;
+        let views = prepare::views(&self.store, request).await?;
+        let events = prepare::events(&query, &views);
+        let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;
         let batches = self.run(&lowered.plan).await?;
         Ok((
             Running {
                 query,
                 lowered,
-                snapshots,
+                views,
             },
             batches,
         ))
@@ -338,7 +338,7 @@ impl Engine {
         if summary.total_hits.exact || !request.options.exact_total_hits {
             return Ok(summary);
         }
-        let events = prepare::events_plan(prepare::files(&running.query, &running.snapshots))?;
+        let events = prepare::events_plan(prepare::events(&running.query, &running.views))?;
         let plan = plan::count_plan(&running.query, &events)?;
         let batches: Vec<RecordBatch> = self.run(&plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))

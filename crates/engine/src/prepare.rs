@@ -9,13 +9,13 @@ use dql::ast::{Script, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span};
 use events::WorkspaceId;
 use plan::{BindContext, BoundQuery, BoundShow, Delivery};
-use store::{DataFile, Snapshot, Store};
+use store::{DataFile, Store, View};
 
 use crate::error::EngineError;
 use crate::fragments::Fragments;
 use crate::overrides::Overrides;
 use crate::request::{QueryOptions, QueryRequest, Scope};
-use crate::table::EventTable;
+use crate::table::{EventTable, Events};
 
 /// A text that is right as far as no store is needed, and what to say about it all the same.
 #[derive(Debug)]
@@ -178,11 +178,9 @@ pub(crate) fn now_ms(request: &QueryRequest) -> i64 {
         .unwrap_or_else(|| Utc::now().timestamp_millis())
 }
 
-/// The newest snapshots of the workspaces in scope.
-pub(crate) async fn snapshots(
-    store: &Store,
-    request: &QueryRequest,
-) -> Result<Vec<Snapshot>, EngineError> {
+/// The newest events of the workspaces in scope.
+pub(crate) async fn views(store: &Store, request: &QueryRequest) -> Result<Vec<View>, EngineError> {
+    store.catch_up(&request.options.after).await?;
     let workspaces = match &request.scope {
         Scope::All => store.workspaces().await?,
         Scope::Workspaces(workspaces) => {
@@ -192,16 +190,16 @@ pub(crate) async fn snapshots(
             workspaces
         }
     };
-    let mut snapshots = Vec::with_capacity(workspaces.len());
+    let mut views = Vec::with_capacity(workspaces.len());
     for workspace in workspaces {
-        match store.snapshot(&workspace).await? {
-            Some(snapshot) => snapshots.push(snapshot),
+        match store.view(&workspace).await? {
+            Some(view) => views.push(view),
             // A table that is listed but gone again belongs to nobody's question.
             None if request.scope == Scope::All => {}
             None => return Err(unknown_workspace(store, &workspace).await?),
         }
     }
-    Ok(snapshots)
+    Ok(views)
 }
 
 async fn unknown_workspace(
@@ -219,20 +217,21 @@ async fn unknown_workspace(
     Ok(EngineError::UnknownWorkspace { name, suggestion })
 }
 
-/// The files a query has to read, chosen by day and by the dates they hold.
-pub(crate) fn files(query: &BoundQuery, snapshots: &[Snapshot]) -> Vec<DataFile> {
+/// What a query has to read: files chosen by day and by the dates they hold, and the events that are in
+/// no file yet.
+pub(crate) fn events(query: &BoundQuery, views: &[View]) -> Events {
     let windows = query.windows();
+    let files = views.iter().flat_map(View::files);
     let is_needed = |file: &&DataFile| windows.iter().any(|window| file.may_hold(window));
-    snapshots
-        .iter()
-        .flat_map(|snapshot| snapshot.files.iter())
-        .filter(is_needed)
-        .cloned()
-        .collect()
+    let recent = views.iter().flat_map(|view| view.recent.iter());
+    Events {
+        files: files.filter(is_needed).cloned().collect(),
+        recent: recent.cloned().collect(),
+    }
 }
 
-/// The plan that reads every event of the files.
-pub(crate) fn events_plan(files: Vec<DataFile>) -> Result<LogicalPlan, EngineError> {
-    let table = provider_as_source(Arc::new(EventTable::new(files)));
+/// The plan that reads all of some events.
+pub(crate) fn events_plan(events: Events) -> Result<LogicalPlan, EngineError> {
+    let table = provider_as_source(Arc::new(EventTable::new(events)));
     Ok(LogicalPlanBuilder::scan("events", table, None).and_then(LogicalPlanBuilder::build)?)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use events::{TimeRange, WorkspaceId};
 use plan::Position;
+use store::WriteToken;
 
 /// A question: a DQL text, whose events it is about, and how to read it.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct QueryOptions {
     pub single_field: bool,
     /// The longest time to search; an answer that takes longer is given up.
     pub timeout: Option<Duration>,
+    /// Writes whose events the answer must have, whichever node has acknowledged them.
+    pub after: Vec<WriteToken>,
     /// Tell with the answer the text that was run.
     pub echo_query: bool,
     /// Tell with the answer what the text asks for: namespace, sources, fields, functions.

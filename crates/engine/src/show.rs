@@ -29,8 +29,8 @@ pub(crate) async fn answer(
     match prepare::bind_show(parsed, show, request, delivery)? {
         BoundShow::Rows(query) => engine.answer_query(request, query).await,
         BoundShow::Workspaces { limit, offset } => {
-            let snapshots = prepare::snapshots(engine.store(), request).await?;
-            let names = snapshots.into_iter().map(|snapshot| snapshot.workspace);
+            let views = prepare::views(engine.store(), request).await?;
+            let names = views.into_iter().map(|view| view.workspace);
             let mut answer = workspaces(names, started.elapsed());
             cut(&mut answer, limit, offset, "workspaces");
             Ok(whole(answer, &WORKSPACE_COLUMNS))

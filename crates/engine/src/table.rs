@@ -1,18 +1,21 @@
-//! The files of a snapshot as a DataFusion table.
+//! Files of the store, and events that are in no file yet, as a DataFusion table.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::scalar::ScalarValue;
 use events::fields::DATE;
 use object_store::ObjectMeta;
@@ -21,19 +24,28 @@ use store::DataFile;
 /// The name under which the store's objects are registered with DataFusion.
 pub(crate) const STORE_URL: &str = "vouch://store";
 
-/// Some files of a store, read as one table of events.
+/// Some events of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    /// Those in files of tables.
+    pub(crate) files: Vec<DataFile>,
+    /// Those in memory, in the columns of [`events::view_schema`].
+    pub(crate) recent: Vec<RecordBatch>,
+}
+
+/// Events read as one table.
 #[derive(Debug)]
 pub(crate) struct EventTable {
-    files: Vec<DataFile>,
+    events: Events,
     schema: SchemaRef,
 }
 
 impl EventTable {
-    /// A table of these files, which all hold the catalogue's columns or fewer.
-    pub(crate) fn new(files: Vec<DataFile>) -> Self {
+    /// A table of these events, whose files all hold the catalogue's columns or fewer.
+    pub(crate) fn new(events: Events) -> Self {
         Self {
-            files,
-            schema: schema(),
+            events,
+            schema: events::view_schema(),
         }
     }
 
@@ -64,23 +76,6 @@ impl EventTable {
     }
 }
 
-/// The catalogue's columns as the engine reads them: text as views, which filter and group faster.
-fn schema() -> SchemaRef {
-    let columns = events::schema();
-    let fields = columns
-        .fields()
-        .iter()
-        .map(|field| match field.data_type() {
-            DataType::Utf8 => Arc::new(Field::new(
-                field.name(),
-                DataType::Utf8View,
-                field.is_nullable(),
-            )),
-            _ => Arc::clone(field),
-        });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
 #[async_trait]
 impl TableProvider for EventTable {
     fn schema(&self) -> SchemaRef {
@@ -106,6 +101,7 @@ impl TableProvider for EventTable {
             },
         );
         let files: Vec<PartitionedFile> = self
+            .events
             .files
             .iter()
             .map(|file| self.partitioned(file))
@@ -122,6 +118,15 @@ impl TableProvider for EventTable {
                 .with_projection_indices(projection.cloned())?
                 .with_limit(limit)
                 .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let files = DataSourceExec::from_data_source(config);
+        if self.events.recent.is_empty() {
+            return Ok(files);
+        }
+        let recent = MemorySourceConfig::try_new_exec(
+            std::slice::from_ref(&self.events.recent),
+            Arc::clone(&self.schema),
+            projection.cloned(),
+        )?;
+        UnionExec::try_new(vec![files, recent])
     }
 }

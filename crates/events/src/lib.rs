@@ -29,7 +29,7 @@ pub mod workspace;
 
 pub use batch::EventBatchBuilder;
 pub use event::{Defaults, Event, ValueRef};
-pub use fields::{FIELDS, Field, FieldType, field, schema};
+pub use fields::{FIELDS, Field, FieldType, field, schema, view_schema};
 pub use json::row_json;
 pub use mapping::{Mapping, MappingError};
 pub use read::{Decoded, EventReader, Format, Input, ReadError};

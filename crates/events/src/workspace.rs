@@ -9,7 +9,10 @@ pub const MAX_WORKSPACE_ID_BYTES: usize = 128;
 /// The id of a workspace: 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`.
 ///
 /// It is a directory name in the store, so nothing that a path could misread may occur in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(into = "String", try_from = "String")]
 pub struct WorkspaceId(String);
 
 /// A text that is no workspace id.
@@ -86,6 +89,12 @@ impl TryFrom<String> for WorkspaceId {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::check(&text)?;
         Ok(Self(text))
+    }
+}
+
+impl From<WorkspaceId> for String {
+    fn from(id: WorkspaceId) -> Self {
+        id.0
     }
 }
 

@@ -55,10 +55,18 @@ fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::Delta { .. } => (Code::DataLoss, INCOMPLETE),
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
+        | StoreError::OutcomeUnknown { .. }
+        | StoreError::Overloaded { .. }
+        | StoreError::Closed
         | StoreError::Conflict { .. } => (
             Code::Unavailable,
             "the store could not be reached; try again",
         ),
+        StoreError::SequenceGap { .. } | StoreError::SequenceConflict { .. } => (
+            Code::FailedPrecondition,
+            "the batch does not follow the one before it",
+        ),
+        StoreError::Shared(error) => of_store_error(error),
         StoreError::InvalidUrl { .. } | StoreError::Unsupported { .. } | StoreError::Arrow(_) => {
             (Code::Internal, "the store cannot be read by this service")
         }

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
-use events::{Event, WorkspaceId};
+use events::WorkspaceId;
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
@@ -27,8 +27,7 @@ impl DayBuffer {
     }
 
     /// Adds an event of the buffer's workspace and day; gives the bytes that it takes.
-    pub(crate) fn push(&mut self, event: &Event) -> usize {
-        let row = Row::new(event);
+    pub(crate) fn push(&mut self, row: Row) -> usize {
         let size_bytes = row.size_bytes();
         self.rows.push(row);
         self.size_bytes += size_bytes;

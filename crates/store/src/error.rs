@@ -1,6 +1,8 @@
 //! What can go wrong in a store.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use deltalake_core::DeltaTableError;
@@ -85,6 +87,53 @@ pub enum StoreError {
         /// What failed.
         source: Box<DeltaTableError>,
     },
+    /// A segment was sent, but whether it arrived could not be found out.
+    #[error(
+        "it is unknown whether `{path}` was stored: {source}; send the events again, those that did arrive are not stored twice"
+    )]
+    OutcomeUnknown {
+        /// The segment's path under the root of the store.
+        path: String,
+        /// Why the last attempt failed.
+        source: object_store::Error,
+    },
+    /// There was no room for new events, because the object store or the folding is slow.
+    #[error(
+        "events arrive faster than they can be stored, and there was no room for these for {} s; send them again later",
+        patience.as_secs()
+    )]
+    Overloaded {
+        /// How long the events have waited.
+        patience: Duration,
+    },
+    /// The ingest is stopping.
+    #[error("this node is stopping; send the events to another one, or again later")]
+    Closed,
+    /// A numbered batch came before the batches that it follows.
+    #[error(
+        "batch {number} of producer `{producer}` cannot follow: batch {expected} is expected; send that one first"
+    )]
+    SequenceGap {
+        /// The producer.
+        producer: String,
+        /// The number of the batch.
+        number: u64,
+        /// The number that is expected next.
+        expected: u64,
+    },
+    /// A batch has the number of another one that is stored.
+    #[error(
+        "batch {number} of producer `{producer}` is not the batch that was stored under this number; give it the next number, or give each producer a name of its own"
+    )]
+    SequenceConflict {
+        /// The producer.
+        producer: String,
+        /// The number of both batches.
+        number: u64,
+    },
+    /// The write of several requests failed.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// Events could not be brought into columns.
     #[error("events could not be brought into columns: {0}; report this as a fault of vouch")]
     Arrow(#[from] ArrowError),

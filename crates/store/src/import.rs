@@ -8,6 +8,8 @@ use futures::{StreamExt, TryFutureExt, stream};
 
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
+use crate::row::Row;
+use crate::segment::Number;
 use crate::staging::{Committed, Staging};
 use crate::store::Store;
 
@@ -101,19 +103,37 @@ impl Import {
     /// When files had to be written to make room and that failed. The event was taken all the
     /// same, and the next call tries to write again.
     pub async fn push(&mut self, event: Event) -> Result<(), StoreError> {
-        let workspace = event.workspace();
-        let import = match self.workspaces.get_mut(workspace) {
-            Some(import) => import,
-            None => self
-                .workspaces
-                .entry(workspace.clone())
-                .or_insert_with(|| WorkspaceImport::new(workspace.clone())),
-        };
-        self.buffered_bytes += import.days.entry(event.day()).or_default().push(&event);
+        self.push_row(event.workspace(), event.day(), Row::new(&event))
+            .await
+    }
+
+    /// Takes one event of `workspace` and `day`; as [`Import::push`].
+    pub(crate) async fn push_row(
+        &mut self,
+        workspace: &WorkspaceId,
+        day: NaiveDate,
+        row: Row,
+    ) -> Result<(), StoreError> {
+        let import = self.of_workspace(workspace);
+        let size_bytes = import.days.entry(day).or_default().push(row);
+        self.buffered_bytes += size_bytes;
         if self.buffered_bytes > self.memory_bytes {
             self.write_until(self.memory_bytes / 2).await?;
         }
         Ok(())
+    }
+
+    /// Takes the numbers of batches whose events this import has; they are committed with the events.
+    pub(crate) fn number(&mut self, number: &Number, now_ms: i64) {
+        self.of_workspace(&number.workspace)
+            .staging
+            .number(number, now_ms);
+    }
+
+    fn of_workspace(&mut self, workspace: &WorkspaceId) -> &mut WorkspaceImport {
+        self.workspaces
+            .entry(workspace.clone())
+            .or_insert_with(|| WorkspaceImport::new(workspace.clone()))
     }
 
     /// Writes what is left and makes everything visible: one new version of each workspace's table

@@ -4,8 +4,9 @@
 //! which every reader of Delta tables understands. Each commit creates exactly the next version,
 //! so two writers never both make the same one.
 
-use chrono::Utc;
+use chrono::{NaiveDate, Utc};
 use events::WorkspaceId;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use crate::error::StoreError;
 use crate::location::Location;
 use crate::paths::{self, DAY_COLUMN, PARTITION_COLUMNS, WORKSPACE_COLUMN};
 use crate::schema;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::statistics::STATISTICS_COLUMNS;
 
 /// How often a commit is sent before its outcome is called unknown.
@@ -49,31 +50,76 @@ pub(crate) async fn create_table(
             "createdTime": Utc::now().timestamp_millis(),
         }}),
     ];
-    commit(location, workspace, 0, "CREATE TABLE", &actions).await?;
+    let operation = Operation::CreateTable;
+    commit(location, workspace, 0, operation, &actions).await?;
     Ok(())
 }
 
-/// Makes the version after `newest` by adding `files`.
+/// What a commit does to a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change<'a> {
+    /// What the commit calls itself.
+    pub(crate) operation: Operation,
+    /// The files that come in.
+    pub(crate) adds: &'a [StagedFile],
+    /// Files of the version before it that go out; readers of older versions still need them.
+    pub(crate) removes: &'a [&'a DataFile],
+    /// The table's metadata from now on, made from [`Snapshot::metadata_to_commit`]; `None` leaves them,
+    /// except that missing columns are added.
+    pub(crate) metadata: Option<&'a Value>,
+}
+
+/// Why a commit is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// The first version, without events.
+    CreateTable,
+    /// New events.
+    Write,
+}
+
+impl Operation {
+    /// The name that other software has for it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::CreateTable => "CREATE TABLE",
+            Self::Write => "WRITE",
+        }
+    }
+
+    /// Whether the table holds other events afterwards, and not the same in other files.
+    fn changes_data(self) -> bool {
+        match self {
+            Self::CreateTable | Self::Write => true,
+        }
+    }
+}
+
+/// Makes exactly the version after `newest`, whose files and settings the change was planned with.
 pub(crate) async fn append(
     location: &Location,
     newest: &Snapshot,
-    files: &[StagedFile],
+    change: Change<'_>,
 ) -> Result<Outcome, StoreError> {
     let workspace = &newest.workspace;
-    let metadata = newest.newer_metadata.as_deref();
+    let operation = change.operation;
+    let metadata = change.metadata.or(newest.newer_metadata.as_deref());
+    let removes = change.removes.iter();
+    let adds = change.adds.iter();
     let actions: Vec<Value> = metadata
         .map(|metadata| json!({"metaData": metadata}))
         .into_iter()
-        .chain(files.iter().map(|file| add(workspace, file)))
+        .chain(removes.map(|file| remove(workspace, file, operation)))
+        .chain(adds.map(|file| add(workspace, file, operation)))
         .collect();
-    commit(location, workspace, newest.version + 1, "WRITE", &actions).await
+    commit(location, workspace, newest.version + 1, operation, &actions).await
 }
 
 async fn commit(
     location: &Location,
     workspace: &WorkspaceId,
     version: u64,
-    operation: &str,
+    operation: Operation,
     actions: &[Value],
 ) -> Result<Outcome, StoreError> {
     let id = Uuid::new_v4().to_string();
@@ -86,21 +132,8 @@ async fn commit(
     let path = paths::commit(workspace, version);
     let mut attempt = 1;
     loop {
-        let sent = location
-            .objects
-            .put_opts(&path, body.clone().into(), PutMode::Create.into())
-            .await;
-        match sent {
-            Ok(_) => return Ok(Outcome::Committed),
-            // The answer to an earlier attempt may have been lost, so it may be this very commit.
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                let present = location.objects.get(&path).await?.bytes().await?;
-                return Ok(if present == body.as_bytes() {
-                    Outcome::Committed
-                } else {
-                    Outcome::Taken
-                });
-            }
+        match send(location, &path, &body).await {
+            Ok(outcome) => return Ok(outcome),
             Err(source) if attempt == ATTEMPTS => {
                 return Err(StoreError::CommitUnknown {
                     path: path.to_string(),
@@ -115,10 +148,30 @@ async fn commit(
     }
 }
 
-fn commit_info(id: &str, operation: &str) -> Value {
+/// Sends a commit once; after an error it is unknown whether it arrived.
+async fn send(location: &Location, path: &Path, body: &str) -> object_store::Result<Outcome> {
+    let sent = location
+        .objects
+        .put_opts(path, body.to_owned().into(), PutMode::Create.into())
+        .await;
+    match sent {
+        Ok(_) => Ok(Outcome::Committed),
+        // The answer to an earlier attempt may have been lost, so it may be this very commit.
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            let present = location.objects.get(path).await?.bytes().await?;
+            Ok(match present == body.as_bytes() {
+                true => Outcome::Committed,
+                false => Outcome::Taken,
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn commit_info(id: &str, operation: Operation) -> Value {
     json!({"commitInfo": {
         "timestamp": Utc::now().timestamp_millis(),
-        "operation": operation,
+        "operation": operation.name(),
         "operationParameters": {
             "mode": "Append",
             "partitionBy": json!(PARTITION_COLUMNS).to_string(),
@@ -128,17 +181,29 @@ fn commit_info(id: &str, operation: &str) -> Value {
     }})
 }
 
-fn add(workspace: &WorkspaceId, file: &StagedFile) -> Value {
+fn add(workspace: &WorkspaceId, file: &StagedFile, operation: Operation) -> Value {
     json!({"add": {
         "path": file.in_table,
-        "partitionValues": {
-            WORKSPACE_COLUMN: workspace.as_str(),
-            DAY_COLUMN: paths::day_text(file.day),
-        },
+        "partitionValues": partition_values(workspace, file.day),
         "size": file.size_bytes,
         "modificationTime": file.modified_ms,
-        "dataChange": true,
+        "dataChange": operation.changes_data(),
         "stats": file.statistics,
         "tags": {digest::TAG: file.digest.to_string()},
     }})
+}
+
+fn remove(workspace: &WorkspaceId, file: &DataFile, operation: Operation) -> Value {
+    json!({"remove": {
+        "path": file.in_table,
+        "deletionTimestamp": Utc::now().timestamp_millis(),
+        "dataChange": operation.changes_data(),
+        "extendedFileMetadata": true,
+        "partitionValues": partition_values(workspace, file.day),
+        "size": file.size_bytes,
+    }})
+}
+
+fn partition_values(workspace: &WorkspaceId, day: NaiveDate) -> Value {
+    json!({WORKSPACE_COLUMN: workspace.as_str(), DAY_COLUMN: paths::day_text(day)})
 }

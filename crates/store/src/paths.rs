@@ -3,12 +3,15 @@
 //! ```text
 //! workspace=<id>/_delta_log/00000000000000000000.json
 //! workspace=<id>/day=2026-11-21/<uuid>.parquet
+//! segments/<milliseconds>-<node>-<sequence>
 //! ```
 
 use chrono::NaiveDate;
 use events::WorkspaceId;
 use object_store::path::{Path, PathPart};
 use uuid::Uuid;
+
+use crate::segment::SegmentKey;
 
 /// The partition columns of every table. `workspace` is the same in a whole table, but Polars
 /// refuses files below a directory `key=value` whose key is not a column of the table.
@@ -20,6 +23,7 @@ pub(crate) const WORKSPACE_COLUMN: &str = "workspace";
 /// The partition column that holds the UTC date of an event's `date`.
 pub(crate) const DAY_COLUMN: &str = "day";
 
+const SEGMENTS_DIRECTORY: &str = "segments";
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
 const VERSION_DIGITS: usize = 20;
@@ -27,6 +31,22 @@ const VERSION_DIGITS: usize = 20;
 /// Where the table of `workspace` lies.
 pub(crate) fn table(workspace: &WorkspaceId) -> Path {
     Path::from(format!("{WORKSPACE_PREFIX}{workspace}"))
+}
+
+/// The directory of all segments.
+pub(crate) fn segments() -> Path {
+    Path::from(SEGMENTS_DIRECTORY)
+}
+
+/// Where the segment of this key lies.
+pub(crate) fn segment(key: &SegmentKey) -> Path {
+    segments().join(key.to_string())
+}
+
+/// The key of the segment at `path`; `None` for other objects.
+pub(crate) fn segment_key(path: &Path) -> Option<SegmentKey> {
+    let key = path.filename()?.parse().ok()?;
+    (segment(&key) == *path).then_some(key)
 }
 
 /// The workspace whose table lies at `path`; `None` when this is not the path of a table.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use events::fields::{DATE, EVENT_ID};
 use events::{Event, FIELDS, FieldType, ValueRef};
@@ -18,14 +19,44 @@ pub(crate) struct Row(Box<[u8]>);
 impl Row {
     /// Packs the values of `event`.
     pub(crate) fn new(event: &Event) -> Self {
-        let mut bytes = Vec::with_capacity(event.size_bytes() + FIELDS.len());
-        bytes.extend(event.date_ms().to_le_bytes());
-        pack_text(&mut bytes, Some(event.id()));
+        Self::pack(event.size_bytes(), |column| event.value(column))
+    }
+
+    /// Packs the values in one row of a batch of the [`events::schema`].
+    pub(crate) fn of_batch(batch: &RecordBatch, row: usize) -> Self {
+        Self::pack(0, |column| {
+            let values = batch.columns().get(column)?;
+            if values.is_null(row) {
+                return None;
+            }
+            match values.data_type() {
+                DataType::Int64 => {
+                    let numbers = values.as_primitive::<Int64Type>();
+                    Some(ValueRef::Int(numbers.value(row)))
+                }
+                _ => Some(ValueRef::Text(values.as_string_opt::<i32>()?.value(row))),
+            }
+        })
+    }
+
+    /// Packs the values that each column, by position in [`FIELDS`], has.
+    fn pack<'a>(size_bytes: usize, value: impl Fn(usize) -> Option<ValueRef<'a>>) -> Self {
+        let mut bytes = Vec::with_capacity(size_bytes + FIELDS.len());
+        let of_name = |name| events::fields::column(name).and_then(&value);
+        let date_ms = match of_name(DATE) {
+            Some(ValueRef::Int(date_ms)) => date_ms,
+            _ => 0,
+        };
+        bytes.extend(date_ms.to_le_bytes());
+        match of_name(EVENT_ID) {
+            Some(ValueRef::Text(id)) => pack_text(&mut bytes, Some(id)),
+            _ => pack_text(&mut bytes, Some("")),
+        }
         for (index, field) in FIELDS.iter().enumerate() {
             if matches!(field.name, DATE | EVENT_ID) {
                 continue;
             }
-            match (field.field_type, event.value(index)) {
+            match (field.field_type, value(index)) {
                 (FieldType::Int, Some(ValueRef::Int(number))) => {
                     bytes.push(1);
                     bytes.extend(number.to_le_bytes());
@@ -36,6 +67,12 @@ impl Row {
             }
         }
         Self(bytes.into_boxed_slice())
+    }
+
+    /// Adds the values, and where they end, to a digest.
+    pub(crate) fn digest_into(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(&(self.0.len() as u64).to_le_bytes());
+        hasher.update(&self.0);
     }
 
     /// About how many bytes of memory the row takes, its place in a list included.
@@ -197,7 +234,11 @@ mod tests {
             assert!(row.size_bytes() > event.size_bytes());
             by_rows.append(&row);
         }
-        assert_eq!(by_rows.finish().unwrap(), direct.finish().unwrap());
+        let direct = direct.finish().unwrap();
+        assert_eq!(by_rows.finish().unwrap(), direct);
+        for (index, event) in events.iter().enumerate() {
+            assert_eq!(Row::of_batch(&direct, index), Row::new(event));
+        }
         assert_eq!(by_rows.finish().unwrap().num_rows(), 0);
     }
 }

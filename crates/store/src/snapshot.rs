@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub version: u64,
     /// The active files, by day, then by path.
     pub files: Arc<[DataFile]>,
+    /// The table's metadata as the log has them.
+    pub(crate) metadata: Arc<Value>,
     /// The table's metadata with the columns that it lacks; `None` when it lacks none. The next
     /// commit brings it in.
     pub(crate) newer_metadata: Option<Arc<Value>>,
@@ -35,6 +37,8 @@ pub struct Snapshot {
 pub struct DataFile {
     /// The path under the root of the store.
     pub path: Path,
+    /// The path inside the table as its log names the file, with percent encodings resolved.
+    pub(crate) in_table: String,
     /// The file's size in bytes.
     pub size_bytes: u64,
     /// The UTC day that all of its events belong to.
@@ -100,6 +104,11 @@ impl Snapshot {
     pub fn files_in(&self, range: &TimeRange) -> impl Iterator<Item = &DataFile> {
         let range = *range;
         self.files.iter().filter(move |file| file.may_hold(&range))
+    }
+
+    /// The metadata that a commit starts from: the table's, with all columns that events have.
+    pub(crate) fn metadata_to_commit(&self) -> &Value {
+        self.newer_metadata.as_ref().unwrap_or(&self.metadata)
     }
 
     /// The files of one day.

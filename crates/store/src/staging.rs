@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -16,8 +16,10 @@ use crate::error::StoreError;
 use crate::event_ids::FilePlace;
 use crate::layout;
 use crate::location::Location;
-use crate::log::{self, Outcome};
+use crate::log::{self, Change, Operation, Outcome};
+use crate::numbers::Numbers;
 use crate::paths;
+use crate::segment::Number;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
 
@@ -32,6 +34,7 @@ pub(crate) struct Staging {
     workspace: WorkspaceId,
     files: Vec<StagedFile>,
     repeated: u64,
+    numbers: Numbers,
     checked: Option<Checked>,
 }
 
@@ -58,8 +61,14 @@ impl Staging {
             workspace,
             files: Vec::new(),
             repeated: 0,
+            numbers: Numbers::default(),
             checked: None,
         }
+    }
+
+    /// Takes the number of a batch whose events are staged; it is committed with them.
+    pub(crate) fn number(&mut self, number: &Number, seen_ms: i64) {
+        self.numbers.add(number, seen_ms);
     }
 
     /// Writes the events of `buffer` that are not stored yet into a file.
@@ -111,7 +120,7 @@ impl Staging {
     async fn try_commit(&mut self, store: &Store) -> Result<Option<u64>, StoreError> {
         let location = store.location();
         let mut taken = None;
-        while !self.files.is_empty() {
+        while !self.files.is_empty() || !self.numbers.is_empty() {
             let Some(newest) = store.snapshot(&self.workspace).await? else {
                 log::create_table(location, &self.workspace).await?;
                 continue;
@@ -123,10 +132,19 @@ impl Staging {
             }
             let version = newest.version + 1;
             self.leave_out_repeats(location, &newest).await?;
-            if self.files.is_empty() {
+            let metadata = self
+                .numbers
+                .merged_into(newest.metadata_to_commit(), Utc::now().timestamp_millis());
+            if self.files.is_empty() && metadata.is_none() {
                 break;
             }
-            match log::append(location, &newest, &self.files).await? {
+            let change = Change {
+                operation: Operation::Write,
+                adds: &self.files,
+                removes: &[],
+                metadata: metadata.as_ref(),
+            };
+            match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
                     self.checkpoint(store, version).await;
                     return Ok(Some(version));
@@ -276,7 +294,7 @@ impl StagedFile {
 }
 
 impl DataFile {
-    fn place(&self) -> FilePlace {
+    pub(crate) fn place(&self) -> FilePlace {
         FilePlace {
             path: self.path.clone(),
             size_bytes: self.size_bytes,

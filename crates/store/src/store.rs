@@ -1,8 +1,9 @@
 //! The store itself: one root with the tables of all workspaces.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use deltalake_core::checkpoints::create_checkpoint;
 use events::WorkspaceId;
@@ -15,8 +16,10 @@ use crate::error::StoreError;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Location, StoreOptions};
 use crate::paths;
+use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::snapshot::Snapshot;
 use crate::table::{self, Table};
+use crate::view::LISTING_AGE;
 
 /// How many workspaces are looked at at the same time.
 const WORKSPACE_CONCURRENCY: usize = 16;
@@ -33,6 +36,8 @@ pub struct Store {
 struct Inner {
     location: Location,
     tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
+    segments: KnownSegments,
+    recent: RecentEvents,
 }
 
 /// A table that was loaded once and is brought up to date by whoever needs it next.
@@ -64,9 +69,14 @@ impl Store {
 
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
-        let tables = Mutex::default();
+        let inner = Inner {
+            location,
+            tables: Mutex::default(),
+            segments: KnownSegments::default(),
+            recent: RecentEvents::default(),
+        };
         Self {
-            inner: Arc::new(Inner { location, tables }),
+            inner: Arc::new(inner),
         }
     }
 
@@ -82,12 +92,21 @@ impl Store {
         Arc::clone(&self.inner.location.objects)
     }
 
-    /// The workspaces that have a table, sorted.
+    /// The workspaces that have events, or had some, sorted.
     ///
     /// # Errors
     ///
     /// When the root cannot be listed.
     pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let segments = self.segments(LISTING_AGE).await?;
+        let recent = segments.iter().flat_map(|segment| &segment.batches);
+        let mut workspaces: BTreeSet<WorkspaceId> =
+            recent.map(|(workspace, _)| workspace.clone()).collect();
+        workspaces.extend(self.workspaces_with_table().await?);
+        Ok(workspaces.into_iter().collect())
+    }
+
+    async fn workspaces_with_table(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         let location = &self.inner.location;
         let root = location.objects.list_with_delimiter(None).await?;
         let found: Vec<Option<WorkspaceId>> = futures::stream::iter(root.common_prefixes)
@@ -101,9 +120,7 @@ impl Store {
             .buffered(WORKSPACE_CONCURRENCY)
             .try_collect()
             .await?;
-        let mut workspaces: Vec<WorkspaceId> = found.into_iter().flatten().collect();
-        workspaces.sort_unstable();
-        Ok(workspaces)
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The newest version of the table of `workspace`; `None` when there is no such table.
@@ -149,6 +166,20 @@ impl Store {
 
     pub(crate) fn location(&self) -> &Location {
         &self.inner.location
+    }
+
+    /// The segments under the root as they were at most `age` ago, and those that this process has
+    /// written since. Tables must be loaded after this, not before.
+    pub(crate) async fn segments(&self, age: Duration) -> Result<Vec<Arc<Segment>>, StoreError> {
+        self.inner.segments.current(self.location(), age).await
+    }
+
+    pub(crate) fn known_segments(&self) -> &KnownSegments {
+        &self.inner.segments
+    }
+
+    pub(crate) fn recent_events(&self) -> &RecentEvents {
+        &self.inner.recent
     }
 
     async fn newest(

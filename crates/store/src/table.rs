@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::DateTime;
-use deltalake_core::kernel::{LogicalFileView, Metadata};
+use deltalake_core::kernel::LogicalFileView;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use events::WorkspaceId;
@@ -227,25 +227,29 @@ fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot
         .iter()
         .map(|file| data_file(workspace, &file))
         .collect::<Result<Vec<DataFile>, StoreError>>()?;
+    let metadata = serde_json::to_value(state.metadata());
+    let metadata = metadata.map_err(|error| unsupported(error.to_string()))?;
     files.sort_unstable_by(|one, other| (one.day, &one.path).cmp(&(other.day, &other.path)));
     Ok(Snapshot {
         workspace: workspace.clone(),
         version: state.version(),
         files: files.into(),
-        newer_metadata: newer_metadata(state.metadata()).map_err(unsupported)?,
+        newer_metadata: newer_metadata(&metadata)
+            .map_err(&unsupported)?
+            .map(Arc::new),
+        metadata: Arc::new(metadata),
     })
 }
 
-/// The metadata with the columns that events have and the table lacks.
-fn newer_metadata(metadata: &Metadata) -> Result<Option<Arc<Value>>, String> {
-    let newer = schema::with_missing_columns(metadata.schema_string())
-        .map_err(|error| error.to_string())?;
-    let Some(newer) = newer else {
-        return Ok(None);
-    };
-    let mut metadata = serde_json::to_value(metadata).map_err(|error| error.to_string())?;
-    metadata["schemaString"] = Value::String(newer);
-    Ok(Some(Arc::new(metadata)))
+/// The metadata with the columns that events have and the table lacks; `None` when it lacks none.
+fn newer_metadata(metadata: &Value) -> Result<Option<Value>, String> {
+    let schema = metadata["schemaString"].as_str().unwrap_or_default();
+    let newer = schema::with_missing_columns(schema).map_err(|error| error.to_string())?;
+    Ok(newer.map(|schema| {
+        let mut newer = metadata.clone();
+        newer["schemaString"] = Value::String(schema);
+        newer
+    }))
 }
 
 fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile, StoreError> {
@@ -276,6 +280,7 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
         rows: statistics.rows,
         date_range_ms: statistics.date_range_ms,
         modified,
+        in_table: file.path().into_owned(),
         path,
     })
 }

@@ -5,6 +5,8 @@ mod damaged;
 mod delta;
 mod faults;
 mod importing;
+mod ingesting;
+mod unreliable;
 mod verifying;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::location::{Location, StoreOptions};
-use crate::{ImportOptions, ImportSummary, Snapshot, Store, file_reader};
+use crate::{ImportOptions, ImportSummary, Snapshot, Store, StoreError, file_reader};
 
 /// 2026-11-21T00:00:00Z.
 const DAY_START_MS: i64 = 1_795_219_200_000;
@@ -90,19 +92,22 @@ async fn import(store: &Store, events: impl IntoIterator<Item = Event>) -> Impor
 
 /// What the files of a snapshot hold, file by file.
 async fn read(store: &Store, snapshot: &Snapshot) -> Vec<RecordBatch> {
+    try_read(store, snapshot).await.unwrap()
+}
+
+/// Like [`read`], of a store that may fail.
+async fn try_read(store: &Store, snapshot: &Snapshot) -> Result<Vec<RecordBatch>, StoreError> {
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
-        let rows = file_reader::open(store.location(), &file.path, file.size_bytes)
-            .await
-            .unwrap()
-            .build()
-            .unwrap();
-        let rows: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+        let failed = |error| StoreError::parquet(&file.path, error);
+        let rows = file_reader::open(store.location(), &file.path, file.size_bytes).await?;
+        let rows = rows.build().map_err(failed)?;
+        let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(count as u64, file.rows);
         batches.extend(rows);
     }
-    batches
+    Ok(batches)
 }
 
 /// The events of a workspace as (date, id), in the order of the files and the rows in them.

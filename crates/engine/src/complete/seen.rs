@@ -5,6 +5,7 @@ use dql::{Completion, Span};
 use events::TimeRange;
 use events::fields::{self, FieldType};
 use serde_json::Value;
+use store::View;
 
 use super::{CandidateKind, Found, written};
 use crate::answer::Answer;
@@ -161,23 +162,19 @@ impl Engine {
 
     /// A window that ends with the newest event and holds about this many, by whole files.
     async fn newest(&self, request: &QueryRequest, events: u64) -> Result<TimeRange, EngineError> {
-        let snapshots = prepare::snapshots(self.store(), request).await?;
-        let mut files: Vec<(i64, i64, u64)> = snapshots
-            .iter()
-            .flat_map(|snapshot| snapshot.files.iter())
-            .map(|file| {
-                let (first_ms, last_ms) = file.span_ms();
-                (last_ms, first_ms, file.rows)
-            })
+        let views = prepare::views(self.store(), request).await?;
+        let spans = views.iter().flat_map(View::spans);
+        let mut spans: Vec<(i64, i64, u64)> = spans
+            .map(|(first_ms, last_ms, rows)| (last_ms, first_ms, rows))
             .collect();
-        files.sort_unstable_by(|one, other| other.cmp(one));
-        let Some((newest_ms, mut oldest_ms, mut held)) = files.first().copied() else {
+        spans.sort_unstable_by(|one, other| other.cmp(one));
+        let Some((newest_ms, mut oldest_ms, mut held)) = spans.first().copied() else {
             return Ok(TimeRange {
                 from_ms: 0,
                 to_ms: 0,
             });
         };
-        for (_, first_ms, rows) in &files[1..] {
+        for (_, first_ms, rows) in &spans[1..] {
             if held >= events {
                 break;
             }

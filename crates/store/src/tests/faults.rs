@@ -15,7 +15,6 @@ use object_store::{
 };
 
 use super::*;
-use crate::StoreError;
 
 /// When a put to a log fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

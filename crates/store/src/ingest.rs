@@ -1,0 +1,308 @@
+//! Events of many clients, made durable together.
+//!
+//! Requests that arrive while a segment is being written wait and share the next one, so that the
+//! number of durable writes does not grow with the number of clients or workspaces. A request is
+//! answered when its segment is durable. Folding runs beside it.
+
+mod folder;
+mod numbered;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::{Event, Rejection, WorkspaceId};
+use tokio::sync::{
+    Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch,
+};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::segment::{Number, WriteToken};
+use crate::store::Store;
+
+/// How events are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestOptions {
+    /// How long events wait for others at most while an earlier segment is being written; 200 ms.
+    pub linger: Duration,
+    /// The size of events from which a segment is written without waiting, in bytes of memory; 16 MiB.
+    pub segment_bytes: usize,
+    /// The least time between the beginnings of two writes; none. On object stores that charge for
+    /// each write it limits what an hour costs.
+    pub write_interval: Duration,
+    /// What all requests that wait for their segment may take, in bytes of memory; 64 MiB. A request
+    /// beyond it waits before it is taken in.
+    pub waiting_bytes: usize,
+    /// What segments that are not folded may take, in bytes of memory; 256 MiB. Requests wait while it
+    /// is exceeded.
+    pub unfolded_bytes: usize,
+    /// How long a request waits to be taken in before it is refused; 30 s.
+    pub patience: Duration,
+    /// How long segments wait to be folded; a minute. It stretches where folding takes long, so that it
+    /// does not take more than a fifth of the time.
+    pub fold_interval: Duration,
+    /// The age from which segments of other nodes are folded too, because their node seems to have
+    /// vanished; 15 minutes.
+    pub abandoned_after: Duration,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            linger: Duration::from_millis(200),
+            segment_bytes: 16 * MIB,
+            write_interval: Duration::ZERO,
+            waiting_bytes: 64 * MIB,
+            unfolded_bytes: 256 * MIB,
+            patience: Duration::from_secs(30),
+            fold_interval: Duration::from_mins(1),
+            abandoned_after: Duration::from_mins(15),
+        }
+    }
+}
+
+/// Some events that arrive together.
+#[derive(Debug, Clone)]
+pub struct WriteBatch {
+    /// The events, of any workspaces and days.
+    pub events: Vec<Event>,
+    /// The number that their producer has given them.
+    pub number: Option<BatchNumber>,
+    /// Store none of the events when one of them is refused.
+    pub all_or_nothing: bool,
+}
+
+/// What a producer calls a batch, so that one that got lost is noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchNumber {
+    /// The name of the producer.
+    pub producer: String,
+    /// The workspace of all events of the batch.
+    pub workspace: WorkspaceId,
+    /// Counted from 1 without gaps, for each producer and workspace.
+    pub number: u64,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The events that were refused, in the order of the batch.
+    pub refused: Vec<Refused>,
+    /// What makes a question on any node see the events; `None` when none was stored.
+    pub token: Option<WriteToken>,
+}
+
+/// An event that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in [`WriteBatch::events`].
+    pub index: usize,
+    /// Why.
+    pub rejection: Rejection,
+}
+
+/// Takes events in; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+    tasks: Arc<AsyncMutex<Option<Tasks>>>,
+}
+
+#[derive(Debug)]
+struct Tasks {
+    writer: JoinHandle<()>,
+    folder: JoinHandle<()>,
+}
+
+/// What the parts of an ingest share.
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    options: IngestOptions,
+    /// The name of this node, new at each start.
+    node: Uuid,
+    /// The bytes that may wait.
+    waiting: Arc<Semaphore>,
+    numbered: numbered::Producers,
+    /// There is much to fold.
+    fold_soon: Notify,
+    /// Something was folded.
+    folded: Notify,
+    closing: watch::Sender<bool>,
+}
+
+/// A batch that waits for its segment.
+#[derive(Debug)]
+struct Request {
+    events: Vec<Event>,
+    number: Option<Number>,
+    size_bytes: usize,
+    answer: oneshot::Sender<Result<WriteToken, Arc<StoreError>>>,
+    /// Its share of the bytes that may wait, given back with the request.
+    _waiting: OwnedSemaphorePermit,
+}
+
+impl Store {
+    /// Begins to take events in; its tasks run on the current runtime until [`Ingest::close`].
+    #[must_use]
+    pub fn ingest(&self, options: IngestOptions) -> Ingest {
+        let shared = Arc::new(Shared {
+            store: self.clone(),
+            node: Uuid::new_v4(),
+            waiting: Arc::new(Semaphore::new(
+                options.waiting_bytes.min(Semaphore::MAX_PERMITS),
+            )),
+            numbered: numbered::Producers::default(),
+            fold_soon: Notify::new(),
+            folded: Notify::new(),
+            closing: watch::Sender::new(false),
+            options,
+        });
+        // The bytes that may wait are counted; the number of requests is not what limits.
+        let (requests, waiting) = mpsc::channel(writer::WAITING_REQUESTS);
+        let tasks = Tasks {
+            writer: tokio::spawn(writer::run(Arc::clone(&shared), waiting)),
+            folder: tokio::spawn(folder::run(Arc::clone(&shared))),
+        };
+        Ingest {
+            shared,
+            requests,
+            tasks: Arc::new(AsyncMutex::new(Some(tasks))),
+        }
+    }
+}
+
+impl Ingest {
+    /// The store that the events go to.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Stores events. When this returns, those that are not refused are durable, and in every later
+    /// answer of this node.
+    ///
+    /// Sending the same events again does no harm: an event whose id is stored on that day already is
+    /// not stored a second time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::OutcomeUnknown`] when it could not be found out whether the events are stored,
+    /// [`StoreError::Overloaded`] when there was no room for them for too long,
+    /// [`StoreError::SequenceGap`] and [`StoreError::SequenceConflict`] for numbers out of order, and
+    /// the other kinds when nothing was stored.
+    pub async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
+        let WriteBatch {
+            events,
+            number,
+            all_or_nothing,
+        } = batch;
+        let number = number.map(|number| numbered::describe(number, &events));
+        let refused = self.refused(&events).await?;
+        let is_stored = refused.is_empty() || !all_or_nothing;
+        let events = match is_stored {
+            true => without(events, &refused),
+            false => Vec::new(),
+        };
+        let token = match number {
+            Some(number) if is_stored => {
+                let mut turn = self
+                    .shared
+                    .numbered
+                    .turn(&self.shared.store, &number)
+                    .await?;
+                let token = self.store_events(events, Some(number.clone())).await?;
+                turn.advance(&number);
+                Some(token)
+            }
+            _ if events.is_empty() => None,
+            _ => Some(self.store_events(events, None).await?),
+        };
+        Ok(Written { refused, token })
+    }
+
+    /// Stops: what was taken in is made durable and folded; later writes fail.
+    ///
+    /// # Errors
+    ///
+    /// When what is in segments could not be folded. It stays where it is, seen by every question.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let tasks = self.tasks.lock().await.take();
+        let Some(tasks) = tasks else {
+            return Ok(());
+        };
+        self.shared.closing.send_replace(true);
+        for task in [tasks.writer, tasks.folder] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the ingest has failed");
+            }
+        }
+        self.shared.fold_own().await
+    }
+
+    /// Stops at once, as a process that is killed.
+    #[cfg(test)]
+    pub(crate) async fn kill(&self) {
+        if let Some(tasks) = self.tasks.lock().await.take() {
+            tasks.writer.abort();
+            tasks.folder.abort();
+        }
+    }
+
+    async fn refused(&self, _events: &[Event]) -> Result<Vec<Refused>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn store_events(
+        &self,
+        events: Vec<Event>,
+        number: Option<Number>,
+    ) -> Result<WriteToken, StoreError> {
+        let size_bytes = events.iter().map(Event::size_bytes).sum();
+        let patience = self.shared.options.patience;
+        let room = tokio::time::timeout(patience, self.shared.room(size_bytes)).await;
+        let waiting = room.map_err(|_| StoreError::Overloaded { patience })??;
+        let (answer, answered) = oneshot::channel();
+        let request = Request {
+            events,
+            number,
+            size_bytes,
+            answer,
+            _waiting: waiting,
+        };
+        let sent = self.requests.send(request).await;
+        sent.map_err(|_| StoreError::Closed)?;
+        let outcome = answered.await.map_err(|_| StoreError::Closed)?;
+        outcome.map_err(StoreError::Shared)
+    }
+}
+
+impl Shared {
+    /// Waits until there is room for a request of `size_bytes`.
+    async fn room(&self, size_bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        loop {
+            let folded = self.folded.notified();
+            if self.store.known_segments().memory_bytes() < self.options.unfolded_bytes {
+                break;
+            }
+            self.fold_soon.notify_one();
+            folded.await;
+        }
+        // A request that is larger than everything that may wait takes all of it.
+        let share = size_bytes.min(self.options.waiting_bytes);
+        let share = u32::try_from(share).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.waiting).acquire_many_owned(share).await;
+        permit.map_err(|_| StoreError::Closed)
+    }
+}
+
+fn without(events: Vec<Event>, refused: &[Refused]) -> Vec<Event> {
+    let mut refused = refused.iter().map(|refused| refused.index).peekable();
+    let events = events.into_iter().enumerate();
+    let kept = events.filter(|(index, _)| refused.next_if_eq(index).is_none());
+    kept.map(|(_, event)| event).collect()
+}

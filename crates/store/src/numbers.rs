@@ -1,0 +1,136 @@
+//! The numbers of the batches that producers have sent.
+//!
+//! What is stored once is decided by event ids; numbers tell a producer of a batch that got lost, and
+//! of one that is not the batch it was. The newest number of each producer is kept in the metadata of
+//! the workspace's table, and changes in the same commit that brings the events.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::segment::Number;
+
+/// The property of the table that holds the numbers.
+const PROPERTY: &str = "vouch.producers";
+
+/// A producer that is silent for this long is forgotten, and begins again with 1.
+const FORGOTTEN_AFTER_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// The newest batch of a producer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Newest {
+    /// Its number.
+    pub(crate) number: u64,
+    /// What tells it from another batch with this number.
+    pub(crate) digest: String,
+    /// When it was seen, in Unix milliseconds.
+    pub(crate) seen_ms: i64,
+}
+
+/// The newest batches by the names of their producers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Numbers(BTreeMap<String, Newest>);
+
+impl Numbers {
+    /// The numbers in the metadata of a table.
+    pub(crate) fn of(metadata: &Value) -> Self {
+        let text = metadata["configuration"][PROPERTY].as_str();
+        let numbers = text.and_then(|text| serde_json::from_str(text).ok());
+        Self(numbers.unwrap_or_default())
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The newest batch of a producer.
+    pub(crate) fn newest(&self, producer: &str) -> Option<&Newest> {
+        self.0.get(producer)
+    }
+
+    /// Takes a batch in, unless a later one is known.
+    pub(crate) fn add(&mut self, number: &Number, seen_ms: i64) {
+        let newest = Newest {
+            number: number.number,
+            digest: number.digest.clone(),
+            seen_ms,
+        };
+        self.take(number.producer.clone(), newest);
+    }
+
+    /// The metadata with these numbers besides those it has; `None` when it has them already.
+    pub(crate) fn merged_into(&self, metadata: &Value, now_ms: i64) -> Option<Value> {
+        let before = Self::of(metadata);
+        let mut merged = before.clone();
+        for (producer, newest) in &self.0 {
+            merged.take(producer.clone(), newest.clone());
+        }
+        if merged == before {
+            return None;
+        }
+        merged
+            .0
+            .retain(|_, newest| now_ms - newest.seen_ms < FORGOTTEN_AFTER_MS);
+        let text = serde_json::to_string(&merged.0).unwrap_or_default();
+        let mut metadata = metadata.clone();
+        metadata["configuration"][PROPERTY] = Value::String(text);
+        Some(metadata)
+    }
+
+    fn take(&mut self, producer: String, newest: Newest) {
+        match self.0.get(&producer) {
+            Some(known) if known.number >= newest.number => {}
+            _ => {
+                self.0.insert(producer, newest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn number(producer: &str, number: u64) -> Number {
+        Number {
+            workspace: "w".parse().unwrap(),
+            producer: producer.to_owned(),
+            number,
+            digest: format!("digest {number}"),
+        }
+    }
+
+    #[test]
+    fn the_newest_number_of_each_producer_is_kept_until_it_is_silent_for_long() {
+        let table = json!({"id": "1", "configuration": {"other": "kept"}});
+        let mut numbers = Numbers::default();
+        numbers.add(&number("a", 3), 10);
+        numbers.add(&number("a", 2), 11);
+        numbers.add(&number("b", 1), 12);
+        let stored = numbers.merged_into(&table, 20).unwrap();
+        assert_eq!(stored["configuration"]["other"], "kept");
+        let read = Numbers::of(&stored);
+        assert_eq!(read.newest("a").unwrap().number, 3);
+        assert_eq!(read.newest("c"), None);
+        assert_eq!(numbers.merged_into(&stored, 30), None);
+
+        let mut later = Numbers::default();
+        let later_ms = FORGOTTEN_AFTER_MS + 11;
+        later.add(&number("b", 2), later_ms);
+        let stored = later.merged_into(&stored, later_ms).unwrap();
+        let read = Numbers::of(&stored);
+        assert_eq!(read.newest("a"), None);
+        assert_eq!(read.newest("b").unwrap().digest, "digest 2");
+    }
+
+    #[test]
+    fn a_table_without_numbers_has_none() {
+        assert_eq!(Numbers::of(&json!({})), Numbers::default());
+        let damaged = json!({"configuration": {PROPERTY: "{"}});
+        assert_eq!(Numbers::of(&damaged), Numbers::default());
+    }
+}

@@ -1,0 +1,112 @@
+//! The name of a segment.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+const MILLISECONDS_DIGITS: usize = 13;
+const SEQUENCE_DIGITS: usize = 10;
+
+/// The name of a segment, which sorts by the time of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SegmentKey {
+    /// When the node began to write it, by its clock, in Unix milliseconds.
+    pub(crate) written_ms: u64,
+    /// The node that wrote it; a node has a new name each time it starts.
+    pub(crate) node: Uuid,
+    /// Counts the segments of the node.
+    pub(crate) sequence: u64,
+}
+
+impl fmt::Display for SegmentKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{:0MILLISECONDS_DIGITS$}-{}-{:0SEQUENCE_DIGITS$}",
+            self.written_ms,
+            self.node.simple(),
+            self.sequence
+        )
+    }
+}
+
+impl FromStr for SegmentKey {
+    type Err = InvalidToken;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidToken(text.to_owned());
+        let mut parts = text.split('-');
+        let mut next = || parts.next().ok_or_else(invalid);
+        let key = Self {
+            written_ms: next()?.parse().map_err(|_| invalid())?,
+            node: Uuid::try_parse(next()?).map_err(|_| invalid())?,
+            sequence: next()?.parse().map_err(|_| invalid())?,
+        };
+        // One text for one key, or a listing could show the same segment under two names.
+        match key.to_string() == text {
+            true => Ok(key),
+            false => Err(invalid()),
+        }
+    }
+}
+
+/// Proof of an acknowledged write: a question that carries it sees the write on any node.
+///
+/// Its text is short and has letters, digits and dashes only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WriteToken(pub(crate) SegmentKey);
+
+impl fmt::Display for WriteToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for WriteToken {
+    type Err = InvalidToken;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A text that no write was acknowledged with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no token of a write; give the token of an acknowledgement as it came")]
+pub struct InvalidToken(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_back_and_sort_by_time() {
+        let key = |written_ms, sequence| SegmentKey {
+            written_ms,
+            node: Uuid::from_u128(7),
+            sequence,
+        };
+        let keys = [
+            key(0, 3),
+            key(9, 1),
+            key(1_795_219_200_000, 0),
+            key(1_795_219_200_000, 12),
+        ];
+        for pair in keys.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert!(pair[0].to_string() < pair[1].to_string());
+        }
+        for key in keys {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        for wrong in [
+            "",
+            "1-2-3",
+            "x",
+            "0000000000000-00000000000000000000000000000007-1",
+        ] {
+            assert!(wrong.parse::<WriteToken>().is_err(), "{wrong}");
+        }
+    }
+}

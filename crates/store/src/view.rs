@@ -1,0 +1,109 @@
+//! All events of a workspace at one moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::Int64Type;
+use events::{WorkspaceId, fields};
+
+use crate::error::StoreError;
+use crate::segment::WriteToken;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::store::Store;
+
+/// What other nodes have acknowledged is seen at most this much later; half of what is promised.
+pub(crate) const LISTING_AGE: Duration = Duration::from_millis(500);
+
+/// The events of a workspace at one moment: the files of its table, and those that are in no table yet.
+/// Each event is in exactly one of them.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Whose events they are.
+    pub workspace: WorkspaceId,
+    /// The table; `None` when all events are recent.
+    pub table: Option<Snapshot>,
+    /// The events that are not in the table, in the columns of [`events::view_schema`].
+    pub recent: Arc<[RecordBatch]>,
+}
+
+impl View {
+    /// The files of the table.
+    pub fn files(&self) -> impl Iterator<Item = &DataFile> {
+        self.table.iter().flat_map(|table| table.files.iter())
+    }
+
+    /// The first and the last `date` of each file and of each batch of recent events, in Unix
+    /// milliseconds, and how many events it holds.
+    pub fn spans(&self) -> impl Iterator<Item = (i64, i64, u64)> {
+        let files = self.files().map(|file| {
+            let (first_ms, last_ms) = file.span_ms();
+            (first_ms, last_ms, file.rows)
+        });
+        let recent = self.recent.iter().filter_map(|batch| {
+            let dates = batch.column_by_name(fields::DATE)?;
+            let dates = dates.as_primitive_opt::<Int64Type>()?;
+            Some((min(dates)?, max(dates)?, batch.num_rows() as u64))
+        });
+        files.chain(recent)
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        let stored = self.table.as_ref().map_or(0, Snapshot::rows);
+        stored + self.recent_rows()
+    }
+
+    /// How many events are in no table yet.
+    #[must_use]
+    pub fn recent_rows(&self) -> u64 {
+        self.recent
+            .iter()
+            .map(|batch| batch.num_rows() as u64)
+            .sum()
+    }
+}
+
+impl Store {
+    /// The newest events of `workspace`; `None` when there is no such workspace.
+    ///
+    /// What this process has acknowledged is in it, and what others have acknowledged half a second ago.
+    ///
+    /// # Errors
+    ///
+    /// When the table or a segment cannot be read in full.
+    pub async fn view(&self, workspace: &WorkspaceId) -> Result<Option<View>, StoreError> {
+        // In this order: events move from segments to tables, never back.
+        let segments = self.segments(LISTING_AGE).await?;
+        let table = self.snapshot(workspace).await?;
+        let recent = self
+            .recent_events()
+            .of(self.location(), workspace, table.as_ref(), &segments)
+            .await?;
+        if table.is_none() && recent.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(View {
+            workspace: workspace.clone(),
+            table,
+            recent,
+        }))
+    }
+
+    /// Makes sure that every later [`Store::view`] has the writes that were acknowledged with these
+    /// tokens, whichever node has acknowledged them.
+    ///
+    /// # Errors
+    ///
+    /// When the segments cannot be read.
+    pub async fn catch_up(&self, tokens: &[WriteToken]) -> Result<(), StoreError> {
+        let known = self.known_segments();
+        if !tokens.iter().all(|token| known.contains(&token.0)) {
+            // What is not listed now is in its table.
+            self.segments(Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+}
