@@ -10,7 +10,10 @@
 //! | `service` | `vouch serve`, asked by a client that knows only the interface |
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
+//! | `ingest` | events through every door of the service |
+//! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
+//! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
 //! | `program` | the program, run in a directory of its own |
@@ -19,6 +22,8 @@
 mod asking;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod delta;
 #[cfg(test)]
@@ -30,12 +35,18 @@ mod exporting;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]
+mod ingest;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod s3;
+#[cfg(test)]
+mod s3_server;
 #[cfg(test)]
 mod service;

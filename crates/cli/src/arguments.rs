@@ -7,6 +7,10 @@ use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
+use server::IngestLimits;
+use store::{Retention, WriteToken};
+
+use crate::failure::Failure;
 
 /// Vouch answers DQL questions about audit events.
 ///
@@ -40,9 +44,15 @@ pub(crate) enum Command {
     Stats(StatsArguments),
     /// Read every file of a store and compare it with what was committed
     Verify(VerifyArguments),
+    /// Show, set or run how long events are kept
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Keep events from being dropped, whatever the retention is
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// Merge small files into large ones, and delete what nobody needs any more
     Compact(CompactArguments),
-    /// Answer questions over gRPC until SIGINT or SIGTERM
+    /// Take events in and answer questions over the network, until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write sample events as NDJSON to standard output
     Generate(GenerateArguments),
@@ -116,6 +126,9 @@ pub(crate) struct QueryArguments {
     /// `next_cursor_time` of the JSON form until that is -1
     #[arg(long, value_name = "TIME", conflicts_with = "search_after")]
     pub(crate) cursor_time: Option<i64>,
+    /// The token of an acknowledged write, whose events the answer must have; may be repeated
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) after: Vec<WriteToken>,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
 }
@@ -226,6 +239,125 @@ pub(crate) struct VerifyArguments {
     pub(crate) workspace: Option<Scope>,
 }
 
+/// Who knows what is set for workspaces.
+#[derive(Debug, Args)]
+pub(crate) struct KeeperArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Ask the service at this address (`host:port`) instead of opening a store
+    #[arg(long, value_name = "ADDR", conflicts_with = "store")]
+    pub(crate) server: Option<String>,
+}
+
+/// On whose behalf something is set.
+#[derive(Debug, Args)]
+pub(crate) struct ActorArguments {
+    /// Who does this, for the record [default: the environment variable USER]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl ActorArguments {
+    /// The name of the one who does this.
+    pub(crate) fn name(self) -> Result<String, Failure> {
+        let environment = || std::env::var("USER").ok();
+        let name = self.by.or_else(environment).filter(|name| !name.is_empty());
+        name.ok_or_else(|| Failure::Usage("say who does this with --by".to_owned()))
+    }
+}
+
+/// `vouch retention`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Say how long events are kept, and what is held
+    Show {
+        #[command(flatten)]
+        keeper: KeeperArguments,
+        /// The workspaces, separated by commas; all when left out
+        #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+        workspace: Option<Scope>,
+    },
+    /// Set how long events are kept; drops nothing, and says what the next run would drop
+    Set {
+        #[command(flatten)]
+        keeper: KeeperArguments,
+        /// The workspace
+        #[arg(long, value_name = "ID")]
+        workspace: WorkspaceId,
+        #[command(flatten)]
+        by: ActorArguments,
+        /// 30 days to 100 years, such as 90d, 1y, 2y or 7y
+        retention: Retention,
+    },
+    /// Drop the days that are older than the retention, but for what is held
+    Run {
+        #[command(flatten)]
+        keeper: KeeperArguments,
+        /// The workspaces, separated by commas; all when left out
+        #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+        workspace: Option<Scope>,
+        /// Only say what would be dropped
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `vouch hold`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HoldCommand {
+    /// Keep events of a time range, of a user, or all of a workspace
+    Place(PlaceArguments),
+    /// End a hold; what it covered goes with the next retention run
+    Release {
+        #[command(flatten)]
+        keeper: KeeperArguments,
+        /// The workspace
+        #[arg(long, value_name = "ID")]
+        workspace: WorkspaceId,
+        #[command(flatten)]
+        by: ActorArguments,
+        /// The name of the hold
+        name: String,
+    },
+    /// List the holds of a workspace
+    List {
+        #[command(flatten)]
+        keeper: KeeperArguments,
+        /// The workspace
+        #[arg(long, value_name = "ID")]
+        workspace: WorkspaceId,
+    },
+}
+
+/// `vouch hold place`.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArguments {
+    #[command(flatten)]
+    pub(crate) keeper: KeeperArguments,
+    /// The workspace
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: WorkspaceId,
+    /// Why the events are held
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Hold events from this time on: RFC 3339 or Unix milliseconds
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    pub(crate) from: Option<i64>,
+    /// Hold events before this time
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    pub(crate) to: Option<i64>,
+    /// Hold events of this user: an id, a name or an e-mail address
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Hold every event of the workspace
+    #[arg(long, conflicts_with_all = ["from", "to", "user"])]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) by: ActorArguments,
+    /// A name for the hold, unique in the workspace
+    pub(crate) name: String,
+}
+
 /// `vouch compact`.
 #[derive(Debug, Args)]
 pub(crate) struct CompactArguments {
@@ -244,9 +376,52 @@ pub(crate) struct CompactArguments {
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
-    /// The address to listen on; port 0 takes any free one
+    /// The address to listen on for gRPC; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub(crate) grpc: SocketAddr,
+    /// The address to listen on for HTTP; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+    /// A jq file that requests may name as their mapping, by its name without `.jq`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Vec<PathBuf>,
+    /// The mapping for log records that come by OTLP: cloudtrail, kubernetes, okta, or a jq file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) otlp_mapping: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+}
+
+/// How much `vouch serve` takes at a time.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArguments {
+    /// The bytes of a request with events, as it is sent
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().request_bytes)]
+    pub(crate) max_request_bytes: usize,
+    /// The bytes of a request with events, when it is decompressed
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().decompressed_bytes)]
+    pub(crate) max_decompressed_bytes: usize,
+    /// The records of a request, and the events that a mapping makes of them
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestLimits::default().events)]
+    pub(crate) max_events: usize,
+    /// The bytes of one record
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().event_bytes)]
+    pub(crate) max_event_bytes: usize,
+    /// The bytes of all requests together that are read or wait to be durable; others wait
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().waiting_bytes)]
+    pub(crate) max_waiting_bytes: usize,
+}
+
+impl From<LimitArguments> for IngestLimits {
+    fn from(arguments: LimitArguments) -> Self {
+        Self {
+            request_bytes: arguments.max_request_bytes,
+            decompressed_bytes: arguments.max_decompressed_bytes,
+            events: arguments.max_events,
+            event_bytes: arguments.max_event_bytes,
+            waiting_bytes: arguments.max_waiting_bytes,
+        }
+    }
 }
 
 /// `vouch generate`.

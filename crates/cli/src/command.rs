@@ -4,8 +4,10 @@ mod check;
 mod compact;
 mod demo;
 mod explain;
+mod hold;
 mod import;
 mod query;
+mod retention;
 mod serve;
 mod stats;
 mod verify;
@@ -26,6 +28,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Stats(arguments) => stats::run(arguments).await,
         Command::Verify(arguments) => verify::run(arguments).await,
+        Command::Retention(command) => retention::run(command).await,
+        Command::Hold(command) => hold::run(command).await,
         Command::Compact(arguments) => compact::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Generate(arguments) => {

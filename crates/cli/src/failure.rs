@@ -122,6 +122,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::InvalidUrl { .. } => Self::Usage(error.to_string()),
+            StoreError::InvalidSetting { .. }
+            | StoreError::HoldExists { .. }
+            | StoreError::UnknownHold { .. }
+            | StoreError::HoldTooLate { .. } => Self::Refused(error.to_string()),
             error => Self::Engine(with_causes(&error)),
         }
     }

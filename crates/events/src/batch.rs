@@ -32,8 +32,9 @@ impl EventBatchBuilder {
     /// An empty batch.
     pub fn new() -> Self {
         let columns = FIELDS.iter().map(|field| match field.field_type {
-            FieldType::Int => Column::Int(Int64Builder::new()),
-            FieldType::String | FieldType::Json => Column::Text(StringBuilder::new()),
+            // Many batches hold one event, and what is reserved here stays reserved in them.
+            FieldType::Int => Column::Int(Int64Builder::with_capacity(0)),
+            FieldType::String | FieldType::Json => Column::Text(StringBuilder::with_capacity(0, 0)),
         });
         Self {
             columns: columns.collect(),

@@ -7,6 +7,10 @@ use std::fmt;
 pub enum RejectionCode {
     /// Neither `date` nor `time`.
     MissingDate,
+    /// `date` is later than a day from now.
+    DateInFuture,
+    /// The retention of the workspace has dropped the day of the event already.
+    DayDropped,
     /// `date` is no timestamp, or lies outside the years 1 to 9999.
     InvalidDate,
     /// No workspace in the event, and none given with it.
@@ -31,6 +35,8 @@ pub enum RejectionCode {
     InvalidUtf8,
     /// One line is longer than a reader takes.
     LineTooLong,
+    /// The record is larger than the door lets through.
+    EventTooLarge,
     /// The text is JSON, but not an object.
     NotAnObject,
     /// A CSV row that does not fit its header.
@@ -50,6 +56,8 @@ impl RejectionCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MissingDate => "missing_date",
+            Self::DateInFuture => "date_in_future",
+            Self::DayDropped => "day_dropped",
             Self::InvalidDate => "invalid_date",
             Self::MissingWorkspace => "missing_workspace",
             Self::InvalidWorkspace => "invalid_workspace",
@@ -62,6 +70,7 @@ impl RejectionCode {
             Self::MalformedJson => "malformed_json",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::LineTooLong => "line_too_long",
+            Self::EventTooLarge => "event_too_large",
             Self::NotAnObject => "not_an_object",
             Self::MalformedCsv => "malformed_csv",
             Self::UnsupportedType => "unsupported_type",

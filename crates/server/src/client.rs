@@ -1,5 +1,7 @@
 //! Asks a running service and gives back the engine's own types.
 
+mod workspace;
+
 use std::time::Duration;
 
 use dql::Diagnostic;
@@ -16,6 +18,7 @@ use crate::convert::{
 };
 use crate::proto::query_service_client::QueryServiceClient;
 use crate::proto::query_stream_response::Item;
+use crate::proto::workspace_service_client::WorkspaceServiceClient;
 use crate::proto::{ExplainRequest, QueryStreamResponse};
 use crate::{MAX_MESSAGE_BYTES, status};
 
@@ -74,7 +77,7 @@ pub struct Refusal {
 /// A connection to a service.
 #[derive(Debug, Clone)]
 pub struct Client {
-    service: QueryServiceClient<Channel>,
+    channel: Channel,
 }
 
 impl Client {
@@ -93,10 +96,17 @@ impl Client {
                 address: address.to_owned(),
                 reason: innermost(&error),
             })?;
-        let service = QueryServiceClient::new(channel)
+        Ok(Self { channel })
+    }
+
+    fn queries(&self) -> QueryServiceClient<Channel> {
+        QueryServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Ok(Self { service })
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    fn workspaces(&self) -> WorkspaceServiceClient<Channel> {
+        WorkspaceServiceClient::new(self.channel.clone())
     }
 
     /// One answer a statement. The service's clock decides what now is.
@@ -105,7 +115,7 @@ impl Client {
     /// Any [`ClientError`] but those of connecting.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, ClientError> {
         let message = request_to_message(request);
-        let response = self.service.clone().query(message).await.map_err(refused)?;
+        let response = self.queries().query(message).await.map_err(refused)?;
         let answers: Result<_, MessageError> = response
             .into_inner()
             .content
@@ -125,8 +135,7 @@ impl Client {
     ) -> Result<BoxStream<'static, Result<StreamItem, ClientError>>, ClientError> {
         let message = request_to_message(request);
         let response = self
-            .service
-            .clone()
+            .queries()
             .query_stream(message)
             .await
             .map_err(refused)?;
@@ -149,12 +158,7 @@ impl Client {
             request: Some(request_to_message(request)),
             stage: stage_to_message(stage).into(),
         };
-        let response = self
-            .service
-            .clone()
-            .explain(message)
-            .await
-            .map_err(refused)?;
+        let response = self.queries().explain(message).await.map_err(refused)?;
         Ok(explanation_from_message(response.into_inner()))
     }
 }
@@ -200,7 +204,10 @@ fn refused(status: Status) -> ClientError {
             .into_iter()
             .map(diagnostic_from_message)
             .collect(),
-        is_question: matches!(status.code(), Code::InvalidArgument | Code::NotFound),
+        is_question: matches!(
+            status.code(),
+            Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition
+        ),
     }))
 }
 

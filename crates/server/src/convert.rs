@@ -7,6 +7,7 @@ mod options;
 mod position;
 mod request;
 mod value;
+mod workspace;
 
 pub(crate) use answer::{
     answer_from_message, answer_to_message, explanation_from_message, explanation_to_message,
@@ -17,6 +18,12 @@ pub(crate) use editor::{candidates_to_message, validation_to_message};
 pub(crate) use request::{
     RequestError, request_from_message, request_to_message, stage_from_message, stage_to_message,
     unscoped_request_from_message,
+};
+
+pub(crate) use workspace::{
+    expiry_from_message, expiry_to_message, hold_from_message, hold_to_message,
+    new_hold_from_message, new_hold_to_message, placed_from_message, placed_to_message,
+    settings_from_message, settings_to_message,
 };
 
 /// Why a message could not be understood.

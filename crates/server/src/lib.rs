@@ -1,12 +1,14 @@
-//! The doors of Vouch: how questions come in over the network and answers go out.
+//! The doors of Vouch: how questions and events come in over the network and answers go out.
 //!
-//! The only crate that knows a wire format. The interface is `proto/vouch/v1/query.proto`.
+//! The only crate that knows a wire format. The interfaces are in `proto/`.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`proto`] | the messages and services, generated from the interface |
 //! | [`Server`] | listening, health, reflection, graceful shutdown |
-//! | `service` | each method: message in, engine, message out |
+//! | `service` | each method of `QueryService`: message in, engine, message out |
+//! | `ingest` | events on their way in: gRPC, HTTP, OTLP |
+//! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
 //! | `arrow_stream` | batches to the bytes of an Arrow IPC stream and back |
 //! | `status` | the engine's errors to gRPC statuses, and back |
@@ -17,12 +19,15 @@
 mod arrow_stream;
 mod client;
 mod convert;
+mod ingest;
 pub mod proto;
 mod serve;
 mod service;
 mod status;
+mod workspace;
 
 pub use client::{Client, ClientError};
+pub use ingest::{IngestConfig, IngestLimits};
 pub use serve::{Server, ServerConfig, ServerError, stop_signal};
 
 /// The largest message that a service or a [`Client`] takes or sends, in bytes: 64 MiB.

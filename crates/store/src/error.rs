@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
+use chrono::NaiveDate;
 use deltalake_core::DeltaTableError;
 use events::WorkspaceId;
 use parquet::errors::ParquetError;
@@ -50,7 +51,7 @@ pub enum StoreError {
     },
     /// The commit was sent, but whether it arrived could not be found out.
     #[error(
-        "it is unknown whether `{path}` was committed: {source}; run the import again, events that did arrive are not stored twice"
+        "it is unknown whether `{path}` was committed: {source}; do the same again, nothing that did arrive is done twice"
     )]
     CommitUnknown {
         /// The commit's path under the root of the store.
@@ -86,6 +87,50 @@ pub enum StoreError {
         workspace: WorkspaceId,
         /// What failed.
         source: Box<DeltaTableError>,
+    },
+    /// A setting of a workspace cannot be used.
+    #[error("`{setting}` cannot be used: {reason}")]
+    InvalidSetting {
+        /// What was to be set.
+        setting: &'static str,
+        /// What is wrong with it, and what to give.
+        reason: String,
+    },
+    /// Another hold has the name.
+    #[error("another hold is called `{name}`; choose another name, or release that one first")]
+    HoldExists {
+        /// The name.
+        name: String,
+    },
+    /// No hold has the name.
+    #[error("no hold is called `{name}`{}", choice(.standing))]
+    UnknownHold {
+        /// The name.
+        name: String,
+        /// The names of the holds that there are.
+        standing: Vec<String>,
+    },
+    /// Events of a hold were dropped while it was being placed.
+    #[error(
+        "the hold `{name}` was not placed: meanwhile a retention run dropped {events} of its events, of {first_day} to {last_day}; their files stay in the store for 24 hours, so restore them from there or from a backup, then place the hold again for what is left"
+    )]
+    HoldTooLate {
+        /// The name of the hold.
+        name: String,
+        /// The first day of events that are gone.
+        first_day: NaiveDate,
+        /// The last day of events that are gone.
+        last_day: NaiveDate,
+        /// How many events of the hold are gone.
+        events: u64,
+    },
+    /// The audit event about a change cannot be made.
+    #[error("the audit event `{action}` cannot be made: {reason}; check the clock of this machine")]
+    Record {
+        /// The action that it is about.
+        action: &'static str,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A segment was sent, but whether it arrived could not be found out.
     #[error(
@@ -140,6 +185,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidSetting { .. } => "invalid_setting",
+            Self::HoldExists { .. } => "hold_exists",
+            Self::UnknownHold { .. } => "unknown_hold",
+            Self::HoldTooLate { .. } => "hold_too_late",
+            _ => "store_error",
+        }
+    }
+
     /// Whether an object that was expected is not there.
     ///
     /// A reader that holds an old snapshot takes the newest one and tries once more; when the
@@ -181,6 +238,13 @@ impl From<object_store::Error> for StoreError {
             object_store::Error::NotFound { path, .. } => Self::NotFound { path },
             other => Self::ObjectStore(other),
         }
+    }
+}
+
+fn choice(names: &[String]) -> String {
+    match names {
+        [] => "; the workspace has none".to_owned(),
+        names => format!("; there are `{}`", names.join("`, `")),
     }
 }
 

@@ -253,8 +253,14 @@ impl Ingest {
         }
     }
 
-    async fn refused(&self, _events: &[Event]) -> Result<Vec<Refused>, StoreError> {
-        Ok(Vec::new())
+    async fn refused(&self, events: &[Event]) -> Result<Vec<Refused>, StoreError> {
+        let mut admission = self.shared.store.admission();
+        let mut refused = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            let rejection = admission.refusal(event).await?;
+            refused.extend(rejection.map(|rejection| Refused { index, rejection }));
+        }
+        Ok(refused)
     }
 
     async fn store_events(

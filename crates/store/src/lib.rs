@@ -25,6 +25,11 @@
 //! | `staging` | the files of one import until they are committed |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
+//! | `settings` | what is set for a workspace, in the properties of its table |
+//! | `retention`, `hold` | how long events are kept, and which are held |
+//! | `expiry` | dropping what is older than the retention and not held |
+//! | `record` | audit events about what was done to a workspace |
+//! | `admission` | which events the doors refuse because of their date |
 //! | `digest` | what tells a changed file from the one that was committed |
 //! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
 //! | `cleaning` | deleting what nobody can need any more |
@@ -44,12 +49,13 @@
 //!   version and plans again.
 //! * What was answered as stored is durable, and in every later [`Store::snapshot`].
 //! * A missing or damaged object is an error, never an empty answer.
-//! * The age of an event never keeps it out.
+//! * The age of an event never keeps it out of an import.
+//! * Events are dropped by a retention run only, and no event that a hold covers: holds, retention and
+//!   drops are commits to the same log, so one of two that meet is planned again.
 //! * Compaction moves events and changes none. What it replaces stays for readers for a day.
 //! * Only what no reader and no writer can need is deleted, and nothing that Vouch did not write.
-//!
-//! Retention has its place here and is not built yet.
 
+mod admission;
 mod cleaning;
 mod compaction;
 mod damage;
@@ -59,8 +65,10 @@ mod digest;
 mod durable;
 mod error;
 mod event_ids;
+mod expiry;
 mod file_reader;
 mod fold;
+mod hold;
 mod import;
 mod ingest;
 mod layout;
@@ -68,9 +76,12 @@ mod location;
 mod log;
 mod numbers;
 mod paths;
+mod record;
+mod retention;
 mod row;
 mod schema;
 mod segment;
+mod settings;
 mod snapshot;
 mod staging;
 mod statistics;
@@ -82,15 +93,20 @@ mod upkeep;
 mod verify;
 mod view;
 
+pub use admission::Admission;
 pub use cleaning::{Removal, RemovalReason};
 pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
+pub use expiry::{Dropped, Expiry, ExpiryOutcome};
 pub use fold::FoldSummary;
+pub use hold::{HeldEvents, Hold, NewHold};
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Written};
 pub use location::StoreOptions;
+pub use retention::Retention;
 pub use segment::{InvalidToken, WriteToken};
+pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
 pub use upkeep::UpkeepOptions;

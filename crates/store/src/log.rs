@@ -80,6 +80,10 @@ pub(crate) enum Operation {
     CreateTable,
     /// New events.
     Write,
+    /// Settings.
+    SetProperties,
+    /// Events that are older than the retention go.
+    Delete,
     /// The same events in other files.
     Optimize,
     /// A cleaner is about to delete files that no version names. Whoever would still name one of
@@ -93,6 +97,8 @@ impl Operation {
         match self {
             Self::CreateTable => "CREATE TABLE",
             Self::Write => "WRITE",
+            Self::SetProperties => "SET TBLPROPERTIES",
+            Self::Delete => "DELETE",
             Self::Optimize => "OPTIMIZE",
             Self::VacuumStart => "VACUUM START",
         }
@@ -101,7 +107,7 @@ impl Operation {
     /// Whether the table holds other events afterwards, and not the same in other files.
     fn changes_data(self) -> bool {
         match self {
-            Self::CreateTable | Self::Write => true,
+            Self::CreateTable | Self::Write | Self::SetProperties | Self::Delete => true,
             Self::Optimize | Self::VacuumStart => false,
         }
     }
@@ -113,7 +119,7 @@ impl Operation {
                 "mode": "Append",
                 "partitionBy": json!(PARTITION_COLUMNS).to_string(),
             }),
-            Self::Optimize | Self::VacuumStart => json!({}),
+            Self::SetProperties | Self::Delete | Self::Optimize | Self::VacuumStart => json!({}),
         }
     }
 }

@@ -60,9 +60,29 @@ pub(crate) struct Segment {
     pub(crate) header: Header,
     /// The events by workspace, in the columns of [`events::schema`].
     pub(crate) batches: Vec<(WorkspaceId, RecordBatch)>,
+    /// About how many bytes of memory the events take.
+    pub(crate) memory_bytes: usize,
 }
 
 impl Segment {
+    /// A segment of some batches, which must be in the order of their workspaces, each with events of
+    /// one workspace only.
+    pub(crate) fn new(
+        key: SegmentKey,
+        header: Header,
+        batches: Vec<(WorkspaceId, RecordBatch)>,
+    ) -> Self {
+        let sizes = batches
+            .iter()
+            .map(|(_, batch)| batch.get_array_memory_size());
+        Self {
+            key,
+            header,
+            memory_bytes: sizes.sum(),
+            batches,
+        }
+    }
+
     /// The events of one workspace.
     pub(crate) fn batch(&self, workspace: &WorkspaceId) -> Option<&RecordBatch> {
         let place = self
@@ -79,17 +99,7 @@ impl Segment {
         of_events.chain(of_numbers)
     }
 
-    /// About how many bytes of memory it takes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        let sizes = self
-            .batches
-            .iter()
-            .map(|(_, batch)| batch.get_array_memory_size());
-        sizes.sum()
-    }
-
-    /// The bytes of the object. The batches must be in the order of their workspaces, each with events
-    /// of one workspace only.
+    /// The bytes of the object.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, ArrowError> {
         let header = serde_json::to_vec(&self.header)
             .map_err(|error| ArrowError::from_external_error(error.into()))?;
@@ -134,11 +144,7 @@ impl Segment {
                 by_workspace.push((workspace, batch));
             }
         }
-        Ok(Self {
-            key,
-            header,
-            batches: by_workspace,
-        })
+        Ok(Self::new(key, header, by_workspace))
     }
 }
 

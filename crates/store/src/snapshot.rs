@@ -72,13 +72,18 @@ impl DataFile {
     #[must_use]
     pub fn span_ms(&self) -> (i64, i64) {
         self.date_range_ms.unwrap_or_else(|| {
-            let start_ms = self
-                .day
-                .and_time(NaiveTime::MIN)
-                .and_utc()
-                .timestamp_millis();
-            (start_ms, start_ms + DAY_MS - 1)
+            let day = day_range(self.day);
+            (day.from_ms, day.to_ms - 1)
         })
+    }
+}
+
+/// The time that a UTC day takes.
+pub(crate) fn day_range(day: NaiveDate) -> TimeRange {
+    let from_ms = day.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+    TimeRange {
+        from_ms,
+        to_ms: from_ms + DAY_MS,
     }
 }
 
@@ -110,6 +115,11 @@ impl Snapshot {
     pub fn files_in(&self, range: &TimeRange) -> impl Iterator<Item = &DataFile> {
         let range = *range;
         self.files.iter().filter(move |file| file.may_hold(&range))
+    }
+
+    /// What tells the table from any other, also from one that was at its place before.
+    pub(crate) fn table_id(&self) -> &str {
+        self.metadata["id"].as_str().unwrap_or_default()
     }
 
     /// The metadata that a commit starts from: the table's, with all columns that events have.

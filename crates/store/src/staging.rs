@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
-use chrono::{NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use serde_json::Value;
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::day_buffer::DayBuffer;
@@ -18,7 +19,9 @@ use crate::layout;
 use crate::location::Location;
 use crate::log::{self, Change, Operation, Outcome};
 use crate::numbers::Numbers;
+use crate::retention::Retention;
 use crate::segment::Number;
+use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
 
@@ -128,7 +131,7 @@ impl Staging {
     /// Deletes the staged files. One that cannot be deleted takes space, but nobody reads it.
     pub(crate) async fn discard(self, location: &Location) {
         for file in self.files {
-            delete(location, &file.path).await;
+            file.delete(location).await;
         }
     }
 
@@ -136,25 +139,23 @@ impl Staging {
         let location = store.location();
         let mut taken = None;
         while !self.files.is_empty() || !self.numbers.is_empty() {
-            let Some(newest) = store.snapshot(&self.workspace).await? else {
-                log::create_table(location, &self.workspace).await?;
-                continue;
-            };
-            log::refuse_hidden(&newest, taken)?;
+            let newest = store.newest_after(&self.workspace, taken).await?;
             let version = newest.version + 1;
             self.write_old_files_anew(location).await?;
             self.leave_out_repeats(location, &newest).await?;
-            let metadata = self
+            let numbered = self
                 .numbers
                 .merged_into(newest.metadata_to_commit(), Utc::now().timestamp_millis());
-            if self.files.is_empty() && metadata.is_none() {
+            if self.files.is_empty() && numbered.is_none() {
                 break;
             }
+            let before = numbered.as_ref().unwrap_or(newest.metadata_to_commit());
+            let noted = self.noting_older_events(&newest, before, location.now())?;
             let change = Change {
                 operation: Operation::Write,
                 adds: &self.files,
                 removes: &[],
-                metadata: metadata.as_ref(),
+                metadata: noted.as_ref().or(numbered.as_ref()),
             };
             match log::append(location, &newest, change).await? {
                 Outcome::Committed => {
@@ -167,6 +168,30 @@ impl Staging {
         Ok(None)
     }
 
+    /// The metadata `before` with a note that keeps retention runs from dropping old events that
+    /// somebody has brought on purpose: when nobody has set how long to keep them, and the default
+    /// would drop them at once.
+    fn noting_older_events(
+        &self,
+        newest: &Snapshot,
+        before: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Value>, StoreError> {
+        let kept_from = Retention::DEFAULT.kept_from(now);
+        if self.files.iter().all(|file| file.day >= kept_from) {
+            return Ok(None);
+        }
+        let settings = newest.settings()?;
+        if settings.retention.is_some() || settings.older_events {
+            return Ok(None);
+        }
+        let noted = Settings {
+            older_events: true,
+            ..settings
+        };
+        Ok(Some(noted.written_to(before)))
+    }
+
     /// Copies files that are so old that a cleaner may be about to delete them.
     async fn write_old_files_anew(&mut self, location: &Location) -> Result<(), StoreError> {
         for file in &mut self.files {
@@ -175,7 +200,7 @@ impl Staging {
             }
             if let Some(new) = rewritten(location, &self.workspace, file, &HashSet::new()).await? {
                 let old = std::mem::replace(file, new);
-                delete(location, &old.path).await;
+                old.delete(location).await;
             }
         }
         Ok(())
@@ -240,7 +265,7 @@ impl Staging {
             Some(new) => std::mem::replace(&mut self.files[index], new),
             None => self.files.remove(index),
         };
-        delete(location, &old.path).await;
+        old.delete(location).await;
         Ok(())
     }
 
@@ -294,14 +319,16 @@ async fn rewritten(
     file.finish().await.map(Some)
 }
 
-async fn delete(location: &Location, path: &Path) {
-    if let Err(error) = location.objects.delete(path).await {
-        tracing::warn!(%path, %error, "a file that no table names could not be deleted");
-    }
-}
-
 impl StagedFile {
-    fn place(&self) -> FilePlace {
+    /// Deletes the file, which no version names. If that fails it takes space, but nobody reads it.
+    pub(crate) async fn delete(&self, location: &Location) {
+        let path = &self.path;
+        if let Err(error) = location.objects.delete(path).await {
+            tracing::warn!(%path, %error, "a file that no table names could not be deleted");
+        }
+    }
+
+    pub(crate) fn place(&self) -> FilePlace {
         FilePlace {
             path: self.path.clone(),
             size_bytes: self.size_bytes,

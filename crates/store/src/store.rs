@@ -14,7 +14,8 @@ use url::Url;
 
 use crate::error::StoreError;
 use crate::import::{Import, ImportOptions};
-use crate::location::{Location, StoreOptions};
+use crate::location::{Clock, Location, StoreOptions};
+use crate::log;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::snapshot::Snapshot;
@@ -68,6 +69,23 @@ impl Store {
     /// file.
     pub fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         Location::open(url, options).map(Self::at)
+    }
+
+    /// The store whose objects are `objects`, by paths relative to its root; `url` is what the root
+    /// calls itself.
+    ///
+    /// This is how something stands between a store and its objects, for instance to count, delay or
+    /// break writes: wrap the [`Store::object_store`] of an opened store, so that what it promises about
+    /// durability and order stays. `objects` must list in the order of paths, refuse
+    /// [`PutMode::Create`](object_store::PutMode::Create) where an object is, and show a write as a
+    /// whole or not at all.
+    #[must_use]
+    pub fn on(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+        Self::at(Location {
+            url,
+            objects,
+            clock: Clock::System,
+        })
     }
 
     /// The store at a root that was found already.
@@ -149,6 +167,23 @@ impl Store {
     #[must_use]
     pub fn import(&self, options: ImportOptions) -> Import {
         Import::new(self.clone(), options)
+    }
+
+    /// The newest version of the table of `workspace`, which is made if there is none, for a commit on top
+    /// of it. `taken` is the version that somebody else was found to have made.
+    pub(crate) async fn newest_after(
+        &self,
+        workspace: &WorkspaceId,
+        taken: Option<u64>,
+    ) -> Result<Snapshot, StoreError> {
+        loop {
+            let Some(newest) = self.snapshot(workspace).await? else {
+                log::create_table(self.location(), workspace).await?;
+                continue;
+            };
+            log::refuse_hidden(&newest, taken)?;
+            return Ok(newest);
+        }
     }
 
     /// Sums up the log of `workspace` in a checkpoint when `version`, which was just committed, is to

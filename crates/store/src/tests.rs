@@ -6,9 +6,11 @@ mod concurrent;
 mod damaged;
 mod delta;
 mod faults;
+mod hooked;
 mod importing;
 mod ingesting;
 mod model;
+mod retention;
 mod unreliable;
 mod verifying;
 mod virtual_time;
@@ -19,6 +21,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use events::{Defaults, Event, WorkspaceId, fields};
 use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -44,6 +48,18 @@ impl Root {
             location: Location::open("memory:///audit", &StoreOptions::default()).unwrap(),
             _directory: None,
         }
+    }
+
+    /// A root in memory with the same objects as this one.
+    async fn copy(&self) -> Self {
+        let copy = Self::in_memory();
+        let (from, to) = (&self.location.objects, &copy.location.objects);
+        for path in objects(&self.open()).await {
+            let path = Path::from(path);
+            let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
+            to.put(&path, bytes.into()).await.unwrap();
+        }
+        copy
     }
 
     fn on_disk() -> Self {

@@ -1,4 +1,4 @@
-//! Compaction and cleaning of all workspaces, again and again, in the background of a service.
+//! Retention, compaction and cleaning of all workspaces, again and again, in the background of a service.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,10 @@ pub struct UpkeepOptions {
     /// How long after one round of cleaning the next begins, and after the start the first; one hour
     /// by default.
     pub cleaning_interval: Duration,
-    /// How it compacts. [`CompactionOptions::rest_factor`] counts for cleaning, too.
+    /// How long after one round of retention runs the next begins; the first one begins with the first
+    /// round of compaction; a day by default.
+    pub retention_interval: Duration,
+    /// How it compacts. [`CompactionOptions::rest_factor`] counts for cleaning and retention, too.
     pub compaction: CompactionOptions,
 }
 
@@ -26,13 +29,21 @@ impl Default for UpkeepOptions {
         Self {
             compaction_interval: Duration::from_mins(10),
             cleaning_interval: Duration::from_hours(1),
+            retention_interval: Duration::from_hours(24),
             compaction: CompactionOptions::default(),
         }
     }
 }
 
+/// What a round does besides compaction.
+#[derive(Debug, Clone, Copy)]
+struct Tasks {
+    expires: bool,
+    cleans: bool,
+}
+
 impl Store {
-    /// Compacts and cleans the tables of all workspaces from now on, one after the other; never ends.
+    /// Drops what is older than the retention, compacts and cleans the tables of all workspaces from now on, one after the other; never ends.
     ///
     /// What fails is logged and tried again in the next round. Any number of processes may do this on
     /// one store; each takes the workspaces in an order of its own, so that two seldom do the same
@@ -40,13 +51,19 @@ impl Store {
     pub async fn upkeep(&self, options: UpkeepOptions) {
         let node = Uuid::new_v4();
         let mut cleaned = Instant::now();
+        let mut expired: Option<Instant> = None;
         loop {
             tokio::time::sleep(options.compaction_interval).await;
             let cleans = cleaned.elapsed() >= options.cleaning_interval;
             if cleans {
                 cleaned = Instant::now();
             }
-            if let Err(error) = self.round(node, &options, cleans).await {
+            let expires = expired.is_none_or(|last| last.elapsed() >= options.retention_interval);
+            if expires {
+                expired = Some(Instant::now());
+            }
+            let tasks = Tasks { expires, cleans };
+            if let Err(error) = self.round(node, &options, tasks).await {
                 tracing::warn!(%error, "the store could not be looked at for upkeep");
             }
         }
@@ -56,7 +73,7 @@ impl Store {
         &self,
         node: Uuid,
         options: &UpkeepOptions,
-        cleans: bool,
+        tasks: Tasks,
     ) -> Result<(), StoreError> {
         let mut workspaces = self.workspaces().await?;
         workspaces.sort_by_cached_key(|workspace| {
@@ -64,8 +81,13 @@ impl Store {
             *blake3::hash(name.as_bytes()).as_bytes()
         });
         for workspace in workspaces {
+            if tasks.expires {
+                let mut rest = Rest::new(options.compaction.rest_factor);
+                self.expire_and_log(&workspace).await;
+                rest.take().await;
+            }
             self.compact_and_log(&workspace, &options.compaction).await;
-            if cleans {
+            if tasks.cleans {
                 let mut rest = Rest::new(options.compaction.rest_factor);
                 match self.clean(&workspace, false).await {
                     Ok(Some(removed)) if !removed.is_empty() => {
@@ -77,7 +99,7 @@ impl Store {
                 rest.take().await;
             }
         }
-        if cleans {
+        if tasks.cleans {
             self.clean_staging(false).await?;
         }
         Ok(())

@@ -21,7 +21,7 @@ mod options;
 mod paging;
 mod population;
 mod questions;
-mod random;
+pub(crate) mod random;
 mod relations;
 mod remembered;
 mod tree;

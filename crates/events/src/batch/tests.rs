@@ -67,3 +67,11 @@ fn a_batch_that_is_too_large_is_an_error_and_not_a_panic() {
     ));
     assert!(builder.finish().is_ok());
 }
+
+#[test]
+fn a_batch_of_one_event_takes_little_memory() {
+    let mut builder = EventBatchBuilder::new();
+    builder.append(&event(&json!({"date": 1, "df_workspace": "w"})));
+    let size_bytes = builder.finish().unwrap().get_array_memory_size();
+    assert!(size_bytes < 16 * 1024, "{size_bytes} bytes");
+}

@@ -1,6 +1,7 @@
 //! Folding beside the writing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::time::{Instant, sleep};
@@ -15,18 +16,24 @@ const REST: u32 = 4;
 /// Folds the segments of this node, and those of vanished ones, until the ingest is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut closing = shared.closing.subscribe();
-    let mut rest = shared.options.fold_interval;
+    let mut rest = Duration::ZERO;
     loop {
+        let due = async {
+            sleep(rest).await;
+            tokio::select! {
+                () = sleep(shared.options.fold_interval.saturating_sub(rest)) => {}
+                () = shared.fold_soon.notified() => {}
+            }
+        };
         tokio::select! {
             _ = closing.wait_for(|closing| *closing) => return,
-            () = sleep(rest) => {}
-            () = shared.fold_soon.notified() => {}
+            () = due => {}
         }
         let begun = Instant::now();
         let outcome = shared.fold().await;
         shared.folded.notify_waiters();
         report(outcome);
-        rest = shared.options.fold_interval.max(begun.elapsed() * REST);
+        rest = begun.elapsed() * REST;
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::error::ArrowError;
+use bytes::Bytes;
 use chrono::Utc;
 use events::{Event, EventBatchBuilder, WorkspaceId};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,6 +22,9 @@ use crate::segment::{Header, Segment, SegmentKey, WriteToken};
 
 /// How many requests may wait, whatever their size.
 pub(super) const WAITING_REQUESTS: usize = 64 * 1024;
+
+/// With more segments than this that are not folded, they are folded at once, and written less often.
+const MANY_SEGMENTS: usize = 256;
 
 /// How many segments are written at the same time.
 const CONCURRENT_WRITES: usize = 4;
@@ -49,8 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         let Some(first) = first else {
             break;
         };
-        let options = &shared.options;
-        let earliest = begun.map(|begun| begun + options.write_interval);
+        let earliest = begun.map(|begun| begun + shared.write_interval());
         let group = gather(&shared, first, &mut requests, &mut writes, earliest).await;
         while writes.len() >= CONCURRENT_WRITES {
             writes.join_next().await;
@@ -140,10 +144,26 @@ async fn store(
     put(shared.store.location(), key, bytes).await?;
     let known = shared.store.known_segments();
     known.add(Arc::new(segment));
-    if known.memory_bytes() > shared.options.unfolded_bytes / 4 {
+    if shared.has_many_segments() || known.memory_bytes() > shared.options.unfolded_bytes / 4 {
         shared.fold_soon.notify_one();
     }
     Ok(WriteToken(key))
+}
+
+impl Shared {
+    /// The least time between the beginnings of two writes. Where segments come faster than they are
+    /// folded, more requests share one, so that readers do not have to join ever more of them.
+    fn write_interval(&self) -> Duration {
+        let options = &self.options;
+        match self.has_many_segments() {
+            true => options.write_interval.max(options.linger),
+            false => options.write_interval,
+        }
+    }
+
+    fn has_many_segments(&self) -> bool {
+        self.store.known_segments().count() > MANY_SEGMENTS
+    }
 }
 
 fn encode(
@@ -166,11 +186,7 @@ fn encode(
     for (workspace, mut builder) in builders {
         batches.push((workspace, builder.finish()?));
     }
-    let segment = Segment {
-        key,
-        header,
-        batches,
-    };
+    let segment = Segment::new(key, header, batches);
     let bytes = segment.encode()?;
     Ok((segment, bytes))
 }
@@ -179,7 +195,7 @@ fn encode(
 /// answer is an earlier attempt at the same.
 async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(), StoreError> {
     let path = paths::segment(&key);
-    let bytes = bytes::Bytes::from(bytes);
+    let bytes = Bytes::from(bytes);
     let mut attempt = 1;
     let mut mode = PutMode::Create;
     loop {
@@ -187,23 +203,22 @@ async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(),
             .objects
             .put_opts(&path, bytes.clone().into(), mode.clone().into())
             .await;
-        let error = match sent {
+        let source = match sent {
             Ok(_) => return Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => {
-                match location.objects.get(&path).await?.bytes().await {
+                match read(location, &path).await {
                     Ok(present) if present == bytes => return Ok(()),
                     Ok(_) => {
                         // An attempt that was cut off.
                         mode = PutMode::Overwrite;
-                        None
+                        continue;
                     }
-                    Err(error) => Some(error),
+                    // Also when it is gone again, because another node has folded it meanwhile: to
+                    // send it once more does no harm.
+                    Err(error) => error,
                 }
             }
-            Err(error) => Some(error),
-        };
-        let Some(source) = error else {
-            continue;
+            Err(error) => error,
         };
         if attempt == ATTEMPTS {
             return Err(StoreError::OutcomeUnknown {
@@ -215,4 +230,8 @@ async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(),
         tokio::time::sleep(RETRY_AFTER * 2_u32.pow(attempt - 1)).await;
         attempt += 1;
     }
+}
+
+async fn read(location: &Location, path: &Path) -> object_store::Result<Bytes> {
+    location.objects.get(path).await?.bytes().await
 }

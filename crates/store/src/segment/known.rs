@@ -77,14 +77,16 @@ impl KnownSegments {
         self.state().segments.contains_key(key)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.state().segments.len()
+    }
+
     /// About how many bytes of memory all of them take.
     pub(crate) fn memory_bytes(&self) -> usize {
         let state = self.state();
-        let sizes = state
-            .segments
-            .values()
-            .map(|known| known.segment.memory_bytes());
-        sizes.sum()
+        let segments = state.segments.values();
+        segments.map(|known| known.segment.memory_bytes).sum()
     }
 
     /// The segments in the order of their keys: all that there were at some moment that is at most

@@ -416,6 +416,7 @@ async fn upkeep_can_run_in_the_background() {
     let options = crate::UpkeepOptions {
         compaction_interval: Duration::from_millis(1),
         cleaning_interval: Duration::ZERO,
+        retention_interval: Duration::from_hours(24),
         compaction: CompactionOptions {
             settle_after: Duration::ZERO,
             ..CompactionOptions::default()

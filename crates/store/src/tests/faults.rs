@@ -19,6 +19,7 @@ use object_store::{
 use super::virtual_time::VirtualTime;
 use super::*;
 use crate::log::{self, Change, Operation};
+use crate::{HeldEvents, NewHold};
 
 /// What stands between a store and its objects.
 #[async_trait]
@@ -390,4 +391,76 @@ async fn an_import_that_fails_leaves_no_files() {
     let left = left.iter().filter(|path| path.contains("w/day=")).count();
     assert_eq!(left, 1, "only the file of the first import is left");
     assert_eq!(stored_ids(&store, "v").await, ["2"]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_drops_and_holds_once() {
+    let id = workspace("w");
+    for (fault, count) in [
+        (Fault::AnswerLost, 1),
+        (Fault::RequestLost, 2),
+        (Fault::AnswerLost, 3),
+    ] {
+        for root in Root::all() {
+            import(
+                &root.open(),
+                [event("w", -1, "old"), event("w", DAY_START_MS, "new")],
+            )
+            .await;
+            let retention = "100y".parse().unwrap();
+            let set = faulty(&root, fault, count);
+            set.set_retention(&id, retention, "ops").await.unwrap();
+            let hold = NewHold {
+                name: "h".to_owned(),
+                reason: "r".to_owned(),
+                placed_by: "p".to_owned(),
+                events: HeldEvents::all(),
+            };
+            let placed = faulty(&root, fault, count)
+                .place_hold(&id, hold)
+                .await
+                .unwrap();
+            assert!(!placed.stood_already);
+            let released = faulty(&root, fault, count)
+                .release_hold(&id, "h", "p")
+                .await;
+            assert_eq!(released.unwrap(), placed.hold);
+            root.open()
+                .set_retention(&id, "2y".parse().unwrap(), "ops")
+                .await
+                .unwrap();
+            let expiry = faulty(&root, fault, count)
+                .expire(&id, false)
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!(expiry.dropped.events, 1, "{fault:?}");
+            let snapshot = root.open().snapshot(&id).await.unwrap().unwrap();
+            assert_eq!(
+                (snapshot.version, snapshot.rows()),
+                (6, 6),
+                "five changes left a record each"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_drop_of_unknown_outcome_says_so_and_can_be_done_again() {
+    let id = workspace("w");
+    for root in Root::all() {
+        import(&root.open(), [event("w", -1, "old")]).await;
+        root.open()
+            .set_retention(&id, "2y".parse().unwrap(), "ops")
+            .await
+            .unwrap();
+        let error = faulty(&root, Fault::RequestLost, 3)
+            .expire(&id, false)
+            .await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::CommitUnknown { .. }), "{error}");
+        assert_eq!(stored_ids(&root.open(), "w").await.len(), 2);
+        let expiry = root.open().expire(&id, false).await.unwrap().unwrap();
+        assert_eq!(expiry.dropped.events, 1);
+    }
 }

@@ -307,11 +307,7 @@ impl Run {
                     }),
                     all_or_nothing: false,
                 });
-                let written = written.await;
-                if let Err(error) = &written {
-                    eprintln!("{producer} {number} {error}");
-                }
-                if let Ok(written) = written {
+                if let Ok(written) = written.await {
                     self.acknowledged.lock().unwrap().extend(keys());
                     self.check_token(written.token.unwrap(), name, keys().collect())
                         .await;

@@ -23,7 +23,7 @@ use crate::location::Clock;
 /// A root in memory where time stands still until it is moved on. It begins at [`DAY_START_MS`].
 pub(super) struct VirtualTime {
     pub(super) root: Root,
-    time_ms: Arc<AtomicI64>,
+    pub(super) time_ms: Arc<AtomicI64>,
 }
 
 impl VirtualTime {

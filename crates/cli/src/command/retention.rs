@@ -1,0 +1,173 @@
+//! `vouch retention`.
+
+use std::io::{self, Write};
+
+use engine::Scope;
+use events::WorkspaceId;
+use store::{Expiry, ExpiryOutcome, Retention, Settings};
+
+use crate::arguments::{KeeperArguments, RetentionCommand};
+use crate::command::hold;
+use crate::failure::Failure;
+use crate::output::{counted, size};
+use crate::workspaces::Workspaces;
+
+/// Shows, sets or runs the retention.
+pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
+    match command {
+        RetentionCommand::Show { keeper, workspace } => show(&keeper, workspace).await,
+        RetentionCommand::Set {
+            keeper,
+            workspace,
+            retention,
+            by,
+        } => {
+            let by = by.name()?;
+            set(&keeper, &workspace, retention, &by).await
+        }
+        RetentionCommand::Run {
+            keeper,
+            workspace,
+            dry_run,
+        } => expire(&keeper, workspace, dry_run).await,
+    }
+}
+
+async fn show(keeper: &KeeperArguments, scope: Option<Scope>) -> Result<(), Failure> {
+    let workspaces = Workspaces::open(keeper).await?;
+    let mut out = io::stdout();
+    for workspace in workspaces.chosen(scope).await? {
+        let settings = workspaces.settings(&workspace).await?;
+        tell_settings(&workspace, &settings, &mut out)?;
+    }
+    Ok(())
+}
+
+async fn set(
+    keeper: &KeeperArguments,
+    workspace: &WorkspaceId,
+    retention: Retention,
+    by: &str,
+) -> Result<(), Failure> {
+    let workspaces = Workspaces::open(keeper).await?;
+    let (_, next_run) = workspaces.set_retention(workspace, retention, by).await?;
+    let mut out = io::stdout();
+    writeln!(out, "workspace {workspace}: events are kept {retention}")?;
+    match next_run {
+        Some(expiry) => {
+            write!(out, "next run: ")?;
+            tell_run(&expiry, &mut out)?;
+        }
+        None => writeln!(out, "what the next run would drop is not known")?,
+    }
+    Ok(())
+}
+
+async fn expire(
+    keeper: &KeeperArguments,
+    scope: Option<Scope>,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let workspaces = Workspaces::open(keeper).await?;
+    let mut out = io::stdout();
+    for workspace in workspaces.chosen(scope).await? {
+        write!(out, "workspace {workspace}: ")?;
+        match workspaces.expire(&workspace, dry_run).await? {
+            Some(expiry) => tell_run(&expiry, &mut out)?,
+            None => writeln!(out, "it has no events")?,
+        }
+    }
+    Ok(())
+}
+
+fn tell_settings(
+    workspace: &WorkspaceId,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let retention = settings.retention_in_force();
+    let origin = match settings.retention {
+        Some(_) => "",
+        None => ", the default",
+    };
+    writeln!(
+        out,
+        "workspace {workspace}: events are kept {retention}{origin}; {}",
+        counted(settings.holds.len() as u64, "hold")
+    )?;
+    if settings.is_withheld() {
+        writeln!(
+            out,
+            "  older events came in, so nothing is dropped until a retention is set"
+        )?;
+    }
+    if let Some(day) = settings.dropped_before {
+        writeln!(out, "  dropped so far: days before {day}")?;
+    }
+    for hold in &settings.holds {
+        writeln!(out, "  {}", hold::origin(hold))?;
+    }
+    Ok(())
+}
+
+fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
+    let retention = expiry.retention;
+    let what = || {
+        let dropped = &expiry.dropped;
+        format!(
+            "{} of {}, {}",
+            counted(dropped.events, "event"),
+            days(expiry),
+            size(dropped.size_bytes)
+        )
+    };
+    match expiry.outcome {
+        ExpiryOutcome::Nothing => writeln!(out, "nothing to drop that is older than {retention}")?,
+        ExpiryOutcome::Dropped { .. } => writeln!(out, "dropped {}", what())?,
+        ExpiryOutcome::DryRun => writeln!(out, "would drop {}", what())?,
+        ExpiryOutcome::Withheld => {
+            writeln!(
+                out,
+                "nothing is dropped: nobody has set a retention, and events came in older than the default of {retention}"
+            )?;
+            writeln!(out, "  setting it to {retention} would drop {}", what())?;
+        }
+    }
+    if expiry.held_events > 0 {
+        let held = counted(expiry.held_events, "older event");
+        let by = expiry.held_by.iter();
+        let by: Vec<String> = by
+            .map(|(name, events)| format!("{name} ({events})"))
+            .collect();
+        writeln!(out, "  held: {held}, by {}", by.join(", "))?;
+    }
+    if expiry.foreign_events > 0 {
+        let foreign = counted(expiry.foreign_events, "older event");
+        writeln!(
+            out,
+            "  left: {foreign} in files of other software that cannot be taken out safely"
+        )?;
+    }
+    Ok(())
+}
+
+/// The days of what is dropped, the first few ranges of them.
+fn days(expiry: &Expiry) -> String {
+    const SHOWN: usize = 3;
+    let dropped = &expiry.dropped;
+    let ranges = dropped.days.iter().take(SHOWN);
+    let mut shown: Vec<String> = ranges
+        .map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first} to {last}"),
+        })
+        .collect();
+    if dropped.days.len() > SHOWN {
+        shown.push("…".to_owned());
+    }
+    format!(
+        "{} ({})",
+        counted(dropped.day_count(), "day"),
+        shown.join(", ")
+    )
+}

@@ -1,0 +1,108 @@
+//! Who knows what is set for workspaces: a store opened here, or a running service.
+
+use engine::Scope;
+use events::WorkspaceId;
+use server::Client;
+use store::{Expiry, Hold, NewHold, PlacedHold, Retention, Settings, Store};
+
+use crate::answers::open_store;
+use crate::arguments::KeeperArguments;
+use crate::failure::Failure;
+
+/// Who knows what is set for workspaces.
+pub(crate) enum Workspaces {
+    /// A store in this process.
+    Here(Store),
+    /// A running service.
+    Service(Client),
+}
+
+impl Workspaces {
+    /// The one that the command line names.
+    pub(crate) async fn open(arguments: &KeeperArguments) -> Result<Self, Failure> {
+        match &arguments.server {
+            Some(address) => {
+                let client = Client::connect(address).await;
+                let client = client.map_err(|error| Failure::of_client("", error))?;
+                Ok(Self::Service(client))
+            }
+            None => Ok(Self::Here(open_store(&arguments.store)?)),
+        }
+    }
+
+    /// The workspaces that the command line names; all of the store when it names none.
+    pub(crate) async fn chosen(&self, scope: Option<Scope>) -> Result<Vec<WorkspaceId>, Failure> {
+        match (scope, self) {
+            (Some(Scope::Workspaces(workspaces)), _) => Ok(workspaces),
+            (_, Self::Here(store)) => Ok(store.workspaces().await?),
+            (_, Self::Service(_)) => Err(Failure::Usage(
+                "--server needs --workspace: one id, or several".to_owned(),
+            )),
+        }
+    }
+
+    /// What is set for a workspace.
+    pub(crate) async fn settings(&self, workspace: &WorkspaceId) -> Result<Settings, Failure> {
+        match self {
+            Self::Here(store) => Ok(store.settings(workspace).await?),
+            Self::Service(client) => told(client.settings(workspace).await),
+        }
+    }
+
+    /// Sets how long events are kept; gives the settings then, and what the next run would drop.
+    pub(crate) async fn set_retention(
+        &self,
+        workspace: &WorkspaceId,
+        retention: Retention,
+        by: &str,
+    ) -> Result<(Settings, Option<Expiry>), Failure> {
+        match self {
+            Self::Here(store) => {
+                let settings = store.set_retention(workspace, retention, by).await?;
+                Ok((settings, store.expire(workspace, true).await?))
+            }
+            Self::Service(client) => told(client.set_retention(workspace, retention, by).await),
+        }
+    }
+
+    /// Keeps events from being dropped.
+    pub(crate) async fn place_hold(
+        &self,
+        workspace: &WorkspaceId,
+        hold: NewHold,
+    ) -> Result<PlacedHold, Failure> {
+        match self {
+            Self::Here(store) => Ok(store.place_hold(workspace, hold).await?),
+            Self::Service(client) => told(client.place_hold(workspace, &hold).await),
+        }
+    }
+
+    /// Ends a hold.
+    pub(crate) async fn release_hold(
+        &self,
+        workspace: &WorkspaceId,
+        name: &str,
+        by: &str,
+    ) -> Result<Hold, Failure> {
+        match self {
+            Self::Here(store) => Ok(store.release_hold(workspace, name, by).await?),
+            Self::Service(client) => told(client.release_hold(workspace, name, by).await),
+        }
+    }
+
+    /// Drops what is older than the retention, or tells what that would be.
+    pub(crate) async fn expire(
+        &self,
+        workspace: &WorkspaceId,
+        dry_run: bool,
+    ) -> Result<Option<Expiry>, Failure> {
+        match self {
+            Self::Here(store) => Ok(store.expire(workspace, dry_run).await?),
+            Self::Service(client) => told(client.expire(workspace, dry_run).await),
+        }
+    }
+}
+
+fn told<T>(answer: Result<T, server::ClientError>) -> Result<T, Failure> {
+    answer.map_err(|error| Failure::of_client("", error))
+}

@@ -1,0 +1,109 @@
+//! The calls about what is set for a workspace.
+
+use events::WorkspaceId;
+use store::{Expiry, Hold, NewHold, PlacedHold, Retention, Settings};
+
+use super::{Client, ClientError, refused};
+use crate::convert::{
+    MessageError, expiry_from_message, hold_from_message, new_hold_to_message, placed_from_message,
+    settings_from_message,
+};
+use crate::proto::{
+    GetSettingsRequest, ReleaseHoldRequest, RunRetentionRequest, SetRetentionRequest,
+};
+
+impl Client {
+    /// What is set for a workspace.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn settings(&self, workspace: &WorkspaceId) -> Result<Settings, ClientError> {
+        let message = GetSettingsRequest {
+            workspace: workspace.to_string(),
+        };
+        let response = self.workspaces().get_settings(message).await;
+        let settings = response.map_err(refused)?.into_inner().settings;
+        let settings = settings.ok_or(MessageError::Missing("settings"))?;
+        Ok(settings_from_message(settings)?)
+    }
+
+    /// Sets how long the events of a workspace are kept, on behalf of `by`. Gives the settings then, and
+    /// what the next retention run would drop, if that is known.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn set_retention(
+        &self,
+        workspace: &WorkspaceId,
+        retention: Retention,
+        by: &str,
+    ) -> Result<(Settings, Option<Expiry>), ClientError> {
+        let message = SetRetentionRequest {
+            workspace: workspace.to_string(),
+            retention: retention.to_string(),
+            by: by.to_owned(),
+        };
+        let response = self.workspaces().set_retention(message).await;
+        let response = response.map_err(refused)?.into_inner();
+        let settings = response.settings.ok_or(MessageError::Missing("settings"))?;
+        let next_run = response.next_run.map(expiry_from_message).transpose()?;
+        Ok((settings_from_message(settings)?, next_run))
+    }
+
+    /// Keeps events from being dropped.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn place_hold(
+        &self,
+        workspace: &WorkspaceId,
+        hold: &NewHold,
+    ) -> Result<PlacedHold, ClientError> {
+        let message = new_hold_to_message(workspace, hold);
+        let response = self.workspaces().place_hold(message).await;
+        Ok(placed_from_message(
+            response.map_err(refused)?.into_inner(),
+        )?)
+    }
+
+    /// Ends the hold called `name`, on behalf of `by`, and gives it as it was.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn release_hold(
+        &self,
+        workspace: &WorkspaceId,
+        name: &str,
+        by: &str,
+    ) -> Result<Hold, ClientError> {
+        let message = ReleaseHoldRequest {
+            workspace: workspace.to_string(),
+            name: name.to_owned(),
+            by: by.to_owned(),
+        };
+        let response = self.workspaces().release_hold(message).await;
+        let hold = response.map_err(refused)?.into_inner().hold;
+        Ok(hold_from_message(
+            hold.ok_or(MessageError::Missing("hold"))?,
+        )?)
+    }
+
+    /// Drops what is older than the retention of a workspace, or with `dry_run` tells what that would be;
+    /// `None` when the workspace has no events.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn expire(
+        &self,
+        workspace: &WorkspaceId,
+        dry_run: bool,
+    ) -> Result<Option<Expiry>, ClientError> {
+        let message = RunRetentionRequest {
+            workspace: workspace.to_string(),
+            dry_run,
+        };
+        let response = self.workspaces().run_retention(message).await;
+        let run = response.map_err(refused)?.into_inner().run;
+        Ok(run.map(expiry_from_message).transpose()?)
+    }
+}

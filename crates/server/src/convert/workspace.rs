@@ -1,0 +1,325 @@
+//! What is set for a workspace, and what a retention run has done.
+
+use chrono::{DateTime, NaiveDate};
+use events::{TimeRange, WorkspaceId};
+use store::{
+    Dropped, Expiry, ExpiryOutcome, HeldEvents, Hold, NewHold, PlacedHold, Retention, Settings,
+};
+
+use super::{MessageError, RequestError};
+use crate::proto;
+
+/// Settings as a message.
+pub(crate) fn settings_to_message(settings: &Settings) -> proto::WorkspaceSettings {
+    proto::WorkspaceSettings {
+        retention: settings.retention_in_force().to_string(),
+        retention_is_set: settings.retention.is_some(),
+        dropped_before: settings.dropped_before.map(day_text).unwrap_or_default(),
+        older_events: settings.older_events,
+        holds: settings.holds.iter().map(hold_to_message).collect(),
+    }
+}
+
+/// The settings of a message.
+pub(crate) fn settings_from_message(
+    message: proto::WorkspaceSettings,
+) -> Result<Settings, MessageError> {
+    let retention = retention(&message.retention)?;
+    let holds = message.holds.into_iter().map(hold_from_message);
+    Ok(Settings {
+        retention: message.retention_is_set.then_some(retention),
+        holds: holds.collect::<Result<_, _>>()?,
+        dropped_before: optional_day(&message.dropped_before)?,
+        older_events: message.older_events,
+    })
+}
+
+/// A hold as a message.
+pub(crate) fn hold_to_message(hold: &Hold) -> proto::Hold {
+    proto::Hold {
+        name: hold.name.clone(),
+        reason: hold.reason.clone(),
+        placed_by: hold.placed_by.clone(),
+        placed_at_ms: hold.placed_at.timestamp_millis(),
+        events: Some(held_to_message(&hold.events)),
+    }
+}
+
+/// The hold of a message.
+pub(crate) fn hold_from_message(message: proto::Hold) -> Result<Hold, MessageError> {
+    let placed_at = DateTime::from_timestamp_millis(message.placed_at_ms);
+    let events = message.events.ok_or(MessageError::Missing("events"))?;
+    Ok(Hold {
+        name: message.name,
+        reason: message.reason,
+        placed_by: message.placed_by,
+        placed_at: placed_at.ok_or(MessageError::UnknownKind)?,
+        events: held_from_message(events).map_err(|_| MessageError::UnknownKind)?,
+    })
+}
+
+/// The hold that a request wants.
+pub(crate) fn new_hold_from_message(
+    message: proto::PlaceHoldRequest,
+) -> Result<NewHold, RequestError> {
+    let events = message.events.ok_or(RequestError::NothingHeld)?;
+    Ok(NewHold {
+        name: message.name,
+        reason: message.reason,
+        placed_by: message.by,
+        events: held_from_message(events)?,
+    })
+}
+
+/// A request for a hold.
+pub(crate) fn new_hold_to_message(
+    workspace: &WorkspaceId,
+    hold: &NewHold,
+) -> proto::PlaceHoldRequest {
+    proto::PlaceHoldRequest {
+        workspace: workspace.to_string(),
+        name: hold.name.clone(),
+        reason: hold.reason.clone(),
+        by: hold.placed_by.clone(),
+        events: Some(held_to_message(&hold.events)),
+    }
+}
+
+/// What became of a hold, as a message.
+pub(crate) fn placed_to_message(placed: &PlacedHold) -> proto::PlaceHoldResponse {
+    proto::PlaceHoldResponse {
+        hold: Some(hold_to_message(&placed.hold)),
+        stood_already: placed.stood_already,
+        dropped_before: placed.dropped_before.map(day_text).unwrap_or_default(),
+    }
+}
+
+/// What became of a hold.
+pub(crate) fn placed_from_message(
+    message: proto::PlaceHoldResponse,
+) -> Result<PlacedHold, MessageError> {
+    let hold = message.hold.ok_or(MessageError::Missing("hold"))?;
+    Ok(PlacedHold {
+        hold: hold_from_message(hold)?,
+        stood_already: message.stood_already,
+        dropped_before: optional_day(&message.dropped_before)?,
+    })
+}
+
+/// A retention run as a message.
+pub(crate) fn expiry_to_message(expiry: &Expiry) -> proto::RetentionRun {
+    let (outcome, version) = match expiry.outcome {
+        ExpiryOutcome::Nothing => (proto::RetentionOutcome::Nothing, None),
+        ExpiryOutcome::Dropped { version } => (proto::RetentionOutcome::Dropped, Some(version)),
+        ExpiryOutcome::DryRun => (proto::RetentionOutcome::DryRun, None),
+        ExpiryOutcome::Withheld => (proto::RetentionOutcome::Withheld, None),
+    };
+    let days = expiry
+        .dropped
+        .days
+        .iter()
+        .map(|(first, last)| proto::DayRange {
+            first: day_text(*first),
+            last: day_text(*last),
+        });
+    let held_by = expiry.held_by.iter().map(|(name, events)| proto::HeldBy {
+        name: name.clone(),
+        events: *events,
+    });
+    proto::RetentionRun {
+        workspace: expiry.workspace.to_string(),
+        outcome: outcome.into(),
+        version,
+        retention: expiry.retention.to_string(),
+        retention_is_set: expiry.retention_is_set,
+        kept_from: day_text(expiry.kept_from),
+        dropped_days: days.collect(),
+        dropped_events: expiry.dropped.events,
+        dropped_bytes: expiry.dropped.size_bytes,
+        held_events: expiry.held_events,
+        held_by: held_by.collect(),
+        foreign_events: expiry.foreign_events,
+    }
+}
+
+/// The retention run of a message.
+pub(crate) fn expiry_from_message(message: proto::RetentionRun) -> Result<Expiry, MessageError> {
+    let version = message.version.ok_or(MessageError::Missing("version"));
+    let outcome = match message.outcome() {
+        proto::RetentionOutcome::Nothing => ExpiryOutcome::Nothing,
+        proto::RetentionOutcome::Dropped => ExpiryOutcome::Dropped { version: version? },
+        proto::RetentionOutcome::DryRun => ExpiryOutcome::DryRun,
+        proto::RetentionOutcome::Withheld => ExpiryOutcome::Withheld,
+        proto::RetentionOutcome::Unspecified => return Err(MessageError::UnknownKind),
+    };
+    let range = |range: &proto::DayRange| Ok((day(&range.first)?, day(&range.last)?));
+    let days = message.dropped_days.iter().map(range);
+    let held_by = message.held_by.into_iter();
+    Ok(Expiry {
+        workspace: message
+            .workspace
+            .parse()
+            .map_err(|_| MessageError::Missing("workspace"))?,
+        outcome,
+        retention: retention(&message.retention)?,
+        retention_is_set: message.retention_is_set,
+        kept_from: day(&message.kept_from)?,
+        dropped: Dropped {
+            days: days.collect::<Result<_, MessageError>>()?,
+            events: message.dropped_events,
+            size_bytes: message.dropped_bytes,
+        },
+        held_events: message.held_events,
+        held_by: held_by.map(|held| (held.name, held.events)).collect(),
+        foreign_events: message.foreign_events,
+    })
+}
+
+fn held_to_message(held: &HeldEvents) -> proto::HeldEvents {
+    let bound = |bound_ms: i64, open: i64| (bound_ms != open).then_some(bound_ms);
+    proto::HeldEvents {
+        from_ms: bound(held.range.from_ms, TimeRange::ALL.from_ms),
+        to_ms: bound(held.range.to_ms, TimeRange::ALL.to_ms),
+        user: held.user.clone(),
+    }
+}
+
+fn held_from_message(message: proto::HeldEvents) -> Result<HeldEvents, RequestError> {
+    Ok(HeldEvents {
+        range: TimeRange::new(
+            message.from_ms.unwrap_or(TimeRange::ALL.from_ms),
+            message.to_ms.unwrap_or(TimeRange::ALL.to_ms),
+        )?,
+        user: message.user,
+    })
+}
+
+fn retention(text: &str) -> Result<Retention, MessageError> {
+    text.parse().map_err(|_| MessageError::Missing("retention"))
+}
+
+fn day_text(day: NaiveDate) -> String {
+    day.to_string()
+}
+
+fn day(text: &str) -> Result<NaiveDate, MessageError> {
+    text.parse().map_err(|_| MessageError::Missing("day"))
+}
+
+/// The day of a text; `None` when the text is empty.
+fn optional_day(text: &str) -> Result<Option<NaiveDate>, MessageError> {
+    match text {
+        "" => Ok(None),
+        text => day(text).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn a_day(number: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(987, 1, number).unwrap()
+    }
+
+    fn hold(name: &str, range: TimeRange, user: Option<&str>) -> Hold {
+        Hold {
+            name: name.to_owned(),
+            reason: "court order".to_owned(),
+            placed_by: "legal".to_owned(),
+            placed_at: DateTime::from_timestamp_millis(1_795_219_200_123).unwrap(),
+            events: HeldEvents {
+                range,
+                user: user.map(str::to_owned),
+            },
+        }
+    }
+
+    #[test]
+    fn settings_come_back() {
+        let all = Settings {
+            retention: Some("7y".parse().unwrap()),
+            holds: vec![
+                hold("a", TimeRange::ALL, None),
+                hold("b", TimeRange::new(-5, 9).unwrap(), Some("Zoë")),
+            ],
+            dropped_before: Some(a_day(2)),
+            older_events: true,
+        };
+        for settings in [all, Settings::default()] {
+            let message = settings_to_message(&settings);
+            assert_eq!(settings_from_message(message).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn a_run_comes_back() {
+        let run = |outcome| Expiry {
+            workspace: "w".parse().unwrap(),
+            outcome,
+            retention: "90d".parse().unwrap(),
+            retention_is_set: true,
+            kept_from: a_day(30),
+            dropped: Dropped {
+                days: vec![(a_day(1), a_day(3)), (a_day(7), a_day(7))],
+                events: 12,
+                size_bytes: 345,
+            },
+            held_events: 6,
+            held_by: [("a".to_owned(), 6)].into(),
+            foreign_events: 1,
+        };
+        for outcome in [
+            ExpiryOutcome::Nothing,
+            ExpiryOutcome::Dropped { version: 9 },
+            ExpiryOutcome::DryRun,
+            ExpiryOutcome::Withheld,
+        ] {
+            let message = expiry_to_message(&run(outcome));
+            assert_eq!(expiry_from_message(message).unwrap(), run(outcome));
+        }
+        let unknown = proto::RetentionRun {
+            outcome: 99,
+            ..expiry_to_message(&run(ExpiryOutcome::Nothing))
+        };
+        assert!(expiry_from_message(unknown).is_err());
+    }
+
+    #[test]
+    fn a_hold_says_what_it_holds() {
+        let workspace = "w".parse().unwrap();
+        let new = NewHold {
+            name: "a".to_owned(),
+            reason: "r".to_owned(),
+            placed_by: "p".to_owned(),
+            events: HeldEvents::all(),
+        };
+        let message = new_hold_to_message(&workspace, &new);
+        assert_eq!(new_hold_from_message(message.clone()).unwrap(), new);
+        let nothing = proto::PlaceHoldRequest {
+            events: None,
+            ..message.clone()
+        };
+        let error = new_hold_from_message(nothing).unwrap_err();
+        assert_eq!(error, RequestError::NothingHeld);
+        let backwards = proto::HeldEvents {
+            from_ms: Some(9),
+            to_ms: Some(8),
+            user: None,
+        };
+        let backwards = proto::PlaceHoldRequest {
+            events: Some(backwards),
+            ..message
+        };
+        assert!(new_hold_from_message(backwards).is_err());
+        for (dropped_before, stood_already) in [(None, true), (Some(a_day(1)), false)] {
+            let placed = PlacedHold {
+                hold: hold("a", TimeRange::ALL, None),
+                stood_already,
+                dropped_before,
+            };
+            let message = placed_to_message(&placed);
+            assert_eq!(placed_from_message(message).unwrap(), placed);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Each method of `WorkspaceService`: message in, store, message out.
+
+use events::WorkspaceId;
+use store::Store;
+use tonic::{Request, Response, Status};
+
+use crate::convert::{
+    RequestError, expiry_to_message, hold_to_message, new_hold_from_message, placed_to_message,
+    settings_to_message,
+};
+use crate::proto::workspace_service_server::WorkspaceService;
+use crate::proto::{
+    GetSettingsRequest, GetSettingsResponse, ListHoldsRequest, ListHoldsResponse, PlaceHoldRequest,
+    PlaceHoldResponse, ReleaseHoldRequest, ReleaseHoldResponse, RunRetentionRequest,
+    RunRetentionResponse, SetRetentionRequest, SetRetentionResponse,
+};
+use crate::status::{of_request_error, of_settings_error};
+
+/// Shows and changes what is set for the workspaces of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    store: Store,
+}
+
+impl Service {
+    /// For the workspaces of `store`.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[tonic::async_trait]
+impl WorkspaceService for Service {
+    async fn get_settings(
+        &self,
+        request: Request<GetSettingsRequest>,
+    ) -> Result<Response<GetSettingsResponse>, Status> {
+        let workspace = workspace(&request.get_ref().workspace)?;
+        let settings = self.store.settings(&workspace).await;
+        let settings = settings.map_err(|error| of_settings_error(&error))?;
+        Ok(Response::new(GetSettingsResponse {
+            settings: Some(settings_to_message(&settings)),
+        }))
+    }
+
+    async fn set_retention(
+        &self,
+        request: Request<SetRetentionRequest>,
+    ) -> Result<Response<SetRetentionResponse>, Status> {
+        let message = request.into_inner();
+        let workspace = workspace(&message.workspace)?;
+        let retention = message.retention.parse();
+        let retention = retention.map_err(|error| of_settings_error(&error))?;
+        let settings = self
+            .store
+            .set_retention(&workspace, retention, &message.by)
+            .await
+            .map_err(|error| of_settings_error(&error))?;
+        let next_run = match self.store.expire(&workspace, true).await {
+            Ok(next_run) => next_run,
+            Err(error) => {
+                tracing::warn!(%workspace, %error, "what a new retention drops is not known");
+                None
+            }
+        };
+        Ok(Response::new(SetRetentionResponse {
+            settings: Some(settings_to_message(&settings)),
+            next_run: next_run.as_ref().map(expiry_to_message),
+        }))
+    }
+
+    async fn place_hold(
+        &self,
+        request: Request<PlaceHoldRequest>,
+    ) -> Result<Response<PlaceHoldResponse>, Status> {
+        let message = request.into_inner();
+        let workspace = workspace(&message.workspace)?;
+        let hold = new_hold_from_message(message).map_err(|error| of_request_error(&error))?;
+        let placed = self.store.place_hold(&workspace, hold).await;
+        let placed = placed.map_err(|error| of_settings_error(&error))?;
+        Ok(Response::new(placed_to_message(&placed)))
+    }
+
+    async fn release_hold(
+        &self,
+        request: Request<ReleaseHoldRequest>,
+    ) -> Result<Response<ReleaseHoldResponse>, Status> {
+        let message = request.into_inner();
+        let workspace = workspace(&message.workspace)?;
+        let released = self
+            .store
+            .release_hold(&workspace, &message.name, &message.by)
+            .await
+            .map_err(|error| of_settings_error(&error))?;
+        Ok(Response::new(ReleaseHoldResponse {
+            hold: Some(hold_to_message(&released)),
+        }))
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<ListHoldsRequest>,
+    ) -> Result<Response<ListHoldsResponse>, Status> {
+        let workspace = workspace(&request.get_ref().workspace)?;
+        let settings = self.store.settings(&workspace).await;
+        let settings = settings.map_err(|error| of_settings_error(&error))?;
+        Ok(Response::new(ListHoldsResponse {
+            holds: settings.holds.iter().map(hold_to_message).collect(),
+        }))
+    }
+
+    async fn run_retention(
+        &self,
+        request: Request<RunRetentionRequest>,
+    ) -> Result<Response<RunRetentionResponse>, Status> {
+        let message = request.into_inner();
+        let workspace = workspace(&message.workspace)?;
+        let run = self.store.expire(&workspace, message.dry_run).await;
+        let run = run.map_err(|error| of_settings_error(&error))?;
+        Ok(Response::new(RunRetentionResponse {
+            run: run.as_ref().map(expiry_to_message),
+        }))
+    }
+}
+
+fn workspace(id: &str) -> Result<WorkspaceId, Status> {
+    id.parse()
+        .map_err(|error| of_request_error(&RequestError::Workspace(error)))
+}

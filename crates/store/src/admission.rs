@@ -1,0 +1,91 @@
+//! Which events may come in through the doors that refuse by date. An import is none of them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
+use events::{Event, Rejection, RejectionCode, WorkspaceId};
+
+use crate::error::StoreError;
+use crate::paths;
+use crate::retention::SHORTEST_DAYS;
+use crate::store::Store;
+
+/// How far the clock of a source may be ahead.
+const MOST_AHEAD: Duration = Duration::days(1);
+
+/// Tells which events of one batch are refused because of their dates.
+///
+/// Looks at a table only for events older than 30 days, the shortest retention, and once a workspace.
+#[derive(Debug)]
+pub struct Admission<'a> {
+    store: &'a Store,
+    now: DateTime<Utc>,
+    dropped_before: HashMap<WorkspaceId, Option<NaiveDate>>,
+}
+
+impl Store {
+    /// A look at the dates of a batch of events that has come in now.
+    #[must_use]
+    pub fn admission(&self) -> Admission<'_> {
+        Admission {
+            store: self,
+            now: self.location().now(),
+            dropped_before: HashMap::new(),
+        }
+    }
+}
+
+impl Admission<'_> {
+    /// Why `event` may not be stored; `None` when it may.
+    ///
+    /// Refused are a `date` later than a day from now (`date_in_future`), and a day that the retention of
+    /// the event's workspace has dropped already (`day_dropped`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::settings`].
+    pub async fn refusal(&mut self, event: &Event) -> Result<Option<Rejection>, StoreError> {
+        if event.date_ms() > (self.now + MOST_AHEAD).timestamp_millis() {
+            let message = format!(
+                "`date` is {}, more than a day after now, {}; check the clock of the source, and that `date` is in milliseconds",
+                shown(event.date_ms()),
+                shown(self.now.timestamp_millis())
+            );
+            return Ok(Some(Rejection::new(RejectionCode::DateInFuture, message)));
+        }
+        let day = event.day();
+        // The days of the shortest retention are never dropped.
+        if day >= self.now.date_naive() - Days::new(SHORTEST_DAYS.into()) {
+            return Ok(None);
+        }
+        let dropped_before = self.dropped_before(event.workspace()).await?;
+        Ok(dropped_before.filter(|first| day < *first).map(|first| {
+            let message = format!(
+                "the day {} is dropped: the retention of workspace `{}` has dropped everything before {}; an import takes events of any age",
+                paths::day_text(day),
+                event.workspace(),
+                paths::day_text(first)
+            );
+            Rejection::new(RejectionCode::DayDropped, message)
+        }))
+    }
+
+    async fn dropped_before(
+        &mut self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<NaiveDate>, StoreError> {
+        match self.dropped_before.entry(workspace.clone()) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(unknown) => {
+                let settings = self.store.settings(workspace).await?;
+                Ok(*unknown.insert(settings.dropped_before))
+            }
+        }
+    }
+}
+
+fn shown(date_ms: i64) -> String {
+    DateTime::from_timestamp_millis(date_ms)
+        .map_or_else(|| date_ms.to_string(), |date| date.to_rfc3339())
+}

@@ -1,0 +1,42 @@
+//! A retention run in the background.
+
+use events::WorkspaceId;
+
+use super::{Expiry, ExpiryOutcome};
+use crate::store::Store;
+
+impl Store {
+    /// Runs the retention of `workspace`, and logs what was dropped, withheld, or failed.
+    pub(crate) async fn expire_and_log(&self, workspace: &WorkspaceId) {
+        match self.expire(workspace, false).await {
+            Ok(None) => {}
+            Ok(Some(expiry)) => log_expiry(&expiry),
+            Err(error) => {
+                tracing::error!(%workspace, %error, "the retention of a workspace did not run");
+            }
+        }
+    }
+}
+
+fn log_expiry(expiry: &Expiry) {
+    let Expiry {
+        workspace,
+        retention,
+        held_events,
+        foreign_events,
+        ..
+    } = expiry;
+    let events = expiry.dropped.events;
+    match expiry.outcome {
+        ExpiryOutcome::Dropped { version } => {
+            tracing::info!(%workspace, %retention, events, held_events, version, "expired events were dropped");
+        }
+        ExpiryOutcome::Withheld => {
+            tracing::warn!(%workspace, %retention, events, "older events came in and nobody has set a retention: nothing is dropped until somebody does");
+        }
+        ExpiryOutcome::Nothing | ExpiryOutcome::DryRun => {}
+    }
+    if *foreign_events > 0 {
+        tracing::warn!(%workspace, foreign_events, "older events are in files of other software that cannot be taken out safely; they stay");
+    }
+}

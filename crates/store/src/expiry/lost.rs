@@ -1,0 +1,114 @@
+//! What retention runs have dropped since a version, read from the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate};
+use object_store::ObjectStoreExt;
+use serde_json::Value;
+
+use super::run::rows_held;
+use crate::error::StoreError;
+use crate::event_ids::FilePlace;
+use crate::hold::{HeldEvents, Hold};
+use crate::location::Location;
+use crate::paths;
+use crate::snapshot::Snapshot;
+
+/// Events that are gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// The first day that they are of.
+    pub(crate) first_day: NaiveDate,
+    /// The last day that they are of.
+    pub(crate) last_day: NaiveDate,
+    /// How many.
+    pub(crate) events: u64,
+}
+
+/// The events among `held` that commits after the version `first` have dropped, up to `newest`.
+///
+/// The removed files are still there: they are read to tell which of their events were meant.
+pub(crate) async fn dropped_since(
+    location: &Location,
+    newest: &Snapshot,
+    first: u64,
+    held: &HeldEvents,
+) -> Result<Option<Lost>, StoreError> {
+    let hold = Arc::new(Hold {
+        name: String::new(),
+        reason: String::new(),
+        placed_by: String::new(),
+        placed_at: DateTime::UNIX_EPOCH,
+        events: held.clone(),
+    });
+    let mut by_day: BTreeMap<NaiveDate, i128> = BTreeMap::new();
+    for version in first + 1..=newest.version {
+        for file in changed_files(location, newest, version).await? {
+            if held.may_hold(file.day) {
+                let rows = rows_held(location, &file.place, &hold).await?;
+                *by_day.entry(file.day).or_default() += file.sign * i128::from(rows);
+            }
+        }
+    }
+    by_day.retain(|_, lost| *lost > 0);
+    let days = by_day.first_key_value().zip(by_day.last_key_value());
+    Ok(days.map(|((first_day, _), (last_day, _))| Lost {
+        first_day: *first_day,
+        last_day: *last_day,
+        events: u64::try_from(by_day.values().sum::<i128>()).unwrap_or(u64::MAX),
+    }))
+}
+
+/// A file that a dropping commit took out (sign 1) or put in its place (sign -1).
+struct ChangedFile {
+    place: FilePlace,
+    day: NaiveDate,
+    sign: i128,
+}
+
+/// The files of a commit that has removed events; none of any other commit.
+async fn changed_files(
+    location: &Location,
+    newest: &Snapshot,
+    version: u64,
+) -> Result<Vec<ChangedFile>, StoreError> {
+    let path = paths::commit(&newest.workspace, version);
+    let bytes = location.objects.get(&path).await?.bytes().await?;
+    let corrupt = |reason: &str| StoreError::Corrupt {
+        path: path.to_string(),
+        reason: reason.to_owned(),
+    };
+    let mut files = Vec::new();
+    let mut drops = false;
+    for line in bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let action: Value = serde_json::from_slice(line).map_err(|_| corrupt("it is not JSON"))?;
+        for (kind, sign) in [("remove", 1), ("add", -1)] {
+            let Some(file) = action.get(kind).filter(|file| file["dataChange"] == true) else {
+                continue;
+            };
+            drops |= sign > 0;
+            let place = file["path"].as_str().zip(file["size"].as_u64());
+            let (in_table, size_bytes) =
+                place.ok_or_else(|| corrupt("it does not tell the path and size of a file"))?;
+            let day = file["partitionValues"][paths::DAY_COLUMN].as_str();
+            files.push(ChangedFile {
+                place: FilePlace {
+                    path: paths::data_file(&newest.workspace, in_table),
+                    size_bytes,
+                },
+                day: day
+                    .and_then(paths::parse_day)
+                    .ok_or_else(|| corrupt("it does not tell the day of a file"))?,
+                sign,
+            });
+        }
+    }
+    if !drops {
+        files.clear();
+    }
+    Ok(files)
+}

@@ -1,0 +1,414 @@
+//! Running the retention of one workspace.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::{filter_record_batch, or};
+use events::{WorkspaceId, fields};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+
+use super::choose::{Choice, Verdict, choose};
+use super::figures::Figures;
+use super::receipt::receipt;
+use super::{Expiry, ExpiryOutcome};
+use crate::data_file::{DataFileWriter, StagedFile};
+use crate::error::StoreError;
+use crate::event_ids::FilePlace;
+use crate::hold::{Hold, USER_COLUMNS};
+use crate::layout;
+use crate::location::Location;
+use crate::log::{self, Change, Operation, Outcome};
+use crate::settings::Settings;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::store::Store;
+
+impl Store {
+    /// Drops what is older than the retention of `workspace` and not held; with `dry_run` it only tells
+    /// what that is. `None` when there is no such table.
+    ///
+    /// Events go by whole UTC days; of days with held events those stay. Nothing is dropped in a workspace
+    /// for which nobody has set a retention and that got events older than the default:
+    /// [`ExpiryOutcome::Withheld`]. Events that are not in the table yet are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read or the commit fails. Then nothing was dropped, except on
+    /// [`StoreError::CommitUnknown`]; running it again is always safe.
+    pub async fn expire(
+        &self,
+        workspace: &WorkspaceId,
+        dry_run: bool,
+    ) -> Result<Option<Expiry>, StoreError> {
+        let mut run = Run {
+            store: self,
+            dry_run,
+            read: HashMap::new(),
+        };
+        let result = run.until_committed(workspace).await;
+        if !matches!(
+            result,
+            Ok(Some(Expiry {
+                outcome: ExpiryOutcome::Dropped { .. },
+                ..
+            })) | Err(StoreError::CommitUnknown { .. })
+        ) {
+            run.discard(|_, _| true).await;
+        }
+        result
+    }
+}
+
+/// A retention run of one workspace, which may need several attempts.
+struct Run<'a> {
+    store: &'a Store,
+    dry_run: bool,
+    /// The files that were read, for the next attempt.
+    read: HashMap<Path, ReadFile>,
+}
+
+/// What reading a file has shown.
+struct ReadFile {
+    /// The holds that were looked for.
+    holds: Vec<Arc<Hold>>,
+    held: Held,
+    /// A file with only the held rows, if they are some of the rows.
+    rewritten: Option<StagedFile>,
+}
+
+/// The held rows of a file.
+#[derive(Debug, Default)]
+struct Held {
+    rows: u64,
+    by_hold: BTreeMap<String, u64>,
+}
+
+/// What one attempt commits.
+#[derive(Default)]
+struct Attempt<'a> {
+    removes: Vec<&'a DataFile>,
+    adds: Vec<StagedFile>,
+    figures: Figures,
+}
+
+impl Run<'_> {
+    async fn until_committed(
+        &mut self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<Expiry>, StoreError> {
+        if self.store.snapshot(workspace).await?.is_none() {
+            return Ok(None);
+        }
+        let mut taken = None;
+        loop {
+            let newest = self.store.newest_after(workspace, taken).await?;
+            let settings = newest.settings()?;
+            let choice = choose(&newest.files, &settings, self.store.location().now());
+            self.discard_outdated(&choice).await;
+            let attempt = self.prepare(&newest, &settings, &choice).await?;
+            let mut expiry = expiry(&newest, &settings, &choice, &attempt.figures);
+            expiry.outcome = match expiry.dropped.events {
+                0 => ExpiryOutcome::Nothing,
+                _ if settings.is_withheld() => ExpiryOutcome::Withheld,
+                _ if self.dry_run => ExpiryOutcome::DryRun,
+                _ => match self.commit(&newest, settings, attempt, &expiry).await? {
+                    Outcome::Committed => ExpiryOutcome::Dropped {
+                        version: newest.version + 1,
+                    },
+                    Outcome::Taken => {
+                        taken = Some(newest.version + 1);
+                        continue;
+                    }
+                },
+            };
+            return Ok(Some(expiry));
+        }
+    }
+
+    /// Reads what must be read, and writes what must be rewritten.
+    async fn prepare<'a>(
+        &mut self,
+        newest: &Snapshot,
+        settings: &Settings,
+        choice: &Choice<'a>,
+    ) -> Result<Attempt<'a>, StoreError> {
+        let mut attempt = Attempt::default();
+        let figures = &mut attempt.figures;
+        let writes = !self.dry_run && !settings.is_withheld();
+        for (file, verdict) in &choice.files {
+            match verdict {
+                Verdict::Foreign => figures.foreign_events += file.rows,
+                Verdict::Drop => {
+                    figures.add(file, 0, 0);
+                    attempt.removes.push(file);
+                }
+                Verdict::Keep(holds) => {
+                    figures.add(file, file.rows, file.size_bytes);
+                    for hold in holds {
+                        figures.add_hold(&hold.name, file.rows);
+                    }
+                }
+                Verdict::Read(holds) => {
+                    let read = self.read(newest, file, holds, writes).await?;
+                    let held = &read.held;
+                    let held_bytes = match &read.rewritten {
+                        Some(rewritten) => rewritten.size_bytes,
+                        None => proportion(file.size_bytes, held.rows, file.rows),
+                    };
+                    figures.add(file, held.rows, held_bytes);
+                    for (name, events) in &held.by_hold {
+                        figures.add_hold(name, *events);
+                    }
+                    if held.rows < file.rows {
+                        attempt.removes.push(file);
+                        attempt.adds.extend(read.rewritten.clone());
+                    }
+                }
+            }
+        }
+        Ok(attempt)
+    }
+
+    /// What `file` holds for `holds`, and with `writes` a file with only that.
+    async fn read(
+        &mut self,
+        newest: &Snapshot,
+        file: &DataFile,
+        holds: &[Arc<Hold>],
+        writes: bool,
+    ) -> Result<&ReadFile, StoreError> {
+        let location = self.store.location();
+        if !self.read.contains_key(&file.path) {
+            let mut held = held_in(location, &file.place(), holds).await?;
+            let mut rewritten = None;
+            if 0 < held.rows && held.rows < file.rows {
+                if !can_be_rewritten(location, file).await? {
+                    held.rows = file.rows;
+                } else if writes {
+                    rewritten = Some(rewrite(location, newest, file, holds, held.rows).await?);
+                }
+            }
+            let read = ReadFile {
+                holds: holds.to_vec(),
+                held,
+                rewritten,
+            };
+            self.read.insert(file.path.clone(), read);
+        }
+        self.read
+            .get(&file.path)
+            .ok_or_else(|| StoreError::NotFound {
+                path: file.path.to_string(),
+            })
+    }
+
+    async fn commit(
+        &self,
+        newest: &Snapshot,
+        settings: Settings,
+        attempt: Attempt<'_>,
+        expiry: &Expiry,
+    ) -> Result<Outcome, StoreError> {
+        let receipt = receipt(expiry).stage(self.store, newest).await?;
+        let metadata = newest.metadata_with(&Settings {
+            dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
+            ..settings
+        });
+        let mut adds = attempt.adds;
+        adds.push(receipt.clone());
+        let change = Change {
+            operation: Operation::Delete,
+            adds: &adds,
+            removes: &attempt.removes,
+            metadata: Some(&metadata),
+        };
+        let outcome = log::append(self.store.location(), newest, change).await;
+        self.store.settle(newest, &outcome, [receipt]).await;
+        outcome
+    }
+
+    /// Forgets what was read of files that are gone or may be held by others now, and files that were
+    /// written too long ago.
+    async fn discard_outdated(&mut self, choice: &Choice<'_>) {
+        let wanted: HashMap<&Path, &[Arc<Hold>]> = choice
+            .files
+            .iter()
+            .filter_map(|(file, verdict)| match verdict {
+                Verdict::Read(holds) => Some((&file.path, holds.as_slice())),
+                _ => None,
+            })
+            .collect();
+        let location = self.store.location();
+        self.discard(|path, read| {
+            let is_old = |file: &StagedFile| file.is_too_old(location);
+            wanted.get(path) != Some(&read.holds.as_slice())
+                || read.rewritten.as_ref().is_some_and(is_old)
+        })
+        .await;
+    }
+
+    /// Forgets what was read of some files, and deletes what was written for them.
+    async fn discard(&mut self, which: impl Fn(&Path, &ReadFile) -> bool) {
+        let discarded: HashSet<Path> = self
+            .read
+            .iter()
+            .filter(|(path, read)| which(path, read))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in discarded {
+            let read = self.read.remove(&path);
+            if let Some(rewritten) = read.and_then(|read| read.rewritten) {
+                rewritten.delete(self.store.location()).await;
+            }
+        }
+    }
+}
+
+fn expiry(
+    newest: &Snapshot,
+    settings: &Settings,
+    choice: &Choice<'_>,
+    figures: &Figures,
+) -> Expiry {
+    Expiry {
+        workspace: newest.workspace.clone(),
+        outcome: ExpiryOutcome::Nothing,
+        retention: settings.retention_in_force(),
+        retention_is_set: settings.retention.is_some(),
+        kept_from: choice.kept_from,
+        dropped: figures.dropped.clone(),
+        held_events: figures.held_events,
+        held_by: figures.held_by.clone(),
+        foreign_events: figures.foreign_events,
+    }
+}
+
+fn proportion(bytes: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(bytes) * u128::from(part) / u128::from(whole.max(1));
+    u64::try_from(share).unwrap_or(bytes)
+}
+
+/// Counts the rows that any of `holds` covers. Reads only the columns that decide it.
+async fn held_in(
+    location: &Location,
+    file: &FilePlace,
+    holds: &[Arc<Hold>],
+) -> Result<Held, StoreError> {
+    let failed = |error| StoreError::parquet(&file.path, error);
+    let builder = file.open(location).await?;
+    let columns = builder.parquet_schema().columns().iter().enumerate();
+    let decide = columns.filter(|(_, column)| {
+        let name = column.path().string();
+        name == fields::DATE || USER_COLUMNS.contains(&name.as_str())
+    });
+    let decide: Vec<usize> = decide.map(|(index, _)| index).collect();
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), decide);
+    let mut batches = builder
+        .with_projection(mask)
+        .with_batch_size(layout::WRITE_ROWS)
+        .build()
+        .map_err(failed)?;
+    let mut held = Held::default();
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        held.rows += held_rows(file, &batch, holds)?.true_count() as u64;
+        for hold in holds {
+            let rows = rows_of(file, &batch, hold)?.true_count() as u64;
+            *held.by_hold.entry(hold.name.clone()).or_default() += rows;
+        }
+    }
+    Ok(held)
+}
+
+/// Which rows any of `holds` covers.
+fn held_rows(
+    file: &FilePlace,
+    batch: &RecordBatch,
+    holds: &[Arc<Hold>],
+) -> Result<BooleanArray, StoreError> {
+    let mut held = BooleanArray::from(vec![false; batch.num_rows()]);
+    for hold in holds {
+        held = or(&held, &rows_of(file, batch, hold)?)?;
+    }
+    Ok(held)
+}
+
+fn rows_of(file: &FilePlace, batch: &RecordBatch, hold: &Hold) -> Result<BooleanArray, StoreError> {
+    hold.events
+        .rows(batch)
+        .map_err(|column| StoreError::Corrupt {
+            path: file.path.to_string(),
+            reason: format!("its column `{column}` has another type than events have"),
+        })
+}
+
+/// How many rows of a file `hold` covers.
+pub(super) async fn rows_held(
+    location: &Location,
+    file: &FilePlace,
+    hold: &Arc<Hold>,
+) -> Result<u64, StoreError> {
+    let held = held_in(location, file, std::slice::from_ref(hold)).await?;
+    Ok(held.rows)
+}
+
+/// Whether a copy of some rows of the file loses nothing else: other software may have written columns
+/// that a new file would not have, and rows in another order. Such a file stays as a whole.
+async fn can_be_rewritten(location: &Location, file: &DataFile) -> Result<bool, StoreError> {
+    let builder = file.place().open(location).await?;
+    let known = events::schema();
+    let is_known = |name: &str| known.field_with_name(name).is_ok();
+    let columns = builder.schema().fields();
+    Ok(file.digest.is_some() && columns.iter().all(|column| is_known(column.name())))
+}
+
+/// Copies the rows of `file` that any of `holds` covers; there must be `expected` of them.
+async fn rewrite(
+    location: &Location,
+    newest: &Snapshot,
+    file: &DataFile,
+    holds: &[Arc<Hold>],
+    expected: u64,
+) -> Result<StagedFile, StoreError> {
+    let place = file.place();
+    let failed = |error| StoreError::parquet(&file.path, error);
+    let mut batches = place
+        .open(location)
+        .await?
+        .with_batch_size(layout::WRITE_ROWS)
+        .build()
+        .map_err(failed)?;
+    let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        let held = held_rows(&place, &batch, holds)?;
+        copy.write(&with_all_columns(&filter_record_batch(&batch, &held)?)?)
+            .await?;
+    }
+    let copy = copy.finish().await?;
+    if copy.rows == expected {
+        return Ok(copy);
+    }
+    copy.delete(location).await;
+    Err(StoreError::Corrupt {
+        path: file.path.to_string(),
+        reason: format!(
+            "{} of its rows are held at one time, {expected} at another",
+            copy.rows
+        ),
+    })
+}
+
+/// The rows with the columns of events, empty where the file was written before there was such a column.
+fn with_all_columns(batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
+    let schema = events::schema();
+    let columns: Vec<ArrayRef> = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) => Arc::clone(column),
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        })
+        .collect();
+    Ok(RecordBatch::try_new(schema, columns)?)
+}

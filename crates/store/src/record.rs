@@ -1,0 +1,77 @@
+//! Audit events of the store about what was done to a workspace, kept in that workspace.
+
+use events::{Defaults, Event, EventBatchBuilder, fields, identity};
+use serde_json::{Map, Value, json};
+
+use crate::data_file::{DataFileWriter, StagedFile};
+use crate::error::StoreError;
+use crate::snapshot::Snapshot;
+use crate::store::Store;
+
+/// What an audit event of the store says.
+pub(crate) struct Record<'a> {
+    /// The machine name of what was done.
+    pub(crate) action: &'static str,
+    /// The same for people.
+    pub(crate) title: &'static str,
+    /// What was done, in words.
+    pub(crate) message: String,
+    /// Who did it; `None` when the store did it by itself.
+    pub(crate) by: Option<&'a str>,
+    /// The figures.
+    pub(crate) attributes: Map<String, Value>,
+}
+
+impl Record<'_> {
+    /// Writes the event into a file for the version after `newest`.
+    pub(crate) async fn stage(
+        &self,
+        store: &Store,
+        newest: &Snapshot,
+    ) -> Result<StagedFile, StoreError> {
+        let event = self.event(store.location().now().timestamp_millis(), newest)?;
+        let mut batch = EventBatchBuilder::new();
+        batch.append(&event);
+        let mut file = DataFileWriter::create(store.location(), &newest.workspace, event.day())?;
+        file.write(&batch.finish()?).await?;
+        file.finish().await
+    }
+
+    fn event(&self, now_ms: i64, newest: &Snapshot) -> Result<Event, StoreError> {
+        let mut record = Map::from_iter([
+            (fields::DATE.to_owned(), json!(now_ms)),
+            (
+                fields::WORKSPACE.to_owned(),
+                json!(newest.workspace.as_str()),
+            ),
+            (fields::EVENT_ID.to_owned(), json!(id(newest))),
+            ("df_origin".to_owned(), json!("inner")),
+            ("df_title".to_owned(), json!(self.title)),
+            ("df_message".to_owned(), json!(self.message)),
+            ("action".to_owned(), json!(self.action)),
+            ("category".to_owned(), json!("retention")),
+            ("product".to_owned(), json!("vouch")),
+            ("result".to_owned(), json!("Success")),
+            (fields::ATTRIBUTES.to_owned(), json!(self.attributes)),
+        ]);
+        if let Some(by) = self.by {
+            record.insert("df_user_name".to_owned(), json!(by));
+        }
+        Event::from_json_identified_by_content(record, &Defaults::default()).map_err(|rejection| {
+            StoreError::Record {
+                action: self.action,
+                reason: rejection.message,
+            }
+        })
+    }
+}
+
+/// A version of a table is made once, so its event has an id of its own.
+fn id(newest: &Snapshot) -> String {
+    let version = newest.version + 1;
+    identity::derived_id(&[
+        b"record",
+        newest.table_id().as_bytes(),
+        &version.to_le_bytes(),
+    ])
+}

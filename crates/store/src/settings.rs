@@ -1,0 +1,198 @@
+//! What is set for a workspace, in the properties of its Delta table.
+//!
+//! | property | is |
+//! |---|---|
+//! | `vouch.retention` | how long events are kept, when somebody has set it: `90d`, `7y` |
+//! | `vouch.holds` | the legal holds: a JSON array |
+//! | `vouch.droppedBefore` | the first day that no retention run has dropped yet |
+//! | `vouch.olderEvents` | `true` once events came in that were older than the default retention, while nobody had set one |
+//!
+//! They are part of the table's log, so that changing them and dropping events conflict like any two
+//! commits.
+
+mod change;
+mod hold_json;
+
+use chrono::NaiveDate;
+use serde_json::{Map, Value};
+
+use crate::error::StoreError;
+use crate::hold::Hold;
+use crate::paths;
+use crate::retention::Retention;
+use crate::snapshot::Snapshot;
+
+pub use change::PlacedHold;
+
+const RETENTION: &str = "vouch.retention";
+const HOLDS: &str = "vouch.holds";
+const DROPPED_BEFORE: &str = "vouch.droppedBefore";
+const OLDER_EVENTS: &str = "vouch.olderEvents";
+
+/// What is set for a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// How long events are kept; `None` when nobody has set it.
+    pub retention: Option<Retention>,
+    /// The legal holds, by name.
+    pub holds: Vec<Hold>,
+    /// The first UTC day that no retention run has dropped yet; of earlier days only held events are
+    /// left, and those that an import brought again.
+    pub dropped_before: Option<NaiveDate>,
+    /// Whether events came in that were older than the default retention, while nobody had set one.
+    pub older_events: bool,
+}
+
+impl Settings {
+    /// The retention that counts: what was set, else two years.
+    #[must_use]
+    pub fn retention_in_force(&self) -> Retention {
+        self.retention.unwrap_or_default()
+    }
+
+    /// Whether retention runs drop nothing: somebody brought old events on purpose, and nobody has said
+    /// how long they are to be kept.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.retention.is_none() && self.older_events
+    }
+
+    /// Reads the settings in the metadata of a table; the error is the property and what is wrong.
+    fn parse(metadata: &Value) -> Result<Self, (&'static str, String)> {
+        let property = |name: &str| metadata["configuration"].get(name).and_then(Value::as_str);
+        let retention = property(RETENTION)
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: StoreError| (RETENTION, error.to_string()))?;
+        let holds = property(HOLDS).map(hold_json::parse).transpose();
+        let dropped_before = property(DROPPED_BEFORE)
+            .map(|text| {
+                paths::parse_day(text).ok_or((DROPPED_BEFORE, format!("`{text}` is no day")))
+            })
+            .transpose()?;
+        Ok(Self {
+            retention,
+            holds: holds.map_err(|reason| (HOLDS, reason))?.unwrap_or_default(),
+            dropped_before,
+            older_events: property(OLDER_EVENTS) == Some("true"),
+        })
+    }
+
+    /// The metadata of a table with these settings in it and everything else as it was.
+    pub(crate) fn written_to(&self, metadata: &Value) -> Value {
+        let mut metadata = metadata.clone();
+        let mut properties = match metadata["configuration"].take() {
+            Value::Object(properties) => properties,
+            _ => Map::new(),
+        };
+        let holds = (!self.holds.is_empty()).then(|| hold_json::text(&self.holds));
+        for (name, value) in [
+            (
+                RETENTION,
+                self.retention.map(|retention| retention.to_string()),
+            ),
+            (HOLDS, holds),
+            (DROPPED_BEFORE, self.dropped_before.map(paths::day_text)),
+            (OLDER_EVENTS, self.older_events.then(|| true.to_string())),
+        ] {
+            match value {
+                Some(value) => properties.insert(name.to_owned(), Value::String(value)),
+                None => properties.shift_remove(name),
+            };
+        }
+        metadata["configuration"] = Value::Object(properties);
+        metadata
+    }
+}
+
+impl Snapshot {
+    /// What is set for the workspace at this version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`] when a property cannot be understood: then nothing may be dropped.
+    pub fn settings(&self) -> Result<Settings, StoreError> {
+        Settings::parse(&self.metadata).map_err(|(property, reason)| StoreError::Unsupported {
+            workspace: self.workspace.clone(),
+            reason: format!("has a property `{property}` that cannot be understood ({reason})"),
+        })
+    }
+
+    /// The metadata of the next version with these settings.
+    pub(crate) fn metadata_with(&self, settings: &Settings) -> Value {
+        settings.written_to(self.metadata_to_commit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use events::TimeRange;
+    use serde_json::json;
+
+    use super::*;
+    use crate::hold::HeldEvents;
+
+    fn settings() -> Settings {
+        let hold = |name: &str, from_ms, to_ms, user: Option<&str>| Hold {
+            name: name.to_owned(),
+            reason: "court \"order\"".to_owned(),
+            placed_by: "legal@acme.example".to_owned(),
+            placed_at: DateTime::from_timestamp_millis(1_795_219_200_123).unwrap(),
+            events: HeldEvents {
+                range: TimeRange { from_ms, to_ms },
+                user: user.map(str::to_owned),
+            },
+        };
+        Settings {
+            retention: Some("7y".parse().unwrap()),
+            holds: vec![
+                hold("all", i64::MIN, i64::MAX, None),
+                hold("from", -5, i64::MAX, Some("Zoë")),
+                hold("range", 0, 9, None),
+                hold("to", i64::MIN, 9, None),
+            ],
+            dropped_before: NaiveDate::from_ymd_opt(987, 1, 2),
+            older_events: true,
+        }
+    }
+
+    #[test]
+    fn settings_come_back() {
+        let before = json!({"id": "x", "configuration": {"delta.appendOnly": "false"}});
+        for settings in [settings(), Settings::default()] {
+            let metadata = settings.written_to(&before);
+            assert_eq!(Settings::parse(&metadata), Ok(settings.clone()));
+            assert_eq!(metadata["id"], "x");
+            assert_eq!(metadata["configuration"]["delta.appendOnly"], "false");
+            let texts = metadata["configuration"].as_object().unwrap();
+            assert!(texts.values().all(Value::is_string), "{texts:?}");
+            let cleared = Settings::default().written_to(&metadata);
+            assert_eq!(cleared, before);
+        }
+        assert_eq!(Settings::parse(&json!({})), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_never_taken_for_nothing() {
+        for (property, value) in [
+            (RETENTION, "forever"),
+            (HOLDS, "x"),
+            (HOLDS, "{}"),
+            (HOLDS, r#"[{"name":"a"}]"#),
+            (
+                HOLDS,
+                r#"[{"name":"a","reason":"b","placedBy":"c","placedAt":0,"until":5}]"#,
+            ),
+            (
+                HOLDS,
+                r#"[{"name":"a","reason":"b","placedBy":"c","placedAt":0,"user":5}]"#,
+            ),
+            (DROPPED_BEFORE, "yesterday"),
+        ] {
+            let metadata = json!({"configuration": {property: value}});
+            let (wrong, _) = Settings::parse(&metadata).unwrap_err();
+            assert_eq!(wrong, property, "{value}");
+        }
+    }
+}

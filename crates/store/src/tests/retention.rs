@@ -1,0 +1,617 @@
+//! Retention and legal holds.
+
+mod crashes;
+mod interleaved;
+mod years;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::DateTime;
+use events::{RejectionCode, TimeRange};
+
+use super::hooked::{Hook, Request, dead, hooked};
+use super::*;
+use crate::location::Clock;
+use crate::{
+    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings,
+    UpkeepOptions, WriteBatch,
+};
+
+/// A time that tests turn.
+#[derive(Clone)]
+struct Time(Arc<AtomicI64>);
+
+impl Time {
+    fn at(now_ms: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(now_ms)))
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn turn(&self, days: i64) {
+        self.0.fetch_add(days * DAY_MS, Ordering::SeqCst);
+    }
+
+    fn open(&self, root: &Root) -> Store {
+        self.open_at(root.location.clone())
+    }
+
+    fn open_hooked(&self, root: &Root, hook: Hook) -> Store {
+        self.open_at(hooked(root, hook))
+    }
+
+    fn open_at(&self, mut location: Location) -> Store {
+        location.clock = Clock::Given(Arc::clone(&self.0));
+        Store::at(location)
+    }
+}
+
+/// An event of a user on a day, counted from [`DAY_START_MS`].
+fn of_user(day: i64, id: &str, user: &str) -> Event {
+    let record = json!({
+        "df_workspace": "w",
+        "date": DAY_START_MS + day * DAY_MS + 5,
+        "df_event_id": id,
+        "df_user_name": user,
+        "client": {"zone": day},
+    });
+    let Value::Object(record) = record else {
+        unreachable!("an object was made");
+    };
+    Event::from_json(record, &Defaults::default(), || {
+        unreachable!("it has an id")
+    })
+    .unwrap()
+}
+
+fn hold(name: &str, range: TimeRange, user: Option<&str>) -> NewHold {
+    NewHold {
+        name: name.to_owned(),
+        reason: "court order".to_owned(),
+        placed_by: "legal".to_owned(),
+        events: HeldEvents {
+            range,
+            user: user.map(str::to_owned),
+        },
+    }
+}
+
+/// Some days from [`DAY_START_MS`] on, `to` itself outside.
+fn days(from: i64, to: i64) -> TimeRange {
+    TimeRange::new(DAY_START_MS + from * DAY_MS, DAY_START_MS + to * DAY_MS).unwrap()
+}
+
+async fn expire(store: &Store) -> Expiry {
+    store.expire(&workspace("w"), false).await.unwrap().unwrap()
+}
+
+async fn set(store: &Store, retention: &str) {
+    let retention = retention.parse().unwrap();
+    store
+        .set_retention(&workspace("w"), retention, "ops")
+        .await
+        .unwrap();
+}
+
+/// The ids of the events that were given, sorted; the store's own are left out.
+async fn given_ids(store: &Store) -> Vec<String> {
+    let snapshot = store.snapshot(&workspace("w")).await.unwrap();
+    let mut found = Vec::new();
+    for file in snapshot.iter().flat_map(|snapshot| snapshot.files.iter()) {
+        for ids in file.place().event_ids(store.location()).await.unwrap() {
+            found.extend(ids.iter().flatten().map(str::to_owned));
+        }
+    }
+    found.retain(|id| id.len() < 30);
+    found.sort_unstable();
+    found
+}
+
+/// The store's own events as (action, user, message, attributes), by date and action.
+async fn records(store: &Store) -> Vec<(String, Option<String>, String, Value)> {
+    let snapshot = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+    let mut found = Vec::new();
+    for batch in read(store, &snapshot).await {
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .unwrap()
+                .as_string::<i32>()
+                .clone()
+        };
+        let dates = batch.column_by_name(fields::DATE).unwrap();
+        let dates = dates.as_primitive::<Int64Type>();
+        for row in 0..batch.num_rows() {
+            let text = |name: &str| {
+                let column = column(name);
+                arrow::array::Array::is_valid(&column, row).then(|| column.value(row).to_owned())
+            };
+            if text("product").as_deref() == Some("vouch") {
+                let attributes = serde_json::from_str(&text("attributes").unwrap()).unwrap();
+                found.push((
+                    dates.value(row),
+                    text("action").unwrap(),
+                    text("df_user_name"),
+                    text("df_message").unwrap(),
+                    attributes,
+                ));
+            }
+        }
+    }
+    found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    found
+        .into_iter()
+        .map(|(_, action, user, message, attributes)| (action, user, message, attributes))
+        .collect()
+}
+
+#[tokio::test]
+async fn older_days_are_dropped_with_a_receipt() {
+    for root in Root::all() {
+        let time = Time::at(DAY_START_MS + DAY_MS - 1);
+        let store = time.open(&root);
+        import(
+            &store,
+            (0..5).map(|day| of_user(-100 - day, &day.to_string(), "Zoë")),
+        )
+        .await;
+        import(
+            &store,
+            [of_user(-90, "at", "Zoë"), of_user(-91, "before", "Zoë")],
+        )
+        .await;
+        set(&store, "90d").await;
+        let preview = store.expire(&workspace("w"), true).await.unwrap().unwrap();
+        assert_eq!(preview.outcome, ExpiryOutcome::DryRun);
+        assert_eq!(given_ids(&store).await.len(), 7, "a dry run drops nothing");
+
+        let expiry = expire(&store).await;
+        assert_eq!(expiry.outcome, ExpiryOutcome::Dropped { version: 4 });
+        assert_eq!(expiry.dropped, preview.dropped);
+        assert_eq!((expiry.dropped.events, expiry.dropped.day_count()), (6, 6));
+        assert_eq!(expiry.dropped.days.len(), 2);
+        assert_eq!(given_ids(&store).await, ["at"]);
+        let settings = store.settings(&workspace("w")).await.unwrap();
+        assert_eq!(settings.dropped_before, Some(expiry.kept_from));
+        assert_eq!(expiry.kept_from.to_string(), "2026-08-23");
+        assert_whole(&store, "w").await;
+
+        let records = records(&time.open(&root)).await;
+        let actions: Vec<&str> = records.iter().map(|(action, ..)| action.as_str()).collect();
+        assert_eq!(actions, ["retention.expired", "retention.set"]);
+        assert_eq!(records[1].1.as_deref(), Some("ops"));
+        let (_, user, message, attributes) = &records[0];
+        assert_eq!(user, &None);
+        assert!(message.contains("6 events of 6 days dropped"), "{message}");
+        assert_eq!(attributes["retention"], "90d");
+        assert_eq!(attributes["dropped"]["events"], 6);
+        assert_eq!(attributes["dropped"]["bytes"], expiry.dropped.size_bytes);
+        assert_eq!(attributes["dropped"]["days"][0]["first"], "2026-08-09");
+
+        assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Nothing);
+        time.turn(1);
+        assert_eq!(expire(&store).await.dropped.events, 1);
+    }
+}
+
+#[tokio::test]
+async fn held_events_stay_and_their_days_keep_nothing_else() {
+    for root in Root::all() {
+        let time = Time::at(DAY_START_MS + 400 * DAY_MS);
+        let store = time.open(&root);
+        for day in 0..4 {
+            let users = [("a", "Amara"), ("z", "Zoë"), ("y", "Yann")];
+            import(
+                &store,
+                users.map(|(id, user)| of_user(day, &format!("{id}{day}"), user)),
+            )
+            .await;
+        }
+        set(&store, "1y").await;
+        for (name, range, user) in [
+            ("amara", TimeRange::ALL, Some("AMARA")),
+            ("second day", days(1, 2), None),
+            ("days of zoë", days(0, 3), Some("zoë")),
+        ] {
+            let placed = store
+                .place_hold(&workspace("w"), hold(name, range, user))
+                .await;
+            assert_eq!(placed.unwrap().dropped_before, None);
+        }
+        let before = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+        let expiry = expire(&store).await;
+        let kept = ["a0", "a1", "a2", "a3", "y1", "z0", "z1", "z2"];
+        assert_eq!(given_ids(&time.open(&root)).await, kept);
+        assert_eq!((expiry.dropped.events, expiry.held_events), (4, 8));
+        let by = [("amara", 3), ("days of zoë", 2), ("second day", 3)];
+        let by = by.map(|(name, events)| (name.to_owned(), events));
+        assert_eq!(expiry.held_by.into_iter().collect::<Vec<_>>(), by);
+        assert_whole(&store, "w").await;
+        assert_eq!(
+            read(&store, &before).await.len(),
+            before.files.len(),
+            "old readers go on"
+        );
+        assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Nothing);
+
+        let late = hold("late", TimeRange::ALL, None);
+        let placed = store.place_hold(&workspace("w"), late).await.unwrap();
+        assert_eq!(placed.dropped_before, Some(expiry.kept_from));
+        for name in ["amara", "late"] {
+            store
+                .release_hold(&workspace("w"), name, "legal")
+                .await
+                .unwrap();
+        }
+        assert_eq!(expire(&store).await.dropped.events, 3);
+        assert_eq!(given_ids(&store).await, ["a1", "y1", "z0", "z1", "z2"]);
+        assert_whole(&store, "w").await;
+    }
+}
+
+#[tokio::test]
+async fn a_default_drops_what_grew_old_but_not_what_came_old() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    import(&store, [of_user(0, "a", "Zoë")]).await;
+    assert_eq!(
+        store.settings(&workspace("w")).await.unwrap(),
+        Settings::default()
+    );
+    time.turn(800);
+    assert_eq!(
+        expire(&store).await.outcome,
+        ExpiryOutcome::Dropped { version: 2 }
+    );
+    assert_eq!(given_ids(&store).await, [""; 0]);
+
+    let version = import(&store, [of_user(1, "b", "Zoë"), of_user(700, "c", "Zoë")]).await;
+    assert_eq!(
+        version.workspaces[0].version,
+        Some(3),
+        "noted in the same commit"
+    );
+    assert!(store.settings(&workspace("w")).await.unwrap().older_events);
+    for now in 0..3 {
+        time.turn(now * 500);
+        let expiry = expire(&store).await;
+        assert_eq!(expiry.outcome, ExpiryOutcome::Withheld);
+        assert!(expiry.dropped.events > 0);
+        assert_eq!(given_ids(&store).await, ["b", "c"]);
+    }
+    set(&store, "2y").await;
+    assert_eq!(expire(&store).await.dropped.events, 3);
+    assert_eq!(given_ids(&store).await, [""; 0]);
+    assert_whole(&store, "w").await;
+    // Nobody needs to be told any more, as somebody has decided.
+    import(&store, [of_user(1, "d", "Zoë")]).await;
+    assert_eq!(expire(&store).await.dropped.events, 1);
+}
+
+#[tokio::test]
+async fn a_workspace_without_events_has_settings() {
+    for root in Root::all() {
+        let store = root.open();
+        let id = workspace("w");
+        assert_eq!(store.settings(&id).await.unwrap(), Settings::default());
+        assert_eq!(store.expire(&id, false).await.unwrap(), None);
+        let error = store.release_hold(&id, "x", "me").await.unwrap_err();
+        assert_eq!(error.code(), "unknown_hold");
+        assert_eq!(
+            store.workspaces().await.unwrap(),
+            [],
+            "asking makes no table"
+        );
+        set(&store, "7y").await;
+        set(&store, "7y").await;
+        let snapshot = root.open().snapshot(&id).await.unwrap().unwrap();
+        assert_eq!((snapshot.version, snapshot.rows()), (1, 1));
+        assert_eq!(
+            snapshot.settings().unwrap().retention,
+            Some("7y".parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn settings_are_seen_by_every_store_and_kept_by_every_commit() {
+    for root in Root::all() {
+        let (one, other) = (root.open(), root.open());
+        import(&one, [event("w", DAY_START_MS, "1")]).await;
+        other.snapshot(&workspace("w")).await.unwrap();
+        set(&one, "90d").await;
+        one.place_hold(&workspace("w"), hold("a", days(0, 1), None))
+            .await
+            .unwrap();
+        for number in 2..25 {
+            let id = number.to_string();
+            import(&other, [event("w", DAY_START_MS, &id)]).await;
+        }
+        for store in [one, other, root.open()] {
+            let settings = store.settings(&workspace("w")).await.unwrap();
+            assert_eq!(settings.retention, Some("90d".parse().unwrap()));
+            assert_eq!(settings.holds.len(), 1);
+            assert_eq!(settings.holds[0].name, "a");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hold_has_a_name_of_its_own() {
+    let store = Root::in_memory().open();
+    let id = workspace("w");
+    let first = store
+        .place_hold(&id, hold("b", days(0, 1), None))
+        .await
+        .unwrap();
+    assert!(!first.stood_already);
+    store
+        .place_hold(&id, hold("a", days(0, 1), None))
+        .await
+        .unwrap();
+    let again = store
+        .place_hold(&id, hold("b", days(0, 1), None))
+        .await
+        .unwrap();
+    assert!(again.stood_already);
+    assert_eq!(again.hold, first.hold);
+    let other = store.place_hold(&id, hold("b", days(0, 2), None)).await;
+    assert_eq!(other.unwrap_err().code(), "hold_exists");
+    let settings = store.settings(&id).await.unwrap();
+    let names: Vec<&str> = settings
+        .holds
+        .iter()
+        .map(|hold| hold.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    let unknown = store.release_hold(&id, "c", "me").await.unwrap_err();
+    assert!(
+        unknown.to_string().ends_with("there are `a`, `b`"),
+        "{unknown}"
+    );
+    for by in ["", "a\tb"] {
+        let error = store.release_hold(&id, "a", by).await.unwrap_err();
+        assert_eq!(error.code(), "invalid_setting");
+    }
+    let released = store.release_hold(&id, "b", "me").await.unwrap();
+    assert_eq!(released, first.hold);
+    let actions: Vec<(String, Option<String>)> = records(&store)
+        .await
+        .into_iter()
+        .map(|(action, user, _, _)| (action, user))
+        .collect();
+    let count = |wanted: &str| {
+        actions
+            .iter()
+            .filter(|(action, _)| action == wanted)
+            .count()
+    };
+    assert_eq!(
+        (count("hold.placed"), count("hold.released"), actions.len()),
+        (2, 1, 3)
+    );
+    assert!(actions.contains(&("hold.released".to_owned(), Some("me".to_owned()))));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_drop_nothing() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS + 100 * DAY_MS);
+    let store = time.open(&root);
+    import(&store, [of_user(0, "a", "Zoë")]).await;
+    set(&store, "30d").await;
+    let commit = "workspace=w/_delta_log/00000000000000000002.json";
+    let objects = store.object_store();
+    let path = Path::from(commit);
+    let text = objects.get(&path).await.unwrap();
+    let text = String::from_utf8(text.bytes().await.unwrap().to_vec()).unwrap();
+    let newer = text.replace("\"30d\"", "\"one moon\"");
+    assert_ne!(text, newer);
+    objects.put(&path, newer.into()).await.unwrap();
+    let store = time.open(&root);
+    let error = store.expire(&workspace("w"), false).await.unwrap_err();
+    assert!(error.to_string().contains("vouch.retention"), "{error}");
+    assert_eq!(given_ids(&store).await, ["a"]);
+    import(&store, [of_user(100, "b", "Zoë")]).await;
+}
+
+/// Replaces a text in the first commit with events.
+async fn rewrite_first_commit(root: &Root, from: &str, to: &str) {
+    let path = Path::from("workspace=w/_delta_log/00000000000000000001.json");
+    let objects = &root.location.objects;
+    let bytes = objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(text.contains(from), "{text}");
+    let text = text.replace(from, to);
+    objects.put(&path, text.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_other_software_is_dropped_or_kept_as_a_whole() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS + 100 * DAY_MS);
+    let events = [
+        of_user(0, "a", "Amara"),
+        of_user(0, "z", "Zoë"),
+        of_user(1, "y", "Yann"),
+    ];
+    import(&time.open(&root), events).await;
+    rewrite_first_commit(&root, "vouch.blake3", "other.tag").await;
+    let store = time.open(&root);
+    set(&store, "90d").await;
+    let zoe = hold("zoë", TimeRange::ALL, Some("Zoë"));
+    store.place_hold(&workspace("w"), zoe).await.unwrap();
+    let preview = store.expire(&workspace("w"), true).await.unwrap().unwrap();
+    let expiry = expire(&store).await;
+    assert_eq!((expiry.dropped.events, expiry.held_events), (1, 2));
+    assert_eq!(expiry.dropped, preview.dropped);
+    assert_eq!(given_ids(&store).await, ["a", "z"]);
+    store
+        .release_hold(&workspace("w"), "zoë", "legal")
+        .await
+        .unwrap();
+    assert_eq!(expire(&store).await.dropped.events, 2);
+    assert_eq!(given_ids(&store).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_file_whose_name_is_unclear_stays_and_is_told() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS + 100 * DAY_MS);
+    import(
+        &time.open(&root),
+        [of_user(0, "a", "Amara"), of_user(1, "y", "Yann")],
+    )
+    .await;
+    let before = time
+        .open(&root)
+        .snapshot(&workspace("w"))
+        .await
+        .unwrap()
+        .unwrap();
+    let file = &before.files[0];
+    let renamed = "day=2026-11-21/a b.parquet";
+    let objects = &root.location.objects;
+    let bytes = objects
+        .get(&file.path)
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    let path = Path::from(format!("workspace=w/{renamed}"));
+    objects.put(&path, bytes.into()).await.unwrap();
+    rewrite_first_commit(&root, &file.in_table, &renamed.replace(' ', "%20")).await;
+    let store = time.open(&root);
+    set(&store, "90d").await;
+    let expiry = expire(&store).await;
+    assert_eq!((expiry.dropped.events, expiry.foreign_events), (1, 1));
+    assert_eq!(given_ids(&store).await, ["a"]);
+}
+
+#[tokio::test]
+async fn doors_refuse_the_future_and_dropped_days_only() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    import(&store, [of_user(-100, "old", "Zoë")]).await;
+    set(&store, "90d").await;
+    async fn code(store: &Store, day: i64) -> Option<RejectionCode> {
+        let refusal = store.admission().refusal(&of_user(day, "x", "Zoë")).await;
+        refusal.unwrap().map(|refusal| refusal.code)
+    }
+    assert_eq!(code(&store, -91).await, None, "nothing is dropped yet");
+    expire(&store).await;
+    assert_eq!(code(&store, -91).await, Some(RejectionCode::DayDropped));
+    assert_eq!(code(&store, -90).await, None);
+    assert_eq!(code(&store, 1).await, Some(RejectionCode::DateInFuture));
+    assert_eq!(code(&store, 0).await, None);
+
+    let asked = Arc::new(AtomicI64::new(0));
+    let counted = Arc::clone(&asked);
+    let hook: Hook = Arc::new(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Ok(()) })
+    });
+    let store = time.open_hooked(&root, hook);
+    for day in -30..=0 {
+        assert_eq!(code(&store, day).await, None);
+    }
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        0,
+        "recent events cost no request"
+    );
+    let mut admission = store.admission();
+    let mut requests = Vec::new();
+    for day in [-95, -92, -80] {
+        admission.refusal(&of_user(day, "x", "Zoë")).await.unwrap();
+        requests.push(asked.load(Ordering::SeqCst));
+    }
+    assert!(
+        requests[0] > 0 && requests[0] == requests[2],
+        "{requests:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_ingest_refuses_by_date_and_folds_old_events_for_good() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    import(&store, [of_user(-100, "old", "Zoë")]).await;
+    set(&store, "90d").await;
+    expire(&store).await;
+    let ingest = store.ingest(IngestOptions::default());
+    let batch = WriteBatch {
+        events: [5, -80, -95, 0]
+            .map(|day| of_user(day, &day.to_string(), "Zoë"))
+            .to_vec(),
+        number: None,
+        all_or_nothing: false,
+    };
+    let written = ingest.write(batch).await.unwrap();
+    let refused: Vec<(usize, RejectionCode)> = written
+        .refused
+        .iter()
+        .map(|refused| (refused.index, refused.rejection.code))
+        .collect();
+    let expected = [
+        (0, RejectionCode::DateInFuture),
+        (2, RejectionCode::DayDropped),
+    ];
+    assert_eq!(refused, expected);
+    ingest.close().await.unwrap();
+    assert_eq!(given_ids(&store).await, ["-80", "0"]);
+}
+
+#[tokio::test]
+async fn old_events_that_come_in_through_a_door_are_not_dropped_by_default() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    let ingest = store.ingest(IngestOptions::default());
+    let batch = WriteBatch {
+        events: vec![of_user(-1000, "old", "Zoë")],
+        number: Some(BatchNumber {
+            producer: "p".to_owned(),
+            workspace: workspace("w"),
+            number: 1,
+        }),
+        all_or_nothing: false,
+    };
+    assert_eq!(ingest.write(batch).await.unwrap().refused, []);
+    ingest.close().await.unwrap();
+    assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Withheld);
+    assert_eq!(given_ids(&store).await, ["old"]);
+}
+
+#[tokio::test]
+async fn upkeep_runs_the_retention_of_every_workspace() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    let events = [event("v", DAY_START_MS, "1"), event("w", DAY_START_MS, "2")];
+    import(&store, events).await;
+    time.turn(800);
+    let damaged = "workspace=v/_delta_log/00000000000000000002.json".into();
+    let objects = store.object_store();
+    objects.put(&damaged, "{".into()).await.unwrap();
+    let mut options = UpkeepOptions {
+        compaction_interval: Duration::from_millis(1),
+        ..UpkeepOptions::default()
+    };
+    options.compaction.rest_factor = 0;
+    let upkeep = tokio::spawn({
+        let store = store.clone();
+        async move { store.upkeep(options).await }
+    });
+    while !given_ids(&time.open(&root)).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    upkeep.abort();
+}

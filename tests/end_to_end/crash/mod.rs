@@ -1,0 +1,221 @@
+//! Nodes are killed at every write that a store makes, at random moments, and put to sleep; clients send
+//! what was not acknowledged to whichever node is alive. At the end every acknowledged event is there
+//! once, no event is there twice, nothing is there that nobody sent, and every file is sound.
+//!
+//! `VOUCH_CRASH_SEED` chooses what happens, `VOUCH_CRASH_KILLS` how often.
+//!
+//! | module | is |
+//! |---|---|
+//! | `failpoint` | an object store that kills its own process at a chosen write |
+//! | `node` | a process that serves a store |
+//! | `plan` | which process dies where, and what came of it |
+//! | `cluster` | nodes on one store that die and come back |
+//! | `model` | what was sent and acknowledged, and whether a store holds just that |
+//! | `producer` | clients that send events until they are acknowledged |
+//! | `reader` | questions while nodes die |
+//! | `remains` | what dead processes leave, made to look old, so that it is cleaned away |
+
+mod cluster;
+mod failpoint;
+mod model;
+mod node;
+mod plan;
+mod producer;
+mod reader;
+mod remains;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use engine::{Engine, EngineConfig, StreamItem};
+use futures::TryStreamExt;
+use store::{Store, StoreOptions};
+use tokio::task::JoinSet;
+
+use cluster::Cluster;
+use plan::Plan;
+use producer::{Ids, Producer};
+
+/// How many processes of one store die.
+const KILLS_PER_STORE: usize = 20;
+/// How many processes die unless the environment says otherwise.
+const KILLS: usize = 20;
+/// How long the processes of one store may take to die.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_killed_no_acknowledged_event_is_lost_and_none_is_there_twice() {
+    let seed = from_environment("VOUCH_CRASH_SEED", 1);
+    let kills = usize::try_from(from_environment("VOUCH_CRASH_KILLS", KILLS as u64)).unwrap();
+    println!("VOUCH_CRASH_SEED={seed} VOUCH_CRASH_KILLS={kills}");
+    let plan = Arc::new(Mutex::new(Plan::new(seed)));
+    let begun = Instant::now();
+    let mut stores = 0;
+    loop {
+        let done = plan.lock().unwrap().kills();
+        if done >= kills {
+            break;
+        }
+        plan.lock()
+            .unwrap()
+            .extend((kills - done).min(KILLS_PER_STORE));
+        let nodes = 1 + stores % 2;
+        stores += 1;
+        kill_nodes_of_one_store(&plan, nodes, seed + stores as u64).await;
+    }
+    let table = plan.lock().unwrap().table();
+    println!(
+        "{stores} stores in {} s\n{table}",
+        begun.elapsed().as_secs()
+    );
+}
+
+/// Kills processes on a new store until the plan ends, and looks at what is left.
+async fn kill_nodes_of_one_store(plan: &Arc<Mutex<Plan>>, nodes: usize, seed: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let log = directory.path().join("log");
+    let begun = Instant::now();
+    let cluster = Arc::new(Cluster::new(store, log, nodes, Arc::clone(plan)));
+    let answers = run(&cluster, seed).await;
+    let sound = examine(&cluster).await;
+    // On a disk that works nothing fails, however many processes die.
+    let log = std::fs::read_to_string(&cluster.log).unwrap();
+    let is_trouble = |line: &&str| line.contains("ERROR") || line.contains(" WARN store");
+    for line in log.lines().filter(is_trouble) {
+        cluster.model.problem(format!("logged: {line}"));
+    }
+    let (sent, acknowledged) = cluster.model.totals();
+    println!(
+        "store {seed}: {nodes} nodes, {} processes, {sent} events sent, {acknowledged} acknowledged, \
+         {answers} answers, {sound} files, {:.1} s",
+        cluster.lives(),
+        begun.elapsed().as_secs_f32()
+    );
+    let problems = cluster.model.problems();
+    if !problems.is_empty() {
+        let kept = directory.keep();
+        panic!(
+            "{} problems, store kept in {}\n{}\n\nwhat the nodes say at the end:\n{}",
+            problems.len(),
+            kept.display(),
+            problems[..problems.len().min(20)].join("\n"),
+            last_lines(&log, 40),
+        );
+    }
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Lets processes die and clients write and ask meanwhile; gives the number of answers.
+async fn run(cluster: &Arc<Cluster>, seed: u64) -> usize {
+    let mut clients = JoinSet::new();
+    let mut readers = JoinSet::new();
+    for (name, ids) in [("n1", Ids::Own), ("n2", Ids::Derived), ("n3", Ids::Derived)] {
+        clients.spawn(Producer::numbered(cluster, name, ids, seed).run());
+    }
+    for (name, ids) in [("u1", Ids::Own), ("u2", Ids::Derived)] {
+        clients.spawn(Producer::unnumbered(cluster, name, ids, seed).run());
+    }
+    let mut places = JoinSet::new();
+    for place in 0..cluster.size() {
+        readers.spawn(reader::ask(Arc::clone(cluster), place, seed));
+        places.spawn(Arc::clone(cluster).live_and_die(place));
+    }
+    let ended = tokio::time::timeout(PATIENCE, async {
+        while let Some(ended) = places.join_next().await {
+            ended.unwrap();
+        }
+        for place in 0..cluster.size() {
+            places.spawn(Arc::clone(cluster).live(place));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        cluster.is_ending.send_replace(true);
+        while let Some(ended) = clients.join_next().await {
+            ended.unwrap();
+        }
+        let mut answers = 0;
+        while let Some(ended) = readers.join_next().await {
+            answers += ended.unwrap();
+        }
+        cluster.stop();
+        while let Some(ended) = places.join_next().await {
+            ended.unwrap();
+        }
+        answers
+    });
+    match ended.await {
+        Ok(answers) => answers,
+        Err(_) => {
+            let problem = format!("not over after {} s", PATIENCE.as_secs());
+            cluster.model.problem(problem);
+            0
+        }
+    }
+}
+
+/// Compares the store with what was sent, as it was left and folded; gives the number of its files.
+async fn examine(cluster: &Cluster) -> usize {
+    let model = &cluster.model;
+    compare(cluster, "as it was left").await;
+    let store = open(&cluster.directory);
+    let folded = store.fold().await.unwrap();
+    for (workspace, error) in &folded.failed {
+        model.problem(format!("{workspace} cannot be folded: {error}"));
+    }
+    compare(cluster, "when all was folded").await;
+    let mut files = 0;
+    for workspace in store.workspaces().await.unwrap() {
+        let verification = store.verify(&workspace).await.unwrap().unwrap();
+        files += verification.files;
+        for fault in verification.faults {
+            model.problem(format!("{}: {}", fault.path, fault.kind));
+        }
+    }
+    files
+}
+
+fn open(directory: &Path) -> Store {
+    Store::open(directory.to_str().unwrap(), &StoreOptions::default()).unwrap()
+}
+
+/// Reads every event by DQL.
+async fn compare(cluster: &Cluster, when: &str) {
+    let store = open(&cluster.directory);
+    let stored = store.workspaces().await.unwrap();
+    let engine = Engine::new(store, EngineConfig::default()).unwrap();
+    for workspace in cluster.model.workspaces() {
+        let found = match stored.iter().any(|stored| stored.as_str() == workspace) {
+            true => markers(&engine, &workspace).await,
+            false => Vec::new(),
+        };
+        cluster.model.compare(when, &workspace, &found);
+    }
+}
+
+/// The markers of all events of a workspace.
+async fn markers(engine: &Engine, workspace: &str) -> Vec<String> {
+    let question = reader::question("TAE::*:(df_title)", workspace);
+    let items: Vec<StreamItem> = engine.query_stream(question).try_collect().await.unwrap();
+    let mut markers = Vec::new();
+    for item in items {
+        if let StreamItem::Batch(batch) = item {
+            let column = batch.column_by_name("df_title").unwrap();
+            let titles = cast(column, &DataType::Utf8).unwrap();
+            let titles = titles.as_string::<i32>();
+            markers.extend(titles.iter().map(|title| title.unwrap().to_owned()));
+        }
+    }
+    markers
+}

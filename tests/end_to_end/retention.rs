@@ -1,0 +1,286 @@
+//! Retention and legal holds, on the command line and through the service.
+
+use server::proto::workspace_service_client::WorkspaceServiceClient;
+use server::proto::{
+    GetSettingsRequest, HeldEvents, ListHoldsRequest, PlaceHoldRequest, ReleaseHoldRequest,
+    RetentionOutcome, RunRetentionRequest, SetRetentionRequest,
+};
+use tonic::Code;
+use tonic::transport::Channel;
+
+use crate::program::{Done, Vouch};
+use crate::service::{Service, error_info};
+
+/// A store whose workspace `acme` has events of two users on two days of 2020.
+fn with_old_events() -> Vouch {
+    let vouch = Vouch::new();
+    let mut lines = String::new();
+    for (number, (day, user)) in [(3, "Zoë"), (3, "Amara"), (4, "Zoë"), (4, "Amara")]
+        .into_iter()
+        .enumerate()
+    {
+        lines.push_str(&format!(
+            "{{\"date\": \"2020-01-0{day}T08:00:00Z\", \"df_event_id\": \"e{number}\", \"df_user_name\": \"{user}\", \"df_workspace\": \"acme\"}}\n"
+        ));
+    }
+    vouch.write("old.ndjson", lines);
+    vouch.run(&["import", "old.ndjson"]).expect_status(0);
+    vouch
+}
+
+/// How many of the old events there are.
+fn old_events(vouch: &Vouch) -> String {
+    let range = [
+        "--from",
+        "2020-01-01T00:00:00Z",
+        "--to",
+        "2020-02-01T00:00:00Z",
+    ];
+    let mut arguments = vec!["query", "--workspace", "acme", "--format", "csv"];
+    arguments.extend(range);
+    arguments.push("TAE::audit:(count(*))");
+    let done = vouch.run(&arguments).expect_status(0);
+    let text = done.text();
+    let cell = text.lines().nth(1).unwrap().rsplit(',').next().unwrap();
+    cell.to_owned()
+}
+
+/// Runs the program with the words and then the options.
+fn run(vouch: &Vouch, words: &[&str], options: &[&str]) -> Done {
+    vouch.run(&[words, options].concat())
+}
+
+const ACME: [&str; 4] = ["--workspace", "acme", "--by", "legal"];
+
+/// A hold on the events of Zoë.
+const OF_ZOE: [&str; 7] = [
+    "hold",
+    "place",
+    "case 4711",
+    "--reason",
+    "court order",
+    "--user",
+    "zoë",
+];
+
+#[test]
+fn the_command_line_keeps_drops_and_holds() {
+    let vouch = with_old_events();
+    run(&vouch, &["retention", "run"], &[])
+        .expect_status(0)
+        .expect_output("would drop 4 events of 2 days (2020-01-03 to 2020-01-04)");
+    assert_eq!(old_events(&vouch), "4");
+    run(&vouch, &OF_ZOE, &ACME)
+        .expect_status(0)
+        .expect_output("placed hold `case 4711` on events of zoë: court order\n");
+    run(&vouch, &["retention", "set", "1y"], &ACME)
+        .expect_status(0)
+        .expect_output("next run: would drop 2 events of 2 days (2020-01-03 to 2020-01-04), ")
+        .expect_output("held: 2 older events, by case 4711 (2)");
+    run(&vouch, &["retention", "run", "--dry-run"], &[])
+        .expect_status(0)
+        .expect_output("would drop 2 events");
+    assert_eq!(old_events(&vouch), "4");
+    run(&vouch, &["retention", "run", "--workspace", "acme"], &[])
+        .expect_status(0)
+        .expect_output("workspace acme: dropped 2 events");
+    assert_eq!(old_events(&vouch), "2");
+    run(&vouch, &["retention", "show"], &[])
+        .expect_status(0)
+        .expect_output("workspace acme: events are kept 1y; 1 hold\n  dropped so far: days before ")
+        .expect_output("hold `case 4711` on events of zoë");
+    run(&vouch, &["hold", "release", "case 4711"], &ACME).expect_status(0);
+    run(&vouch, &["hold", "list", "--workspace", "acme"], &[])
+        .expect_status(0)
+        .expect_output("has no holds");
+    run(&vouch, &["retention", "run"], &[]).expect_status(0);
+    assert_eq!(old_events(&vouch), "0");
+    run(&vouch, &["verify"], &[]).expect_status(0);
+    let question =
+        "TAE::audit:(df_message) {action = 'retention.expired' AND `dropped.events` = 2} [1d]";
+    let options = ["--workspace", "acme", "--format", "csv", question];
+    let receipts = run(&vouch, &["query"], &options).expect_status(0).text();
+    assert_eq!(receipts.lines().count(), 3, "{receipts}");
+    assert!(
+        receipts.contains("kept by the holds `case 4711`"),
+        "{receipts}"
+    );
+}
+
+#[test]
+fn a_wrong_command_says_what_is_wrong() {
+    let vouch = with_old_events();
+    run(&vouch, &OF_ZOE, &ACME).expect_status(0);
+    let other = ["hold", "place", "case 4711", "--reason", "another", "--all"];
+    run(&vouch, &other, &ACME)
+        .expect_status(1)
+        .expect_error("another hold is called `case 4711`");
+    run(&vouch, &["hold", "place", "x", "--reason", "r"], &ACME)
+        .expect_status(2)
+        .expect_error("say what to hold");
+    run(&vouch, &["retention", "set", "5d"], &ACME)
+        .expect_status(2)
+        .expect_error("too short");
+    run(&vouch, &["hold", "release", "case 4712"], &ACME)
+        .expect_status(1)
+        .expect_error("no hold is called `case 4712`; there are `case 4711`");
+    let nobody = vouch
+        .command(&["retention", "set", "1y", "--workspace", "acme"])
+        .env_remove("USER")
+        .output()
+        .unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+}
+
+#[test]
+fn the_command_line_asks_a_service() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let options = ["--server", &service.address, "--workspace", "acme"];
+    let by = [options.as_slice(), &["--by", "legal"]].concat();
+    run(&vouch, &["retention", "show"], &options)
+        .expect_status(0)
+        .expect_output("events are kept 2y, the default; 0 holds\n  older events came in");
+    run(&vouch, &OF_ZOE, &by).expect_status(0);
+    run(&vouch, &OF_ZOE, &by)
+        .expect_status(0)
+        .expect_output("stood already: hold `case 4711`");
+    run(&vouch, &["retention", "set", "90d"], &by)
+        .expect_status(0)
+        .expect_output("next run: would drop 2 events");
+    run(&vouch, &["retention", "run"], &options)
+        .expect_status(0)
+        .expect_output("dropped 2 events");
+    assert_eq!(old_events(&vouch), "2");
+    let late = [
+        "hold",
+        "place",
+        "x",
+        "--reason",
+        "r",
+        "--to",
+        "2021-01-01T00:00:00Z",
+    ];
+    run(&vouch, &late, &by)
+        .expect_status(0)
+        .expect_output("were dropped before it was placed");
+    run(&vouch, &["hold", "release", "x"], &by).expect_status(0);
+    run(&vouch, &["hold", "release", "x"], &by)
+        .expect_status(1)
+        .expect_error("no hold is called `x`");
+    run(&vouch, &["hold", "list"], &options)
+        .expect_status(0)
+        .expect_output("hold `case 4711` on events of zoë");
+    let unclear = ["retention", "run", "--server", &service.address];
+    run(&vouch, &unclear, &[]).expect_status(2);
+}
+
+async fn client(service: &Service) -> WorkspaceServiceClient<Channel> {
+    let channel = Channel::from_shared(format!("http://{}", service.address)).unwrap();
+    WorkspaceServiceClient::new(channel.connect().await.unwrap())
+}
+
+fn acme() -> String {
+    "acme".to_owned()
+}
+
+/// A request to hold some events.
+fn place(events: Option<HeldEvents>) -> PlaceHoldRequest {
+    PlaceHoldRequest {
+        workspace: acme(),
+        name: "day".to_owned(),
+        reason: "audit".to_owned(),
+        by: "legal".to_owned(),
+        events,
+    }
+}
+
+/// The first of the old days.
+fn first_day() -> HeldEvents {
+    HeldEvents {
+        from_ms: Some(1_578_009_600_000),
+        to_ms: Some(1_578_096_000_000),
+        user: None,
+    }
+}
+
+#[tokio::test]
+async fn the_service_sets_and_runs_a_retention() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let mut client = client(&service).await;
+    let request = GetSettingsRequest { workspace: acme() };
+    let settings = client.get_settings(request).await.unwrap().into_inner();
+    let settings = settings.settings.unwrap();
+    assert_eq!(
+        (settings.retention.as_str(), settings.retention_is_set),
+        ("2y", false)
+    );
+    assert!(settings.older_events && settings.dropped_before.is_empty());
+
+    let set = |retention: &str| SetRetentionRequest {
+        workspace: acme(),
+        retention: retention.to_owned(),
+        by: "ops".to_owned(),
+    };
+    let refused = client.set_retention(set("3 moons")).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), error_info(&refused).code.as_str()),
+        (Code::InvalidArgument, "invalid_setting")
+    );
+    client.place_hold(place(Some(first_day()))).await.unwrap();
+    let answer = client.set_retention(set("90d")).await.unwrap().into_inner();
+    let next_run = answer.next_run.unwrap();
+    assert_eq!(next_run.outcome(), RetentionOutcome::DryRun);
+    assert_eq!((next_run.dropped_events, next_run.held_events), (2, 2));
+    let request = RunRetentionRequest {
+        workspace: acme(),
+        dry_run: false,
+    };
+    let run = client.run_retention(request).await.unwrap().into_inner();
+    let run = run.run.unwrap();
+    assert_eq!(run.outcome(), RetentionOutcome::Dropped);
+    assert_eq!(run.dropped_days[0].first, "2020-01-04");
+    assert_eq!(old_events(&vouch), "2");
+}
+
+#[tokio::test]
+async fn the_service_places_and_releases_holds() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let mut client = client(&service).await;
+    let refused = client.place_hold(place(None)).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), error_info(&refused).code.as_str()),
+        (Code::InvalidArgument, "invalid_request")
+    );
+    for stood_already in [false, true] {
+        let placed = client.place_hold(place(Some(first_day()))).await.unwrap();
+        let placed = placed.into_inner();
+        assert_eq!(placed.stood_already, stood_already);
+        assert_eq!(placed.dropped_before, "");
+    }
+    let other = client.place_hold(place(Some(HeldEvents::default())));
+    let other = other.await.unwrap_err();
+    assert_eq!(
+        (other.code(), error_info(&other).code.as_str()),
+        (Code::AlreadyExists, "hold_exists")
+    );
+    let list = || ListHoldsRequest { workspace: acme() };
+    let holds = client.list_holds(list()).await.unwrap().into_inner().holds;
+    assert_eq!(holds.len(), 1);
+    assert_eq!(holds[0].events, Some(first_day()));
+    let release = ReleaseHoldRequest {
+        workspace: acme(),
+        name: "day".to_owned(),
+        by: "legal".to_owned(),
+    };
+    client.release_hold(release.clone()).await.unwrap();
+    let gone = client.release_hold(release).await.unwrap_err();
+    assert_eq!(
+        (gone.code(), error_info(&gone).code.as_str()),
+        (Code::NotFound, "unknown_hold")
+    );
+    let holds = client.list_holds(list()).await.unwrap().into_inner().holds;
+    assert_eq!(holds, []);
+}
