@@ -4,7 +4,12 @@ use std::error::Error;
 use std::path::PathBuf;
 
 const INCLUDE: &str = "../../proto";
-const FILES: [&str; 2] = ["vouch/v1/query.proto", "vouch/v1/workspace.proto"];
+const FILES: [&str; 4] = [
+    "vouch/v1/query.proto",
+    "vouch/v1/ingest.proto",
+    "vouch/v1/workspace.proto",
+    "opentelemetry/logs.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([INCLUDE])?;
@@ -18,9 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.join("descriptors.bin"),
         compiler.encode_file_descriptor_set(),
     )?;
-    // Arrow bytes are handed over without a copy.
+    // Arrow bytes and events are handed over without a copy.
     tonic_prost_build::configure()
         .bytes(".vouch.v1.QueryStreamResponse")
+        .bytes(".vouch.v1.WriteRequest")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -108,17 +108,19 @@ async fn the_sample_counts_the_same_by_program_by_service_and_by_another_reader(
 /// The counts as a service in this process gives them.
 async fn by_service(vouch: &Vouch, query: &str) -> Vec<(String, i64)> {
     let config = server::ServerConfig {
-        address: "127.0.0.1:0".parse().unwrap(),
+        grpc: "127.0.0.1:0".parse().unwrap(),
+        http: "127.0.0.1:0".parse().unwrap(),
         ..server::ServerConfig::default()
     };
-    let listening = server::Server::bind(&config).unwrap();
-    let address = listening.local_address().to_string();
+    let listening = server::Server::bind(config).unwrap();
+    let address = listening.grpc_address().to_string();
     let root = vouch.path("vouch-data");
     let store =
         store::Store::open(root.to_str().unwrap(), &store::StoreOptions::default()).unwrap();
+    let ingest = store.ingest(store::IngestOptions::default());
     let engine = engine::Engine::new(store, engine::EngineConfig::default()).unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(listening.serve(engine, async { stopped.await.unwrap() }));
+    let serving = tokio::spawn(listening.serve(engine, ingest, async { stopped.await.unwrap() }));
     let client = Client::connect(&address).await.unwrap();
     let request = engine::QueryRequest {
         query: query.to_owned(),

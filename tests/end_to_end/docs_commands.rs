@@ -2,8 +2,9 @@
 //!
 //! Each page is followed from its first line in a directory of its own. A fenced block `sh` is run, and
 //! must succeed, or end with the status that stands behind it: `sh status=1`. A block `text` behind it is
-//! what it prints, but for times and sizes. A block with `file=name` is written to that file. Commands of
-//! cargo, and every other block, are left alone.
+//! what it prints, but for times and sizes. A block with `file=name` is written to that file. A block
+//! `sh serve` starts the service that it tells to start, which runs to the end of the page; its addresses
+//! are others than the page says. Commands of cargo, and every other block, are left alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::program::{PROGRAM, Vouch, folder};
+use crate::service::Service;
 
 /// A fenced block.
 struct Block {
@@ -52,16 +54,26 @@ impl Block {
     }
 }
 
+/// Starts what a block `sh serve` tells to start.
+fn serve(block: &Block, vouch: &Vouch) -> Service {
+    let arguments = block.body.trim_end().strip_prefix("vouch serve");
+    let arguments: Vec<&str> = arguments.unwrap().split_whitespace().collect();
+    Service::start_with(vouch, &arguments)
+}
+
 /// The commands of a block with `vouch` as the tests have it; what it printed and its status.
-fn run(block: &Block, vouch: &Vouch) -> (i32, String) {
-    let commands = block
-        .body
-        .lines()
-        .filter(|line| !line.starts_with("cargo "));
+fn run(block: &Block, vouch: &Vouch, service: Option<&Service>) -> (i32, String) {
+    let mut body = block.body.clone();
+    if let Some(service) = service {
+        body = body
+            .replace("127.0.0.1:8080", &service.http_address)
+            .replace("127.0.0.1:50051", &service.address);
+    }
+    let commands = body.lines().filter(|line| !line.starts_with("cargo "));
     let mut script = format!("vouch() {{ '{PROGRAM}' \"$@\"; }}\nexec 2>&1\n");
     for (index, line) in commands.enumerate() {
         // The first command that fails ends the block; one may take several lines.
-        if index > 0 && line.starts_with("vouch ") {
+        if index > 0 && (line.starts_with("vouch ") || line.starts_with("curl ")) {
             script.push_str("[ $? = 0 ] || exit $?\n");
         }
         script.push_str(line);
@@ -110,9 +122,14 @@ fn steady(text: &str) -> String {
     steady
 }
 
-/// An answer in JSON without the time it took; any other line as it is.
+/// An answer in JSON without the time it took, an acknowledgement without its token; any other line as it
+/// is.
 fn without_cost(line: &str) -> String {
     match serde_json::from_str::<Value>(line) {
+        Ok(mut content) if content["accepted"].is_u64() => {
+            content.as_object_mut().unwrap().remove("token");
+            content.to_string()
+        }
         Ok(mut content) if content["content"].is_array() => {
             for answer in content["content"].as_array_mut().unwrap() {
                 answer.as_object_mut().unwrap().remove("cost");
@@ -128,15 +145,18 @@ fn follow(page: &Path) -> Vec<String> {
     let vouch = Vouch::new();
     let mut wrong = Vec::new();
     let mut printed: Option<String> = None;
+    let mut service = None;
     for block in blocks(page) {
         let before = printed.take();
         if let Some(name) = block.word("file") {
             vouch.write(name, &block.body);
+        } else if block.words == ["sh", "serve"] {
+            service = Some(serve(&block, &vouch));
         } else if block.is("sh") {
             let expected: i32 = block
                 .word("status")
                 .map_or(0, |status| status.parse().unwrap());
-            let (status, output) = run(&block, &vouch);
+            let (status, output) = run(&block, &vouch, service.as_ref());
             if status != expected {
                 wrong.push(format!(
                     "{}: status {status}\n{}{output}",

@@ -10,6 +10,7 @@
 //! | `service` | `vouch serve`, asked by a client that knows only the interface |
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
+//! | `ingest` | events through every door of the service |
 //! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
 //! | `delta` | the store as another reader of Delta tables finds it |
@@ -30,6 +31,8 @@ mod editors;
 mod exporting;
 #[cfg(test)]
 mod importing;
+#[cfg(test)]
+mod ingest;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

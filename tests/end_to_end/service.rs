@@ -28,8 +28,10 @@ use crate::program::{ALL_OF_TIME, Vouch};
 /// A running service; killed when a test fails before it stops it.
 pub(crate) struct Service {
     process: Child,
-    /// Its host and port.
+    /// Its host and port for gRPC.
     pub(crate) address: String,
+    /// Its host and port for HTTP.
+    pub(crate) http_address: String,
 }
 
 impl Drop for Service {
@@ -43,25 +45,32 @@ impl Drop for Service {
 impl Service {
     /// Serves the store of `vouch`.
     pub(crate) fn start(vouch: &Vouch) -> Self {
+        Self::start_with(vouch, &[])
+    }
+
+    /// Serves the store of `vouch` with more arguments.
+    pub(crate) fn start_with(vouch: &Vouch, arguments: &[&str]) -> Self {
+        let addresses = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
         let mut process = vouch
-            .command(&["serve", "--grpc", "127.0.0.1:0"])
+            .command(&[&addresses, arguments].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap()
-            .to_owned();
-        Self { process, address }
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut after = |words: &str| {
+            let line = lines.next().unwrap().unwrap();
+            line.strip_prefix(words).unwrap().to_owned()
+        };
+        Self {
+            address: after("listening on "),
+            http_address: after("listening for HTTP on "),
+            process,
+        }
     }
 
-    async fn channel(&self) -> Channel {
+    /// A connection for gRPC.
+    pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
         endpoint.connect().await.unwrap()
     }
@@ -71,7 +80,8 @@ impl Service {
         QueryServiceClient::new(self.channel().await)
     }
 
-    fn send_stop(&self) {
+    /// Tells it to stop.
+    pub(crate) fn send_stop(&self) {
         let pid = self.process.id().to_string();
         assert!(
             Command::new("kill")
@@ -82,7 +92,8 @@ impl Service {
         );
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
     }
 }

@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
-use store::Retention;
+use server::IngestLimits;
+use store::{Retention, WriteToken};
 
 use crate::failure::Failure;
 
@@ -51,7 +52,7 @@ pub(crate) enum Command {
     Hold(HoldCommand),
     /// Merge small files into large ones, and delete what nobody needs any more
     Compact(CompactArguments),
-    /// Answer questions over gRPC until SIGINT or SIGTERM
+    /// Take events in and answer questions over the network, until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write sample events as NDJSON to standard output
     Generate(GenerateArguments),
@@ -125,6 +126,9 @@ pub(crate) struct QueryArguments {
     /// `next_cursor_time` of the JSON form until that is -1
     #[arg(long, value_name = "TIME", conflicts_with = "search_after")]
     pub(crate) cursor_time: Option<i64>,
+    /// The token of an acknowledged write, whose events the answer must have; may be repeated
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) after: Vec<WriteToken>,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
 }
@@ -372,9 +376,52 @@ pub(crate) struct CompactArguments {
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
-    /// The address to listen on; port 0 takes any free one
+    /// The address to listen on for gRPC; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub(crate) grpc: SocketAddr,
+    /// The address to listen on for HTTP; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+    /// A jq file that requests may name as their mapping, by its name without `.jq`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Vec<PathBuf>,
+    /// The mapping for log records that come by OTLP: cloudtrail, kubernetes, okta, or a jq file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) otlp_mapping: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArguments,
+}
+
+/// How much `vouch serve` takes at a time.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArguments {
+    /// The bytes of a request with events, as it is sent
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().request_bytes)]
+    pub(crate) max_request_bytes: usize,
+    /// The bytes of a request with events, when it is decompressed
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().decompressed_bytes)]
+    pub(crate) max_decompressed_bytes: usize,
+    /// The records of a request, and the events that a mapping makes of them
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestLimits::default().events)]
+    pub(crate) max_events: usize,
+    /// The bytes of one record
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().event_bytes)]
+    pub(crate) max_event_bytes: usize,
+    /// The bytes of all requests together that are read or wait to be durable; others wait
+    #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().waiting_bytes)]
+    pub(crate) max_waiting_bytes: usize,
+}
+
+impl From<LimitArguments> for IngestLimits {
+    fn from(arguments: LimitArguments) -> Self {
+        Self {
+            request_bytes: arguments.max_request_bytes,
+            decompressed_bytes: arguments.max_decompressed_bytes,
+            events: arguments.max_events,
+            event_bytes: arguments.max_event_bytes,
+            waiting_bytes: arguments.max_waiting_bytes,
+        }
+    }
 }
 
 /// `vouch generate`.

@@ -9,12 +9,14 @@
 //! | `output` | answers as tables, JSON, CSV, NDJSON, Arrow and Parquet |
 //! | `failure` | what can go wrong, and with which exit status |
 //! | `generate` | sample events |
+//! | `mapping` | which mapping is meant |
 
 mod answers;
 mod arguments;
 mod command;
 mod failure;
 mod generate;
+mod mapping;
 mod output;
 mod workspaces;
 

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::workspace::WorkspaceId;
+
 /// A UUID (version 8) from a BLAKE3 hash over the parts. Equal parts give equal ids; where one part
 /// ends and the next begins matters (`["ab", "c"]` and `["a", "bc"]` differ). The first part should
 /// say what kind of origin the others describe.
@@ -24,6 +26,25 @@ pub fn import_id(content_digest: &[u8; 32], line: u64, index: u64) -> String {
         b"import",
         content_digest,
         &line.to_le_bytes(),
+        &index.to_le_bytes(),
+    ])
+}
+
+/// The id of one event of a numbered batch: from the batch, the position of its record in the request,
+/// and the position among the events that a mapping made of the record, both from 0.
+pub fn batch_id(
+    producer: &str,
+    workspace: &WorkspaceId,
+    number: u64,
+    record: u64,
+    index: u64,
+) -> String {
+    derived_id(&[
+        b"batch",
+        producer.as_bytes(),
+        workspace.as_str().as_bytes(),
+        &number.to_le_bytes(),
+        &record.to_le_bytes(),
         &index.to_le_bytes(),
     ])
 }
@@ -79,6 +100,21 @@ mod tests {
         assert_ne!(import_id(&[0; 32], 1, 0), import_id(&[0; 32], 1, 1));
         assert_ne!(import_id(&[0; 32], 1, 0), import_id(&[0; 32], 2, 0));
         assert_ne!(import_id(&[0; 32], 1, 0), import_id(&[1; 32], 1, 0));
+    }
+
+    #[test]
+    fn every_event_of_a_numbered_batch_has_an_id_of_its_own() {
+        let [acme, beta] = ["acme", "beta"].map(|id| id.parse::<WorkspaceId>().unwrap());
+        let ids = std::collections::BTreeSet::from([
+            batch_id("p", &acme, 1, 0, 0),
+            batch_id("p", &acme, 1, 0, 1),
+            batch_id("p", &acme, 1, 1, 0),
+            batch_id("p", &acme, 2, 0, 0),
+            batch_id("p", &beta, 1, 0, 0),
+            batch_id("q", &acme, 1, 0, 0),
+        ]);
+        assert_eq!(ids.len(), 6);
+        assert_eq!(batch_id("p", &acme, 1, 0, 0), batch_id("p", &acme, 1, 0, 0));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use batch::EventBatchBuilder;
 pub use event::{Defaults, Event, ValueRef};
 pub use fields::{FIELDS, Field, FieldType, field, schema, view_schema};
 pub use json::row_json;
-pub use mapping::{Mapping, MappingError};
+pub use mapping::{Mapping, MappingError, MappingSource};
 pub use read::{Decoded, EventReader, Format, Input, ReadError};
 pub use rejection::{Rejection, RejectionCode};
 pub use time::{TimeRange, day_of, parse_timestamp};

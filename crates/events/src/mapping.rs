@@ -16,6 +16,9 @@ use crate::fields;
 use crate::rejection::{Rejection, RejectionCode, excerpt};
 
 mod convert;
+mod source;
+
+pub use source::MappingSource;
 
 /// Name and program of every mapping that comes with Vouch.
 const SHIPPED: [(&str, &str); 3] = [

@@ -2,7 +2,7 @@
 //!
 //! [`Input`] is a named stream that can be read more than once, decompressed; [`Format`] is what is
 //! in it; [`records`] walks it record by record in bounded memory; [`EventReader`] makes events of
-//! the records.
+//! the records with a [`RecordDecoder`].
 
 mod delimited;
 mod error;
@@ -11,6 +11,7 @@ mod format;
 mod input;
 mod lines;
 mod parquet;
+mod record;
 
 use serde_json::Value;
 
@@ -20,6 +21,8 @@ pub use error::ReadError;
 pub use events::{Decoded, EventReader};
 pub use format::Format;
 pub use input::Input;
+pub use lines::parse_record;
+pub use record::RecordDecoder;
 
 /// The most bytes that one line or one CSV row may have.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;

@@ -35,6 +35,8 @@ pub enum RejectionCode {
     InvalidUtf8,
     /// One line is longer than a reader takes.
     LineTooLong,
+    /// The record is larger than the door lets through.
+    EventTooLarge,
     /// The text is JSON, but not an object.
     NotAnObject,
     /// A CSV row that does not fit its header.
@@ -68,6 +70,7 @@ impl RejectionCode {
             Self::MalformedJson => "malformed_json",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::LineTooLong => "line_too_long",
+            Self::EventTooLarge => "event_too_large",
             Self::NotAnObject => "not_an_object",
             Self::MalformedCsv => "malformed_csv",
             Self::UnsupportedType => "unsupported_type",

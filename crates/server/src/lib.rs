@@ -1,4 +1,4 @@
-//! The doors of Vouch: how questions come in over the network and answers go out.
+//! The doors of Vouch: how questions and events come in over the network and answers go out.
 //!
 //! The only crate that knows a wire format. The interfaces are in `proto/`.
 //!
@@ -7,6 +7,7 @@
 //! | [`proto`] | the messages and services, generated from the interface |
 //! | [`Server`] | listening, health, reflection, graceful shutdown |
 //! | `service` | each method of `QueryService`: message in, engine, message out |
+//! | `ingest` | events on their way in: gRPC, HTTP, OTLP |
 //! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
 //! | `arrow_stream` | batches to the bytes of an Arrow IPC stream and back |
@@ -18,6 +19,7 @@
 mod arrow_stream;
 mod client;
 mod convert;
+mod ingest;
 pub mod proto;
 mod serve;
 mod service;
@@ -25,6 +27,7 @@ mod status;
 mod workspace;
 
 pub use client::{Client, ClientError};
+pub use ingest::{IngestConfig, IngestLimits};
 pub use serve::{Server, ServerConfig, ServerError, stop_signal};
 
 /// The largest message that a service or a [`Client`] takes or sends, in bytes: 64 MiB.

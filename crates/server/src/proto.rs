@@ -9,5 +9,10 @@
 
 tonic::include_proto!("vouch.v1");
 
-/// The interface in protobuf's own form, for reflection.
+/// The part of OTLP that takes logs, generated from `opentelemetry/logs.proto`.
+pub mod otlp {
+    tonic::include_proto!("opentelemetry.proto.collector.logs.v1");
+}
+
+/// The interfaces in protobuf's own form, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -26,9 +26,9 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
                 code: error.code().to_owned(),
                 message: error.to_string(),
                 diagnostics: diagnostics_to_messages(query, diagnostics),
-                incident: None,
+                ..Default::default()
             };
-            status(Code::InvalidArgument, info)
+            with_info(Code::InvalidArgument, info)
         }
         EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
         EngineError::ResourcesExhausted(_) => told(Code::ResourceExhausted, error),
@@ -46,7 +46,7 @@ const INCOMPLETE: &str =
     "an object of the store is missing or damaged, so there is no answer rather than half of one";
 
 /// The status code for a failure of the store, and what may be told about it.
-fn of_store_error(error: &StoreError) -> (Code, &'static str) {
+pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
     match error {
         _ if error.is_missing_object() => (Code::DataLoss, INCOMPLETE),
         StoreError::NotFound { .. }
@@ -98,7 +98,7 @@ pub(crate) fn of_settings_error(error: &StoreError) -> Status {
         message: error.to_string(),
         ..Default::default()
     };
-    status(code, info)
+    with_info(code, info)
 }
 
 /// The status for a request that cannot be asked.
@@ -108,7 +108,7 @@ pub(crate) fn of_request_error(error: &RequestError) -> Status {
         message: error.to_string(),
         ..Default::default()
     };
-    status(Code::InvalidArgument, info)
+    with_info(Code::InvalidArgument, info)
 }
 
 /// The status for an answer that no message can hold.
@@ -122,7 +122,7 @@ pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
         ),
         ..Default::default()
     };
-    status(Code::ResourceExhausted, info)
+    with_info(Code::ResourceExhausted, info)
 }
 
 /// The status for a failure of the service itself while it writes an answer.
@@ -150,7 +150,7 @@ fn told(code: Code, error: &EngineError) -> Status {
         message: error.to_string(),
         ..Default::default()
     };
-    status(code, info)
+    with_info(code, info)
 }
 
 fn kept_back(code: Code, error: &EngineError, public: &str) -> Status {
@@ -163,18 +163,27 @@ fn kept_back_as(
     error: &(dyn std::error::Error + 'static),
     public: &str,
 ) -> Status {
-    let incident = Uuid::new_v4().to_string();
-    tracing::error!(incident, code = stable_code, error, "a query failed");
-    let info = proto::ErrorInfo {
-        code: stable_code.to_owned(),
-        message: format!("{public}; the service logged the reason as incident {incident}"),
-        diagnostics: Vec::new(),
-        incident: Some(incident),
-    };
-    status(code, info)
+    with_info(code, incident(stable_code, error, public))
 }
 
-fn status(code: Code, mut info: proto::ErrorInfo) -> Status {
+/// Logs what the client is not told under an id, and what the client is told instead.
+pub(crate) fn incident(
+    stable_code: &'static str,
+    error: &(dyn std::error::Error + 'static),
+    public: &str,
+) -> proto::ErrorInfo {
+    let incident = Uuid::new_v4().to_string();
+    tracing::error!(incident, code = stable_code, error, "a request failed");
+    proto::ErrorInfo {
+        code: stable_code.to_owned(),
+        message: format!("{public}; the service logged the reason as incident {incident}"),
+        incident: Some(incident),
+        ..Default::default()
+    }
+}
+
+/// The status that tells `info`, as far as a header holds it.
+pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
     info.message = clipped(&info.message);
     let found = info.diagnostics.len();
     while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
@@ -192,16 +201,8 @@ fn status(code: Code, mut info: proto::ErrorInfo) -> Status {
         finding.hint = finding.hint.as_deref().map(clipped);
         finding.label = None;
     }
-    let message = info.message.clone();
-    let details = RpcStatus {
-        code: code.into(),
-        message: message.clone(),
-        details: vec![Any {
-            type_url: ERROR_INFO_TYPE.to_owned(),
-            value: info.encode_to_vec(),
-        }],
-    };
-    Status::with_details(code, message, Bytes::from(details.encode_to_vec()))
+    let details = RpcStatus::new(code, &info).encode_to_vec();
+    Status::with_details(code, info.message, Bytes::from(details))
 }
 
 /// The first characters of a text that would not fit into a header.
@@ -215,13 +216,27 @@ fn clipped(text: &str) -> String {
 /// google.rpc.Status, the form that gRPC gives to `grpc-status-details-bin`; clients in other
 /// languages refuse anything else there.
 #[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
+pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
     code: i32,
     #[prost(string, tag = "2")]
     message: String,
     #[prost(message, repeated, tag = "3")]
     details: Vec<Any>,
+}
+
+impl RpcStatus {
+    /// The status that tells `info`.
+    pub(crate) fn new(code: Code, info: &proto::ErrorInfo) -> Self {
+        Self {
+            code: code.into(),
+            message: info.message.clone(),
+            details: vec![Any {
+                type_url: ERROR_INFO_TYPE.to_owned(),
+                value: info.encode_to_vec(),
+            }],
+        }
+    }
 }
 
 /// google.protobuf.Any.

@@ -52,9 +52,8 @@
 //! * The age of an event never keeps it out of an import.
 //! * Events are dropped by a retention run only, and no event that a hold covers: holds, retention and
 //!   drops are commits to the same log, so one of two that meet is planned again.
-//!
-//! Segments for the first minutes of events, the doors they come through, their folding into
-//! tables and compaction have their place here and are not built yet.
+//! * Compaction moves events and changes none. What it replaces stays for readers for a day.
+//! * Only what no reader and no writer can need is deleted, and nothing that Vouch did not write.
 
 mod admission;
 mod cleaning;

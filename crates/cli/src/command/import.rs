@@ -1,6 +1,5 @@
 //! `vouch import`.
 
-mod mapping;
 mod reading;
 mod report;
 
@@ -9,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use events::read::{Decoded, Input, ReadError};
-use events::{EventReader, WorkspaceId};
+use events::{EventReader, MappingSource, WorkspaceId};
 use indicatif::{ProgressBar, ProgressStyle};
 use store::{Import, ImportOptions};
 
 use crate::answers::open_store;
 use crate::arguments::ImportArguments;
 use crate::failure::Failure;
-use mapping::MappingSource;
+use crate::mapping;
 use reading::read_in_background;
 use report::{FileReport, print};
 
@@ -25,7 +24,7 @@ pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
     let mapping = arguments
         .mapping
         .as_deref()
-        .map(MappingSource::find)
+        .map(mapping::find)
         .transpose()?;
     let store = open_store(&arguments.store)?;
     let inputs: Vec<(String, Result<Input, ReadError>)> = arguments
@@ -94,7 +93,9 @@ impl Reader<'_> {
                     }
                     Ok(Decoded::Refused { line, rejection }) => report.refuse(line, &rejection),
                     Err(reading::Problem::Read(error)) => report.failed(&error),
-                    Err(reading::Problem::Usage(text)) => return Err(Failure::Usage(text)),
+                    Err(reading::Problem::Mapping(error)) => {
+                        return Err(Failure::Usage(error.to_string()));
+                    }
                 }
             }
             self.progress.moved_to(&bytes_read);

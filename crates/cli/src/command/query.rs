@@ -20,6 +20,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
         exact_total_hits,
         search_after,
         cursor_time,
+        after,
         query,
     } = arguments;
     let query = query_text(query)?;
@@ -34,6 +35,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
     request.options.exact_total_hits = exact_total_hits;
     request.options.search_after = search_after;
     request.options.cursor_time = cursor_time;
+    request.options.after = after;
     // Clients of the JSON form find the names of the query in it.
     request.options.describe_query = format == Format::Json;
     match format {

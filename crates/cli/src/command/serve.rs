@@ -1,19 +1,22 @@
 //! `vouch serve`.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
-use server::{Server, ServerConfig};
-use store::UpkeepOptions;
+use events::MappingSource;
+use server::{IngestConfig, Server, ServerConfig};
+use store::{IngestOptions, UpkeepOptions};
 use tracing_subscriber::EnvFilter;
 
 use crate::answers::{open_engine, open_store};
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
+use crate::mapping;
 
 /// What is logged unless RUST_LOG says otherwise: libraries only when something is wrong.
 const LOGGED: &str = "warn,cli=info,server=info,engine=info,store=info";
 
-/// Answers questions until the process is told to stop.
+/// Takes events in and answers questions until the process is told to stop.
 pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
@@ -21,27 +24,47 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+    let config = ServerConfig {
+        grpc: arguments.grpc,
+        http: arguments.http,
+        ingest: IngestConfig {
+            mappings: named(&arguments.mapping)?,
+            otlp_mapping: arguments
+                .otlp_mapping
+                .as_deref()
+                .map(mapping::find)
+                .transpose()?,
+            limits: arguments.limits.into(),
+        },
+        ..ServerConfig::default()
+    };
     let store = open_store(&arguments.store)?;
     tracing::info!(store = %store.url(), "store");
+    let ingest = store.ingest(IngestOptions::default());
     let upkeep = store.clone();
     let upkeep = tokio::spawn(async move { upkeep.upkeep(UpkeepOptions::default()).await });
     let engine = open_engine(store)?;
-    let config = ServerConfig {
-        address: arguments.grpc,
-        ..ServerConfig::default()
-    };
-    let server = Server::bind(&config)?;
+    let server = Server::bind(config)?;
     // For a program that started this one with port 0.
-    writeln!(io::stdout(), "listening on {}", server.local_address())?;
+    let mut stdout = io::stdout();
+    writeln!(stdout, "listening on {}", server.grpc_address())?;
+    writeln!(stdout, "listening for HTTP on {}", server.http_address())?;
     let stop = async {
         if let Err(error) = server::stop_signal().await {
             tracing::warn!(%error, "signals to stop cannot be heard; kill the process to stop it");
             std::future::pending::<()>().await;
         }
     };
-    let served = server.serve(engine, stop).await;
+    let served = server.serve(engine, ingest.clone(), stop).await;
     upkeep.abort();
+    let closed = ingest.close().await;
     served?;
+    closed?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The mappings in files, under the names of the files.
+fn named(files: &[PathBuf]) -> Result<Vec<MappingSource>, Failure> {
+    files.iter().map(|file| mapping::of_file(file)).collect()
 }

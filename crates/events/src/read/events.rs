@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value};
-
 use super::error::ReadError;
 use super::format::Format;
 use super::input::Input;
+use super::record::RecordDecoder;
 use super::{Record, Records, records};
-use crate::event::{Defaults, Event};
+use crate::event::Event;
 use crate::identity::import_id;
 use crate::mapping::Mapping;
-use crate::rejection::{Rejection, RejectionCode, excerpt};
+use crate::rejection::{Rejection, RejectionCode};
 use crate::workspace::WorkspaceId;
 
 /// What became of a record, or of one of the events that a mapping made of it.
@@ -36,10 +35,10 @@ pub struct EventReader {
     pending: VecDeque<Decoded>,
 }
 
-/// What turns one record into events.
+/// The ids of events that bring none, and what else is the same for all records of an input.
 struct Decoder {
     input: Input,
-    mapping: Option<Mapping>,
+    records: RecordDecoder,
     workspace: Option<WorkspaceId>,
     /// Computed when the first event without an id comes.
     digest: Option<Result<[u8; 32], Rejection>>,
@@ -61,7 +60,7 @@ impl EventReader {
             records: records(&input, format)?,
             decoder: Decoder {
                 input,
-                mapping,
+                records: RecordDecoder::new(mapping),
                 workspace,
                 digest: None,
             },
@@ -80,7 +79,7 @@ impl std::fmt::Debug for EventReader {
         formatter
             .debug_struct("EventReader")
             .field("input", &self.decoder.input)
-            .field("mapping", &self.decoder.mapping)
+            .field("records", &self.decoder.records)
             .field("workspace", &self.decoder.workspace)
             .finish_non_exhaustive()
     }
@@ -105,60 +104,27 @@ impl Iterator for EventReader {
 impl Decoder {
     fn decode(&mut self, record: Record, decoded: &mut VecDeque<Decoded>) {
         let line = record.line;
-        let objects = record.value.and_then(|value| self.objects(value));
-        let objects = match objects {
-            Ok(objects) => objects,
+        let value = match record.value {
+            Ok(value) => value,
             Err(rejection) => return decoded.push_back(Decoded::Refused { line, rejection }),
         };
-        let count = objects.len();
-        for (index, object) in objects.into_iter().enumerate() {
-            decoded.push_back(match self.event(object, line, index) {
-                Ok(event) => Decoded::Event(event),
-                Err(mut rejection) => {
-                    if count > 1 {
-                        let position = format!(" (event {} of {count} of this record)", index + 1);
-                        rejection.message.push_str(&position);
-                    }
-                    Decoded::Refused { line, rejection }
-                }
-            });
-        }
-    }
-
-    fn objects(&self, value: Value) -> Result<Vec<Map<String, Value>>, Rejection> {
-        match (&self.mapping, value) {
-            (Some(mapping), value) => mapping.apply(value),
-            (None, Value::Object(object)) => Ok(vec![object]),
-            (None, other) => Err(Rejection::new(
-                RejectionCode::NotAnObject,
-                format!(
-                    "an event is a JSON object, not {}",
-                    excerpt(&other.to_string())
-                ),
-            )),
-        }
-    }
-
-    fn event(
-        &mut self,
-        object: Map<String, Value>,
-        line: u64,
-        index: usize,
-    ) -> Result<Event, Rejection> {
         let Self {
             input,
+            records,
             workspace,
             digest,
-            ..
         } = self;
-        let defaults = Defaults {
-            workspace: workspace.as_ref(),
-        };
-        Event::from_json(object, &defaults, || {
-            let digest = digest.get_or_insert_with(|| digest_of(input));
-            let digest = digest.as_ref().map_err(Clone::clone)?;
-            Ok(import_id(digest, line, index as u64))
-        })
+        let events = records.decode(value, workspace.as_ref(), |object, defaults, index| {
+            Event::from_json(object, defaults, || {
+                let digest = digest.get_or_insert_with(|| digest_of(input));
+                let digest = digest.as_ref().map_err(Clone::clone)?;
+                Ok(import_id(digest, line, index as u64))
+            })
+        });
+        decoded.extend(events.into_iter().map(|event| match event {
+            Ok(event) => Decoded::Event(event),
+            Err(rejection) => Decoded::Refused { line, rejection },
+        }));
     }
 }
 

@@ -104,7 +104,7 @@ impl Iterator for Lines {
                         self.line += 1;
                         continue;
                     }
-                    parse(text)
+                    parse_record(text)
                 }
             };
             self.line += 1;
@@ -123,7 +123,11 @@ fn too_long() -> Rejection {
     Rejection::new(RejectionCode::LineTooLong, message)
 }
 
-fn parse(text: &[u8]) -> Result<Value, Rejection> {
+/// The record that a line of NDJSON holds.
+///
+/// # Errors
+/// A [`Rejection`] when the line is not UTF-8 or not JSON.
+pub fn parse_record(text: &[u8]) -> Result<Value, Rejection> {
     serde_json::from_slice(text).map_err(|error| match std::str::from_utf8(text) {
         Err(error) => Rejection::new(
             RejectionCode::InvalidUtf8,

@@ -6,6 +6,7 @@ use engine::{QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
 use events::{TimeRange, WorkspaceId};
+use store::InvalidToken;
 
 use super::position::{position_from_message, position_to_message};
 use crate::proto::{self, query_request};
@@ -27,6 +28,9 @@ pub(crate) enum RequestError {
     /// A place without a meaning.
     #[error("search_after is no place in an answer: {0}")]
     Place(String),
+    /// A text that is no token of a write.
+    #[error(transparent)]
+    Token(#[from] InvalidToken),
     /// A window that ends before it begins.
     #[error(transparent)]
     TimeRange(#[from] TimeError),
@@ -103,6 +107,11 @@ pub(crate) fn request_from_message(
             .transpose()
             .map_err(|error| RequestError::Place(error.to_string()))?,
         cursor_time: message.cursor_time,
+        after: message
+            .after
+            .iter()
+            .map(|token| token.parse())
+            .collect::<Result<_, _>>()?,
         ..asked
     };
     Ok(QueryRequest {
@@ -154,6 +163,7 @@ pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest 
         exact_total_hits: options.exact_total_hits,
         search_after: options.search_after.clone().map(position_to_message),
         cursor_time: options.cursor_time,
+        after: options.after.iter().map(ToString::to_string).collect(),
         ..options_to_message(options)
     }
 }
@@ -183,6 +193,8 @@ pub(crate) fn stage_to_message(stage: Stage) -> proto::Stage {
 mod tests {
     use super::*;
 
+    const TOKEN: &str = "1795000000000-00000000000000000000000000000007-0000000005";
+
     fn message() -> proto::QueryRequest {
         proto::QueryRequest {
             query: "TAE::audit:(*)".into(),
@@ -202,6 +214,7 @@ mod tests {
                 order: vec![],
             }),
             cursor_time: Some(9),
+            after: vec![TOKEN.to_owned()],
             ..Default::default()
         }
     }
@@ -268,6 +281,11 @@ mod tests {
             ..message()
         });
         assert!(error.unwrap_err().to_string().contains("`Mars/Olympus`"));
+        let error = request_from_message(proto::QueryRequest {
+            after: vec!["yesterday".to_owned()],
+            ..message()
+        });
+        assert!(error.unwrap_err().to_string().contains("no token"));
     }
 
     #[test]

@@ -2,7 +2,8 @@ use engine::{EngineConfig, QueryOptions, QueryRequest, Scope, Stage, StreamItem}
 use events::{Defaults, Event, TimeRange};
 use futures::StreamExt;
 use serde_json::json;
-use store::{ImportOptions, Store, StoreOptions};
+use store::{ImportOptions, IngestOptions, Store, StoreOptions};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -27,12 +28,20 @@ struct Running {
 impl Running {
     async fn start(drain: Duration) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::bind(&ServerConfig { address, drain }).unwrap();
-        let address = server.local_address();
-        let engine = Engine::new(store().await, EngineConfig::default()).unwrap();
+        let config = ServerConfig {
+            grpc: address,
+            http: address,
+            drain,
+            ..ServerConfig::default()
+        };
+        let server = Server::bind(config).unwrap();
+        let address = server.grpc_address();
+        let store = store().await;
+        let ingest = store.ingest(IngestOptions::default());
+        let engine = Engine::new(store, EngineConfig::default()).unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or_default() };
-        let served = tokio::spawn(server.serve(engine, stopped));
+        let served = tokio::spawn(server.serve(engine, ingest, stopped));
         Self {
             address,
             stop,
@@ -261,14 +270,29 @@ async fn what_runs_too_long_is_abandoned() {
 async fn an_address_that_is_taken_is_named() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = ServerConfig {
-        address,
+        grpc: address,
+        http: address,
         ..ServerConfig::default()
     };
-    let first = Server::bind(&config).unwrap();
-    let address = first.local_address();
-    let second = Server::bind(&ServerConfig { address, ..config }).unwrap_err();
-    assert!(
-        second.to_string().contains(&address.to_string()),
-        "{second}"
-    );
+    let first = Server::bind(config.clone()).unwrap();
+    let taken = [
+        ServerConfig {
+            grpc: first.grpc_address(),
+            ..config.clone()
+        },
+        ServerConfig {
+            http: first.http_address(),
+            ..config
+        },
+    ];
+    for (config, address) in taken
+        .into_iter()
+        .zip([first.grpc_address(), first.http_address()])
+    {
+        let second = Server::bind(config).unwrap_err();
+        assert!(
+            second.to_string().contains(&address.to_string()),
+            "{second}"
+        );
+    }
 }

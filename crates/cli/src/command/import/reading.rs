@@ -1,7 +1,7 @@
 //! Reading on another thread, so that decoding and storing go on at the same time.
 
-use events::EventReader;
 use events::read::{Decoded, ReadError};
+use events::{EventReader, MappingError};
 use tokio::sync::mpsc;
 
 /// A batch is handed over at this number of records, or of bytes.
@@ -16,12 +16,18 @@ pub(super) enum Problem {
     /// The file is damaged, or is something else.
     Read(ReadError),
     /// The mapping does not compile.
-    Usage(String),
+    Mapping(MappingError),
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         Self::Read(error)
+    }
+}
+
+impl From<MappingError> for Problem {
+    fn from(error: MappingError) -> Self {
+        Self::Mapping(error)
     }
 }
 

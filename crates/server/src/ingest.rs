@@ -1,0 +1,42 @@
+//! Events on their way in: what all doors of ingest have in common, and the doors themselves.
+//!
+//! | module | is |
+//! |---|---|
+//! | `limits` | how large requests and events may be, and what waits in memory |
+//! | `budget` | the memory that requests share |
+//! | `admission` | the memory of gRPC requests that are being read |
+//! | `body` | the body of an HTTP request, read and decompressed within the limits |
+//! | `decode` | records into events, with what is refused of them |
+//! | `writer` | a request of any door, stored |
+//! | `error` | why a request failed, for gRPC and for HTTP |
+//! | `service` | `IngestService` |
+//! | `http` | `POST /v1/events` |
+//! | `otlp` | OTLP logs, over gRPC and HTTP |
+
+pub(crate) mod admission;
+mod body;
+mod budget;
+mod decode;
+mod error;
+pub(crate) mod http;
+mod limits;
+pub(crate) mod otlp;
+pub(crate) mod service;
+mod writer;
+
+use events::MappingSource;
+
+pub use limits::IngestLimits;
+pub(crate) use writer::Writer;
+
+/// How events are taken in.
+#[derive(Debug, Clone, Default)]
+pub struct IngestConfig {
+    /// How much is taken at a time.
+    pub limits: IngestLimits,
+    /// Mappings that requests may name, beside those that come with Vouch. Of two with one name the
+    /// first counts, and it goes before a shipped one.
+    pub mappings: Vec<MappingSource>,
+    /// The mapping for log records that come by OTLP.
+    pub otlp_mapping: Option<MappingSource>,
+}

@@ -1,0 +1,251 @@
+//! The body of an HTTP request, read and decompressed within the limits.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use http_body_util::BodyExt;
+use tokio::runtime::Handle;
+
+use super::budget::{Budget, Reservation};
+use super::error::WriteError;
+use super::limits::IngestLimits;
+
+/// A client that sends nothing more for this long is let go, and with it the memory it holds.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Memory for a body whose length is not known is taken in parts of this size.
+const PART_BYTES: usize = 1 << 20;
+
+/// The largest window of a zstd frame, as a power of two: 8 MiB, which RFC 9659 allows in HTTP.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+/// A body in memory.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// The decompressed bytes.
+    pub(crate) bytes: Bytes,
+    /// The memory they take.
+    pub(crate) held: Reservation,
+}
+
+/// The media type of the body in lower case, without its parameters; empty when none is given.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let text = text(headers, &CONTENT_TYPE).unwrap_or_default();
+    let media_type = text.split(';').next().unwrap_or_default();
+    media_type.trim().to_ascii_lowercase()
+}
+
+/// A header that is text.
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Reads a body to its end and decompresses it.
+///
+/// # Errors
+/// When it is larger than the limits, compressed in an unknown way, damaged, or does not go on; and
+/// when there is no memory for it.
+pub(crate) async fn receive(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &IngestLimits,
+    budget: &Budget,
+) -> Result<Received, WriteError> {
+    let encoding = encoding(headers)?;
+    let (sent, mut held) = read(headers, body, limits, budget).await?;
+    if encoding == Encoding::Identity {
+        return Ok(Received { bytes: sent, held });
+    }
+    let (limit, budget) = (limits.decompressed_bytes, budget.clone());
+    let runtime = Handle::current();
+    let decompressed = tokio::task::spawn_blocking(move || {
+        let mut held_more = Reservation::default();
+        let take = |bytes| {
+            held_more.join(runtime.block_on(budget.reserve(bytes))?);
+            Ok(())
+        };
+        let bytes = match encoding {
+            Encoding::Identity => Ok(sent.to_vec()),
+            Encoding::Gzip => decompress(MultiGzDecoder::new(&*sent), limit, take),
+            Encoding::Zstd => decompress(zstd_reader(&sent)?, limit, take),
+        };
+        Ok::<_, WriteError>((bytes?, held_more))
+    });
+    let (bytes, held_more) = decompressed
+        .await
+        .map_err(|error| WriteError::Defect(error.to_string()))??;
+    held.join(held_more);
+    Ok(Received {
+        bytes: bytes.into(),
+        held,
+    })
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, WriteError> {
+    match headers.get(CONTENT_ENCODING).map(|name| name.as_bytes()) {
+        None | Some(b"" | b"identity") => Ok(Encoding::Identity),
+        Some(b"gzip" | b"x-gzip") => Ok(Encoding::Gzip),
+        Some(b"zstd") => Ok(Encoding::Zstd),
+        Some(other) => Err(WriteError::Unsupported(format!(
+            "Content-Encoding `{}` is not read here; use gzip or zstd, or none",
+            String::from_utf8_lossy(other)
+        ))),
+    }
+}
+
+async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: &IngestLimits,
+    budget: &Budget,
+) -> Result<(Bytes, Reservation), WriteError> {
+    let limit = limits.request_bytes;
+    let too_large = || WriteError::TooLarge {
+        limit,
+        decompressed: false,
+        option: "--max-request-bytes",
+    };
+    let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let mut reserved = length.unwrap_or(0);
+    if reserved > limit {
+        return Err(too_large());
+    }
+    let mut held = budget.reserve(reserved).await?;
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(STALL, body.frame()).await;
+        let frame = match frame.map_err(|_| WriteError::BodyStalled(STALL))? {
+            None => return Ok((bytes.freeze(), held)),
+            Some(frame) => frame.map_err(|error| WriteError::Body(error.to_string()))?,
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        while bytes.len() + data.len() > reserved {
+            held.join(budget.reserve(PART_BYTES).await?);
+            reserved += PART_BYTES;
+        }
+        bytes.extend_from_slice(&data);
+    }
+}
+
+fn zstd_reader(sent: &[u8]) -> Result<impl Read, WriteError> {
+    let unreadable = |error: io::Error| WriteError::Body(error.to_string());
+    let mut reader = zstd::Decoder::with_buffer(sent).map_err(unreadable)?;
+    reader.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
+    Ok(reader)
+}
+
+/// Everything that `reader` gives, as far as the limit and `take`, which takes memory, let it.
+fn decompress(
+    mut reader: impl Read,
+    limit: usize,
+    mut take: impl FnMut(usize) -> Result<(), WriteError>,
+) -> Result<Vec<u8>, WriteError> {
+    let mut bytes = Vec::new();
+    loop {
+        take(PART_BYTES)?;
+        let place = PART_BYTES.min(limit + 1 - bytes.len());
+        let mut part = reader.by_ref().take(place as u64);
+        let read = part.read_to_end(&mut bytes).map_err(|error| {
+            WriteError::Body(format!(
+                "it is not what its Content-Encoding says, or is cut off: {error}"
+            ))
+        })?;
+        if bytes.len() > limit {
+            return Err(WriteError::TooLarge {
+                limit,
+                decompressed: true,
+                option: "--max-decompressed-bytes",
+            });
+        }
+        if read < place {
+            return Ok(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const LIMITS: IngestLimits = IngestLimits {
+        request_bytes: 1 << 20,
+        decompressed_bytes: 3 << 20,
+        events: 10,
+        event_bytes: 1 << 20,
+        waiting_bytes: 8 << 20,
+    };
+
+    async fn receive_as(encoding: &str, bytes: Vec<u8>) -> Result<Bytes, WriteError> {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, encoding.parse().unwrap())]);
+        let budget = Budget::new(LIMITS.waiting_bytes);
+        let received = receive(&headers, Body::from(bytes), &LIMITS, &budget).await?;
+        Ok(received.bytes)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn bodies_are_decompressed() {
+        let text = b"some text".repeat(100_000);
+        let zstd = zstd::encode_all(text.as_slice(), 1).unwrap();
+        assert_eq!(receive_as("gzip", gzip(&text)).await.unwrap(), text);
+        assert_eq!(receive_as("zstd", zstd).await.unwrap(), text);
+        let two = [gzip(b"one "), gzip(b"two")].concat();
+        assert_eq!(receive_as("gzip", two).await.unwrap(), "one two");
+        assert_eq!(receive_as("identity", text.clone()).await.unwrap(), text);
+        assert_eq!(receive_as("gzip", gzip(b"")).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn the_last_byte_of_the_limit_passes_and_the_next_does_not() {
+        for (length, passes) in [(3 << 20, true), ((3 << 20) + 1, false), (30 << 20, false)] {
+            let bomb = gzip(&vec![0; length]);
+            match receive_as("gzip", bomb).await {
+                Ok(bytes) => assert!(passes && bytes.len() == length),
+                Err(error) => {
+                    assert!(!passes, "{error}");
+                    assert!(error.to_string().contains("3145728"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_or_unknown_is_refused() {
+        let mut cut = gzip(&b"text".repeat(1_000));
+        cut.truncate(cut.len() - 9);
+        for (encoding, bytes, code) in [
+            ("gzip", cut, "malformed_body"),
+            ("zstd", b"no zstd".to_vec(), "malformed_body"),
+            ("br", Vec::new(), "unsupported_media_type"),
+            ("identity", vec![0; (1 << 20) + 1], "request_too_large"),
+        ] {
+            let error = receive_as(encoding, bytes).await.unwrap_err();
+            assert_eq!(error.told().1.code, code, "{error}");
+        }
+    }
+}

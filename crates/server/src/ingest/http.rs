@@ -1,0 +1,186 @@
+//! `POST /v1/events`, and what every answer of the HTTP door has in common.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+use events::read::parse_record;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::body::{media_type, receive};
+use super::error::{Failure, WriteError};
+use super::otlp;
+use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
+
+/// Media types of one JSON object a line; none at all counts as that, too.
+const NDJSON: [&str; 4] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "",
+];
+const JSON: &str = "application/json";
+
+/// Everything that is asked by HTTP.
+pub(crate) fn router(writer: Writer) -> Router {
+    Router::new()
+        .route("/v1/events", post(events))
+        .route(otlp::PATH, post(otlp::http::logs))
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async |request: Request| {
+            refusal(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                &format!(
+                    "nothing is at `{}`; there are /v1/events, {} and /healthz",
+                    request.uri().path(),
+                    otlp::PATH
+                ),
+            )
+        })
+        .method_not_allowed_fallback(async |method: Method| {
+            refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                &format!(
+                    "{method} is not for this path; use POST for events and logs, GET for /healthz"
+                ),
+            )
+        })
+        .with_state(writer)
+}
+
+async fn events(State(writer): State<Writer>, request: Request) -> Response {
+    match store(&writer, request).await {
+        Ok(receipt) => answer(receipt),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError> {
+    let options = options(writer, request.uri().query().unwrap_or_default())?;
+    let (head, body) = request.into_parts();
+    let media_type = media_type(&head.headers);
+    let is_single = media_type == JSON;
+    if !is_single && !NDJSON.contains(&media_type.as_str()) {
+        return Err(WriteError::Unsupported(format!(
+            "Content-Type `{media_type}` is not read here; use application/x-ndjson with one JSON object \
+             a line, or application/json with a single object"
+        )));
+    }
+    let received = receive(&head.headers, body, writer.limits(), writer.budget()).await?;
+    let text = received.bytes;
+    writer
+        .write(options, received.held, move |decoder, workspace| {
+            if is_single {
+                return decoder.take(text.len(), workspace, || parse_record(&text));
+            }
+            decoder.take_lines(&text, workspace)
+        })
+        .await
+}
+
+fn options(writer: &Writer, query: &str) -> Result<WriteOptions, WriteError> {
+    let (mut workspace, mut mapping, mut producer) = (String::new(), String::new(), String::new());
+    let (mut number, mut all_or_nothing) = (0, false);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let wrong = |wanted: &str| {
+            WriteError::Request(format!("`{value}` is no value for `{name}`: {wanted}"))
+        };
+        match &*name {
+            "workspace" => workspace = value.into_owned(),
+            "mapping" => mapping = value.into_owned(),
+            "producer" => producer = value.into_owned(),
+            "number" => {
+                number = value
+                    .parse()
+                    .map_err(|_| wrong("give a whole number from 1"))?;
+            }
+            "all_or_nothing" => {
+                all_or_nothing = value.parse().map_err(|_| wrong("give true or false"))?;
+            }
+            _ => {
+                return Err(WriteError::Request(format!(
+                    "there is no parameter `{name}`; there are workspace, mapping, producer, number and \
+                     all_or_nothing"
+                )));
+            }
+        }
+    }
+    writer.options(&AskedOptions {
+        workspace: &workspace,
+        mapping: &mapping,
+        producer: &producer,
+        number,
+        all_or_nothing,
+    })
+}
+
+/// What became of a request. Where nothing is stored and something is refused, the status says so to
+/// clients that look no further.
+fn answer(receipt: Receipt) -> Response {
+    let nothing_stored = receipt.accepted == 0 && !receipt.refused.is_empty();
+    let mut content = json!({
+        "accepted": receipt.accepted,
+        "refused": receipt.refused.iter().map(|refused| json!({
+            "index": refused.index,
+            "code": refused.rejection.code.as_str(),
+            "reason": refused.rejection.message,
+        })).collect::<Vec<Value>>(),
+    });
+    if !receipt.token.is_empty() {
+        content["token"] = receipt.token.into();
+    }
+    if !nothing_stored {
+        return json_response(StatusCode::OK, &content);
+    }
+    content["error_code"] = "nothing_stored".into();
+    content["message"] = "nothing of the request is stored, see `refused`".into();
+    json_response(StatusCode::BAD_REQUEST, &content)
+}
+
+/// The answer to a request that failed, as JSON.
+pub(super) fn failed(error: &WriteError) -> Response {
+    let (failure, info) = error.told();
+    let mut content = json!({"error_code": info.code, "message": info.message});
+    if let Some(expected) = info.expected_number {
+        content["expected_number"] = expected.into();
+    }
+    let mut response = json_response(failure.http_status(), &content);
+    tell_what_helps(failure, &mut response);
+    response
+}
+
+/// Headers that say how to do better.
+pub(super) fn tell_what_helps(failure: Failure, response: &mut Response) {
+    if let Some(seconds) = failure.retry_after_s() {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if failure == Failure::Unsupported {
+        let encodings = HeaderValue::from_static("gzip, zstd, identity");
+        response.headers_mut().insert(ACCEPT_ENCODING, encodings);
+    }
+}
+
+fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let content = json!({"error_code": code, "message": message});
+    let mut response = json_response(status, &content);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = HeaderValue::from_static("GET, POST");
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
+}
+
+fn json_response(status: StatusCode, content: &Value) -> Response {
+    let mut response = Response::new(Body::from(format!("{content}\n")));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static(JSON);
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}

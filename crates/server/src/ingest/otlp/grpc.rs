@@ -1,0 +1,53 @@
+//! `opentelemetry.proto.collector.logs.v1.LogsService`.
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use super::{WORKSPACE_HEADER, export};
+use crate::ingest::admission::admitted;
+use crate::ingest::error::WriteError;
+use crate::ingest::writer::Writer;
+use crate::proto::otlp::logs_service_server::LogsService;
+use crate::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+
+/// Stores log records that come by gRPC.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    writer: Writer,
+}
+
+impl Service {
+    /// Stores with `writer`.
+    pub(crate) fn new(writer: Writer) -> Self {
+        Self { writer }
+    }
+
+    async fn store(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<ExportLogsServiceResponse, WriteError> {
+        let (metadata, extensions, request) = request.into_parts();
+        let workspace = metadata
+            .get(WORKSPACE_HEADER)
+            .map(|workspace| {
+                workspace.to_str().map_err(|error| {
+                    WriteError::Request(format!("`{WORKSPACE_HEADER}` is no text: {error}"))
+                })
+            })
+            .transpose()?;
+        let held = admitted(&extensions, self.writer.budget(), request.encoded_len()).await?;
+        let partial_success = export(&self.writer, workspace, request, held).await?;
+        Ok(ExportLogsServiceResponse { partial_success })
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let stored = self.store(request).await;
+        stored.map(Response::new).map_err(|error| error.status())
+    }
+}

@@ -1,0 +1,117 @@
+//! `POST /v1/logs`: OTLP over HTTP, in protobuf and in JSON.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use prost::Message;
+use serde_json::{Value, json};
+
+use super::{WORKSPACE_HEADER, export, json};
+use crate::ingest::body::{media_type, receive, text};
+use crate::ingest::error::WriteError;
+use crate::ingest::http::{failed, tell_what_helps};
+use crate::ingest::writer::Writer;
+use crate::proto::otlp::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use crate::status::RpcStatus;
+
+/// The form of a request, and of the answer to it.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Protobuf,
+    Json,
+}
+
+impl Form {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// Stores log records that come by HTTP.
+pub(in crate::ingest) async fn logs(State(writer): State<Writer>, request: Request) -> Response {
+    let media_type = media_type(request.headers());
+    let form = match media_type.as_str() {
+        "application/x-protobuf" => Form::Protobuf,
+        "application/json" => Form::Json,
+        other => {
+            return failed(&WriteError::Unsupported(format!(
+                "Content-Type `{other}` is not read here; use application/x-protobuf or application/json"
+            )));
+        }
+    };
+    match store(&writer, form, request).await {
+        Ok(partial_success) => respond(form, StatusCode::OK, partial_success),
+        Err(error) => refuse(form, &error),
+    }
+}
+
+async fn store(
+    writer: &Writer,
+    form: Form,
+    request: Request,
+) -> Result<Option<ExportLogsPartialSuccess>, WriteError> {
+    let (head, body) = request.into_parts();
+    let received = receive(&head.headers, body, writer.limits(), writer.budget()).await?;
+    let bytes = received.bytes;
+    let request = tokio::task::spawn_blocking(move || match form {
+        Form::Protobuf => ExportLogsServiceRequest::decode(bytes)
+            .map_err(|error| WriteError::Body(error.to_string())),
+        Form::Json => json::request(&bytes).map_err(WriteError::Body),
+    })
+    .await
+    .map_err(|error| WriteError::Defect(error.to_string()))??;
+    let workspace = text(&head.headers, &HeaderName::from_static(WORKSPACE_HEADER));
+    export(writer, workspace, request, received.held).await
+}
+
+fn respond(
+    form: Form,
+    status: StatusCode,
+    partial_success: Option<ExportLogsPartialSuccess>,
+) -> Response {
+    let body = match form {
+        Form::Protobuf => ExportLogsServiceResponse { partial_success }.encode_to_vec(),
+        Form::Json => match partial_success {
+            None => json!({}),
+            // 64-bit numbers are texts in the JSON of protobuf.
+            Some(partial) => json!({"partialSuccess": {
+                "rejectedLogRecords": partial.rejected_log_records.to_string(),
+                "errorMessage": partial.error_message,
+            }}),
+        }
+        .to_string()
+        .into_bytes(),
+    };
+    response(form, status, body)
+}
+
+/// A failure has the form of google.rpc.Status.
+fn refuse(form: Form, error: &WriteError) -> Response {
+    let (failure, info) = error.told();
+    let code = failure.grpc_code();
+    let body = match form {
+        Form::Protobuf => RpcStatus::new(code, &info).encode_to_vec(),
+        Form::Json => {
+            let content: Value = json!({"code": i32::from(code), "message": info.message});
+            content.to_string().into_bytes()
+        }
+    };
+    let mut response = response(form, failure.http_status(), body);
+    tell_what_helps(failure, &mut response);
+    response
+}
+
+fn response(form: Form, status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static(form.media_type());
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
+}

@@ -1,0 +1,431 @@
+//! A log record as the JSON object that an event is made of.
+//!
+//! Nothing that a record says is dropped silently. Several parts of it may name one field; the first of
+//! this order counts, and what the others say is kept in the attribute [`OVERRIDDEN`]: the time of the
+//! record, its body, its attributes, its other members, the scope's attributes, the resource's.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use events::fields::{self, FIELDS};
+use events::{Rejection, RejectionCode, WorkspaceId};
+use serde_json::{Map, Number, Value};
+
+use crate::proto::otlp::any_value::Value as Kind;
+use crate::proto::otlp::{AnyValue, InstrumentationScope, KeyValue, LogRecord, Resource};
+
+/// The attribute that keeps values whose name was taken.
+const OVERRIDDEN: &str = "otlp_overridden";
+
+const NANOS_PER_MS: u64 = 1_000_000;
+
+/// What produced a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// The host, container or service.
+    pub(super) resource: Option<&'a Resource>,
+    /// The library or module.
+    pub(super) scope: Option<&'a InstrumentationScope>,
+}
+
+impl Origin<'_> {
+    fn resource_attributes(&self) -> &[KeyValue] {
+        self.resource.map_or(&[], |resource| &resource.attributes)
+    }
+
+    fn scope_attributes(&self) -> &[KeyValue] {
+        self.scope.map_or(&[], |scope| &scope.attributes)
+    }
+
+    /// The workspace of a record: the one that its attributes or its resource's name, or the one given
+    /// with the request.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when the name is none, or not the one of the request.
+    pub(super) fn workspace(
+        &self,
+        record: &LogRecord,
+        given: Option<&WorkspaceId>,
+    ) -> Result<Option<WorkspaceId>, Rejection> {
+        let named = [&record.attributes, self.resource_attributes()]
+            .into_iter()
+            .flatten()
+            .find(|attribute| attribute.key == fields::WORKSPACE);
+        let Some(named) = named else {
+            return Ok(given.cloned());
+        };
+        let named = match json(named.value.as_ref()) {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let named: WorkspaceId = named
+            .parse()
+            .map_err(|error| Rejection::new(RejectionCode::InvalidWorkspace, format!("{error}")))?;
+        match given {
+            Some(given) if *given != named => Err(Rejection::new(
+                RejectionCode::WorkspaceContradiction,
+                format!("the record belongs to workspace `{named}`, not to the given `{given}`"),
+            )),
+            _ => Ok(Some(named)),
+        }
+    }
+}
+
+/// The event that a record describes, in Vouch's field names.
+pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Value {
+    let mut draft = Draft::default();
+    let nanos = record.time_unix_nano;
+    if nanos != 0 {
+        draft.set(
+            "time_unix_nano",
+            fields::DATE,
+            (nanos / NANOS_PER_MS).into(),
+        );
+        // Two records of one millisecond are two events.
+        if !nanos.is_multiple_of(NANOS_PER_MS) {
+            draft.set("time_unix_nano", "time_unix_nano", nanos.into());
+        }
+    }
+    match json(record.body.as_ref()) {
+        Value::Null => {}
+        Value::Object(members) => {
+            for (key, value) in members {
+                draft.set("body", &key, value);
+            }
+        }
+        text => draft.set("body", "df_message", text),
+    }
+    draft.set_all("attributes", &record.attributes);
+    for (name, value) in members(record) {
+        draft.set("record", name, value);
+    }
+    draft.set_scope(origin);
+    draft.set_all("resource", origin.resource_attributes());
+    if record.observed_time_unix_nano != 0 && !draft.object.contains_key(fields::DATE) {
+        let observed = record.observed_time_unix_nano / NANOS_PER_MS;
+        draft.set("observed_time_unix_nano", fields::DATE, observed.into());
+    }
+    draft.finish()
+}
+
+/// What a mapping gets: the body of the record as the object that it is, or as the object whose JSON text
+/// it is, else as `body`; with everything else that is known in `otlp`.
+pub(super) fn original(record: &LogRecord, origin: &Origin<'_>) -> Value {
+    let body = json(record.body.as_ref());
+    let parsed = match &body {
+        Value::String(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    };
+    let mut object = match (body, parsed) {
+        (_, Some(Value::Object(object))) | (Value::Object(object), _) => object,
+        (body, _) => Map::from_iter([("body".to_owned(), body)]),
+    };
+    let mut otlp = Map::new();
+    for (name, nanos) in [
+        ("time_unix_nano", record.time_unix_nano),
+        ("observed_time_unix_nano", record.observed_time_unix_nano),
+    ] {
+        if nanos != 0 {
+            otlp.insert(name.to_owned(), nanos.into());
+        }
+    }
+    for (name, value) in members(record) {
+        otlp.insert(name.to_owned(), value);
+    }
+    otlp.insert("attributes".to_owned(), json_object(&record.attributes));
+    if let Some(scope) = origin.scope {
+        let described = [("name", &scope.name), ("version", &scope.version)];
+        let mut members: Map<String, Value> = described
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text.as_str().into()))
+            .collect();
+        members.insert("attributes".to_owned(), json_object(&scope.attributes));
+        otlp.insert("scope".to_owned(), members.into());
+    }
+    let resource = json_object(origin.resource_attributes());
+    otlp.insert("resource".to_owned(), resource);
+    let mut name = "otlp".to_owned();
+    while object.contains_key(&name) {
+        name.push('_');
+    }
+    object.insert(name, otlp.into());
+    Value::Object(object)
+}
+
+/// An event in the making.
+#[derive(Debug, Default)]
+struct Draft {
+    object: Map<String, Value>,
+    overridden: Map<String, Value>,
+}
+
+impl Draft {
+    fn set_all(&mut self, origin: &str, attributes: &[KeyValue]) {
+        for attribute in attributes {
+            self.set(origin, &attribute.key, json(attribute.value.as_ref()));
+        }
+    }
+
+    fn set_scope(&mut self, origin: &Origin<'_>) {
+        let Some(scope) = origin.scope else {
+            return;
+        };
+        // As the specification of OpenTelemetry names them where there are only attributes.
+        let described = [
+            ("otel.scope.name", &scope.name),
+            ("otel.scope.version", &scope.version),
+        ];
+        for (name, text) in described {
+            if !text.is_empty() {
+                self.set("scope", name, text.as_str().into());
+            }
+        }
+        self.set_all("scope", origin.scope_attributes());
+    }
+
+    fn set(&mut self, origin: &str, key: &str, value: Value) {
+        // A field has one value, whichever of its names it is given.
+        let name = fields::column(key).map_or(key, |column| FIELDS[column].name);
+        // The field `attributes` would have to be an object; a record may mean anything by that name.
+        if name != fields::ATTRIBUTES && name != OVERRIDDEN {
+            match self.object.get(name) {
+                None => {
+                    self.object.insert(name.to_owned(), value);
+                    return;
+                }
+                Some(known) if *known == value => return,
+                Some(_) => {}
+            }
+        }
+        let mut place = format!("{origin}.{key}");
+        while self.overridden.contains_key(&place) {
+            place.push('\'');
+        }
+        self.overridden.insert(place, value);
+    }
+
+    fn finish(mut self) -> Value {
+        if !self.overridden.is_empty() {
+            let overridden = Value::Object(self.overridden);
+            self.object.insert(OVERRIDDEN.to_owned(), overridden);
+        }
+        Value::Object(self.object)
+    }
+}
+
+/// The members of a record beside its time, body and attributes, as far as they say anything.
+fn members(record: &LogRecord) -> Vec<(&'static str, Value)> {
+    let mut members: Vec<(&'static str, Value)> = Vec::new();
+    if let Some(status) = status(record) {
+        members.push(("df_status", status.into()));
+    }
+    let mut add = |name, value: Value, says_something: bool| {
+        if says_something {
+            members.push((name, value));
+        }
+    };
+    let severity = record.severity_number;
+    add("severity_number", severity.into(), severity != 0);
+    let text = record.severity_text.as_str();
+    add("severity_text", text.into(), !text.is_empty());
+    let name = record.event_name.as_str();
+    add("event_name", name.into(), !name.is_empty());
+    add(
+        "trace_id",
+        hexadecimal(&record.trace_id),
+        !record.trace_id.is_empty(),
+    );
+    add(
+        "span_id",
+        hexadecimal(&record.span_id),
+        !record.span_id.is_empty(),
+    );
+    add("trace_flags", record.flags.into(), record.flags != 0);
+    let dropped = record.dropped_attributes_count;
+    add("dropped_attributes_count", dropped.into(), dropped != 0);
+    members
+}
+
+/// The severity in the words that audit events use.
+fn status(record: &LogRecord) -> Option<String> {
+    let word = match record.severity_number {
+        1..=4 => "trace",
+        5..=8 => "debug",
+        9..=12 => "info",
+        13..=16 => "warning",
+        17..=20 => "error",
+        21..=24 => "critical",
+        _ if record.severity_text.is_empty() => return None,
+        _ => return Some(record.severity_text.to_lowercase()),
+    };
+    Some(word.to_owned())
+}
+
+fn hexadecimal(bytes: &[u8]) -> Value {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.into()
+}
+
+fn json_object(members: &[KeyValue]) -> Value {
+    let members = members
+        .iter()
+        .map(|member| (member.key.clone(), json(member.value.as_ref())));
+    Value::Object(members.collect())
+}
+
+/// A value as JSON: bytes in base64, and the numbers that JSON lacks as texts.
+fn json(value: Option<&AnyValue>) -> Value {
+    let Some(kind) = value.and_then(|value| value.value.as_ref()) else {
+        return Value::Null;
+    };
+    match kind {
+        Kind::StringValue(text) => text.as_str().into(),
+        Kind::BoolValue(truth) => (*truth).into(),
+        Kind::IntValue(number) => (*number).into(),
+        Kind::DoubleValue(number) => match Number::from_f64(*number) {
+            Some(number) => Value::Number(number),
+            None => number.to_string().into(),
+        },
+        Kind::ArrayValue(list) => list.values.iter().map(|item| json(Some(item))).collect(),
+        Kind::KvlistValue(list) => json_object(&list.values),
+        Kind::BytesValue(bytes) => STANDARD.encode(bytes).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ingest::otlp::json::request;
+
+    /// The record, resource and scope of a request with one record.
+    fn read(content: Value) -> (LogRecord, Resource, InstrumentationScope) {
+        let mut request = request(content.to_string().as_bytes()).unwrap();
+        let mut resource_logs = request.resource_logs.remove(0);
+        let mut scope_logs = resource_logs.scope_logs.remove(0);
+        (
+            scope_logs.log_records.remove(0),
+            resource_logs.resource.unwrap_or_default(),
+            scope_logs.scope.unwrap_or_default(),
+        )
+    }
+
+    fn sample() -> Value {
+        json!({"resourceLogs": [{
+            "resource": {"attributes": [
+                {"key": "service.name", "value": {"stringValue": "billing"}},
+                {"key": "df_workspace", "value": {"stringValue": "acme"}},
+                {"key": "region", "value": {"stringValue": "eu"}},
+            ]},
+            "scopeLogs": [{
+                "scope": {"name": "auth", "version": "2"},
+                "logRecords": [{
+                    "timeUnixNano": "1795249800000000001",
+                    "observedTimeUnixNano": "1795249900000000000",
+                    "severityNumber": 17,
+                    "severityText": "ERR",
+                    "body": {"kvlistValue": {"values": [
+                        {"key": "time", "value": {"stringValue": "yesterday"}},
+                        {"key": "df_user_name", "value": {"stringValue": "Zoë"}},
+                    ]}},
+                    "attributes": [
+                        {"key": "region", "value": {"stringValue": "us"}},
+                        {"key": "attributes", "value": {"intValue": "7"}},
+                        {"key": "key", "value": {"bytesValue": "aGk="}},
+                        {"key": "parts", "value": {"arrayValue": {"values": [{"doubleValue": 0.5}, {}]}}},
+                    ],
+                    "traceId": "5B8EFFF798038103D269B633813FC60C",
+                }],
+            }],
+        }]})
+    }
+
+    #[test]
+    fn a_record_becomes_an_event_and_keeps_what_was_overridden() {
+        let (record, resource, scope) = read(sample());
+        let origin = Origin {
+            resource: Some(&resource),
+            scope: Some(&scope),
+        };
+        assert_eq!(
+            event(&record, &origin),
+            json!({
+                "date": 1_795_249_800_000_u64,
+                "time_unix_nano": 1_795_249_800_000_000_001_u64,
+                "df_user_name": "Zoë",
+                "region": "us",
+                "key": "aGk=",
+                "parts": [0.5, null],
+                "df_status": "error",
+                "severity_number": 17,
+                "severity_text": "ERR",
+                "trace_id": "5b8efff798038103d269b633813fc60c",
+                "otel.scope.name": "auth",
+                "otel.scope.version": "2",
+                "service.name": "billing",
+                "df_workspace": "acme",
+                "otlp_overridden": {
+                    "body.time": "yesterday",
+                    "attributes.attributes": 7,
+                    "resource.region": "eu",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn a_mapping_gets_the_body_and_all_else_beside_it() {
+        let (mut record, resource, _) = read(sample());
+        let origin = Origin {
+            resource: Some(&resource),
+            scope: None,
+        };
+        let object = original(&record, &origin);
+        assert_eq!(object["df_user_name"], "Zoë");
+        assert_eq!(object["otlp"]["resource"]["service.name"], "billing");
+        assert_eq!(object["otlp"]["attributes"]["region"], "us");
+        let text = |text: &str| {
+            let value = Some(Kind::StringValue(text.to_owned()));
+            Some(AnyValue { value })
+        };
+        record.body = text("{\"eventName\": \"PutObject\"}");
+        assert_eq!(original(&record, &origin)["eventName"], "PutObject");
+        record.body = text("plain");
+        assert_eq!(original(&record, &origin)["body"], "plain");
+    }
+
+    #[test]
+    fn the_observed_time_counts_where_there_is_no_other() {
+        let (mut record, ..) = read(sample());
+        let origin = Origin {
+            resource: None,
+            scope: None,
+        };
+        record.time_unix_nano = 0;
+        record.body = None;
+        assert_eq!(event(&record, &origin)["date"], 1_795_249_900_000_u64);
+        record.observed_time_unix_nano = 0;
+        assert!(event(&record, &origin).get("date").is_none());
+    }
+
+    #[test]
+    fn a_workspace_that_contradicts_is_refused() {
+        let (mut record, resource, _) = read(sample());
+        let origin = Origin {
+            resource: Some(&resource),
+            scope: None,
+        };
+        let [acme, beta] = ["acme", "beta"].map(|id| id.parse::<WorkspaceId>().unwrap());
+        assert_eq!(origin.workspace(&record, None), Ok(Some(acme.clone())));
+        assert_eq!(origin.workspace(&record, Some(&acme)), Ok(Some(acme)));
+        let refused = origin.workspace(&record, Some(&beta)).unwrap_err();
+        assert_eq!(refused.code, RejectionCode::WorkspaceContradiction);
+        record.attributes[0].key = fields::WORKSPACE.to_owned();
+        record.attributes[0].value = None;
+        record.attributes[0].value = Some(AnyValue {
+            value: Some(Kind::StringValue("../x".to_owned())),
+        });
+        let refused = origin.workspace(&record, None).unwrap_err();
+        assert_eq!(refused.code, RejectionCode::InvalidWorkspace);
+    }
+}

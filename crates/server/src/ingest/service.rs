@@ -1,0 +1,209 @@
+//! `IngestService`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream};
+use store::StoreError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tonic::codegen::http::Extensions;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::admission::admitted;
+use super::error::{WriteError, of_message};
+use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
+use crate::proto::ingest_service_server::IngestService;
+use crate::proto::write_stream_response::Outcome;
+use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
+
+/// The bytes of one stream that are stored at the same time.
+const STREAM_BYTES: usize = 16 << 20;
+/// The requests of one stream that are stored at the same time.
+const STREAM_REQUESTS: usize = 1_024;
+/// The refusals whose reasons are told; a message has 4 MiB for most clients.
+const REASONS: usize = 1_000;
+
+/// Stores what comes by gRPC.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    writer: Writer,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// Stores with `writer`. When `stopping` becomes true, streams end behind what they have read.
+    pub(crate) fn new(writer: Writer, stopping: watch::Receiver<bool>) -> Self {
+        Self { writer, stopping }
+    }
+}
+
+#[tonic::async_trait]
+impl IngestService for Service {
+    async fn write(
+        &self,
+        request: Request<WriteRequest>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let written = write(&self.writer, request, &extensions).await;
+        written.map(Response::new).map_err(|error| error.status())
+    }
+
+    type WriteStreamStream =
+        Pin<Box<dyn Stream<Item = Result<WriteStreamResponse, Status>> + Send>>;
+
+    async fn write_stream(
+        &self,
+        request: Request<Streaming<WriteRequest>>,
+    ) -> Result<Response<Self::WriteStreamStream>, Status> {
+        let queue = Queue {
+            writer: self.writer.clone(),
+            place: Arc::new(Semaphore::new(STREAM_BYTES)),
+            last_numbered: None,
+            read: 0,
+        };
+        let start = Some((request.into_inner(), self.stopping.clone(), queue));
+        // One request after the other is read, and only when there is place for it. Nothing is read
+        // behind a failure of the stream itself.
+        let admitted = stream::unfold(start, |reading| async move {
+            let (mut requests, mut stopping, mut queue) = reading?;
+            let item = tokio::select! {
+                biased;
+                _ = stopping.wait_for(|is_stopping| *is_stopping) => {
+                    return Some((Err(WriteError::Store(StoreError::Closed).status()), None));
+                }
+                item = requests.next() => item?,
+            };
+            let limit = queue.writer.limits().decompressed_bytes;
+            let admitted = match item {
+                Ok(request) => queue.admit(request).await,
+                Err(status) => Err(of_message(status, limit)),
+            };
+            let reading = admitted.is_ok().then_some((requests, stopping, queue));
+            Some((admitted, reading))
+        });
+        let answers = admitted.map(|admitted| async { Ok(admitted?.answer().await) });
+        Ok(Response::new(Box::pin(answers.buffered(STREAM_REQUESTS))))
+    }
+}
+
+/// The requests of a stream, in their order.
+struct Queue {
+    writer: Writer,
+    place: Arc<Semaphore>,
+    /// Done when the numbered batch before is.
+    last_numbered: Option<oneshot::Receiver<()>>,
+    read: u64,
+}
+
+/// A request that has its place.
+struct Admitted {
+    writer: Writer,
+    request: WriteRequest,
+    index: u64,
+    _place: OwnedSemaphorePermit,
+    /// For a numbered batch: what it waits for, and who waits for it.
+    turn: Option<(Option<oneshot::Receiver<()>>, oneshot::Sender<()>)>,
+}
+
+impl Queue {
+    async fn admit(&mut self, request: WriteRequest) -> Result<Admitted, Status> {
+        let place = admit(self.place.clone(), request.ndjson.len()).await?;
+        let turn = (request.number > 0).then(|| {
+            let (done, waiting) = oneshot::channel();
+            (self.last_numbered.replace(waiting), done)
+        });
+        let index = self.read;
+        self.read += 1;
+        Ok(Admitted {
+            writer: self.writer.clone(),
+            request,
+            index,
+            _place: place,
+            turn,
+        })
+    }
+}
+
+impl Admitted {
+    async fn answer(self) -> WriteStreamResponse {
+        // Numbered batches that overtook each other would look like a gap.
+        let done = match self.turn {
+            None => None,
+            Some((before, done)) => {
+                if let Some(before) = before {
+                    // Whether it was stored or failed: the store knows which number is next.
+                    let _ = before.await;
+                }
+                Some(done)
+            }
+        };
+        let written = write(&self.writer, self.request, &Extensions::new()).await;
+        drop(done);
+        WriteStreamResponse {
+            request: self.index,
+            outcome: Some(match written {
+                Ok(written) => Outcome::Written(written),
+                Err(error) => Outcome::Error(error.told().1),
+            }),
+        }
+    }
+}
+
+/// Waits for a place among the requests of the stream. One that is larger than all places takes them all.
+async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
+    let bytes = u32::try_from(bytes.clamp(1, STREAM_BYTES)).unwrap_or(u32::MAX);
+    let admitted = place.acquire_many_owned(bytes).await;
+    admitted.map_err(|error| WriteError::Defect(error.to_string()).status())
+}
+
+async fn write(
+    writer: &Writer,
+    request: WriteRequest,
+    extensions: &Extensions,
+) -> Result<WriteResponse, WriteError> {
+    let options = options(writer, &request)?;
+    let held = admitted(extensions, writer.budget(), request.ndjson.len()).await?;
+    let ndjson = request.ndjson;
+    let written = writer.write(options, held, move |decoder, workspace| {
+        decoder.take_lines(&ndjson, workspace)
+    });
+    written.await.map(response)
+}
+
+fn options(writer: &Writer, request: &WriteRequest) -> Result<WriteOptions, WriteError> {
+    let options = writer.options(&AskedOptions {
+        workspace: &request.workspace,
+        mapping: &request.mapping,
+        producer: &request.producer,
+        number: request.number,
+        all_or_nothing: request.all_or_nothing,
+    })?;
+    let limit = writer.limits().decompressed_bytes;
+    if request.ndjson.len() > limit {
+        return Err(WriteError::TooLarge {
+            limit,
+            decompressed: true,
+            option: "--max-decompressed-bytes",
+        });
+    }
+    Ok(options)
+}
+
+fn response(receipt: Receipt) -> WriteResponse {
+    let refused = receipt.refused.into_iter().enumerate();
+    WriteResponse {
+        accepted: receipt.accepted,
+        refused: refused
+            .map(|(position, refused)| RefusedRecord {
+                index: refused.index as u64,
+                code: refused.rejection.code.to_string(),
+                reason: if position < REASONS {
+                    refused.rejection.message
+                } else {
+                    String::new()
+                },
+            })
+            .collect(),
+        token: receipt.token,
+    }
+}

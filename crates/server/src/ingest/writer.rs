@@ -1,0 +1,244 @@
+//! A request of any door, stored.
+
+use std::sync::Arc;
+
+use events::{Mapping, MappingSource, WorkspaceId};
+use store::{BatchNumber, Ingest, WriteBatch};
+
+use super::IngestConfig;
+use super::budget::{Budget, Reservation};
+use super::decode::{Decoded, Decoder, RefusedRecord};
+use super::error::WriteError;
+use super::limits::IngestLimits;
+
+/// The longest name of a producer, in bytes.
+const MAX_PRODUCER_BYTES: usize = 128;
+
+/// Stores what comes through the doors; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    ingest: Ingest,
+    config: Arc<IngestConfig>,
+    budget: Budget,
+}
+
+/// How a request wants its events to be stored.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WriteOptions {
+    /// The workspace of events that name none.
+    pub(crate) workspace: Option<WorkspaceId>,
+    /// What makes events of the records.
+    pub(crate) mapping: Option<MappingSource>,
+    /// The number of the batch.
+    pub(crate) number: Option<BatchNumber>,
+    /// Whether one refused record refuses all.
+    pub(crate) all_or_nothing: bool,
+}
+
+/// The same as the texts of a request, where empty and 0 mean that nothing is given.
+#[derive(Debug, Default)]
+pub(crate) struct AskedOptions<'a> {
+    pub(crate) workspace: &'a str,
+    pub(crate) mapping: &'a str,
+    pub(crate) producer: &'a str,
+    pub(crate) number: u64,
+    pub(crate) all_or_nothing: bool,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    /// How many events are durable.
+    pub(crate) accepted: u64,
+    /// What is not stored, in the order of the records.
+    pub(crate) refused: Vec<RefusedRecord>,
+    /// The name of the write; empty when nothing was stored.
+    pub(crate) token: String,
+}
+
+impl Writer {
+    /// A writer to `ingest`.
+    pub(crate) fn new(ingest: Ingest, config: IngestConfig) -> Self {
+        Self {
+            ingest,
+            budget: Budget::new(config.limits.waiting_bytes),
+            config: Arc::new(config),
+        }
+    }
+
+    /// The limits of the doors.
+    pub(crate) fn limits(&self) -> &IngestLimits {
+        &self.config.limits
+    }
+
+    /// The memory that requests share.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The mapping for log records.
+    pub(crate) fn otlp_mapping(&self) -> Option<&MappingSource> {
+        self.config.otlp_mapping.as_ref()
+    }
+
+    /// What the texts of a request mean.
+    ///
+    /// # Errors
+    /// [`WriteError::Request`] or [`WriteError::UnknownMapping`].
+    pub(crate) fn options(&self, asked: &AskedOptions<'_>) -> Result<WriteOptions, WriteError> {
+        let workspace = match asked.workspace {
+            "" => None,
+            id => Some(workspace(id)?),
+        };
+        Ok(WriteOptions {
+            number: number(asked, workspace.as_ref())?,
+            workspace,
+            mapping: self.mapping(asked.mapping)?,
+            all_or_nothing: asked.all_or_nothing,
+        })
+    }
+
+    fn mapping(&self, name: &str) -> Result<Option<MappingSource>, WriteError> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let mut given = self.config.mappings.iter();
+        let found = given.find(|mapping| mapping.name() == name).cloned();
+        match found.map_or_else(|| MappingSource::shipped(name), Ok) {
+            Ok(mapping) => Ok(Some(mapping)),
+            Err(_) => {
+                let shipped = Mapping::shipped_names();
+                let given = self.config.mappings.iter().map(MappingSource::name);
+                let known: Vec<String> = shipped
+                    .map(str::to_owned)
+                    .chain(given.map(str::to_owned))
+                    .collect();
+                Err(WriteError::UnknownMapping {
+                    name: name.to_owned(),
+                    known: known.join(", "),
+                })
+            }
+        }
+    }
+
+    /// Stores what `take` gives to the decoder, and answers when it is durable. Who loses interest
+    /// meanwhile does not keep it from being stored. `held` is the memory of the request.
+    ///
+    /// # Errors
+    /// When the records cannot be taken, or the store fails. Nothing is acknowledged then.
+    pub(crate) async fn write(
+        &self,
+        options: WriteOptions,
+        held: Reservation,
+        take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>
+        + Send
+        + 'static,
+    ) -> Result<Receipt, WriteError> {
+        let (config, ingest) = (self.config.clone(), self.ingest.clone());
+        let storing = tokio::spawn(async move {
+            let decoding = tokio::task::spawn_blocking(move || {
+                let decoded = decode(&options, &config.limits, take);
+                (options, decoded)
+            });
+            let (options, decoded) = decoding
+                .await
+                .map_err(|error| WriteError::Defect(error.to_string()))?;
+            let receipt = store(&ingest, options, decoded?).await;
+            drop(held);
+            receipt
+        });
+        storing
+            .await
+            .map_err(|error| WriteError::Defect(error.to_string()))?
+    }
+}
+
+async fn store(
+    ingest: &Ingest,
+    options: WriteOptions,
+    decoded: Decoded,
+) -> Result<Receipt, WriteError> {
+    let Decoded {
+        events,
+        record_of,
+        mut refused,
+    } = decoded;
+    let is_void = options.all_or_nothing && !refused.is_empty();
+    // An empty batch with a number is a batch all the same: the next number follows it.
+    if is_void || (events.is_empty() && options.number.is_none()) {
+        return Ok(Receipt {
+            accepted: 0,
+            refused,
+            token: String::new(),
+        });
+    }
+    let written = ingest
+        .write(WriteBatch {
+            events,
+            number: options.number,
+            all_or_nothing: options.all_or_nothing,
+        })
+        .await?;
+    let accepted = if options.all_or_nothing && !written.refused.is_empty() {
+        0
+    } else {
+        record_of.len().saturating_sub(written.refused.len())
+    };
+    refused.extend(written.refused.into_iter().map(|event| RefusedRecord {
+        index: record_of.get(event.index).copied().unwrap_or(event.index),
+        rejection: event.rejection,
+    }));
+    refused.sort_by_key(|refused| refused.index);
+    let token = written.token.map(|token| token.to_string());
+    Ok(Receipt {
+        accepted: accepted as u64,
+        refused,
+        token: token.unwrap_or_default(),
+    })
+}
+
+/// The workspace that a text names.
+///
+/// # Errors
+/// [`WriteError::Request`] when it names none.
+pub(crate) fn workspace(id: &str) -> Result<WorkspaceId, WriteError> {
+    id.parse()
+        .map_err(|error| WriteError::Request(format!("{error}")))
+}
+
+fn decode(
+    options: &WriteOptions,
+    limits: &IngestLimits,
+    take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>,
+) -> Result<Decoded, WriteError> {
+    let mut decoder = Decoder::new(options.mapping.as_ref(), options.number.as_ref(), limits)?;
+    take(&mut decoder, options.workspace.as_ref())?;
+    decoder.finish()
+}
+
+fn number(
+    asked: &AskedOptions<'_>,
+    workspace: Option<&WorkspaceId>,
+) -> Result<Option<BatchNumber>, WriteError> {
+    let wrong = |reason: &str| Err(WriteError::Request(reason.to_owned()));
+    match (asked.producer, asked.number, workspace) {
+        ("", 0, _) => Ok(None),
+        ("", ..) => wrong(
+            "`number` is given without `producer`; name the producer that numbers its batches",
+        ),
+        (_, 0, _) => {
+            wrong("`producer` is given without `number`; number its batches from 1, without gaps")
+        }
+        (_, _, None) => {
+            wrong("a numbered batch needs `workspace`: batches are numbered for each workspace")
+        }
+        (producer, ..) if producer.len() > MAX_PRODUCER_BYTES => {
+            wrong("the name of a producer has at most 128 bytes")
+        }
+        (producer, number, Some(workspace)) => Ok(Some(BatchNumber {
+            producer: producer.to_owned(),
+            workspace: workspace.clone(),
+            number,
+        })),
+    }
+}
