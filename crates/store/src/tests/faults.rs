@@ -399,7 +399,7 @@ async fn a_lost_answer_drops_and_holds_once() {
     for (fault, count) in [
         (Fault::AnswerLost, 1),
         (Fault::RequestLost, 2),
-        (Fault::AnswerLost, 3),
+        (Fault::AnswerLost, 2),
     ] {
         for root in Root::all() {
             import(
