@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
+use super::expiring::Expiring;
 use super::failpoint::Write;
 use super::model::{Life, Model};
 use super::node::{Ended, Process};
@@ -34,6 +35,7 @@ pub(super) struct Cluster {
     pub(super) directory: PathBuf,
     pub(super) log: PathBuf,
     pub(super) model: Model,
+    pub(super) expiring: Expiring,
     pub(super) plan: Arc<Mutex<Plan>>,
     /// The nodes; none where one is dead.
     nodes: Vec<watch::Sender<Option<Node>>>,
@@ -57,6 +59,7 @@ impl Cluster {
             directory,
             log,
             model: Model::default(),
+            expiring: Expiring::default(),
             plan,
             nodes: (0..nodes).map(|_| watch::Sender::new(None)).collect(),
             is_ending: watch::Sender::new(false),
@@ -96,19 +99,30 @@ impl Cluster {
         self.is_over.send_replace(true);
     }
 
+    /// Sees to it that there is what a process needs to come to its end.
+    async fn prepare(&self, ending: Ending) {
+        let Ending::At(failpoint) = ending else {
+            return;
+        };
+        let write = failpoint.point.write;
+        if write == Write::TableCreation {
+            self.fresh.fetch_add(1, Ordering::SeqCst);
+        }
+        if write == Write::Expiry {
+            self.expiring.fill(&self.directory, self.lives()).await;
+        }
+        if write.is_of_cleaning() {
+            remains::leave_data_file(&self.directory, self.lives());
+        }
+    }
+
     fn start(&self, ending: Option<Ending>) -> (Process, Instant, Life) {
         let failpoint = match ending {
             Some(Ending::At(failpoint)) => Some(failpoint),
             _ => None,
         };
         let life = self.lives.fetch_add(1, Ordering::SeqCst);
-        if failpoint.is_some_and(|failpoint| failpoint.point.write == Write::TableCreation) {
-            self.fresh.fetch_add(1, Ordering::SeqCst);
-        }
         if self.size() == 1 {
-            if failpoint.is_some_and(|failpoint| failpoint.point.write.is_of_cleaning()) {
-                remains::leave_data_file(&self.directory, life);
-            }
             remains::age(&self.directory);
         }
         let began = Instant::now();
@@ -123,6 +137,7 @@ impl Cluster {
             let Some(ending) = ending else {
                 return;
             };
+            self.prepare(ending).await;
             let (mut process, began, life) = self.start(Some(ending));
             let outcome = match process.listening().await {
                 None => Outcome::AsPlanned,

@@ -41,6 +41,8 @@ pub(super) enum Write {
     SegmentDeletion,
     /// A version of a table with the same events in fewer files.
     Compaction,
+    /// A version of a table without what is older than the retention, and with the receipt.
+    Expiry,
     /// A version that announces a cleaning.
     CleaningStart,
     /// The deletion of a data file that no table names.
@@ -69,7 +71,7 @@ pub(super) struct Failpoint {
     pub(super) nth: usize,
 }
 
-const WRITES: [(Write, &str); 10] = [
+const WRITES: [(Write, &str); 11] = [
     (Write::Segment, "segment"),
     (Write::DataFile, "data-file"),
     (Write::TableCreation, "table-creation"),
@@ -78,6 +80,7 @@ const WRITES: [(Write, &str); 10] = [
     (Write::Checkpoint, "checkpoint"),
     (Write::SegmentDeletion, "segment-deletion"),
     (Write::Compaction, "compaction"),
+    (Write::Expiry, "expiry"),
     (Write::CleaningStart, "cleaning-start"),
     (Write::DataFileDeletion, "data-file-deletion"),
 ];
@@ -268,6 +271,7 @@ fn commit(payload: &PutPayload) -> &'static [Write] {
     match entry["commitInfo"]["operation"].as_str().unwrap() {
         "WRITE" => &[Write::Commit],
         "OPTIMIZE" => &[Write::Compaction],
+        "DELETE" => &[Write::Expiry],
         "VACUUM START" => &[Write::CleaningStart],
         _ => &[],
     }

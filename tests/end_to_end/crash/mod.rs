@@ -10,12 +10,14 @@
 //! | `node` | a process that serves a store |
 //! | `plan` | which process dies where, and what came of it |
 //! | `cluster` | nodes on one store that die and come back |
+//! | `expiring` | workspaces with old events, some of which are held |
 //! | `model` | what was sent and acknowledged, and whether a store holds just that |
 //! | `producer` | clients that send events until they are acknowledged |
 //! | `reader` | questions while nodes die |
 //! | `remains` | what dead processes leave, made to look old, so that it is cleaned away |
 
 mod cluster;
+mod expiring;
 mod failpoint;
 mod model;
 mod node;
@@ -28,7 +30,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use engine::{Engine, EngineConfig, StreamItem};
@@ -197,25 +199,40 @@ async fn compare(cluster: &Cluster, when: &str) {
     let engine = Engine::new(store, EngineConfig::default()).unwrap();
     for workspace in cluster.model.workspaces() {
         let found = match stored.iter().any(|stored| stored.as_str() == workspace) {
-            true => markers(&engine, &workspace).await,
+            true => columns(&engine, &workspace, ["df_title"]).await,
             false => Vec::new(),
         };
+        let found: Vec<String> = found.into_iter().map(|[title]| title).collect();
         cluster.model.compare(when, &workspace, &found);
+    }
+    for workspace in cluster.expiring.workspaces() {
+        let found = columns(&engine, &workspace, ["df_title", "action"]).await;
+        let found: Vec<(String, String)> = found.into_iter().map(<_>::from).collect();
+        expiring::check(&cluster.model, when, &workspace, &found);
     }
 }
 
-/// The markers of all events of a workspace.
-async fn markers(engine: &Engine, workspace: &str) -> Vec<String> {
-    let question = reader::question("TAE::*:(df_title)", workspace);
+/// Some columns of all events of a workspace; empty where an event lacks one.
+async fn columns<const N: usize>(
+    engine: &Engine,
+    workspace: &str,
+    names: [&str; N],
+) -> Vec<[String; N]> {
+    let query = format!("TAE::*:({})", names.join(", "));
+    let question = reader::question(&query, workspace);
     let items: Vec<StreamItem> = engine.query_stream(question).try_collect().await.unwrap();
-    let mut markers = Vec::new();
+    let mut rows = Vec::new();
     for item in items {
         if let StreamItem::Batch(batch) = item {
-            let column = batch.column_by_name("df_title").unwrap();
-            let titles = cast(column, &DataType::Utf8).unwrap();
-            let titles = titles.as_string::<i32>();
-            markers.extend(titles.iter().map(|title| title.unwrap().to_owned()));
+            let columns = names.map(|name| {
+                let column = batch.column_by_name(name).unwrap();
+                cast(column, &DataType::Utf8).unwrap()
+            });
+            let texts = columns.each_ref().map(|column| column.as_string::<i32>());
+            let row = |row| texts.map(|text| text.is_valid(row).then(|| text.value(row)));
+            let row = |index| row(index).map(|text| text.unwrap_or_default().to_owned());
+            rows.extend((0..batch.num_rows()).map(row));
         }
     }
-    markers
+    rows
 }

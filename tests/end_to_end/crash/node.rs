@@ -44,6 +44,7 @@ fn upkeep_options() -> UpkeepOptions {
     let mut options = UpkeepOptions {
         compaction_interval: Duration::from_millis(100),
         cleaning_interval: Duration::ZERO,
+        retention_interval: Duration::ZERO,
         ..UpkeepOptions::default()
     };
     options.compaction.settle_after = Duration::ZERO;

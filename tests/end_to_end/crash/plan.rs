@@ -143,7 +143,7 @@ fn most(write: Write) -> usize {
         Write::DataFile | Write::Commit => 6,
         Write::LaterCommit | Write::SegmentDeletion | Write::DataFileDeletion => 3,
         Write::Checkpoint => 2,
-        Write::TableCreation | Write::Compaction | Write::CleaningStart => 1,
+        Write::TableCreation | Write::Compaction | Write::Expiry | Write::CleaningStart => 1,
     }
 }
 
