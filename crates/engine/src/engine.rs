@@ -24,6 +24,7 @@ use store::{Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
+use crate::in_order::in_order;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
@@ -39,6 +40,8 @@ pub struct EngineConfig {
     pub memory_bytes: usize,
     /// The parts in which a query runs at once.
     pub partitions: usize,
+    /// How many rows a step of a query takes at once. The answer does not depend on it.
+    pub batch_rows: usize,
 }
 
 impl Default for EngineConfig {
@@ -47,6 +50,7 @@ impl Default for EngineConfig {
         Self {
             memory_bytes: 1 << 30,
             partitions,
+            batch_rows: 8192,
         }
     }
 }
@@ -80,7 +84,9 @@ impl Engine {
     /// # Errors
     /// When the place for spilled data cannot be set up.
     pub fn new(store: Store, config: EngineConfig) -> Result<Self, EngineError> {
-        let mut session = SessionConfig::new().with_target_partitions(config.partitions);
+        let mut session = SessionConfig::new()
+            .with_target_partitions(config.partitions)
+            .with_batch_size(config.batch_rows);
         session.options_mut().execution.parquet.pushdown_filters = true;
         // DataFusion 55 refuses some plans because it does not know the same columns as never missing
         // before and after it has optimised them.
@@ -367,13 +373,14 @@ async fn physical_plan(
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    match state.create_physical_plan(plan).await {
+    let planned = match state.create_physical_plan(plan).await {
         Err(DataFusionError::Context(check, _)) if check == "SanityCheckPlan" => {
             let plan = plan::with_opaque_conditions(plan.clone())?;
             state.create_physical_plan(&plan).await
         }
         outcome => outcome,
-    }
+    };
+    in_order(planned?)
 }
 
 /// What plans are made and run with.

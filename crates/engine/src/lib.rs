@@ -34,6 +34,7 @@ mod describe;
 mod engine;
 mod error;
 mod fragments;
+mod in_order;
 mod json;
 mod outer;
 mod overrides;

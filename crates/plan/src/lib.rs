@@ -23,6 +23,7 @@ pub use bound::{
     Limits, Lowered, Membership, Notes, Page, PageUnit, Point, Reducer, SeriesOrder, Shape,
     SortKey,
 };
+pub use functions::float_text::text_of_float;
 pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
 pub use functions::points::PointFunction;

@@ -84,6 +84,7 @@ async fn serve(path: &str, failpoint: Option<Failpoint>) {
     let config = EngineConfig {
         memory_bytes: 256 << 20,
         partitions: 2,
+        ..EngineConfig::default()
     };
     let engine = Engine::new(store.clone(), config).unwrap();
     let local = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -1,11 +1,12 @@
 //! The engine against an evaluator that shares nothing with it but the syntax tree: random queries over
 //! random events, and laws that answers have to keep.
 //!
-//! `VOUCH_ORACLE_SEED` and `VOUCH_ORACLE_PAIRS` choose which queries are asked, and how many.
+//! `VOUCH_ORACLE_SEED` and `VOUCH_ORACLE_PAIRS` choose which queries are asked, and how many;
+//! `VOUCH_ORACLE_EVENTS` names a file whose events they are asked of.
 //!
 //! | module | is |
 //! |---|---|
-//! | `population` | random events |
+//! | `population`, `real` | random events, events of a file |
 //! | `questions` | random queries |
 //! | `evaluate` | what a query means, row by row |
 //! | `world` | a store with events, and how it is asked |
@@ -22,12 +23,12 @@ mod paging;
 mod population;
 mod questions;
 pub(crate) mod random;
+mod real;
 mod relations;
 mod remembered;
 mod tree;
 mod world;
 
-use questions::Questioner;
 use random::Random;
 use world::{Circumstances, World, parsed};
 
@@ -82,7 +83,7 @@ async fn the_engine_agrees_with_the_evaluator() {
         let world = world(seed, &mut random).await;
         for number in 0..QUERIES_PER_WORLD {
             let around = world.circumstances(&mut random);
-            let mut questioner = Questioner::new(&mut random, world.now_ms);
+            let mut questioner = world.questioner(&mut random);
             let text = questioner.statement().to_string();
             if let Err(difference) = difference(&world, &text, &around).await {
                 found.push(format!(
@@ -138,9 +139,7 @@ async fn a_stream_gives_the_rows_of_the_series() {
         let world = World::new(&mut random, 60).await;
         for number in 0..QUERIES_PER_WORLD / 3 {
             let around = world.circumstances(&mut random);
-            let text = Questioner::new(&mut random, world.now_ms)
-                .question()
-                .to_string();
+            let text = world.questioner(&mut random).question().to_string();
             if let Err(difference) = relations::stream_difference(&world, &text, &around).await {
                 found.push(format!(
                     "seed {seed}, query {number}: {text}\n  {around:?}\n  {difference}"
@@ -159,7 +158,7 @@ async fn pages_are_the_whole() {
         let world = World::new(&mut random, 40).await;
         for number in 0..QUERIES_PER_WORLD / 3 {
             let around = world.circumstances(&mut random);
-            let query = Questioner::new(&mut random, world.now_ms).page_question();
+            let query = world.questioner(&mut random).page_question();
             let rows = random.choose(&[1, 2, 3, 7]);
             if let Err(difference) = relations::page_difference(&world, &query, rows, &around).await
             {
@@ -180,7 +179,7 @@ async fn options_are_the_clauses_they_stand_for() {
         let world = World::new(&mut random, 60).await;
         for number in 0..QUERIES_PER_WORLD / 3 {
             let around = world.circumstances(&mut random);
-            let query = Questioner::new(&mut random, world.now_ms).question();
+            let query = world.questioner(&mut random).question();
             if let Err(difference) = options::difference(&world, &query, &around, &mut random).await
             {
                 found.push(format!(
@@ -228,9 +227,7 @@ async fn a_wrong_question_is_told_so() {
         let world = World::new(&mut random, 12).await;
         for _ in 0..QUERIES_PER_WORLD {
             let around = world.circumstances(&mut random);
-            let mut text = Questioner::new(&mut random, world.now_ms)
-                .question()
-                .to_string();
+            let mut text = world.questioner(&mut random).question().to_string();
             for _ in 0..4 {
                 let (part, other) = (random.choose(&PARTS), random.choose(&PARTS));
                 text = text.replacen(part, other, 1);

@@ -6,7 +6,6 @@ use dql::ast::{Direction, DurationUnit, Item, OrderKey, Range, Select, Step, Win
 use engine::{ClauseOptions, OrderOption, StepOption};
 
 use super::compare::same_series;
-use super::questions::Questioner;
 use super::random::Random;
 use super::tree::{count, duration, field};
 use super::world::{Circumstances, World};
@@ -44,7 +43,7 @@ fn options(world: &World, query: &Select, random: &mut Random) -> (ClauseOptions
     let mut changed = query.clone();
     let mut options = ClauseOptions::default();
     if random.percent(50) {
-        let condition = Questioner::new(random, world.now_ms).filter();
+        let condition = world.questioner(random).filter();
         options.conditions = Some(condition.to_string());
         changed.conditions.get_or_insert_default().push(condition);
     }

@@ -9,7 +9,6 @@ use futures::StreamExt;
 use serde_json::Value as Json;
 
 use super::compare::same_series;
-use super::questions::Questioner;
 use super::random::Random;
 use super::tree::{binary, call, count, duration, expr, field, item, not, select};
 use super::world::{Circumstances, World};
@@ -19,7 +18,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Asks about every law once; what broke one.
 pub(crate) async fn broken_laws(world: &World, random: &mut Random) -> Vec<String> {
     let around = world.circumstances(random).without_time_range();
-    let condition = Questioner::new(random, world.now_ms).filter();
+    let condition = world.questioner(random).filter();
     let name = random.choose(&["df_title", "code", "user.name", "df_date_range", "df_cost"]);
     let nil = || expr(ExprKind::Nil);
     let value = match name {
@@ -172,7 +171,7 @@ async fn moved_window(
     around: &Circumstances,
     random: &mut Random,
 ) -> Result<(), String> {
-    let mut query = Questioner::new(random, world.now_ms).question();
+    let mut query = world.questioner(random).question();
     if query.window.is_some_and(|window| window.step.is_some()) {
         return Ok(());
     }

@@ -14,13 +14,16 @@ use store::{ImportOptions, Store, StoreOptions};
 
 use super::evaluate::{Output, Rows, Run, Value, rows_of};
 use super::population::{self, MOMENTS};
+use super::questions::{Questioner, Vocabulary};
 use super::random::Random;
+use super::real;
 
 /// A store with events, and the same events as plain rows.
 pub(crate) struct World {
     pub(crate) engine: Engine,
     events: Rows,
     workspaces: Vec<WorkspaceId>,
+    vocabulary: Vocabulary,
     /// What counts as now.
     pub(crate) now_ms: i64,
     /// Where clocks were changed in the days of the events.
@@ -50,7 +53,17 @@ impl World {
     /// A world of at most `most` events, stored by a few imports.
     pub(crate) async fn new(random: &mut Random, most: usize) -> Self {
         let (now_ms, home) = random.choose(&MOMENTS);
-        let events = population::events(random, most, now_ms);
+        let (events, vocabulary) = match real::all() {
+            None => (
+                population::events(random, most, now_ms),
+                Vocabulary::of_population(),
+            ),
+            Some(all) => {
+                let events = real::events(random, all, most, now_ms);
+                let vocabulary = Vocabulary::of_events(random, &events);
+                (events, vocabulary)
+            }
+        };
         let store = Store::open("memory://", &StoreOptions::default()).unwrap();
         for part in events.chunks(1 + events.len() / (1 + random.below(3))) {
             let mut import = store.import(ImportOptions::default());
@@ -63,15 +76,24 @@ impl World {
         }
         let config = EngineConfig {
             partitions: 1 + random.below(3),
-            ..EngineConfig::default()
+            // A few rows make as many batches as a large answer has.
+            batch_rows: random.choose(&[8192, 64, 3]),
+            // DataFusion counts the texts behind a batch anew for each batch, so many batches seem huge.
+            memory_bytes: usize::MAX / 4,
         };
         Self {
             workspaces: store.workspaces().await.unwrap(),
             engine: Engine::new(store, config).unwrap(),
             events: rows_of(&events),
+            vocabulary,
             now_ms,
             home,
         }
+    }
+
+    /// Writes questions about the events.
+    pub(crate) fn questioner<'r>(&'r self, random: &'r mut Random) -> Questioner<'r> {
+        Questioner::new(random, &self.vocabulary, self.now_ms)
     }
 
     /// Random circumstances of a question.

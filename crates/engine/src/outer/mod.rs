@@ -10,6 +10,7 @@ mod condition;
 mod explain;
 mod function;
 mod points;
+mod predicate;
 mod regroup;
 
 use std::future::Future;

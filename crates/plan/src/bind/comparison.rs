@@ -8,6 +8,7 @@ use super::name::column;
 use super::predicate::{TextTest, as_text, opposite_if};
 use super::source::ROW_TIME;
 use super::{Bind, Binder, arguments, describe, wrong};
+use crate::functions::float_text::text_of_float;
 use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
@@ -163,7 +164,7 @@ fn compare_attributes(operator: Operator, left: Expr, right: Expr) -> Bind<Expr>
 pub(super) fn number_literal(written: &AstExpr) -> Option<String> {
     match written.kind {
         ExprKind::Int(value) => Some(value.to_string()),
-        ExprKind::Float(value) => Some(value.to_string()),
+        ExprKind::Float(value) => text_of_float(value),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Field, UnaryOp};
 
 use super::name::DEFAULT_TEXT;
 use super::{Bind, Binder, arguments, describe, wrong};
+use crate::functions::float_text::float_text;
 use crate::functions::json::json_text;
 use crate::functions::text_match::{Matcher, text_match};
 use crate::types::{Type, Typed};
@@ -186,6 +187,7 @@ pub(super) fn as_text(value: Typed) -> Expr {
     match value.value_type {
         Type::String => value.expr,
         Type::Json => json_text(value.expr),
+        Type::Float => float_text(value.expr),
         _ => datafusion::logical_expr::cast(value.expr, arrow::datatypes::DataType::Utf8),
     }
 }

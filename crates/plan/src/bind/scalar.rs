@@ -9,6 +9,7 @@ use dql::ast::{Call, Expr as AstExpr, ExprKind};
 use super::predicate::as_text;
 use super::{Bind, Binder, arguments, describe, wrong};
 use crate::functions::finite::finite;
+use crate::functions::float_text::float_text;
 use crate::functions::json_set::json_set;
 use crate::functions::regexp_extract::{regexp_extract, regexp_extract_all};
 use crate::functions::whole_number::WholeOperator;
@@ -126,7 +127,13 @@ impl Binder<'_> {
                 }
             }
             "bool" => Typed::new(try_cast(plain, DataType::Boolean), Type::Bool),
-            _ => Typed::new(cast(plain, DataType::Utf8View), Type::String),
+            _ => {
+                let text = match from {
+                    Type::Float => float_text(plain),
+                    _ => cast(plain, DataType::Utf8View),
+                };
+                Typed::new(text, Type::String)
+            }
         })
     }
 

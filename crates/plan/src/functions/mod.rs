@@ -4,6 +4,7 @@
 pub(crate) mod bucket;
 pub(crate) mod drain;
 pub(crate) mod finite;
+pub(crate) mod float_text;
 pub(crate) mod json;
 pub(crate) mod json_array;
 pub(crate) mod json_elements;

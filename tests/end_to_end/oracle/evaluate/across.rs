@@ -118,6 +118,7 @@ pub(super) fn count_filter(output: &mut Output, condition: &Expr) {
 
 fn is_fulfilled(condition: &Expr, value: &dyn Fn(&str) -> Value) -> bool {
     let value_of = |expr: &Expr| match &expr.kind {
+        ExprKind::Bool(truth) => Value::Bool(*truth),
         ExprKind::Int(number) => Value::Int(*number),
         ExprKind::Float(number) => Value::Float(*number),
         ExprKind::String(text) => Value::Text(text.clone()),

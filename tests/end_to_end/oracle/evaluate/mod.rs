@@ -219,7 +219,8 @@ impl<'a> Run<'a> {
 
     fn written_range(&self, select: &Select, inherited: Option<(i64, i64)>) -> (i64, i64) {
         if let Some(range) = self.time_range {
-            return range;
+            // A query inside of another reads what that reads, which its SHIFT has moved.
+            return inherited.unwrap_or(range);
         }
         match &select.window {
             Some(window) if window::names_range(Some(window)) => {

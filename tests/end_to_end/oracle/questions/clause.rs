@@ -23,14 +23,16 @@ impl Questioner<'_> {
         for place in 0..=self.random.below(3) {
             let alias = self.alias(place);
             let (summary, gives) = self.aggregate();
-            if self.random.percent(15) && gives == Gives::Number {
+            if self.random.percent(15) && gives.is_number() {
                 let (other, other_gives) = self.aggregate();
-                if other_gives == Gives::Number {
+                if other_gives.is_number() {
                     let op =
                         self.random
                             .choose(&[BinaryOp::Add, BinaryOp::Divide, BinaryOp::Multiply]);
                     let alias = alias.unwrap_or_else(|| format!("c{place}{}", self.depth));
-                    projection.push(item(binary(op, summary, other), Some(&alias)), gives);
+                    let combined = binary(op, summary, other);
+                    let gives = self.number_of(&combined);
+                    projection.push(item(combined, Some(&alias)), gives);
                     continue;
                 }
             }
@@ -119,11 +121,12 @@ impl Questioner<'_> {
             let is_summary = |item: &Item| matches!(item.expr.kind, ExprKind::Call(_));
             let names = projection.items.iter().zip(&projection.gives).enumerate();
             let fits = names
-                .filter(|(_, (item, gives))| is_summary(item) && **gives == Gives::Number)
+                .filter(|(_, (item, gives))| is_summary(item) && gives.is_number())
                 .map(|(place, _)| place);
             let fits: Vec<usize> = fits.collect();
             if let Some(place) = fits.get(chosen % fits.len().max(1)) {
                 self.fill(&mut projection.items[*place]);
+                projection.gives[*place] = self.number_of(&projection.items[*place].expr);
             }
             self.order_by_columns(query, &projection);
         }
@@ -152,10 +155,24 @@ impl Questioner<'_> {
 
     /// An aggregate.
     fn aggregate(&mut self) -> (Expr, Gives) {
+        let (summary, gives) = self.any_aggregate();
+        let gives = match gives {
+            Gives::Number => self.number_of(&summary),
+            other => other,
+        };
+        match gives {
+            Gives::Estimate if self.is_exact => {
+                (call("count", vec![expr(ExprKind::Star)]), Gives::Number)
+            }
+            _ => (summary, gives),
+        }
+    }
+
+    fn any_aggregate(&mut self) -> (Expr, Gives) {
         let argument = match self.random.below(5) {
             0 => self.argument(1),
             1 => {
-                let (name, gives) = self.random.pick(&self.names.all).clone();
+                let (name, gives) = self.name();
                 match gives {
                     Gives::Text => call("float", vec![field(&name)]),
                     Gives::Bool => self.numeric_name(),
@@ -164,7 +181,7 @@ impl Questioner<'_> {
             }
             _ => self.numeric_name(),
         };
-        let (any, any_gives) = self.random.pick(&self.names.all).clone();
+        let (any, any_gives) = self.name();
         let number = |expr: Expr| (expr, Gives::Number);
         match self.random.below(24) {
             20 => (call("mode", vec![field(&any)]), any_gives),
@@ -172,10 +189,7 @@ impl Questioner<'_> {
             22 => self.sorted_pick(),
             23 => self.rarer_summary(&any),
             14 => (call("any", vec![field(&any)]), any_gives),
-            // Of large numbers the deviation depends on the order of additions.
-            15 if self.names.are_events && !self.is_exact => {
-                number(call("stddev", vec![field("df_date_range")]))
-            }
+            15 if self.names.are_events => number(call("stddev", vec![field("df_date_range")])),
             16 => number(call("spread", vec![argument])),
             17 => number(self.chosen_values()),
             18 => {
@@ -222,7 +236,7 @@ impl Questioner<'_> {
     /// How many rows have one of some values.
     fn chosen_values(&mut self) -> Expr {
         let values = [text("ana"), text("12"), text("200"), text("Success")];
-        let (tested, gives) = self.random.pick(&self.names.all).clone();
+        let (tested, gives) = self.name();
         let tested = match gives {
             Gives::Text | Gives::Json => field(&tested),
             _ => call("string", vec![field(&tested)]),
@@ -233,7 +247,7 @@ impl Questioner<'_> {
 
     /// `default` of an aggregate or of a field.
     fn with_default(&mut self, argument: Expr) -> (Expr, Gives) {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let (name, gives) = self.name();
         if self.random.percent(50) || gives == Gives::Bool {
             let name = self.random.choose(&["sum", "max", "avg", "median"]);
             let value = self.random.pick(&[int(0), float(0.5)]).clone();
@@ -247,7 +261,7 @@ impl Questioner<'_> {
             );
         }
         let value = match gives {
-            Gives::Number => self.random.pick(&[int(7), float(0.5)]).clone(),
+            Gives::Number | Gives::Fraction => self.random.pick(&[int(7), float(0.5)]).clone(),
             _ => text("none"),
         };
         (call("default", vec![field(&name), value]), gives)
@@ -255,10 +269,10 @@ impl Questioner<'_> {
 
     /// `first` or `last` in an order of its own.
     fn sorted_pick(&mut self) -> (Expr, Gives) {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let (name, gives) = self.name();
         let mut keys = Vec::new();
         for _ in 0..=self.random.below(2) {
-            let (key, _) = self.random.pick(&self.names.all).clone();
+            let (key, _) = self.name();
             let direction = self.random.choose(&["", ":asc", ":desc"]);
             if !key.contains('@') {
                 keys.push(text(&format!("{key}{direction}")));
@@ -291,7 +305,7 @@ impl Questioner<'_> {
             (left, right) if left == right => (call("slope", vec![left]), 0),
             (left, right) => (call("corr", vec![left, right]), 6),
         };
-        // Rounded, because the last digits, and whether a sum of them is 0, are a matter of its order.
+        // Rounded, because more than the last digits are a matter of the order of additions.
         let rounded = call("round", vec![summary, int(digits)]);
         (binary(BinaryOp::Add, rounded, int(0)), Gives::Number)
     }
@@ -302,7 +316,7 @@ impl Questioner<'_> {
             .items
             .iter()
             .zip(&projection.gives)
-            .find(|(_, gives)| **gives == Gives::Number)
+            .find(|(_, gives)| gives.is_number() && gives.is_exact())
             .map(|(item, _)| item);
         let tested = match tested {
             Some(item) => match &item.alias {
@@ -337,11 +351,8 @@ impl Questioner<'_> {
             .items
             .iter()
             .zip(&projection.gives)
-            .find(|(item, gives)| {
-                matches!(gives, Gives::Number | Gives::Json) && item.alias.is_some()
-            })
-            .and_then(|(item, _)| item.alias.as_ref())
-            .map(|alias| field(&alias.text));
+            .filter(|(_, gives)| matches!(gives, Gives::Number | Gives::Fraction | Gives::Json))
+            .find_map(|(item, gives)| Some((field(&item.alias.as_ref()?.text), *gives)));
         let key = query.by.first().map(|key| match &key.alias {
             Some(alias) => field(&alias.text),
             None => key.expr.clone(),
@@ -349,9 +360,13 @@ impl Questioner<'_> {
         let expr = match self.random.below(3) {
             0 => column,
             1 => key,
-            _ => numeric.map(|column| {
-                let reducers = ["min", "max", "avg", "sum", "count", "last", "p50", "p90"];
-                call(self.random.choose(&reducers), vec![column])
+            _ => numeric.map(|(column, gives)| {
+                let reducers = ["min", "max", "count", "last", "p50", "p90", "avg", "sum"];
+                let reducers = match gives {
+                    Gives::Fraction => &reducers[..6],
+                    _ => &reducers,
+                };
+                call(self.random.choose(reducers), vec![column])
             }),
         };
         expr.map(|expr| self.order_key(expr))

@@ -3,7 +3,6 @@
 use chrono::DateTime;
 use dql::ast::{BinaryOp, Expr, ExprKind, InSet, Source};
 
-use super::super::population::{ADDRESSES, COSTS, MESSAGES, TITLES, USERS};
 use super::super::tree::{binary, call, expr, field, float, ident, int, item, not, select, text};
 use super::{Gives, Questioner};
 
@@ -41,10 +40,9 @@ impl Questioner<'_> {
         }
     }
 
-    fn literal(&mut self) -> &'static str {
-        let pools: [&[&str]; 5] = [&TITLES, &USERS, &MESSAGES, &COSTS, &ADDRESSES];
-        let pool = self.random.choose(&pools);
-        self.random.choose(pool)
+    fn literal(&mut self) -> String {
+        let pool = self.random.pick(&self.vocabulary.values);
+        self.random.pick(pool).clone()
     }
 
     fn text_comparison(&mut self, depth: usize) -> Expr {
@@ -52,10 +50,10 @@ impl Questioner<'_> {
         let op = self.random.choose(&ORDERS);
         let others = ["Success", "audit", "true", "200", "1", "info", "ana"];
         let right = match self.random.percent(40) {
-            true => self.random.choose(&others),
+            true => self.random.choose(&others).to_owned(),
             false => self.literal(),
         };
-        binary(op, left, text(right))
+        binary(op, left, text(&right))
     }
 
     fn number_comparison(&mut self, depth: usize) -> Expr {
@@ -73,7 +71,7 @@ impl Questioner<'_> {
     }
 
     fn presence(&mut self) -> Expr {
-        let name = self.random.pick(&self.names.all).0.clone();
+        let name = self.name().0;
         let op = self.random.choose(&[BinaryOp::Eq, BinaryOp::NotEq]);
         let right = match self.random.percent(50) {
             true => expr(ExprKind::Nil),
@@ -142,7 +140,17 @@ impl Questioner<'_> {
                 ],
             ),
         };
-        let pattern = text(self.random.choose(patterns));
+        let mut pattern = text(self.random.choose(patterns));
+        let words = &self.vocabulary.words;
+        if !words.is_empty() && self.random.percent(60) {
+            let word = self.random.pick(words);
+            pattern = match test {
+                "re" => text(&format!(".*{word}.*")),
+                "wildcard" => text(&format!("*{word}*")),
+                "cidr" => pattern,
+                _ => text(word),
+            };
+        }
         let is_event = self.names.are_events;
         match self.random.below(5) {
             0 if test != "cidr" => binary(BinaryOp::Eq, name, call(test, vec![pattern])),
@@ -155,7 +163,7 @@ impl Questioner<'_> {
     }
 
     fn list(&mut self) -> Expr {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let (name, gives) = self.name();
         let mut items = Vec::new();
         for _ in 0..self.random.below(4) {
             items.push(match (self.random.below(6), gives) {
@@ -163,10 +171,12 @@ impl Questioner<'_> {
                 (1, Gives::Text | Gives::Json) => expr(ExprKind::Regex("[a-z]+".to_owned())),
                 (2, Gives::Json) => expr(ExprKind::Bool(true)),
                 (_, Gives::Bool) => expr(ExprKind::Bool(true)),
-                (3, Gives::Number) => text(self.random.choose(&["60", "7", "1.5"])),
-                (_, Gives::Number) => int(self.random.choose(&[0, 1, 7, 60, -5])),
+                (3, Gives::Number | Gives::Fraction) => {
+                    text(self.random.choose(&["60", "7", "1.5"]))
+                }
+                (_, Gives::Number | Gives::Fraction) => int(self.random.choose(&[0, 1, 7, 60, -5])),
                 (3 | 4, _) => int(self.random.choose(&[1, 12, 200, 404])),
-                _ => text(self.literal()),
+                _ => text(&self.literal()),
             });
         }
         in_set(field(&name), self.random.percent(40), InSet::List(items))
@@ -184,7 +194,7 @@ impl Questioner<'_> {
             true => field("date"),
             false => tested,
         };
-        self.names = super::Names::of_events();
+        self.names = self.vocabulary.names.clone();
         self.depth += 1;
         let mut query = select(vec![Source::All(dql::Span::default())]);
         query.window = self.window();

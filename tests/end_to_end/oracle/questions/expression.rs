@@ -10,7 +10,11 @@ impl Questioner<'_> {
     pub(super) fn any(&mut self, depth: usize) -> (Expr, Gives) {
         match self.random.below(8) {
             0..3 => (self.text(depth), Gives::Text),
-            3..6 => (self.number(depth), Gives::Number),
+            3..6 => {
+                let number = self.number(depth);
+                let gives = self.number_of(&number);
+                (number, gives)
+            }
             6 => (self.condition(depth.min(1)), Gives::Bool),
             _ if depth > 0 && self.random.percent(25) => {
                 let text = self.text(depth - 1);
@@ -51,6 +55,7 @@ impl Questioner<'_> {
     /// A name that gives numbers, all or some of the time.
     pub(super) fn numeric_name(&mut self) -> Expr {
         let mut names = self.names.of(Gives::Number);
+        names.extend(self.names.of(Gives::Fraction));
         if self.random.percent(60) {
             names.extend(self.names.of(Gives::Json));
         }

@@ -3,10 +3,14 @@
 mod clause;
 mod condition;
 mod expression;
+mod number;
 mod point;
 mod rows;
 mod statement;
+mod vocabulary;
 mod window;
+
+pub(crate) use vocabulary::Vocabulary;
 
 use dql::ast::{ByItem, Direction, DurationUnit, Expr, ExprKind, Item, OrderKey, Select, Source};
 
@@ -17,9 +21,26 @@ use super::tree::{call, count, duration, field, ident, select};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gives {
     Text,
+    /// A number that is the same in whatever order it is computed, and so are sums of it.
     Number,
+    /// A number that is the same in whatever order it is computed; sums of it are not.
+    Fraction,
+    /// A number whose last digits depend on the order of additions. It is shown, and nothing else: as a
+    /// key, in an order, in a condition or as text it would make other answers of other last digits.
+    Estimate,
     Json,
     Bool,
+}
+
+impl Gives {
+    fn is_number(self) -> bool {
+        matches!(self, Self::Number | Self::Fraction | Self::Estimate)
+    }
+
+    /// Whether the values are the same in whatever order they are computed.
+    fn is_exact(self) -> bool {
+        self != Self::Estimate
+    }
 }
 
 /// The names that a query can use.
@@ -30,7 +51,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    fn of_events() -> Self {
+    fn of_population() -> Self {
         let texts = [
             "df_title",
             "df_user_name",
@@ -90,6 +111,7 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct Questioner<'r> {
     random: &'r mut Random,
+    vocabulary: &'r Vocabulary,
     /// What counts as now.
     now_ms: i64,
     names: Names,
@@ -131,11 +153,12 @@ impl Projection {
 }
 
 impl<'r> Questioner<'r> {
-    pub(crate) fn new(random: &'r mut Random, now_ms: i64) -> Self {
+    pub(crate) fn new(random: &'r mut Random, vocabulary: &'r Vocabulary, now_ms: i64) -> Self {
         Self {
             random,
+            vocabulary,
             now_ms,
-            names: Names::of_events(),
+            names: vocabulary.names.clone(),
             depth: 0,
             in_where: false,
             is_exact: false,
@@ -185,7 +208,7 @@ impl<'r> Questioner<'r> {
                 alias: None,
             }])
         } else {
-            self.names = Names::of_events();
+            self.names = self.vocabulary.names.clone();
             select(self.sources())
         };
         query.window = self.window();
@@ -280,6 +303,13 @@ impl<'r> Questioner<'r> {
         }
     }
 
+    /// A name by whose values rows can be told apart.
+    fn name(&mut self) -> (String, Gives) {
+        let exact = self.names.all.iter().filter(|(_, gives)| gives.is_exact());
+        let exact: Vec<&(String, Gives)> = exact.collect();
+        self.random.choose(&exact).clone()
+    }
+
     /// What a key gives: keys are names, or functions of text.
     fn gives(&self, key: &Expr) -> Gives {
         let name = dql::column_name(key);
@@ -325,7 +355,13 @@ impl<'r> Questioner<'r> {
         if projection.items.is_empty() || projection.items.iter().any(has_many_columns) {
             return None;
         }
-        let item = self.random.pick(&projection.items);
+        let columns = projection.items.iter().zip(&projection.gives);
+        let exact = columns.filter(|(_, gives)| gives.is_exact());
+        let exact: Vec<&Item> = exact.map(|(item, _)| item).collect();
+        if exact.is_empty() {
+            return None;
+        }
+        let item = self.random.choose(&exact);
         Some(match &item.alias {
             Some(alias) => field(&alias.text),
             None => item.expr.clone(),
@@ -350,7 +386,7 @@ impl<'r> Questioner<'r> {
                         }
                     }
                 }
-                _ => (field(&self.random.pick(&self.names.all).0.clone()), None),
+                _ => (field(&self.name().0), None),
             };
             let alias = match alias {
                 None if self.random.percent(20) => Some(format!("k{place}{}", self.depth)),

@@ -4,7 +4,7 @@ use dql::ast::{BinaryOp, ByItem, DurationUnit, Expr, ExprKind, Item, Select};
 
 use super::super::tree::{binary, call, duration, float, ident, int};
 use super::clause::{is_aggregate, is_summary};
-use super::{Gives, Projection, Questioner};
+use super::{Projection, Questioner};
 
 impl Questioner<'_> {
     /// Columns of earlier windows.
@@ -31,7 +31,9 @@ impl Questioner<'_> {
     pub(super) fn point_columns(&mut self, query: &mut Select, projection: &mut Projection) {
         let items = projection.items.iter().zip(&projection.gives);
         let numbers = items
-            .filter(|(item, gives)| **gives == Gives::Number && is_aggregate(&item.expr))
+            .filter(|(item, gives)| {
+                gives.is_number() && gives.is_exact() && is_aggregate(&item.expr)
+            })
             .map(|(item, _)| item.clone());
         let numbers: Vec<Item> = numbers.collect();
         if numbers.is_empty() {
@@ -46,7 +48,8 @@ impl Questioner<'_> {
             }
             column.expr = self.of_points(column.expr);
             column.alias = Some(ident(&format!("p{place}{}", self.depth)));
-            projection.push(column, Gives::Number);
+            let gives = self.number_of(&column.expr);
+            projection.push(column, gives);
         }
         self.order_by_columns(query, projection);
         if !query.by.is_empty() && self.random.percent(30) {
@@ -84,7 +87,7 @@ impl Questioner<'_> {
         match self.random.below(6) {
             0 => call("abs", vec![points]),
             1 => binary(BinaryOp::Add, points, int(1)),
-            2 => self.of_points(points),
+            2 if self.number_of(&points).is_exact() => self.of_points(points),
             _ => points,
         }
     }

@@ -29,7 +29,8 @@ impl Questioner<'_> {
         let number = self.argument(1);
         let points = self.of_points(number);
         let alias = format!("p{}", self.depth);
-        projection.push(item(points, Some(&alias)), Gives::Number);
+        let gives = self.number_of(&points);
+        projection.push(item(points, Some(&alias)), gives);
         if query.by.is_empty() {
             self.row_items(&mut projection);
         }
@@ -80,7 +81,7 @@ impl Questioner<'_> {
         for _ in 0..self.random.below(3) {
             let expr = match self.random.below(3) {
                 0 => field("time"),
-                1 => field(&self.random.pick(&self.names.all).0.clone()),
+                1 => field(&self.name().0),
                 _ => self.any(1).0,
             };
             let key = self.order_key(expr);
@@ -108,17 +109,17 @@ impl Questioner<'_> {
     }
 
     pub(super) fn distinct(&mut self, query: &mut Select) -> Projection {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let (name, gives) = self.name();
         let alias = self.alias(0);
         self.picked(query, call("distinct", vec![field(&name)]), gives, alias)
     }
 
     /// One row a value, with fields of its newest row.
     pub(super) fn collapsed(&mut self, query: &mut Select) -> Projection {
-        let (name, gives) = self.random.pick(&self.names.all).clone();
+        let (name, gives) = self.name();
         let mut fields = Vec::new();
         for _ in 0..self.random.below(3) {
-            let (beside, _) = self.random.pick(&self.names.all).clone();
+            let (beside, _) = self.name();
             let is_known = fields.contains(&field(&beside)) || beside.contains('@');
             if !is_known && beside != name && beside != "time" {
                 fields.push(field(&beside));
@@ -149,7 +150,7 @@ impl Questioner<'_> {
 
     pub(super) fn extreme(&mut self, query: &mut Select) -> Projection {
         let name = self.random.choose(&["top", "bottom"]);
-        let (value, gives) = self.random.pick(&self.names.all).clone();
+        let (value, gives) = self.name();
         let rows = int(i64::try_from(1 + self.random.below(5)).unwrap());
         let alias = self.alias(0);
         self.picked(query, call(name, vec![field(&value), rows]), gives, alias)

@@ -1,12 +1,17 @@
 //! Random statements: queries, functions around them, and SHOW.
 
 use dql::Span;
-use dql::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Outer, Select, Show, Source, Statement};
+use dql::ast::{
+    Arg, BinaryOp, Call, Expr, ExprKind, InSet, Outer, Select, Show, Source, Statement,
+};
 
 use super::super::tree::{
     binary, call, count, expr, field, float, ident, int, item, not, select, text,
 };
-use super::{Names, Projection, Questioner};
+use super::{Gives, Projection, Questioner};
+
+/// The name of a column and what it gives.
+type Column = (String, Gives);
 
 impl Questioner<'_> {
     /// One statement.
@@ -92,8 +97,9 @@ impl Questioner<'_> {
         let (query, columns) = self.stepped();
         let keys: Vec<String> = query.by.iter().map(key_name).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let has_points = columns.iter().any(|name| name.starts_with('p'));
+        let has_points = columns.iter().any(|(name, _)| name.starts_with('p'));
+        let is_told = |(_, gives): &&Column| gives.is_exact();
+        let columns: Vec<Column> = columns.iter().filter(is_told).cloned().collect();
         let (name, others) = match self.outer_function(&keys, &columns) {
             ("log" | "log2" | "log10", _) if has_points => ("cumsum", Vec::new()),
             other => other,
@@ -114,7 +120,7 @@ impl Questioner<'_> {
     }
 
     /// A function over series, and what it takes beside them.
-    fn outer_function(&mut self, keys: &[&str], columns: &[&str]) -> (&'static str, Vec<Arg>) {
+    fn outer_function(&mut self, keys: &[&str], columns: &[Column]) -> (&'static str, Vec<Arg>) {
         let names = [
             "abs",
             "avg",
@@ -182,29 +188,63 @@ impl Questioner<'_> {
     }
 
     /// A condition on the columns and keys of points.
-    fn condition_on_points(&mut self, keys: &[&str], columns: &[&str]) -> Expr {
-        let ops = [BinaryOp::Gt, BinaryOp::LtEq, BinaryOp::NotEq];
-        let bound = self.random.pick(&[int(0), int(2), float(30.5)]).clone();
-        let column = field(self.random.choose(columns));
-        let test = binary(self.random.choose(&ops), column, bound);
+    fn condition_on_points(&mut self, keys: &[&str], columns: &[Column]) -> Expr {
+        let (name, gives) = self.random.pick(columns).clone();
+        let test = self.test_of_point(&name, gives);
         let is_simple = |key: &&&str| !key.contains(['(', '@', '.', '[']);
         match keys.iter().find(is_simple) {
-            Some(key) if self.random.percent(40) => {
+            Some(key) if self.random.percent(60) => {
                 let op = self.random.choose(&[BinaryOp::And, BinaryOp::Or]);
-                let name = binary(BinaryOp::NotEq, field(key), text("ana"));
-                binary(op, test, name)
+                // Keys are text, unless the projection has them too.
+                let column = columns.iter().find(|(name, _)| name == key);
+                let gives = column.map_or(Gives::Text, |(_, gives)| *gives);
+                let key = self.test_of_point(key, gives);
+                binary(op, test, key)
             }
-            _ if self.random.percent(30) => not(test),
+            _ if self.random.percent(30) || is_equation(&test) => not(test),
             _ => test,
         }
     }
 
+    /// A test of a column or a key: each kind is compared with what it can be compared with.
+    fn test_of_point(&mut self, name: &str, gives: Gives) -> Expr {
+        let texts = ["ana", "12", "200", "Success", "60.0", "true"].map(text);
+        let numbers = [int(0), int(2), int(60), int(200), float(30.5), float(60.0)];
+        let number = self.random.pick(&numbers).clone();
+        let word = self.random.pick(&texts).clone();
+        let orders = [
+            BinaryOp::Gt,
+            BinaryOp::LtEq,
+            BinaryOp::Lt,
+            BinaryOp::GtEq,
+            BinaryOp::NotEq,
+            BinaryOp::Eq,
+        ];
+        let op = self.random.choose(&orders);
+        let equation = self.random.choose(&orders[4..]);
+        let tested = field(name);
+        match (self.random.below(4), gives) {
+            (_, Gives::Bool) => binary(equation, tested, expr(ExprKind::Bool(true))),
+            (0, Gives::Number | Gives::Fraction) => in_list(
+                tested,
+                self.random.percent(40),
+                vec![number, text("2"), int(7)],
+            ),
+            (_, Gives::Number | Gives::Fraction) => binary(op, tested, number),
+            (0, _) => in_list(tested, self.random.percent(40), vec![word, number]),
+            (1, _) => binary(equation, tested, number),
+            (2, Gives::Json) if self.random.percent(50) => binary(op, tested, number),
+            (2, Gives::Json) => binary(equation, tested, expr(ExprKind::Bool(true))),
+            _ => binary(op, tested, word),
+        }
+    }
+
     /// A summary by step, with simple names for its columns.
-    fn stepped(&mut self) -> (Select, Vec<String>) {
+    fn stepped(&mut self) -> (Select, Vec<Column>) {
         // As a query inside of another, so that every column has a name and no step is chosen by the engine.
         self.depth = 1;
         self.is_exact = true;
-        self.names = Names::of_events();
+        self.names = self.vocabulary.names.clone();
         // Of numbers as large as times, differences are mostly rounding.
         let is_time = |name: &str| matches!(name, "date" | "time");
         self.names.all.retain(|(name, _)| !is_time(name));
@@ -268,7 +308,7 @@ impl Questioner<'_> {
             false => other,
         };
         let mut operands = vec![field("A"), field("B"), float(100.0), int(2)];
-        operands.extend(columns.iter().map(|name| field(&format!("A.{name}"))));
+        operands.extend(columns.iter().map(|(name, _)| field(&format!("A.{name}"))));
         let first = self.random.choose(&[BinaryOp::Add, BinaryOp::Divide]);
         let mut expression = binary(first, field("A"), field("B"));
         for _ in 0..=self.random.below(2) {
@@ -313,11 +353,28 @@ fn key_name(key: &dql::ast::ByItem) -> String {
 }
 
 /// The aliases that can stand behind a letter and a dot.
-fn simple_names(projection: &Projection) -> Vec<String> {
-    let aliases = projection
-        .items
-        .iter()
-        .filter_map(|item| item.alias.as_ref());
-    let names = aliases.map(|alias| alias.text.clone());
-    names.filter(|name| !name.contains(' ')).collect()
+fn simple_names(projection: &Projection) -> Vec<Column> {
+    let columns = projection.items.iter().zip(&projection.gives);
+    let aliases = columns.filter_map(|(item, gives)| Some((item.alias.as_ref()?, gives)));
+    let names = aliases.map(|(alias, gives)| (alias.text.clone(), *gives));
+    names.filter(|(name, _)| !name.contains(' ')).collect()
+}
+
+/// Whether a condition looks like a named argument.
+fn is_equation(test: &Expr) -> bool {
+    matches!(
+        test.kind,
+        ExprKind::Binary {
+            op: BinaryOp::Eq,
+            ..
+        }
+    )
+}
+
+fn in_list(tested: Expr, negated: bool, items: Vec<Expr>) -> Expr {
+    expr(ExprKind::In {
+        expr: Box::new(tested),
+        negated,
+        set: InSet::List(items),
+    })
 }
