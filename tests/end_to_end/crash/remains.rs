@@ -12,7 +12,9 @@ const AGE: Duration = Duration::from_hours(8 * 24);
 pub(super) fn age(store: &Path) {
     let then = SystemTime::now() - AGE;
     let tables = files(store);
-    let logs = tables.iter().flat_map(|table| files(&table.join("_delta_log")));
+    let logs = tables
+        .iter()
+        .flat_map(|table| files(&table.join("_delta_log")));
     let staged = files(&store.join("_staging"));
     for file in data_files(store).into_iter().chain(logs).chain(staged) {
         let file = File::options().write(true).open(file).unwrap();
