@@ -99,7 +99,7 @@ impl Cluster {
 
     /// Whether clients are to come to an end.
     pub(super) fn ends(&self) -> bool {
-        *self.is_ending.borrow()
+        *self.is_ending.borrow() || self.model.has_problems()
     }
 
     /// Tells the nodes to stop.
@@ -145,7 +145,7 @@ impl Cluster {
     pub(super) async fn live_and_die(self: Arc<Self>, place: usize) {
         loop {
             let ending = self.plan.lock().unwrap().next(self.size());
-            let Some(ending) = ending else {
+            let Some(ending) = ending.filter(|_| !self.model.has_problems()) else {
                 return;
             };
             self.prepare(ending).await;

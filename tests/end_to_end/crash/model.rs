@@ -165,6 +165,11 @@ impl Model {
         self.problems.lock().unwrap().push(problem);
     }
 
+    /// Whether anything is wrong, so that there is no need to go on.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.lock().unwrap().is_empty()
+    }
+
     /// What is wrong so far.
     pub(super) fn problems(&self) -> Vec<String> {
         self.problems.lock().unwrap().clone()

@@ -78,7 +78,11 @@ impl Producer {
                 None => self.unnumbered_batch(),
             };
             self.cluster.model.sending(&events);
-            while !self.send(&request, &events).await {}
+            while !self.send(&request, &events).await {
+                if self.cluster.model.has_problems() {
+                    return;
+                }
+            }
             self.earlier = events.into_iter().next();
             tokio::time::sleep(Duration::from_millis(self.random.below(12) as u64)).await;
         }
