@@ -104,7 +104,7 @@ impl Staged {
         let file = File::options().write(true).open(&self.source)?;
         // The time of a file tells others since when it can be seen, not since when it was prepared.
         file.set_modified(SystemTime::now())?;
-        file.sync_all()?;
+        sync_file(&file, &self.source)?;
         let directory = self.target.parent().unwrap_or(&self.root);
         create_directories(directory)?;
         if !create {
@@ -198,9 +198,22 @@ fn sync_directories(directory: &FilePath, root: &FilePath) -> io::Result<()> {
     }
 }
 
+/// Makes the content of a file durable, not its name.
+fn sync_file(file: &File, path: &FilePath) -> io::Result<()> {
+    file.sync_all()?;
+    #[cfg(all(test, unix))]
+    power_cut::file_is_synced(path)?;
+    // Only tests look at the path.
+    let _ = path;
+    Ok(())
+}
+
 #[cfg(unix)]
 fn sync_directory(directory: &FilePath) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    File::open(directory)?.sync_all()?;
+    #[cfg(test)]
+    power_cut::directory_is_synced(directory)?;
+    Ok(())
 }
 
 /// Elsewhere directories cannot be opened, and the file system keeps names durable by itself.
@@ -336,5 +349,7 @@ impl ObjectStore for DurableLocal {
     }
 }
 
+#[cfg(all(test, unix))]
+pub(crate) mod power_cut;
 #[cfg(test)]
 mod tests;

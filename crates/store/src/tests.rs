@@ -10,6 +10,8 @@ mod hooked;
 mod importing;
 mod ingesting;
 mod model;
+#[cfg(unix)]
+mod power_cut;
 mod retention;
 mod unreliable;
 mod verifying;
