@@ -66,7 +66,20 @@ impl Event {
         record: Map<String, Value>,
         defaults: &Defaults<'_>,
     ) -> Result<Self, Rejection> {
-        Draft::read(record, defaults)?.finish(|draft| Ok(draft.content_id()))
+        Self::from_json_identified_by(record, defaults, |content_id| content_id)
+    }
+
+    /// Like [`Event::from_json`], with the id of an event that has none made from the one that
+    /// [`Event::from_json_identified_by_content`] would give it.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the first rule that the record breaks.
+    pub fn from_json_identified_by(
+        record: Map<String, Value>,
+        defaults: &Defaults<'_>,
+        derive_id: impl FnOnce(String) -> String,
+    ) -> Result<Self, Rejection> {
+        Draft::read(record, defaults)?.finish(|draft| Ok(derive_id(draft.content_id())))
     }
 
     /// When it happened, Unix ms.

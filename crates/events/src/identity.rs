@@ -31,13 +31,14 @@ pub fn import_id(content_digest: &[u8; 32], line: u64, index: u64) -> String {
 }
 
 /// The id of one event of a numbered batch: from the batch, the position of its record in the request,
-/// and the position among the events that a mapping made of the record, both from 0.
+/// and the position among the events that a mapping made of the record, both from 0; and from the id that
+/// its content gives, so that a producer that begins to count anew does not send ids that are known.
 pub fn batch_id(
     producer: &str,
     workspace: &WorkspaceId,
     number: u64,
-    record: u64,
-    index: u64,
+    [record, index]: [u64; 2],
+    content_id: &str,
 ) -> String {
     derived_id(&[
         b"batch",
@@ -46,6 +47,7 @@ pub fn batch_id(
         &number.to_le_bytes(),
         &record.to_le_bytes(),
         &index.to_le_bytes(),
+        content_id.as_bytes(),
     ])
 }
 
@@ -106,15 +108,19 @@ mod tests {
     fn every_event_of_a_numbered_batch_has_an_id_of_its_own() {
         let [acme, beta] = ["acme", "beta"].map(|id| id.parse::<WorkspaceId>().unwrap());
         let ids = std::collections::BTreeSet::from([
-            batch_id("p", &acme, 1, 0, 0),
-            batch_id("p", &acme, 1, 0, 1),
-            batch_id("p", &acme, 1, 1, 0),
-            batch_id("p", &acme, 2, 0, 0),
-            batch_id("p", &beta, 1, 0, 0),
-            batch_id("q", &acme, 1, 0, 0),
+            batch_id("p", &acme, 1, [0, 0], "c"),
+            batch_id("p", &acme, 1, [0, 1], "c"),
+            batch_id("p", &acme, 1, [1, 0], "c"),
+            batch_id("p", &acme, 2, [0, 0], "c"),
+            batch_id("p", &beta, 1, [0, 0], "c"),
+            batch_id("q", &acme, 1, [0, 0], "c"),
+            batch_id("p", &acme, 1, [0, 0], "other"),
         ]);
         assert_eq!(ids.len(), 6);
-        assert_eq!(batch_id("p", &acme, 1, 0, 0), batch_id("p", &acme, 1, 0, 0));
+        assert_eq!(
+            batch_id("p", &acme, 1, [0, 0], "c"),
+            batch_id("p", &acme, 1, [0, 0], "c")
+        );
     }
 
     #[test]

@@ -6,9 +6,12 @@
 //! ```text
 //! <root>/workspace=<id>/_delta_log/00000000000000000000.json
 //! <root>/workspace=<id>/day=2026-11-21/<uuid>.parquet
+//! <root>/segments/<milliseconds>-<node>-<sequence>
 //! ```
 //!
-//! Any reader of Delta tables can read it. Nodes keep nothing: whatever lasts is under the root.
+//! Any reader of Delta tables can read it. Nodes keep nothing: whatever lasts is under the root. Events
+//! that come one by one are in segments first, and are folded into tables; `docs/store.md` tells how, and
+//! what always holds.
 //!
 //! | module | is |
 //! |---|---|
@@ -19,6 +22,11 @@
 //! | `table` | the log of a table, read and kept up to date |
 //! | `damage` | what is wrong with a log that could not be read |
 //! | `snapshot` | the files of a table at one version, and which of them a time range needs |
+//! | `ingest` | events of many clients into segments, and folding beside it |
+//! | `segment` | one segment, those that are known, and their events that no table has |
+//! | `fold` | segments into tables |
+//! | `view` | all events of a workspace at one moment |
+//! | `numbers` | the numbers of batches, in the properties of a table |
 //! | `import` | events into files, files into one commit per workspace |
 //! | `day_buffer` | the events of one workspace and day, before they are a file |
 //! | `row` | one event in little memory |
@@ -33,7 +41,7 @@
 //! | `digest` | what tells a changed file from the one that was committed |
 //! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
 //! | `cleaning` | deleting what nobody can need any more |
-//! | `upkeep` | both for all workspaces, in the background |
+//! | `upkeep` | retention, compaction and cleaning of all workspaces, in the background |
 //! | `verify` | tables and segments read in full, and compared with logs and digests |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
@@ -47,7 +55,7 @@
 //!   the files of the newest version, and again against whatever others have committed meanwhile.
 //! * A commit creates exactly the next version of a table. Who finds it taken reads the newest
 //!   version and plans again.
-//! * What was answered as stored is durable, and in every later [`Store::snapshot`].
+//! * What was answered as stored is durable, and in every later [`Store::view`].
 //! * A missing or damaged object is an error, never an empty answer.
 //! * The age of an event never keeps it out of an import.
 //! * Events are dropped by a retention run only, and no event that a hold covers: holds, retention and

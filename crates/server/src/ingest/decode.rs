@@ -93,14 +93,14 @@ impl<'a> Decoder<'a> {
                     let Some(batch) = number else {
                         return Event::from_json_identified_by_content(object, defaults);
                     };
-                    Event::from_json(object, defaults, || {
-                        Ok(identity::batch_id(
+                    Event::from_json_identified_by(object, defaults, |content_id| {
+                        identity::batch_id(
                             &batch.producer,
                             &batch.workspace,
                             batch.number,
-                            index as u64,
-                            position as u64,
-                        ))
+                            [index as u64, position as u64],
+                            &content_id,
+                        )
                     })
                 }),
         };
