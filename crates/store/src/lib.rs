@@ -34,7 +34,7 @@
 //! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
 //! | `cleaning` | deleting what nobody can need any more |
 //! | `upkeep` | both for all workspaces, in the background |
-//! | `verify` | a table read in full and compared with its log |
+//! | `verify` | tables and segments read in full, and compared with logs and digests |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
 //! | `event_ids` | which event ids files hold |
@@ -110,5 +110,5 @@ pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;
 pub use upkeep::UpkeepOptions;
-pub use verify::{Fault, FaultKind, Verification};
+pub use verify::{Fault, FaultKind, SegmentVerification, Verification};
 pub use view::View;

@@ -127,7 +127,12 @@ impl Store {
         Ok(workspaces.into_iter().collect())
     }
 
-    async fn workspaces_with_table(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+    /// The workspaces that have a table.
+    ///
+    /// # Errors
+    ///
+    /// When the root cannot be listed.
+    pub async fn workspaces_with_table(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         let location = &self.inner.location;
         let root = location.objects.list_with_delimiter(None).await?;
         let found: Vec<Option<WorkspaceId>> = futures::stream::iter(root.common_prefixes)

@@ -1,5 +1,7 @@
 //! A table read in full and compared with what its log says about it.
 
+mod segments;
+
 use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -18,6 +20,8 @@ use crate::location::Location;
 use crate::paths;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
+
+pub use segments::SegmentVerification;
 
 /// What reading a whole table has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,6 +56,22 @@ impl View {
         stored + self.recent_rows()
     }
 
+    /// How many bytes the files have together.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.files().map(|file| file.size_bytes).sum()
+    }
+
+    /// The first and the last `date` in Unix milliseconds; `None` when there are no events.
+    ///
+    /// Where a file does not say which dates it holds, the bounds of its day stand in.
+    #[must_use]
+    pub fn date_range_ms(&self) -> Option<(i64, i64)> {
+        self.spans()
+            .map(|(first_ms, last_ms, _)| (first_ms, last_ms))
+            .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+
     /// How many events are in no table yet.
     #[must_use]
     pub fn recent_rows(&self) -> u64 {

@@ -13,7 +13,7 @@ use crate::arguments::CompactArguments;
 use crate::failure::Failure;
 use crate::output::{counted, size};
 
-/// Merges small files, then deletes what nobody needs any more.
+/// Folds segments, merges small files, then deletes what nobody needs any more.
 pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store)?;
     let known = store.workspaces().await?;
@@ -34,6 +34,9 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
         writeln!(out, "the store at {} holds no events", store.url())?;
     }
     let mut faulty = 0;
+    if !arguments.dry_run {
+        faulty += fold(&store, &mut out).await?;
+    }
     for workspace in workspaces {
         faulty += u64::from(!compact(&store, &workspace, arguments.dry_run, &mut out).await?);
     }
@@ -48,6 +51,24 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
             )))
         }
     }
+}
+
+/// Moves events that are in no table yet into their tables; gives the number of workspaces that keep
+/// some.
+async fn fold(store: &Store, out: &mut impl Write) -> Result<u64, Failure> {
+    let folded = store.fold().await?;
+    if folded.segments > 0 {
+        let segments = counted(folded.segments as u64, "segment");
+        let events = counted(folded.stored, "event");
+        writeln!(out, "{segments} folded, {events} moved into tables")?;
+    }
+    for (workspace, error) in &folded.failed {
+        writeln!(
+            out,
+            "workspace {workspace}: events stay in segments: {error}"
+        )?;
+    }
+    Ok(folded.failed.len() as u64)
 }
 
 /// Whether nothing kept the workspace from being compacted in full.

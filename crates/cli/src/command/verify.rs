@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use engine::Scope;
 use events::WorkspaceId;
-use store::{Store, StoreError, Verification};
+use store::{SegmentVerification, Store, StoreError, Verification};
 
 use crate::answers::open_store;
 use crate::arguments::VerifyArguments;
@@ -14,27 +14,58 @@ use crate::output::{counted, size};
 /// Reads every file of the workspaces and says what is wrong.
 pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store)?;
+    let mut out = io::stdout();
+    let segments = store.verify_segments().await?;
+    tell_segments(&segments, &mut out)?;
+    let mut tables = store.workspaces_with_table().await?;
+    tables.sort_unstable();
     let workspaces = match arguments.workspace {
         Some(Scope::Workspaces(workspaces)) => workspaces,
-        Some(Scope::All) | None => store.workspaces().await?,
+        Some(Scope::All) | None => tables,
     };
-    let mut out = io::stdout();
-    if workspaces.is_empty() {
+    if workspaces.is_empty() && segments.segments == 0 {
         writeln!(out, "the store at {} holds no events", store.url())?;
     }
-    let mut damaged = 0;
+    let mut damaged = Vec::new();
+    let mut damaged_workspaces = 0;
     for workspace in workspaces {
-        damaged += u64::from(!verify(&store, &workspace, &mut out).await?);
+        damaged_workspaces += u64::from(!verify(&store, &workspace, &mut out).await?);
     }
-    match damaged {
-        0 => Ok(()),
-        damaged => {
-            let damaged = counted(damaged, "workspace");
-            Err(Failure::Engine(format!(
-                "{damaged} damaged: restore the files named above from a backup"
-            )))
-        }
+    if damaged_workspaces > 0 {
+        damaged.push(counted(damaged_workspaces, "workspace"));
     }
+    if !segments.faults.is_empty() {
+        damaged.push(counted(segments.faults.len() as u64, "segment"));
+    }
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let damaged = damaged.join(" and ");
+    Err(Failure::Engine(format!(
+        "{damaged} damaged: restore the files named above from a backup"
+    )))
+}
+
+/// What is true of the events that are in no table yet; nothing when there are none.
+fn tell_segments(found: &SegmentVerification, out: &mut impl Write) -> io::Result<()> {
+    if found.segments == 0 {
+        return Ok(());
+    }
+    let verdict = match found.faults.len() {
+        0 => "whole".to_owned(),
+        faults => counted(faults as u64, "fault"),
+    };
+    writeln!(
+        out,
+        "not in a table yet: {verdict}; {}, {}, {}",
+        counted(found.segments as u64, "segment"),
+        counted(found.events, "event"),
+        size(found.size_bytes)
+    )?;
+    for fault in &found.faults {
+        writeln!(out, "  {}: {}", fault.path, fault.kind)?;
+    }
+    Ok(())
 }
 
 /// Whether the table of a workspace is whole.
