@@ -231,7 +231,7 @@ async fn die(failpoint: Failpoint) {
     Command::new("kill")
         .args(["-KILL", &std::process::id().to_string()])
         .stdout(Stdio::null())
-        .spawn()
+        .status()
         .unwrap();
     // What is being written here does not go on until the signal is there.
     std::future::pending::<()>().await;

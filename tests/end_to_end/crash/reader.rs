@@ -34,10 +34,8 @@ pub(super) async fn ask(cluster: Arc<Cluster>, place: usize, seed: u64) -> usize
                     false => check_part(&cluster, &node, part).await,
                 }
             };
-            match tokio::time::timeout(PATIENCE, asked).await {
-                Ok(true) => answers += 1,
-                Ok(false) | Err(_) => {}
-            }
+            let is_answered = tokio::time::timeout(PATIENCE, asked).await;
+            answers += usize::from(is_answered == Ok(true));
         }
         tokio::time::sleep(Duration::from_millis(random.below(120) as u64)).await;
     }
