@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use engine::{Engine, EngineConfig, QueryOptions, QueryRequest, Scope};
+use engine::{Answer, Engine, EngineConfig, QueryOptions, QueryRequest, Scope};
 use events::{Defaults, Event, WorkspaceId};
 use futures::future::try_join_all;
 use s3_server::S3;
@@ -31,9 +31,11 @@ const DAY_START_MS: i64 = 1_795_219_200_000;
 /// Clients that write at the same time, and how many events each sends at once.
 const LOADS: [(usize, usize); 4] = [(1, 1), (64, 1), (16, 100), (8, 2000)];
 
+const WRITES: usize = 10_000;
 const SEGMENTS: usize = 300;
 const WORKSPACES: usize = 1000;
 const QUESTION_RUNS: usize = 15;
+const COUNT_BY_USER: &str = "TAE::audit:(count(*)) [2026-11-21:2026-11-22] BY df_user_name";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -59,6 +61,7 @@ async fn main() -> Result<()> {
             println!("{root:<6} {clients:>8} {events:>7} {load}");
         }
     }
+    one_event_writes(on_disk("one by one")?).await?;
     many_workspaces(&on_disk("workspaces")?).await?;
     question(on_disk("question")?).await
 }
@@ -125,6 +128,30 @@ async fn load(store: &Store, clients: usize, events: usize, time: Duration) -> R
     })
 }
 
+/// What many writes of one event each leave in the store.
+async fn one_event_writes(store: Store) -> Result<()> {
+    let ingest = store.ingest(IngestOptions::default());
+    let started = Instant::now();
+    for number in 0..WRITES {
+        write(&ingest, vec![event("w0", 0, number)?]).await?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    ingest.close().await?;
+    let snapshot = store.snapshot(&"w0".parse()?).await?;
+    let table = snapshot.ok_or("the table is missing")?;
+    let engine = Engine::new(store, EngineConfig::default())?;
+    let asked = Instant::now();
+    let answers = ask_once(&engine, "TAE::audit:(count(*)) [2026-01-01:2027-01-01]").await?;
+    println!(
+        "{WRITES} writes of one event, one after the other: {seconds:.1} s, {} commits, {} files; a count over the year: {} in {:.1} ms",
+        table.version,
+        table.files.len(),
+        answers[0].series[0].values[0][1],
+        asked.elapsed().as_secs_f64() * 1000.0
+    );
+    Ok(())
+}
+
 /// How many durable writes it takes to acknowledge an event of each of many workspaces at once, and
 /// what folding them costs.
 async fn many_workspaces(store: &Store) -> Result<()> {
@@ -165,7 +192,7 @@ async fn question(store: Store) -> Result<()> {
     let fresh = Store::open(store.url().as_str(), &StoreOptions::default())?;
     let first = Engine::new(fresh, EngineConfig::default())?;
     let started = Instant::now();
-    ask_once(&first).await?;
+    ask_once(&first, COUNT_BY_USER).await?;
     let first = started.elapsed();
     store.fold().await?;
     let folded = ask(&engine).await?;
@@ -184,21 +211,20 @@ async fn ask(engine: &Engine) -> Result<Duration> {
     let mut times = Vec::with_capacity(QUESTION_RUNS);
     for _ in 0..QUESTION_RUNS {
         let started = Instant::now();
-        ask_once(engine).await?;
+        ask_once(engine, COUNT_BY_USER).await?;
         times.push(started.elapsed());
     }
     times.sort_unstable();
     Ok(times[QUESTION_RUNS / 2])
 }
 
-async fn ask_once(engine: &Engine) -> Result<()> {
+async fn ask_once(engine: &Engine, query: &str) -> Result<Vec<Answer>> {
     let request = QueryRequest {
-        query: "TAE::audit:(count(*)) [2026-11-21:2026-11-22] BY df_user_name".to_owned(),
+        query: query.to_owned(),
         scope: Scope::Workspaces(vec!["w0".parse()?]),
         options: QueryOptions::default(),
     };
-    engine.query(&request).await?;
-    Ok(())
+    Ok(engine.query(&request).await?)
 }
 
 /// Folds only when asked to.

@@ -1,7 +1,12 @@
 //! A store in S3, served by this process.
 
+use std::time::Duration;
+
 use events::{Defaults, Event};
-use store::{ImportOptions, ImportSummary, Store, StoreOptions};
+use store::{
+    CompactionOptions, ImportOptions, ImportSummary, Ingest, IngestOptions, Store, StoreOptions,
+    WriteBatch, Written,
+};
 
 use crate::program::{ALL_OF_TIME, Vouch, events};
 use crate::s3_server::S3;
@@ -81,4 +86,93 @@ async fn a_bucket_that_refuses_us_is_an_error_not_an_empty_store() {
     let store = Store::open("s3://audit/vouch", &StoreOptions { settings }).unwrap();
     assert!(store.workspaces().await.is_err());
     assert!(open(&s3, "s3://nobody/vouch").workspaces().await.is_err());
+}
+
+fn sign_in(workspace: &str, id: usize) -> Event {
+    let record = serde_json::json!({
+        "df_workspace": workspace,
+        "date": "2026-11-20T08:30:00Z",
+        "df_event_id": id.to_string(),
+        "df_title": "Sign in",
+    });
+    let serde_json::Value::Object(record) = record else {
+        panic!("{record} is no object");
+    };
+    Event::from_json_identified_by_content(record, &Defaults::default()).unwrap()
+}
+
+async fn write(ingest: &Ingest, events: Vec<Event>) -> Written {
+    let batch = WriteBatch {
+        events,
+        number: None,
+        all_or_nothing: false,
+    };
+    ingest.write(batch).await.unwrap()
+}
+
+/// What every root must do: two nodes that take in, fold and compact the same events at the same time
+/// store each once, and each sees what the other has acknowledged.
+async fn nodes_share_a_root(open: impl Fn() -> Store) {
+    let stores = [open(), open()];
+    let options = IngestOptions {
+        fold_interval: Duration::from_millis(20),
+        ..IngestOptions::default()
+    };
+    let nodes = stores.clone().map(|store| store.ingest(options));
+    for round in 0..10 {
+        // Each node gets half of the events of the other, too.
+        let writes = [0, 1].map(|node| {
+            let ids = round * 10 + node * 3..round * 10 + node * 3 + 6;
+            let events = ids.flat_map(|id| ["acme", "beta"].map(|name| sign_in(name, id)));
+            write(&nodes[node], events.collect())
+        });
+        let [one, other] = writes;
+        let (one, other) = tokio::join!(one, other);
+        let tokens = [one.token.unwrap(), other.token.unwrap()];
+        for store in &stores {
+            store.catch_up(&tokens).await.unwrap();
+            for name in ["acme", "beta"] {
+                let view = store.view(&name.parse().unwrap()).await.unwrap().unwrap();
+                assert_eq!(view.rows(), 9 * (round as u64 + 1), "{name}");
+            }
+        }
+        if round % 4 == 3 {
+            let (one, other) = tokio::join!(stores[0].fold(), stores[1].fold());
+            assert!(one.unwrap().failed.is_empty() && other.unwrap().failed.is_empty());
+        }
+        let compaction = CompactionOptions {
+            settle_after: Duration::ZERO,
+            ..CompactionOptions::default()
+        };
+        let acme = "acme".parse().unwrap();
+        let (one, other) = tokio::join!(
+            stores[0].compact(&acme, &compaction),
+            stores[1].compact(&acme, &compaction)
+        );
+        one.unwrap();
+        other.unwrap();
+    }
+    for node in &nodes {
+        node.close().await.unwrap();
+    }
+    let store = open();
+    assert_eq!(store.verify_segments().await.unwrap().segments, 0);
+    for name in ["acme", "beta"] {
+        let verification = store.verify(&name.parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!((verification.rows, verification.faults), (90, Vec::new()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_share_a_bucket() {
+    let s3 = S3::start().await;
+    nodes_share_a_root(|| open(&s3, "s3://audit/nodes")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_share_a_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("store");
+    let open = || Store::open(&root.to_string_lossy(), &StoreOptions::default()).unwrap();
+    nodes_share_a_root(open).await;
 }

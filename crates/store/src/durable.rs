@@ -349,7 +349,8 @@ impl ObjectStore for DurableLocal {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 pub(crate) mod power_cut;
 #[cfg(test)]
 mod tests;

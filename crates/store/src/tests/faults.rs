@@ -464,3 +464,36 @@ async fn a_drop_of_unknown_outcome_says_so_and_can_be_done_again() {
         assert_eq!(expiry.dropped.events, 1);
     }
 }
+
+/// Loses the answer to the first commit, and then every answer about it.
+struct Unreadable {
+    is_lost: std::sync::atomic::AtomicBool,
+}
+
+impl Delegate for Unreadable {
+    fn fault(&self, path: &Path, is_put: bool) -> Option<Fault> {
+        let is_commit = path.as_ref().ends_with("00000000000000000001.json");
+        match (is_commit, is_put) {
+            (true, true) if !self.is_lost.swap(true, Ordering::SeqCst) => Some(Fault::AnswerLost),
+            (true, false) if self.is_lost.load(Ordering::SeqCst) => Some(Fault::RequestLost),
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_read_back_keeps_its_files() {
+    let root = Root::in_memory();
+    let store = interpose(
+        &root,
+        Unreadable {
+            is_lost: false.into(),
+        },
+    );
+    let mut import = store.import(ImportOptions::default());
+    import.push(event("w", DAY_START_MS, "1")).await.unwrap();
+    let error = import.finish().await.unwrap_err();
+    assert!(matches!(error, StoreError::CommitUnknown { .. }), "{error}");
+    // The commit is there, and so is the file that it names.
+    assert_eq!(stored_ids(&root.open(), "w").await, ["1"]);
+}

@@ -406,3 +406,52 @@ async fn segments_of_a_vanished_node_are_folded_by_another() {
     assert_eq!(segments(&store).await, [""; 0]);
     assert_eq!(stored_ids(&store, "w").await, ["1"]);
 }
+
+/// An object store that takes no segment.
+struct Stuck;
+
+#[async_trait::async_trait]
+impl super::faults::Delegate for Stuck {
+    async fn before_put(&self, path: &object_store::path::Path) {
+        if path.as_ref().starts_with("segments/") {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_wait_when_the_object_store_is_slow_and_are_refused_in_the_end() {
+    let root = Root::in_memory();
+    let store = super::faults::interpose(&root, Stuck);
+    let event_bytes = event("w", DAY_START_MS, "0").size_bytes();
+    let ingest = store.ingest(IngestOptions {
+        waiting_bytes: 10 * event_bytes,
+        patience: Duration::from_millis(30),
+        ..by_hand()
+    });
+    let mut taken = Vec::new();
+    for number in 0..10 {
+        let ingest = ingest.clone();
+        let event = event("w", DAY_START_MS, &number.to_string());
+        taken.push(tokio::spawn(
+            async move { ingest.write(batch([event])).await },
+        ));
+    }
+    let refused = loop {
+        let refused = ingest.write(batch([event("w", DAY_START_MS, "10")])).await;
+        if taken.iter().all(|write| !write.is_finished()) {
+            break refused;
+        }
+    };
+    assert!(
+        matches!(refused, Err(StoreError::Overloaded { .. })),
+        "{refused:?}"
+    );
+    // A request that is larger than all that may wait is only taken in alone.
+    let many = (0..100).map(|number| event("w", DAY_START_MS, &format!("large {number}")));
+    let refused = ingest.write(batch(many)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Overloaded { .. })),
+        "{refused:?}"
+    );
+}
