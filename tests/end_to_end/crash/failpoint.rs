@@ -1,4 +1,4 @@
-//! An object store that kills its own process at a chosen write.
+//! An object store that kills its own process at a chosen write, and sometimes takes long to list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,17 +7,20 @@ use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 use serde_json::Value;
+
+use crate::oracle::random::Random;
 
 /// What a process says before it kills itself.
 pub(super) const LAST_WORDS: &str = "killed ";
@@ -153,6 +156,7 @@ pub(super) struct Deadly {
 struct Watch {
     failpoint: Option<Failpoint>,
     counts: Mutex<Counts>,
+    random: Mutex<Random>,
 }
 
 #[derive(Debug, Default)]
@@ -169,6 +173,7 @@ impl Deadly {
         let watch = Watch {
             failpoint,
             counts: Mutex::default(),
+            random: Mutex::new(Random::new(u64::from(std::process::id()))),
         };
         Self {
             objects,
@@ -195,6 +200,26 @@ impl Watch {
                 counts.commits = 0;
             }
         }
+    }
+
+    /// A listing that now and then takes long, as that of a busy disk does.
+    fn listed(
+        &self,
+        listing: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let pause_ms = {
+            let mut random = self.random.lock().unwrap();
+            if random.percent(20) {
+                random.below(100)
+            } else {
+                0
+            }
+        };
+        let listing = async move {
+            tokio::time::sleep(Duration::from_millis(pause_ms as u64)).await;
+            listing
+        };
+        listing.flatten_stream().boxed()
     }
 
     async fn pass(&self, moment: Moment, writes: &[Write]) {
@@ -382,7 +407,7 @@ impl ObjectStore for Deadly {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.objects.list(prefix)
+        self.watch.listed(self.objects.list(prefix))
     }
 
     fn list_with_offset(
@@ -390,7 +415,8 @@ impl ObjectStore for Deadly {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.objects.list_with_offset(prefix, offset)
+        self.watch
+            .listed(self.objects.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
