@@ -202,17 +202,19 @@ impl Watch {
         }
     }
 
-    /// A listing that now and then takes long, as that of a busy disk does.
+    /// A listing that takes long now and then, when it is one of segments: a reader must not miss what
+    /// is folded meanwhile.
     fn listed(
         &self,
+        prefix: Option<&Path>,
         listing: BoxStream<'static, Result<ObjectMeta>>,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let is_of_segments = prefix.is_some_and(|prefix| prefix.as_ref() == "segments");
         let pause_ms = {
             let mut random = self.random.lock().unwrap();
-            if random.percent(20) {
-                random.below(100)
-            } else {
-                0
+            match is_of_segments && random.percent(10) {
+                true => random.below(800),
+                false => 0,
             }
         };
         let listing = async move {
@@ -407,7 +409,7 @@ impl ObjectStore for Deadly {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.watch.listed(self.objects.list(prefix))
+        self.watch.listed(prefix, self.objects.list(prefix))
     }
 
     fn list_with_offset(
@@ -415,8 +417,7 @@ impl ObjectStore for Deadly {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.watch
-            .listed(self.objects.list_with_offset(prefix, offset))
+        self.objects.list_with_offset(prefix, offset)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
