@@ -1,4 +1,4 @@
-//! An object store that kills its own process at a chosen write.
+//! An object store that kills its own process at a chosen write, and sometimes takes long to list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,17 +7,20 @@ use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 use serde_json::Value;
+
+use crate::oracle::random::Random;
 
 /// What a process says before it kills itself.
 pub(super) const LAST_WORDS: &str = "killed ";
@@ -153,6 +156,7 @@ pub(super) struct Deadly {
 struct Watch {
     failpoint: Option<Failpoint>,
     counts: Mutex<Counts>,
+    random: Mutex<Random>,
 }
 
 #[derive(Debug, Default)]
@@ -169,6 +173,7 @@ impl Deadly {
         let watch = Watch {
             failpoint,
             counts: Mutex::default(),
+            random: Mutex::new(Random::new(u64::from(std::process::id()))),
         };
         Self {
             objects,
@@ -195,6 +200,28 @@ impl Watch {
                 counts.commits = 0;
             }
         }
+    }
+
+    /// A listing that takes long now and then, when it is one of segments: a reader must not miss what
+    /// is folded meanwhile.
+    fn listed(
+        &self,
+        prefix: Option<&Path>,
+        listing: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let is_of_segments = prefix.is_some_and(|prefix| prefix.as_ref() == "segments");
+        let pause_ms = {
+            let mut random = self.random.lock().unwrap();
+            match is_of_segments && random.percent(10) {
+                true => random.below(800),
+                false => 0,
+            }
+        };
+        let listing = async move {
+            tokio::time::sleep(Duration::from_millis(pause_ms as u64)).await;
+            listing
+        };
+        listing.flatten_stream().boxed()
     }
 
     async fn pass(&self, moment: Moment, writes: &[Write]) {
@@ -382,7 +409,7 @@ impl ObjectStore for Deadly {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.objects.list(prefix)
+        self.watch.listed(prefix, self.objects.list(prefix))
     }
 
     fn list_with_offset(
