@@ -300,13 +300,13 @@ impl Questioner<'_> {
                 false => number,
             }
         };
-        let (summary, digits) = match (number(), number()) {
-            // Of times a millisecond apart the first digits are right.
-            (left, right) if left == right => (call("slope", vec![left]), 0),
-            (left, right) => (call("corr", vec![left, right]), 6),
+        let summary = match (number(), number()) {
+            // Of small numbers: of large ones, a millisecond apart, hardly a digit is right.
+            (left, right) if left == right => call("slope", vec![field("score")]),
+            (left, right) => call("corr", vec![left, right]),
         };
         // Rounded, because more than the last digits are a matter of the order of additions.
-        let rounded = call("round", vec![summary, int(digits)]);
+        let rounded = call("round", vec![summary, int(6)]);
         (binary(BinaryOp::Add, rounded, int(0)), Gives::Number)
     }
 

@@ -15,6 +15,64 @@ const ORDERS: [BinaryOp; 6] = [
     BinaryOp::GtEq,
 ];
 
+/// The tests of texts, and patterns that find something, nothing or all.
+const TEXT_TESTS: [(&str, &[&str]); 6] = [
+    (
+        "re",
+        &[
+            ".*login.*",
+            "[a-z]+",
+            "Login.*|ana",
+            "",
+            "登.+",
+            "10\\..*",
+            "(?i)ANA",
+        ],
+    ),
+    (
+        "match",
+        &["LOGIN", "ana", "失败", "*b", "", "ü", "10.1", "e"],
+    ),
+    (
+        "search",
+        &[
+            "login",
+            "failed login",
+            "bob #\"wrong password\"",
+            "失败",
+            "log",
+            "二 x",
+        ],
+    ),
+    (
+        "wildcard",
+        &["*login*", "a?a", "*", "", "登录*", "a*c", "10.*.3", "?na"],
+    ),
+    (
+        "query_string",
+        &[
+            "login AND NOT failed",
+            "login OR token_created",
+            "(bob OR ana) login",
+            "dash*",
+            "-login",
+            "\"wrong password\", bob",
+            "失败",
+            "a?a",
+        ],
+    ),
+    (
+        "cidr",
+        &[
+            "10.0.0.0/8",
+            "10.1.2.0/24",
+            "2001:db8::/32",
+            "0.0.0.0/0",
+            "10.1.2.3/32",
+        ],
+    ),
+];
+
 impl Questioner<'_> {
     /// A condition on a row.
     pub(crate) fn condition(&mut self, depth: usize) -> Expr {
@@ -84,62 +142,7 @@ impl Questioner<'_> {
         let Some(name) = self.textual_name() else {
             return self.number_comparison(0);
         };
-        let (test, patterns): (&str, &[&str]) = match self.random.below(6) {
-            0 => (
-                "re",
-                &[
-                    ".*login.*",
-                    "[a-z]+",
-                    "Login.*|ana",
-                    "",
-                    "登.+",
-                    "10\\..*",
-                    "(?i)ANA",
-                ],
-            ),
-            1 => (
-                "match",
-                &["LOGIN", "ana", "失败", "*b", "", "ü", "10.1", "e"],
-            ),
-            2 => (
-                "search",
-                &[
-                    "login",
-                    "failed login",
-                    "bob #\"wrong password\"",
-                    "失败",
-                    "log",
-                    "二 x",
-                ],
-            ),
-            3 => (
-                "wildcard",
-                &["*login*", "a?a", "*", "", "登录*", "a*c", "10.*.3", "?na"],
-            ),
-            4 => (
-                "query_string",
-                &[
-                    "login AND NOT failed",
-                    "login OR token_created",
-                    "(bob OR ana) login",
-                    "dash*",
-                    "-login",
-                    "\"wrong password\", bob",
-                    "失败",
-                    "a?a",
-                ],
-            ),
-            _ => (
-                "cidr",
-                &[
-                    "10.0.0.0/8",
-                    "10.1.2.0/24",
-                    "2001:db8::/32",
-                    "0.0.0.0/0",
-                    "10.1.2.3/32",
-                ],
-            ),
-        };
+        let (test, patterns) = self.random.choose(&TEXT_TESTS);
         let mut pattern = text(self.random.choose(patterns));
         let words = &self.vocabulary.words;
         if !words.is_empty() && self.random.percent(60) {
