@@ -116,7 +116,7 @@ mod tests {
             batch_id("q", &acme, 1, [0, 0], "c"),
             batch_id("p", &acme, 1, [0, 0], "other"),
         ]);
-        assert_eq!(ids.len(), 6);
+        assert_eq!(ids.len(), 7);
         assert_eq!(
             batch_id("p", &acme, 1, [0, 0], "c"),
             batch_id("p", &acme, 1, [0, 0], "c")
