@@ -423,30 +423,27 @@ impl super::faults::Delegate for Stuck {
 async fn events_wait_when_the_object_store_is_slow_and_are_refused_in_the_end() {
     let root = Root::in_memory();
     let store = super::faults::interpose(&root, Stuck);
-    let event_bytes = event("w", DAY_START_MS, "0").size_bytes();
+    let event_bytes = event("w", DAY_START_MS, "00").size_bytes();
     let ingest = store.ingest(IngestOptions {
         waiting_bytes: 10 * event_bytes,
-        patience: Duration::from_millis(30),
+        patience: Duration::from_millis(50),
         ..by_hand()
     });
-    let mut taken = Vec::new();
-    for number in 0..10 {
+    let mut writes = tokio::task::JoinSet::new();
+    for number in 0..20 {
         let ingest = ingest.clone();
-        let event = event("w", DAY_START_MS, &number.to_string());
-        taken.push(tokio::spawn(
-            async move { ingest.write(batch([event])).await },
-        ));
+        let event = event("w", DAY_START_MS, &format!("{number:02}"));
+        writes.spawn(async move { ingest.write(batch([event])).await });
     }
-    let refused = loop {
-        let refused = ingest.write(batch([event("w", DAY_START_MS, "10")])).await;
-        if taken.iter().all(|write| !write.is_finished()) {
-            break refused;
-        }
-    };
-    assert!(
-        matches!(refused, Err(StoreError::Overloaded { .. })),
-        "{refused:?}"
-    );
+    // There is room for ten of them, which wait for their segment.
+    for _ in 0..10 {
+        let refused = writes.join_next().await.unwrap().unwrap();
+        assert!(
+            matches!(refused, Err(StoreError::Overloaded { .. })),
+            "{refused:?}"
+        );
+    }
+    assert!(writes.try_join_next().is_none());
     // A request that is larger than all that may wait is only taken in alone.
     let many = (0..100).map(|number| event("w", DAY_START_MS, &format!("large {number}")));
     let refused = ingest.write(batch(many)).await;
