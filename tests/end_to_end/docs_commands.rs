@@ -140,7 +140,20 @@ fn without_cost(line: &str) -> String {
     }
 }
 
-/// Follows a page; what went otherwise than it says.
+/// A program besides `vouch` that a block uses and this machine lacks.
+fn missing(block: &Block) -> Option<&'static str> {
+    let is_used = |program: &&str| block.body.split_whitespace().any(|word| word == *program);
+    let is_missing = |program: &&str| {
+        let look = format!("command -v {program}");
+        let found = Command::new("sh").args(["-c", &look]).output().unwrap();
+        !found.status.success()
+    };
+    let mut programs = ["curl", "gzip"].into_iter();
+    programs.find(|program| is_used(program) && is_missing(program))
+}
+
+/// Follows a page, on a machine without one of the programs it uses up to the place that uses it; what
+/// went otherwise than it says.
 fn follow(page: &Path) -> Vec<String> {
     let vouch = Vouch::new();
     let mut wrong = Vec::new();
@@ -153,6 +166,10 @@ fn follow(page: &Path) -> Vec<String> {
         } else if block.words == ["sh", "serve"] {
             service = Some(serve(&block, &vouch));
         } else if block.is("sh") {
+            if let Some(program) = missing(&block) {
+                eprintln!("{}: not followed from here on: no {program}", block.place);
+                break;
+            }
             let expected: i32 = block
                 .word("status")
                 .map_or(0, |status| status.parse().unwrap());
