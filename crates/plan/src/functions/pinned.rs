@@ -17,6 +17,13 @@ pub(crate) fn pinned(value: Expr) -> Expr {
     Pinned::udf("pinned", signature).call(vec![value, anything])
 }
 
+/// Like [`pinned`], for a test that belongs above everything that `column` is made by. One that names no
+/// column could be moved below a summary of all rows, which gives a row even of nothing.
+pub(crate) fn pinned_above(test: Expr, column: Expr) -> Expr {
+    let signature = Signature::new(TypeSignature::Any(2), Volatility::Volatile);
+    Pinned::udf("pinned_above", signature).call(vec![pinned(test), column])
+}
+
 /// Gives its first argument; nothing without one.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Pinned {

@@ -23,7 +23,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::bind::{column, sort_keys};
 use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
-use crate::functions::pinned::pinned;
+use crate::functions::pinned::{pinned, pinned_above};
 use crate::types::Type;
 
 pub use opaque::with_opaque_conditions;
@@ -42,10 +42,13 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
     let rows = on_page(query, rows)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
-        Some(having) => LogicalPlanBuilder::from(shaped)
-            // What it tests would count as constant, and be no order any more.
-            .filter(pinned(having.clone()))?
-            .build()?,
+        Some(having) => {
+            let column = Expr::Column(shaped.schema().qualified_field(0).into());
+            LogicalPlanBuilder::from(shaped)
+                // What it tests would count as constant, and be no order any more.
+                .filter(pinned_above(having.clone(), column))?
+                .build()?
+        }
         None => shaped,
     };
     let shaped = computed::computed(query, shaped)?;
