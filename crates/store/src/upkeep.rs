@@ -43,7 +43,8 @@ struct Tasks {
 }
 
 impl Store {
-    /// Drops what is older than the retention, compacts and cleans the tables of all workspaces from now on, one after the other; never ends.
+    /// Drops what is older than the retention, compacts and cleans the tables of all workspaces from now
+    /// on, one after the other; never ends.
     ///
     /// What fails is logged and tried again in the next round. Any number of processes may do this on
     /// one store; each takes the workspaces in an order of its own, so that two seldom do the same

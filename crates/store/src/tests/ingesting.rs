@@ -82,6 +82,13 @@ async fn segments(store: &Store) -> Vec<String> {
     objects.into_iter().filter(is_segment).collect()
 }
 
+/// The path and the bytes of a store's only segment.
+async fn only_segment(store: &Store) -> (object_store::path::Path, bytes::Bytes) {
+    let path = object_store::path::Path::from(segments(store).await.remove(0));
+    let object = store.object_store().get(&path).await.unwrap();
+    (path, object.bytes().await.unwrap())
+}
+
 #[tokio::test]
 async fn what_is_acknowledged_is_seen_at_once_and_stays_when_it_is_folded() {
     for root in Root::all() {
@@ -180,16 +187,7 @@ async fn a_fold_that_stops_before_it_deletes_changes_nothing() {
         [event("w", DAY_START_MS, "1"), event("v", DAY_START_MS, "2")],
     )
     .await;
-    let path = segments(&store).await.remove(0);
-    let path = object_store::path::Path::from(path);
-    let bytes = store
-        .object_store()
-        .get(&path)
-        .await
-        .unwrap()
-        .bytes()
-        .await
-        .unwrap();
+    let (path, bytes) = only_segment(&store).await;
     for _ in 0..2 {
         store.fold().await.unwrap();
         store
@@ -314,16 +312,7 @@ async fn a_damaged_segment_is_an_error_that_names_it() {
     let ingest = root.open().ingest(by_hand());
     write(&ingest, [event("w", DAY_START_MS, "1")]).await;
     let store = root.open();
-    let path = segments(&store).await.remove(0);
-    let path = object_store::path::Path::from(path);
-    let whole = store
-        .object_store()
-        .get(&path)
-        .await
-        .unwrap()
-        .bytes()
-        .await
-        .unwrap();
+    let (path, whole) = only_segment(&store).await;
     let mut changed = whole.to_vec();
     changed[whole.len() / 2] ^= 1;
     for damaged in [&whole[..0], &whole[..whole.len() - 1], &changed[..]] {
