@@ -3,8 +3,8 @@
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility,
+    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
 };
 
 /// The value itself. A sort by an expression that a filter or a literal makes constant is dropped by one
@@ -17,11 +17,16 @@ pub(crate) fn pinned(value: Expr) -> Expr {
     Pinned::udf("pinned", signature).call(vec![value, anything])
 }
 
-/// Like [`pinned`], for a test that belongs above everything that `column` is made by. One that names no
-/// column could be moved below a summary of all rows, which gives a row even of nothing.
-pub(crate) fn pinned_above(test: Expr, column: Expr) -> Expr {
+/// Like [`pinned`], for the test of a filter on `input`. A test that names no column could be moved below
+/// a summary of all rows, which gives a row even of nothing, so this one names a column of `input`.
+pub(crate) fn pinned_test(test: Expr, input: &LogicalPlan) -> Expr {
+    let test = pinned(test);
+    if input.schema().fields().is_empty() {
+        return test;
+    }
+    let column = Expr::Column(input.schema().qualified_field(0).into());
     let signature = Signature::new(TypeSignature::Any(2), Volatility::Volatile);
-    Pinned::udf("pinned_above", signature).call(vec![pinned(test), column])
+    Pinned::udf("pinned_test", signature).call(vec![test, column])
 }
 
 /// Gives its first argument; nothing without one.

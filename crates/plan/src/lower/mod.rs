@@ -23,7 +23,7 @@ use datafusion::scalar::ScalarValue;
 
 use crate::bind::{column, sort_keys};
 use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
-use crate::functions::pinned::{pinned, pinned_above};
+use crate::functions::pinned::{pinned, pinned_test};
 use crate::types::Type;
 
 pub use opaque::with_opaque_conditions;
@@ -43,10 +43,10 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
         Some(having) => {
-            let column = Expr::Column(shaped.schema().qualified_field(0).into());
+            // What it tests would count as constant, and be no order any more.
+            let test = pinned_test(having.clone(), &shaped);
             LogicalPlanBuilder::from(shaped)
-                // What it tests would count as constant, and be no order any more.
-                .filter(pinned_above(having.clone(), column))?
+                .filter(test)?
                 .build()?
         }
         None => shaped,

@@ -5,7 +5,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator};
 
-use crate::functions::pinned::pinned;
+use crate::functions::pinned::pinned_test;
 
 /// The same plan for DataFusion 55 when it has refused the first: of `x = 1` one of its steps concludes
 /// that an order by `x` is not needed, and the next misses it. Conditions that may make a value constant
@@ -19,7 +19,7 @@ pub fn with_opaque_conditions(plan: LogicalPlan) -> Result<LogicalPlan> {
             let tests = split_conjunction_owned(filter.predicate);
             let tests = tests.into_iter().map(|test| match is_clear(&test) {
                 true => test,
-                false => pinned(test),
+                false => pinned_test(test, &filter.input),
             });
             let Some(predicate) = conjunction(tests) else {
                 return Ok(Transformed::no(filter.input.as_ref().clone()));

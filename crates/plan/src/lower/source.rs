@@ -14,7 +14,7 @@ use super::{is_one_row, key_column, limited};
 use crate::bind::{ELEMENT, ROW_TIME, SHIFT, column, membership_place, output_name};
 use crate::bound::{BoundQuery, BoundSource};
 use crate::functions::json_elements::json_elements;
-use crate::functions::pinned::pinned;
+use crate::functions::pinned::{pinned, pinned_test};
 
 /// The rows of a query. Where columns are moved in time they come once for each window, and the column
 /// `shift` tells by how many milliseconds they are moved forward.
@@ -71,18 +71,21 @@ fn inside(query: &BoundQuery, window: TimeRange, events: &LogicalPlan) -> Result
     let filter = with_memberships(query, filter.clone(), events)?;
     let filter = match query.source {
         BoundSource::Events => filter,
-        BoundSource::Query(_) => opaque(filter)?,
+        BoundSource::Query(_) => opaque(filter, builder.plan())?,
     };
     builder.filter(filter)?.build()
 }
 
 /// The same condition, of which the optimiser does not conclude that what it tests is constant: rows of a
 /// query are sorted by all that they have. A test of a membership has to stay what it is.
-fn opaque(filter: Expr) -> Result<Expr> {
+fn opaque(filter: Expr, rows: &LogicalPlan) -> Result<Expr> {
     let mut conditions = Vec::new();
     for condition in split_conjunction_owned(filter) {
         let asks = condition.exists(|part| Ok(matches!(part, Expr::InSubquery(_))))?;
-        conditions.push(if asks { condition } else { pinned(condition) });
+        conditions.push(match asks {
+            true => condition,
+            false => pinned_test(condition, rows),
+        });
     }
     Ok(conjunction(conditions).unwrap_or_else(|| lit(true)))
 }
