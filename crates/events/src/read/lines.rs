@@ -73,11 +73,12 @@ impl Pieces {
         }
     }
 
-    /// Makes a piece of the whole lines in `text`, unless there are none. At the end of the input the
-    /// last line is whole; what was read of a line before an error is lost: half a record is none.
-    fn piece(&mut self, mut text: Vec<u8>, is_too_long: bool) -> Option<Piece> {
-        let newlines = memrchr(b'\n', &text).map(|last| last + 1);
-        let whole = match (&self.outcome, newlines) {
+    /// Makes a piece of the whole lines in `text`, unless there are none; its first `begun` bytes are
+    /// the begin of a line. At the end of the input the last line is whole; what was read of a line
+    /// before an error is lost: half a record is none.
+    fn piece(&mut self, mut text: Vec<u8>, begun: usize, is_too_long: bool) -> Option<Piece> {
+        let end = memrchr(b'\n', &text[begun..]).map(|last| begun + last + 1);
+        let whole = match (&self.outcome, end) {
             (Outcome::Ended, _) => text.len(),
             (_, Some(end)) => end,
             (Outcome::Failed(_), None) => 0,
@@ -110,12 +111,12 @@ impl Pieces {
             text.clear();
             self.read_on(&mut text);
             if memchr(b'\n', &text).is_some() {
-                return self.piece(text, true);
+                return self.piece(text, 0, true);
             }
         }
         match self.outcome {
             Outcome::Failed(_) => None,
-            Outcome::More | Outcome::Ended => self.piece(Vec::new(), true),
+            Outcome::More | Outcome::Ended => self.piece(Vec::new(), 0, true),
         }
     }
 }
@@ -126,9 +127,10 @@ impl Iterator for Pieces {
     fn next(&mut self) -> Option<Self::Item> {
         while matches!(self.outcome, Outcome::More) {
             let mut text = std::mem::take(&mut self.begun);
+            let begun = text.len();
             text.reserve(PIECE_BYTES);
             self.read_on(&mut text);
-            let piece = self.piece(text, false);
+            let piece = self.piece(text, begun, false);
             if piece.is_some() {
                 return piece.map(Ok);
             }
