@@ -82,6 +82,8 @@ impl DayBuffer {
                 batch.append(*event);
             }
             file.write(&batch.finish()?).await?;
+            // Others share the processors, such as those who ask a service that folds.
+            tokio::task::yield_now().await;
         }
         Ok((Some(file.finish().await?), repeated))
     }

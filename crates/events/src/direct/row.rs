@@ -3,21 +3,29 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type, Schema};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringViewArray};
+use arrow::datatypes::Schema;
 use serde_json::Value;
 
 use super::scan::Scanner;
-use super::{Cell, Days, Parts, Unusual};
-use crate::fields::{self, ATTRIBUTES_COLUMN, DATE_COLUMN};
+use super::{Days, Parts, Unusual};
+use crate::fields::{self, ATTRIBUTES_COLUMN, DATE_COLUMN, FIELDS, FieldType};
 use crate::json::{text, timestamp, value_json};
-use crate::time::check_date;
 
 /// Makes events of the rows of one batch.
 #[derive(Debug)]
 pub(crate) struct RowDecoder<'c> {
     parts: Parts<'c>,
-    columns: Vec<(Target, &'c dyn Array)>,
+    columns: Vec<(Target, Values<'c>)>,
+}
+
+/// A column of the batch.
+#[derive(Debug, Clone, Copy)]
+enum Values<'c> {
+    /// The form in which readers of this crate give texts.
+    Views(&'c StringViewArray),
+    Numbers(&'c Int64Array),
+    Other(&'c dyn Array),
 }
 
 /// Where the values of a column of the batch go.
@@ -33,12 +41,14 @@ impl<'c> RowDecoder<'c> {
     /// A decoder of the rows of `batch`; `None` when two of its columns are one field, so that rows
     /// have to be looked at with care.
     pub(crate) fn new(batch: &'c RecordBatch) -> Option<Self> {
-        let columns = targets(batch.schema_ref())?.into_iter();
+        let targets = targets(batch.schema_ref())?.into_iter();
+        let columns = targets.zip(batch.columns()).filter_map(|(target, values)| {
+            let is_empty = values.null_count() == values.len();
+            (!is_empty).then(|| (target, Values::of(values.as_ref())))
+        });
         Some(Self {
             parts: Parts::new(),
-            columns: columns
-                .zip(batch.columns().iter().map(|column| column.as_ref()))
-                .collect(),
+            columns: columns.collect(),
         })
     }
 
@@ -59,14 +69,7 @@ impl<'c> RowDecoder<'c> {
             }
             match target {
                 Target::Column(column) => parts.row_value(*column, *values, row)?,
-                Target::Attributes => {
-                    let attributes = text(*values, row).ok_or(Unusual)?;
-                    let mut scanner = Scanner::new(attributes)?;
-                    parts.attributes(&mut scanner)?;
-                    if scanner.peek().is_some() {
-                        return Err(Unusual);
-                    }
-                }
+                Target::Attributes => parts.row_attributes(*values, row)?,
                 Target::Unlisted(key) => parts.unlisted_value(key, *values, row)?,
             }
         }
@@ -78,37 +81,90 @@ impl<'c> RowDecoder<'c> {
     }
 }
 
+impl<'c> Values<'c> {
+    fn of(values: &'c dyn Array) -> Self {
+        if let Some(views) = values.as_string_view_opt() {
+            Self::Views(views)
+        } else if let Some(numbers) = values.as_primitive_opt() {
+            Self::Numbers(numbers)
+        } else {
+            Self::Other(values)
+        }
+    }
+
+    fn is_null(self, row: usize) -> bool {
+        match self {
+            Self::Views(views) => views.is_null(row),
+            Self::Numbers(numbers) => numbers.is_null(row),
+            Self::Other(values) => values.is_null(row),
+        }
+    }
+
+    fn text(self, row: usize) -> Option<&'c str> {
+        match self {
+            Self::Views(views) => Some(views.value(row)),
+            Self::Numbers(_) => None,
+            Self::Other(values) => text(values, row),
+        }
+    }
+
+    fn json(self, row: usize) -> Result<Value, Unusual> {
+        let values: &dyn Array = match self {
+            Self::Views(views) => views,
+            Self::Numbers(numbers) => numbers,
+            Self::Other(values) => values,
+        };
+        value_json(values, row).map_err(|_| Unusual)
+    }
+}
+
 impl<'c> Parts<'c> {
-    fn row_value(
-        &mut self,
-        column: usize,
-        values: &'c dyn Array,
-        row: usize,
-    ) -> Result<(), Unusual> {
-        if let Some(text) = text(values, row) {
+    fn row_value(&mut self, column: usize, values: Values<'c>, row: usize) -> Result<(), Unusual> {
+        if let Some(text) = values.text(row) {
             return self.set_text(column, text);
         }
         if column == DATE_COLUMN
+            && let Values::Other(values) = values
             && let Some(moment) = timestamp(values, row)
         {
             let date_ms = moment.map_err(|_| Unusual)?.timestamp_millis();
-            let date_ms = check_date(date_ms).map_err(|_| Unusual)?;
-            return self.set(column, Cell::Int(date_ms));
+            return self.set_integer(column, date_ms, "");
         }
-        let number = match values.data_type() {
-            DataType::Int64 => values.as_primitive::<Int64Type>().value(row),
-            _ => match value_json(values, row) {
-                Ok(Value::Number(number)) => number.as_i64().ok_or(Unusual)?,
+        let number = match values {
+            Values::Numbers(numbers) => numbers.value(row),
+            _ => match values.json(row)? {
+                Value::Number(number) => number.as_i64().ok_or(Unusual)?,
                 _ => return Err(Unusual),
             },
         };
+        if FIELDS[column].field_type == FieldType::Int {
+            return self.set_integer(column, number, "");
+        }
         let start = self.scratch.len();
         write!(self.scratch, "{number}").map_err(|_| Unusual)?;
         self.set_scratch(column, start)
     }
 
-    fn unlisted_value(&mut self, key: &str, values: &dyn Array, row: usize) -> Result<(), Unusual> {
-        let value = value_json(values, row).map_err(|_| Unusual)?;
+    fn row_attributes(&mut self, values: Values<'c>, row: usize) -> Result<(), Unusual> {
+        let Some(text) = values.text(row) else {
+            // A struct or a map.
+            let Value::Object(object) = values.json(row)? else {
+                return Err(Unusual);
+            };
+            let text = Value::Object(object).to_string();
+            self.given.push_str(&text[1..text.len() - 1]);
+            return Ok(());
+        };
+        let mut scanner = Scanner::new(text)?;
+        self.attributes(&mut scanner)?;
+        match scanner.peek() {
+            None => Ok(()),
+            Some(_) => Err(Unusual),
+        }
+    }
+
+    fn unlisted_value(&mut self, key: &str, values: Values<'c>, row: usize) -> Result<(), Unusual> {
+        let value = values.json(row)?;
         if value.is_null() {
             return Ok(());
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, NullBufferBuilder, RecordBatch, StringArray};
-use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{ArrayRef, BooleanBufferBuilder, Int64Array, RecordBatch, StringArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
 
 use super::{PackedEvent, Values};
@@ -23,21 +23,25 @@ enum Column {
     Text(Texts),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Numbers {
     values: Vec<i64>,
-    present: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 /// The texts of a column in one piece, which is found to be UTF-8 as a whole: that costs a fraction of
 /// looking at each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Texts {
     bytes: Vec<u8>,
     ends: Vec<i32>,
-    present: NullBufferBuilder,
+    nulls: Nulls,
     is_too_large: bool,
 }
+
+/// The rows without a value.
+#[derive(Debug, Default)]
+struct Nulls(Vec<usize>);
 
 impl PackedBatchBuilder {
     /// An empty batch.
@@ -47,10 +51,10 @@ impl PackedBatchBuilder {
                 .iter()
                 .enumerate()
                 .map(|(column, field)| match (column, field.field_type) {
-                    (DATE_COLUMN, _) => Column::Date(Numbers::new()),
-                    (EVENT_ID_COLUMN, _) => Column::Id(Texts::new()),
-                    (_, FieldType::Int) => Column::Number(Numbers::new()),
-                    (_, FieldType::String | FieldType::Json) => Column::Text(Texts::new()),
+                    (DATE_COLUMN, _) => Column::Date(Numbers::default()),
+                    (EVENT_ID_COLUMN, _) => Column::Id(Texts::default()),
+                    (_, FieldType::Int) => Column::Number(Numbers::default()),
+                    (_, FieldType::String | FieldType::Json) => Column::Text(Texts::default()),
                 });
         Self {
             columns: columns.collect(),
@@ -92,52 +96,62 @@ impl Default for PackedBatchBuilder {
 }
 
 impl Numbers {
-    fn new() -> Self {
-        Self {
-            values: Vec::new(),
-            present: NullBufferBuilder::new(0),
-        }
-    }
-
     fn append(&mut self, number: Option<i64>) {
+        if number.is_none() {
+            self.nulls.0.push(self.values.len());
+        }
         self.values.push(number.unwrap_or_default());
-        self.present.append(number.is_some());
     }
 
     fn finish(&mut self) -> ArrayRef {
-        let built = std::mem::replace(self, Self::new());
-        let mut present = built.present;
-        Arc::new(Int64Array::new(built.values.into(), present.finish()))
+        let present = self.nulls.finish(self.values.len());
+        let values = with_same_capacity(&mut self.values);
+        Arc::new(Int64Array::new(values.into(), present))
     }
 }
 
 impl Texts {
-    fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            ends: vec![0],
-            present: NullBufferBuilder::new(0),
-            is_too_large: false,
-        }
-    }
-
     fn append(&mut self, text: Option<&[u8]>) {
-        self.bytes.extend_from_slice(text.unwrap_or_default());
-        self.present.append(text.is_some());
+        match text {
+            Some(text) => self.bytes.extend_from_slice(text),
+            None => self.nulls.0.push(self.ends.len()),
+        }
         let end = i32::try_from(self.bytes.len());
         self.is_too_large |= end.is_err();
         self.ends.push(end.unwrap_or(i32::MAX));
     }
 
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
-        let built = std::mem::replace(self, Self::new());
-        if built.is_too_large {
-            return Err(ArrowError::OffsetOverflowError(built.bytes.len()));
+        let present = self.nulls.finish(self.ends.len());
+        let bytes = with_same_capacity(&mut self.bytes);
+        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
+        offsets.push(0);
+        offsets.append(&mut self.ends);
+        if std::mem::take(&mut self.is_too_large) {
+            return Err(ArrowError::OffsetOverflowError(bytes.len()));
         }
-        let ends = OffsetBuffer::new(ScalarBuffer::from(built.ends));
-        let mut present = built.present;
-        let bytes = Buffer::from_vec(built.bytes);
-        let texts = StringArray::try_new(ends, bytes, present.finish())?;
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let texts = StringArray::try_new(offsets, Buffer::from_vec(bytes), present)?;
         Ok(Arc::new(texts))
     }
+}
+
+impl Nulls {
+    fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut present = BooleanBufferBuilder::new(rows);
+        present.append_n(rows, true);
+        for row in self.0.drain(..) {
+            present.set_bit(row, false);
+        }
+        Some(NullBuffer::new(present.finish()))
+    }
+}
+
+/// What was gathered; the next batch is likely about as large.
+fn with_same_capacity<T>(gathered: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(gathered.len());
+    std::mem::replace(gathered, next)
 }
