@@ -27,14 +27,6 @@ pub struct PackedEvents {
 pub struct PackedEvent<'a>(&'a [u8]);
 
 impl PackedEvents {
-    /// No events, and memory for some that take `bytes`.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(bytes),
-            ends: Vec::new(),
-        }
-    }
-
     /// How many events there are.
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -9,9 +9,8 @@ use parquet::schema::types::ColumnPath;
 /// The columns by which the rows of a file are sorted, ascending.
 pub(crate) const SORT_COLUMNS: [&str; 2] = [fields::DATE, fields::EVENT_ID];
 
-/// Rows that are written at a time while a file grows: as many as stay in the caches of a processor
-/// between being gathered and being encoded.
-pub(crate) const WRITE_ROWS: usize = 2 * 1024;
+/// Rows that are written at a time while a file grows.
+pub(crate) const WRITE_ROWS: usize = 8 * 1024;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 16 * 1024;

@@ -11,9 +11,6 @@ use crate::workspace::{WorkspaceId, WorkspaceIdError};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// What is reserved for the events of a day; what is not used is given back.
-const RESERVED_BYTES: usize = 16 * 1024;
-
 /// Events of one workspace and day, in the order in which they were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayEvents {
@@ -87,7 +84,7 @@ impl Days {
         self.days.push(DayEvents {
             workspace: id,
             day: day_of(date_ms),
-            events: PackedEvents::with_capacity(RESERVED_BYTES),
+            events: PackedEvents::default(),
         });
         Ok(next)
     }
