@@ -77,7 +77,7 @@ impl World {
         let config = EngineConfig {
             partitions: 1 + random.below(3),
             // A few rows make as many batches as a large answer has.
-            batch_rows: random.choose(&[8192, 64, 3]),
+            batch_rows: random.choose(&[8192, 64, 16]),
             // DataFusion counts the texts behind a batch anew for each batch, so many batches seem huge.
             memory_bytes: usize::MAX / 4,
         };
