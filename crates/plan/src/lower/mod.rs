@@ -45,9 +45,7 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
         Some(having) => {
             // What it tests would count as constant, and be no order any more.
             let test = pinned_test(having.clone(), &shaped);
-            LogicalPlanBuilder::from(shaped)
-                .filter(test)?
-                .build()?
+            LogicalPlanBuilder::from(shaped).filter(test)?.build()?
         }
         None => shaped,
     };
