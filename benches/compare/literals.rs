@@ -82,7 +82,7 @@ impl<'a> Literals<'a> {
     }
 
     /// One of a list, in their order, and from the first again when there are more runs.
-    pub(crate) fn choose<'b, T: AsRef<str>>(self, list: &'b [T]) -> &'b str {
+    pub(crate) fn choose<T: AsRef<str>>(self, list: &[T]) -> &str {
         list.get(self.run % list.len().max(1))
             .map_or("", AsRef::as_ref)
     }
