@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
 use server::IngestLimits;
@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Compact(CompactArguments),
     /// Take events in and answer questions over the network, until SIGINT or SIGTERM
     Serve(ServeArguments),
-    /// Write sample events as NDJSON to standard output
+    /// Write made-up events as NDJSON to standard output
     Generate(GenerateArguments),
 }
 
@@ -427,15 +427,33 @@ impl From<LimitArguments> for IngestLimits {
 /// `vouch generate`.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArguments {
+    /// What the events are for
+    #[arg(long, value_enum, default_value_t = Profile::Sample)]
+    pub(crate) profile: Profile,
     /// What decides every event; the same seed gives the same text
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// How many events
     #[arg(long, default_value_t = 4_000)]
     pub(crate) events: u64,
-    /// The end of the 14 days that the events lie in
+    /// How many workspaces a load has, the largest first [default: 20]
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) workspaces: Option<u32>,
+    /// How many days a load lies in [default: 62]
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=36_500))]
+    pub(crate) days: Option<u32>,
+    /// The end of the days that the events lie in; a sample has 14
     #[arg(long, value_name = "TIME", value_parser = moment, default_value = "2026-11-20T15:00:00Z")]
     pub(crate) to: i64,
+}
+
+/// What generated events are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Looking at: three workspaces, and incidents that an analyst should find
+    Sample,
+    /// Measuring: the shape of a large installation, and as many events as wanted
+    Load,
 }
 
 fn scope(text: &str) -> Result<Scope, String> {

@@ -4,6 +4,7 @@ mod check;
 mod compact;
 mod demo;
 mod explain;
+mod generate;
 mod hold;
 mod import;
 mod query;
@@ -12,11 +13,10 @@ mod serve;
 mod stats;
 mod verify;
 
-use std::io::{self, BufWriter, Read};
+use std::io::{self, Read};
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
-use crate::generate::{self, Settings};
 
 /// Does what the command line says.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -32,17 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Hold(command) => hold::run(command).await,
         Command::Compact(arguments) => compact::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
-        Command::Generate(arguments) => {
-            let settings = Settings {
-                seed: arguments.seed,
-                events: arguments.events,
-                to_ms: arguments.to,
-            };
-            Ok(generate::write(
-                settings,
-                &mut BufWriter::new(io::stdout()),
-            )?)
-        }
+        Command::Generate(arguments) => generate::run(&arguments),
     }
 }
 

@@ -1,28 +1,34 @@
-//! Sample events: what one would see in the audit log of three workspaces in two weeks.
+//! Events that nobody did: a sample, which is what one would see in the audit log of three workspaces in
+//! two weeks, and a load of any size, for measuring.
 //!
 //! | module | holds |
 //! |---|---|
+//! | `load` | the load |
 //! | `people` | workspaces, people and places |
 //! | `activity` | the kinds of event, and how often each happens |
 //! | `story` | the incidents that an analyst should find |
 //! | `record` | one event as JSON |
+//! | `rhythm` | when things happen |
 //! | `random` | chance, the same on every machine |
 
 mod activity;
+mod load;
 mod people;
 mod random;
 mod record;
+mod rhythm;
 mod story;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use activity::ACTIVITIES;
+pub(crate) use load::Load;
 use random::Random;
 use record::{Occurrence, Record};
+use rhythm::HOUR_MS;
 
-const HOUR_MS: i64 = 3_600_000;
-const DAYS: i64 = 14;
+const DAYS: u32 = 14;
 
 /// What decides a sample; equal settings give equal events.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +64,7 @@ impl Generator {
         let ordinary = settings.events - told as u64;
         Self {
             random,
-            hours: hours(settings.to_ms, ordinary),
+            hours: rhythm::hours(settings.to_ms, DAYS, ordinary),
             stories,
             ready: VecDeque::new(),
         }
@@ -116,43 +122,6 @@ fn date_ms(record: &Record) -> i64 {
         .get("date")
         .and_then(serde_json::Value::as_i64)
         .unwrap_or_default()
-}
-
-/// Spreads `events` over the hours before `to_ms` as people work: most on weekdays by day.
-fn hours(to_ms: i64, events: u64) -> VecDeque<(i64, u64)> {
-    let starts: Vec<i64> = (1..=DAYS * 24)
-        .rev()
-        .map(|back| to_ms - back * HOUR_MS)
-        .collect();
-    let total: u64 = starts.iter().map(|start| rhythm(*start)).sum();
-    let mut passed = 0;
-    let mut given = 0;
-    starts
-        .into_iter()
-        .map(|start_ms| {
-            passed += rhythm(start_ms);
-            // Rounded on the running sum, so that the shares add up to `events` exactly.
-            let until = u128::from(events) * u128::from(passed) / u128::from(total);
-            let until = u64::try_from(until).unwrap_or(events);
-            let share = until - given;
-            given = until;
-            (start_ms, share)
-        })
-        .collect()
-}
-
-/// How busy the hour is that begins at `start_ms`, in UTC.
-fn rhythm(start_ms: i64) -> u64 {
-    let hour = start_ms.div_euclid(HOUR_MS).rem_euclid(24);
-    // The first of January 1970 was a Thursday.
-    let weekday = (start_ms.div_euclid(24 * HOUR_MS) + 3).rem_euclid(7);
-    let busy = match hour {
-        8..=11 | 13..=16 => 24,
-        12 | 17 => 15,
-        6 | 7 | 18..=20 => 8,
-        _ => 2,
-    };
-    if weekday >= 5 { busy / 8 + 1 } else { busy }
 }
 
 #[cfg(test)]

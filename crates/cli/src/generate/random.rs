@@ -77,6 +77,37 @@ impl Random {
     }
 }
 
+/// How often each of several things comes, for drawing one quickly.
+#[derive(Debug)]
+pub(super) struct Shares {
+    /// Of each thing, its weight and those of all before it.
+    until: Vec<u64>,
+}
+
+impl Shares {
+    /// Shares in the ratio of `weights`.
+    pub(super) fn of(weights: impl IntoIterator<Item = u64>) -> Self {
+        let running = weights.into_iter().scan(0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        Self {
+            until: running.collect(),
+        }
+    }
+
+    /// The first of `count` things most often, the *n*-th *n* times less (Zipf's law).
+    pub(super) fn zipf(count: usize) -> Self {
+        Self::of((1..=count as u64).map(|rank| 1_000_000 / rank))
+    }
+
+    /// The place of one of the things.
+    pub(super) fn draw(&self, random: &mut Random) -> usize {
+        let drawn = random.below(self.until.last().copied().unwrap_or_default());
+        self.until.partition_point(|until| *until <= drawn)
+    }
+}
+
 /// A number that follows from `parts` alone, for ids that stay the same from event to event.
 pub(super) fn mixed(parts: &[u64]) -> u64 {
     parts.iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| {
@@ -119,6 +150,16 @@ mod tests {
         }
         assert_eq!(counts[0], 0);
         assert!((8_700..9_300).contains(&counts[1]), "{counts:?}");
+    }
+
+    #[test]
+    fn shares_are_drawn_as_often_as_they_say() {
+        let mut random = Random::new(4);
+        let shares = Shares::of([0, 3, 1]);
+        let mut counts = [0_u32; 3];
+        (0..10_000).for_each(|_| counts[shares.draw(&mut random)] += 1);
+        assert_eq!(counts[0], 0);
+        assert!((7_300..7_700).contains(&counts[1]), "{counts:?}");
     }
 
     #[test]

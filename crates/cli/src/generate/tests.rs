@@ -53,7 +53,7 @@ fn events_are_in_order_within_the_fortnight_and_have_ids_of_their_own() {
     let records: Vec<Record> = Generator::new(SETTINGS).collect();
     let dates: Vec<i64> = records.iter().map(date_ms).collect();
     assert!(dates.is_sorted());
-    assert!(dates[0] >= SETTINGS.to_ms - DAYS * 24 * HOUR_MS);
+    assert!(dates[0] >= SETTINGS.to_ms - i64::from(DAYS) * 24 * HOUR_MS);
     assert!(dates[dates.len() - 1] < SETTINGS.to_ms);
     let ids: BTreeSet<&str> = records
         .iter()
