@@ -134,7 +134,7 @@ fn shift(workspace: u64) -> usize {
 }
 
 /// One of `choices`, as the low bits of `key` say.
-fn chosen<'a, T>(choices: &'a [T], key: u64) -> &'a T {
+fn chosen<T>(choices: &[T], key: u64) -> &T {
     let index = usize::try_from(key % choices.len() as u64).unwrap_or_default();
     &choices[index]
 }
