@@ -20,7 +20,7 @@ use dql::Diagnostic;
 use dql::ast::Statement;
 use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
-use store::{Store, View};
+use store::{Columns, Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
@@ -28,6 +28,7 @@ use crate::in_order::in_order;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
+use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
 use crate::table::STORE_URL;
 use crate::whole::Whole;
@@ -38,6 +39,8 @@ use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 pub struct EngineConfig {
     /// Memory of all queries together in bytes; beyond it sorts and groups spill to disk.
     pub memory_bytes: usize,
+    /// Memory for columns of data files that were read before, in bytes.
+    pub cache_bytes: usize,
     /// The parts in which a query runs at once.
     pub partitions: usize,
     /// How many rows a step of a query takes at once. The answer does not depend on it.
@@ -49,6 +52,7 @@ impl Default for EngineConfig {
         let partitions = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             memory_bytes: 1 << 30,
+            cache_bytes: 384 << 20,
             partitions,
             batch_rows: 8192,
         }
@@ -59,6 +63,7 @@ impl Default for EngineConfig {
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
+    columns: Arc<Columns>,
     session: SessionContext,
 }
 
@@ -88,6 +93,8 @@ impl Engine {
             .with_target_partitions(config.partitions)
             .with_batch_size(config.batch_rows);
         session.options_mut().execution.parquet.pushdown_filters = true;
+        // The table spreads its files itself, as wholes.
+        session.options_mut().optimizer.repartition_file_scans = false;
         // DataFusion 55 refuses some plans because it does not know the same columns as never missing
         // before and after it has optimised them.
         session
@@ -100,7 +107,11 @@ impl Engine {
         let session = SessionContext::new_with_state(state(session, runtime));
         let url = ObjectStoreUrl::parse(STORE_URL)?;
         session.register_object_store(url.as_ref(), store.object_store());
-        Ok(Self { store, session })
+        Ok(Self {
+            columns: Arc::new(Columns::new(&store, config.cache_bytes)),
+            store,
+            session,
+        })
     }
 
     /// The store that the engine reads.
@@ -196,7 +207,7 @@ impl Engine {
                 warnings,
             ));
         }
-        let physical = physical_plan(&state, &lowered.plan).await?;
+        let physical = self.physical_plan(&state, &lowered.plan).await?;
         let text = displayable(physical.as_ref()).indent(false).to_string();
         Ok(Explanation {
             text,
@@ -313,8 +324,25 @@ impl Engine {
 
     async fn run(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, EngineError> {
         let state = self.session.state();
-        let physical = physical_plan(&state, plan).await?;
+        let physical = self.physical_plan(&state, plan).await?;
         Ok(execute_stream(physical, state.task_ctx())?)
+    }
+
+    /// How a plan is run. One that DataFusion's own check of it refuses is planned once more, without what
+    /// led the optimiser astray; the check stays, because a plan that breaks it could answer wrongly.
+    async fn physical_plan(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let planned = match state.create_physical_plan(plan).await {
+            Err(DataFusionError::Context(check, _)) if check == "SanityCheckPlan" => {
+                let plan = plan::with_opaque_conditions(plan.clone())?;
+                state.create_physical_plan(&plan).await
+            }
+            outcome => outcome,
+        };
+        with_columns_in_memory(in_order(planned?)?, &self.columns)
     }
 
     /// The summary of an answer whose rows have all passed.
@@ -365,22 +393,6 @@ fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {
             .sum::<i64>();
     }
     Ok(total.unsigned_abs())
-}
-
-/// How a plan is run. One that DataFusion's own check of it refuses is planned once more, without what led
-/// the optimiser astray; the check stays, because a plan that breaks it could answer wrongly.
-async fn physical_plan(
-    state: &SessionState,
-    plan: &LogicalPlan,
-) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let planned = match state.create_physical_plan(plan).await {
-        Err(DataFusionError::Context(check, _)) if check == "SanityCheckPlan" => {
-            let plan = plan::with_opaque_conditions(plan.clone())?;
-            state.create_physical_plan(&plan).await
-        }
-        outcome => outcome,
-    };
-    in_order(planned?)
 }
 
 /// What plans are made and run with.

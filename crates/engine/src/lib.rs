@@ -42,6 +42,7 @@ mod paging;
 mod prepare;
 mod request;
 mod rows;
+mod scan;
 mod series;
 mod show;
 mod stream;

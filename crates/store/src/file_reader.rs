@@ -33,15 +33,22 @@ pub(crate) async fn open(
     path: &Path,
     size_bytes: u64,
 ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
-    let reader = FileReader {
-        objects: Arc::clone(&location.objects),
-        path: path.clone(),
-        size_bytes,
-    };
+    let reader = FileReader::new(&location.objects, path, size_bytes);
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
         .await
         .map_err(|error| StoreError::parquet(path, error))
+}
+
+impl FileReader {
+    /// Reads parts of the file of `size_bytes` bytes at `path`.
+    pub(crate) fn new(objects: &Arc<dyn ObjectStore>, path: &Path, size_bytes: u64) -> Self {
+        Self {
+            objects: Arc::clone(objects),
+            path: path.clone(),
+            size_bytes,
+        }
+    }
 }
 
 impl AsyncFileReader for FileReader {

@@ -65,6 +65,7 @@
 
 mod admission;
 mod cleaning;
+mod columns;
 mod compaction;
 mod damage;
 mod data_file;
@@ -103,6 +104,7 @@ mod view;
 
 pub use admission::Admission;
 pub use cleaning::{Removal, RemovalReason};
+pub use columns::{CodedColumn, Column, Columns, RowGroup, Rows};
 pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;

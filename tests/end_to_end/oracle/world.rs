@@ -77,9 +77,10 @@ impl World {
         let config = EngineConfig {
             partitions: 1 + random.below(3),
             // A few rows make as many batches as a large answer has.
-            batch_rows: random.choose(&[8192, 64, 3]),
+            batch_rows: random.choose(&[8192, 64, 16]),
             // DataFusion counts the texts behind a batch anew for each batch, so many batches seem huge.
             memory_bytes: usize::MAX / 4,
+            cache_bytes: random.choose(&[0, 1 << 16, 1 << 26]),
         };
         Self {
             workspaces: store.workspaces().await.unwrap(),

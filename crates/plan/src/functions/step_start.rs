@@ -1,5 +1,6 @@
 //! `step_start`: the start of the step that a time falls into.
 
+use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -142,9 +143,17 @@ impl ScalarUDFImpl for StepStart {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let times = args.args[0].to_array(args.number_rows)?;
-        let starts: Int64Array = times
-            .as_primitive::<Int64Type>()
-            .unary(|time| self.of(time));
+        // Events are stored by time, so one mostly falls into the step of the one before.
+        let step = Cell::new((0, 0));
+        let starts: Int64Array = times.as_primitive::<Int64Type>().unary(|time| {
+            let (start, end) = step.get();
+            if start <= time && time < end {
+                return start;
+            }
+            let start = self.of(time);
+            step.set((start, self.behind(start)));
+            start
+        });
         Ok(ColumnarValue::Array(Arc::new(starts) as ArrayRef))
     }
 }

@@ -1,0 +1,162 @@
+//! A row group while a question looks at it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{Field, Int64Type, SchemaRef};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use store::{Column, Columns, RowGroup, Rows, StoreError};
+
+use super::expression::{ColumnExpr, Values};
+
+/// Of a column that is not in memory, only the pages with the wanted rows are read when these are fewer
+/// than one in so many.
+const FEW: usize = 16;
+
+/// A row group with the columns of it that were needed so far.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    columns: Arc<Columns>,
+    table: SchemaRef,
+    group: RowGroup,
+    rows: usize,
+    loaded: BTreeMap<usize, Arc<Column>>,
+    few: Option<Few>,
+}
+
+/// Values of a few rows, of columns that were not read as a whole.
+#[derive(Debug)]
+struct Few {
+    rows: Rows,
+    values: BTreeMap<usize, ArrayRef>,
+}
+
+impl Chunk {
+    pub(super) fn new(
+        columns: &Arc<Columns>,
+        table: &SchemaRef,
+        group: RowGroup,
+        rows: usize,
+    ) -> Self {
+        Self {
+            columns: Arc::clone(columns),
+            table: Arc::clone(table),
+            group,
+            rows,
+            loaded: BTreeMap::new(),
+            few: None,
+        }
+    }
+
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether some row may have `text` in a column.
+    pub(super) async fn may_hold(&self, column: usize, text: &str) -> Result<bool> {
+        let name = self.table.field(column).name();
+        let answer = self.columns.may_hold(&self.group, name, text).await;
+        answer.map_err(external)
+    }
+
+    /// Brings columns into memory.
+    pub(super) async fn load(&mut self, columns: impl Iterator<Item = usize>) -> Result<()> {
+        let mut missing: Vec<usize> = columns
+            .filter(|column| !self.loaded.contains_key(column))
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let fields = self.fields(&missing);
+        let read = self.columns.load(&self.group, &fields).await;
+        let read = read.map_err(external)?;
+        self.loaded.extend(missing.into_iter().zip(read));
+        Ok(())
+    }
+
+    /// The dates of all rows, when a column is loaded that has one in every row.
+    pub(super) fn dates(&self, column: usize) -> Option<&[i64]> {
+        match self.loaded.get(&column)?.as_ref() {
+            Column::Plain(dates) if dates.null_count() == 0 => {
+                Some(dates.as_primitive_opt::<Int64Type>()?.values())
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes ready to evaluate expressions for some rows, of which there is at least one.
+    pub(super) async fn prepare(
+        &mut self,
+        exprs: impl IntoIterator<Item = &ColumnExpr>,
+        rows: &Rows,
+    ) -> Result<()> {
+        let columns = exprs
+            .into_iter()
+            .flat_map(|expr| expr.columns.iter().copied());
+        if rows.len().saturating_mul(FEW) >= self.rows {
+            return self.load(columns).await;
+        }
+        if self.few.as_ref().is_none_or(|few| few.rows != *rows) {
+            self.few = Some(Few {
+                rows: rows.clone(),
+                values: BTreeMap::new(),
+            });
+        }
+        let is_there = |column: &usize| {
+            let few = self.few.as_ref().map(|few| &few.values);
+            self.loaded.contains_key(column) || few.is_some_and(|few| few.contains_key(column))
+        };
+        let missing: BTreeSet<usize> = columns.filter(|column| !is_there(column)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<usize> = missing.into_iter().collect();
+        let fields = self.fields(&missing);
+        let values = self.columns.values(&self.group, &fields, rows).await;
+        let values = values.map_err(external)?;
+        if let Some(few) = &mut self.few {
+            few.values.extend(missing.into_iter().zip(values));
+        }
+        Ok(())
+    }
+
+    /// What an expression gives for some rows, of which there is at least one.
+    pub(super) async fn evaluate(&mut self, expr: &ColumnExpr, rows: &Rows) -> Result<Values> {
+        self.prepare([expr], rows).await?;
+        if let Some(only) = expr.only_column()
+            && let Some(Column::Coded(coded)) = self.loaded.get(&only).map(AsRef::as_ref)
+        {
+            let codes = coded.codes(rows);
+            let dictionary = expr.of_dictionary(coded.dictionary(), &codes)?;
+            return Ok(Values::Coded { codes, dictionary });
+        }
+        let values = expr.columns.iter().map(|column| self.values(*column, rows));
+        let values: Vec<ArrayRef> = values.collect::<Result<_>>()?;
+        expr.of_rows(values, rows.len()).map(Values::Plain)
+    }
+
+    /// The values of a column that is ready for some rows.
+    fn values(&self, column: usize, rows: &Rows) -> Result<ArrayRef> {
+        if let Some(column) = self.loaded.get(&column) {
+            return Ok(column.values(rows)?);
+        }
+        let few = self.few.as_ref().filter(|few| few.rows == *rows);
+        let values = few.and_then(|few| few.values.get(&column));
+        values
+            .map(Arc::clone)
+            .ok_or_else(|| internal_datafusion_err!("column {column} of a row group was not read"))
+    }
+
+    fn fields(&self, columns: &[usize]) -> Vec<Arc<Field>> {
+        let fields = columns.iter().map(|column| &self.table.fields()[*column]);
+        fields.map(Arc::clone).collect()
+    }
+}
+
+pub(super) fn external(error: StoreError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,182 @@
+//! Rows of data files for a question that wants only the first few of them in some order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+};
+use futures::stream;
+use store::Rows;
+
+use super::chunk::Chunk;
+use super::expression::ColumnExpr;
+use super::predicate::Predicate;
+use super::source::{File, Source};
+
+/// How many rows are given first: what is known after them often shows that the others are not needed.
+const FIRST_ROWS: usize = 256;
+
+/// The rows of data files, the newest first as far as their files and row groups tell.
+#[derive(Debug)]
+pub(super) struct NewestScanExec {
+    source: Source,
+    properties: Arc<PlanProperties>,
+}
+
+impl NewestScanExec {
+    /// Gives what `scan` gives, which reads `source`.
+    pub(super) fn new(scan: &Arc<dyn ExecutionPlan>, source: Source) -> Self {
+        Self {
+            source,
+            properties: Arc::clone(scan.properties()),
+        }
+    }
+}
+
+impl DisplayAs for NewestScanExec {
+    fn fmt_as(
+        &self,
+        _format: DisplayFormatType,
+        formatter: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        write!(formatter, "NewestScanExec: {}", self.source)
+    }
+}
+
+impl ExecutionPlan for NewestScanExec {
+    fn name(&self) -> &str {
+        "NewestScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let source = &self.source;
+        let outputs = source.projection.iter();
+        let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.table));
+        let files = source.partitions.get(partition).cloned();
+        let running = Running {
+            schema: self.schema(),
+            outputs: outputs.collect::<Result<_>>()?,
+            predicate: source.predicate()?,
+            source: source.clone(),
+            files: files.unwrap_or_default().into_iter(),
+            ahead: Vec::new(),
+            current: None,
+            batch_rows: context.session_config().batch_size().max(1),
+            next_rows: FIRST_ROWS,
+        };
+        let batches = stream::try_unfold(running, |mut running| async move {
+            let batch = running.next().await?;
+            Ok(batch.map(|batch| (batch, running)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            batches,
+        )))
+    }
+}
+
+/// The scan of one partition.
+struct Running {
+    source: Source,
+    predicate: Predicate,
+    outputs: Vec<ColumnExpr>,
+    schema: SchemaRef,
+    files: std::vec::IntoIter<File>,
+    /// Row groups of the file that is read, the newest last.
+    ahead: Vec<(Chunk, File)>,
+    /// The row group that is read, and the rows of it that were not given yet.
+    current: Option<(Chunk, Rows)>,
+    batch_rows: usize,
+    next_rows: usize,
+}
+
+impl Running {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            tokio::task::consume_budget().await;
+            if let Some((mut chunk, rows)) = self.current.take() {
+                let (last, before) = self
+                    .predicate
+                    .last(&mut chunk, &rows, self.next_rows)
+                    .await?;
+                let batch = match last.is_empty() {
+                    true => None,
+                    false => Some(self.batch(&mut chunk, &last).await?),
+                };
+                if !before.is_empty() {
+                    self.current = Some((chunk, before));
+                }
+                if batch.is_some() {
+                    self.next_rows = self.next_rows.saturating_mul(2).min(self.batch_rows);
+                    return Ok(batch);
+                }
+            } else if let Some((mut chunk, file)) = self.ahead.pop() {
+                let rows = self.predicate.rows(&mut chunk, file.dates()).await?;
+                if !rows.is_empty() {
+                    self.current = Some((chunk, rows));
+                }
+            } else if let Some(file) = self.files.next() {
+                let chunks = self.source.chunks(&file, &self.predicate).await?;
+                let chunks = chunks.into_iter().rev();
+                self.ahead = chunks.map(|chunk| (chunk, file.clone())).collect();
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn batch(&self, chunk: &mut Chunk, rows: &Rows) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.outputs.len());
+        chunk.prepare(&self.outputs, rows).await?;
+        for output in &self.outputs {
+            columns.push(chunk.evaluate(output, rows).await?.into_array()?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+}

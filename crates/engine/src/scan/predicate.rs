@@ -1,0 +1,261 @@
+//! Which rows of a row group a question is about.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, Column as ColumnRef, DynamicFilterTracking, Literal,
+};
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr_common::physical_expr::snapshot_physical_expr;
+use events::fields::{DATE, EVENT_ID};
+use store::Rows;
+
+use super::chunk::Chunk;
+use super::expression::ColumnExpr;
+
+/// All dates.
+const EVER: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+
+/// The condition of a scan, as conditions that all have to hold.
+#[derive(Debug)]
+pub(super) struct Predicate {
+    tests: Vec<Test>,
+    /// The place of the date in the table.
+    date: usize,
+}
+
+#[derive(Debug)]
+struct Test {
+    expr: Arc<dyn PhysicalExpr>,
+    prepared: ColumnExpr,
+    /// Whether it says no more than a range of dates.
+    is_date_range: bool,
+    /// Whether it changes while the question runs.
+    is_dynamic: bool,
+    /// A column that has a bloom filter, and the text it has to have.
+    wants: Option<(usize, String)>,
+}
+
+impl Predicate {
+    /// The condition of a scan over a table.
+    pub(super) fn new(
+        predicate: Option<&Arc<dyn PhysicalExpr>>,
+        table: &SchemaRef,
+    ) -> Result<Self> {
+        let date = table.index_of(DATE)?;
+        let tests = predicate.map(split_conjunction).unwrap_or_default();
+        let tests: Result<Vec<Test>> = tests
+            .into_iter()
+            .map(|expr| Test::new(expr, date, table))
+            .collect();
+        let mut tests = tests?;
+        // What needs one column may be decided by the values of a dictionary.
+        tests.sort_by_key(|test| (test.is_dynamic, test.prepared.columns.len()));
+        Ok(Self { tests, date })
+    }
+
+    /// A range outside which no date fits, as far as is known now.
+    pub(super) fn dates(&self) -> Result<RangeInclusive<i64>> {
+        let mut range = EVER;
+        for test in &self.tests {
+            range = both(&range, &test.dates(self.date)?);
+        }
+        Ok(range)
+    }
+
+    /// The rows of a row group, whose dates are known to lie inside `span`, for which the condition holds.
+    pub(super) async fn rows(
+        &self,
+        chunk: &mut Chunk,
+        span: Option<RangeInclusive<i64>>,
+    ) -> Result<Rows> {
+        for (column, text) in self.tests.iter().filter_map(|test| test.wants.as_ref()) {
+            if !chunk.may_hold(*column, text).await? {
+                return Ok(Rows::Range(0..0));
+            }
+        }
+        let range = self.dates()?;
+        let mut rows = Rows::Range(0..chunk.rows());
+        let mut is_in_range = span.is_some_and(|span| is_inside(&span, &range));
+        if !is_in_range {
+            chunk.load(std::iter::once(self.date)).await?;
+            if let Some(dates) = chunk.dates(self.date).filter(|dates| dates.is_sorted()) {
+                let from = dates.partition_point(|date| date < range.start());
+                let to = dates.partition_point(|date| date <= range.end());
+                rows = Rows::Range(from..to.max(from));
+                is_in_range = true;
+            }
+        }
+        for test in &self.tests {
+            if rows.is_empty() {
+                break;
+            }
+            if !(is_in_range && test.is_date_range) {
+                rows = test.rows(chunk, rows).await?;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The last rows, at most `count`, of rows that the condition held for when it was last asked, as far
+    /// as it still does; and the rows before them for which it still may.
+    pub(super) async fn last(
+        &self,
+        chunk: &mut Chunk,
+        rows: &Rows,
+        count: usize,
+    ) -> Result<(Rows, Rows)> {
+        let mut from = 0;
+        if self.is_dynamic() {
+            let range = self.dates()?;
+            chunk.load(std::iter::once(self.date)).await?;
+            if let Some(dates) = chunk.dates(self.date).filter(|dates| dates.is_sorted()) {
+                let oldest = dates.partition_point(|date| date < range.start());
+                from = rows.count_before(oldest);
+            }
+        }
+        let left = rows.len() - from;
+        let split = left.saturating_sub(count);
+        let before = rows.slice(from, split);
+        let mut last = rows.slice(from + split, count);
+        for test in self.tests.iter().filter(|test| test.is_dynamic) {
+            if !last.is_empty() {
+                last = test.rows(chunk, last).await?;
+            }
+        }
+        Ok((last, before))
+    }
+
+    fn is_dynamic(&self) -> bool {
+        self.tests.iter().any(|test| test.is_dynamic)
+    }
+}
+
+impl Test {
+    fn new(expr: &Arc<dyn PhysicalExpr>, date: usize, table: &SchemaRef) -> Result<Self> {
+        let comparison = Comparison::of(expr);
+        let is_date_range = comparison
+            .as_ref()
+            .is_some_and(|comparison| comparison.dates(date).is_some());
+        let wants = comparison.and_then(|comparison| {
+            let is_id = table.field(comparison.column).name() == EVENT_ID;
+            let text = comparison.value.try_as_str().flatten()?;
+            let is_equal = comparison.operator == Operator::Eq;
+            (is_id && is_equal).then(|| (comparison.column, text.to_owned()))
+        });
+        Ok(Self {
+            expr: Arc::clone(expr),
+            prepared: ColumnExpr::new(expr, table)?,
+            is_date_range,
+            is_dynamic: DynamicFilterTracking::classify(expr).contains_dynamic_filter(),
+            wants,
+        })
+    }
+
+    fn dates(&self, date: usize) -> Result<RangeInclusive<i64>> {
+        match self.is_dynamic {
+            true => Ok(dates(
+                &snapshot_physical_expr(Arc::clone(&self.expr))?,
+                date,
+            )),
+            false => Ok(dates(&self.expr, date)),
+        }
+    }
+
+    async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
+        let fits = chunk.evaluate(&self.prepared, &rows).await?.into_truth();
+        if fits.iter().all(|fits| *fits) {
+            return Ok(rows);
+        }
+        let fitting = rows.iter().zip(fits).filter(|(_, fits)| *fits);
+        // A place in a row group is far below 2³².
+        Ok(Rows::List(fitting.map(|(row, _)| row as u32).collect()))
+    }
+}
+
+/// A comparison of a column with a value.
+struct Comparison<'e> {
+    column: usize,
+    operator: Operator,
+    value: &'e ScalarValue,
+}
+
+impl<'e> Comparison<'e> {
+    fn of(expr: &'e Arc<dyn PhysicalExpr>) -> Option<Self> {
+        let binary = expr.downcast_ref::<BinaryExpr>()?;
+        let (left, right) = (binary.left(), binary.right());
+        if let Some(column) = left.downcast_ref::<ColumnRef>() {
+            return Some(Self {
+                column: column.index(),
+                operator: *binary.op(),
+                value: right.downcast_ref::<Literal>()?.value(),
+            });
+        }
+        Some(Self {
+            column: right.downcast_ref::<ColumnRef>()?.index(),
+            operator: binary.op().swap()?,
+            value: left.downcast_ref::<Literal>()?.value(),
+        })
+    }
+
+    /// The dates for which it holds, if it says no more than that.
+    fn dates(&self, date: usize) -> Option<RangeInclusive<i64>> {
+        let ScalarValue::Int64(Some(value)) = *self.value else {
+            return None;
+        };
+        if self.column != date {
+            return None;
+        }
+        match self.operator {
+            Operator::Eq => Some(value..=value),
+            Operator::Lt => Some(i64::MIN..=value.checked_sub(1)?),
+            Operator::LtEq => Some(i64::MIN..=value),
+            Operator::Gt => Some(value.checked_add(1)?..=i64::MAX),
+            Operator::GtEq => Some(value..=i64::MAX),
+            _ => None,
+        }
+    }
+}
+
+/// A range outside which a condition does not hold for any date.
+fn dates(expr: &Arc<dyn PhysicalExpr>, date: usize) -> RangeInclusive<i64> {
+    if let Some(range) = Comparison::of(expr).and_then(|comparison| comparison.dates(date)) {
+        return range;
+    }
+    let Some(binary) = expr.downcast_ref::<BinaryExpr>() else {
+        return EVER;
+    };
+    let sides = || (dates(binary.left(), date), dates(binary.right(), date));
+    match binary.op() {
+        Operator::And => {
+            let (left, right) = sides();
+            both(&left, &right)
+        }
+        Operator::Or => {
+            let (left, right) = sides();
+            either(&left, &right)
+        }
+        _ => EVER,
+    }
+}
+
+fn both(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
+    *left.start().max(right.start())..=*left.end().min(right.end())
+}
+
+fn either(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
+    match (left.is_empty(), right.is_empty()) {
+        (true, _) => right.clone(),
+        (_, true) => left.clone(),
+        _ => *left.start().min(right.start())..=*left.end().max(right.end()),
+    }
+}
+
+fn is_inside(inner: &RangeInclusive<i64>, outer: &RangeInclusive<i64>) -> bool {
+    outer.start() <= inner.start() && inner.end() <= outer.end()
+}

@@ -1,0 +1,319 @@
+//! Aggregates fed with no more of a row group than they need.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{HashSet, Result};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::{Column as ColumnRef, Literal};
+use datafusion_functions_aggregate_common::aggregate::groups_accumulator::GroupsAccumulatorAdapter;
+use store::Rows;
+
+use super::chunk::Chunk;
+use super::expression::{ColumnExpr, Values};
+
+/// An aggregate of a scan while it runs.
+pub(super) struct Reduction {
+    accumulator: Box<dyn GroupsAccumulator>,
+    arguments: Vec<ColumnExpr>,
+    filter: Option<ColumnExpr>,
+    need: Need,
+}
+
+/// What of a row group decides an aggregate.
+#[derive(Debug)]
+enum Need {
+    /// How many rows each group has, with a value where there is an argument.
+    Count,
+    /// The different values of each group.
+    Distinct,
+    /// The newest rows of each group. Of each group so far, the newest date that was given on.
+    Newest {
+        /// The place of the date in the table.
+        date: usize,
+        newest: Vec<i64>,
+    },
+    /// All rows.
+    All,
+}
+
+/// Some rows of a row group and the groups that they belong to.
+pub(super) struct GroupedRows<'g> {
+    /// The rows.
+    pub(super) rows: &'g Rows,
+    /// The group of each row inside the row group.
+    pub(super) local: &'g [u32],
+    /// The number of each of these groups in the whole scan.
+    pub(super) numbers: &'g [usize],
+    /// How many groups the whole scan has so far.
+    pub(super) total: usize,
+}
+
+impl Reduction {
+    /// An aggregate over the columns of a table; `expand` puts the columns into expressions.
+    pub(super) fn new(
+        aggregate: &Arc<AggregateFunctionExpr>,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+        expand: impl Fn(&Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>>,
+        table: &SchemaRef,
+        is_grouped: bool,
+    ) -> Result<Self> {
+        let orders = aggregate.order_bys().iter().map(|order| &order.expr);
+        let arguments: Vec<Arc<dyn PhysicalExpr>> = aggregate
+            .expressions()
+            .iter()
+            .chain(orders)
+            .map(&expand)
+            .collect::<Result<_>>()?;
+        let prepare = |expr: &Arc<dyn PhysicalExpr>| ColumnExpr::new(expr, table);
+        let filter = filter.map(|filter| prepare(&expand(filter)?)).transpose()?;
+        let need = Need::of(aggregate, &arguments, table)?;
+        let is_number = |argument: &Arc<dyn PhysicalExpr>| argument.is::<Literal>();
+        let arguments: Vec<ColumnExpr> = match need {
+            // Every row counts, whatever the constant is.
+            Need::Count if arguments.iter().all(is_number) => Vec::new(),
+            _ => arguments.iter().map(prepare).collect::<Result<_>>()?,
+        };
+        let accumulator = match is_grouped && aggregate.groups_accumulator_supported() {
+            true => aggregate.create_groups_accumulator()?,
+            false => {
+                let aggregate = Arc::clone(aggregate);
+                Box::new(GroupsAccumulatorAdapter::new(move || {
+                    aggregate.create_accumulator()
+                }))
+            }
+        };
+        Ok(Self {
+            accumulator,
+            arguments,
+            filter,
+            need,
+        })
+    }
+
+    /// What it evaluates for all rows that it takes.
+    pub(super) fn first_needed(&self) -> impl Iterator<Item = &ColumnExpr> {
+        let arguments = match self.need {
+            Need::Newest { .. } => [].as_slice(),
+            _ => self.arguments.as_slice(),
+        };
+        self.filter.iter().chain(arguments)
+    }
+
+    /// Takes the rows of a row group, of which there is at least one.
+    pub(super) async fn add(&mut self, chunk: &mut Chunk, grouped: &GroupedRows<'_>) -> Result<()> {
+        let wanted = match &self.filter {
+            Some(filter) => Some(chunk.evaluate(filter, grouped.rows).await?.into_truth()),
+            None => None,
+        };
+        match self.need {
+            Need::Count => self.count(chunk, grouped, wanted).await,
+            Need::Distinct => self.distinct(chunk, grouped, wanted).await,
+            Need::Newest { .. } => self.newest(chunk, grouped, wanted).await,
+            Need::All => self.all(chunk, grouped, wanted).await,
+        }
+    }
+
+    /// The states of all groups.
+    pub(super) fn finish(&mut self, groups: usize) -> Result<Vec<ArrayRef>> {
+        // An aggregate that has seen no row may not know of any group yet.
+        let nothing: Vec<ArrayRef> = self.no_arguments()?;
+        self.accumulator.update_batch(&nothing, &[], None, groups)?;
+        self.accumulator.state(EmitTo::All)
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let newest = match &self.need {
+            Need::Newest { newest, .. } => size_of_val(newest.as_slice()),
+            _ => 0,
+        };
+        self.accumulator.size() + newest
+    }
+
+    fn no_arguments(&self) -> Result<Vec<ArrayRef>> {
+        if self.arguments.is_empty() {
+            return Ok(vec![Arc::new(Int64Array::from(Vec::<i64>::new()))]);
+        }
+        let empty = self.arguments.iter().map(ColumnExpr::of_no_row);
+        empty.collect()
+    }
+
+    async fn count(
+        &mut self,
+        chunk: &mut Chunk,
+        grouped: &GroupedRows<'_>,
+        mut wanted: Option<Vec<bool>>,
+    ) -> Result<()> {
+        for argument in &self.arguments {
+            let present = chunk.evaluate(argument, grouped.rows).await?.presence();
+            wanted = both(wanted, present);
+        }
+        let mut counts = vec![0_i64; grouped.numbers.len()];
+        match wanted {
+            None => grouped
+                .local
+                .iter()
+                .for_each(|group| counts[*group as usize] += 1),
+            Some(wanted) => {
+                for (group, wanted) in grouped.local.iter().zip(wanted) {
+                    counts[*group as usize] += i64::from(wanted);
+                }
+            }
+        }
+        let counts: ArrayRef = Arc::new(Int64Array::from(counts));
+        self.accumulator
+            .merge_batch(&[counts], grouped.numbers, grouped.total)
+    }
+
+    async fn distinct(
+        &mut self,
+        chunk: &mut Chunk,
+        grouped: &GroupedRows<'_>,
+        wanted: Option<Vec<bool>>,
+    ) -> Result<()> {
+        let [argument] = self.arguments.as_slice() else {
+            return self.all(chunk, grouped, wanted).await;
+        };
+        let (codes, dictionary) = match chunk.evaluate(argument, grouped.rows).await? {
+            Values::Coded { codes, dictionary } => (codes, dictionary),
+            Values::Plain(array) => {
+                let numbers = numbers(grouped);
+                let filter = wanted.map(BooleanArray::from);
+                return self.accumulator.update_batch(
+                    &[array],
+                    &numbers,
+                    filter.as_ref(),
+                    grouped.total,
+                );
+            }
+        };
+        let mut seen = HashSet::new();
+        let mut values = Vec::new();
+        let mut groups = Vec::new();
+        let is_wanted = |row: usize| wanted.as_ref().is_none_or(|wanted| wanted[row]);
+        for (row, (group, code)) in grouped.local.iter().zip(&codes).enumerate() {
+            if is_wanted(row) && seen.insert((*group, *code)) {
+                values.push(*code);
+                groups.push(grouped.numbers[*group as usize]);
+            }
+        }
+        let values = take(&dictionary, &UInt32Array::from(values), None)?;
+        self.accumulator
+            .update_batch(&[values], &groups, None, grouped.total)
+    }
+
+    async fn newest(
+        &mut self,
+        chunk: &mut Chunk,
+        grouped: &GroupedRows<'_>,
+        wanted: Option<Vec<bool>>,
+    ) -> Result<()> {
+        let Need::Newest { date, newest } = &mut self.need else {
+            return Ok(());
+        };
+        newest.resize(grouped.total, i64::MIN);
+        chunk.load(std::iter::once(*date)).await?;
+        let dates = chunk.dates(*date).map(<[i64]>::to_vec);
+        let Some(dates) = dates else {
+            return self.all(chunk, grouped, wanted).await;
+        };
+        let is_wanted = |place: usize| wanted.as_ref().is_none_or(|wanted| wanted[place]);
+        for (place, (row, group)) in grouped.rows.iter().zip(grouped.local).enumerate() {
+            if is_wanted(place) {
+                let newest = &mut newest[grouped.numbers[*group as usize]];
+                *newest = dates[row].max(*newest);
+            }
+        }
+        let mut rows = Vec::new();
+        let mut numbers = Vec::new();
+        for (place, (row, group)) in grouped.rows.iter().zip(grouped.local).enumerate() {
+            let number = grouped.numbers[*group as usize];
+            if is_wanted(place) && dates[row] == newest[number] {
+                // A place in a row group is far below 2³².
+                rows.push(row as u32);
+                numbers.push(number);
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let arguments = values(chunk, &self.arguments, &Rows::List(rows)).await?;
+        self.accumulator
+            .update_batch(&arguments, &numbers, None, grouped.total)
+    }
+
+    async fn all(
+        &mut self,
+        chunk: &mut Chunk,
+        grouped: &GroupedRows<'_>,
+        wanted: Option<Vec<bool>>,
+    ) -> Result<()> {
+        let arguments = values(chunk, &self.arguments, grouped.rows).await?;
+        let filter = wanted.map(BooleanArray::from);
+        let numbers = numbers(grouped);
+        self.accumulator
+            .update_batch(&arguments, &numbers, filter.as_ref(), grouped.total)
+    }
+}
+
+/// The arguments of an aggregate for some rows.
+async fn values(chunk: &mut Chunk, arguments: &[ColumnExpr], rows: &Rows) -> Result<Vec<ArrayRef>> {
+    chunk.prepare(arguments, rows).await?;
+    let mut values = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        values.push(chunk.evaluate(argument, rows).await?.into_array()?);
+    }
+    Ok(values)
+}
+
+impl Need {
+    fn of(
+        aggregate: &AggregateFunctionExpr,
+        arguments: &[Arc<dyn PhysicalExpr>],
+        table: &SchemaRef,
+    ) -> Result<Self> {
+        let date = table.index_of(events::fields::DATE)?;
+        let is_date = |expr: &Arc<dyn PhysicalExpr>| {
+            let column = expr.downcast_ref::<ColumnRef>();
+            column.is_some_and(|column| column.index() == date)
+        };
+        let values = aggregate.expressions().len();
+        let first_order = aggregate.order_bys().first();
+        let is_newest_first = first_order.is_some_and(|order| order.options.descending)
+            && arguments.get(values).is_some_and(is_date);
+        Ok(match (aggregate.fun().name(), aggregate.is_distinct()) {
+            (_, true) if first_order.is_none() => Self::Distinct,
+            ("count", false) if values == 1 => Self::Count,
+            ("first_value", false) if is_newest_first && !aggregate.ignore_nulls() => {
+                Self::Newest {
+                    date,
+                    newest: Vec::new(),
+                }
+            }
+            _ => Self::All,
+        })
+    }
+}
+
+fn both(left: Option<Vec<bool>>, right: Option<Vec<bool>>) -> Option<Vec<bool>> {
+    match (left, right) {
+        (Some(left), Some(right)) => {
+            Some(left.into_iter().zip(right).map(|(l, r)| l && r).collect())
+        }
+        (one, None) | (None, one) => one,
+    }
+}
+
+/// The number of each row's group in the whole scan.
+fn numbers(grouped: &GroupedRows<'_>) -> Vec<usize> {
+    let numbers = grouped
+        .local
+        .iter()
+        .map(|group| grouped.numbers[*group as usize]);
+    numbers.collect()
+}

@@ -1,0 +1,96 @@
+//! Which parts of a plan read columns from memory.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use events::fields::DATE;
+use store::Columns;
+
+use super::aggregate::AggregateScanExec;
+use super::newest::NewestScanExec;
+use super::source::Source;
+
+/// The same plan, in which aggregates of events, and questions for the newest ones, work on columns that
+/// are kept in memory. All others go through all rows once, and DataFusion's scan does that with less
+/// memory.
+pub(crate) fn with_columns_in_memory(
+    plan: Arc<dyn ExecutionPlan>,
+    columns: &Arc<Columns>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let changed = plan.transform_up(|node| {
+        let changed = match node.downcast_ref::<AggregateExec>() {
+            Some(aggregate) => of_aggregate(aggregate, columns)?,
+            None => of_sort(&node, columns)?,
+        };
+        Ok(match changed {
+            Some(changed) => Transformed::yes(changed),
+            None => Transformed::no(node),
+        })
+    })?;
+    Ok(changed.data)
+}
+
+fn of_aggregate(
+    aggregate: &AggregateExec,
+    columns: &Arc<Columns>,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if *aggregate.mode() != AggregateMode::Partial {
+        return Ok(None);
+    }
+    let Some(union) = aggregate.input().downcast_ref::<UnionExec>() else {
+        let source = Source::of_plan(aggregate.input(), columns);
+        let scan = source.and_then(|source| AggregateScanExec::new(aggregate, source));
+        return Ok(scan.map(|scan| Arc::new(scan) as _));
+    };
+    // Halves of an aggregation may be done apart: the second half puts them together.
+    let halves = union.inputs().iter().map(|input| {
+        let half: Arc<dyn ExecutionPlan> = Arc::new(aggregate.clone());
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        let half = half.replace_children(vec![Arc::clone(input)], options)?;
+        let scan = match half.downcast_ref::<AggregateExec>() {
+            Some(half) => of_aggregate(half, columns)?,
+            None => None,
+        };
+        Ok(scan.unwrap_or(half))
+    });
+    UnionExec::try_new(halves.collect::<Result<_>>()?).map(Some)
+}
+
+fn of_sort(
+    node: &Arc<dyn ExecutionPlan>,
+    columns: &Arc<Columns>,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(sort) = node
+        .downcast_ref::<SortExec>()
+        .filter(|sort| sort.fetch().is_some())
+    else {
+        return Ok(None);
+    };
+    let first = sort.expr().first();
+    let column = first
+        .expr
+        .downcast_ref::<datafusion::physical_expr::expressions::Column>();
+    let is_newest_first =
+        first.options.descending && column.is_some_and(|column| column.name() == DATE);
+    if !is_newest_first {
+        return Ok(None);
+    }
+    let changed = sort.input().clone().transform_up(|input| {
+        Ok(match Source::of_plan(&input, columns) {
+            Some(source) => Transformed::yes(Arc::new(NewestScanExec::new(&input, source)) as _),
+            None => Transformed::no(input),
+        })
+    })?;
+    if !changed.transformed {
+        return Ok(None);
+    }
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    Arc::clone(node)
+        .replace_children(vec![changed.data], options)
+        .map(Some)
+}

@@ -1,0 +1,145 @@
+//! What a scan of data files reads.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileScanConfig, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::ExecutionPlan;
+use events::fields::DATE;
+use object_store::path::Path;
+use store::Columns;
+
+use super::chunk::{Chunk, external};
+use super::predicate::Predicate;
+
+/// Files, a condition on their rows, and the expressions that a row gives.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) columns: Arc<Columns>,
+    /// The columns of the files.
+    pub(super) table: SchemaRef,
+    /// The files of each partition, the newest first.
+    pub(super) partitions: Vec<Vec<File>>,
+    pub(super) projection: ProjectionExprs,
+    pub(super) condition: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// A data file, and what the log says about it.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    path: Path,
+    size_bytes: u64,
+    dates: Option<RangeInclusive<i64>>,
+}
+
+impl Source {
+    /// What DataFusion's scan of Parquet files would read, if `plan` is one of whole files.
+    pub(super) fn of_plan(plan: &Arc<dyn ExecutionPlan>, columns: &Arc<Columns>) -> Option<Self> {
+        let (config, parquet) = plan
+            .downcast_ref::<DataSourceExec>()?
+            .downcast_to_file_source::<ParquetSource>()?;
+        let is_whole = |file: &PartitionedFile| file.range.is_none();
+        let mut files = config.file_groups.iter().flat_map(|group| group.iter());
+        if config.limit.is_some() || !files.all(is_whole) {
+            return None;
+        }
+        let source = config.file_source();
+        let table = Arc::clone(source.table_schema().table_schema());
+        Some(Self {
+            columns: Arc::clone(columns),
+            partitions: partitions(config, &table),
+            projection: source.projection()?.clone(),
+            condition: parquet_condition(parquet),
+            table,
+        })
+    }
+
+    /// The condition on rows.
+    pub(super) fn predicate(&self) -> Result<Predicate> {
+        Predicate::new(self.condition.as_ref(), &self.table)
+    }
+
+    /// The row groups of a file in which rows may fit, the newest first, each with the range that its
+    /// dates are known to lie in.
+    pub(super) async fn chunks(&self, file: &File, predicate: &Predicate) -> Result<Vec<Chunk>> {
+        if !file.may_fit(predicate)? {
+            return Ok(Vec::new());
+        }
+        let groups = self.columns.row_groups(&file.path, file.size_bytes).await;
+        let groups = groups.map_err(external)?.into_iter().rev();
+        Ok(groups
+            .map(|(group, rows)| Chunk::new(&self.columns, &self.table, group, rows))
+            .collect())
+    }
+}
+
+impl File {
+    /// The range that the dates of its rows are known to lie in.
+    pub(super) fn dates(&self) -> Option<RangeInclusive<i64>> {
+        self.dates.clone()
+    }
+
+    /// Whether rows of it may fit a condition, as far as its dates tell.
+    fn may_fit(&self, predicate: &Predicate) -> Result<bool> {
+        let wanted = predicate.dates()?;
+        Ok(self.dates.as_ref().is_none_or(|dates| {
+            dates.start() <= wanted.end() && wanted.start() <= dates.end() && !wanted.is_empty()
+        }))
+    }
+}
+
+fn parquet_condition(source: &ParquetSource) -> Option<Arc<dyn PhysicalExpr>> {
+    use datafusion::datasource::physical_plan::FileSource;
+    source.filter()
+}
+
+fn partitions(config: &FileScanConfig, table: &SchemaRef) -> Vec<Vec<File>> {
+    let groups = config.file_groups.iter();
+    groups
+        .map(|group| {
+            let mut files: Vec<File> = group.iter().map(|file| self::file(file, table)).collect();
+            files.sort_by_key(|file| Reverse(file.dates.as_ref().map(|dates| *dates.end())));
+            files
+        })
+        .collect()
+}
+
+fn file(file: &PartitionedFile, table: &SchemaRef) -> File {
+    let dates = || {
+        let statistics = file.statistics.as_ref()?;
+        let date = &statistics.column_statistics[table.index_of(DATE).ok()?];
+        Some(exact(&date.min_value)?..=exact(&date.max_value)?)
+    };
+    File {
+        path: file.object_meta.location.clone(),
+        size_bytes: file.object_meta.size,
+        dates: dates(),
+    }
+}
+
+fn exact(value: &Precision<ScalarValue>) -> Option<i64> {
+    match value {
+        Precision::Exact(ScalarValue::Int64(value)) => *value,
+        _ => None,
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: usize = self.partitions.iter().map(Vec::len).sum();
+        write!(formatter, "files={files}, projection=[{}]", self.projection)?;
+        match &self.condition {
+            Some(condition) => write!(formatter, ", predicate={condition}"),
+            None => Ok(()),
+        }
+    }
+}

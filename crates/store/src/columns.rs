@@ -1,0 +1,300 @@
+//! Columns of data files in memory, for questions that come again and again.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `column` | one column of a row group: codes of a dictionary where the file has one |
+//! | `read` | columns out of a Parquet file |
+//!
+//! Data files never change, so what was read stays true until it is thrown out for lack of room.
+
+mod column;
+mod read;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::Field;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+pub use self::column::{CodedColumn, Column, Rows};
+use crate::error::StoreError;
+use crate::file_reader::FileReader;
+use crate::store::Store;
+
+/// What a column takes about, to tell the cache how many to expect.
+const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
+
+/// What footers and bloom filters may take, beside the columns.
+const FOOTER_BYTES: u64 = 64 * 1024 * 1024;
+const TYPICAL_FOOTER_BYTES: usize = 32 * 1024;
+
+/// One row group of a data file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RowGroup {
+    /// The file, under the root of the store.
+    pub path: Path,
+    /// The size of the file.
+    pub size_bytes: u64,
+    /// The place of the row group in the file.
+    pub index: usize,
+}
+
+impl RowGroup {
+    fn rows(&self, footer: &ParquetMetaData) -> usize {
+        usize::try_from(footer.row_group(self.index).num_rows()).unwrap_or_default()
+    }
+}
+
+/// Reads columns of data files and keeps those that are asked for often.
+#[derive(Debug)]
+pub struct Columns {
+    objects: Arc<dyn ObjectStore>,
+    footers: Cache<Path, Arc<ParquetMetaData>, FooterSize>,
+    filters: Cache<ColumnKey, Arc<Filter>, FilterSize>,
+    columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
+}
+
+/// What a file has to tell which texts a column does not have.
+#[derive(Debug)]
+struct Filter {
+    filter: Option<Sbbf>,
+    size_bytes: u64,
+}
+
+/// A column of a row group, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ColumnKey {
+    path: Path,
+    row_group: usize,
+    column: String,
+}
+
+impl ColumnKey {
+    fn new(group: &RowGroup, column: &str) -> Self {
+        Self {
+            path: group.path.clone(),
+            row_group: group.index,
+            column: column.to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct FooterSize;
+
+#[derive(Debug, Clone)]
+struct FilterSize;
+
+#[derive(Debug, Clone)]
+struct ColumnSize;
+
+impl Weighter<Path, Arc<ParquetMetaData>> for FooterSize {
+    fn weight(&self, _: &Path, footer: &Arc<ParquetMetaData>) -> u64 {
+        footer.memory_size() as u64
+    }
+}
+
+impl Weighter<ColumnKey, Arc<Filter>> for FilterSize {
+    fn weight(&self, key: &ColumnKey, filter: &Arc<Filter>) -> u64 {
+        size_of_val(key) as u64 + filter.size_bytes
+    }
+}
+
+impl Weighter<ColumnKey, Arc<Column>> for ColumnSize {
+    fn weight(&self, key: &ColumnKey, column: &Arc<Column>) -> u64 {
+        (size_of_val(key) + column.size_bytes()) as u64
+    }
+}
+
+impl Columns {
+    /// Reads the files of `store` and keeps at most about `memory_bytes` of their columns.
+    #[must_use]
+    pub fn new(store: &Store, memory_bytes: usize) -> Self {
+        let bytes = memory_bytes as u64;
+        let footers = FOOTER_BYTES as usize / TYPICAL_FOOTER_BYTES;
+        Self {
+            objects: store.object_store(),
+            footers: Cache::with_weighter(footers, FOOTER_BYTES, FooterSize),
+            filters: Cache::with_weighter(footers, FOOTER_BYTES, FilterSize),
+            columns: Cache::with_weighter(
+                memory_bytes / TYPICAL_COLUMN_BYTES + 1,
+                bytes,
+                ColumnSize,
+            ),
+        }
+    }
+
+    /// The row groups of a file of `size_bytes` bytes, each with how many rows it has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn row_groups(
+        &self,
+        path: &Path,
+        size_bytes: u64,
+    ) -> Result<Vec<(RowGroup, usize)>, StoreError> {
+        let group = |index| RowGroup {
+            path: path.clone(),
+            size_bytes,
+            index,
+        };
+        let footer = self.footer(&group(0)).await?;
+        let groups = (0..footer.num_row_groups()).map(group);
+        Ok(groups
+            .map(|group| (group.clone(), group.rows(&footer)))
+            .collect())
+    }
+
+    /// Whole columns of a row group, in the types wanted: those of [`events::view_schema`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn load(
+        &self,
+        group: &RowGroup,
+        wanted: &[Arc<Field>],
+    ) -> Result<Vec<Arc<Column>>, StoreError> {
+        let mut known = self.known(group, wanted);
+        let missing = unknown(&known, wanted);
+        if !missing.is_empty() {
+            let footer = self.footer(group).await?;
+            let read = read::columns(&self.objects, group, &footer, &missing).await;
+            let read = read.map_err(|error| StoreError::parquet(&group.path, error))?;
+            let mut read = missing.iter().zip(read).map(|(field, column)| {
+                let rows = group.rows(&footer);
+                let column = column.unwrap_or_else(|| Column::missing(field.data_type(), rows));
+                let column = Arc::new(column);
+                let key = ColumnKey::new(group, field.name());
+                self.columns.insert(key, Arc::clone(&column));
+                column
+            });
+            for place in known.iter_mut().filter(|place| place.is_none()) {
+                *place = read.next();
+            }
+        }
+        Ok(known.into_iter().flatten().collect())
+    }
+
+    /// The values of a few rows of columns, in the types wanted. What is in memory is taken from there;
+    /// otherwise only the pages are read that have the rows, and nothing is kept.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn values(
+        &self,
+        group: &RowGroup,
+        wanted: &[Arc<Field>],
+        rows: &Rows,
+    ) -> Result<Vec<ArrayRef>, StoreError> {
+        let failed = |error: ParquetError| StoreError::parquet(&group.path, error);
+        let known = self.known(group, wanted);
+        let missing = unknown(&known, wanted);
+        let mut read = Vec::new();
+        if !missing.is_empty() {
+            let footer = self.footer(group).await?;
+            let values = read::values(&self.objects, group, &footer, &missing, rows).await;
+            read = values.map_err(failed)?;
+        }
+        let mut read = read.into_iter();
+        let values = known
+            .into_iter()
+            .zip(wanted)
+            .map(|(column, field)| match column {
+                Some(column) => column.values(rows).map_err(|error| failed(error.into())),
+                None => {
+                    let values = read.next().flatten();
+                    Ok(values.unwrap_or_else(|| new_null_array(field.data_type(), rows.len())))
+                }
+            });
+        values.collect()
+    }
+
+    /// Whether some row of a row group may have `text` in a column, as far as a bloom filter of the file
+    /// tells.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn may_hold(
+        &self,
+        group: &RowGroup,
+        column: &str,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        let key = ColumnKey::new(group, column);
+        let filter = match self.filters.get(&key) {
+            Some(filter) => filter,
+            None => {
+                let filter = Arc::new(self.filter(group, column).await?);
+                self.filters.insert(key, Arc::clone(&filter));
+                filter
+            }
+        };
+        Ok(filter
+            .filter
+            .as_ref()
+            .is_none_or(|filter| filter.check(&text)))
+    }
+
+    async fn filter(&self, group: &RowGroup, column: &str) -> Result<Filter, StoreError> {
+        let failed = |error: ParquetError| StoreError::parquet(&group.path, error);
+        let footer = self.footer(group).await?;
+        let schema = footer.file_metadata().schema_descr();
+        let place = (0..schema.num_columns()).find(|leaf| schema.column(*leaf).name() == column);
+        let Some(place) = place else {
+            return Ok(Filter {
+                filter: None,
+                size_bytes: 0,
+            });
+        };
+        let size_bytes = footer
+            .row_group(group.index)
+            .column(place)
+            .bloom_filter_length();
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::try_new(footer, options).map_err(failed)?;
+        let reader = FileReader::new(&self.objects, &group.path, group.size_bytes);
+        let filter = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
+            .get_row_group_column_bloom_filter(group.index, place)
+            .await
+            .map_err(failed)?;
+        let size_bytes = size_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        Ok(Filter {
+            filter,
+            size_bytes: size_bytes.unwrap_or_default(),
+        })
+    }
+
+    async fn footer(&self, group: &RowGroup) -> Result<Arc<ParquetMetaData>, StoreError> {
+        if let Some(footer) = self.footers.get(&group.path) {
+            return Ok(footer);
+        }
+        let footer = read::footer(&self.objects, group).await;
+        let footer = footer.map_err(|error| StoreError::parquet(&group.path, error))?;
+        self.footers.insert(group.path.clone(), Arc::clone(&footer));
+        Ok(footer)
+    }
+
+    fn known(&self, group: &RowGroup, wanted: &[Arc<Field>]) -> Vec<Option<Arc<Column>>> {
+        let keys = wanted
+            .iter()
+            .map(|field| ColumnKey::new(group, field.name()));
+        keys.map(|key| self.columns.get(&key)).collect()
+    }
+}
+
+/// The wanted columns that are not in memory.
+fn unknown(known: &[Option<Arc<Column>>], wanted: &[Arc<Field>]) -> Vec<Arc<Field>> {
+    let missing = known
+        .iter()
+        .zip(wanted)
+        .filter(|(column, _)| column.is_none());
+    missing.map(|(_, field)| Arc::clone(field)).collect()
+}

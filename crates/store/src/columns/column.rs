@@ -1,0 +1,214 @@
+//! One column of a row group in memory.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, StringViewArray, UInt8Array, UInt16Array,
+    UInt32Array,
+};
+use arrow::compute::{cast, concat, take};
+use arrow::datatypes::{DataType, Int32Type};
+use arrow::error::ArrowError;
+
+/// The rows of a row group that a question is about, in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// All rows between two places.
+    Range(Range<usize>),
+    /// Single rows.
+    List(Vec<u32>),
+}
+
+impl Rows {
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::List(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The place of each row.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let (range, list) = match self {
+            Self::Range(range) => (range.clone(), [].as_slice()),
+            Self::List(rows) => (0..0, rows.as_slice()),
+        };
+        range.chain(list.iter().map(|row| *row as usize))
+    }
+
+    /// How many of them are before a place in the row group.
+    #[must_use]
+    pub fn count_before(&self, place: usize) -> usize {
+        match self {
+            Self::Range(range) => {
+                place.clamp(range.start, range.end.max(range.start)) - range.start
+            }
+            Self::List(rows) => rows.partition_point(|row| (*row as usize) < place),
+        }
+    }
+
+    /// Some of these rows: those from the `from`-th on, at most `count`.
+    #[must_use]
+    pub fn slice(&self, from: usize, count: usize) -> Self {
+        let from = from.min(self.len());
+        let to = (from + count).min(self.len());
+        match self {
+            Self::Range(range) => Self::Range(range.start + from..range.start + to),
+            Self::List(rows) => Self::List(rows[from..to].to_vec()),
+        }
+    }
+
+    fn picked(&self, array: &dyn Array) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Range(range) => Ok(array.slice(range.start, range.len())),
+            Self::List(rows) => take(array, &UInt32Array::from(rows.clone()), None),
+        }
+    }
+}
+
+/// One column of a row group, in the type that questions read it in: numbers, or text as views.
+#[derive(Debug)]
+pub enum Column {
+    /// Text with few different values.
+    Coded(CodedColumn),
+    /// Anything else.
+    Plain(ArrayRef),
+}
+
+/// Text as numbers that stand for the different values.
+#[derive(Debug)]
+pub struct CodedColumn {
+    codes: Codes,
+    /// The value of each code; the last is null.
+    values: ArrayRef,
+}
+
+#[derive(Debug)]
+enum Codes {
+    Bytes(Vec<u8>),
+    Words(Vec<u16>),
+}
+
+impl Column {
+    /// A column without values.
+    pub(super) fn missing(data_type: &DataType, rows: usize) -> Self {
+        if *data_type == DataType::Utf8View {
+            return Self::Coded(CodedColumn {
+                codes: Codes::Bytes(vec![0; rows]),
+                values: Arc::new(StringViewArray::new_null(1)),
+            });
+        }
+        Self::Plain(arrow::array::new_null_array(data_type, rows))
+    }
+
+    /// The column of what was read, in the type `wanted`.
+    pub(super) fn new(array: &ArrayRef, wanted: &DataType) -> Result<Self, ArrowError> {
+        if let Some(dictionary) = array.as_any_dictionary_opt()
+            && dictionary.values().len() <= usize::from(u16::MAX)
+            && let Some(dictionary) = array.as_dictionary_opt::<Int32Type>()
+        {
+            return Ok(Self::Coded(CodedColumn::new(dictionary, wanted)?));
+        }
+        Ok(Self::Plain(cast(array, wanted)?))
+    }
+
+    /// The values of some rows. Text of a few rows does not keep the text of all others in memory.
+    ///
+    /// # Errors
+    /// When Arrow cannot pick the values, which it always can.
+    pub fn values(&self, rows: &Rows) -> Result<ArrayRef, ArrowError> {
+        match self {
+            Self::Coded(coded) => coded.values_of(rows),
+            Self::Plain(array) => {
+                let picked = rows.picked(array)?;
+                match picked.as_string_view_opt() {
+                    Some(texts) if rows.len() < array.len() => Ok(Arc::new(texts.gc())),
+                    _ => Ok(picked),
+                }
+            }
+        }
+    }
+
+    /// About how many bytes of memory the column takes.
+    pub(super) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Coded(coded) => coded.codes.size_bytes() + coded.values.get_array_memory_size(),
+            Self::Plain(array) => array.get_array_memory_size(),
+        }
+    }
+}
+
+impl CodedColumn {
+    fn new(dictionary: &DictionaryArray<Int32Type>, wanted: &DataType) -> Result<Self, ArrowError> {
+        let values = cast(dictionary.values(), wanted)?;
+        let null = values.len();
+        let keys = dictionary.keys();
+        let code = |row: usize| match keys.is_null(row) {
+            true => null,
+            // A key that is not null is a place in the dictionary.
+            false => keys.value(row) as usize,
+        };
+        let rows = 0..keys.len();
+        let codes = match u8::try_from(null) {
+            Ok(_) => Codes::Bytes(rows.map(|row| code(row) as u8).collect()),
+            Err(_) => Codes::Words(rows.map(|row| code(row) as u16).collect()),
+        };
+        let missing = arrow::array::new_null_array(wanted, 1);
+        Ok(Self {
+            codes,
+            values: concat(&[&values, &missing])?,
+        })
+    }
+
+    /// The value of each code; the last is null.
+    #[must_use]
+    pub fn dictionary(&self) -> &ArrayRef {
+        &self.values
+    }
+
+    /// The codes of some rows.
+    #[must_use]
+    pub fn codes(&self, rows: &Rows) -> Vec<u32> {
+        fn picked<T: Copy + Into<u32>>(codes: &[T], rows: &Rows) -> Vec<u32> {
+            match rows {
+                Rows::Range(range) => codes[range.clone()].iter().map(|c| (*c).into()).collect(),
+                Rows::List(rows) => rows.iter().map(|row| codes[*row as usize].into()).collect(),
+            }
+        }
+        match &self.codes {
+            Codes::Bytes(codes) => picked(codes, rows),
+            Codes::Words(codes) => picked(codes, rows),
+        }
+    }
+
+    fn values_of(&self, rows: &Rows) -> Result<ArrayRef, ArrowError> {
+        let codes: ArrayRef = match (&self.codes, rows) {
+            (Codes::Bytes(codes), Rows::Range(range)) => {
+                Arc::new(UInt8Array::from(codes[range.clone()].to_vec()))
+            }
+            (Codes::Words(codes), Rows::Range(range)) => {
+                Arc::new(UInt16Array::from(codes[range.clone()].to_vec()))
+            }
+            (_, Rows::List(_)) => Arc::new(UInt32Array::from(self.codes(rows))),
+        };
+        take(&self.values, &codes, None)
+    }
+}
+
+impl Codes {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(codes) => codes.len(),
+            Self::Words(codes) => codes.len() * size_of::<u16>(),
+        }
+    }
+}

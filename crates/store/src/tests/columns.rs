@@ -1,0 +1,162 @@
+//! Columns of row groups in memory.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray, StringViewArray};
+use arrow::datatypes::Field;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+use super::*;
+use crate::{Column, Columns, RowGroup, Rows};
+
+const ROWS: usize = 25;
+const GROUP_ROWS: usize = 10;
+const PATH: &str = "workspace=a/day=2026-11-21/x.parquet";
+
+fn title(row: usize) -> Option<&'static str> {
+    [Some("Login"), None, Some("Logout")][row % 3]
+}
+
+fn message(row: usize) -> Option<String> {
+    (!row.is_multiple_of(4)).then(|| format!("message number {row}, longer than a view"))
+}
+
+/// A file of three row groups, without most columns.
+async fn file(store: &Store) -> u64 {
+    let dates: Int64Array = (0..ROWS as i64).collect();
+    let ids: StringArray = (0..ROWS).map(|row| Some(format!("id {row}"))).collect();
+    let titles: StringArray = (0..ROWS).map(title).collect();
+    let messages: StringArray = (0..ROWS).map(message).collect();
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("date", Arc::new(dates) as ArrayRef, true),
+        ("df_event_id", Arc::new(ids), true),
+        ("df_title", Arc::new(titles), true),
+        ("df_message", Arc::new(messages), true),
+    ])
+    .unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_data_page_row_count_limit(2)
+        .set_write_batch_size(2)
+        .set_column_dictionary_enabled("df_message".into(), false)
+        .set_column_bloom_filter_enabled("df_event_id".into(), true)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let size_bytes = bytes.len() as u64;
+    let objects = store.object_store();
+    objects.put(&Path::from(PATH), bytes.into()).await.unwrap();
+    size_bytes
+}
+
+fn fields(names: &[&str]) -> Vec<Arc<Field>> {
+    let schema = events::view_schema();
+    let field = |name: &&str| Arc::new(schema.field_with_name(name).unwrap().clone());
+    names.iter().map(field).collect()
+}
+
+async fn groups(columns: &Columns, size_bytes: u64) -> Vec<RowGroup> {
+    let path = Path::from(PATH);
+    let groups = columns.row_groups(&path, size_bytes).await.unwrap();
+    let rows: Vec<usize> = groups.iter().map(|(_, rows)| *rows).collect();
+    assert_eq!(rows, [10, 10, 5]);
+    groups.into_iter().map(|(group, _)| group).collect()
+}
+
+const NAMES: [&str; 4] = ["df_message", "df_title", "date", "df_user_name"];
+
+fn expected(rows: impl Iterator<Item = usize>) -> Vec<ArrayRef> {
+    let rows: Vec<usize> = rows.collect();
+    let messages: StringViewArray = rows.iter().copied().map(message).collect();
+    let titles: StringViewArray = rows.iter().copied().map(title).collect();
+    let dates: Int64Array = rows.iter().map(|row| *row as i64).collect();
+    let names = StringViewArray::new_null(rows.len());
+    vec![
+        Arc::new(messages),
+        Arc::new(titles),
+        Arc::new(dates),
+        Arc::new(names),
+    ]
+}
+
+#[tokio::test]
+async fn columns_hold_what_the_file_holds() {
+    let store = Root::in_memory().open();
+    let size_bytes = file(&store).await;
+    // The second keeps nothing, so it reads all anew.
+    for memory_bytes in [1 << 20, 0] {
+        let columns = Columns::new(&store, memory_bytes);
+        for group in groups(&columns, size_bytes).await {
+            let start = group.index * GROUP_ROWS;
+            for rows in [Rows::Range(1..4), Rows::List(vec![0, 3, 4])] {
+                for _ in 0..2 {
+                    let expected = expected(rows.iter().map(|row| start + row));
+                    let few = columns.values(&group, &fields(&NAMES), &rows).await;
+                    assert_eq!(few.unwrap(), expected, "{group:?}, {rows:?}");
+                    let whole = columns.load(&group, &fields(&NAMES)).await.unwrap();
+                    let whole: Vec<ArrayRef> = whole
+                        .iter()
+                        .map(|column| column.values(&rows).unwrap())
+                        .collect();
+                    assert_eq!(whole, expected, "{group:?}, {rows:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_with_few_values_is_codes() {
+    let store = Root::in_memory().open();
+    let size_bytes = file(&store).await;
+    let columns = Columns::new(&store, 1 << 20);
+    let group = groups(&columns, size_bytes).await.remove(0);
+    let loaded = columns.load(&group, &fields(&NAMES)).await.unwrap();
+    let is_coded = |column: &Arc<Column>| matches!(column.as_ref(), Column::Coded(_));
+    let coded: Vec<bool> = loaded.iter().map(is_coded).collect();
+    assert_eq!(coded, [false, true, false, true]);
+    let Column::Coded(titles) = loaded[1].as_ref() else {
+        unreachable!("it is coded");
+    };
+    let codes = titles.codes(&Rows::Range(0..4));
+    let values = StringViewArray::from(vec![Some("Login"), Some("Logout"), None]);
+    assert_eq!(
+        titles.dictionary().as_ref(),
+        &values as &dyn arrow::array::Array
+    );
+    assert_eq!(codes, [0, 2, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_bloom_filter_tells_which_ids_are_not_there() {
+    let store = Root::in_memory().open();
+    let size_bytes = file(&store).await;
+    let columns = Columns::new(&store, 1 << 20);
+    let groups = groups(&columns, size_bytes).await;
+    for (row, group) in [(3, 0), (13, 1), (23, 2)] {
+        let id = format!("id {row}");
+        let held = columns.may_hold(&groups[group], "df_event_id", &id).await;
+        assert!(held.unwrap());
+    }
+    let absent = columns.may_hold(&groups[0], "df_event_id", "id 24").await;
+    assert!(!absent.unwrap());
+    for column in ["df_title", "df_user_name"] {
+        let unknown = columns.may_hold(&groups[0], column, "id 24").await;
+        assert!(unknown.unwrap(), "{column} has no filter");
+    }
+}
+
+#[test]
+fn rows_are_cut_by_number_and_by_place() {
+    for rows in [Rows::Range(3..8), Rows::List(vec![3, 4, 5, 6, 7])] {
+        assert_eq!(rows.len(), 5);
+        let counts: Vec<usize> = [0, 3, 5, 8, 9].map(|place| rows.count_before(place)).into();
+        assert_eq!(counts, [0, 0, 2, 5, 5]);
+        let places: Vec<usize> = rows.slice(1, 3).iter().collect();
+        assert_eq!(places, [4, 5, 6]);
+        assert!(rows.slice(5, 3).is_empty());
+    }
+}
