@@ -93,6 +93,8 @@ impl Engine {
             .with_target_partitions(config.partitions)
             .with_batch_size(config.batch_rows);
         session.options_mut().execution.parquet.pushdown_filters = true;
+        // The table spreads its files itself, as wholes.
+        session.options_mut().optimizer.repartition_file_scans = false;
         // DataFusion 55 refuses some plans because it does not know the same columns as never missing
         // before and after it has optimised them.
         session

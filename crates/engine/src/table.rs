@@ -49,6 +49,15 @@ impl EventTable {
         }
     }
 
+    /// The files, spread over partitions. Neighbours are of neighbouring days and similar in size.
+    fn groups(&self, partitions: usize) -> Vec<FileGroup> {
+        let mut groups = vec![Vec::new(); partitions];
+        for (index, file) in self.events.files.iter().enumerate() {
+            groups[index % partitions].push(self.partitioned(file));
+        }
+        groups.into_iter().map(FileGroup::new).collect()
+    }
+
     fn partitioned(&self, file: &DataFile) -> PartitionedFile {
         PartitionedFile::new_from_meta(ObjectMeta {
             location: file.path.clone(),
@@ -100,18 +109,8 @@ impl TableProvider for EventTable {
                 ..Default::default()
             },
         );
-        let files: Vec<PartitionedFile> = self
-            .events
-            .files
-            .iter()
-            .map(|file| self.partitioned(file))
-            .collect();
         let partitions = state.config().target_partitions();
-        let mut groups = FileGroup::new(files).split_files(partitions);
-        if groups.is_empty() {
-            // Without files the plan is the same as with files, and has been tried.
-            groups.push(FileGroup::new(Vec::new()));
-        }
+        let groups = self.groups(partitions.max(1));
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
                 .with_file_groups(groups)

@@ -111,8 +111,10 @@ impl Binder<'_> {
             TimeRange::ALL => 0,
             range => range.from_ms,
         };
-        let seconds = cast(self.row_time() - lit(start_ms), DataType::Float64) / lit(1000.0);
-        grouping.column_of(Regression::Slope.of(value, seconds), Type::Float)
+        // In milliseconds, which a float holds exactly.
+        let times = cast(self.row_time() - lit(start_ms), DataType::Float64);
+        let slope = grouping.column_of(Regression::Slope.of(value, times), Type::Float);
+        Typed::new(slope.expr * lit(1000.0), Type::Float)
     }
 
     /// `corr(l, r)`: Pearson's coefficient of the rows that have both; missing where one does not vary.

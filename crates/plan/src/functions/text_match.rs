@@ -11,6 +11,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use memchr::memmem;
 use regex::{Regex, RegexBuilder};
 
 use super::query_string::{self, TextQuery};
@@ -20,6 +21,8 @@ use super::query_string::{self, TextQuery};
 pub(crate) enum Matcher {
     /// One expression finds a match.
     Regex(Regex),
+    /// Parts occur one after the other, with any run between them.
+    Wildcard(Wildcard),
     /// A Lucene-like query holds.
     Query(TextQuery),
     /// The text is an address inside the network.
@@ -54,6 +57,9 @@ impl Matcher {
 
     /// `wildcard('a*b?')`: `*` is any run, `?` one character; the whole value.
     pub(crate) fn wildcard(pattern: &str) -> Result<Self, String> {
+        if !pattern.contains('?') {
+            return Ok(Self::Wildcard(Wildcard::new(pattern)));
+        }
         let pattern = regex::escape(pattern)
             .replace(r"\*", ".*")
             .replace(r"\?", ".");
@@ -86,12 +92,59 @@ impl Matcher {
     fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Regex(regex) => regex.is_match(text),
+            Self::Wildcard(wildcard) => wildcard.is_match(text),
             Self::Query(query) => query.is_match(text),
             Self::Network {
                 address,
                 prefix_bits,
             } => in_network(text, *address, *prefix_bits),
         }
+    }
+}
+
+/// A pattern of `wildcard` without `?`: what stands between its stars.
+#[derive(Debug)]
+pub(crate) struct Wildcard {
+    /// What the text begins with.
+    prefix: String,
+    /// What it has in between, in this order.
+    middle: Vec<memmem::Finder<'static>>,
+    /// What it ends with; `None` without a star, where the prefix is the whole text.
+    suffix: Option<String>,
+}
+
+impl Wildcard {
+    fn new(pattern: &str) -> Self {
+        let Some((prefix, rest)) = pattern.split_once('*') else {
+            return Self {
+                prefix: pattern.to_owned(),
+                middle: Vec::new(),
+                suffix: None,
+            };
+        };
+        let (middle, suffix) = rest.rsplit_once('*').unwrap_or(("", rest));
+        let middle = middle.split('*').filter(|part| !part.is_empty());
+        Self {
+            prefix: prefix.to_owned(),
+            middle: middle
+                .map(|part| memmem::Finder::new(part).into_owned())
+                .collect(),
+            suffix: Some(suffix.to_owned()),
+        }
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        let (Some(rest), Some(suffix)) = (text.strip_prefix(&self.prefix), &self.suffix) else {
+            return self.suffix.is_none() && text == self.prefix;
+        };
+        let mut rest = rest.as_bytes();
+        for part in &self.middle {
+            match part.find(rest) {
+                Some(place) => rest = &rest[place + part.needle().len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(suffix.as_bytes())
     }
 }
 
@@ -220,6 +273,34 @@ mod tests {
         assert!(matcher.is_match("a--b1.c"));
         assert!(!matcher.is_match("a--b1xc"));
         assert!(!matcher.is_match("A--b1.c"));
+    }
+
+    #[test]
+    fn wildcard_parts_follow_each_other() {
+        let cases = [
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("ab", "ab", true),
+            ("ab", "abc", false),
+            ("ab*", "abc", true),
+            ("ab*", "cab", false),
+            ("*ab", "cab", true),
+            ("*ab", "aba", false),
+            ("*ab*", "cabc", true),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("ab*bc", "abc", false),
+            ("ab*bc", "abbc", true),
+            ("*ab*ab*", "xabx", false),
+            ("*ab*ab*", "abab", true),
+            ("*é**ü", "xé\nü", true),
+            ("a*b*c", "a-c-b", false),
+        ];
+        for (pattern, text, expected) in cases {
+            let matcher = Matcher::wildcard(pattern).unwrap();
+            assert_eq!(matcher.is_match(text), expected, "{pattern} on {text:?}");
+        }
     }
 
     #[test]

@@ -144,10 +144,15 @@ impl Scope<'_> {
 
     /// The slope of the line through the values over their seconds.
     fn slope(&self, present: &[(&[Value], Value)]) -> Value {
-        let seconds = |row: &[Value]| Some(self.source.time(row).number()? / 1000.0);
-        let points = present.iter();
-        let points = points.filter_map(|(row, value)| Some((seconds(row)?, value.number()?)));
-        statistics::slope(&points.collect::<Vec<_>>())
+        // In milliseconds, of which the differences are exact.
+        let points = present.iter().filter_map(|(row, value)| {
+            let time_ms = self.source.time(row).number()?;
+            Some((time_ms, value.number()?))
+        });
+        match statistics::slope(&points.collect::<Vec<_>>()).number() {
+            Some(slope) => Value::finite(slope * 1000.0),
+            None => Value::Missing,
+        }
     }
 
     /// How the values go with those of another column.
