@@ -9,6 +9,7 @@ use crate::event::{ValueRef, integer_in};
 use crate::fields::{
     ATTRIBUTES_COLUMN, Absence, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, FieldType, WORKSPACE_COLUMN,
 };
+use crate::packed::pack;
 use crate::time::{check_date, parse_timestamp};
 
 mod compact;
@@ -46,6 +47,8 @@ struct Parts<'c> {
     cells: [Cell<'c>; FIELDS.len()],
     /// The texts that do not stand in the record as they are.
     scratch: String,
+    /// The event, packed. It is made here and not where it goes, so that memory there grows by events.
+    packed: Vec<u8>,
     /// The members of the record's `attributes` as JSON text, with commas between them.
     given: String,
     given_keys: Vec<&'c str>,
@@ -60,6 +63,7 @@ impl<'c> Parts<'c> {
         Self {
             cells: [Cell::Absent; FIELDS.len()],
             scratch: String::new(),
+            packed: Vec::new(),
             given: String::new(),
             given_keys: Vec::new(),
             has_attributes: false,
@@ -158,9 +162,9 @@ impl<'c> Parts<'c> {
             Some(_) => None,
             None => Some(derive_id().ok_or(Unusual)?),
         };
-        let events = days.events_of(workspace, date_ms).map_err(|_| Unusual)?;
         let (cells, scratch) = (&self.cells, &self.scratch);
-        events.push_values(|column| match (column, cells[column]) {
+        self.packed.clear();
+        pack(&mut self.packed, |column| match (column, cells[column]) {
             (WORKSPACE_COLUMN, _) => Some(ValueRef::Text(workspace)),
             (EVENT_ID_COLUMN, cell) => match &derived {
                 Some(id) => Some(ValueRef::Text(id)),
@@ -169,6 +173,8 @@ impl<'c> Parts<'c> {
             (_, Cell::Int(number)) => Some(ValueRef::Int(number)),
             (_, cell) => text(cell, scratch).map(ValueRef::Text),
         });
+        let events = days.events_of(workspace, date_ms).map_err(|_| Unusual)?;
+        events.push_packed(&self.packed);
         Ok(())
     }
 

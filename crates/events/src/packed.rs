@@ -51,6 +51,12 @@ impl PackedEvents {
         self.push_values(|column| event.value(column));
     }
 
+    /// Adds an event that [`pack`] has written.
+    pub(crate) fn push_packed(&mut self, event: &[u8]) {
+        self.bytes.extend_from_slice(event);
+        self.ends.push(self.bytes.len());
+    }
+
     /// Adds the event in one row of a batch of the [`crate::schema`].
     pub fn push_row(&mut self, batch: &RecordBatch, row: usize) {
         self.push_values(|column| {
@@ -68,34 +74,9 @@ impl PackedEvents {
         });
     }
 
-    /// Adds the event that has the value that `value` gives in each column, by position in
-    /// [`FIELDS`].
-    pub(crate) fn push_values<'a>(&mut self, value: impl Fn(usize) -> Option<ValueRef<'a>>) {
-        let bytes = &mut self.bytes;
-        let date_ms = match value(DATE_COLUMN) {
-            Some(ValueRef::Int(date_ms)) => date_ms,
-            _ => 0,
-        };
-        bytes.extend_from_slice(&date_ms.to_le_bytes());
-        match value(EVENT_ID_COLUMN) {
-            Some(ValueRef::Text(id)) => pack_text(bytes, Some(id)),
-            _ => pack_text(bytes, Some("")),
-        }
-        for (column, field) in FIELDS.iter().enumerate() {
-            if matches!(column, DATE_COLUMN | EVENT_ID_COLUMN) {
-                continue;
-            }
-            match (field.field_type, value(column)) {
-                (FieldType::Int, Some(ValueRef::Int(number))) => {
-                    bytes.push(1);
-                    bytes.extend_from_slice(&number.to_le_bytes());
-                }
-                (FieldType::Int, _) => bytes.push(0),
-                (_, Some(ValueRef::Text(text))) => pack_text(bytes, Some(text)),
-                (_, _) => pack_text(bytes, None),
-            }
-        }
-        self.ends.push(bytes.len());
+    fn push_values<'a>(&mut self, value: impl Fn(usize) -> Option<ValueRef<'a>>) {
+        pack(&mut self.bytes, value);
+        self.ends.push(self.bytes.len());
     }
 
     /// The events in the order in which they were added.
@@ -134,6 +115,34 @@ impl<'a> PackedEvent<'a> {
     pub fn digest_into(&self, hasher: &mut blake3::Hasher) {
         hasher.update(&(self.0.len() as u64).to_le_bytes());
         hasher.update(self.0);
+    }
+}
+
+/// Writes the event that has the value that `value` gives in each column, by position in [`FIELDS`],
+/// behind `bytes`.
+pub(crate) fn pack<'a>(bytes: &mut Vec<u8>, value: impl Fn(usize) -> Option<ValueRef<'a>>) {
+    let date_ms = match value(DATE_COLUMN) {
+        Some(ValueRef::Int(date_ms)) => date_ms,
+        _ => 0,
+    };
+    bytes.extend_from_slice(&date_ms.to_le_bytes());
+    match value(EVENT_ID_COLUMN) {
+        Some(ValueRef::Text(id)) => pack_text(bytes, Some(id)),
+        _ => pack_text(bytes, Some("")),
+    }
+    for (column, field) in FIELDS.iter().enumerate() {
+        if matches!(column, DATE_COLUMN | EVENT_ID_COLUMN) {
+            continue;
+        }
+        match (field.field_type, value(column)) {
+            (FieldType::Int, Some(ValueRef::Int(number))) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            (FieldType::Int, _) => bytes.push(0),
+            (_, Some(ValueRef::Text(text))) => pack_text(bytes, Some(text)),
+            (_, _) => pack_text(bytes, None),
+        }
     }
 }
 
