@@ -68,11 +68,11 @@ impl Loader<'_> {
     pub(crate) async fn vouch(&self) -> Result<Loaded> {
         let store = self.work.vouch();
         emptied(&store)?;
+        let parquet = vouch(self.program, "import", &store, &[&self.work.parquet()])?;
+        let compact = vouch(self.program, "compact", &store, &[])?;
         let scratch = emptied(&self.work.scratch())?;
         let ndjson = vouch(self.program, "import", &scratch, &[&self.work.ndjson()])?;
         emptied(&scratch)?;
-        let parquet = vouch(self.program, "import", &store, &[&self.work.parquet()])?;
-        let compact = vouch(self.program, "compact", &store, &[])?;
         let bytes = self.link_for_datafusion().await?;
         Ok(Loaded {
             steps: vec![

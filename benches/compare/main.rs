@@ -143,9 +143,9 @@ async fn load_all(work: &Work, program: &Path, python: &Path, anew: &[Store]) ->
     loader.make_events()?;
     let mut all = Vec::new();
     for (name, store) in [
-        ("Vouch", Store::Vouch),
         ("DuckDB", Store::Duckdb),
         ("ClickHouse", Store::Clickhouse),
+        ("Vouch", Store::Vouch),
     ] {
         let known = work.read::<Loaded>(name)?;
         let loaded = match known.filter(|_| !anew.contains(&store)) {

@@ -13,14 +13,12 @@ import sys
 import time
 
 THREADS = 2
-# For sorting while loading; questions need far less.
-MEMORY = "6GB"
 
 
 def duckdb_engine(path):
     import duckdb
 
-    connection = duckdb.connect(path, config={"threads": THREADS, "memory_limit": MEMORY})
+    connection = duckdb.connect(path, config={"threads": THREADS})
     connection.execute("SET enable_progress_bar = false")
 
     def run(sql):

@@ -246,7 +246,7 @@ fn words(literals: Literals<'_>) -> Texts {
             let inside = dialect.inside(window, Some(LARGEST));
             let has_word = dialect.has_word("df_message", word);
             format!(
-                "SELECT count(*) AS n FROM events WHERE {inside} AND {has_word} AND df_message LIKE '%dashboard%{service}%'"
+                "SELECT count(*) AS n FROM events WHERE {inside} AND df_message LIKE '%dashboard%{service}%' AND {has_word}"
             )
         }),
     }
