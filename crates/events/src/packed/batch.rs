@@ -105,7 +105,7 @@ impl Numbers {
 
     fn finish(&mut self) -> ArrayRef {
         let present = self.nulls.finish(self.values.len());
-        let values = with_same_capacity(&mut self.values);
+        let values = std::mem::take(&mut self.values);
         Arc::new(Int64Array::new(values.into(), present))
     }
 }
@@ -123,7 +123,7 @@ impl Texts {
 
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let present = self.nulls.finish(self.ends.len());
-        let bytes = with_same_capacity(&mut self.bytes);
+        let bytes = std::mem::take(&mut self.bytes);
         let mut offsets = Vec::with_capacity(self.ends.len() + 1);
         offsets.push(0);
         offsets.append(&mut self.ends);
@@ -148,10 +148,4 @@ impl Nulls {
         }
         Some(NullBuffer::new(present.finish()))
     }
-}
-
-/// What was gathered; the next batch is likely about as large.
-fn with_same_capacity<T>(gathered: &mut Vec<T>) -> Vec<T> {
-    let next = Vec::with_capacity(gathered.len());
-    std::mem::replace(gathered, next)
 }
