@@ -3,7 +3,10 @@
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
-use crate::fields::{self, FIELDS, Field, FieldType};
+use crate::fields::{
+    self, ATTRIBUTES_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, Field, FieldType,
+    WORKSPACE_COLUMN,
+};
 use crate::identity::{canonical_json, derived_id};
 use crate::rejection::{Rejection, RejectionCode, excerpt};
 use crate::time::{check_date, day_of, parse_timestamp};
@@ -104,10 +107,10 @@ impl Event {
 
     /// Its value in a column, by position in [`FIELDS`]; `None` is null.
     pub fn value(&self, column: usize) -> Option<ValueRef<'_>> {
-        match FIELDS.get(column)?.name {
-            fields::DATE => Some(ValueRef::Int(self.date_ms)),
-            fields::EVENT_ID => Some(ValueRef::Text(&self.id)),
-            fields::WORKSPACE => Some(ValueRef::Text(self.workspace.as_str())),
+        match column {
+            DATE_COLUMN => Some(ValueRef::Int(self.date_ms)),
+            EVENT_ID_COLUMN => Some(ValueRef::Text(&self.id)),
+            WORKSPACE_COLUMN => Some(ValueRef::Text(self.workspace.as_str())),
             _ => self.cells.get(column)?.as_ref().map(|cell| match cell {
                 Cell::Int(number) => ValueRef::Int(*number),
                 Cell::Text(text) => ValueRef::Text(text),
@@ -156,7 +159,7 @@ impl Draft {
         let attributes = merge_attributes(given_attributes, unlisted)?;
         if !attributes.is_empty() {
             let text = Value::Object(attributes).to_string();
-            cells[FIELDS.len() - 1] = Some(Cell::Text(text));
+            cells[ATTRIBUTES_COLUMN] = Some(Cell::Text(text));
         }
         for (cell, field) in cells.iter_mut().zip(&FIELDS) {
             if let (None, fields::Absence::Default(value)) = (&cell, field.absence) {
@@ -165,8 +168,8 @@ impl Draft {
         }
         Ok(Self {
             date_ms: take_date(&mut cells)?,
-            id: take_text(&mut cells, fields::EVENT_ID),
-            workspace: workspace(take_text(&mut cells, fields::WORKSPACE), defaults)?,
+            id: take_text(&mut cells[EVENT_ID_COLUMN]),
+            workspace: workspace(take_text(&mut cells[WORKSPACE_COLUMN]), defaults)?,
             cells,
         })
     }
@@ -215,7 +218,7 @@ impl Draft {
 }
 
 fn take_date(cells: &mut [Option<Cell>]) -> Result<i64, Rejection> {
-    match fields::column(fields::DATE).and_then(|column| cells[column].take()) {
+    match cells[DATE_COLUMN].take() {
         Some(Cell::Int(date_ms)) => Ok(date_ms),
         _ => Err(Rejection::new(
             RejectionCode::MissingDate,
@@ -226,8 +229,8 @@ fn take_date(cells: &mut [Option<Cell>]) -> Result<i64, Rejection> {
 
 /// The text of a column that lives outside the cells. An empty id or workspace names nothing, so it
 /// counts as missing: kept, it would make one event of all that lack an id.
-fn take_text(cells: &mut [Option<Cell>], name: &str) -> Option<String> {
-    match fields::column(name).and_then(|column| cells[column].take()) {
+fn take_text(cell: &mut Option<Cell>) -> Option<String> {
+    match cell.take() {
         Some(Cell::Text(text)) if !text.is_empty() => Some(text),
         _ => None,
     }
@@ -313,13 +316,16 @@ fn date(key: &str, value: &Value) -> Result<i64, Rejection> {
 fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
-        Value::String(text) => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            plain.then(|| text.parse().ok()).flatten()
-        }
+        Value::String(text) => integer_in(text),
         _ => None,
     }
+}
+
+/// The whole number that a text is the plain decimal form of.
+pub(crate) fn integer_in(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 /// A float that stands for exactly one integer.

@@ -107,6 +107,15 @@ impl Field {
     }
 }
 
+/// The position of [`DATE`] in [`FIELDS`].
+pub(crate) const DATE_COLUMN: usize = 0;
+/// The position of [`EVENT_ID`] in [`FIELDS`].
+pub(crate) const EVENT_ID_COLUMN: usize = 6;
+/// The position of [`WORKSPACE`] in [`FIELDS`].
+pub(crate) const WORKSPACE_COLUMN: usize = 21;
+/// The position of [`ATTRIBUTES`] in [`FIELDS`].
+pub(crate) const ATTRIBUTES_COLUMN: usize = 37;
+
 /// How many of [`FIELDS`], from the first on, the Guance/TrueWatch documentation of audit events
 /// lists. The others are Vouch's, for what other audit products record.
 pub const DOCUMENTED_FIELDS: usize = 22;
@@ -270,7 +279,10 @@ mod tests {
             FIELDS[column(ATTRIBUTES).unwrap()].field_type,
             FieldType::Json
         );
-        assert_eq!(column(ATTRIBUTES), Some(FIELDS.len() - 1));
+        assert_eq!(column(ATTRIBUTES), Some(ATTRIBUTES_COLUMN));
+        assert_eq!(column(DATE), Some(DATE_COLUMN));
+        assert_eq!(column(EVENT_ID), Some(EVENT_ID_COLUMN));
+        assert_eq!(column(WORKSPACE), Some(WORKSPACE_COLUMN));
         assert_eq!(FIELDS[DOCUMENTED_FIELDS - 1].name, WORKSPACE);
     }
 

@@ -93,7 +93,8 @@ pub fn value_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
     }
 }
 
-fn text(array: &dyn Array, row: usize) -> Option<&str> {
+/// The text in a row of a column of texts.
+pub(crate) fn text(array: &dyn Array, row: usize) -> Option<&str> {
     match array.data_type() {
         DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
@@ -137,7 +138,11 @@ fn float_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
     }
 }
 
-fn timestamp(array: &dyn Array, row: usize) -> Option<Result<DateTime<Utc>, ArrowError>> {
+/// The moment in a row of a column of timestamps.
+pub(crate) fn timestamp(
+    array: &dyn Array,
+    row: usize,
+) -> Option<Result<DateTime<Utc>, ArrowError>> {
     let DataType::Timestamp(unit, _) = array.data_type() else {
         return None;
     };

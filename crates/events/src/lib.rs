@@ -9,30 +9,36 @@
 //! | [`identity`] | event ids derived from where an event came from or from what it says |
 //! | [`rejection`] | why a record is not an event |
 //! | [`batch`] | events into Arrow record batches |
+//! | `direct` | the same without a JSON tree in between, for records that need no care |
+//! | [`packed`] | events that wait to be written, in little memory |
 //! | [`json`] | rows of record batches back into JSON objects |
 //! | [`mapping`] | jq programs that turn records of other products into events |
 //! | [`read`] | files into records, and records into events |
 //!
-//! The path of an event: bytes → [`read::records`] → (optionally) [`mapping::Mapping::apply`] →
-//! [`event::Event::from_json`] → [`batch::EventBatchBuilder`]. [`read::EventReader`] walks all of it.
+//! The path of a file: [`read::EventReader`] gives [`DayEvents`], packed. The path of a record that needs
+//! care, or comes alone: JSON → (optionally) [`mapping::Mapping::apply`] → [`event::Event::from_json`].
 
 pub mod batch;
+mod direct;
 pub mod event;
 pub mod fields;
 pub mod identity;
 pub mod json;
 pub mod mapping;
+pub mod packed;
 pub mod read;
 pub mod rejection;
 pub mod time;
 pub mod workspace;
 
 pub use batch::EventBatchBuilder;
+pub use direct::DayEvents;
 pub use event::{Defaults, Event, ValueRef};
 pub use fields::{FIELDS, Field, FieldType, field, schema, view_schema};
 pub use json::row_json;
 pub use mapping::{Mapping, MappingError, MappingSource};
-pub use read::{Decoded, EventReader, Format, Input, ReadError};
+pub use packed::{PackedBatchBuilder, PackedEvent, PackedEvents};
+pub use read::{Decoded, EventReader, Format, Input, ReadError, Refused};
 pub use rejection::{Rejection, RejectionCode};
 pub use time::{TimeRange, day_of, parse_timestamp};
 pub use workspace::WorkspaceId;

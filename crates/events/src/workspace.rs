@@ -1,5 +1,6 @@
 //! The name of a workspace.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -95,6 +96,12 @@ impl TryFrom<String> for WorkspaceId {
 impl From<WorkspaceId> for String {
     fn from(id: WorkspaceId) -> Self {
         id.0
+    }
+}
+
+impl Borrow<str> for WorkspaceId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

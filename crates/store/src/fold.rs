@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use chrono::Utc;
-use events::{WorkspaceId, day_of, fields};
+use chrono::{NaiveDate, Utc};
+use events::{DayEvents, PackedEvents, WorkspaceId, day_of, fields};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 
 use crate::error::StoreError;
 use crate::import::{ImportOptions, ImportSummary};
 use crate::paths;
-use crate::row::Row;
 use crate::segment::{Segment, SegmentKey};
 use crate::store::Store;
 
@@ -154,11 +153,19 @@ async fn add_to_table(
             continue;
         };
         let dates = dates.as_primitive::<Int64Type>();
+        let mut days: BTreeMap<NaiveDate, PackedEvents> = BTreeMap::new();
         for row in 0..dates.len() {
             let day = day_of(dates.value(row));
-            import
-                .push_row(workspace, day, Row::of_batch(batch, row))
-                .await?;
+            days.entry(day).or_default().push_row(batch, row);
+        }
+        for (day, events) in days {
+            let workspace = workspace.clone();
+            let events = DayEvents {
+                workspace,
+                day,
+                events,
+            };
+            import.extend(events).await?;
         }
         tokio::task::yield_now().await;
     }

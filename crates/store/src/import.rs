@@ -1,17 +1,21 @@
 //! Many events at once: straight into data files of their tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use events::{Event, WorkspaceId};
+use events::{DayEvents, Event, WorkspaceId};
 use futures::{StreamExt, TryFutureExt, stream};
+use tokio::task::JoinSet;
 
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::row::Row;
 use crate::segment::Number;
 use crate::staging::{Committed, Staging};
 use crate::store::Store;
+
+mod writing;
+
+use writing::Write;
 
 /// The default of [`ImportOptions::memory_bytes`].
 const DEFAULT_MEMORY_BYTES: usize = 256 * 1024 * 1024;
@@ -26,7 +30,8 @@ const COMMIT_CONCURRENCY: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportOptions {
     /// About how many bytes of memory events may take until they are written, at most 1 GiB;
-    /// 256 MiB by default. More of it makes fewer and larger files.
+    /// 256 MiB by default. More of it makes fewer and larger files. What is being written counts;
+    /// files in the making take some memory besides.
     pub memory_bytes: usize,
 }
 
@@ -46,15 +51,32 @@ impl Default for ImportOptions {
 pub struct Import {
     store: Store,
     memory_bytes: usize,
-    /// What the buffers of all days take together.
-    buffered_bytes: usize,
+    /// What the events take that wait to be written.
+    waiting_bytes: usize,
+    /// What the events take that are being written.
+    writing_bytes: usize,
+    /// What all events so far have taken.
+    taken_bytes: u64,
     workspaces: BTreeMap<WorkspaceId, WorkspaceImport>,
+    writes: JoinSet<Write>,
 }
 
 #[derive(Debug)]
 struct WorkspaceImport {
-    days: BTreeMap<NaiveDate, DayBuffer>,
+    days: BTreeMap<NaiveDate, Waiting>,
+    /// The days of which events are being written.
+    writing: BTreeSet<NaiveDate>,
     staging: Staging,
+    /// That a file is gone whose ids had to be read.
+    missing: Option<StoreError>,
+}
+
+/// Events of a day that wait to be written.
+#[derive(Debug, Default)]
+struct Waiting {
+    buffer: DayBuffer,
+    /// [`Import::taken_bytes`] when the last of them came.
+    touched_at: u64,
 }
 
 /// What an import has done.
@@ -91,8 +113,11 @@ impl Import {
         Self {
             store,
             memory_bytes: options.memory_bytes.min(MAX_MEMORY_BYTES),
-            buffered_bytes: 0,
+            waiting_bytes: 0,
+            writing_bytes: 0,
+            taken_bytes: 0,
             workspaces: BTreeMap::new(),
+            writes: JoinSet::new(),
         }
     }
 
@@ -103,37 +128,48 @@ impl Import {
     /// When files had to be written to make room and that failed. The event was taken all the
     /// same, and the next call tries to write again.
     pub async fn push(&mut self, event: Event) -> Result<(), StoreError> {
-        self.push_row(event.workspace(), event.day(), Row::new(&event))
-            .await
+        self.take(event.workspace(), event.day(), |buffer| buffer.push(&event));
+        self.make_room().await
     }
 
-    /// Takes one event of `workspace` and `day`; as [`Import::push`].
-    pub(crate) async fn push_row(
+    /// Takes events of one workspace and day; as [`Import::push`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Import::push`].
+    pub async fn extend(&mut self, day: DayEvents) -> Result<(), StoreError> {
+        self.take(&day.workspace, day.day, |buffer| buffer.extend(day.events));
+        self.make_room().await
+    }
+
+    /// Adds what `add` adds to the buffer of a day; it gives the bytes that it has added.
+    fn take(
         &mut self,
         workspace: &WorkspaceId,
         day: NaiveDate,
-        row: Row,
-    ) -> Result<(), StoreError> {
-        let import = self.of_workspace(workspace);
-        let size_bytes = import.days.entry(day).or_default().push(row);
-        self.buffered_bytes += size_bytes;
-        if self.buffered_bytes > self.memory_bytes {
-            self.write_until(self.memory_bytes / 2).await?;
-        }
-        Ok(())
+        add: impl FnOnce(&mut DayBuffer) -> usize,
+    ) {
+        let import = Self::of_workspace(&mut self.workspaces, workspace);
+        let waiting = import.days.entry(day).or_default();
+        let size_bytes = add(&mut waiting.buffer);
+        self.waiting_bytes += size_bytes;
+        self.taken_bytes += size_bytes as u64;
+        waiting.touched_at = self.taken_bytes;
     }
 
     /// Takes the numbers of batches whose events this import has; they are committed with the events.
     pub(crate) fn number(&mut self, number: &Number, now_ms: i64) {
-        self.of_workspace(&number.workspace)
+        Self::of_workspace(&mut self.workspaces, &number.workspace)
             .staging
             .number(number, now_ms);
     }
 
-    fn of_workspace(&mut self, workspace: &WorkspaceId) -> &mut WorkspaceImport {
-        self.workspaces
-            .entry(workspace.clone())
-            .or_insert_with(|| WorkspaceImport::new(workspace.clone()))
+    fn of_workspace<'a>(
+        workspaces: &'a mut BTreeMap<WorkspaceId, WorkspaceImport>,
+        workspace: &WorkspaceId,
+    ) -> &'a mut WorkspaceImport {
+        let new = || WorkspaceImport::new(workspace.clone());
+        workspaces.entry(workspace.clone()).or_insert_with(new)
     }
 
     /// Writes what is left and makes everything visible: one new version of each workspace's table
@@ -154,14 +190,15 @@ impl Import {
     }
 
     /// Gives up: deletes the files that were written so far, as far as that is possible.
-    pub async fn abort(self) {
+    pub async fn abort(mut self) {
+        self.wait_for_writes().await;
         for import in self.workspaces.into_values() {
             import.staging.discard(self.store.location()).await;
         }
     }
 
     async fn try_finish(&mut self) -> Result<ImportSummary, StoreError> {
-        self.write_until(0).await?;
+        self.write_all().await?;
         let workspaces = std::mem::take(&mut self.workspaces);
         let commits: Vec<Result<WorkspaceSummary, StoreError>> = stream::iter(workspaces)
             .map(|(workspace, import)| {
@@ -178,40 +215,15 @@ impl Import {
             workspaces,
         })
     }
-
-    /// Writes the largest buffers into files until the rest takes at most `limit_bytes`.
-    async fn write_until(&mut self, limit_bytes: usize) -> Result<(), StoreError> {
-        let mut buffers: Vec<(usize, WorkspaceId, NaiveDate)> = self
-            .workspaces
-            .iter()
-            .flat_map(|(workspace, import)| {
-                import
-                    .days
-                    .iter()
-                    .map(|(day, buffer)| (buffer.size_bytes(), workspace.clone(), *day))
-            })
-            .collect();
-        buffers.sort_unstable();
-        while self.buffered_bytes > limit_bytes
-            && let Some((size_bytes, workspace, day)) = buffers.pop()
-        {
-            if let Some(import) = self.workspaces.get_mut(&workspace)
-                && let Some(buffer) = import.days.get(&day)
-            {
-                import.staging.write(&self.store, day, buffer).await?;
-                import.days.remove(&day);
-                self.buffered_bytes -= size_bytes;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl WorkspaceImport {
     fn new(workspace: WorkspaceId) -> Self {
         Self {
             days: BTreeMap::new(),
+            writing: BTreeSet::new(),
             staging: Staging::new(workspace),
+            missing: None,
         }
     }
 }

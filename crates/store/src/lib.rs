@@ -87,7 +87,6 @@ mod numbers;
 mod paths;
 mod record;
 mod retention;
-mod row;
 mod schema;
 mod segment;
 mod settings;

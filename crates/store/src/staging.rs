@@ -12,7 +12,6 @@ use object_store::path::Path;
 use serde_json::Value;
 
 use crate::data_file::{DataFileWriter, StagedFile};
-use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
 use crate::event_ids::FilePlace;
 use crate::layout;
@@ -70,42 +69,45 @@ impl Staging {
         self.numbers.add(number, seen_ms);
     }
 
-    /// Writes the events of `buffer` that are not stored yet into a file.
-    pub(crate) async fn write(
-        &mut self,
-        store: &Store,
-        day: NaiveDate,
-        buffer: &DayBuffer,
-    ) -> Result<(), StoreError> {
-        let written = match self.try_write(store, day, buffer).await {
-            // The files of the checked version were replaced long ago, and have been deleted since.
-            Err(error) if error.is_missing_object() => {
-                if let Some(newest) = store.snapshot(&self.workspace).await? {
-                    self.leave_out_repeats(store.location(), &newest).await?;
-                }
-                self.try_write(store, day, buffer).await
-            }
-            written => written,
-        };
-        let (file, repeated) = written?;
+    /// Takes a file without any id that [`Staging::known`] files of its day hold, if one was written,
+    /// and the number of events that are not in it because of that.
+    pub(crate) fn add(&mut self, file: Option<StagedFile>, repeated: u64) {
         self.files.extend(file);
         self.repeated += repeated;
-        Ok(())
     }
 
-    async fn try_write(
+    /// The files whose ids a new file of the day must not have.
+    pub(crate) async fn known(
         &mut self,
         store: &Store,
         day: NaiveDate,
-        buffer: &DayBuffer,
-    ) -> Result<(Option<StagedFile>, u64), StoreError> {
+    ) -> Result<Vec<FilePlace>, StoreError> {
         let mut known: Vec<FilePlace> = self.files_of(day).map(StagedFile::place).collect();
         if let Some(snapshot) = self.checked(store).await? {
             known.extend(snapshot.files_of(day).map(DataFile::place));
         }
-        buffer
-            .write(store.location(), &self.workspace, day, &known)
-            .await
+        Ok(known)
+    }
+
+    /// Turns to the newest version, because a known file is `missing`: those of the checked version
+    /// were replaced long ago, and have been deleted since. No file of the workspace may be in the
+    /// making.
+    ///
+    /// # Errors
+    ///
+    /// That it is missing, when there is no newer version.
+    pub(crate) async fn renew(
+        &mut self,
+        store: &Store,
+        missing: StoreError,
+    ) -> Result<(), StoreError> {
+        let checked = self.checked(store).await?.map(|snapshot| snapshot.version);
+        match store.snapshot(&self.workspace).await? {
+            Some(newest) if checked.is_none_or(|checked| newest.version > checked) => {
+                self.leave_out_repeats(store.location(), &newest).await
+            }
+            _ => Err(missing),
+        }
     }
 
     /// Makes all staged files part of the table, in one new version.

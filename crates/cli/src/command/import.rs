@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use events::read::{Decoded, Input, ReadError};
-use events::{EventReader, MappingSource, WorkspaceId};
+use events::read::{Input, ReadError};
+use events::{MappingSource, WorkspaceId};
 use indicatif::{ProgressBar, ProgressStyle};
 use store::{Import, ImportOptions};
 
@@ -78,25 +78,19 @@ impl Reader<'_> {
         report: &mut FileReport,
     ) -> Result<(), Failure> {
         let (size_bytes, bytes_read) = (input.size_bytes(), input.bytes_read());
-        let (mapping, workspace) = (self.mapping, self.workspace);
-        let mut batches = read_in_background(move || {
-            let mapping = mapping.as_ref().map(MappingSource::compile);
-            EventReader::open(input, mapping.transpose()?, workspace)
-                .map_err(reading::Problem::from)
-        });
-        while let Some(batch) = batches.recv().await {
-            for decoded in batch {
-                match decoded {
-                    Ok(Decoded::Event(event)) => {
-                        report.read += 1;
-                        session.push(event).await?;
+        let mut portions = read_in_background(input, self.mapping, self.workspace);
+        while let Some(portion) = portions.recv().await {
+            match portion {
+                Ok(decoded) => {
+                    for refused in &decoded.refused {
+                        report.refuse(refused.line, &refused.rejection);
                     }
-                    Ok(Decoded::Refused { line, rejection }) => report.refuse(line, &rejection),
-                    Err(reading::Problem::Read(error)) => report.failed(&error),
-                    Err(reading::Problem::Mapping(error)) => {
-                        return Err(Failure::Usage(error.to_string()));
+                    for day in decoded.days {
+                        report.read += day.events.len() as u64;
+                        session.extend(day).await?;
                     }
                 }
+                Err(error) => report.failed(&error),
             }
             self.progress.moved_to(&bytes_read);
         }

@@ -1,47 +1,42 @@
-//! Records into events.
+//! Inputs into events, on several threads.
 
-use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::{io, thread};
 
+use super::decoder::{Decoded, Decoder, Settings};
 use super::error::ReadError;
 use super::format::Format;
 use super::input::Input;
-use super::record::RecordDecoder;
-use super::{Record, Records, records};
-use crate::event::Event;
-use crate::identity::import_id;
-use crate::mapping::Mapping;
-use crate::rejection::{Rejection, RejectionCode};
+use super::work::{Portion, Portions};
+use crate::mapping::MappingSource;
 use crate::workspace::WorkspaceId;
 
-/// What became of a record, or of one of the events that a mapping made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decoded {
-    /// An event.
-    Event(Event),
-    /// Nothing that can be stored.
-    Refused {
-        /// The line (or row) of the record, from 1.
-        line: u64,
-        /// Why.
-        rejection: Rejection,
-    },
+/// How many threads decode, at most: storing what they give takes more work than decoding.
+const MAX_DECODERS: usize = 8;
+
+/// How many portions wait before and behind each decoder.
+const WAITING_PORTIONS: usize = 2;
+
+/// Nested records are decoded by functions that call themselves.
+const STACK_BYTES: usize = 8 << 20;
+
+/// What goes from thread to thread; it ends with the end of the input or an error.
+enum Message<T> {
+    Next(T),
+    Failed(ReadError),
+    Ended,
 }
 
-/// Reads the events of an input, first to last. After an error nothing follows.
+/// Reads the events of an input, portion by portion, first to last. After an error nothing follows.
+///
+/// One thread reads and gives the portions to the decoders in turn; what they make of them is taken
+/// from them in the same turn. So the order stays, and no more than some portions are in memory.
 pub struct EventReader {
-    records: Records,
-    decoder: Decoder,
-    /// Events of the record read last that are still to be given.
-    pending: VecDeque<Decoded>,
-}
-
-/// The ids of events that bring none, and what else is the same for all records of an input.
-struct Decoder {
-    input: Input,
-    records: RecordDecoder,
-    workspace: Option<WorkspaceId>,
-    /// Computed when the first event without an id comes.
-    digest: Option<Result<[u8; 32], Rejection>>,
+    input: Arc<Input>,
+    decoded: Vec<Receiver<Message<Decoded>>>,
+    turn: usize,
+    is_done: bool,
 }
 
 impl EventReader {
@@ -49,28 +44,84 @@ impl EventReader {
     /// Vouch's field names; in the workspace given, if the events name none.
     ///
     /// # Errors
-    /// A [`ReadError`] when the input is in no format that can be read.
+    /// A [`ReadError`] when the input is in no format that can be read, or no thread can be started.
     pub fn open(
         input: Input,
-        mapping: Option<Mapping>,
+        mapping: Option<MappingSource>,
         workspace: Option<WorkspaceId>,
     ) -> Result<Self, ReadError> {
         let format = Format::detect(&input)?;
+        let portions = Portions::open(&input, format)?;
+        let settings = Arc::new(Settings {
+            input: Arc::new(input),
+            mapping,
+            workspace,
+            digest: OnceLock::new(),
+        });
+        let decoders = thread::available_parallelism().map_or(1, |count| count.get());
+        let mut waiting = Vec::new();
+        let mut decoded = Vec::new();
+        for _ in 0..decoders.min(MAX_DECODERS) {
+            let (give, take) = sync_channel(WAITING_PORTIONS);
+            let (give_decoded, take_decoded) = sync_channel(WAITING_PORTIONS);
+            waiting.push(give);
+            decoded.push(take_decoded);
+            let own = Arc::clone(&settings);
+            start(&settings.input, move || {
+                decode(&Decoder::new(own), &take, &give_decoded);
+            })?;
+        }
+        start(&settings.input, move || read(portions, &waiting))?;
         Ok(Self {
-            records: records(&input, format)?,
-            decoder: Decoder {
-                input,
-                records: RecordDecoder::new(mapping),
-                workspace,
-                digest: None,
-            },
-            pending: VecDeque::new(),
+            input: Arc::clone(&settings.input),
+            decoded,
+            turn: 0,
+            is_done: false,
         })
     }
 
     /// What is read.
     pub fn input(&self) -> &Input {
-        &self.decoder.input
+        &self.input
+    }
+}
+
+fn start(input: &Input, run: impl FnOnce() + Send + 'static) -> Result<(), ReadError> {
+    let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(run);
+    thread
+        .map(drop)
+        .map_err(|source| ReadError::from_io(input.name(), 0, source))
+}
+
+/// Gives the portions to the decoders in turn, until nobody takes them any more.
+fn read(portions: Portions, decoders: &[SyncSender<Message<Portion>>]) {
+    let messages = portions
+        .map(|portion| match portion {
+            Ok(portion) => Message::Next(portion),
+            Err(error) => Message::Failed(error),
+        })
+        .chain([Message::Ended]);
+    for (message, decoder) in messages.zip(decoders.iter().cycle()) {
+        if decoder.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+fn decode(
+    decoder: &Decoder,
+    portions: &Receiver<Message<Portion>>,
+    decoded: &SyncSender<Message<Decoded>>,
+) {
+    for message in portions {
+        let message = match message {
+            Message::Next(mut portion) => Message::Next(decoder.decode(&mut portion)),
+            Message::Failed(error) => Message::Failed(error),
+            Message::Ended => Message::Ended,
+        };
+        if decoded.send(message).is_err() {
+            return;
+        }
     }
 }
 
@@ -78,9 +129,7 @@ impl std::fmt::Debug for EventReader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("EventReader")
-            .field("input", &self.decoder.input)
-            .field("records", &self.decoder.records)
-            .field("workspace", &self.decoder.workspace)
+            .field("input", &self.input)
             .finish_non_exhaustive()
     }
 }
@@ -89,52 +138,23 @@ impl Iterator for EventReader {
     type Item = Result<Decoded, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(decoded) = self.pending.pop_front() {
-                return Some(Ok(decoded));
-            }
-            match self.records.next()? {
-                Ok(record) => self.decoder.decode(record, &mut self.pending),
-                Err(error) => return Some(Err(error)),
-            }
+        if self.is_done {
+            return None;
         }
-    }
-}
-
-impl Decoder {
-    fn decode(&mut self, record: Record, decoded: &mut VecDeque<Decoded>) {
-        let line = record.line;
-        let value = match record.value {
-            Ok(value) => value,
-            Err(rejection) => return decoded.push_back(Decoded::Refused { line, rejection }),
+        let message = self.decoded[self.turn].recv();
+        self.turn = (self.turn + 1) % self.decoded.len();
+        let outcome = match message {
+            Ok(Message::Next(decoded)) => return Some(Ok(decoded)),
+            Ok(Message::Failed(error)) => Some(Err(error)),
+            Ok(Message::Ended) => None,
+            // The end is told, so a thread that is gone without it has failed.
+            Err(_) => Some(Err(ReadError::from_io(
+                self.input.name(),
+                0,
+                io::Error::other("a thread that reads it has ended; this is a defect"),
+            ))),
         };
-        let Self {
-            input,
-            records,
-            workspace,
-            digest,
-        } = self;
-        let events = records.decode(value, workspace.as_ref(), |object, defaults, index| {
-            Event::from_json(object, defaults, || {
-                let digest = digest.get_or_insert_with(|| digest_of(input));
-                let digest = digest.as_ref().map_err(Clone::clone)?;
-                Ok(import_id(digest, line, index as u64))
-            })
-        });
-        decoded.extend(events.into_iter().map(|event| match event {
-            Ok(event) => Decoded::Event(event),
-            Err(rejection) => Decoded::Refused { line, rejection },
-        }));
+        self.is_done = true;
+        outcome
     }
-}
-
-/// The digest from which ids are derived. Of half an input there is none: its events would get
-/// other ids than those of the whole, and reading the whole later would double them.
-fn digest_of(input: &Input) -> Result<[u8; 32], Rejection> {
-    input.digest().map_err(|error| {
-        Rejection::new(
-            RejectionCode::MissingEventId,
-            format!("the event has no `df_event_id`, and none can be derived: {error}"),
-        )
-    })
 }

@@ -1,117 +1,184 @@
-//! NDJSON: one JSON value a line.
+//! NDJSON: one JSON value a line, in pieces of many lines.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
+use memchr::{memchr, memchr_iter, memrchr};
 use serde_json::Value;
 
+use super::MAX_RECORD_BYTES;
 use super::error::ReadError;
 use super::input::Input;
-use super::{MAX_RECORD_BYTES, Record};
 use crate::rejection::{Rejection, RejectionCode};
 
-const BUFFER_BYTES: usize = 64 * 1024;
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The records of an NDJSON input.
-pub(super) struct Lines {
-    name: String,
-    stream: BufReader<Box<dyn Read + Send>>,
+/// About how many bytes a piece has.
+const PIECE_BYTES: usize = 512 * 1024;
+
+/// Whole lines that stand one behind the other in an input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// The number of the line before the first one.
+    lines_before: u64,
     text: Vec<u8>,
-    line: u64,
-    is_done: bool,
+    /// Whether the text is the end of a line whose begin was left out.
+    is_too_long: bool,
 }
 
-/// What one line of the stream is.
-enum Line {
-    /// It is in the buffer.
-    Whole,
-    TooLong,
-    /// The stream has ended.
-    None,
+/// One line of a piece.
+#[derive(Debug)]
+pub(super) struct Line<'c> {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    /// Its text without blanks around it, or why it cannot be taken.
+    pub(super) text: Result<&'c [u8], Rejection>,
 }
 
-impl Lines {
+/// The lines of an NDJSON input.
+pub(super) struct Pieces {
+    name: String,
+    stream: Box<dyn Read + Send>,
+    /// The begin of a line whose end is not read yet.
+    begun: Vec<u8>,
+    lines: u64,
+    outcome: Outcome,
+}
+
+/// How reading goes on.
+enum Outcome {
+    More,
+    Failed(io::Error),
+    Ended,
+}
+
+impl Pieces {
     pub(super) fn open(input: &Input) -> Result<Self, ReadError> {
         Ok(Self {
             name: input.name().to_owned(),
-            stream: BufReader::with_capacity(BUFFER_BYTES, input.decompressed_counted()?),
-            text: Vec::new(),
-            line: 0,
-            is_done: false,
+            stream: input.decompressed_counted()?,
+            begun: Vec::new(),
+            lines: 0,
+            outcome: Outcome::More,
         })
     }
 
-    /// Reads up to and with the next line break. What was read of a line before an error is lost:
-    /// half a record is none.
-    fn read_line(&mut self) -> io::Result<Line> {
-        self.text.clear();
-        let mut length = 0;
-        loop {
-            let buffer = match self.stream.fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
-            };
-            if buffer.is_empty() {
-                return Ok(match length {
-                    0 => Line::None,
-                    length if length > MAX_RECORD_BYTES => Line::TooLong,
-                    _ => Line::Whole,
-                });
+    /// Reads on behind `text`.
+    fn read_on(&mut self, text: &mut Vec<u8>) {
+        let before = text.len();
+        let mut stream = (&mut self.stream).take(PIECE_BYTES as u64);
+        match stream.read_to_end(text) {
+            Err(error) => self.outcome = Outcome::Failed(error),
+            Ok(_) if text.len() - before < PIECE_BYTES => self.outcome = Outcome::Ended,
+            Ok(_) => {}
+        }
+    }
+
+    /// Makes a piece of the whole lines in `text`, unless there are none; its first `begun` bytes are
+    /// the begin of a line. At the end of the input the last line is whole; what was read of a line
+    /// before an error is lost: half a record is none.
+    fn piece(&mut self, mut text: Vec<u8>, begun: usize, is_too_long: bool) -> Option<Piece> {
+        let end = memrchr(b'\n', &text[begun..]).map(|last| begun + last + 1);
+        let whole = match (&self.outcome, end) {
+            (Outcome::Ended, _) => text.len(),
+            (_, Some(end)) => end,
+            (Outcome::Failed(_), None) => 0,
+            (Outcome::More, None) => {
+                self.begun = text;
+                return None;
             }
-            let end = buffer.iter().position(|byte| *byte == b'\n');
-            let taken = end.map_or(buffer.len(), |end| end + 1);
-            length += taken;
-            if length <= MAX_RECORD_BYTES {
-                self.text.extend_from_slice(&buffer[..taken]);
+        };
+        self.begun = text.split_off(whole);
+        if matches!(self.outcome, Outcome::Failed(_)) {
+            self.begun.clear();
+        }
+        if text.is_empty() && !is_too_long {
+            return None;
+        }
+        let lines_before = self.lines;
+        let is_open = text.last() != Some(&b'\n');
+        self.lines += memchr_iter(b'\n', &text).count() as u64 + u64::from(is_open);
+        Some(Piece {
+            lines_before,
+            text,
+            is_too_long,
+        })
+    }
+
+    /// The piece that begins with the end of a line that is too long to be kept.
+    fn piece_behind_long_line(&mut self) -> Option<Piece> {
+        let mut text = Vec::new();
+        while matches!(self.outcome, Outcome::More) {
+            text.clear();
+            self.read_on(&mut text);
+            if memchr(b'\n', &text).is_some() {
+                return self.piece(text, 0, true);
             }
-            self.stream.consume(taken);
-            if end.is_some() {
-                return Ok(if length > MAX_RECORD_BYTES {
-                    Line::TooLong
-                } else {
-                    Line::Whole
-                });
-            }
+        }
+        match self.outcome {
+            Outcome::Failed(_) => None,
+            Outcome::More | Outcome::Ended => self.piece(Vec::new(), 0, true),
         }
     }
 }
 
-impl Iterator for Lines {
-    type Item = Result<Record, ReadError>;
+impl Iterator for Pieces {
+    type Item = Result<Piece, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_done {
-            let line = match self.read_line() {
-                Ok(line) => line,
-                Err(source) => {
-                    self.is_done = true;
-                    return Some(Err(ReadError::from_io(&self.name, self.line, source)));
+        while matches!(self.outcome, Outcome::More) {
+            let mut text = std::mem::take(&mut self.begun);
+            let begun = text.len();
+            text.reserve(PIECE_BYTES);
+            self.read_on(&mut text);
+            let piece = self.piece(text, begun, false);
+            if piece.is_some() {
+                return piece.map(Ok);
+            }
+            if self.begun.len() > MAX_RECORD_BYTES {
+                self.begun = Vec::new();
+                if let Some(piece) = self.piece_behind_long_line() {
+                    return Some(Ok(piece));
                 }
-            };
-            let value = match line {
-                Line::None => {
-                    self.is_done = true;
+            }
+        }
+        match std::mem::replace(&mut self.outcome, Outcome::Ended) {
+            Outcome::Failed(source) => {
+                Some(Err(ReadError::from_io(&self.name, self.lines, source)))
+            }
+            Outcome::More | Outcome::Ended => None,
+        }
+    }
+}
+
+impl Piece {
+    /// The lines that are not empty.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut rest = self.text.as_slice();
+        let mut number = self.lines_before;
+        let mut is_too_long = self.is_too_long;
+        std::iter::from_fn(move || {
+            loop {
+                if rest.is_empty() && !is_too_long {
                     return None;
                 }
-                Line::TooLong => Err(too_long()),
-                Line::Whole => {
-                    let mut text = self.text.as_slice();
-                    if self.line == 0 {
-                        text = text.strip_prefix(UTF8_BOM).unwrap_or(text);
-                    }
-                    let text = text.trim_ascii();
-                    if text.is_empty() {
-                        self.line += 1;
-                        continue;
-                    }
-                    parse_record(text)
+                let end = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+                let (mut text, behind) = rest.split_at(end);
+                rest = behind;
+                number += 1;
+                if std::mem::take(&mut is_too_long) || text.len() > MAX_RECORD_BYTES {
+                    let text = Err(too_long());
+                    return Some(Line { number, text });
                 }
-            };
-            self.line += 1;
-            let line = self.line;
-            return Some(Ok(Record { line, value }));
-        }
-        None
+                if number == 1 {
+                    text = text.strip_prefix(UTF8_BOM).unwrap_or(text);
+                }
+                let text = text.trim_ascii();
+                if !text.is_empty() {
+                    let text = Ok(text);
+                    return Some(Line { number, text });
+                }
+            }
+        })
     }
 }
 

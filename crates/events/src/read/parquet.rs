@@ -1,26 +1,32 @@
-//! Parquet, row group by row group.
+//! Parquet, batch by batch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use serde_json::Value;
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
 
-use super::Record;
 use super::error::ReadError;
 use super::input::Input;
-use crate::json::row_json;
-use crate::rejection::{Rejection, RejectionCode};
 
 const BATCH_ROWS: usize = 1024;
 
-/// The rows of a Parquet input, as objects under the names of its columns.
+/// Rows that stand one behind the other in an input.
+#[derive(Debug)]
 pub(super) struct Rows {
+    /// The number of rows before them.
+    pub(super) rows_before: u64,
+    pub(super) batch: RecordBatch,
+}
+
+/// The rows of a Parquet input.
+pub(super) struct Batches {
     name: String,
     batches: ParquetRecordBatchReader,
-    batch: Option<RecordBatch>,
-    next_in_batch: usize,
     row: u64,
     row_count: u64,
     size_bytes: u64,
@@ -28,7 +34,7 @@ pub(super) struct Rows {
     is_done: bool,
 }
 
-impl Rows {
+impl Batches {
     pub(super) fn open(input: &Input) -> Result<Self, ReadError> {
         let name = input.name().to_owned();
         let failed = |error: parquet::errors::ParquetError| ReadError::Parquet {
@@ -37,17 +43,19 @@ impl Rows {
             reason: error.to_string(),
         };
         let file = input.decompressed_file()?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
-        let row_count = builder.metadata().file_metadata().num_rows();
-        let batches = builder
+        let metadata =
+            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(as_views(metadata.schema())));
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
+            .map_err(failed)?;
+        let row_count = metadata.metadata().file_metadata().num_rows();
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(failed)?;
         Ok(Self {
             name,
             batches,
-            batch: None,
-            next_in_batch: 0,
             row: 0,
             row_count: u64::try_from(row_count).unwrap_or(0),
             size_bytes: input.size_bytes(),
@@ -66,41 +74,43 @@ impl Rows {
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Record, ReadError>;
+/// The schema with columns of text as views, which share the memory of what is decoded.
+fn as_views(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => {
+            Arc::new(Field::clone(field).with_data_type(DataType::Utf8View))
+        }
+        _ => Arc::clone(field),
+    });
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+}
+
+impl Iterator for Batches {
+    type Item = Result<Rows, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_done {
-            if let Some(batch) = &self.batch
-                && self.next_in_batch < batch.num_rows()
-            {
-                let value = row_json(batch, self.next_in_batch)
-                    .map(Value::Object)
-                    .map_err(|error| {
-                        Rejection::new(RejectionCode::UnsupportedType, error.to_string())
-                    });
-                self.next_in_batch += 1;
-                self.row += 1;
-                let line = self.row;
-                return Some(Ok(Record { line, value }));
+        if self.is_done {
+            return None;
+        }
+        self.report_progress();
+        match self.batches.next() {
+            None => {
+                self.is_done = true;
+                None
             }
-            self.report_progress();
-            match self.batches.next() {
-                None => self.is_done = true,
-                Some(Ok(batch)) => {
-                    self.batch = Some(batch);
-                    self.next_in_batch = 0;
-                }
-                Some(Err(error)) => {
-                    self.is_done = true;
-                    return Some(Err(ReadError::Parquet {
-                        name: self.name.clone(),
-                        after_row: self.row,
-                        reason: error.to_string(),
-                    }));
-                }
+            Some(Ok(batch)) => {
+                let rows_before = self.row;
+                self.row += batch.num_rows() as u64;
+                Some(Ok(Rows { rows_before, batch }))
+            }
+            Some(Err(error)) => {
+                self.is_done = true;
+                Some(Err(ReadError::Parquet {
+                    name: self.name.clone(),
+                    after_row: self.row,
+                    reason: error.to_string(),
+                }))
             }
         }
-        None
     }
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::batch::EventBatchBuilder;
-use crate::event::Event;
+use crate::direct::DayEvents;
 use crate::json::row_json;
-use crate::mapping::Mapping;
+use crate::mapping::MappingSource;
+use crate::packed::PackedBatchBuilder;
 use crate::rejection::RejectionCode;
 
 /// A directory with one file.
@@ -68,37 +68,60 @@ fn reader(name: &str, content: impl AsRef<[u8]>) -> Result<(EventReader, Fixture
     Ok((reader, fixture))
 }
 
-/// One text an item: the id of an event, `line: code` of a refusal.
-fn read(name: &str, content: impl AsRef<[u8]>) -> (Vec<String>, Option<ReadError>) {
+/// What was read: the ids of the events, `line: code` of what was refused, and the error at the end.
+fn read(name: &str, content: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>, Option<ReadError>) {
     let (reader, _fixture) = reader(name, content).unwrap();
-    let (mut items, mut error) = (Vec::new(), None);
+    let (mut ids, mut refused, mut error) = (Vec::new(), Vec::new(), None);
     for item in reader {
         assert!(error.is_none(), "something follows an error");
         match item {
-            Ok(Decoded::Event(event)) => items.push(event.id().to_owned()),
-            Ok(Decoded::Refused { line, rejection }) => {
-                items.push(format!("{line}: {}", rejection.code));
+            Ok(decoded) => {
+                ids.extend(ids_of(&decoded.days));
+                let codes = decoded.refused.iter();
+                refused.extend(codes.map(|one| format!("{}: {}", one.line, one.rejection.code)));
             }
             Err(fatal) => error = Some(fatal),
         }
     }
-    (items, error)
+    (ids, refused, error)
+}
+
+fn ids_of(days: &[DayEvents]) -> Vec<String> {
+    let events = days.iter().flat_map(|day| day.events.iter());
+    events.map(|event| event.id().to_owned()).collect()
 }
 
 fn read_whole(name: &str, content: impl AsRef<[u8]>) -> Vec<String> {
-    let (items, error) = read(name, content);
+    let (ids, refused, error) = read(name, content);
     assert!(error.is_none(), "{error:?}");
-    items
+    assert!(refused.is_empty(), "{refused:?}");
+    ids
 }
 
-fn events(name: &str, content: impl AsRef<[u8]>) -> Vec<Event> {
-    let (reader, _fixture) = reader(name, content).unwrap();
-    reader
-        .map(|item| match item.unwrap() {
-            Decoded::Event(event) => event,
-            Decoded::Refused { line, rejection } => panic!("line {line}: {rejection}"),
-        })
+fn read_in_part(name: &str, content: impl AsRef<[u8]>) -> (Vec<String>, Vec<String>) {
+    let (ids, refused, error) = read(name, content);
+    assert!(error.is_none(), "{error:?}");
+    (ids, refused)
+}
+
+/// The events as JSON objects.
+fn rows(name: &str, content: impl AsRef<[u8]>) -> Vec<Value> {
+    let batch = batch(name, content);
+    (0..batch.num_rows())
+        .map(|row| Value::Object(row_json(&batch, row).unwrap()))
         .collect()
+}
+
+fn batch(name: &str, content: impl AsRef<[u8]>) -> RecordBatch {
+    let (reader, _fixture) = reader(name, content).unwrap();
+    let mut batch = PackedBatchBuilder::new();
+    for decoded in reader {
+        let decoded = decoded.unwrap();
+        assert_eq!(decoded.refused, []);
+        let events = decoded.days.iter().flat_map(|day| day.events.iter());
+        events.for_each(|event| batch.append(event));
+    }
+    batch.finish().unwrap()
 }
 
 fn refused_file(name: &str, content: impl AsRef<[u8]>) -> String {
@@ -122,29 +145,30 @@ fn lines_come_in_order_whatever_breaks_them() {
 fn a_line_that_is_no_event_is_refused_alone() {
     let mut text = b"{\"date\":1,\"df_event_id\":\"a\"}\n{\"date\":\n\n[1]\n{\"df_event_id\":\"x\"}\n{\"date\":1,\"x\":\"".to_vec();
     text.extend_from_slice(b"\xff\"}\n{\"date\":2,\"df_event_id\":\"b\"}");
+    let (ids, refused) = read_in_part("x.ndjson", &text);
+    assert_eq!(ids, ["a", "b"]);
     assert_eq!(
-        read_whole("x.ndjson", &text),
+        refused,
         [
-            "a",
             "2: malformed_json",
             "4: not_an_object",
             "5: missing_date",
-            "6: invalid_utf8",
-            "b"
+            "6: invalid_utf8"
         ]
     );
 }
 
 #[test]
 fn a_line_beyond_the_limit_is_refused_alone() {
-    let mut text = TWO.as_bytes().to_vec();
-    text.extend_from_slice(b"{\"date\":3,\"long\":\"");
-    text.resize(text.len() + MAX_RECORD_BYTES, b'x');
-    text.extend_from_slice(b"\"}\n{\"date\":4,\"df_event_id\":\"c\"}\n");
-    assert_eq!(
-        read_whole("x.ndjson", zstd(&text)),
-        ["a", "b", "3: line_too_long", "c"]
-    );
+    let long = "x".repeat(MAX_RECORD_BYTES + 1);
+    let text = format!("{long}\n{TWO}{{\"date\":3,\"long\":\"{long}");
+    let (ids, refused) = read_in_part("x.ndjson", text);
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(refused, ["1: line_too_long", "4: line_too_long"]);
+    let text = format!("{{\"date\":3,\"long\":\"{long}\"}}\n{TWO}");
+    let (ids, refused) = read_in_part("x.ndjson", zstd(text));
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(refused, ["1: line_too_long"]);
 }
 
 #[test]
@@ -179,7 +203,8 @@ fn a_truncated_input_gives_what_is_readable_and_then_an_error() {
     let lines = many_lines();
     for compressed in [gzip(&lines), zstd(&lines)] {
         let cut = &compressed[..compressed.len() * 2 / 3];
-        let (items, error) = read("x.ndjson.gz", cut);
+        let (items, refused, error) = read("x.ndjson.gz", cut);
+        assert!(refused.is_empty(), "{refused:?}");
         assert!(
             items.len() > 5_000 && items.len() < 20_000,
             "{}",
@@ -201,7 +226,7 @@ fn a_damaged_input_gives_an_error_and_no_panic() {
     let mut compressed = gzip(many_lines());
     let middle = compressed.len() / 2;
     compressed[middle..middle + 64].fill(0xaa);
-    let (_, error) = read("x.ndjson.gz", compressed);
+    let (_, _, error) = read("x.ndjson.gz", compressed);
     assert!(error.is_some());
 }
 
@@ -221,16 +246,24 @@ fn without_an_id_it_is_derived_from_content_and_line() {
 fn without_an_id_a_truncated_input_is_refused() {
     let lines = many_lines().replace("df_event_id", "other");
     let compressed = gzip(lines);
-    let (items, error) = read("x.ndjson.gz", &compressed[..compressed.len() / 2]);
+    let (ids, refused, error) = read("x.ndjson.gz", &compressed[..compressed.len() / 2]);
     assert!(error.is_some());
-    assert_eq!(items[0], "1: missing_event_id");
+    assert!(ids.is_empty());
+    assert_eq!(refused[0], "1: missing_event_id");
+    let numbers: Vec<&str> = refused
+        .iter()
+        .filter_map(|one| one.split(':').next())
+        .collect();
+    let expected: Vec<String> = (1..=refused.len())
+        .map(|number| number.to_string())
+        .collect();
+    assert_eq!(numbers, expected);
 }
 
 #[test]
 fn csv_rows_are_events() {
     let text = "\u{feff}date,df_title,a.b,df_date_range\r\n2023-11-14T22:13:20Z,\"one, \"\"two\"\"\nthree\",1,60\r\n1700000000000,,,\r\n";
-    let events = events("x.csv", text);
-    let rows: Vec<Value> = rows(&events);
+    let rows = rows("x.csv", text);
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["date"], 1_700_000_000_000_i64);
     assert_eq!(rows[0]["df_title"], "one, \"two\"\nthree");
@@ -240,27 +273,14 @@ fn csv_rows_are_events() {
     assert_eq!(rows[1].get("attributes"), None);
 }
 
-fn rows(events: &[Event]) -> Vec<Value> {
-    let mut builder = EventBatchBuilder::new();
-    events.iter().for_each(|event| builder.append(event));
-    let batch = builder.finish().unwrap();
-    (0..events.len())
-        .map(|row| Value::Object(row_json(&batch, row).unwrap()))
-        .collect()
-}
-
 #[test]
 fn a_csv_row_that_does_not_fit_is_refused_alone() {
     let text = b"date,df_event_id\n1,a\n2\n3,b,c\n4,\xff\n5,e\n".to_vec();
+    let (ids, refused) = read_in_part("x.csv", &text);
+    assert_eq!(ids, ["a", "e"]);
     assert_eq!(
-        read_whole("x.csv", &text),
-        [
-            "a",
-            "3: malformed_csv",
-            "4: malformed_csv",
-            "5: invalid_utf8",
-            "e"
-        ]
+        refused,
+        ["3: malformed_csv", "4: malformed_csv", "5: invalid_utf8"]
     );
     assert!(refused_file("x.csv", "date,date\n1,2\n").contains("two columns are called `date`"));
     assert!(refused_file("x.csv", "date,\n1,2\n").contains("column 2 has no name"));
@@ -282,10 +302,10 @@ fn parquet_rows_are_events() {
         ),
         ("region", Arc::new(StringArray::from(vec!["eu", "us"]))),
     ]);
-    let events = events("x.parquet", &bytes);
-    assert_eq!(events[0].date_ms(), 1_700_000_000_000);
-    assert_eq!(events[0].id(), "a");
-    assert_eq!(rows(&events)[1]["attributes"], json!({"region": "us"}));
+    let rows = rows("x.parquet", &bytes);
+    assert_eq!(rows[0]["date"], 1_700_000_000_000_i64);
+    assert_eq!(rows[0]["df_event_id"], "a");
+    assert_eq!(rows[1]["attributes"], json!({"region": "us"}));
     assert_eq!(read_whole("x.gz", gzip(&bytes)).len(), 2);
     assert!(refused_file("x.parquet", &bytes[..bytes.len() - 9]).contains("Parquet"));
 }
@@ -293,13 +313,10 @@ fn parquet_rows_are_events() {
 #[test]
 fn what_was_exported_is_read_back_the_same() {
     let text = "{\"date\":1700000000123,\"df_title\":\"t\",\"df_event_id\":\"a\",\"df_date_range\":5,\"x\":{\"y\":[1,null,1.5]}}\n";
-    let original = events("x.ndjson", text);
-    let mut builder = EventBatchBuilder::new();
-    builder.append(&original[0]);
-    let batch = builder.finish().unwrap();
-    assert_eq!(events("x.parquet", parquet_of(&batch)), original);
-    let line = Value::Object(row_json(&batch, 0).unwrap()).to_string();
-    assert_eq!(events("x.ndjson", line), original);
+    let original = batch("x.ndjson", text);
+    assert_eq!(batch("x.parquet", parquet_of(&original)), original);
+    let line = Value::Object(row_json(&original, 0).unwrap()).to_string();
+    assert_eq!(batch("x.ndjson", line), original);
 }
 
 #[test]
@@ -354,10 +371,9 @@ fn a_file_that_is_something_else_says_what_and_what_to_do() {
 #[test]
 fn a_first_line_that_was_cut_off_does_not_refuse_the_file() {
     let text = format!("{{\"date\":1,\n{TWO}");
-    assert_eq!(
-        read_whole("x.ndjson", text),
-        ["1: malformed_json", "a", "b"]
-    );
+    let (ids, refused) = read_in_part("x.ndjson", text);
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(refused, ["1: malformed_json"]);
 }
 
 #[test]
@@ -367,7 +383,7 @@ fn a_stream_is_read_like_a_file() {
         .unwrap()
         .collect();
     assert!(
-        matches!(items.as_slice(), [Ok(Decoded::Event(_))]),
+        matches!(items.as_slice(), [Ok(decoded)] if ids_of(&decoded.days).len() == 1),
         "{items:?}"
     );
 }
@@ -392,29 +408,41 @@ fn progress_ends_at_the_size_of_the_input() {
 
 #[test]
 fn a_mapping_may_make_several_events_of_a_line() {
-    let mapping = Mapping::compile("test", ".list[] | {date: .}").unwrap();
+    let mapping = MappingSource::program("test", ".list[] | {date: .}").unwrap();
     let fixture = file("x.ndjson", "{\"list\":[1,\"x\",3]}\n{\"list\":[]}\n");
     let input = Input::open(&fixture.path).unwrap();
     let reader = EventReader::open(input, Some(mapping), Some("acme".parse().unwrap())).unwrap();
-    let items: Vec<Decoded> = reader.map(Result::unwrap).collect();
-    match items.as_slice() {
-        [
-            Decoded::Event(first),
-            Decoded::Refused { line: 1, rejection },
-            Decoded::Event(third),
-            Decoded::Refused {
-                line: 2,
-                rejection: empty,
-            },
-        ] => {
-            assert_ne!(first.id(), third.id());
-            assert_eq!(rejection.code, RejectionCode::InvalidDate);
+    let decoded: Vec<Decoded> = reader.map(Result::unwrap).collect();
+    let ids = ids_of(&decoded[0].days);
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
+    match decoded[0].refused.as_slice() {
+        [second, empty] => {
+            assert_eq!((second.line, empty.line), (1, 2));
+            assert_eq!(second.rejection.code, RejectionCode::InvalidDate);
+            let message = &second.rejection.message;
             assert!(
-                rejection.message.ends_with("(event 2 of 3 of this record)"),
-                "{rejection}"
+                message.ends_with("(event 2 of 3 of this record)"),
+                "{message}"
             );
-            assert_eq!(empty.code, RejectionCode::MappingEmpty);
+            assert_eq!(empty.rejection.code, RejectionCode::MappingEmpty);
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn many_portions_come_in_order() {
+    let lines: String = (0..50_000)
+        .map(|number| {
+            format!("{{\"date\":{number},\"df_event_id\":\"{number}\",\"x\":\"{number:0>40}\"}}\n")
+        })
+        .collect();
+    let expected: Vec<String> = (0..50_000).map(|number| number.to_string()).collect();
+    assert_eq!(read_whole("x.ndjson", &lines), expected);
+    let cut = &lines[..lines.len() - 2];
+    let (ids, refused) = read_in_part("x.ndjson", cut);
+    assert_eq!(ids, expected[..49_999]);
+    assert_eq!(refused, ["50000: malformed_json"]);
+    drop(reader("x.ndjson", &lines));
 }

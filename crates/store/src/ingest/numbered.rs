@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
-use events::{Event, WorkspaceId};
+use events::{Event, PackedEvents, WorkspaceId};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::BatchNumber;
 use crate::error::StoreError;
 use crate::numbers::{Newest, Numbers};
-use crate::row::Row;
 use crate::segment::Number;
 use crate::store::Store;
 
@@ -103,9 +102,11 @@ async fn newest_in(store: &Store, number: &Number) -> Result<Option<Newest>, Sto
 /// A numbered batch as segments describe it.
 pub(super) fn describe(number: BatchNumber, events: &[Event]) -> Number {
     let mut hasher = blake3::Hasher::new();
-    for event in events {
-        Row::new(event).digest_into(&mut hasher);
-    }
+    let mut packed = PackedEvents::default();
+    events.iter().for_each(|event| packed.push(event));
+    packed
+        .iter()
+        .for_each(|event| event.digest_into(&mut hasher));
     Number {
         workspace: number.workspace,
         producer: number.producer,
