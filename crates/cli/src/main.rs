@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Questions allocate much and briefly, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }

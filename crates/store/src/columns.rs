@@ -32,6 +32,9 @@ use crate::store::Store;
 /// What a column takes about, to tell the cache how many to expect.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
+/// How many columns are remembered of which a few rows were asked for.
+const ASKED_COLUMNS: usize = 16 * 1024;
+
 /// What footers and bloom filters may take, beside the columns.
 const FOOTER_BYTES: u64 = 64 * 1024 * 1024;
 const TYPICAL_FOOTER_BYTES: usize = 32 * 1024;
@@ -60,6 +63,17 @@ pub struct Columns {
     footers: Cache<Path, Arc<ParquetMetaData>, FooterSize>,
     filters: Cache<ColumnKey, Arc<Filter>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
+    /// Columns of which a few rows were asked for: once more, and they are worth to be kept.
+    asked: Cache<ColumnKey, ()>,
+}
+
+/// A column, or values of it.
+#[derive(Debug)]
+pub enum Part {
+    /// The whole column.
+    Whole(Arc<Column>),
+    /// The values of the rows that were asked for.
+    Few(ArrayRef),
 }
 
 /// What a file has to tell which texts a column does not have.
@@ -124,6 +138,7 @@ impl Columns {
             objects: store.object_store(),
             footers: Cache::with_weighter(footers, FOOTER_BYTES, FooterSize),
             filters: Cache::with_weighter(footers, FOOTER_BYTES, FilterSize),
+            asked: Cache::new(ASKED_COLUMNS),
             columns: Cache::with_weighter(
                 memory_bytes / TYPICAL_COLUMN_BYTES + 1,
                 bytes,
@@ -183,38 +198,65 @@ impl Columns {
         Ok(known.into_iter().flatten().collect())
     }
 
-    /// The values of a few rows of columns, in the types wanted. What is in memory is taken from there;
-    /// otherwise only the pages are read that have the rows, and nothing is kept.
+    /// Columns for the sake of a few rows, in the types wanted. Long texts that are not in memory are read
+    /// for these rows alone the first time, from the pages that have them; nothing of that is kept.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn values(
+    pub async fn load_few(
         &self,
         group: &RowGroup,
         wanted: &[Arc<Field>],
         rows: &Rows,
-    ) -> Result<Vec<ArrayRef>, StoreError> {
+    ) -> Result<Vec<Part>, StoreError> {
         let failed = |error: ParquetError| StoreError::parquet(&group.path, error);
-        let known = self.known(group, wanted);
-        let missing = unknown(&known, wanted);
-        let mut read = Vec::new();
+        let missing = unknown(&self.known(group, wanted), wanted);
+        let mut few: Vec<Arc<Field>> = Vec::new();
         if !missing.is_empty() {
             let footer = self.footer(group).await?;
-            let values = read::values(&self.objects, group, &footer, &missing, rows).await;
-            read = values.map_err(failed)?;
+            let is_long = |field: &&Arc<Field>| read::is_long_text(&footer, group, field);
+            let is_new = |field: &&Arc<Field>| self.is_asked_first(group, field);
+            few = missing
+                .iter()
+                .filter(is_long)
+                .filter(is_new)
+                .cloned()
+                .collect();
         }
-        let mut read = read.into_iter();
-        let values = known
-            .into_iter()
-            .zip(wanted)
-            .map(|(column, field)| match column {
-                Some(column) => column.values(rows).map_err(|error| failed(error.into())),
-                None => {
-                    let values = read.next().flatten();
-                    Ok(values.unwrap_or_else(|| new_null_array(field.data_type(), rows.len())))
-                }
-            });
-        values.collect()
+        let is_few = |field: &Arc<Field>| few.iter().any(|few| few.name() == field.name());
+        let whole: Vec<Arc<Field>> = wanted
+            .iter()
+            .filter(|field| !is_few(field))
+            .cloned()
+            .collect();
+        let mut whole = self.load(group, &whole).await?.into_iter();
+        let mut values = match few.is_empty() {
+            true => Vec::new().into_iter(),
+            false => {
+                let footer = self.footer(group).await?;
+                let values = read::values(&self.objects, group, &footer, &few, rows).await;
+                values.map_err(failed)?.into_iter()
+            }
+        };
+        let parts = wanted.iter().filter_map(|field| match is_few(field) {
+            false => whole.next().map(Part::Whole),
+            true => {
+                let values = values.next().flatten();
+                let missing = || new_null_array(field.data_type(), rows.len());
+                Some(Part::Few(values.unwrap_or_else(missing)))
+            }
+        });
+        Ok(parts.collect())
+    }
+
+    /// Whether a few rows of a column were not asked for before, as far as that is remembered.
+    fn is_asked_first(&self, group: &RowGroup, field: &Field) -> bool {
+        let key = ColumnKey::new(group, field.name());
+        let is_first = self.asked.get(&key).is_none();
+        if is_first {
+            self.asked.insert(key, ());
+        }
+        is_first
     }
 
     /// Whether some row of a row group may have `text` in a column, as far as a bloom filter of the file

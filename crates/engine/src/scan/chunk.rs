@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Field, Int64Type, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
-use store::{Column, Columns, RowGroup, Rows, StoreError};
+use store::{Column, Columns, Part, RowGroup, Rows, StoreError};
 
 use super::expression::{ColumnExpr, Values};
 
@@ -116,10 +116,13 @@ impl Chunk {
         }
         let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
-        let values = self.columns.values(&self.group, &fields, rows).await;
-        let values = values.map_err(external)?;
-        if let Some(few) = &mut self.few {
-            few.values.extend(missing.into_iter().zip(values));
+        let parts = self.columns.load_few(&self.group, &fields, rows).await;
+        for (column, part) in missing.into_iter().zip(parts.map_err(external)?) {
+            match (part, &mut self.few) {
+                (Part::Whole(whole), _) => drop(self.loaded.insert(column, whole)),
+                (Part::Few(values), Some(few)) => drop(few.values.insert(column, values)),
+                (Part::Few(_), None) => {}
+            }
         }
         Ok(())
     }
@@ -130,6 +133,9 @@ impl Chunk {
         if let Some(only) = expr.only_column()
             && let Some(Column::Coded(coded)) = self.loaded.get(&only).map(AsRef::as_ref)
         {
+            if let Some(value) = coded.only_value() {
+                return Ok(Values::Same(expr.of_rows(vec![value], 1)?));
+            }
             let codes = coded.codes(rows);
             let dictionary = expr.of_dictionary(coded.dictionary(), &codes)?;
             return Ok(Values::Coded { codes, dictionary });

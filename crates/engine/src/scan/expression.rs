@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
+    new_empty_array,
 };
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -30,6 +31,8 @@ pub(super) struct ColumnExpr {
 /// The values of an expression for some rows.
 #[derive(Debug)]
 pub(super) enum Values {
+    /// One value, which all rows have.
+    Same(ArrayRef),
     /// A number for each row that is a place among the different values.
     Coded {
         /// The place of each row's value.
@@ -42,41 +45,100 @@ pub(super) enum Values {
 }
 
 impl Values {
-    /// A value for each row.
-    pub(super) fn into_array(self) -> Result<ArrayRef> {
+    /// A value for each of `rows` rows.
+    pub(super) fn into_array(self, rows: usize) -> Result<ArrayRef> {
         match self {
             Self::Plain(array) => Ok(array),
+            Self::Same(value) => Ok(take(&value, &UInt32Array::from(vec![0; rows]), None)?),
             Self::Coded { codes, dictionary } => {
                 Ok(take(&dictionary, &UInt32Array::from(codes), None)?)
             }
         }
     }
 
-    /// For each row whether a condition is true.
-    pub(super) fn into_truth(self) -> Vec<bool> {
+    /// For which rows a condition is true.
+    pub(super) fn into_truth(self) -> Truth {
         match self {
-            Self::Plain(array) => truth(&array),
+            Self::Plain(array) => Truth::new(truth(&array)),
+            Self::Same(value) => match truth(&value).as_slice() {
+                [true] => Truth::Always,
+                _ => Truth::Never,
+            },
             Self::Coded { codes, dictionary } => {
                 let truth = truth(&dictionary);
-                codes.into_iter().map(|code| truth[code as usize]).collect()
+                if truth.iter().all(|truth| !truth) {
+                    return Truth::Never;
+                }
+                Truth::new(codes.into_iter().map(|code| truth[code as usize]).collect())
             }
         }
     }
 
-    /// For each row whether there is a value; `None` when there is one in every row.
-    pub(super) fn presence(&self) -> Option<Vec<bool>> {
+    /// For which rows there is a value.
+    pub(super) fn presence(&self) -> Truth {
         match self {
-            Self::Plain(array) => {
-                let nulls = array
-                    .logical_nulls()
-                    .filter(|nulls| nulls.null_count() > 0)?;
-                Some(nulls.iter().collect())
+            Self::Same(value) if value.is_null(0) => Truth::Never,
+            Self::Same(_) => Truth::Always,
+            Self::Plain(array) => match array.logical_nulls() {
+                Some(nulls) => Truth::new(nulls.iter().collect()),
+                None => Truth::Always,
+            },
+            Self::Coded { codes, dictionary } => match dictionary.logical_nulls() {
+                Some(nulls) => {
+                    let is_present = |code: &u32| nulls.is_valid(*code as usize);
+                    Truth::new(codes.iter().map(is_present).collect())
+                }
+                None => Truth::Always,
+            },
+        }
+    }
+}
+
+/// For which rows something is true.
+#[derive(Debug)]
+pub(super) enum Truth {
+    /// For all rows.
+    Always,
+    /// For no row.
+    Never,
+    /// For each row whether it is.
+    Of(Vec<bool>),
+}
+
+impl Truth {
+    fn new(truth: Vec<bool>) -> Self {
+        match truth.iter().all(|truth| *truth) {
+            true => Self::Always,
+            false => Self::Of(truth),
+        }
+    }
+
+    /// Whether it is true for the row at a place.
+    pub(super) fn holds(&self, place: usize) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Of(truth) => truth[place],
+        }
+    }
+
+    /// Both of two things.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Always, other) | (other, Self::Always) => other,
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Of(left), Self::Of(right)) => {
+                Self::Of(left.into_iter().zip(right).map(|(l, r)| l && r).collect())
             }
-            Self::Coded { codes, dictionary } => {
-                let nulls = dictionary.logical_nulls()?;
-                let is_present = |code: &u32| nulls.is_valid(*code as usize);
-                Some(codes.iter().map(is_present).collect())
-            }
+        }
+    }
+
+    /// As a filter of `rows` rows; `None` when all pass.
+    pub(super) fn into_filter(self, rows: usize) -> Option<BooleanArray> {
+        match self {
+            Self::Always => None,
+            Self::Never => Some(BooleanArray::from(vec![false; rows])),
+            Self::Of(truth) => Some(BooleanArray::from(truth)),
         }
     }
 }

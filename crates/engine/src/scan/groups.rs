@@ -27,6 +27,7 @@ pub(super) struct LocalGroups {
 
 /// A key: the place of each row's value among the different values.
 struct Key {
+    /// Empty when all rows have the same value.
     codes: Vec<u32>,
     dictionary: ArrayRef,
 }
@@ -38,11 +39,12 @@ impl LocalGroups {
         let keys: Vec<Key> = keys.into_iter().map(Key::new).collect::<Result<_>>()?;
         let mut of_row = vec![0; rows];
         let mut first_rows = vec![0];
-        for key in &keys {
+        for key in keys.iter().filter(|key| !key.codes.is_empty()) {
             first_rows = split(&mut of_row, first_rows.len(), key);
         }
         let values = |key: &Key| {
-            let codes = first_rows.iter().map(|row| key.codes[*row as usize]);
+            let code = |row: &u32| key.codes.get(*row as usize).copied().unwrap_or_default();
+            let codes = first_rows.iter().map(code);
             take(&key.dictionary, &codes.collect::<UInt32Array>(), None)
         };
         Ok(Self {
@@ -103,6 +105,10 @@ impl Key {
     fn new(values: Values) -> Result<Self> {
         match values {
             Values::Coded { codes, dictionary } => Ok(Self { codes, dictionary }),
+            Values::Same(value) => Ok(Self {
+                codes: Vec::new(),
+                dictionary: value,
+            }),
             Values::Plain(array) => Self::of_array(&array),
         }
     }

@@ -171,7 +171,7 @@ impl Running {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.outputs.len());
         chunk.prepare(&self.outputs, rows).await?;
         for output in &self.outputs {
-            columns.push(chunk.evaluate(output, rows).await?.into_array()?);
+            columns.push(chunk.evaluate(output, rows).await?.into_array(rows.len())?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let schema = Arc::clone(&self.schema);

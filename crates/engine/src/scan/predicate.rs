@@ -16,7 +16,7 @@ use events::fields::{DATE, EVENT_ID};
 use store::Rows;
 
 use super::chunk::Chunk;
-use super::expression::ColumnExpr;
+use super::expression::{ColumnExpr, Truth};
 
 /// All dates.
 const EVER: RangeInclusive<i64> = i64::MIN..=i64::MAX;
@@ -168,13 +168,15 @@ impl Test {
     }
 
     async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
-        let fits = chunk.evaluate(&self.prepared, &rows).await?.into_truth();
-        if fits.iter().all(|fits| *fits) {
-            return Ok(rows);
+        match chunk.evaluate(&self.prepared, &rows).await?.into_truth() {
+            Truth::Always => Ok(rows),
+            Truth::Never => Ok(Rows::Range(0..0)),
+            Truth::Of(fits) => {
+                let fitting = rows.iter().zip(fits).filter(|(_, fits)| *fits);
+                // A place in a row group is far below 2³².
+                Ok(Rows::List(fitting.map(|(row, _)| row as u32).collect()))
+            }
         }
-        let fitting = rows.iter().zip(fits).filter(|(_, fits)| *fits);
-        // A place in a row group is far below 2³².
-        Ok(Rows::List(fitting.map(|(row, _)| row as u32).collect()))
     }
 }
 

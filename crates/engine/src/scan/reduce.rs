@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, UInt32Array};
+use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{HashSet, Result};
@@ -14,7 +14,7 @@ use datafusion_functions_aggregate_common::aggregate::groups_accumulator::Groups
 use store::Rows;
 
 use super::chunk::Chunk;
-use super::expression::{ColumnExpr, Values};
+use super::expression::{ColumnExpr, Truth, Values};
 
 /// An aggregate of a scan while it runs.
 pub(super) struct Reduction {
@@ -107,8 +107,8 @@ impl Reduction {
     /// Takes the rows of a row group, of which there is at least one.
     pub(super) async fn add(&mut self, chunk: &mut Chunk, grouped: &GroupedRows<'_>) -> Result<()> {
         let wanted = match &self.filter {
-            Some(filter) => Some(chunk.evaluate(filter, grouped.rows).await?.into_truth()),
-            None => None,
+            Some(filter) => chunk.evaluate(filter, grouped.rows).await?.into_truth(),
+            None => Truth::Always,
         };
         match self.need {
             Need::Count => self.count(chunk, grouped, wanted).await,
@@ -147,23 +147,15 @@ impl Reduction {
         &mut self,
         chunk: &mut Chunk,
         grouped: &GroupedRows<'_>,
-        mut wanted: Option<Vec<bool>>,
+        mut wanted: Truth,
     ) -> Result<()> {
         for argument in &self.arguments {
             let present = chunk.evaluate(argument, grouped.rows).await?.presence();
-            wanted = both(wanted, present);
+            wanted = wanted.and(present);
         }
         let mut counts = vec![0_i64; grouped.numbers.len()];
-        match wanted {
-            None => grouped
-                .local
-                .iter()
-                .for_each(|group| counts[*group as usize] += 1),
-            Some(wanted) => {
-                for (group, wanted) in grouped.local.iter().zip(wanted) {
-                    counts[*group as usize] += i64::from(wanted);
-                }
-            }
+        for (place, group) in grouped.local.iter().enumerate() {
+            counts[*group as usize] += i64::from(wanted.holds(place));
         }
         let counts: ArrayRef = Arc::new(Int64Array::from(counts));
         self.accumulator
@@ -174,16 +166,17 @@ impl Reduction {
         &mut self,
         chunk: &mut Chunk,
         grouped: &GroupedRows<'_>,
-        wanted: Option<Vec<bool>>,
+        wanted: Truth,
     ) -> Result<()> {
         let [argument] = self.arguments.as_slice() else {
             return self.all(chunk, grouped, wanted).await;
         };
         let (codes, dictionary) = match chunk.evaluate(argument, grouped.rows).await? {
             Values::Coded { codes, dictionary } => (codes, dictionary),
+            Values::Same(value) => (vec![0; grouped.rows.len()], value),
             Values::Plain(array) => {
                 let numbers = numbers(grouped);
-                let filter = wanted.map(BooleanArray::from);
+                let filter = wanted.into_filter(grouped.rows.len());
                 return self.accumulator.update_batch(
                     &[array],
                     &numbers,
@@ -195,9 +188,8 @@ impl Reduction {
         let mut seen = HashSet::new();
         let mut values = Vec::new();
         let mut groups = Vec::new();
-        let is_wanted = |row: usize| wanted.as_ref().is_none_or(|wanted| wanted[row]);
         for (row, (group, code)) in grouped.local.iter().zip(&codes).enumerate() {
-            if is_wanted(row) && seen.insert((*group, *code)) {
+            if wanted.holds(row) && seen.insert((*group, *code)) {
                 values.push(*code);
                 groups.push(grouped.numbers[*group as usize]);
             }
@@ -211,7 +203,7 @@ impl Reduction {
         &mut self,
         chunk: &mut Chunk,
         grouped: &GroupedRows<'_>,
-        wanted: Option<Vec<bool>>,
+        wanted: Truth,
     ) -> Result<()> {
         let Need::Newest { date, newest } = &mut self.need else {
             return Ok(());
@@ -222,9 +214,8 @@ impl Reduction {
         let Some(dates) = dates else {
             return self.all(chunk, grouped, wanted).await;
         };
-        let is_wanted = |place: usize| wanted.as_ref().is_none_or(|wanted| wanted[place]);
         for (place, (row, group)) in grouped.rows.iter().zip(grouped.local).enumerate() {
-            if is_wanted(place) {
+            if wanted.holds(place) {
                 let newest = &mut newest[grouped.numbers[*group as usize]];
                 *newest = dates[row].max(*newest);
             }
@@ -233,7 +224,7 @@ impl Reduction {
         let mut numbers = Vec::new();
         for (place, (row, group)) in grouped.rows.iter().zip(grouped.local).enumerate() {
             let number = grouped.numbers[*group as usize];
-            if is_wanted(place) && dates[row] == newest[number] {
+            if wanted.holds(place) && dates[row] == newest[number] {
                 // A place in a row group is far below 2³².
                 rows.push(row as u32);
                 numbers.push(number);
@@ -251,10 +242,10 @@ impl Reduction {
         &mut self,
         chunk: &mut Chunk,
         grouped: &GroupedRows<'_>,
-        wanted: Option<Vec<bool>>,
+        wanted: Truth,
     ) -> Result<()> {
         let arguments = values(chunk, &self.arguments, grouped.rows).await?;
-        let filter = wanted.map(BooleanArray::from);
+        let filter = wanted.into_filter(grouped.rows.len());
         let numbers = numbers(grouped);
         self.accumulator
             .update_batch(&arguments, &numbers, filter.as_ref(), grouped.total)
@@ -266,7 +257,12 @@ async fn values(chunk: &mut Chunk, arguments: &[ColumnExpr], rows: &Rows) -> Res
     chunk.prepare(arguments, rows).await?;
     let mut values = Vec::with_capacity(arguments.len());
     for argument in arguments {
-        values.push(chunk.evaluate(argument, rows).await?.into_array()?);
+        values.push(
+            chunk
+                .evaluate(argument, rows)
+                .await?
+                .into_array(rows.len())?,
+        );
     }
     Ok(values)
 }
@@ -297,15 +293,6 @@ impl Need {
             }
             _ => Self::All,
         })
-    }
-}
-
-fn both(left: Option<Vec<bool>>, right: Option<Vec<bool>>) -> Option<Vec<bool>> {
-    match (left, right) {
-        (Some(left), Some(right)) => {
-            Some(left.into_iter().zip(right).map(|(l, r)| l && r).collect())
-        }
-        (one, None) | (None, one) => one,
     }
 }
 

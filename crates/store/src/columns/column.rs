@@ -90,6 +90,7 @@ pub struct CodedColumn {
     codes: Codes,
     /// The value of each code; the last is null.
     values: ArrayRef,
+    has_nulls: bool,
 }
 
 #[derive(Debug)]
@@ -105,6 +106,7 @@ impl Column {
             return Self::Coded(CodedColumn {
                 codes: Codes::Bytes(vec![0; rows]),
                 values: Arc::new(StringViewArray::new_null(1)),
+                has_nulls: true,
             });
         }
         Self::Plain(arrow::array::new_null_array(data_type, rows))
@@ -166,6 +168,7 @@ impl CodedColumn {
         Ok(Self {
             codes,
             values: concat(&[&values, &missing])?,
+            has_nulls: keys.null_count() > 0,
         })
     }
 
@@ -173,6 +176,15 @@ impl CodedColumn {
     #[must_use]
     pub fn dictionary(&self) -> &ArrayRef {
         &self.values
+    }
+
+    /// The value that all rows have, when they have the same.
+    #[must_use]
+    pub fn only_value(&self) -> Option<ArrayRef> {
+        match (self.values.len(), self.has_nulls) {
+            (1, _) | (2, false) => Some(self.values.slice(0, 1)),
+            _ => None,
+        }
     }
 
     /// The codes of some rows.

@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type as PhysicalType};
 use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 
@@ -123,6 +123,16 @@ fn arrow_metadata(footer: &Arc<ParquetMetaData>, group: usize) -> Result<ArrowRe
         .collect();
     let schema = Arc::new(Schema::new(fields));
     ArrowReaderMetadata::try_new(Arc::clone(footer), plain.with_schema(schema))
+}
+
+/// Whether a column is text that is stored in full length for each row.
+pub(super) fn is_long_text(footer: &ParquetMetaData, group: &RowGroup, field: &Field) -> bool {
+    let schema = footer.file_metadata().schema_descr();
+    let place = (0..schema.num_columns()).find(|leaf| schema.column(*leaf).name() == field.name());
+    let column = place.map(|place| footer.row_group(group.index).column(place));
+    column.is_some_and(|column| {
+        column.column_type() == PhysicalType::BYTE_ARRAY && !is_dictionary(column)
+    })
 }
 
 /// Whether all pages of a column are codes of its dictionary.

@@ -8,7 +8,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
-use crate::{Column, Columns, RowGroup, Rows};
+use crate::{Column, Columns, Part, RowGroup, Rows};
 
 const ROWS: usize = 25;
 const GROUP_ROWS: usize = 10;
@@ -94,8 +94,13 @@ async fn columns_hold_what_the_file_holds() {
             for rows in [Rows::Range(1..4), Rows::List(vec![0, 3, 4])] {
                 for _ in 0..2 {
                     let expected = expected(rows.iter().map(|row| start + row));
-                    let few = columns.values(&group, &fields(&NAMES), &rows).await;
-                    assert_eq!(few.unwrap(), expected, "{group:?}, {rows:?}");
+                    let few = columns.load_few(&group, &fields(&NAMES), &rows).await;
+                    let values = few.unwrap().into_iter().map(|part| match part {
+                        Part::Whole(column) => column.values(&rows).unwrap(),
+                        Part::Few(values) => values,
+                    });
+                    let values: Vec<ArrayRef> = values.collect();
+                    assert_eq!(values, expected, "{group:?}, {rows:?}");
                     let whole = columns.load(&group, &fields(&NAMES)).await.unwrap();
                     let whole: Vec<ArrayRef> = whole
                         .iter()
@@ -128,6 +133,22 @@ async fn text_with_few_values_is_codes() {
         &values as &dyn arrow::array::Array
     );
     assert_eq!(codes, [0, 2, 1, 0]);
+}
+
+#[tokio::test]
+async fn long_text_is_kept_when_rows_of_it_are_asked_for_again() {
+    let store = Root::in_memory().open();
+    let size_bytes = file(&store).await;
+    let columns = Columns::new(&store, 1 << 20);
+    let group = groups(&columns, size_bytes).await.remove(1);
+    for expected in [[false, true, true, true], [true; 4]] {
+        let parts = columns
+            .load_few(&group, &fields(&NAMES), &Rows::Range(2..3))
+            .await;
+        let is_whole = |part: &Part| matches!(part, Part::Whole(_));
+        let whole: Vec<bool> = parts.unwrap().iter().map(is_whole).collect();
+        assert_eq!(whole, expected);
+    }
 }
 
 #[tokio::test]
