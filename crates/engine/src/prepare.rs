@@ -8,6 +8,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span};
 use events::WorkspaceId;
+use futures::{StreamExt, TryStreamExt, stream};
 use plan::{BindContext, BoundQuery, BoundShow, Delivery};
 use store::{DataFile, Store, View};
 
@@ -16,6 +17,9 @@ use crate::fragments::Fragments;
 use crate::overrides::Overrides;
 use crate::request::{QueryOptions, QueryRequest, Scope};
 use crate::table::{EventTable, Events};
+
+/// How many workspaces are looked at at the same time.
+const VIEW_CONCURRENCY: usize = 16;
 
 /// A text that is right as far as no store is needed, and what to say about it all the same.
 #[derive(Debug)]
@@ -190,16 +194,24 @@ pub(crate) async fn views(store: &Store, request: &QueryRequest) -> Result<Vec<V
             workspaces
         }
     };
-    let mut views = Vec::with_capacity(workspaces.len());
-    for workspace in workspaces {
-        match store.view(&workspace).await? {
-            Some(view) => views.push(view),
+    let views: Vec<(WorkspaceId, Option<View>)> = stream::iter(workspaces)
+        .map(|workspace| async move {
+            let view = store.view(&workspace).await?;
+            Ok::<_, EngineError>((workspace, view))
+        })
+        .buffered(VIEW_CONCURRENCY)
+        .try_collect()
+        .await?;
+    let mut found = Vec::with_capacity(views.len());
+    for (workspace, view) in views {
+        match view {
+            Some(view) => found.push(view),
             // A table that is listed but gone again belongs to nobody's question.
             None if request.scope == Scope::All => {}
             None => return Err(unknown_workspace(store, &workspace).await?),
         }
     }
-    Ok(views)
+    Ok(found)
 }
 
 async fn unknown_workspace(

@@ -32,6 +32,9 @@ use crate::store::Store;
 /// What a column takes about, to tell the cache how many to expect.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
+/// Of long texts in fewer rows than one in so many, no more is ever read than their pages.
+const VERY_FEW: usize = 512;
+
 /// How many columns are remembered of which a few rows were asked for.
 const ASKED_COLUMNS: usize = 16 * 1024;
 
@@ -199,7 +202,8 @@ impl Columns {
     }
 
     /// Columns for the sake of a few rows, in the types wanted. Long texts that are not in memory are read
-    /// for these rows alone the first time, from the pages that have them; nothing of that is kept.
+    /// for these rows alone the first time, or when they are very few, from the pages that have them; nothing
+    /// of that is kept.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -215,7 +219,8 @@ impl Columns {
         if !missing.is_empty() {
             let footer = self.footer(group).await?;
             let is_long = |field: &&Arc<Field>| read::is_long_text(&footer, group, field);
-            let is_new = |field: &&Arc<Field>| self.is_asked_first(group, field);
+            let is_very_few = rows.len().saturating_mul(VERY_FEW) < group.rows(&footer);
+            let is_new = |field: &&Arc<Field>| is_very_few || self.is_asked_first(group, field);
             few = missing
                 .iter()
                 .filter(is_long)

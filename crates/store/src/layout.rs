@@ -13,7 +13,8 @@ pub(crate) const SORT_COLUMNS: [&str; 2] = [fields::DATE, fields::EVENT_ID];
 pub(crate) const WRITE_ROWS: usize = 8 * 1024;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-const PAGE_ROWS: usize = 16 * 1024;
+/// Small, so that a few rows of long texts cost little to read.
+const PAGE_ROWS: usize = 2 * 1024;
 const ZSTD_LEVEL: i32 = 1;
 
 /// How often the bloom filter of the event ids says "perhaps" to an id that is not there.
@@ -33,7 +34,8 @@ pub(crate) fn writer_properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(date.clone(), EnabledStatistics::Page)
         .set_column_dictionary_enabled(date.clone(), false)
         .set_column_encoding(date, Encoding::DELTA_BINARY_PACKED)
         .set_column_dictionary_enabled(event_id.clone(), false)
