@@ -32,7 +32,7 @@ use crate::store::Store;
 /// What a column takes about, to tell the cache how many to expect.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
-/// Of long texts in fewer rows than one in so many, no more is ever read than their pages.
+/// Rows are very few when they are less than one in so many.
 const VERY_FEW: usize = 512;
 
 /// How many columns are remembered of which a few rows were asked for.
@@ -201,9 +201,9 @@ impl Columns {
         Ok(known.into_iter().flatten().collect())
     }
 
-    /// Columns for the sake of a few rows, in the types wanted. Long texts that are not in memory are read
-    /// for these rows alone the first time, or when they are very few, from the pages that have them; nothing
-    /// of that is kept.
+    /// Columns for the sake of a few rows, in the types wanted. Of columns that are not in memory, long
+    /// texts are read for these rows alone the first time, and always when the rows are very few; other
+    /// columns only when both is so. Nothing is kept of what was read for a few rows.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -218,15 +218,15 @@ impl Columns {
         let mut few: Vec<Arc<Field>> = Vec::new();
         if !missing.is_empty() {
             let footer = self.footer(group).await?;
-            let is_long = |field: &&Arc<Field>| read::is_long_text(&footer, group, field);
             let is_very_few = rows.len().saturating_mul(VERY_FEW) < group.rows(&footer);
-            let is_new = |field: &&Arc<Field>| is_very_few || self.is_asked_first(group, field);
-            few = missing
-                .iter()
-                .filter(is_long)
-                .filter(is_new)
-                .cloned()
-                .collect();
+            let is_better_in_part = |field: &&Arc<Field>| {
+                let is_first = self.is_asked_first(group, field);
+                match read::is_long_text(&footer, group, field) {
+                    true => is_very_few || is_first,
+                    false => is_very_few && is_first,
+                }
+            };
+            few = missing.iter().filter(is_better_in_part).cloned().collect();
         }
         let is_few = |field: &Arc<Field>| few.iter().any(|few| few.name() == field.name());
         let whole: Vec<Arc<Field>> = wanted

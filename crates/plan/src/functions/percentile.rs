@@ -5,7 +5,8 @@ use std::mem::size_of_val;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, ScalarValue};
@@ -152,9 +153,9 @@ impl Accumulator for PercentileAccumulator {
         let means = centroids.iter().map(|centroid| centroid.mean());
         let weights = centroids.iter().map(|centroid| centroid.weight());
         Ok(vec![
-            float_list(std::mem::take(&mut self.values).into_iter()),
-            float_list(means),
-            float_list(weights),
+            float_list(std::mem::take(&mut self.values)),
+            float_list(means.collect()),
+            float_list(weights.collect()),
         ])
     }
 
@@ -198,11 +199,11 @@ fn digest_of(means: &ArrayRef, weights: &ArrayRef) -> Result<TDigest> {
     Ok(TDigest::merge_digests(&digests))
 }
 
-fn float_list(values: impl Iterator<Item = f64>) -> ScalarValue {
-    let values: Vec<ScalarValue> = values
-        .map(|value| ScalarValue::Float64(Some(value)))
-        .collect();
-    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Float64))
+fn float_list(values: Vec<f64>) -> ScalarValue {
+    let item = Arc::new(Field::new_list_field(DataType::Float64, true));
+    let lengths = OffsetBuffer::from_lengths([values.len()]);
+    let values = Arc::new(Float64Array::from(values));
+    ScalarValue::List(Arc::new(ListArray::new(item, lengths, values, None)))
 }
 
 fn nearest_rank(values: &mut [f64], percent: f64) -> Option<f64> {
@@ -219,7 +220,6 @@ fn nearest_rank(values: &mut [f64], percent: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::Float64Array;
 
     fn accumulator(percent: f64) -> PercentileAccumulator {
         PercentileAccumulator {
