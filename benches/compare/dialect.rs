@@ -64,9 +64,9 @@ impl Dialect {
         match self {
             Self::DuckDb => format!("quantile_disc(TRY_CAST({column} AS DOUBLE), 0.95)"),
             Self::ClickHouse => format!("quantileExact(0.95)(toFloat64OrNull({column}))"),
-            Self::DataFusion => format!(
-                "percentile_cont(0.95) WITHIN GROUP (ORDER BY CAST({column} AS DOUBLE))"
-            ),
+            Self::DataFusion => {
+                format!("percentile_cont(0.95) WITHIN GROUP (ORDER BY CAST({column} AS DOUBLE))")
+            }
         }
     }
 

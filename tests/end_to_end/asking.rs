@@ -259,7 +259,7 @@ fn explain_shows_every_stage_without_running() {
     assert!(explain("logical").contains("Aggregate"));
     let physical = explain("physical");
     assert!(
-        physical.contains("DataSourceExec") && physical.contains("\nreads 8 files, at most "),
+        physical.contains("AggregateScanExec") && physical.contains("\nreads 8 files, at most "),
         "{physical}"
     );
     let mut one_day = query("TAE::audit:(count(*)) [2026-11-20:2026-11-21]");

@@ -354,7 +354,7 @@ async fn explain_shows_the_stages() {
         (Stage::Ast, "Select"),
         (Stage::Bound, "aggregate"),
         (Stage::Logical, "Aggregate"),
-        (Stage::Physical, "DataSourceExec"),
+        (Stage::Physical, "AggregateScanExec"),
     ] {
         let request = ExplainRequest {
             request: Some(question("TAE::audit:(count(*))")),

@@ -73,6 +73,11 @@ impl From<DataFusionError> for EngineError {
                 Self::MissingFile(source.to_string())
             }
             root if missing_below(root) => Self::MissingFile(root.to_string()),
+            DataFusionError::External(source)
+                if let Some(path) = missing_in_store(source.as_ref()) =>
+            {
+                Self::MissingFile(path)
+            }
             _ => Self::Execution(error),
         }
     }
@@ -105,6 +110,15 @@ fn told_as_missing(words: &str) -> bool {
 
 fn is_missing(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { .. })
+}
+
+/// The file that the store has missed.
+fn missing_in_store(error: &(dyn Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<StoreError>()?;
+    error.is_missing_object().then(|| match error {
+        StoreError::NotFound { path } => path.clone(),
+        other => other.to_string(),
+    })
 }
 
 /// Whether an object that is not there is somewhere among the causes.

@@ -136,7 +136,7 @@ fn exact(value: &Precision<ScalarValue>) -> Option<i64> {
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files: usize = self.partitions.iter().map(Vec::len).sum();
-        write!(formatter, "files={files}, projection=[{}]", self.projection)?;
+        write!(formatter, "files={files}, projection={}", self.projection)?;
         match &self.condition {
             Some(condition) => write!(formatter, ", predicate={condition}"),
             None => Ok(()),
