@@ -13,8 +13,6 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::Optimizer;
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -403,14 +401,10 @@ fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     // Summaries of what is known to be nothing lose columns in DataFusion 55 by this rule; others it does
     // not change, because every scan has a window.
     let rules = rules.filter(|rule| rule.name() != "aggregate_statistics");
-    // Columns that a question does not need are left out first, because every rule looks at all columns.
-    let mut logical = Optimizer::new().rules;
-    logical.insert(0, Arc::new(OptimizeProjections::new()));
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_optimizer_rules(logical)
         .with_physical_optimizer_rules(rules.collect())
         .build()
 }
