@@ -72,10 +72,13 @@ impl Reduction {
         let prepare = |expr: &Arc<dyn PhysicalExpr>| ColumnExpr::new(expr, table);
         let filter = filter.map(|filter| prepare(&expand(filter)?)).transpose()?;
         let need = Need::of(aggregate, &arguments, table)?;
-        let is_number = |argument: &Arc<dyn PhysicalExpr>| argument.is::<Literal>();
+        let is_value = |argument: &Arc<dyn PhysicalExpr>| {
+            let literal = argument.downcast_ref::<Literal>();
+            literal.is_some_and(|literal| !literal.value().is_null())
+        };
         let arguments: Vec<ColumnExpr> = match need {
-            // Every row counts, whatever the constant is.
-            Need::Count if arguments.iter().all(is_number) => Vec::new(),
+            // Every row has the constant.
+            Need::Count if arguments.iter().all(is_value) => Vec::new(),
             _ => arguments.iter().map(prepare).collect::<Result<_>>()?,
         };
         let accumulator = match is_grouped && aggregate.groups_accumulator_supported() {
