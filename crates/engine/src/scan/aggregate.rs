@@ -23,9 +23,8 @@ use futures::{TryStreamExt, stream};
 use super::chunk::Chunk;
 use super::expression::ColumnExpr;
 use super::groups::LocalGroups;
-use super::predicate::Predicate;
 use super::reduce::{GroupedRows, Reduction};
-use super::source::{File, Source};
+use super::source::{Fitting, Source};
 
 /// With so many groups it is better to give them on than to look for more rows of them.
 const MOST_GROUPS: usize = 1 << 17;
@@ -104,13 +103,10 @@ impl ExecutionPlan for AggregateScanExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let consumer = MemoryConsumer::new(format!("AggregateScanExec[{partition}]"));
-        let files = self.source.partitions.get(partition).cloned();
         let running = Running {
             groups: Groups::new(self)?,
             scan: self.clone(),
-            predicate: self.source.predicate()?,
-            files: files.unwrap_or_default().into_iter(),
-            ahead: Vec::new(),
+            fitting: self.source.fitting(partition)?,
             memory: consumer.register(context.memory_pool()),
             is_done: false,
         };
@@ -134,11 +130,8 @@ impl ExecutionPlan for AggregateScanExec {
 /// The aggregation of one partition.
 struct Running {
     scan: AggregateScanExec,
-    predicate: Predicate,
+    fitting: Fitting,
     groups: Groups,
-    files: std::vec::IntoIter<File>,
-    /// Row groups of the file that is read, the newest last.
-    ahead: Vec<(Chunk, File)>,
     memory: MemoryReservation,
     is_done: bool,
 }
@@ -148,23 +141,14 @@ impl Running {
     /// of the aggregation puts together what comes in several batches.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         while !self.is_done {
-            if let Some((mut chunk, file)) = self.ahead.pop() {
-                let rows = self.predicate.rows(&mut chunk, file.dates()).await?;
-                if !rows.is_empty() {
-                    self.groups.add(&mut chunk, &rows).await?;
-                    if self.is_full() {
-                        return self.take_groups();
-                    }
-                }
-            } else if let Some(file) = self.files.next() {
-                let chunks = self.scan.source.chunks(&file, &self.predicate).await?;
-                let chunks = chunks.into_iter().rev();
-                self.ahead = chunks.map(|chunk| (chunk, file.clone())).collect();
-            } else {
+            let Some((mut chunk, rows)) = self.fitting.next().await? else {
                 self.is_done = true;
                 return self.take_groups();
+            };
+            self.groups.add(&mut chunk, &rows).await?;
+            if self.is_full() {
+                return self.take_groups();
             }
-            tokio::task::consume_budget().await;
         }
         Ok(None)
     }

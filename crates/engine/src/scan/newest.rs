@@ -18,8 +18,7 @@ use store::Rows;
 
 use super::chunk::Chunk;
 use super::expression::ColumnExpr;
-use super::predicate::Predicate;
-use super::source::{File, Source};
+use super::source::{Fitting, Source};
 
 /// How many rows are given first: what is known after them often shows that the others are not needed.
 const FIRST_ROWS: usize = 256;
@@ -94,14 +93,10 @@ impl ExecutionPlan for NewestScanExec {
         let source = &self.source;
         let outputs = source.projection.iter();
         let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.table));
-        let files = source.partitions.get(partition).cloned();
         let running = Running {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,
-            predicate: source.predicate()?,
-            source: source.clone(),
-            files: files.unwrap_or_default().into_iter(),
-            ahead: Vec::new(),
+            fitting: source.fitting(partition)?,
             current: None,
             batch_rows: context.session_config().batch_size().max(1),
             next_rows: FIRST_ROWS,
@@ -119,13 +114,9 @@ impl ExecutionPlan for NewestScanExec {
 
 /// The scan of one partition.
 struct Running {
-    source: Source,
-    predicate: Predicate,
+    fitting: Fitting,
     outputs: Vec<ColumnExpr>,
     schema: SchemaRef,
-    files: std::vec::IntoIter<File>,
-    /// Row groups of the file that is read, the newest last.
-    ahead: Vec<(Chunk, File)>,
     /// The row group that is read, and the rows of it that were not given yet.
     current: Option<(Chunk, Rows)>,
     batch_rows: usize,
@@ -136,33 +127,25 @@ impl Running {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             tokio::task::consume_budget().await;
-            if let Some((mut chunk, rows)) = self.current.take() {
-                let (last, before) = self
-                    .predicate
-                    .last(&mut chunk, &rows, self.next_rows)
-                    .await?;
-                let batch = match last.is_empty() {
-                    true => None,
-                    false => Some(self.batch(&mut chunk, &last).await?),
-                };
-                if !before.is_empty() {
-                    self.current = Some((chunk, before));
-                }
-                if batch.is_some() {
-                    self.next_rows = self.next_rows.saturating_mul(2).min(self.batch_rows);
-                    return Ok(batch);
-                }
-            } else if let Some((mut chunk, file)) = self.ahead.pop() {
-                let rows = self.predicate.rows(&mut chunk, file.dates()).await?;
-                if !rows.is_empty() {
-                    self.current = Some((chunk, rows));
-                }
-            } else if let Some(file) = self.files.next() {
-                let chunks = self.source.chunks(&file, &self.predicate).await?;
-                let chunks = chunks.into_iter().rev();
-                self.ahead = chunks.map(|chunk| (chunk, file.clone())).collect();
-            } else {
+            let current = match self.current.take() {
+                Some(current) => Some(current),
+                None => self.fitting.next().await?,
+            };
+            let Some((mut chunk, rows)) = current else {
                 return Ok(None);
+            };
+            let predicate = self.fitting.predicate();
+            let (last, before) = predicate.last(&mut chunk, &rows, self.next_rows).await?;
+            let batch = match last.is_empty() {
+                true => None,
+                false => Some(self.batch(&mut chunk, &last).await?),
+            };
+            if !before.is_empty() {
+                self.current = Some((chunk, before));
+            }
+            if batch.is_some() {
+                self.next_rows = self.next_rows.saturating_mul(2).min(self.batch_rows);
+                return Ok(batch);
             }
         }
     }

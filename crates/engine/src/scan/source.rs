@@ -9,14 +9,14 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileScanConfig, ParquetSource};
+use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
 use events::fields::DATE;
 use object_store::path::Path;
-use store::Columns;
+use store::{Columns, Rows};
 
 use super::chunk::{Chunk, external};
 use super::predicate::Predicate;
@@ -38,6 +38,7 @@ pub(super) struct Source {
 pub(super) struct File {
     path: Path,
     size_bytes: u64,
+    /// The range that the dates of its rows are known to lie in.
     dates: Option<RangeInclusive<i64>>,
 }
 
@@ -58,36 +59,69 @@ impl Source {
             columns: Arc::clone(columns),
             partitions: partitions(config, &table),
             projection: source.projection()?.clone(),
-            condition: parquet_condition(parquet),
+            condition: parquet.filter(),
             table,
         })
     }
 
-    /// The condition on rows.
-    pub(super) fn predicate(&self) -> Result<Predicate> {
-        Predicate::new(self.condition.as_ref(), &self.table)
+    /// The row groups of a partition that have rows for which the condition holds.
+    pub(super) fn fitting(&self, partition: usize) -> Result<Fitting> {
+        let files = self.partitions.get(partition).cloned();
+        Ok(Fitting {
+            predicate: Predicate::new(self.condition.as_ref(), &self.table)?,
+            source: self.clone(),
+            files: files.unwrap_or_default().into_iter(),
+            ahead: Vec::new(),
+        })
     }
 
-    /// The row groups of a file in which rows may fit, the newest first, each with the range that its
-    /// dates are known to lie in.
-    pub(super) async fn chunks(&self, file: &File, predicate: &Predicate) -> Result<Vec<Chunk>> {
-        if !file.may_fit(predicate)? {
-            return Ok(Vec::new());
-        }
+    /// The row groups of a file, the newest last.
+    async fn row_groups(&self, file: &File) -> Result<Vec<(Chunk, File)>> {
         let groups = self.columns.row_groups(&file.path, file.size_bytes).await;
-        let groups = groups.map_err(external)?.into_iter().rev();
-        Ok(groups
-            .map(|(group, rows)| Chunk::new(&self.columns, &self.table, group, rows))
-            .collect())
+        let chunks = groups.map_err(external)?.into_iter().map(|(group, rows)| {
+            let chunk = Chunk::new(&self.columns, &self.table, group, rows);
+            (chunk, file.clone())
+        });
+        Ok(chunks.collect())
+    }
+}
+
+/// The row groups of one partition that have rows for which a condition holds, the newest first.
+pub(super) struct Fitting {
+    source: Source,
+    predicate: Predicate,
+    files: std::vec::IntoIter<File>,
+    /// Row groups of the file that is read, the newest last.
+    ahead: Vec<(Chunk, File)>,
+}
+
+impl Fitting {
+    /// The next row group, and the rows of it for which the condition holds now, at least one.
+    pub(super) async fn next(&mut self) -> Result<Option<(Chunk, Rows)>> {
+        loop {
+            tokio::task::consume_budget().await;
+            if let Some((mut chunk, file)) = self.ahead.pop() {
+                let rows = self.predicate.rows(&mut chunk, file.dates).await?;
+                if !rows.is_empty() {
+                    return Ok(Some((chunk, rows)));
+                }
+            } else if let Some(file) = self.files.next() {
+                if file.may_fit(&self.predicate)? {
+                    self.ahead = self.source.row_groups(&file).await?;
+                }
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The condition.
+    pub(super) fn predicate(&self) -> &Predicate {
+        &self.predicate
     }
 }
 
 impl File {
-    /// The range that the dates of its rows are known to lie in.
-    pub(super) fn dates(&self) -> Option<RangeInclusive<i64>> {
-        self.dates.clone()
-    }
-
     /// Whether rows of it may fit a condition, as far as its dates tell.
     fn may_fit(&self, predicate: &Predicate) -> Result<bool> {
         let wanted = predicate.dates()?;
@@ -95,11 +129,6 @@ impl File {
             dates.start() <= wanted.end() && wanted.start() <= dates.end() && !wanted.is_empty()
         }))
     }
-}
-
-fn parquet_condition(source: &ParquetSource) -> Option<Arc<dyn PhysicalExpr>> {
-    use datafusion::datasource::physical_plan::FileSource;
-    source.filter()
 }
 
 fn partitions(config: &FileScanConfig, table: &SchemaRef) -> Vec<Vec<File>> {
