@@ -7,6 +7,7 @@
 //! | `source` | files, the condition on their rows, what a row gives |
 //! | `chunk` | a row group while a question looks at it |
 //! | `expression` | expressions over columns, evaluated once for each different value where that is enough |
+//! | `ascending` | functions of ascending numbers, evaluated for some of these only |
 //! | `predicate` | the rows of a row group for which a condition holds |
 //! | `newest` | the newest rows first |
 //! | `aggregate` | the first half of an aggregation |
@@ -14,6 +15,7 @@
 //! | `reduce` | aggregates fed with no more of a row group than they need |
 
 mod aggregate;
+mod ascending;
 mod chunk;
 mod expression;
 mod groups;

@@ -3,28 +3,29 @@
 //! | module | holds |
 //! |---|---|
 //! | `column` | one column of a row group: codes of a dictionary where the file has one |
+//! | `footer` | what the footer of a file tells about its row groups |
 //! | `read` | columns out of a Parquet file |
 //!
 //! Data files never change, so what was read stays true until it is thrown out for lack of room.
 
 mod column;
+mod footer;
 mod read;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, new_null_array};
+use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-pub use self::column::{CodedColumn, Column, Rows};
+pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
+use self::footer::Footer;
 use crate::error::StoreError;
 use crate::file_reader::FileReader;
 use crate::store::Store;
@@ -37,6 +38,10 @@ const VERY_FEW: usize = 512;
 
 /// How many columns are remembered of which a few rows were asked for.
 const ASKED_COLUMNS: usize = 16 * 1024;
+
+/// After so many questions for very few rows of a column, reading their pages has cost about as much as
+/// reading the column.
+const WORTH_KEEPING: u8 = 8;
 
 /// What footers and bloom filters may take, beside the columns.
 const FOOTER_BYTES: u64 = 64 * 1024 * 1024;
@@ -53,21 +58,15 @@ pub struct RowGroup {
     pub index: usize,
 }
 
-impl RowGroup {
-    fn rows(&self, footer: &ParquetMetaData) -> usize {
-        usize::try_from(footer.row_group(self.index).num_rows()).unwrap_or_default()
-    }
-}
-
 /// Reads columns of data files and keeps those that are asked for often.
 #[derive(Debug)]
 pub struct Columns {
     objects: Arc<dyn ObjectStore>,
-    footers: Cache<Path, Arc<ParquetMetaData>, FooterSize>,
+    footers: Cache<Path, Arc<Footer>, FooterSize>,
     filters: Cache<ColumnKey, Arc<Filter>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
-    /// Columns of which a few rows were asked for: once more, and they are worth to be kept.
-    asked: Cache<ColumnKey, ()>,
+    /// How often a few rows of a column were asked for.
+    asked: Cache<ColumnKey, u8>,
 }
 
 /// A column, or values of it.
@@ -113,9 +112,9 @@ struct FilterSize;
 #[derive(Debug, Clone)]
 struct ColumnSize;
 
-impl Weighter<Path, Arc<ParquetMetaData>> for FooterSize {
-    fn weight(&self, _: &Path, footer: &Arc<ParquetMetaData>) -> u64 {
-        footer.memory_size() as u64
+impl Weighter<Path, Arc<Footer>> for FooterSize {
+    fn weight(&self, _: &Path, footer: &Arc<Footer>) -> u64 {
+        footer.size_bytes() as u64
     }
 }
 
@@ -164,11 +163,9 @@ impl Columns {
             size_bytes,
             index,
         };
-        let footer = self.footer(&group(0)).await?;
-        let groups = (0..footer.num_row_groups()).map(group);
-        Ok(groups
-            .map(|group| (group.clone(), group.rows(&footer)))
-            .collect())
+        let footer = self.footer(path, size_bytes).await?;
+        let groups = (0..footer.groups()).map(|index| (group(index), footer.rows(index)));
+        Ok(groups.collect())
     }
 
     /// Whole columns of a row group, in the types wanted: those of [`events::view_schema`].
@@ -180,20 +177,14 @@ impl Columns {
         group: &RowGroup,
         wanted: &[Arc<Field>],
     ) -> Result<Vec<Arc<Column>>, StoreError> {
-        let mut known = self.known(group, wanted);
+        let mut known = self.known(group, wanted).await?;
         let missing = unknown(&known, wanted);
         if !missing.is_empty() {
-            let footer = self.footer(group).await?;
+            let footer = self.footer(&group.path, group.size_bytes).await?;
             let read = read::columns(&self.objects, group, &footer, &missing).await;
             let read = read.map_err(|error| StoreError::parquet(&group.path, error))?;
-            let mut read = missing.iter().zip(read).map(|(field, column)| {
-                let rows = group.rows(&footer);
-                let column = column.unwrap_or_else(|| Column::missing(field.data_type(), rows));
-                let column = Arc::new(column);
-                let key = ColumnKey::new(group, field.name());
-                self.columns.insert(key, Arc::clone(&column));
-                column
-            });
+            let read = missing.iter().zip(read);
+            let mut read = read.map(|(field, column)| self.keep(group, field, column));
             for place in known.iter_mut().filter(|place| place.is_none()) {
                 *place = read.next();
             }
@@ -203,7 +194,8 @@ impl Columns {
 
     /// Columns for the sake of a few rows, in the types wanted. Of columns that are not in memory, long
     /// texts are read for these rows alone the first time, and always when the rows are very few; other
-    /// columns only when both is so. Nothing is kept of what was read for a few rows.
+    /// columns only when the rows are very few, until that happened too often. Nothing is kept of what was
+    /// read for a few rows.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -213,17 +205,16 @@ impl Columns {
         wanted: &[Arc<Field>],
         rows: &Rows,
     ) -> Result<Vec<Part>, StoreError> {
-        let failed = |error: ParquetError| StoreError::parquet(&group.path, error);
-        let missing = unknown(&self.known(group, wanted), wanted);
+        let missing = unknown(&self.known(group, wanted).await?, wanted);
         let mut few: Vec<Arc<Field>> = Vec::new();
         if !missing.is_empty() {
-            let footer = self.footer(group).await?;
-            let is_very_few = rows.len().saturating_mul(VERY_FEW) < group.rows(&footer);
+            let footer = self.footer(&group.path, group.size_bytes).await?;
+            let is_very_few = rows.len().saturating_mul(VERY_FEW) < footer.rows(group.index);
             let is_better_in_part = |field: &&Arc<Field>| {
-                let is_first = self.is_asked_first(group, field);
-                match read::is_long_text(&footer, group, field) {
-                    true => is_very_few || is_first,
-                    false => is_very_few && is_first,
+                let asked = self.count_asked(group, field);
+                match footer.is_long_text(group.index, field) {
+                    true => is_very_few || asked == 0,
+                    false => is_very_few && asked < WORTH_KEEPING,
                 }
             };
             few = missing.iter().filter(is_better_in_part).cloned().collect();
@@ -238,30 +229,25 @@ impl Columns {
         let mut values = match few.is_empty() {
             true => Vec::new().into_iter(),
             false => {
-                let footer = self.footer(group).await?;
+                let footer = self.footer(&group.path, group.size_bytes).await?;
                 let values = read::values(&self.objects, group, &footer, &few, rows).await;
+                let failed = |error| StoreError::parquet(&group.path, error);
                 values.map_err(failed)?.into_iter()
             }
         };
         let parts = wanted.iter().filter_map(|field| match is_few(field) {
             false => whole.next().map(Part::Whole),
-            true => {
-                let values = values.next().flatten();
-                let missing = || new_null_array(field.data_type(), rows.len());
-                Some(Part::Few(values.unwrap_or_else(missing)))
-            }
+            true => values.next().map(Part::Few),
         });
         Ok(parts.collect())
     }
 
-    /// Whether a few rows of a column were not asked for before, as far as that is remembered.
-    fn is_asked_first(&self, group: &RowGroup, field: &Field) -> bool {
+    /// How often a few rows of a column were asked for before, as far as that is remembered.
+    fn count_asked(&self, group: &RowGroup, field: &Field) -> u8 {
         let key = ColumnKey::new(group, field.name());
-        let is_first = self.asked.get(&key).is_none();
-        if is_first {
-            self.asked.insert(key, ());
-        }
-        is_first
+        let asked = self.asked.get(&key).unwrap_or_default();
+        self.asked.insert(key, asked.saturating_add(1));
+        asked
     }
 
     /// Whether some row of a row group may have `text` in a column, as far as a bloom filter of the file
@@ -292,21 +278,16 @@ impl Columns {
 
     async fn filter(&self, group: &RowGroup, column: &str) -> Result<Filter, StoreError> {
         let failed = |error: ParquetError| StoreError::parquet(&group.path, error);
-        let footer = self.footer(group).await?;
-        let schema = footer.file_metadata().schema_descr();
-        let place = (0..schema.num_columns()).find(|leaf| schema.column(*leaf).name() == column);
-        let Some(place) = place else {
+        let footer = self.footer(&group.path, group.size_bytes).await?;
+        let Some(place) = footer.place(column) else {
             return Ok(Filter {
                 filter: None,
                 size_bytes: 0,
             });
         };
-        let size_bytes = footer
-            .row_group(group.index)
-            .column(place)
-            .bloom_filter_length();
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::try_new(footer, options).map_err(failed)?;
+        let metadata = footer.reader(group.index).clone();
+        let chunk = metadata.metadata().row_group(group.index).column(place);
+        let size_bytes = chunk.bloom_filter_length();
         let reader = FileReader::new(&self.objects, &group.path, group.size_bytes);
         let filter = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
             .get_row_group_column_bloom_filter(group.index, place)
@@ -319,21 +300,43 @@ impl Columns {
         })
     }
 
-    async fn footer(&self, group: &RowGroup) -> Result<Arc<ParquetMetaData>, StoreError> {
-        if let Some(footer) = self.footers.get(&group.path) {
+    async fn footer(&self, path: &Path, size_bytes: u64) -> Result<Arc<Footer>, StoreError> {
+        if let Some(footer) = self.footers.get(path) {
             return Ok(footer);
         }
-        let footer = read::footer(&self.objects, group).await;
-        let footer = footer.map_err(|error| StoreError::parquet(&group.path, error))?;
-        self.footers.insert(group.path.clone(), Arc::clone(&footer));
+        let footer = Footer::read(&self.objects, path, size_bytes).await;
+        let footer = Arc::new(footer.map_err(|error| StoreError::parquet(path, error))?);
+        self.footers.insert(path.clone(), Arc::clone(&footer));
         Ok(footer)
     }
 
-    fn known(&self, group: &RowGroup, wanted: &[Arc<Field>]) -> Vec<Option<Arc<Column>>> {
+    /// The columns that are in memory, or of which the footer of the file tells all.
+    async fn known(
+        &self,
+        group: &RowGroup,
+        wanted: &[Arc<Field>],
+    ) -> Result<Vec<Option<Arc<Column>>>, StoreError> {
         let keys = wanted
             .iter()
             .map(|field| ColumnKey::new(group, field.name()));
-        keys.map(|key| self.columns.get(&key)).collect()
+        let mut known: Vec<Option<Arc<Column>>> = keys.map(|key| self.columns.get(&key)).collect();
+        if known.iter().any(Option::is_none) {
+            let footer = self.footer(&group.path, group.size_bytes).await?;
+            for (place, field) in known.iter_mut().zip(wanted) {
+                if place.is_none() {
+                    let constant = footer.constant(group.index, field);
+                    *place = constant.map(|column| self.keep(group, field, column));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    fn keep(&self, group: &RowGroup, field: &Field, column: Column) -> Arc<Column> {
+        let column = Arc::new(column);
+        let key = ColumnKey::new(group, field.name());
+        self.columns.insert(key, Arc::clone(&column));
+        column
     }
 }
 

@@ -17,6 +17,10 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use crate::error::StoreError;
 use crate::location::Location;
 
+/// What is fetched of the end of a file at first. The footer of a file with its page index is mostly smaller,
+/// and then nothing else has to be fetched for it.
+const END_BYTES: usize = 64 * 1024;
+
 /// Fetches parts of one data file.
 #[derive(Debug)]
 pub(crate) struct FileReader {
@@ -80,6 +84,7 @@ impl AsyncFileReader for FileReader {
             let size_bytes = self.size_bytes;
             let metadata = ParquetMetaDataReader::new()
                 .with_arrow_reader_options(options)
+                .with_prefetch_hint(Some(END_BYTES))
                 .load_and_finish(self, size_bytes)
                 .await?;
             Ok(Arc::new(metadata))

@@ -13,8 +13,15 @@ pub(crate) const SORT_COLUMNS: [&str; 2] = [fields::DATE, fields::EVENT_ID];
 pub(crate) const WRITE_ROWS: usize = 8 * 1024;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Small, so that a few rows of long texts cost little to read.
+/// Pages are small, so that a few rows cost little to read.
 const PAGE_ROWS: usize = 2 * 1024;
+const PAGE_BYTES: usize = 32 * 1024;
+
+/// Texts that rarely come again: the dictionaries of such columns would be large, and each has to be read
+/// for any of their rows. They get one only as long as it is small.
+const LONG_TEXTS: [&str; 4] = ["df_message", "df_query", "comments", fields::ATTRIBUTES];
+const LONG_TEXT_DICTIONARY_BYTES: usize = 32 * 1024;
+
 const ZSTD_LEVEL: i32 = 1;
 
 /// How often the bloom filter of the event ids says "perhaps" to an id that is not there.
@@ -29,11 +36,17 @@ pub(crate) fn writer_properties() -> WriterProperties {
     let date = ColumnPath::from(fields::DATE);
     let event_id = ColumnPath::from(fields::EVENT_ID);
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
-    WriterProperties::builder()
+    let builder = WriterProperties::builder();
+    let builder = LONG_TEXTS.into_iter().fold(builder, |builder, text| {
+        let limit = LONG_TEXT_DICTIONARY_BYTES;
+        builder.set_column_dictionary_page_size_limit(ColumnPath::from(text), limit)
+    });
+    builder
         .set_created_by(concat!("vouch ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(date.clone(), EnabledStatistics::Page)
         .set_column_dictionary_enabled(date.clone(), false)

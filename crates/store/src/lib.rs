@@ -103,7 +103,7 @@ mod view;
 
 pub use admission::Admission;
 pub use cleaning::{Removal, RemovalReason};
-pub use columns::{CodedColumn, Column, Columns, Part, RowGroup, Rows};
+pub use columns::{CodedColumn, Column, Columns, Part, PlainColumn, RowGroup, Rows};
 pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;

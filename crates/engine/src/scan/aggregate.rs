@@ -103,10 +103,11 @@ impl ExecutionPlan for AggregateScanExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let consumer = MemoryConsumer::new(format!("AggregateScanExec[{partition}]"));
+        let groups = Groups::new(self)?;
         let running = Running {
-            groups: Groups::new(self)?,
+            fitting: self.source.all_fitting(partition, groups.needed())?,
+            groups,
             scan: self.clone(),
-            fitting: self.source.fitting(partition)?,
             memory: consumer.register(context.memory_pool()),
             is_done: false,
         };
@@ -208,24 +209,31 @@ impl Groups {
         })
     }
 
+    /// What is evaluated for all rows.
+    fn needed(&self) -> Vec<ColumnExpr> {
+        let needed = self.reductions.iter().flat_map(Reduction::first_needed);
+        self.keys.iter().chain(needed).cloned().collect()
+    }
+
     /// Takes rows of a row group, of which there is at least one.
     async fn add(&mut self, chunk: &mut Chunk, rows: &store::Rows) -> Result<()> {
-        let needed = self.reductions.iter().flat_map(Reduction::first_needed);
-        let needed: Vec<&ColumnExpr> = self.keys.iter().chain(needed).collect();
-        chunk.prepare(needed, rows).await?;
         let mut keys = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
             keys.push(chunk.evaluate(key, rows).await?);
         }
         let local = LocalGroups::new(keys, rows.len())?;
-        let mut numbers = Vec::with_capacity(local.count);
+        let mut found = Vec::new();
         match &mut self.values {
-            Some(values) => values.intern(&local.keys, &mut numbers)?,
-            None => numbers.push(0),
+            Some(values) => values.intern(&local.keys, &mut found)?,
+            None => found.push(0),
+        }
+        let mut numbers = vec![0; local.sizes.len()];
+        for (group, number) in local.used().zip(found) {
+            numbers[group] = number;
         }
         let grouped = GroupedRows {
             rows,
-            local: &local.of_row,
+            local: &local,
             numbers: &numbers,
             total: self.count(),
         };

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{Field, Int64Type, SchemaRef};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Field, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use store::{Column, Columns, Part, RowGroup, Rows, StoreError};
 
+use super::ascending;
 use super::expression::{ColumnExpr, Values};
 
 /// Of a column that is not in memory, only the pages with the wanted rows are read when these are fewer
@@ -78,14 +79,10 @@ impl Chunk {
         Ok(())
     }
 
-    /// The dates of all rows, when a column is loaded that has one in every row.
-    pub(super) fn dates(&self, column: usize) -> Option<&[i64]> {
-        match self.loaded.get(&column)?.as_ref() {
-            Column::Plain(dates) if dates.null_count() == 0 => {
-                Some(dates.as_primitive_opt::<Int64Type>()?.values())
-            }
-            _ => None,
-        }
+    /// The numbers of all rows in a loaded column, when every row has one that is no less than those
+    /// before it.
+    pub(super) fn ascending(&self, column: usize) -> Option<&[i64]> {
+        self.loaded.get(&column)?.ascending()
     }
 
     /// Makes ready to evaluate expressions for some rows, of which there is at least one.
@@ -139,6 +136,12 @@ impl Chunk {
             let codes = coded.codes(rows);
             let dictionary = expr.of_dictionary(coded.dictionary(), &codes)?;
             return Ok(Values::Coded { codes, dictionary });
+        }
+        if let Some(column) = expr.ascends_with()
+            && let Some(numbers) = self.ascending(column)
+            && let Some(values) = ascending::evaluate(expr, numbers, rows)?
+        {
+            return Ok(values);
         }
         let values = expr.columns.iter().map(|column| self.values(*column, rows));
         let values: Vec<ArrayRef> = values.collect::<Result<_>>()?;

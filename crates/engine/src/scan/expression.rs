@@ -14,6 +14,8 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 
+use super::ascending::never_falls;
+
 /// An expression over some columns of the table.
 #[derive(Debug, Clone)]
 pub(super) struct ColumnExpr {
@@ -22,6 +24,8 @@ pub(super) struct ColumnExpr {
     /// The places in the table of the columns that it needs, ascending.
     pub(super) columns: Vec<usize>,
     schema: SchemaRef,
+    /// Whether it never falls where its one column does not.
+    never_falls: bool,
     /// Whether equal values may give different results.
     is_volatile: bool,
     /// Whether it notes which values it has seen, as functions of Vouch do to warn about them.
@@ -171,6 +175,7 @@ impl ColumnExpr {
         let is_observing = expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>()))?;
         Ok(Self {
             expr: reassign_expr_columns(Arc::clone(expr), &schema)?,
+            never_falls: never_falls(expr)?,
             columns,
             schema,
             is_volatile: is_volatile(expr),
@@ -184,6 +189,11 @@ impl ColumnExpr {
             [column] if !self.is_volatile => Some(*column),
             _ => None,
         }
+    }
+
+    /// The column in which it never falls.
+    pub(super) fn ascends_with(&self) -> Option<usize> {
+        self.only_column().filter(|_| self.never_falls)
     }
 
     /// The value of each row of the columns.

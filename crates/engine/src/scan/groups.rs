@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{Field, Int64Type, Schema};
-use datafusion::common::{HashMap, Result};
+use datafusion::common::{HashMap, HashSet, Result};
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
@@ -11,17 +11,17 @@ use std::sync::Arc;
 
 use super::expression::Values;
 
-/// Up to so many combinations of keys, a table tells the group of each.
+/// Up to so many combinations, a table tells about each.
 const TABLE_PLACES: usize = 1 << 20;
 
-/// The groups that the rows of a row group make.
+/// The groups that rows of a row group make.
 #[derive(Debug)]
 pub(super) struct LocalGroups {
-    /// The group of each row.
-    pub(super) of_row: Vec<u32>,
-    /// How many groups there are.
-    pub(super) count: usize,
-    /// The keys: an array for each, with a value for each group.
+    /// The group of each row; empty when there is one group.
+    of_row: Vec<u32>,
+    /// How many rows each group has, which may be none.
+    pub(super) sizes: Vec<u32>,
+    /// The keys: an array for each, with a value for each group that has rows.
     pub(super) keys: Vec<ArrayRef>,
 }
 
@@ -37,25 +37,80 @@ impl LocalGroups {
     /// is one group.
     pub(super) fn new(keys: Vec<Values>, rows: usize) -> Result<Self> {
         let keys: Vec<Key> = keys.into_iter().map(Key::new).collect::<Result<_>>()?;
+        let varying = keys.iter().enumerate();
+        let mut varying = varying.filter(|(_, key)| !key.codes.is_empty());
+        match (varying.next(), varying.next()) {
+            (None, _) => Ok(Self::one(&keys, rows)),
+            (Some((varying, _)), None) => Self::of_codes(keys, varying),
+            _ => Self::of_combinations(&keys, rows),
+        }
+    }
+
+    /// The group of the row at a place.
+    pub(super) fn of(&self, place: usize) -> usize {
+        self.of_row.get(place).copied().unwrap_or_default() as usize
+    }
+
+    /// The groups that have rows.
+    pub(super) fn used(&self) -> impl Iterator<Item = usize> + '_ {
+        let sizes = self.sizes.iter().enumerate();
+        sizes.filter(|(_, size)| **size > 0).map(|(group, _)| group)
+    }
+
+    /// One group.
+    fn one(keys: &[Key], rows: usize) -> Self {
+        Self {
+            of_row: Vec::new(),
+            // A row group has far less than 2³² rows.
+            sizes: vec![rows as u32],
+            keys: keys.iter().map(|key| key.dictionary.slice(0, 1)).collect(),
+        }
+    }
+
+    /// A group for each value of the one key that has different ones.
+    fn of_codes(mut keys: Vec<Key>, varying: usize) -> Result<Self> {
+        let of_row = std::mem::take(&mut keys[varying].codes);
+        let sizes = sizes(&of_row, keys[varying].dictionary.len());
+        let used = (0_u32..).zip(&sizes).filter(|(_, size)| **size > 0);
+        let used: UInt32Array = used.map(|(code, _)| code).collect();
+        let firsts = UInt32Array::from(vec![0; used.len()]);
+        let values = keys.iter().enumerate().map(|(place, key)| {
+            let codes = if place == varying { &used } else { &firsts };
+            take(&key.dictionary, codes, None)
+        });
+        Ok(Self {
+            keys: values.collect::<std::result::Result<_, _>>()?,
+            of_row,
+            sizes,
+        })
+    }
+
+    /// A group for each combination of values that some row has.
+    fn of_combinations(keys: &[Key], rows: usize) -> Result<Self> {
         let mut of_row = vec![0; rows];
         let mut first_rows = vec![0];
         for key in keys.iter().filter(|key| !key.codes.is_empty()) {
             first_rows = split(&mut of_row, first_rows.len(), key);
         }
-        let values = |key: &Key| {
+        let values = keys.iter().map(|key| {
             let code = |row: &u32| key.codes.get(*row as usize).copied().unwrap_or_default();
             let codes = first_rows.iter().map(code);
             take(&key.dictionary, &codes.collect::<UInt32Array>(), None)
-        };
+        });
         Ok(Self {
+            sizes: sizes(&of_row, first_rows.len()),
+            keys: values.collect::<std::result::Result<_, _>>()?,
             of_row,
-            count: first_rows.len(),
-            keys: keys
-                .iter()
-                .map(values)
-                .collect::<std::result::Result<_, _>>()?,
         })
     }
+}
+/// How many rows each group has.
+fn sizes(of_row: &[u32], groups: usize) -> Vec<u32> {
+    let mut sizes = vec![0; groups];
+    for group in of_row {
+        sizes[*group as usize] += 1;
+    }
+    sizes
 }
 
 /// Splits groups by a further key. Gives a row of each of the new groups.
@@ -156,6 +211,38 @@ impl Key {
         Self {
             codes,
             dictionary: Arc::new(arrow::array::Int64Array::from(different)),
+        }
+    }
+}
+
+/// Which combinations of a group and a value were seen.
+#[derive(Debug)]
+pub(super) enum Seen {
+    Table { values: usize, seen: Vec<bool> },
+    Set(HashSet<(usize, u32)>),
+}
+
+impl Seen {
+    /// Nothing was seen of so many groups and values.
+    pub(super) fn new(groups: usize, values: usize) -> Self {
+        let places = groups.saturating_mul(values);
+        match places <= TABLE_PLACES {
+            true => Self::Table {
+                values,
+                seen: vec![false; places],
+            },
+            false => Self::Set(HashSet::new()),
+        }
+    }
+
+    /// Notes a combination. Gives whether it is new.
+    pub(super) fn insert(&mut self, group: usize, value: u32) -> bool {
+        match self {
+            Self::Table { values, seen } => {
+                let seen = &mut seen[group * *values + value as usize];
+                !std::mem::replace(seen, true)
+            }
+            Self::Set(seen) => seen.insert((group, value)),
         }
     }
 }

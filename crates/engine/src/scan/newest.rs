@@ -96,7 +96,7 @@ impl ExecutionPlan for NewestScanExec {
         let running = Running {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,
-            fitting: source.fitting(partition)?,
+            fitting: source.fitting_one_by_one(partition)?,
             current: None,
             batch_rows: context.session_config().batch_size().max(1),
             next_rows: FIRST_ROWS,
@@ -150,7 +150,7 @@ impl Running {
         }
     }
 
-    async fn batch(&self, chunk: &mut Chunk, rows: &Rows) -> Result<RecordBatch> {
+    async fn batch(&mut self, chunk: &mut Chunk, rows: &Rows) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.outputs.len());
         chunk.prepare(&self.outputs, rows).await?;
         for output in &self.outputs {

@@ -84,7 +84,7 @@ impl Predicate {
         let mut is_in_range = span.is_some_and(|span| is_inside(&span, &range));
         if !is_in_range {
             chunk.load(std::iter::once(self.date)).await?;
-            if let Some(dates) = chunk.dates(self.date).filter(|dates| dates.is_sorted()) {
+            if let Some(dates) = chunk.ascending(self.date) {
                 let from = dates.partition_point(|date| date < range.start());
                 let to = dates.partition_point(|date| date <= range.end());
                 rows = Rows::Range(from..to.max(from));
@@ -114,7 +114,7 @@ impl Predicate {
         if self.is_dynamic() {
             let range = self.dates()?;
             chunk.load(std::iter::once(self.date)).await?;
-            if let Some(dates) = chunk.dates(self.date).filter(|dates| dates.is_sorted()) {
+            if let Some(dates) = chunk.ascending(self.date) {
                 let oldest = dates.partition_point(|date| date < range.start());
                 from = rows.count_before(oldest);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::{HashSet, Result};
+use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -15,6 +15,7 @@ use store::Rows;
 
 use super::chunk::Chunk;
 use super::expression::{ColumnExpr, Truth, Values};
+use super::groups::{LocalGroups, Seen};
 
 /// An aggregate of a scan while it runs.
 pub(super) struct Reduction {
@@ -45,9 +46,9 @@ enum Need {
 pub(super) struct GroupedRows<'g> {
     /// The rows.
     pub(super) rows: &'g Rows,
-    /// The group of each row inside the row group.
-    pub(super) local: &'g [u32],
-    /// The number of each of these groups in the whole scan.
+    /// Their groups inside the row group.
+    pub(super) local: &'g LocalGroups,
+    /// The number of each of these groups in the whole scan, of those that have rows.
     pub(super) numbers: &'g [usize],
     /// How many groups the whole scan has so far.
     pub(super) total: usize,
@@ -156,13 +157,24 @@ impl Reduction {
             let present = chunk.evaluate(argument, grouped.rows).await?.presence();
             wanted = wanted.and(present);
         }
-        let mut counts = vec![0_i64; grouped.numbers.len()];
-        for (place, group) in grouped.local.iter().enumerate() {
-            counts[*group as usize] += i64::from(wanted.holds(place));
-        }
+        let counts = match wanted {
+            Truth::Always => grouped.local.sizes.clone(),
+            Truth::Never => vec![0; grouped.local.sizes.len()],
+            Truth::Of(wanted) => {
+                let mut counts = vec![0; grouped.local.sizes.len()];
+                for (place, is_wanted) in wanted.into_iter().enumerate() {
+                    counts[grouped.local.of(place)] += u32::from(is_wanted);
+                }
+                counts
+            }
+        };
+        let used = grouped.local.used();
+        let (counts, numbers): (Vec<i64>, Vec<usize>) = used
+            .map(|group| (i64::from(counts[group]), grouped.numbers[group]))
+            .unzip();
         let counts: ArrayRef = Arc::new(Int64Array::from(counts));
         self.accumulator
-            .merge_batch(&[counts], grouped.numbers, grouped.total)
+            .merge_batch(&[counts], &numbers, grouped.total)
     }
 
     async fn distinct(
@@ -188,13 +200,14 @@ impl Reduction {
                 );
             }
         };
-        let mut seen = HashSet::new();
+        let mut seen = Seen::new(grouped.local.sizes.len(), dictionary.len());
         let mut values = Vec::new();
         let mut groups = Vec::new();
-        for (row, (group, code)) in grouped.local.iter().zip(&codes).enumerate() {
-            if wanted.holds(row) && seen.insert((*group, *code)) {
-                values.push(*code);
-                groups.push(grouped.numbers[*group as usize]);
+        for (place, code) in codes.into_iter().enumerate() {
+            let group = grouped.local.of(place);
+            if wanted.holds(place) && seen.insert(group, code) {
+                values.push(code);
+                groups.push(grouped.numbers[group]);
             }
         }
         let values = take(&dictionary, &UInt32Array::from(values), None)?;
@@ -213,26 +226,12 @@ impl Reduction {
         };
         newest.resize(grouped.total, i64::MIN);
         chunk.load(std::iter::once(*date)).await?;
-        let dates = chunk.dates(*date).map(<[i64]>::to_vec);
-        let Some(dates) = dates else {
+        let Some(dates) = chunk.ascending(*date) else {
             return self.all(chunk, grouped, wanted).await;
         };
-        for (place, (row, group)) in grouped.rows.iter().zip(grouped.local).enumerate() {
-            if wanted.holds(place) {
-                let newest = &mut newest[grouped.numbers[*group as usize]];
-                *newest = dates[row].max(*newest);
-            }
-        }
-        let mut rows = Vec::new();
-        let mut numbers = Vec::new();
-        for (place, (row, group)) in grouped.rows.iter().zip(grouped.local).enumerate() {
-            let number = grouped.numbers[*group as usize];
-            if wanted.holds(place) && dates[row] == newest[number] {
-                // A place in a row group is far below 2³².
-                rows.push(row as u32);
-                numbers.push(number);
-            }
-        }
+        let (mut rows, mut numbers) = newest_rows(dates, grouped, &wanted, newest);
+        rows.reverse();
+        numbers.reverse();
         if rows.is_empty() {
             return Ok(());
         }
@@ -301,9 +300,50 @@ impl Need {
 
 /// The number of each row's group in the whole scan.
 fn numbers(grouped: &GroupedRows<'_>) -> Vec<usize> {
-    let numbers = grouped
-        .local
-        .iter()
-        .map(|group| grouped.numbers[*group as usize]);
+    let places = 0..grouped.rows.len();
+    let numbers = places.map(|place| grouped.numbers[grouped.local.of(place)]);
     numbers.collect()
+}
+
+/// The wanted rows that are no older than the newest date that is known of their group, the newest first, and
+/// the number of each one's group. Then their dates are known.
+fn newest_rows(
+    dates: &[i64],
+    grouped: &GroupedRows<'_>,
+    wanted: &Truth,
+    newest: &mut [i64],
+) -> (Vec<u32>, Vec<usize>) {
+    let local = grouped.local;
+    let last_date = dates[grouped.rows.get(grouped.rows.len() - 1)];
+    // How many rows of each group may still be new enough.
+    let mut left = vec![0; local.sizes.len()];
+    for group in local.used() {
+        if newest[grouped.numbers[group]] <= last_date {
+            left[group] = local.sizes[group];
+        }
+    }
+    let mut open = left.iter().filter(|left| **left > 0).count();
+    let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+    for place in (0..grouped.rows.len()).rev() {
+        if open == 0 {
+            break;
+        }
+        let group = local.of(place);
+        if left[group] == 0 {
+            continue;
+        }
+        let row = grouped.rows.get(place);
+        let number = grouped.numbers[group];
+        left[group] -= 1;
+        if dates[row] < newest[number] {
+            left[group] = 0;
+        } else if wanted.holds(place) {
+            newest[number] = dates[row];
+            // A place in a row group is far below 2³².
+            rows.push(row as u32);
+            numbers.push(number);
+        }
+        open -= usize::from(left[group] == 0);
+    }
+    (rows, numbers)
 }

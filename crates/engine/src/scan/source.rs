@@ -15,11 +15,17 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
 use events::fields::DATE;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, future, stream};
 use object_store::path::Path;
 use store::{Columns, Rows};
 
 use super::chunk::{Chunk, external};
+use super::expression::ColumnExpr;
 use super::predicate::Predicate;
+
+/// How many row groups of a partition are made ready at once.
+const READY_ROW_GROUPS: usize = 4;
 
 /// Files, a condition on their rows, and the expressions that a row gives.
 #[derive(Debug, Clone)]
@@ -64,19 +70,52 @@ impl Source {
         })
     }
 
-    /// The row groups of a partition that have rows for which the condition holds.
-    pub(super) fn fitting(&self, partition: usize) -> Result<Fitting> {
+    /// The row groups of a partition that have rows for which the condition holds, with the columns that
+    /// `needed` needs of these rows. Several are made ready at once, so that none is waited for while another
+    /// could be worked on.
+    pub(super) fn all_fitting(&self, partition: usize, needed: Vec<ColumnExpr>) -> Result<Fitting> {
+        self.fitting(partition, needed, READY_ROW_GROUPS)
+    }
+
+    /// The same, but each row group is looked at when it is asked for: what is known by then may show that it
+    /// is not needed.
+    pub(super) fn fitting_one_by_one(&self, partition: usize) -> Result<Fitting> {
+        self.fitting(partition, Vec::new(), 1)
+    }
+
+    fn fitting(
+        &self,
+        partition: usize,
+        needed: Vec<ColumnExpr>,
+        at_once: usize,
+    ) -> Result<Fitting> {
+        let predicate = Arc::new(Predicate::new(self.condition.as_ref(), &self.table)?);
         let files = self.partitions.get(partition).cloned();
+        let source = self.clone();
+        let fits = Arc::clone(&predicate);
+        let row_groups = stream::iter(files.unwrap_or_default())
+            .map(move |file| source.clone().row_groups(file, Arc::clone(&fits)))
+            .buffered(at_once)
+            .map_ok(|row_groups| stream::iter(row_groups.into_iter().rev().map(Ok)))
+            .try_flatten();
+        let holds = Arc::clone(&predicate);
+        let needed: Arc<[ColumnExpr]> = needed.into();
+        let fitting = row_groups
+            .map_ok(move |row_group| ready(row_group, Arc::clone(&holds), Arc::clone(&needed)))
+            .try_buffered(at_once)
+            .try_filter(|(_, rows)| future::ready(!rows.is_empty()));
         Ok(Fitting {
-            predicate: Predicate::new(self.condition.as_ref(), &self.table)?,
-            source: self.clone(),
-            files: files.unwrap_or_default().into_iter(),
-            ahead: Vec::new(),
+            predicate,
+            row_groups: fitting.boxed(),
         })
     }
 
-    /// The row groups of a file, the newest last.
-    async fn row_groups(&self, file: &File) -> Result<Vec<(Chunk, File)>> {
+    /// The row groups of a file, the newest last; none when no row of it fits a condition.
+    async fn row_groups(self, file: File, predicate: Arc<Predicate>) -> Result<Vec<(Chunk, File)>> {
+        tokio::task::consume_budget().await;
+        if !file.may_fit(&predicate)? {
+            return Ok(Vec::new());
+        }
         let groups = self.columns.row_groups(&file.path, file.size_bytes).await;
         let chunks = groups.map_err(external)?.into_iter().map(|(group, rows)| {
             let chunk = Chunk::new(&self.columns, &self.table, group, rows);
@@ -86,38 +125,36 @@ impl Source {
     }
 }
 
+/// The rows of a row group for which a condition holds, and of these what is needed.
+async fn ready(
+    (mut chunk, file): (Chunk, File),
+    predicate: Arc<Predicate>,
+    needed: Arc<[ColumnExpr]>,
+) -> Result<(Chunk, Rows)> {
+    tokio::task::consume_budget().await;
+    let rows = predicate.rows(&mut chunk, file.dates).await?;
+    if !rows.is_empty() {
+        chunk.prepare(needed.iter(), &rows).await?;
+    }
+    Ok((chunk, rows))
+}
+
 /// The row groups of one partition that have rows for which a condition holds, the newest first.
 pub(super) struct Fitting {
-    source: Source,
-    predicate: Predicate,
-    files: std::vec::IntoIter<File>,
-    /// Row groups of the file that is read, the newest last.
-    ahead: Vec<(Chunk, File)>,
+    predicate: Arc<Predicate>,
+    row_groups: BoxStream<'static, Result<(Chunk, Rows)>>,
 }
 
 impl Fitting {
-    /// The next row group, and the rows of it for which the condition holds now, at least one.
+    /// The next row group, and the rows of it for which the condition held when it was looked at, at least
+    /// one.
     pub(super) async fn next(&mut self) -> Result<Option<(Chunk, Rows)>> {
-        loop {
-            tokio::task::consume_budget().await;
-            if let Some((mut chunk, file)) = self.ahead.pop() {
-                let rows = self.predicate.rows(&mut chunk, file.dates).await?;
-                if !rows.is_empty() {
-                    return Ok(Some((chunk, rows)));
-                }
-            } else if let Some(file) = self.files.next() {
-                if file.may_fit(&self.predicate)? {
-                    self.ahead = self.source.row_groups(&file).await?;
-                }
-            } else {
-                return Ok(None);
-            }
-        }
+        self.row_groups.try_next().await
     }
 
     /// The condition.
-    pub(super) fn predicate(&self) -> &Predicate {
-        &self.predicate
+    pub(super) fn predicate(&self) -> Arc<Predicate> {
+        Arc::clone(&self.predicate)
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, StringViewArray, UInt8Array, UInt16Array,
-    UInt32Array,
+    UInt32Array, new_null_array,
 };
 use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 
 /// The rows of a row group that a question is about, in ascending order.
@@ -43,6 +43,15 @@ impl Rows {
             Self::List(rows) => (0..0, rows.as_slice()),
         };
         range.chain(list.iter().map(|row| *row as usize))
+    }
+
+    /// The row at a place among them, which has to be less than [`Self::len`].
+    #[must_use]
+    pub fn get(&self, place: usize) -> usize {
+        match self {
+            Self::Range(range) => range.start + place,
+            Self::List(rows) => rows[place] as usize,
+        }
     }
 
     /// How many of them are before a place in the row group.
@@ -81,7 +90,14 @@ pub enum Column {
     /// Text with few different values.
     Coded(CodedColumn),
     /// Anything else.
-    Plain(ArrayRef),
+    Plain(PlainColumn),
+}
+
+/// A value for each row.
+#[derive(Debug)]
+pub struct PlainColumn {
+    values: ArrayRef,
+    is_ascending: bool,
 }
 
 /// Text as numbers that stand for the different values.
@@ -95,21 +111,24 @@ pub struct CodedColumn {
 
 #[derive(Debug)]
 enum Codes {
+    /// All rows have the first value.
+    Same,
     Bytes(Vec<u8>),
     Words(Vec<u16>),
 }
 
 impl Column {
-    /// A column without values.
-    pub(super) fn missing(data_type: &DataType, rows: usize) -> Self {
-        if *data_type == DataType::Utf8View {
-            return Self::Coded(CodedColumn {
-                codes: Codes::Bytes(vec![0; rows]),
-                values: Arc::new(StringViewArray::new_null(1)),
-                has_nulls: true,
-            });
+    /// A column that has the same text in all rows, or nothing.
+    pub(super) fn constant(text: Option<&str>, data_type: &DataType, rows: usize) -> Self {
+        if *data_type != DataType::Utf8View {
+            return Self::Plain(PlainColumn::new(new_null_array(data_type, rows)));
         }
-        Self::Plain(arrow::array::new_null_array(data_type, rows))
+        let values = text.map(Some).into_iter().chain([None]);
+        Self::Coded(CodedColumn {
+            codes: Codes::Same,
+            values: Arc::new(values.collect::<StringViewArray>()),
+            has_nulls: text.is_none(),
+        })
     }
 
     /// The column of what was read, in the type `wanted`.
@@ -120,7 +139,7 @@ impl Column {
         {
             return Ok(Self::Coded(CodedColumn::new(dictionary, wanted)?));
         }
-        Ok(Self::Plain(cast(array, wanted)?))
+        Ok(Self::Plain(PlainColumn::new(cast(array, wanted)?)))
     }
 
     /// The values of some rows. Text of a few rows does not keep the text of all others in memory.
@@ -130,13 +149,24 @@ impl Column {
     pub fn values(&self, rows: &Rows) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Coded(coded) => coded.values_of(rows),
-            Self::Plain(array) => {
-                let picked = rows.picked(array)?;
+            Self::Plain(plain) => {
+                let picked = rows.picked(&plain.values)?;
                 match picked.as_string_view_opt() {
-                    Some(texts) if rows.len() < array.len() => Ok(Arc::new(texts.gc())),
+                    Some(texts) if rows.len() < plain.values.len() => Ok(Arc::new(texts.gc())),
                     _ => Ok(picked),
                 }
             }
+        }
+    }
+
+    /// The numbers of all rows, when every row has one that is no less than those before it.
+    #[must_use]
+    pub fn ascending(&self) -> Option<&[i64]> {
+        match self {
+            Self::Plain(plain) if plain.is_ascending => {
+                Some(plain.values.as_primitive_opt::<Int64Type>()?.values())
+            }
+            _ => None,
         }
     }
 
@@ -144,7 +174,19 @@ impl Column {
     pub(super) fn size_bytes(&self) -> usize {
         match self {
             Self::Coded(coded) => coded.codes.size_bytes() + coded.values.get_array_memory_size(),
-            Self::Plain(array) => array.get_array_memory_size(),
+            Self::Plain(plain) => plain.values.get_array_memory_size(),
+        }
+    }
+}
+
+impl PlainColumn {
+    fn new(values: ArrayRef) -> Self {
+        let numbers = values.as_primitive_opt::<Int64Type>();
+        let is_ascending = numbers
+            .is_some_and(|numbers| numbers.null_count() == 0 && numbers.values().is_sorted());
+        Self {
+            values,
+            is_ascending,
         }
     }
 }
@@ -164,7 +206,7 @@ impl CodedColumn {
             Ok(_) => Codes::Bytes(rows.map(|row| code(row) as u8).collect()),
             Err(_) => Codes::Words(rows.map(|row| code(row) as u16).collect()),
         };
-        let missing = arrow::array::new_null_array(wanted, 1);
+        let missing = new_null_array(wanted, 1);
         Ok(Self {
             codes,
             values: concat(&[&values, &missing])?,
@@ -181,8 +223,8 @@ impl CodedColumn {
     /// The value that all rows have, when they have the same.
     #[must_use]
     pub fn only_value(&self) -> Option<ArrayRef> {
-        match (self.values.len(), self.has_nulls) {
-            (1, _) | (2, false) => Some(self.values.slice(0, 1)),
+        match (&self.codes, self.values.len(), self.has_nulls) {
+            (Codes::Same, ..) | (_, 1, _) | (_, 2, false) => Some(self.values.slice(0, 1)),
             _ => None,
         }
     }
@@ -197,6 +239,7 @@ impl CodedColumn {
             }
         }
         match &self.codes {
+            Codes::Same => vec![0; rows.len()],
             Codes::Bytes(codes) => picked(codes, rows),
             Codes::Words(codes) => picked(codes, rows),
         }
@@ -210,7 +253,7 @@ impl CodedColumn {
             (Codes::Words(codes), Rows::Range(range)) => {
                 Arc::new(UInt16Array::from(codes[range.clone()].to_vec()))
             }
-            (_, Rows::List(_)) => Arc::new(UInt32Array::from(self.codes(rows))),
+            (Codes::Same, _) | (_, Rows::List(_)) => Arc::new(UInt32Array::from(self.codes(rows))),
         };
         take(&self.values, &codes, None)
     }
@@ -219,6 +262,7 @@ impl CodedColumn {
 impl Codes {
     fn size_bytes(&self) -> usize {
         match self {
+            Self::Same => 0,
             Self::Bytes(codes) => codes.len(),
             Self::Words(codes) => codes.len() * size_of::<u16>(),
         }
