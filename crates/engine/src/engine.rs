@@ -24,7 +24,6 @@ use store::{Columns, Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
-use crate::in_order::in_order;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
@@ -95,6 +94,11 @@ impl Engine {
         session.options_mut().execution.parquet.pushdown_filters = true;
         // The table spreads its files itself, as wholes.
         session.options_mut().optimizer.repartition_file_scans = false;
+        // DataFusion 55 would also spread sorted rows that way, and nothing would put them in order again.
+        session
+            .options_mut()
+            .optimizer
+            .enable_round_robin_repartition = false;
         // DataFusion 55 refuses some plans because it does not know the same columns as never missing
         // before and after it has optimised them.
         session
@@ -342,7 +346,7 @@ impl Engine {
             }
             outcome => outcome,
         };
-        with_columns_in_memory(in_order(planned?)?, &self.columns)
+        with_columns_in_memory(planned?, &self.columns)
     }
 
     /// The summary of an answer whose rows have all passed.

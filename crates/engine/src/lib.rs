@@ -34,7 +34,6 @@ mod describe;
 mod engine;
 mod error;
 mod fragments;
-mod in_order;
 mod json;
 mod outer;
 mod overrides;

@@ -28,20 +28,21 @@ pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
 use self::footer::Footer;
 use crate::error::StoreError;
 use crate::file_reader::FileReader;
+use crate::layout::PAGE_ROWS;
 use crate::store::Store;
 
 /// What a column takes about, to tell the cache how many to expect.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
-/// Rows are very few when they are less than one in so many.
-const VERY_FEW: usize = 512;
+/// Rows are very few when they lie in less than one in so many pages.
+const VERY_FEW: usize = 8;
 
 /// How many columns are remembered of which a few rows were asked for.
 const ASKED_COLUMNS: usize = 16 * 1024;
 
-/// After so many questions for very few rows of a column, reading their pages has cost about as much as
+/// After so many questions for very few rows of a column, reading their pages may have cost as much as
 /// reading the column.
-const WORTH_KEEPING: u8 = 8;
+const WORTH_KEEPING: u8 = VERY_FEW as u8;
 
 /// What footers and bloom filters may take, beside the columns.
 const FOOTER_BYTES: u64 = 64 * 1024 * 1024;
@@ -209,7 +210,8 @@ impl Columns {
         let mut few: Vec<Arc<Field>> = Vec::new();
         if !missing.is_empty() {
             let footer = self.footer(&group.path, group.size_bytes).await?;
-            let is_very_few = rows.len().saturating_mul(VERY_FEW) < footer.rows(group.index);
+            let pages = footer.rows(group.index).div_ceil(PAGE_ROWS);
+            let is_very_few = rows.pages(PAGE_ROWS).saturating_mul(VERY_FEW) <= pages;
             let is_better_in_part = |field: &&Arc<Field>| {
                 let asked = self.count_asked(group, field);
                 match footer.is_long_text(group.index, field) {

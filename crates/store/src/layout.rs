@@ -14,7 +14,7 @@ pub(crate) const WRITE_ROWS: usize = 8 * 1024;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Pages are small, so that a few rows cost little to read.
-const PAGE_ROWS: usize = 2 * 1024;
+pub(crate) const PAGE_ROWS: usize = 2 * 1024;
 const PAGE_BYTES: usize = 32 * 1024;
 
 /// Texts that rarely come again: the dictionaries of such columns would be large, and each has to be read

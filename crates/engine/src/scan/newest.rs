@@ -20,20 +20,20 @@ use super::chunk::Chunk;
 use super::expression::ColumnExpr;
 use super::source::{Fitting, Source};
 
-/// How many rows are given first: what is known after them often shows that the others are not needed.
-const FIRST_ROWS: usize = 256;
-
 /// The rows of data files, the newest first as far as their files and row groups tell.
 #[derive(Debug)]
 pub(super) struct NewestScanExec {
     source: Source,
     properties: Arc<PlanProperties>,
+    fetch: usize,
 }
 
 impl NewestScanExec {
-    /// Gives what `scan` gives, which reads `source`.
-    pub(super) fn new(scan: &Arc<dyn ExecutionPlan>, source: Source) -> Self {
+    /// Gives what `scan` gives, which reads `source`, for somebody who wants the first `fetch` rows. When
+    /// so many were given, what is known then often shows that the others are not needed.
+    pub(super) fn new(scan: &Arc<dyn ExecutionPlan>, source: Source, fetch: usize) -> Self {
         Self {
+            fetch,
             source,
             properties: Arc::clone(scan.properties()),
         }
@@ -93,13 +93,14 @@ impl ExecutionPlan for NewestScanExec {
         let source = &self.source;
         let outputs = source.projection.iter();
         let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.table));
+        let batch_rows = context.session_config().batch_size().max(1);
         let running = Running {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,
             fitting: source.fitting_one_by_one(partition)?,
             current: None,
-            batch_rows: context.session_config().batch_size().max(1),
-            next_rows: FIRST_ROWS,
+            batch_rows,
+            next_rows: self.fetch.clamp(1, batch_rows),
         };
         let batches = stream::try_unfold(running, |mut running| async move {
             let batch = running.next().await?;

@@ -111,8 +111,8 @@ impl Predicate {
         count: usize,
     ) -> Result<(Rows, Rows)> {
         let mut from = 0;
-        if self.is_dynamic() {
-            let range = self.dates()?;
+        let range = self.dynamic_dates()?;
+        if *range.start() > i64::MIN {
             chunk.load(std::iter::once(self.date)).await?;
             if let Some(dates) = chunk.ascending(self.date) {
                 let oldest = dates.partition_point(|date| date < range.start());
@@ -131,8 +131,13 @@ impl Predicate {
         Ok((last, before))
     }
 
-    fn is_dynamic(&self) -> bool {
-        self.tests.iter().any(|test| test.is_dynamic)
+    /// A range outside which no date fits any more, as far as is known now.
+    fn dynamic_dates(&self) -> Result<RangeInclusive<i64>> {
+        let mut range = EVER;
+        for test in self.tests.iter().filter(|test| test.is_dynamic) {
+            range = both(&range, &test.dates(self.date)?);
+        }
+        Ok(range)
     }
 }
 

@@ -65,10 +65,8 @@ fn of_sort(
     node: &Arc<dyn ExecutionPlan>,
     columns: &Arc<Columns>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let Some(sort) = node
-        .downcast_ref::<SortExec>()
-        .filter(|sort| sort.fetch().is_some())
-    else {
+    let sort = node.downcast_ref::<SortExec>();
+    let Some((sort, fetch)) = sort.and_then(|sort| Some((sort, sort.fetch()?))) else {
         return Ok(None);
     };
     let first = sort.expr().first();
@@ -82,7 +80,10 @@ fn of_sort(
     }
     let changed = sort.input().clone().transform_up(|input| {
         Ok(match Source::of_plan(&input, columns) {
-            Some(source) => Transformed::yes(Arc::new(NewestScanExec::new(&input, source)) as _),
+            Some(source) => {
+                let scan = NewestScanExec::new(&input, source, fetch);
+                Transformed::yes(Arc::new(scan) as _)
+            }
             None => Transformed::no(input),
         })
     })?;

@@ -9,11 +9,12 @@ use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit,
 };
 
-use super::{key_column, key_order, over, page, sorted, with_computed};
+use super::{as_usize, key_column, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
-use crate::bound::{BoundQuery, Reducer, SeriesOrder, sort_exprs};
+use crate::bound::{BoundQuery, BoundSource, Reducer, SeriesOrder, Shape, sort_exprs};
 use crate::functions::percentile::percentile;
 use crate::functions::pinned::pinned;
+use crate::functions::step_start::step_starts;
 
 /// Groups of one row each, in their order.
 pub(super) fn single_rows(
@@ -46,13 +47,25 @@ pub(super) fn of_one_row(order: &SeriesOrder) -> Expr {
     }
 }
 
-/// Groups of several rows: `group_rows` counts the rows of a group before its limit, `group_rank` the
-/// groups from 1 behind the skipped.
+/// Groups of several rows: `group_rows` counts the rows of a group before its limit, as far as that may cut
+/// any off, `group_rank` the groups from 1.
 pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
     let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
     let order = sort_exprs(&query.order);
     let (builder, order) = with_computed(pinned_keys(shaped, &keys)?, &order, "order")?;
+    if query.series_order.is_none() && keeps_all_rows(query) {
+        let rows = page::behind(query, builder.build()?)?;
+        let ranked = ranked(query, rows, key_order(query), beyond)?;
+        let columns = ranked.schema().columns().into_iter().map(Expr::Column);
+        let columns: Vec<Expr> = columns.collect();
+        let group_rows = lit(0_i64).alias("group_rows");
+        let order = key_order(query).into_iter().chain(order);
+        return ranked
+            .project(columns.into_iter().chain([group_rows]))?
+            .sort(order)?
+            .build();
+    }
     let row = row_number()
         .partition_by(keys.clone())
         .order_by(order)
@@ -72,20 +85,50 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Resu
         between.extend(between_groups(order, col(page::GROUP_ORDER)));
     }
     between.extend(key_order(query));
-    plan = LogicalPlanBuilder::from(page::behind(query, plan.build()?)?);
+    let rows = page::behind(query, plan.build()?)?;
+    ranked(query, rows, between, beyond)?
+        .sort(vec![
+            col("group_rank").sort(true, false),
+            col("group_row").sort(true, false),
+        ])?
+        .build()
+}
+
+/// Whether the limit of a group's rows is as large as the number of steps, of which each has one row.
+fn keeps_all_rows(query: &BoundQuery) -> bool {
+    let is_of_steps = matches!(query.shape, Shape::Aggregate { .. })
+        && matches!(query.source, BoundSource::Events)
+        && query.column_shifts_ms.is_empty();
+    let limits = query.limits;
+    match (query.step_ms, limits.limit.count()) {
+        (Some(step_ms), Some(limit)) if is_of_steps && limits.offset == 0 => {
+            let limit = as_usize(limit);
+            let mut steps = step_starts(query.range, step_ms, query.time_zone);
+            steps.nth(limit).is_none()
+        }
+        _ => false,
+    }
+}
+
+/// The rows with the rank of their group as `group_rank`, of the groups that the limits want.
+fn ranked(
+    query: &BoundQuery,
+    rows: LogicalPlan,
+    between: Vec<SortExpr>,
+    beyond: u64,
+) -> Result<LogicalPlanBuilder> {
+    let limits = query.limits;
     let rank = dense_rank().order_by(between).build()?.alias("group_rank");
-    plan = plan
+    let ranked = LogicalPlanBuilder::from(rows)
         .window(vec![rank])?
         .filter(col("group_rank").gt(lit(limits.soffset)))?;
-    if let Some(count) = limits.slimit.count() {
-        let last = limits.soffset.saturating_add(count).saturating_add(beyond);
-        plan = plan.filter(col("group_rank").lt_eq(lit(last)))?;
+    match limits.slimit.count() {
+        Some(count) => {
+            let last = limits.soffset.saturating_add(count).saturating_add(beyond);
+            ranked.filter(col("group_rank").lt_eq(lit(last)))
+        }
+        None => Ok(ranked),
     }
-    plan.sort(vec![
-        col("group_rank").sort(true, false),
-        col("group_row").sort(true, false),
-    ])?
-    .build()
 }
 
 /// The rows with keys of which the optimiser does not think that a condition makes them constant: the

@@ -16,8 +16,8 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast, col, lit,
+    Expr, ExprFunctionExt, ExprSchemable, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame,
+    WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, col, lit,
 };
 use datafusion::scalar::ScalarValue;
 
@@ -214,9 +214,9 @@ fn project(
     for (index, column) in query.columns.iter().enumerate() {
         let value = match column.value_type {
             // A result must have one type, whichever plan it came from.
-            Type::Null => cast(column.expr.clone(), arrow_type(Type::String)),
+            Type::Null => typed(&column.expr, Type::String, &plan)?,
             Type::Bool | Type::Float => column.expr.clone(),
-            other => cast(column.expr.clone(), arrow_type(other)),
+            other => typed(&column.expr, other, &plan)?,
         };
         output.push(value.alias(format!("v{index}")));
     }
@@ -224,8 +224,13 @@ fn project(
     if is_ranked {
         output.extend([col("group_rows"), col("group_rank")]);
     }
-    output.extend(page::columns(query));
+    output.extend(page::columns(query, &plan)?);
     LogicalPlanBuilder::from(plan).project(output)?.build()
+}
+
+/// An expression over the rows of a plan in a type, without a cast to the type that it has.
+fn typed(expr: &Expr, value_type: Type, plan: &LogicalPlan) -> Result<Expr> {
+    expr.clone().cast_to(&arrow_type(value_type), plan.schema())
 }
 
 /// An aggregate over the rows of each group, beside every row.

@@ -1,11 +1,11 @@
 //! Pages: the rows behind a place, and the place of every row.
 
 use datafusion::common::Result;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, col};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col};
 
-use super::{groups, key_column};
+use super::{groups, key_column, typed};
 use crate::bind;
-use crate::bound::{BoundQuery, PageUnit, SortKey, arrow_type};
+use crate::bound::{BoundQuery, PageUnit, SortKey};
 use crate::types::Type;
 
 /// The column of the value that `SORDER BY` gives a group of several rows.
@@ -21,10 +21,11 @@ pub(super) fn behind(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPla
     LogicalPlanBuilder::from(rows).filter(condition)?.build()
 }
 
-/// The columns that tell the place of a row, where the answer can be continued.
-pub(super) fn columns(query: &BoundQuery) -> Vec<Expr> {
+/// The columns that tell the place of each of these rows, where the answer can be continued.
+pub(super) fn columns(query: &BoundQuery, rows: &LogicalPlan) -> Result<Vec<Expr>> {
     let place = told(query).into_iter().enumerate().map(|(index, key)| {
-        cast(key.expr, arrow_type(told_as(key.value_type))).alias(format!("p{index}"))
+        let value = typed(&key.expr, told_as(key.value_type), rows)?;
+        Ok(value.alias(format!("p{index}")))
     });
     place.collect()
 }

@@ -65,6 +65,17 @@ impl Rows {
         }
     }
 
+    /// How many pages of `page_rows` rows they lie in.
+    pub(super) fn pages(&self, page_rows: usize) -> usize {
+        match self {
+            Self::Range(range) if range.is_empty() => 0,
+            Self::Range(range) => (range.end - 1) / page_rows - range.start / page_rows + 1,
+            Self::List(rows) => rows
+                .chunk_by(|row, next| *row as usize / page_rows == *next as usize / page_rows)
+                .count(),
+        }
+    }
+
     /// Some of these rows: those from the `from`-th on, at most `count`.
     #[must_use]
     pub fn slice(&self, from: usize, count: usize) -> Self {

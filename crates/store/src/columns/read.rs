@@ -10,11 +10,15 @@ use object_store::ObjectStore;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::{ParquetError, Result};
+use tokio::task::JoinSet;
 
 use super::RowGroup;
 use super::column::{Column, Rows};
 use super::footer::Footer;
 use crate::file_reader::FileReader;
+
+/// It is not worth it to wake another processor for fewer columns.
+const COLUMNS_AT_ONCE: usize = 4;
 
 /// Whole columns, which the file has, by name and in the types wanted.
 pub(super) async fn columns(
@@ -29,18 +33,39 @@ pub(super) async fn columns(
     columns.collect()
 }
 
-/// The values of a few rows of columns, which the file has.
+/// The values of a few rows of columns, which the file has. Whoever wants a few rows waits for them mostly, so
+/// many columns are read on several processors.
 pub(super) async fn values(
     objects: &Arc<dyn ObjectStore>,
     group: &RowGroup,
-    footer: &Footer,
+    footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
     rows: &Rows,
 ) -> Result<Vec<ArrayRef>> {
-    let read = read(objects, group, footer, wanted, Some(selection(rows))).await?;
-    let values = read.into_iter().zip(wanted);
-    let values = values.map(|(array, field)| Ok(cast(&array, field.data_type())?));
-    values.collect()
+    let selection = selection(rows);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = wanted.len().div_ceil(COLUMNS_AT_ONCE).clamp(1, threads);
+    let mut reading: JoinSet<Result<Vec<(usize, ArrayRef)>>> = JoinSet::new();
+    for part in 0..parts {
+        // Neighbours are often similar, so they are dealt out.
+        let places = (part..wanted.len()).step_by(parts);
+        let fields: Vec<Arc<Field>> = places.clone().map(|at| Arc::clone(&wanted[at])).collect();
+        let (objects, group, footer) = (Arc::clone(objects), group.clone(), Arc::clone(footer));
+        let selection = selection.clone();
+        reading.spawn(async move {
+            let values = read(&objects, &group, &footer, &fields, Some(selection)).await?;
+            let values = places.zip(values).zip(&fields);
+            let values =
+                values.map(|((place, array), field)| Ok((place, cast(&array, field.data_type())?)));
+            values.collect()
+        });
+    }
+    let mut values = Vec::with_capacity(wanted.len());
+    while let Some(part) = reading.join_next().await {
+        values.extend(part.map_err(|error| ParquetError::External(Box::new(error)))??);
+    }
+    values.sort_unstable_by_key(|(place, _)| *place);
+    Ok(values.into_iter().map(|(_, values)| values).collect())
 }
 
 async fn read(
