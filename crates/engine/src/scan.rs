@@ -9,7 +9,7 @@
 //! | `expression` | expressions over columns, evaluated once for each different value where that is enough |
 //! | `ascending` | functions of ascending numbers, evaluated for some of these only |
 //! | `predicate` | the rows of a row group for which a condition holds |
-//! | `newest` | the newest rows first |
+//! | `ordered` | the newest rows first, or the oldest |
 //! | `aggregate` | the first half of an aggregation |
 //! | `groups` | which rows of a row group belong to the same group |
 //! | `reduce` | aggregates fed with no more of a row group than they need |
@@ -19,7 +19,7 @@ mod ascending;
 mod chunk;
 mod expression;
 mod groups;
-mod newest;
+mod ordered;
 mod predicate;
 mod reduce;
 mod rule;

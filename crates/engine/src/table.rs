@@ -1,13 +1,13 @@
 //! Files of the store, and events that are in no file yet, as a DataFusion table.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Result, Statistics};
+use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -16,8 +16,6 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::scalar::ScalarValue;
-use events::fields::DATE;
 use object_store::ObjectMeta;
 use store::DataFile;
 
@@ -32,6 +30,11 @@ pub(crate) struct Events {
     /// Those in memory, in the columns of [`events::view_schema`].
     pub(crate) recent: Vec<RecordBatch>,
 }
+
+/// The range that the dates of a file lie in, as the table's log says, beside a file of a scan. Statistics as
+/// DataFusion has them would have room for every column, and take more time than all else about a file.
+#[derive(Debug)]
+pub(crate) struct Dates(pub(crate) RangeInclusive<i64>);
 
 /// Events read as one table.
 #[derive(Debug)]
@@ -59,29 +62,17 @@ impl EventTable {
     }
 
     fn partitioned(&self, file: &DataFile) -> PartitionedFile {
-        PartitionedFile::new_from_meta(ObjectMeta {
+        let partitioned = PartitionedFile::new_from_meta(ObjectMeta {
             location: file.path.clone(),
             last_modified: file.modified,
             size: file.size_bytes,
             e_tag: None,
             version: None,
-        })
-        .with_statistics(Arc::new(self.statistics_of(file)))
-    }
-
-    /// What the table's log says about a file.
-    fn statistics_of(&self, file: &DataFile) -> Statistics {
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(usize::try_from(file.rows).unwrap_or(usize::MAX));
-        if let (Some((first, last)), Ok(date)) = (file.date_range_ms, self.schema.index_of(DATE)) {
-            statistics.column_statistics[date] = ColumnStatistics {
-                null_count: Precision::Exact(0),
-                min_value: Precision::Exact(ScalarValue::Int64(Some(first))),
-                max_value: Precision::Exact(ScalarValue::Int64(Some(last))),
-                ..ColumnStatistics::new_unknown()
-            };
+        });
+        match file.date_range_ms {
+            Some((first, last)) => partitioned.with_extension(Dates(first..=last)),
+            None => partitioned,
         }
-        statistics
     }
 }
 

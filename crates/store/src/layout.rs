@@ -19,8 +19,15 @@ const PAGE_BYTES: usize = 32 * 1024;
 
 /// Texts that rarely come again: the dictionaries of such columns would be large, and each has to be read
 /// for any of their rows. They get one only as long as it is small.
-const LONG_TEXTS: [&str; 4] = ["df_message", "df_query", "comments", fields::ATTRIBUTES];
-const LONG_TEXT_DICTIONARY_BYTES: usize = 32 * 1024;
+const RARE_TEXTS: [&str; 6] = [
+    "df_message",
+    "df_operation_id",
+    "df_operation_name",
+    "df_query",
+    "comments",
+    fields::ATTRIBUTES,
+];
+const RARE_TEXT_DICTIONARY_BYTES: usize = 32 * 1024;
 
 const ZSTD_LEVEL: i32 = 1;
 
@@ -37,8 +44,8 @@ pub(crate) fn writer_properties() -> WriterProperties {
     let event_id = ColumnPath::from(fields::EVENT_ID);
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let builder = WriterProperties::builder();
-    let builder = LONG_TEXTS.into_iter().fold(builder, |builder, text| {
-        let limit = LONG_TEXT_DICTIONARY_BYTES;
+    let builder = RARE_TEXTS.into_iter().fold(builder, |builder, text| {
+        let limit = RARE_TEXT_DICTIONARY_BYTES;
         builder.set_column_dictionary_page_size_limit(ColumnPath::from(text), limit)
     });
     builder
@@ -76,7 +83,40 @@ fn sorting_columns() -> Option<Vec<SortingColumn>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+
     use super::*;
+
+    #[test]
+    fn a_few_rows_of_long_texts_are_a_small_part_of_the_file() {
+        const ROWS: usize = 5_000;
+        let texts = (0..ROWS).map(|row| Some(format!("{row:0>200}")));
+        let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+        let batch = RecordBatch::try_from_iter([("df_message", texts)]).unwrap();
+        let mut file = Vec::new();
+        let properties = Some(writer_properties());
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), properties).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let mut reader =
+            ParquetMetaDataReader::new().with_offset_index_policy(PageIndexPolicy::Required);
+        reader.try_parse(&Bytes::from(file)).unwrap();
+        let metadata = reader.finish().unwrap();
+        let pages = metadata.offset_index().unwrap()[0][0].page_locations();
+        let mut starts: Vec<i64> = pages.iter().map(|page| page.first_row_index).collect();
+        starts.push(ROWS as i64);
+        let most_rows = starts.windows(2).map(|page| page[1] - page[0]).max();
+        assert!(most_rows.unwrap() < 512, "{starts:?}");
+        let column = metadata.row_group(0).column(0);
+        let dictionary = column.dictionary_page_offset().unwrap();
+        let share = (pages[0].offset - dictionary) * 10;
+        assert!(share < column.compressed_size(), "{share}");
+    }
 
     #[test]
     fn the_sort_order_names_columns_of_the_schema() {

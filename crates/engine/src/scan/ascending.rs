@@ -92,3 +92,115 @@ fn runs(known: &[(usize, i64)], rows: usize) -> Values {
         dictionary: Arc::new(Int64Array::from(different)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::config::ConfigOptions;
+    use datafusion::logical_expr::{
+        ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    };
+
+    use super::*;
+
+    /// A number without its last digits.
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Rounded {
+        to: i64,
+        never_falls: bool,
+        signature: Signature,
+    }
+
+    impl ScalarUDFImpl for Rounded {
+        fn name(&self) -> &str {
+            "rounded"
+        }
+
+        fn signature(&self) -> &Signature {
+            &self.signature
+        }
+
+        fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+            Ok(DataType::Int64)
+        }
+
+        fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+            Ok(match self.never_falls {
+                true => inputs[0].sort_properties,
+                false => SortProperties::Unordered,
+            })
+        }
+
+        fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+            let numbers = args.args[0].to_array(args.number_rows)?;
+            let numbers = numbers.as_primitive::<Int64Type>();
+            let rounded: Int64Array = numbers.unary(|number| number - number.rem_euclid(self.to));
+            Ok(ColumnarValue::Array(Arc::new(rounded)))
+        }
+    }
+
+    fn rounded(to: i64, never_falls: bool) -> ColumnExpr {
+        let schema = Arc::new(Schema::new(vec![Field::new("date", DataType::Int64, true)]));
+        let function = ScalarUDF::new_from_impl(Rounded {
+            to,
+            never_falls,
+            signature: Signature::exact(vec![DataType::Int64], Volatility::Immutable),
+        });
+        let date: Arc<dyn PhysicalExpr> = Arc::new(Column::new("date", 0));
+        let options = Arc::new(ConfigOptions::default());
+        let call = ScalarFunctionExpr::try_new(Arc::new(function), vec![date], &schema, options);
+        ColumnExpr::new(&(Arc::new(call.unwrap()) as _), &schema).unwrap()
+    }
+
+    fn values(expr: &ColumnExpr, numbers: &[i64], rows: &Rows) -> Vec<i64> {
+        let values = evaluate(expr, numbers, rows).unwrap().unwrap();
+        let values = values.into_array(rows.len()).unwrap();
+        values.as_primitive::<Int64Type>().values().to_vec()
+    }
+
+    #[test]
+    fn every_row_gets_what_the_function_gives() {
+        // Gaps of all sizes, and numbers that come again.
+        let mut numbers = vec![-1000_i64];
+        for step in 0..5_000 {
+            numbers.push(
+                numbers[step] + [0, 0, 1, 3, 0, 7, 250, 0][step % 8] * i64::from(step % 97 < 60),
+            );
+        }
+        let all = 0..numbers.len();
+        let ranges: [Range<usize>; 5] = [all, 0..1, 63..64, 10..200, 1_000..1_130];
+        let lists = [vec![0], vec![3, 4, 900], (0..5_000).step_by(3).collect()];
+        let rows = ranges.map(Rows::Range).into_iter();
+        for rows in rows.chain(lists.map(Rows::List)) {
+            for to in [1, 10, 1_000, 1_000_000] {
+                let expected = rows
+                    .iter()
+                    .map(|row| numbers[row] - numbers[row].rem_euclid(to));
+                let expected: Vec<i64> = expected.collect();
+                assert_eq!(
+                    values(&rounded(to, true), &numbers, &rows),
+                    expected,
+                    "{to}, {rows:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_result_for_all_rows_is_said_to_be_one() {
+        let numbers: Vec<i64> = (0..1_000).collect();
+        let rows = Rows::Range(0..1_000);
+        let same = evaluate(&rounded(1_000, true), &numbers, &rows).unwrap();
+        assert!(matches!(same, Some(Values::Same(_))));
+        let two = evaluate(&rounded(999, true), &numbers, &rows).unwrap();
+        assert!(matches!(two, Some(Values::Coded { .. })));
+    }
+
+    #[test]
+    fn only_functions_that_never_fall_are_evaluated_so() {
+        assert_eq!(rounded(10, true).ascends_with(), Some(0));
+        assert_eq!(rounded(10, false).ascends_with(), None);
+    }
+}

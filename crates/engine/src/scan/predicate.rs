@@ -102,33 +102,30 @@ impl Predicate {
         Ok(rows)
     }
 
-    /// The last rows, at most `count`, of rows that the condition held for when it was last asked, as far
-    /// as it still does; and the rows before them for which it still may.
-    pub(super) async fn last(
-        &self,
-        chunk: &mut Chunk,
-        rows: &Rows,
-        count: usize,
-    ) -> Result<(Rows, Rows)> {
-        let mut from = 0;
+    /// Of rows that the condition held for when it was last asked, those for which it still may, as far as
+    /// their dates tell.
+    pub(super) async fn still(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
         let range = self.dynamic_dates()?;
-        if *range.start() > i64::MIN {
-            chunk.load(std::iter::once(self.date)).await?;
-            if let Some(dates) = chunk.ascending(self.date) {
-                let oldest = dates.partition_point(|date| date < range.start());
-                from = rows.count_before(oldest);
-            }
+        if range == EVER {
+            return Ok(rows);
         }
-        let left = rows.len() - from;
-        let split = left.saturating_sub(count);
-        let before = rows.slice(from, split);
-        let mut last = rows.slice(from + split, count);
+        chunk.load(std::iter::once(self.date)).await?;
+        let Some(dates) = chunk.ascending(self.date) else {
+            return Ok(rows);
+        };
+        let from = rows.count_before(dates.partition_point(|date| date < range.start()));
+        let to = rows.count_before(dates.partition_point(|date| date <= range.end()));
+        Ok(rows.slice(from, to.saturating_sub(from)))
+    }
+
+    /// Of rows that the condition held for when it was last asked, those for which it still does.
+    pub(super) async fn dynamic_rows(&self, chunk: &mut Chunk, mut rows: Rows) -> Result<Rows> {
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
-            if !last.is_empty() {
-                last = test.rows(chunk, last).await?;
+            if !rows.is_empty() {
+                rows = test.rows(chunk, rows).await?;
             }
         }
-        Ok((last, before))
+        Ok(rows)
     }
 
     /// A range outside which no date fits any more, as far as is known now.

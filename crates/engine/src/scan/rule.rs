@@ -12,10 +12,10 @@ use events::fields::DATE;
 use store::Columns;
 
 use super::aggregate::AggregateScanExec;
-use super::newest::NewestScanExec;
-use super::source::Source;
+use super::ordered::OrderedScanExec;
+use super::source::{DateOrder, Source};
 
-/// The same plan, in which aggregates of events, and questions for the newest ones, work on columns that
+/// The same plan, in which aggregates of events, and questions for the newest or oldest ones, work on columns that
 /// are kept in memory. All others go through all rows once, and DataFusion's scan does that with less
 /// memory.
 pub(crate) fn with_columns_in_memory(
@@ -73,15 +73,17 @@ fn of_sort(
     let column = first
         .expr
         .downcast_ref::<datafusion::physical_expr::expressions::Column>();
-    let is_newest_first =
-        first.options.descending && column.is_some_and(|column| column.name() == DATE);
-    if !is_newest_first {
+    if column.is_none_or(|column| column.name() != DATE) {
         return Ok(None);
     }
+    let order = match first.options.descending {
+        true => DateOrder::NewestFirst,
+        false => DateOrder::OldestFirst,
+    };
     let changed = sort.input().clone().transform_up(|input| {
         Ok(match Source::of_plan(&input, columns) {
             Some(source) => {
-                let scan = NewestScanExec::new(&input, source, fetch);
+                let scan = OrderedScanExec::new(&input, source, order, fetch);
                 Transformed::yes(Arc::new(scan) as _)
             }
             None => Transformed::no(input),

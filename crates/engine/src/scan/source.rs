@@ -6,15 +6,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::common::stats::Precision;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
-use events::fields::DATE;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use object_store::path::Path;
@@ -23,6 +21,7 @@ use store::{Columns, Rows};
 use super::chunk::{Chunk, external};
 use super::expression::ColumnExpr;
 use super::predicate::Predicate;
+use crate::table::Dates;
 
 /// How many row groups of a partition are made ready at once.
 const READY_ROW_GROUPS: usize = 4;
@@ -33,7 +32,7 @@ pub(super) struct Source {
     pub(super) columns: Arc<Columns>,
     /// The columns of the files.
     pub(super) table: SchemaRef,
-    /// The files of each partition, the newest first.
+    /// The files of each partition.
     pub(super) partitions: Vec<Vec<File>>,
     pub(super) projection: ProjectionExprs,
     pub(super) condition: Option<Arc<dyn PhysicalExpr>>,
@@ -48,6 +47,42 @@ pub(super) struct File {
     dates: Option<RangeInclusive<i64>>,
 }
 
+/// An order of rows by their dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DateOrder {
+    NewestFirst,
+    OldestFirst,
+}
+
+impl DateOrder {
+    fn sort(self, files: &mut [File]) {
+        let dates = |file: &File| file.dates.clone().map(RangeInclusive::into_inner);
+        match self {
+            Self::NewestFirst => {
+                files.sort_by_key(|file| Reverse(dates(file).map(|(_, last)| last)));
+            }
+            Self::OldestFirst => files.sort_by_key(|file| dates(file).map(|(first, _)| first)),
+        }
+    }
+
+    /// What comes with ascending dates.
+    fn of_ascending<T>(self, mut items: Vec<T>) -> Vec<T> {
+        if self == Self::NewestFirst {
+            items.reverse();
+        }
+        items
+    }
+
+    /// The first of some rows, at most `count`, and the others.
+    pub(super) fn split(self, rows: &Rows, count: usize) -> (Rows, Rows) {
+        let others = rows.len().saturating_sub(count);
+        match self {
+            Self::NewestFirst => (rows.slice(others, count), rows.slice(0, others)),
+            Self::OldestFirst => (rows.slice(0, count), rows.slice(count, others)),
+        }
+    }
+}
+
 impl Source {
     /// What DataFusion's scan of Parquet files would read, if `plan` is one of whole files.
     pub(super) fn of_plan(plan: &Arc<dyn ExecutionPlan>, columns: &Arc<Columns>) -> Option<Self> {
@@ -59,11 +94,14 @@ impl Source {
         if config.limit.is_some() || !files.all(is_whole) {
             return None;
         }
+        let groups = config.file_groups.iter();
         let source = config.file_source();
         let table = Arc::clone(source.table_schema().table_schema());
         Some(Self {
             columns: Arc::clone(columns),
-            partitions: partitions(config, &table),
+            partitions: groups
+                .map(|group| group.iter().map(file).collect())
+                .collect(),
             projection: source.projection()?.clone(),
             condition: parquet.filter(),
             table,
@@ -74,29 +112,31 @@ impl Source {
     /// `needed` needs of these rows. Several are made ready at once, so that none is waited for while another
     /// could be worked on.
     pub(super) fn all_fitting(&self, partition: usize, needed: Vec<ColumnExpr>) -> Result<Fitting> {
-        self.fitting(partition, needed, READY_ROW_GROUPS)
+        self.fitting(partition, needed, DateOrder::NewestFirst, READY_ROW_GROUPS)
     }
 
-    /// The same, but each row group is looked at when it is asked for: what is known by then may show that it
-    /// is not needed.
-    pub(super) fn fitting_one_by_one(&self, partition: usize) -> Result<Fitting> {
-        self.fitting(partition, Vec::new(), 1)
+    /// The same in an order, and each row group is looked at when it is asked for: what is known by then may
+    /// show that it is not needed.
+    pub(super) fn fitting_in_order(&self, partition: usize, order: DateOrder) -> Result<Fitting> {
+        self.fitting(partition, Vec::new(), order, 1)
     }
 
     fn fitting(
         &self,
         partition: usize,
         needed: Vec<ColumnExpr>,
+        order: DateOrder,
         at_once: usize,
     ) -> Result<Fitting> {
         let predicate = Arc::new(Predicate::new(self.condition.as_ref(), &self.table)?);
-        let files = self.partitions.get(partition).cloned();
+        let mut files = self.partitions.get(partition).cloned().unwrap_or_default();
+        order.sort(&mut files);
         let source = self.clone();
         let fits = Arc::clone(&predicate);
-        let row_groups = stream::iter(files.unwrap_or_default())
+        let row_groups = stream::iter(files)
             .map(move |file| source.clone().row_groups(file, Arc::clone(&fits)))
             .buffered(at_once)
-            .map_ok(|row_groups| stream::iter(row_groups.into_iter().rev().map(Ok)))
+            .map_ok(move |row_groups| stream::iter(order.of_ascending(row_groups)).map(Ok))
             .try_flatten();
         let holds = Arc::clone(&predicate);
         let needed: Arc<[ColumnExpr]> = needed.into();
@@ -110,7 +150,7 @@ impl Source {
         })
     }
 
-    /// The row groups of a file, the newest last; none when no row of it fits a condition.
+    /// The row groups of a file, the oldest first; none when no row of it fits a condition.
     async fn row_groups(self, file: File, predicate: Arc<Predicate>) -> Result<Vec<(Chunk, File)>> {
         tokio::task::consume_budget().await;
         if !file.may_fit(&predicate)? {
@@ -139,7 +179,7 @@ async fn ready(
     Ok((chunk, rows))
 }
 
-/// The row groups of one partition that have rows for which a condition holds, the newest first.
+/// The row groups of one partition that have rows for which a condition holds.
 pub(super) struct Fitting {
     predicate: Arc<Predicate>,
     row_groups: BoxStream<'static, Result<(Chunk, Rows)>>,
@@ -168,34 +208,11 @@ impl File {
     }
 }
 
-fn partitions(config: &FileScanConfig, table: &SchemaRef) -> Vec<Vec<File>> {
-    let groups = config.file_groups.iter();
-    groups
-        .map(|group| {
-            let mut files: Vec<File> = group.iter().map(|file| self::file(file, table)).collect();
-            files.sort_by_key(|file| Reverse(file.dates.as_ref().map(|dates| *dates.end())));
-            files
-        })
-        .collect()
-}
-
-fn file(file: &PartitionedFile, table: &SchemaRef) -> File {
-    let dates = || {
-        let statistics = file.statistics.as_ref()?;
-        let date = &statistics.column_statistics[table.index_of(DATE).ok()?];
-        Some(exact(&date.min_value)?..=exact(&date.max_value)?)
-    };
+fn file(file: &PartitionedFile) -> File {
     File {
         path: file.object_meta.location.clone(),
         size_bytes: file.object_meta.size,
-        dates: dates(),
-    }
-}
-
-fn exact(value: &Precision<ScalarValue>) -> Option<i64> {
-    match value {
-        Precision::Exact(ScalarValue::Int64(value)) => *value,
-        _ => None,
+        dates: file.extension::<Dates>().map(|dates| dates.0.clone()),
     }
 }
 

@@ -151,6 +151,87 @@ async fn long_text_is_kept_when_rows_of_it_are_asked_for_again() {
     }
 }
 
+/// A file of one row group with these columns.
+async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (Columns, RowGroup) {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut bytes = Vec::new();
+    let properties = crate::layout::writer_properties();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let size_bytes = bytes.len() as u64;
+    let (objects, path) = (store.object_store(), Path::from(PATH));
+    objects.put(&path, bytes.into()).await.unwrap();
+    let columns = Columns::new(store, 1 << 24);
+    let mut groups = columns.row_groups(&path, size_bytes).await.unwrap();
+    (columns, groups.remove(0).0)
+}
+
+#[tokio::test]
+async fn a_column_of_one_value_is_known_from_the_footer() {
+    let store = Root::in_memory().open();
+    let long = "the same beginning ".repeat(10);
+    let texts = |of: &dyn Fn(usize) -> Option<String>| -> ArrayRef {
+        Arc::new((0..20).map(of).collect::<StringArray>())
+    };
+    let one_or_none = |row: usize| (row > 3).then(|| "CH".to_owned());
+    let (columns, group) = one_group(
+        &store,
+        vec![
+            ("df_source", texts(&|_| Some("audit".to_owned()))),
+            ("project", texts(&|_| None)),
+            ("country", texts(&one_or_none)),
+            ("df_title", texts(&|row| Some(format!("{long}{}", row % 2)))),
+        ],
+    )
+    .await;
+    let size_bytes = group.size_bytes;
+    let path = Path::from(PATH);
+    let names = ["df_source", "project", "country", "df_title"];
+    let wanted = fields(&names);
+    let rows = Rows::List(vec![0, 5]);
+    let whole = columns.load(&group, &wanted).await.unwrap();
+    let values: Vec<ArrayRef> = whole.iter().map(|one| one.values(&rows).unwrap()).collect();
+    let expected = [
+        [Some("audit".to_owned()), Some("audit".to_owned())],
+        [None, None],
+        [None, Some("CH".to_owned())],
+        [Some(format!("{long}0")), Some(format!("{long}1"))],
+    ];
+    for (values, expected) in values.iter().zip(expected) {
+        let expected: StringViewArray = expected.into_iter().collect();
+        assert_eq!(values.as_ref(), &expected as &dyn arrow::array::Array);
+    }
+    // Nothing but the footer is read for the first two: they are there without the rest of the file.
+    let columns = Columns::new(&store, 1 << 20);
+    columns.row_groups(&path, size_bytes).await.unwrap();
+    store.object_store().delete(&path).await.unwrap();
+    columns.load(&group, &wanted[..2]).await.unwrap();
+    columns.load(&group, &wanted[2..]).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn very_few_rows_are_read_by_page_until_that_costs_as_much_as_the_column() {
+    const ROWS: usize = 40_000;
+    let store = Root::in_memory().open();
+    let titles: StringArray = (0..ROWS).map(title).collect();
+    let (columns, group) = one_group(&store, vec![("df_title", Arc::new(titles))]).await;
+    let wanted = fields(&["df_title"]);
+    let mut is_whole = Vec::new();
+    for row in (0..ROWS as u32).step_by(4_000) {
+        let rows = Rows::List(vec![row, row + 1]);
+        let parts = columns.load_few(&group, &wanted, &rows).await.unwrap();
+        is_whole.push(matches!(parts[0], Part::Whole(_)));
+    }
+    let by_page = [false; 8];
+    assert_eq!(is_whole, [by_page.as_slice(), &[true, true]].concat());
+    // Rows in every page are as much as the column.
+    let columns = Columns::new(&store, 1 << 24);
+    let rows = Rows::List((0..ROWS as u32).step_by(2_000).collect());
+    let parts = columns.load_few(&group, &wanted, &rows).await.unwrap();
+    assert!(matches!(parts[0], Part::Whole(_)));
+}
+
 #[tokio::test]
 async fn a_bloom_filter_tells_which_ids_are_not_there() {
     let store = Root::in_memory().open();

@@ -1,4 +1,4 @@
-//! Rows of data files for a question that wants only the first few of them in some order.
+//! Rows of data files for a question that wants only the newest few of them, or the oldest.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,21 +18,28 @@ use store::Rows;
 
 use super::chunk::Chunk;
 use super::expression::ColumnExpr;
-use super::source::{Fitting, Source};
+use super::source::{DateOrder, Fitting, Source};
 
-/// The rows of data files, the newest first as far as their files and row groups tell.
+/// The rows of data files in the order of their dates, as far as their files and row groups tell.
 #[derive(Debug)]
-pub(super) struct NewestScanExec {
+pub(super) struct OrderedScanExec {
     source: Source,
     properties: Arc<PlanProperties>,
+    order: DateOrder,
     fetch: usize,
 }
 
-impl NewestScanExec {
-    /// Gives what `scan` gives, which reads `source`, for somebody who wants the first `fetch` rows. When
-    /// so many were given, what is known then often shows that the others are not needed.
-    pub(super) fn new(scan: &Arc<dyn ExecutionPlan>, source: Source, fetch: usize) -> Self {
+impl OrderedScanExec {
+    /// Gives what `scan` gives, which reads `source`, for somebody who wants the first `fetch` rows in an
+    /// order. When so many were given, what is known then often shows that the others are not needed.
+    pub(super) fn new(
+        scan: &Arc<dyn ExecutionPlan>,
+        source: Source,
+        order: DateOrder,
+        fetch: usize,
+    ) -> Self {
         Self {
+            order,
             fetch,
             source,
             properties: Arc::clone(scan.properties()),
@@ -40,19 +47,19 @@ impl NewestScanExec {
     }
 }
 
-impl DisplayAs for NewestScanExec {
+impl DisplayAs for OrderedScanExec {
     fn fmt_as(
         &self,
         _format: DisplayFormatType,
         formatter: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
-        write!(formatter, "NewestScanExec: {}", self.source)
+        write!(formatter, "OrderedScanExec: {}", self.source)
     }
 }
 
-impl ExecutionPlan for NewestScanExec {
+impl ExecutionPlan for OrderedScanExec {
     fn name(&self) -> &str {
-        "NewestScanExec"
+        "OrderedScanExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -97,7 +104,8 @@ impl ExecutionPlan for NewestScanExec {
         let running = Running {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,
-            fitting: source.fitting_one_by_one(partition)?,
+            fitting: source.fitting_in_order(partition, self.order)?,
+            order: self.order,
             current: None,
             batch_rows,
             next_rows: self.fetch.clamp(1, batch_rows),
@@ -116,6 +124,7 @@ impl ExecutionPlan for NewestScanExec {
 /// The scan of one partition.
 struct Running {
     fitting: Fitting,
+    order: DateOrder,
     outputs: Vec<ColumnExpr>,
     schema: SchemaRef,
     /// The row group that is read, and the rows of it that were not given yet.
@@ -136,13 +145,15 @@ impl Running {
                 return Ok(None);
             };
             let predicate = self.fitting.predicate();
-            let (last, before) = predicate.last(&mut chunk, &rows, self.next_rows).await?;
-            let batch = match last.is_empty() {
+            let rows = predicate.still(&mut chunk, rows).await?;
+            let (next, left) = self.order.split(&rows, self.next_rows);
+            let next = predicate.dynamic_rows(&mut chunk, next).await?;
+            let batch = match next.is_empty() {
                 true => None,
-                false => Some(self.batch(&mut chunk, &last).await?),
+                false => Some(self.batch(&mut chunk, &next).await?),
             };
-            if !before.is_empty() {
-                self.current = Some((chunk, before));
+            if !left.is_empty() {
+                self.current = Some((chunk, left));
             }
             if batch.is_some() {
                 self.next_rows = self.next_rows.saturating_mul(2).min(self.batch_rows);
