@@ -6,6 +6,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
     new_empty_array,
 };
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
@@ -64,17 +65,14 @@ impl Values {
     pub(super) fn into_truth(self) -> Truth {
         match self {
             Self::Plain(array) => Truth::new(truth(&array)),
-            Self::Same(value) => match truth(&value).as_slice() {
-                [true] => Truth::Always,
-                _ => Truth::Never,
+            Self::Same(value) => match truth(&value).value(0) {
+                true => Truth::Always,
+                false => Truth::Never,
             },
-            Self::Coded { codes, dictionary } => {
-                let truth = truth(&dictionary);
-                if truth.iter().all(|truth| !truth) {
-                    return Truth::Never;
-                }
-                Truth::new(codes.into_iter().map(|code| truth[code as usize]).collect())
-            }
+            Self::Coded { codes, dictionary } => match Truth::new(truth(&dictionary)) {
+                Truth::Of(truth) => Truth::of_codes(&codes, &truth),
+                all => all,
+            },
         }
     }
 
@@ -84,14 +82,11 @@ impl Values {
             Self::Same(value) if value.is_null(0) => Truth::Never,
             Self::Same(_) => Truth::Always,
             Self::Plain(array) => match array.logical_nulls() {
-                Some(nulls) => Truth::new(nulls.iter().collect()),
+                Some(nulls) => Truth::new(nulls.into_inner()),
                 None => Truth::Always,
             },
             Self::Coded { codes, dictionary } => match dictionary.logical_nulls() {
-                Some(nulls) => {
-                    let is_present = |code: &u32| nulls.is_valid(*code as usize);
-                    Truth::new(codes.iter().map(is_present).collect())
-                }
+                Some(nulls) => Truth::of_codes(codes, nulls.inner()),
                 None => Truth::Always,
             },
         }
@@ -106,15 +101,22 @@ pub(super) enum Truth {
     /// For no row.
     Never,
     /// For each row whether it is.
-    Of(Vec<bool>),
+    Of(BooleanBuffer),
 }
 
 impl Truth {
-    fn new(truth: Vec<bool>) -> Self {
-        match truth.iter().all(|truth| *truth) {
-            true => Self::Always,
-            false => Self::Of(truth),
+    fn new(truth: BooleanBuffer) -> Self {
+        match truth.count_set_bits() {
+            0 => Self::Never,
+            all if all == truth.len() => Self::Always,
+            _ => Self::Of(truth),
         }
+    }
+
+    /// Of each row's value it is known whether it is.
+    fn of_codes(codes: &[u32], truth: &BooleanBuffer) -> Self {
+        let is_true = |row: usize| truth.value(codes[row] as usize);
+        Self::new(BooleanBuffer::collect_bool(codes.len(), is_true))
     }
 
     /// Whether it is true for the row at a place.
@@ -122,7 +124,7 @@ impl Truth {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Of(truth) => truth[place],
+            Self::Of(truth) => truth.value(place),
         }
     }
 
@@ -131,9 +133,7 @@ impl Truth {
         match (self, other) {
             (Self::Always, other) | (other, Self::Always) => other,
             (Self::Never, _) | (_, Self::Never) => Self::Never,
-            (Self::Of(left), Self::Of(right)) => {
-                Self::Of(left.into_iter().zip(right).map(|(l, r)| l && r).collect())
-            }
+            (Self::Of(left), Self::Of(right)) => Self::new(&left & &right),
         }
     }
 
@@ -148,13 +148,13 @@ impl Truth {
 }
 
 /// For each value whether it is true and not null.
-fn truth(conditions: &ArrayRef) -> Vec<bool> {
-    match conditions.as_boolean_opt() {
-        Some(conditions) => conditions
-            .iter()
-            .map(|condition| condition == Some(true))
-            .collect(),
-        None => vec![false; conditions.len()],
+fn truth(conditions: &ArrayRef) -> BooleanBuffer {
+    let Some(conditions) = conditions.as_boolean_opt() else {
+        return BooleanBuffer::new_unset(conditions.len());
+    };
+    match conditions.nulls() {
+        Some(nulls) => conditions.values() & nulls.inner(),
+        None => conditions.values().clone(),
     }
 }
 

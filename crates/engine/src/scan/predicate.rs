@@ -174,9 +174,9 @@ impl Test {
             Truth::Always => Ok(rows),
             Truth::Never => Ok(Rows::Range(0..0)),
             Truth::Of(fits) => {
-                let fitting = rows.iter().zip(fits).filter(|(_, fits)| *fits);
                 // A place in a row group is far below 2³².
-                Ok(Rows::List(fitting.map(|(row, _)| row as u32).collect()))
+                let fitting = fits.set_indices().map(|place| rows.get(place) as u32);
+                Ok(Rows::List(fitting.collect()))
             }
         }
     }

@@ -162,8 +162,8 @@ impl Reduction {
             Truth::Never => vec![0; grouped.local.sizes.len()],
             Truth::Of(wanted) => {
                 let mut counts = vec![0; grouped.local.sizes.len()];
-                for (place, is_wanted) in wanted.into_iter().enumerate() {
-                    counts[grouped.local.of(place)] += u32::from(is_wanted);
+                for place in wanted.set_indices() {
+                    counts[grouped.local.of(place)] += 1;
                 }
                 counts
             }
