@@ -35,14 +35,14 @@ use crate::store::Store;
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
 /// Rows are very few when they lie in less than one in so many pages.
-const VERY_FEW: usize = 8;
+const VERY_FEW: usize = 4;
 
 /// How many columns are remembered of which a few rows were asked for.
 const ASKED_COLUMNS: usize = 16 * 1024;
 
 /// After so many questions for very few rows of a column, reading their pages may have cost as much as
 /// reading the column.
-const WORTH_KEEPING: u8 = VERY_FEW as u8;
+const WORTH_KEEPING: u8 = 8;
 
 /// What footers and bloom filters may take, beside the columns.
 const FOOTER_BYTES: u64 = 64 * 1024 * 1024;
