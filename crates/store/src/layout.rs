@@ -29,17 +29,14 @@ const RARE_TEXTS: [&str; 6] = [
 ];
 const RARE_TEXT_DICTIONARY_BYTES: usize = 32 * 1024;
 
-/// Columns with few values: their pages are codes of a few bits, which compression makes no smaller. It would
+/// Columns with few short values: their pages are codes of a few bits, which compression makes no smaller. It would
 /// only take time, most of all where a few rows of many columns are read.
-const FEW_VALUES: [&str; 18] = [
+const FEW_VALUES: [&str; 15] = [
     "df_date_range",
     fields::SOURCE,
     fields::STATUS,
     "df_origin",
-    "df_menu",
-    "df_title",
     "df_user_team",
-    "df_role_scope",
     "df_query_typeDQL",
     "df_query_range",
     fields::WORKSPACE,
