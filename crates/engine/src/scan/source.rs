@@ -131,10 +131,13 @@ impl Source {
         let predicate = Arc::new(Predicate::new(self.condition.as_ref(), &self.table)?);
         let mut files = self.partitions.get(partition).cloned().unwrap_or_default();
         order.sort(&mut files);
-        let source = self.clone();
-        let fits = Arc::clone(&predicate);
+        let reader = Reader {
+            columns: Arc::clone(&self.columns),
+            table: Arc::clone(&self.table),
+            predicate: Arc::clone(&predicate),
+        };
         let row_groups = stream::iter(files)
-            .map(move |file| source.clone().row_groups(file, Arc::clone(&fits)))
+            .map(move |file| reader.clone().row_groups(file))
             .buffered(at_once)
             .map_ok(move |row_groups| stream::iter(order.of_ascending(row_groups)).map(Ok))
             .try_flatten();
@@ -149,11 +152,21 @@ impl Source {
             row_groups: fitting.boxed(),
         })
     }
+}
 
-    /// The row groups of a file, the oldest first; none when no row of it fits a condition.
-    async fn row_groups(self, file: File, predicate: Arc<Predicate>) -> Result<Vec<(Chunk, File)>> {
+/// What row groups are read with.
+#[derive(Debug, Clone)]
+struct Reader {
+    columns: Arc<Columns>,
+    table: SchemaRef,
+    predicate: Arc<Predicate>,
+}
+
+impl Reader {
+    /// The row groups of a file, the oldest first; none when no row of it fits the condition.
+    async fn row_groups(self, file: File) -> Result<Vec<(Chunk, File)>> {
         tokio::task::consume_budget().await;
-        if !file.may_fit(&predicate)? {
+        if !file.may_fit(&self.predicate)? {
             return Ok(Vec::new());
         }
         let groups = self.columns.row_groups(&file.path, file.size_bytes).await;
