@@ -74,7 +74,9 @@ pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Resu
     let mut plan = builder
         .window(vec![row.alias("group_row")])?
         .window(vec![rows.alias("group_rows")])?;
-    plan = plan.filter(col("group_row").gt(lit(limits.offset)))?;
+    if limits.offset > 0 {
+        plan = plan.filter(col("group_row").gt(lit(limits.offset)))?;
+    }
     if let Some(count) = limits.limit.count() {
         plan = plan.filter(col("group_row").lt_eq(lit(limits.offset.saturating_add(count))))?;
     }
@@ -119,9 +121,10 @@ fn ranked(
 ) -> Result<LogicalPlanBuilder> {
     let limits = query.limits;
     let rank = dense_rank().order_by(between).build()?.alias("group_rank");
-    let ranked = LogicalPlanBuilder::from(rows)
-        .window(vec![rank])?
-        .filter(col("group_rank").gt(lit(limits.soffset)))?;
+    let mut ranked = LogicalPlanBuilder::from(rows).window(vec![rank])?;
+    if limits.soffset > 0 {
+        ranked = ranked.filter(col("group_rank").gt(lit(limits.soffset)))?;
+    }
     match limits.slimit.count() {
         Some(count) => {
             let last = limits.soffset.saturating_add(count).saturating_add(beyond);
