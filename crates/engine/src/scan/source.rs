@@ -23,8 +23,8 @@ use super::expression::ColumnExpr;
 use super::predicate::Predicate;
 use crate::table::Dates;
 
-/// How many row groups of a partition are made ready at once.
-const READY_ROW_GROUPS: usize = 4;
+/// How many row groups of all partitions are made ready at once, if these are few.
+const READY_ROW_GROUPS: usize = 8;
 
 /// Files, a condition on their rows, and the expressions that a row gives.
 #[derive(Debug, Clone)]
@@ -112,7 +112,9 @@ impl Source {
     /// `needed` needs of these rows. Several are made ready at once, so that none is waited for while another
     /// could be worked on.
     pub(super) fn all_fitting(&self, partition: usize, needed: Vec<ColumnExpr>) -> Result<Fitting> {
-        self.fitting(partition, needed, DateOrder::NewestFirst, READY_ROW_GROUPS)
+        // Many partitions wait for each other's files less, and hold more in memory.
+        let at_once = (READY_ROW_GROUPS / self.partitions.len().max(1)).max(2);
+        self.fitting(partition, needed, DateOrder::NewestFirst, at_once)
     }
 
     /// The same in an order, and each row group is looked at when it is asked for: what is known by then may
