@@ -34,7 +34,7 @@ use crate::store::Store;
 /// What a column takes about, to tell the cache how many to expect.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
-/// Rows are very few when they lie in less than one in so many pages.
+/// Rows are very few when they lie in at most one in so many pages.
 const VERY_FEW: usize = 4;
 
 /// How many columns are remembered of which a few rows were asked for.

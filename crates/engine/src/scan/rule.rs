@@ -15,9 +15,9 @@ use super::aggregate::AggregateScanExec;
 use super::ordered::OrderedScanExec;
 use super::source::{DateOrder, Source};
 
-/// The same plan, in which aggregates of events, and questions for the newest or oldest ones, work on columns that
-/// are kept in memory. All others go through all rows once, and DataFusion's scan does that with less
-/// memory.
+/// The same plan, in which aggregates of events, and questions for the newest or oldest ones, work on
+/// columns that are kept in memory. All others go through all rows once, and DataFusion's scan does that
+/// with less memory.
 pub(crate) fn with_columns_in_memory(
     plan: Arc<dyn ExecutionPlan>,
     columns: &Arc<Columns>,
