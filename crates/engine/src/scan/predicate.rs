@@ -1,6 +1,6 @@
 //! Which rows of a row group a question is about.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -61,11 +61,7 @@ impl Predicate {
 
     /// A range outside which no date fits, as far as is known now.
     pub(super) fn dates(&self) -> Result<RangeInclusive<i64>> {
-        let mut range = EVER;
-        for test in &self.tests {
-            range = both(&range, &test.dates(self.date)?);
-        }
-        Ok(range)
+        self.dates_of(self.tests.iter())
     }
 
     /// The rows of a row group, whose dates are known to lie inside `span`, for which the condition holds.
@@ -82,14 +78,9 @@ impl Predicate {
         let range = self.dates()?;
         let mut rows = Rows::Range(0..chunk.rows());
         let mut is_in_range = span.is_some_and(|span| is_inside(&span, &range));
-        if !is_in_range {
-            chunk.load(std::iter::once(self.date)).await?;
-            if let Some(dates) = chunk.ascending(self.date) {
-                let from = dates.partition_point(|date| date < range.start());
-                let to = dates.partition_point(|date| date <= range.end());
-                rows = Rows::Range(from..to.max(from));
-                is_in_range = true;
-            }
+        if !is_in_range && let Some(places) = self.places(chunk, &range).await? {
+            rows = Rows::Range(places);
+            is_in_range = true;
         }
         for test in &self.tests {
             if rows.is_empty() {
@@ -109,13 +100,12 @@ impl Predicate {
         if range == EVER {
             return Ok(rows);
         }
-        chunk.load(std::iter::once(self.date)).await?;
-        let Some(dates) = chunk.ascending(self.date) else {
+        let Some(places) = self.places(chunk, &range).await? else {
             return Ok(rows);
         };
-        let from = rows.count_before(dates.partition_point(|date| date < range.start()));
-        let to = rows.count_before(dates.partition_point(|date| date <= range.end()));
-        Ok(rows.slice(from, to.saturating_sub(from)))
+        let from = rows.count_before(places.start);
+        let to = rows.count_before(places.end);
+        Ok(rows.slice(from, to - from))
     }
 
     /// Of rows that the condition held for when it was last asked, those for which it still does.
@@ -130,11 +120,29 @@ impl Predicate {
 
     /// A range outside which no date fits any more, as far as is known now.
     fn dynamic_dates(&self) -> Result<RangeInclusive<i64>> {
+        self.dates_of(self.tests.iter().filter(|test| test.is_dynamic))
+    }
+
+    fn dates_of<'t>(&self, tests: impl Iterator<Item = &'t Test>) -> Result<RangeInclusive<i64>> {
         let mut range = EVER;
-        for test in self.tests.iter().filter(|test| test.is_dynamic) {
+        for test in tests {
             range = both(&range, &test.dates(self.date)?);
         }
         Ok(range)
+    }
+
+    /// The places of a row group whose dates lie in a range; `None` when its dates do not ascend.
+    async fn places(
+        &self,
+        chunk: &mut Chunk,
+        range: &RangeInclusive<i64>,
+    ) -> Result<Option<Range<usize>>> {
+        chunk.load(std::iter::once(self.date)).await?;
+        Ok(chunk.ascending(self.date).map(|dates| {
+            let from = dates.partition_point(|date| date < range.start());
+            let to = dates.partition_point(|date| date <= range.end());
+            from..to.max(from)
+        }))
     }
 }
 

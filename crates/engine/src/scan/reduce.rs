@@ -229,9 +229,7 @@ impl Reduction {
         let Some(dates) = chunk.ascending(*date) else {
             return self.all(chunk, grouped, wanted).await;
         };
-        let (mut rows, mut numbers) = newest_rows(dates, grouped, &wanted, newest);
-        rows.reverse();
-        numbers.reverse();
+        let (rows, numbers) = newest_rows(dates, grouped, &wanted, newest);
         if rows.is_empty() {
             return Ok(());
         }
@@ -305,8 +303,8 @@ fn numbers(grouped: &GroupedRows<'_>) -> Vec<usize> {
     numbers.collect()
 }
 
-/// The wanted rows that are no older than the newest date that is known of their group, the newest first, and
-/// the number of each one's group. Then their dates are known.
+/// The wanted rows that are no older than the newest date that is known of their group, and the number of each
+/// one's group. Then their dates are known.
 fn newest_rows(
     dates: &[i64],
     grouped: &GroupedRows<'_>,
@@ -345,5 +343,7 @@ fn newest_rows(
         }
         open -= usize::from(left[group] == 0);
     }
+    rows.reverse();
+    numbers.reverse();
     (rows, numbers)
 }
