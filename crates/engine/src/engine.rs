@@ -24,12 +24,12 @@ use store::{Columns, Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
+use crate::event_source::STORE_URL;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
-use crate::table::STORE_URL;
 use crate::whole::Whole;
 use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 

@@ -5,7 +5,8 @@
 //! | [`mod@request`] | what is asked |
 //! | [`mod@answer`] | what is answered |
 //! | [`mod@error`] | why there is no answer |
-//! | `table` | the files of a snapshot as a DataFusion table |
+//! | `table` | the events of a question as a DataFusion table |
+//! | `event_source` | those of them that are in files, as plans read them |
 //! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
 //! | `cells` | columns of batches as values |
@@ -33,6 +34,7 @@ mod complete;
 mod describe;
 mod engine;
 mod error;
+mod event_source;
 mod fragments;
 mod json;
 mod outer;

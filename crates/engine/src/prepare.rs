@@ -234,7 +234,7 @@ async fn unknown_workspace(
 pub(crate) fn events(query: &BoundQuery, views: &[View]) -> Events {
     let windows = query.windows();
     let files = views.iter().flat_map(View::files);
-    let is_needed = |file: &&DataFile| windows.iter().any(|window| file.may_hold(window));
+    let is_needed = |file: &&Arc<DataFile>| windows.iter().any(|window| file.may_hold(window));
     let recent = views.iter().flat_map(|view| view.recent.iter());
     Events {
         files: files.filter(is_needed).cloned().collect(),

@@ -1,40 +1,37 @@
 //! Files of the store, and events that are in no file yet, as a DataFusion table.
 
-use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
-use datafusion::datasource::listing::PartitionedFile;
+use datafusion::common::{DFSchema, Result, internal_datafusion_err};
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
-use object_store::ObjectMeta;
 use store::DataFile;
 
-/// The name under which the store's objects are registered with DataFusion.
-pub(crate) const STORE_URL: &str = "vouch://store";
+use crate::event_source::EventSource;
+
+/// The columns of events, for expressions over them.
+static COLUMNS: LazyLock<Result<DFSchema>> =
+    LazyLock::new(|| DFSchema::try_from(events::view_schema()));
 
 /// Some events of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     /// Those in files of tables.
-    pub(crate) files: Vec<DataFile>,
+    pub(crate) files: Arc<[Arc<DataFile>]>,
     /// Those in memory, in the columns of [`events::view_schema`].
     pub(crate) recent: Vec<RecordBatch>,
 }
-
-/// The range that the dates of a file lie in, as the table's log says, beside a file of a scan. Statistics as
-/// DataFusion has them would have room for every column, and take more time than all else about a file.
-#[derive(Debug)]
-pub(crate) struct Dates(pub(crate) RangeInclusive<i64>);
 
 /// Events read as one table.
 #[derive(Debug)]
@@ -52,27 +49,37 @@ impl EventTable {
         }
     }
 
-    /// The files, spread over partitions. Neighbours are of neighbouring days and similar in size.
-    fn groups(&self, partitions: usize) -> Vec<FileGroup> {
-        let mut groups = vec![Vec::new(); partitions];
-        for (index, file) in self.events.files.iter().enumerate() {
-            groups[index % partitions].push(self.partitioned(file));
-        }
-        groups.into_iter().map(FileGroup::new).collect()
+    /// Columns of the events that are in files.
+    fn files(
+        &self,
+        columns: &[usize],
+        condition: Option<Arc<dyn PhysicalExpr>>,
+        partitions: usize,
+    ) -> Arc<dyn ExecutionPlan> {
+        let files = Arc::clone(&self.events.files);
+        let source = EventSource::new(files, Arc::clone(&self.schema), columns, partitions);
+        DataSourceExec::from_data_source(match condition {
+            Some(condition) => source.filtered(condition),
+            None => source,
+        })
     }
 
-    fn partitioned(&self, file: &DataFile) -> PartitionedFile {
-        let partitioned = PartitionedFile::new_from_meta(ObjectMeta {
-            location: file.path.clone(),
-            last_modified: file.modified,
-            size: file.size_bytes,
-            e_tag: None,
-            version: None,
-        });
-        match file.date_range_ms {
-            Some((first, last)) => partitioned.with_extension(Dates(first..=last)),
-            None => partitioned,
-        }
+    /// Columns of the events that are in memory.
+    fn recent(
+        &self,
+        columns: &[usize],
+        condition: Option<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let events = std::slice::from_ref(&self.events.recent);
+        let schema = Arc::clone(&self.schema);
+        let Some(condition) = condition else {
+            let columns = Some(columns.to_vec());
+            return Ok(MemorySourceConfig::try_new_exec(events, schema, columns)?);
+        };
+        let all = MemorySourceConfig::try_new_exec(events, schema, None)?;
+        let filter = FilterExecBuilder::new(condition, all);
+        let filter = filter.apply_projection(Some(columns.to_vec()))?.build()?;
+        Ok(Arc::new(filter))
     }
 }
 
@@ -86,37 +93,39 @@ impl TableProvider for EventTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        limit: Option<usize>,
+        filters: &[Expr],
+        _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let options = state.config().options().execution.parquet.clone();
-        let source = ParquetSource::new(Arc::clone(&self.schema)).with_table_parquet_options(
-            datafusion::config::TableParquetOptions {
-                global: options,
-                ..Default::default()
-            },
-        );
+        let all = || (0..self.schema.fields().len()).collect();
+        let columns = projection.map_or_else(all, Vec::clone);
+        let condition = condition(state, filters)?;
         let partitions = state.config().target_partitions();
-        let groups = self.groups(partitions.max(1));
-        let config =
-            FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
-                .with_file_groups(groups)
-                .with_projection_indices(projection.cloned())?
-                .with_limit(limit)
-                .build();
-        let files = DataSourceExec::from_data_source(config);
+        let files = self.files(&columns, condition.clone(), partitions);
         if self.events.recent.is_empty() {
             return Ok(files);
         }
-        let recent = MemorySourceConfig::try_new_exec(
-            std::slice::from_ref(&self.events.recent),
-            Arc::clone(&self.schema),
-            projection.cloned(),
-        )?;
-        UnionExec::try_new(vec![files, recent])
+        UnionExec::try_new(vec![files, self.recent(&columns, condition)?])
     }
+}
+
+/// What has to hold so that all filters do.
+fn condition(state: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    let Some(condition) = conjunction(filters.iter().cloned()) else {
+        return Ok(None);
+    };
+    let columns = COLUMNS.as_ref();
+    let columns = columns.map_err(|error| internal_datafusion_err!("{error}"))?;
+    let context = PhysicalPlanningContext::default();
+    create_physical_expr(&condition, columns, state.execution_props(), &context).map(Some)
 }

@@ -119,7 +119,7 @@ impl Store {
                 return Ok(None);
             };
             refuse_unknown_columns(&snapshot)?;
-            let files = snapshot.files.iter();
+            let files = snapshot.files();
             let files = files.filter(|file| !left_out.contains(&file.path));
             let jobs = choose(files, self.location().now(), options.rules());
             if jobs.is_empty() {
@@ -226,7 +226,7 @@ impl Store {
 /// The files of the job as the newest version has them; `None` when it lacks one.
 fn inputs_in<'a>(newest: &'a Snapshot, job: &Job) -> Option<Vec<&'a DataFile>> {
     let inputs: HashSet<&Path> = job.files.iter().map(|file| &file.path).collect();
-    let files = newest.files.iter();
+    let files = newest.files();
     let found: Vec<&DataFile> = files.filter(|file| inputs.contains(&file.path)).collect();
     (found.len() == inputs.len()).then_some(found)
 }

@@ -23,7 +23,7 @@ pub struct Snapshot {
     /// The version of the Delta table.
     pub version: u64,
     /// The active files, by day, then by path.
-    pub files: Arc<[DataFile]>,
+    pub files: Arc<[Arc<DataFile>]>,
     /// When the version was committed, as the object store tells; `None` when its commit is no longer
     /// in the log and only a checkpoint is.
     pub(crate) committed: Option<DateTime<Utc>>,
@@ -107,14 +107,14 @@ impl Snapshot {
     pub fn date_range_ms(&self) -> Option<(i64, i64)> {
         self.files
             .iter()
-            .map(DataFile::span_ms)
+            .map(|file| file.span_ms())
             .reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
     /// The files that may hold events of `range`, by day and by the dates that they hold.
     pub fn files_in(&self, range: &TimeRange) -> impl Iterator<Item = &DataFile> {
         let range = *range;
-        self.files.iter().filter(move |file| file.may_hold(&range))
+        self.files().filter(move |file| file.may_hold(&range))
     }
 
     /// What tells the table from any other, also from one that was at its place before.
@@ -127,8 +127,13 @@ impl Snapshot {
         self.newer_metadata.as_ref().unwrap_or(&self.metadata)
     }
 
+    /// The active files, by day, then by path.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &DataFile> {
+        self.files.iter().map(AsRef::as_ref)
+    }
+
     /// The files of one day.
     pub(crate) fn files_of(&self, day: NaiveDate) -> impl Iterator<Item = &DataFile> {
-        self.files.iter().filter(move |file| file.day == day)
+        self.files().filter(move |file| file.day == day)
     }
 }

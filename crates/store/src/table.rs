@@ -273,7 +273,8 @@ fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot
     let mut files = log
         .iter()
         .map(|file| data_file(workspace, &file))
-        .collect::<Result<Vec<DataFile>, StoreError>>()?;
+        .map(|file| file.map(Arc::new))
+        .collect::<Result<Vec<_>, StoreError>>()?;
     let metadata = serde_json::to_value(state.metadata());
     let metadata = metadata.map_err(|error| unsupported(error.to_string()))?;
     files.sort_unstable_by(|one, other| (one.day, &one.path).cmp(&(other.day, &other.path)));

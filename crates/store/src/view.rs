@@ -30,7 +30,7 @@ pub struct View {
 
 impl View {
     /// The files of the table.
-    pub fn files(&self) -> impl Iterator<Item = &DataFile> {
+    pub fn files(&self) -> impl Iterator<Item = &Arc<DataFile>> {
         self.table.iter().flat_map(|table| table.files.iter())
     }
 

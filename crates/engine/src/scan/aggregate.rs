@@ -50,7 +50,7 @@ impl AggregateScanExec {
 
     /// An expression over what the scan gives, as one over the columns of the files.
     fn expand(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
-        self.source.projection.unproject_expr(expr)
+        self.source.events.projection.unproject_expr(expr)
     }
 }
 
@@ -58,7 +58,7 @@ impl DisplayAs for AggregateScanExec {
     fn fmt_as(&self, format: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "AggregateScanExec: ")?;
         self.aggregate.fmt_as(format, formatter)?;
-        write!(formatter, ", {}", self.source)
+        write!(formatter, ", {}", self.source.events)
     }
 }
 
@@ -182,7 +182,7 @@ struct Groups {
 impl Groups {
     fn new(scan: &AggregateScanExec) -> Result<Self> {
         let aggregate = &scan.aggregate;
-        let table = &scan.source.table;
+        let table = &scan.source.events.table;
         let group_by = aggregate.group_expr();
         let keys = group_by.expr().iter().map(|(expr, _)| {
             let expr = scan.expand(expr)?;

@@ -53,7 +53,7 @@ impl DisplayAs for OrderedScanExec {
         _format: DisplayFormatType,
         formatter: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
-        write!(formatter, "OrderedScanExec: {}", self.source)
+        write!(formatter, "OrderedScanExec: {}", self.source.events)
     }
 }
 
@@ -98,8 +98,8 @@ impl ExecutionPlan for OrderedScanExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let source = &self.source;
-        let outputs = source.projection.iter();
-        let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.table));
+        let outputs = source.events.projection.iter();
+        let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.events.table));
         let batch_rows = context.session_config().batch_size().max(1);
         let running = Running {
             schema: self.schema(),

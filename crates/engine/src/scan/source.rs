@@ -1,50 +1,30 @@
 //! What a scan of data files reads.
 
 use std::cmp::Reverse;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
-use object_store::path::Path;
-use store::{Columns, Rows};
+use store::{Columns, DataFile, Rows};
 
 use super::chunk::{Chunk, external};
 use super::expression::ColumnExpr;
 use super::predicate::Predicate;
-use crate::table::Dates;
+use crate::event_source::EventSource;
 
 /// How many row groups of all partitions are made ready at once, if these are few.
 const READY_ROW_GROUPS: usize = 8;
 
-/// Files, a condition on their rows, and the expressions that a row gives.
+/// What to read, and what it is read with.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) columns: Arc<Columns>,
-    /// The columns of the files.
-    pub(super) table: SchemaRef,
-    /// The files of each partition.
-    pub(super) partitions: Vec<Vec<File>>,
-    pub(super) projection: ProjectionExprs,
-    pub(super) condition: Option<Arc<dyn PhysicalExpr>>,
-}
-
-/// A data file, and what the log says about it.
-#[derive(Debug, Clone)]
-pub(super) struct File {
-    path: Path,
-    size_bytes: u64,
-    /// The range that the dates of its rows are known to lie in.
-    dates: Option<RangeInclusive<i64>>,
+    pub(super) events: EventSource,
 }
 
 /// An order of rows by their dates.
@@ -55,11 +35,12 @@ pub(super) enum DateOrder {
 }
 
 impl DateOrder {
-    fn sort(self, files: &mut [File]) {
-        let dates = |file: &File| file.dates.clone().map(RangeInclusive::into_inner);
+    /// Files whose dates are not known come first, because any row of theirs may.
+    fn sort(self, files: &mut [Arc<DataFile>]) {
+        let dates = |file: &Arc<DataFile>| file.date_range_ms;
         match self {
             Self::NewestFirst => {
-                files.sort_by_key(|file| Reverse(dates(file).map(|(_, last)| last)));
+                files.sort_by_key(|file| Reverse(dates(file).map_or(i64::MAX, |(_, last)| last)));
             }
             Self::OldestFirst => files.sort_by_key(|file| dates(file).map(|(first, _)| first)),
         }
@@ -84,27 +65,12 @@ impl DateOrder {
 }
 
 impl Source {
-    /// What DataFusion's scan of Parquet files would read, if `plan` is one of whole files.
+    /// What a plan reads, if it is a scan of events in files.
     pub(super) fn of_plan(plan: &Arc<dyn ExecutionPlan>, columns: &Arc<Columns>) -> Option<Self> {
-        let (config, parquet) = plan
-            .downcast_ref::<DataSourceExec>()?
-            .downcast_to_file_source::<ParquetSource>()?;
-        let is_whole = |file: &PartitionedFile| file.range.is_none();
-        let mut files = config.file_groups.iter().flat_map(|group| group.iter());
-        if config.limit.is_some() || !files.all(is_whole) {
-            return None;
-        }
-        let groups = config.file_groups.iter();
-        let source = config.file_source();
-        let table = Arc::clone(source.table_schema().table_schema());
+        let scan = plan.downcast_ref::<DataSourceExec>()?;
         Some(Self {
             columns: Arc::clone(columns),
-            partitions: groups
-                .map(|group| group.iter().map(file).collect())
-                .collect(),
-            projection: source.projection()?.clone(),
-            condition: parquet.filter(),
-            table,
+            events: scan.data_source().downcast_ref::<EventSource>()?.clone(),
         })
     }
 
@@ -113,7 +79,7 @@ impl Source {
     /// could be worked on.
     pub(super) fn all_fitting(&self, partition: usize, needed: Vec<ColumnExpr>) -> Result<Fitting> {
         // Many partitions wait for each other's files less, and hold more in memory.
-        let at_once = (READY_ROW_GROUPS / self.partitions.len().max(1)).max(2);
+        let at_once = (READY_ROW_GROUPS / self.events.partitions()).max(2);
         self.fitting(partition, needed, DateOrder::NewestFirst, at_once)
     }
 
@@ -130,12 +96,13 @@ impl Source {
         order: DateOrder,
         at_once: usize,
     ) -> Result<Fitting> {
-        let predicate = Arc::new(Predicate::new(self.condition.as_ref(), &self.table)?);
-        let mut files = self.partitions.get(partition).cloned().unwrap_or_default();
+        let table = &self.events.table;
+        let predicate = Arc::new(Predicate::new(self.events.condition.as_ref(), table)?);
+        let mut files: Vec<_> = self.events.files_of(partition).cloned().collect();
         order.sort(&mut files);
         let reader = Reader {
             columns: Arc::clone(&self.columns),
-            table: Arc::clone(&self.table),
+            table: Arc::clone(table),
             predicate: Arc::clone(&predicate),
         };
         let row_groups = stream::iter(files)
@@ -166,15 +133,15 @@ struct Reader {
 
 impl Reader {
     /// The row groups of a file, the oldest first; none when no row of it fits the condition.
-    async fn row_groups(self, file: File) -> Result<Vec<(Chunk, File)>> {
+    async fn row_groups(self, file: Arc<DataFile>) -> Result<Vec<(Chunk, Arc<DataFile>)>> {
         tokio::task::consume_budget().await;
-        if !file.may_fit(&self.predicate)? {
+        if !may_fit(&file, &self.predicate)? {
             return Ok(Vec::new());
         }
         let groups = self.columns.row_groups(&file.path, file.size_bytes).await;
         let chunks = groups.map_err(external)?.into_iter().map(|(group, rows)| {
             let chunk = Chunk::new(&self.columns, &self.table, group, rows);
-            (chunk, file.clone())
+            (chunk, Arc::clone(&file))
         });
         Ok(chunks.collect())
     }
@@ -182,12 +149,12 @@ impl Reader {
 
 /// The rows of a row group for which a condition holds, and of these what is needed.
 async fn ready(
-    (mut chunk, file): (Chunk, File),
+    (mut chunk, file): (Chunk, Arc<DataFile>),
     predicate: Arc<Predicate>,
     needed: Arc<[ColumnExpr]>,
 ) -> Result<(Chunk, Rows)> {
     tokio::task::consume_budget().await;
-    let rows = predicate.rows(&mut chunk, file.dates).await?;
+    let rows = predicate.rows(&mut chunk, dates(&file)).await?;
     if !rows.is_empty() {
         chunk.prepare(needed.iter(), &rows).await?;
     }
@@ -213,31 +180,15 @@ impl Fitting {
     }
 }
 
-impl File {
-    /// Whether rows of it may fit a condition, as far as its dates tell.
-    fn may_fit(&self, predicate: &Predicate) -> Result<bool> {
-        let wanted = predicate.dates()?;
-        Ok(self.dates.as_ref().is_none_or(|dates| {
-            dates.start() <= wanted.end() && wanted.start() <= dates.end() && !wanted.is_empty()
-        }))
-    }
+/// Whether rows of a file may fit a condition, as far as its dates tell.
+fn may_fit(file: &DataFile, predicate: &Predicate) -> Result<bool> {
+    let wanted = predicate.dates()?;
+    Ok(dates(file).is_none_or(|dates| {
+        dates.start() <= wanted.end() && wanted.start() <= dates.end() && !wanted.is_empty()
+    }))
 }
 
-fn file(file: &PartitionedFile) -> File {
-    File {
-        path: file.object_meta.location.clone(),
-        size_bytes: file.object_meta.size,
-        dates: file.extension::<Dates>().map(|dates| dates.0.clone()),
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files: usize = self.partitions.iter().map(Vec::len).sum();
-        write!(formatter, "files={files}, projection={}", self.projection)?;
-        match &self.condition {
-            Some(condition) => write!(formatter, ", predicate={condition}"),
-            None => Ok(()),
-        }
-    }
+/// The range that the dates of a file are known to lie in.
+fn dates(file: &DataFile) -> Option<RangeInclusive<i64>> {
+    file.date_range_ms.map(|(first, last)| first..=last)
 }

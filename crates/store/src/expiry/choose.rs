@@ -32,13 +32,14 @@ pub(super) struct Choice<'a> {
 
 /// Chooses among the files of a table by what is set for it at `now`. Reads nothing.
 pub(super) fn choose<'a>(
-    files: &'a [DataFile],
+    files: impl IntoIterator<Item = &'a DataFile>,
     settings: &Settings,
     now: DateTime<Utc>,
 ) -> Choice<'a> {
     let kept_from = settings.retention_in_force().kept_from(now);
     let holds: Vec<Arc<Hold>> = settings.holds.iter().cloned().map(Arc::new).collect();
-    let older = files.iter().filter(|file| file.day < kept_from);
+    let older = files.into_iter();
+    let older = older.filter(|file| file.day < kept_from);
     Choice {
         kept_from,
         files: older.map(|file| (file, verdict(file, &holds))).collect(),

@@ -105,7 +105,7 @@ impl Run<'_> {
         loop {
             let newest = self.store.newest_after(workspace, taken).await?;
             let settings = newest.settings()?;
-            let choice = choose(&newest.files, &settings, self.store.location().now());
+            let choice = choose(newest.files(), &settings, self.store.location().now());
             self.discard_outdated(&choice).await;
             let attempt = self.prepare(&newest, &settings, &choice).await?;
             let mut expiry = expiry(&newest, &settings, &choice, &attempt.figures);

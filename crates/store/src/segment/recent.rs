@@ -130,8 +130,7 @@ impl Recent {
             .flat_map(|snapshot| snapshot.files.iter().map(|file| &file.path))
             .collect();
         let arrived: Vec<&DataFile> = newest
-            .files
-            .iter()
+            .files()
             .filter(|file| self.ids.contains_key(&file.day) && !known.contains(&file.path))
             .collect();
         if arrived.is_empty() {
@@ -156,8 +155,7 @@ impl Recent {
             None => batch,
             Some(snapshot) => {
                 let files: Vec<&DataFile> = snapshot
-                    .files
-                    .iter()
+                    .files()
                     .filter(|file| self.ids.contains_key(&file.day))
                     .collect();
                 without_stored(location, &files, &batch).await?

@@ -2,6 +2,7 @@
 
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
+use std::sync::Arc;
 
 use super::*;
 use crate::{DataFile, FaultKind, Verification};
@@ -28,7 +29,7 @@ async fn table(root: &Root) -> Snapshot {
 }
 
 /// The files of [`table`] in the order of their dates, which is that of the commits.
-fn by_date(snapshot: &Snapshot) -> Vec<DataFile> {
+fn by_date(snapshot: &Snapshot) -> Vec<Arc<DataFile>> {
     let mut files = snapshot.files.to_vec();
     files.sort_unstable_by_key(|file| file.date_range_ms);
     files

@@ -1,0 +1,231 @@
+//! Events in data files, as plans read them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::config::{ConfigOptions, TableParquetOptions};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
+};
+use datafusion::datasource::source::DataSource;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::{conjunction, reassign_expr_columns};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::DisplayFormatType;
+use datafusion::physical_plan::execution_plan::SchedulingType;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use object_store::ObjectMeta;
+use store::DataFile;
+
+/// The name under which the store's objects are registered with DataFusion.
+pub(crate) const STORE_URL: &str = "vouch://store";
+
+/// Files, a condition on their rows, and the expressions that a row gives. Cheap to clone: planning makes
+/// many copies of it.
+#[derive(Debug, Clone)]
+pub(crate) struct EventSource {
+    /// The columns of the files.
+    pub(crate) table: SchemaRef,
+    pub(crate) projection: ProjectionExprs,
+    pub(crate) condition: Option<Arc<dyn PhysicalExpr>>,
+    files: Arc<[Arc<DataFile>]>,
+    partitions: usize,
+}
+
+impl EventSource {
+    /// Some columns of all rows of files, in at most so many partitions.
+    pub(crate) fn new(
+        files: Arc<[Arc<DataFile>]>,
+        table: SchemaRef,
+        columns: &[usize],
+        partitions: usize,
+    ) -> Self {
+        Self {
+            projection: ProjectionExprs::from_indices(columns, &table),
+            table,
+            condition: None,
+            partitions: partitions.clamp(1, files.len().max(1)),
+            files,
+        }
+    }
+
+    /// The same with only those rows for which a condition on the columns of the files holds.
+    pub(crate) fn filtered(mut self, condition: Arc<dyn PhysicalExpr>) -> Self {
+        self.condition = Some(conjunction(self.condition.into_iter().chain([condition])));
+        self
+    }
+
+    /// How many partitions there are.
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// The files of a partition. Neighbours are of neighbouring days and similar in size.
+    pub(crate) fn files_of(&self, partition: usize) -> impl Iterator<Item = &Arc<DataFile>> {
+        self.files.iter().skip(partition).step_by(self.partitions)
+    }
+
+    /// DataFusion's scan of the files of a partition.
+    fn parquet_scan(
+        &self,
+        partition: usize,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn DataSource>> {
+        let options = TableParquetOptions {
+            global: config.execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        let parquet = ParquetSource::new(Arc::clone(&self.table));
+        let mut source: Arc<dyn FileSource> = Arc::new(parquet.with_table_parquet_options(options));
+        if let Some(condition) = &self.condition {
+            let pushed = source.try_pushdown_filters(vec![Arc::clone(condition)], config)?;
+            source = match (pushed.filters.as_slice(), pushed.updated_node) {
+                ([PushedDown::Yes], Some(source)) => source,
+                _ => return internal_err!("a scan of Parquet files does not take `{condition}`"),
+            };
+        }
+        let Some(source) = source.try_pushdown_projection(&self.projection)? else {
+            return internal_err!("a scan of Parquet files does not take {}", self.projection);
+        };
+        let files: FileGroup = self.files_of(partition).map(partitioned).collect();
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, source);
+        Ok(Arc::new(scan.with_file_groups(vec![files]).build()))
+    }
+
+    /// Whether another projection on top would compute something several times that is computed once.
+    fn would_repeat(&self, projection: &ProjectionExprs) -> Result<bool> {
+        let mut counts = vec![0; self.projection.iter().count()];
+        for output in projection.iter() {
+            output.expr.apply(|part| {
+                if let Some(column) = part.downcast_ref::<Column>()
+                    && let Some(count) = counts.get_mut(column.index())
+                {
+                    *count += 1;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        let mut inner = self.projection.iter().zip(counts);
+        Ok(inner.any(|(output, count)| {
+            let is_cheap = output.expr.placement().should_push_to_leaves();
+            count > 1 && (is_volatile(&output.expr) || !is_cheap)
+        }))
+    }
+}
+
+impl DataSource for EventSource {
+    fn open(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let scan = self.parquet_scan(partition, context.session_config().options())?;
+        scan.open(0, context)
+    }
+
+    fn fmt_as(&self, _format: DisplayFormatType, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{self}")
+    }
+
+    fn output_partitioning(&self) -> Partitioning {
+        Partitioning::UnknownPartitioning(self.partitions)
+    }
+
+    /// Which outputs are equal. Nothing is concluded from the condition: what a plan is sorted by must not
+    /// count as constant.
+    fn eq_properties(&self) -> EquivalenceProperties {
+        let of_table = EquivalenceProperties::new(Arc::clone(&self.table));
+        let schema = self.projection.project_schema(&self.table);
+        let mapping = self.projection.projection_mapping(&self.table);
+        match (schema, mapping) {
+            (Ok(schema), Ok(mapping)) => of_table.project(&mapping, Arc::new(schema)),
+            // Both were possible when the projection was made.
+            _ => of_table,
+        }
+    }
+
+    fn scheduling_type(&self) -> SchedulingType {
+        SchedulingType::Cooperative
+    }
+
+    fn partition_statistics(&self, _partition: Option<usize>) -> Result<Arc<Statistics>> {
+        let schema = self.projection.project_schema(&self.table)?;
+        Ok(Arc::new(Statistics::new_unknown(&schema)))
+    }
+
+    fn with_fetch(&self, _limit: Option<usize>) -> Option<Arc<dyn DataSource>> {
+        None
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        None
+    }
+
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn DataSource>>> {
+        if self.would_repeat(projection)? {
+            return Ok(None);
+        }
+        let mut projected = self.clone();
+        projected.projection = self.projection.try_merge(projection)?;
+        Ok(Some(Arc::new(projected)))
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn DataSource>>> {
+        let taken = vec![PushedDown::Yes; filters.len()];
+        let mut source = self.clone();
+        for filter in filters {
+            let filter = self.projection.unproject_expr(&filter)?;
+            source = source.filtered(reassign_expr_columns(filter, &self.table)?);
+        }
+        let pushed = FilterPushdownPropagation::with_parent_pushdown_result(taken);
+        Ok(pushed.with_updated_node(Arc::new(source)))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        let mut recursion = TreeNodeRecursion::Continue;
+        let outputs = self.projection.iter().map(|output| &output.expr);
+        for expr in self.condition.iter().chain(outputs) {
+            recursion = recursion.visit_sibling(|| f(expr))?;
+        }
+        Ok(recursion)
+    }
+}
+
+impl fmt::Display for EventSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = self.files.len();
+        write!(formatter, "files={files}, projection={}", self.projection)?;
+        match &self.condition {
+            Some(condition) => write!(formatter, ", predicate={condition}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn partitioned(file: &Arc<DataFile>) -> PartitionedFile {
+    PartitionedFile::new_from_meta(ObjectMeta {
+        location: file.path.clone(),
+        last_modified: file.modified,
+        size: file.size_bytes,
+        e_tag: None,
+        version: None,
+    })
+}
