@@ -410,5 +410,6 @@ fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
         .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(rules.collect())
+        .with_query_planner(Arc::new(plan::Planner))
         .build()
 }

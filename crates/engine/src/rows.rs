@@ -95,13 +95,13 @@ impl RowFilter {
         self.passed.rows -= rows;
     }
 
-    /// Groups of several rows: the rank of the group and the rows of the group tell.
+    /// Groups of several rows: the rank of the group tells, and the last row of a group that has more.
     fn ranked(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let rows_column = self.answer_columns + usize::from(self.has_hits);
+        let cut_column = self.answer_columns + usize::from(self.has_hits);
         let mut batch = batch.clone();
         if let Some(slimit) = self.limits.slimit.count() {
             let last = self.limits.soffset.saturating_add(slimit);
-            let ranks = numbers(batch.column(rows_column + 1))?;
+            let ranks = numbers(batch.column(cut_column + 1))?;
             let wanted: BooleanArray = ranks
                 .iter()
                 .map(|rank| Some(rank.is_some_and(|rank| rank <= last)))
@@ -109,11 +109,8 @@ impl RowFilter {
             self.passed.groups_cut |= wanted.false_count() > 0;
             batch = filter_record_batch(&batch, &wanted)?;
         }
-        if let Some(limit) = self.limits.limit.count() {
-            let kept = self.limits.offset.saturating_add(limit);
-            let rows = numbers(batch.column(rows_column))?;
-            self.passed.rows_cut |= rows.iter().flatten().any(|rows| rows > kept);
-        }
+        let is_cut = batch.column(cut_column).as_boolean();
+        self.passed.rows_cut |= is_cut.has_true();
         Ok(batch)
     }
 

@@ -465,7 +465,7 @@ pub struct Notes {
 /// A plan and how to read its rows.
 ///
 /// The plan's columns are: `k0`, `k1`, … (the keys), `time`, `v0`, `v1`, … (the columns), then those that
-/// are not part of the answer: `hits` when [`Lowered::has_hits`], `group_rows` and `group_rank` when
+/// are not part of the answer: `hits` when [`Lowered::has_hits`], `group_cut` and `group_rank` when
 /// [`Lowered::is_ranked`], `p0`, `p1`, … as [`Lowered::place`] tells.
 #[derive(Debug, Clone)]
 pub struct Lowered {
@@ -477,8 +477,8 @@ pub struct Lowered {
     pub columns: Vec<(String, Type)>,
     /// Whether `hits`, the events behind a row, is there.
     pub has_hits: bool,
-    /// Whether the rows of several groups of several rows are ranked: `group_rows` is the number of
-    /// rows of the group before its limit, `group_rank` counts the groups from 1 without the skipped.
+    /// Whether the rows of several groups of several rows are ranked: `group_cut` tells at its last
+    /// row that a group has more than its limit, `group_rank` counts the groups from 1 with the skipped.
     pub is_ranked: bool,
     /// Whether every row is a group of its own.
     pub row_is_group: bool,

@@ -10,6 +10,7 @@
 mod bind;
 mod bound;
 mod functions;
+mod group_limit;
 mod lower;
 mod occurrence;
 mod types;
@@ -28,6 +29,7 @@ pub use functions::json::Observation;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
 pub use functions::points::PointFunction;
 pub use functions::step_start::step_start_ms;
+pub use group_limit::Planner;
 pub use lower::{count_plan, lower, with_opaque_conditions};
 pub use occurrence::Occurrence;
 pub use types::{Type, Typed};

@@ -1,20 +1,18 @@
 //! Order and limits inside groups and between them.
 
+use std::ops::RangeInclusive;
+
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum};
 use datafusion::functions_aggregate::first_last::first_value;
-use datafusion::functions_window::expr_fn::{dense_rank, row_number};
-use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit};
 
-use super::{as_usize, key_column, key_order, over, page, sorted, with_computed};
+use super::{key_column, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
-use crate::bound::{BoundQuery, BoundSource, Reducer, SeriesOrder, Shape, sort_exprs};
+use crate::bound::{BoundQuery, Limit, Reducer, SeriesOrder, sort_exprs};
 use crate::functions::percentile::percentile;
-use crate::functions::pinned::pinned;
-use crate::functions::step_start::step_starts;
+use crate::group_limit::{GROUP_ROW, GroupLimit, Wanted};
 
 /// Groups of one row each, in their order.
 pub(super) fn single_rows(
@@ -47,108 +45,50 @@ pub(super) fn of_one_row(order: &SeriesOrder) -> Expr {
     }
 }
 
-/// Groups of several rows: `group_rows` counts the rows of a group before its limit, as far as that may cut
-/// any off, `group_rank` the groups from 1.
-pub(super) fn rank(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
+/// Groups of several rows, with the columns [`GROUP_CUT`] and [`GROUP_RANK`].
+pub(super) fn limit(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
-    let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
-    let order = sort_exprs(&query.order);
-    let (builder, order) = with_computed(pinned_keys(shaped, &keys)?, &order, "order")?;
-    if query.series_order.is_none() && keeps_all_rows(query) {
-        let rows = page::behind(query, builder.build()?)?;
-        let ranked = ranked(query, rows, key_order(query), beyond)?;
-        let columns = ranked.schema().columns().into_iter().map(Expr::Column);
-        let columns: Vec<Expr> = columns.collect();
-        let group_rows = lit(0_i64).alias("group_rows");
-        let order = key_order(query).into_iter().chain(order);
-        return ranked
-            .project(columns.into_iter().chain([group_rows]))?
-            .sort(order)?
-            .build();
-    }
-    let row = row_number()
-        .partition_by(keys.clone())
-        .order_by(order)
-        .build()?;
-    let rows = over(count(lit(1)), &keys)?;
-    let mut plan = builder
-        .window(vec![row.alias("group_row")])?
-        .window(vec![rows.alias("group_rows")])?;
-    if limits.offset > 0 {
-        plan = plan.filter(col("group_row").gt(lit(limits.offset)))?;
-    }
-    if let Some(count) = limits.limit.count() {
-        plan = plan.filter(col("group_row").lt_eq(lit(limits.offset.saturating_add(count))))?;
-    }
-    let mut between = Vec::new();
-    if let Some(order) = &query.series_order {
-        let reduced = over(reduce(order, query), &keys)?.alias(page::GROUP_ORDER);
-        plan = plan.window(vec![reduced])?;
-        between.extend(between_groups(order, col(page::GROUP_ORDER)));
-    }
+    let rows = wanted(limits.offset, limits.limit, 0);
+    let groups = wanted(limits.soffset, limits.slimit, beyond);
+    let of_group = key_order(query).into_iter().chain(sort_exprs(&query.order));
+    let of_group: Vec<SortExpr> = of_group.collect();
+    let Some(order) = &query.series_order else {
+        // A page tells groups by their keys alone, so it does not matter that their rows are limited later.
+        let shaped = page::behind(query, shaped)?;
+        return limited(query, shaped, &of_group, Some(rows), Some(groups));
+    };
+    let rows = limited(query, shaped, &of_group, Some(rows), None)?;
+    let reduced = over(reduce(order, query), &keys(query))?.alias(page::GROUP_ORDER);
+    let rows = LogicalPlanBuilder::from(rows).window(vec![reduced])?;
+    let rows = page::behind(query, rows.build()?)?;
+    let mut between = between_groups(order, col(page::GROUP_ORDER));
     between.extend(key_order(query));
-    let rows = page::behind(query, plan.build()?)?;
-    ranked(query, rows, between, beyond)?
-        .sort(vec![
-            col("group_rank").sort(true, false),
-            col("group_row").sort(true, false),
-        ])?
-        .build()
+    between.push(col(GROUP_ROW).sort(true, false));
+    limited(query, rows, &between, None, Some(groups))
 }
 
-/// Whether the limit of a group's rows is as large as the number of steps, of which each has one row.
-fn keeps_all_rows(query: &BoundQuery) -> bool {
-    let is_of_steps = matches!(query.shape, Shape::Aggregate { .. })
-        && matches!(query.source, BoundSource::Events)
-        && query.column_shifts_ms.is_empty();
-    let limits = query.limits;
-    match (query.step_ms, limits.limit.count()) {
-        (Some(step_ms), Some(limit)) if is_of_steps && limits.offset == 0 => {
-            let limit = as_usize(limit);
-            let mut steps = step_starts(query.range, step_ms, query.time_zone);
-            steps.nth(limit).is_none()
-        }
-        _ => false,
-    }
-}
-
-/// The rows with the rank of their group as `group_rank`, of the groups that the limits want.
-fn ranked(
+fn limited(
     query: &BoundQuery,
-    rows: LogicalPlan,
-    between: Vec<SortExpr>,
-    beyond: u64,
-) -> Result<LogicalPlanBuilder> {
-    let limits = query.limits;
-    let rank = dense_rank().order_by(between).build()?.alias("group_rank");
-    let mut ranked = LogicalPlanBuilder::from(rows).window(vec![rank])?;
-    if limits.soffset > 0 {
-        ranked = ranked.filter(col("group_rank").gt(lit(limits.soffset)))?;
-    }
-    match limits.slimit.count() {
-        Some(count) => {
-            let last = limits.soffset.saturating_add(count).saturating_add(beyond);
-            ranked.filter(col("group_rank").lt_eq(lit(last)))
-        }
-        None => Ok(ranked),
-    }
+    input: LogicalPlan,
+    order: &[SortExpr],
+    rows: Option<RangeInclusive<u64>>,
+    groups: Option<RangeInclusive<u64>>,
+) -> Result<LogicalPlan> {
+    let prefix = if rows.is_some() { "order" } else { "between" };
+    let (input, order) = with_computed(LogicalPlanBuilder::from(input), order, prefix)?;
+    GroupLimit::plan(input.build()?, keys(query), order, Wanted { rows, groups })
 }
 
-/// The rows with keys of which the optimiser does not think that a condition makes them constant: the
-/// windows of groups are sorted by them.
-fn pinned_keys(shaped: LogicalPlan, keys: &[Expr]) -> Result<LogicalPlanBuilder> {
-    let columns = shaped.schema().columns().into_iter();
-    let columns: Vec<Expr> = columns
-        .map(|column| {
-            let name = column.name.clone();
-            let value = Expr::Column(column);
-            match keys.contains(&value) {
-                true => pinned(value).alias(name),
-                false => value,
-            }
-        })
-        .collect();
-    LogicalPlanBuilder::from(shaped).project(columns)
+/// The numbers, from 1, that a limit behind some skipped ones wants, and some beyond it.
+fn wanted(skipped: u64, limit: Limit, beyond: u64) -> RangeInclusive<u64> {
+    let last = limit.count().map_or(u64::MAX, |count| {
+        skipped.saturating_add(count).saturating_add(beyond)
+    });
+    skipped.saturating_add(1)..=last
+}
+
+fn keys(query: &BoundQuery) -> Vec<Expr> {
+    (0..query.keys.len()).map(key_column).collect()
 }
 
 /// The order of groups by the value that `SORDER BY` gives each.
@@ -164,7 +104,7 @@ fn reduce(order: &SeriesOrder, query: &BoundQuery) -> Expr {
             value,
             vec![
                 query.time.clone().sort(false, false),
-                col("group_row").sort(true, false),
+                col(GROUP_ROW).sort(true, false),
             ],
         ),
         Reducer::Min => min(value),

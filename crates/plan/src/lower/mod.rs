@@ -24,6 +24,7 @@ use datafusion::scalar::ScalarValue;
 use crate::bind::{column, sort_keys};
 use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
 use crate::functions::pinned::{pinned, pinned_test};
+use crate::group_limit::{GROUP_CUT, GROUP_RANK};
 use crate::types::Type;
 
 pub use opaque::with_opaque_conditions;
@@ -63,7 +64,7 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
         page::behind(query, shaped)?
     };
     let ordered = if is_ranked {
-        groups::rank(query, shaped, beyond)?
+        groups::limit(query, shaped, beyond)?
     } else if query.keys.is_empty() {
         rows_in_order(query, shaped, beyond)?
     } else {
@@ -222,7 +223,7 @@ fn project(
     }
     output.extend(has_hits.then(|| col("hits")));
     if is_ranked {
-        output.extend([col("group_rows"), col("group_rank")]);
+        output.extend([col(GROUP_CUT), col(GROUP_RANK)]);
     }
     output.extend(page::columns(query, &plan)?);
     LogicalPlanBuilder::from(plan).project(output)?.build()

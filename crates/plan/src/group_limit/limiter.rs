@@ -1,0 +1,208 @@
+//! Which rows of sorted batches the limits of groups let pass.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, UInt64Array};
+use arrow::compute::{concat, filter_record_batch, partition};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+
+use super::Wanted;
+
+/// Takes the batches of sorted rows one after the other.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    wanted: Wanted,
+    /// The columns of what passes.
+    schema: SchemaRef,
+    /// The keys of the group of the last row.
+    last_keys: Option<Vec<ArrayRef>>,
+    /// How many rows of that group were there.
+    rows: u64,
+    /// Whether that group is counted.
+    is_counted: bool,
+    /// How many groups were counted.
+    groups: u64,
+    /// What passed of the last batch of which some did: the next row may show that a group has more.
+    pending: Option<Passed>,
+}
+
+/// Rows that passed.
+#[derive(Debug)]
+struct Passed {
+    rows: RecordBatch,
+    numbers: Vec<u64>,
+    is_cut: Vec<bool>,
+    ranks: Vec<u64>,
+}
+
+/// What passes of a batch: places of rows with the number of the first in its group, whether the last is
+/// the last that passes of a group that has more, and the number of the group.
+struct Span {
+    places: Range<usize>,
+    first_number: u64,
+    is_cut: bool,
+    rank: u64,
+}
+
+impl Limiter {
+    /// Gives batches of these columns.
+    pub(super) fn new(wanted: Wanted, schema: SchemaRef) -> Self {
+        Self {
+            wanted,
+            schema,
+            last_keys: None,
+            rows: 0,
+            is_counted: false,
+            groups: 0,
+            pending: None,
+        }
+    }
+
+    /// Whether no row that comes can pass.
+    pub(super) fn is_done(&self) -> bool {
+        let groups = self.wanted.groups.as_ref();
+        groups.is_some_and(|wanted| wanted.is_empty() || self.groups > *wanted.end())
+    }
+
+    /// Takes a batch of at least one row, with the keys of its rows, and gives what passed of those before.
+    pub(super) fn add(
+        &mut self,
+        batch: &RecordBatch,
+        keys: Vec<ArrayRef>,
+    ) -> Result<Option<RecordBatch>> {
+        let continues = match &self.last_keys {
+            Some(last) => is_same(last, &keys)?,
+            None => false,
+        };
+        if continues
+            && self.has_all_rows()
+            && let Some(pending) = &mut self.pending
+        {
+            // What is kept back ends with this group's last row that passes, or was told before.
+            pending.cut_last();
+        }
+        let mut spans = Vec::new();
+        for (index, range) in partition(&keys)?.ranges().into_iter().enumerate() {
+            if index > 0 || !continues {
+                self.rows = 0;
+                self.is_counted = false;
+            }
+            spans.extend(self.span(range));
+            if self.is_done() {
+                break;
+            }
+        }
+        let last = batch.num_rows() - 1;
+        self.last_keys = Some(keys.iter().map(|key| key.slice(last, 1)).collect());
+        match Passed::new(batch, &spans)? {
+            Some(passed) => match self.pending.replace(passed) {
+                Some(before) => self.complete(before).map(Some),
+                None => Ok(None),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// What passed and was not given yet, when nothing follows.
+    pub(super) fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        let pending = self.pending.take();
+        pending.map(|pending| self.complete(pending)).transpose()
+    }
+
+    /// What passes of further rows of the current group.
+    fn span(&mut self, places: Range<usize>) -> Option<Span> {
+        let first = self.rows + 1;
+        self.rows += places.len() as u64;
+        let (from, to) = match &self.wanted.rows {
+            Some(wanted) => (first.max(*wanted.start()), self.rows.min(*wanted.end())),
+            None => (first, self.rows),
+        };
+        if from > to {
+            return None;
+        }
+        if !self.is_counted {
+            self.is_counted = true;
+            self.groups += 1;
+        }
+        let groups = self.wanted.groups.as_ref();
+        if groups.is_some_and(|wanted| !wanted.contains(&self.groups)) {
+            return None;
+        }
+        // Both are inside the batch.
+        let start = places.start + (from - first) as usize;
+        Some(Span {
+            places: start..start + (to - from + 1) as usize,
+            first_number: from,
+            is_cut: to < self.rows,
+            rank: self.groups,
+        })
+    }
+
+    /// Whether the current group has no more rows that pass.
+    fn has_all_rows(&self) -> bool {
+        let wanted = self.wanted.rows.as_ref();
+        wanted.is_some_and(|wanted| self.rows >= *wanted.end())
+    }
+
+    fn complete(&self, passed: Passed) -> Result<RecordBatch> {
+        let mut columns = passed.rows.columns().to_vec();
+        if self.wanted.rows.is_some() {
+            columns.push(Arc::new(UInt64Array::from(passed.numbers)));
+            columns.push(Arc::new(BooleanArray::from(passed.is_cut)));
+        }
+        if self.wanted.groups.is_some() {
+            columns.push(Arc::new(UInt64Array::from(passed.ranks)));
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+impl Passed {
+    /// `None` when nothing passes.
+    fn new(batch: &RecordBatch, spans: &[Span]) -> Result<Option<Self>> {
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
+            return Ok(None);
+        };
+        let (start, end) = (first.places.start, last.places.end);
+        let count = spans.iter().map(|span| span.places.len()).sum();
+        let mut passed = Self {
+            rows: batch.slice(start, end - start),
+            numbers: Vec::with_capacity(count),
+            is_cut: Vec::with_capacity(count),
+            ranks: Vec::with_capacity(count),
+        };
+        let mut passes = BooleanBufferBuilder::new(end - start);
+        for span in spans {
+            passes.append_n(span.places.start - start - passes.len(), false);
+            passes.append_n(span.places.len(), true);
+            let numbers = span.first_number..;
+            passed.numbers.extend(numbers.take(span.places.len()));
+            passed.is_cut.resize(passed.numbers.len(), false);
+            passed.ranks.resize(passed.numbers.len(), span.rank);
+            if span.is_cut {
+                passed.cut_last();
+            }
+        }
+        if count < end - start {
+            let passes = BooleanArray::new(passes.finish(), None);
+            passed.rows = filter_record_batch(&passed.rows, &passes)?;
+        }
+        Ok(Some(passed))
+    }
+
+    fn cut_last(&mut self) {
+        if let Some(is_cut) = self.is_cut.last_mut() {
+            *is_cut = true;
+        }
+    }
+}
+
+/// Whether the first of some keys are those of a group.
+fn is_same(group: &[ArrayRef], keys: &[ArrayRef]) -> Result<bool> {
+    let pairs = group.iter().zip(keys);
+    let pairs = pairs.map(|(one, other)| concat(&[one.as_ref(), other.slice(0, 1).as_ref()]));
+    let pairs: Vec<ArrayRef> = pairs.collect::<std::result::Result<_, _>>()?;
+    Ok(partition(&pairs)?.ranges().len() == 1)
+}
