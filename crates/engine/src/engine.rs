@@ -29,6 +29,7 @@ use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
+use crate::table::Events;
 use crate::series::SeriesBuilder;
 use crate::whole::Whole;
 use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
@@ -40,8 +41,10 @@ pub struct EngineConfig {
     pub memory_bytes: usize,
     /// Memory for columns of data files that were read before, in bytes.
     pub cache_bytes: usize,
-    /// The parts in which a query runs at once.
+    /// The parts in which a query runs at once, if it is about so many events.
     pub partitions: usize,
+    /// How many events are worth another part: handing over between parts costs time too.
+    pub partition_events: u64,
     /// How many rows a step of a query takes at once. The answer does not depend on it.
     pub batch_rows: usize,
 }
@@ -53,6 +56,7 @@ impl Default for EngineConfig {
             memory_bytes: 1 << 30,
             cache_bytes: 384 << 20,
             partitions,
+            partition_events: 400_000,
             batch_rows: 8192,
         }
     }
@@ -64,6 +68,7 @@ pub struct Engine {
     store: Store,
     columns: Arc<Columns>,
     session: SessionContext,
+    config: EngineConfig,
 }
 
 impl std::fmt::Debug for Engine {
@@ -115,6 +120,7 @@ impl Engine {
             columns: Arc::new(Columns::new(&store, config.cache_bytes)),
             store,
             session,
+            config,
         })
     }
 
@@ -202,8 +208,8 @@ impl Engine {
             events.files.len() as u64,
             events.files.iter().map(|file| file.size_bytes).sum(),
         );
+        let state = self.state(&events);
         let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
-        let state = self.session.state();
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
             return Ok(explanation(
@@ -314,8 +320,9 @@ impl Engine {
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
         let views = prepare::views(&self.store, request).await?;
         let events = prepare::events(&query, &views);
+        let state = self.state(&events);
         let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;
-        let batches = self.run(&lowered.plan).await?;
+        let batches = self.run(&state, &lowered.plan).await?;
         Ok((
             Running {
                 query,
@@ -326,9 +333,24 @@ impl Engine {
         ))
     }
 
-    async fn run(&self, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, EngineError> {
-        let state = self.session.state();
-        let physical = self.physical_plan(&state, plan).await?;
+    /// What a question about some events is planned and run with.
+    fn state(&self, events: &Events) -> SessionState {
+        let mut state = self.session.state();
+        let parts = events.count().div_ceil(self.config.partition_events.max(1));
+        let parts = usize::try_from(parts).unwrap_or(usize::MAX);
+        if parts < self.config.partitions {
+            let options = state.config_mut().options_mut();
+            options.execution.target_partitions = parts.max(1);
+        }
+        state
+    }
+
+    async fn run(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, EngineError> {
+        let physical = self.physical_plan(state, plan).await?;
         Ok(execute_stream(physical, state.task_ctx())?)
     }
 
@@ -370,9 +392,10 @@ impl Engine {
         if summary.total_hits.exact || !request.options.exact_total_hits {
             return Ok(summary);
         }
-        let events = prepare::events_plan(prepare::events(&running.query, &running.views))?;
-        let plan = plan::count_plan(&running.query, &events)?;
-        let batches: Vec<RecordBatch> = self.run(&plan).await?.try_collect().await?;
+        let events = prepare::events(&running.query, &running.views);
+        let state = self.state(&events);
+        let plan = plan::count_plan(&running.query, &prepare::events_plan(events)?)?;
+        let batches: Vec<RecordBatch> = self.run(&state, &plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))
     }
 }
@@ -404,11 +427,12 @@ fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     let rules = PhysicalOptimizer::new().rules.into_iter();
     // Summaries of what is known to be nothing lose columns in DataFusion 55 by this rule; others it does
     // not change, because every scan has a window.
-    let rules = rules.filter(|rule| rule.name() != "aggregate_statistics");
+    // The halves of an aggregation in one partition stay two, because the first is done by the scan.
+    let left_out = ["aggregate_statistics", "CombinePartialFinalAggregate"];
+    let rules = rules.filter(|rule| !left_out.contains(&rule.name()));
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_default_features()
         .with_physical_optimizer_rules(rules.collect())
         .with_query_planner(Arc::new(plan::Planner))
         .build()

@@ -33,6 +33,15 @@ pub(crate) struct Events {
     pub(crate) recent: Vec<RecordBatch>,
 }
 
+impl Events {
+    /// How many events there are.
+    pub(crate) fn count(&self) -> u64 {
+        let in_files: u64 = self.files.iter().map(|file| file.rows).sum();
+        let recent: usize = self.recent.iter().map(RecordBatch::num_rows).sum();
+        in_files + recent as u64
+    }
+}
+
 /// Events read as one table.
 #[derive(Debug)]
 pub(crate) struct EventTable {

@@ -76,6 +76,8 @@ impl World {
         }
         let config = EngineConfig {
             partitions: 1 + random.below(3),
+            // Worlds are small, and their questions run in several parts all the same.
+            partition_events: 1,
             // A few rows make as many batches as a large answer has.
             batch_rows: random.choose(&[8192, 64, 16]),
             // DataFusion counts the texts behind a batch anew for each batch, so many batches seem huge.
