@@ -29,8 +29,8 @@ use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
-use crate::table::Events;
 use crate::series::SeriesBuilder;
+use crate::table::Events;
 use crate::whole::Whole;
 use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 

@@ -21,8 +21,8 @@ use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
 
 pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
 use self::footer::Footer;
@@ -64,7 +64,7 @@ pub struct RowGroup {
 pub struct Columns {
     objects: Arc<dyn ObjectStore>,
     footers: Cache<Path, Arc<Footer>, FooterSize>,
-    filters: Cache<ColumnKey, Arc<Filter>, FilterSize>,
+    filters: Cache<ColumnKey, Arc<Filters>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
     /// How often a few rows of a column were asked for.
     asked: Cache<ColumnKey, u8>,
@@ -81,26 +81,49 @@ pub enum Part {
 
 /// What a file has to tell which texts a column does not have.
 #[derive(Debug)]
-struct Filter {
-    filter: Option<Sbbf>,
+struct Filters {
+    /// One for each row group, where there is one.
+    of_groups: Vec<Option<Sbbf>>,
     size_bytes: u64,
 }
 
-/// A column of a row group, by name.
+/// A column of a row group, or of all row groups of a file, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ColumnKey {
     path: Path,
-    row_group: usize,
+    row_group: Option<usize>,
     column: String,
 }
 
-impl ColumnKey {
-    fn new(group: &RowGroup, column: &str) -> Self {
+/// A [`ColumnKey`] to look for, which copies nothing.
+#[derive(Debug, Clone, Copy, Hash)]
+struct Lookup<'k> {
+    path: &'k Path,
+    row_group: Option<usize>,
+    column: &'k str,
+}
+
+impl<'k> Lookup<'k> {
+    fn of_group(group: &'k RowGroup, column: &'k str) -> Self {
         Self {
-            path: group.path.clone(),
-            row_group: group.index,
-            column: column.to_owned(),
+            path: &group.path,
+            row_group: Some(group.index),
+            column,
         }
+    }
+
+    fn to_key(self) -> ColumnKey {
+        ColumnKey {
+            path: self.path.clone(),
+            row_group: self.row_group,
+            column: self.column.to_owned(),
+        }
+    }
+}
+
+impl Equivalent<ColumnKey> for Lookup<'_> {
+    fn equivalent(&self, key: &ColumnKey) -> bool {
+        self.row_group == key.row_group && self.column == key.column && *self.path == key.path
     }
 }
 
@@ -119,9 +142,9 @@ impl Weighter<Path, Arc<Footer>> for FooterSize {
     }
 }
 
-impl Weighter<ColumnKey, Arc<Filter>> for FilterSize {
-    fn weight(&self, key: &ColumnKey, filter: &Arc<Filter>) -> u64 {
-        size_of_val(key) as u64 + filter.size_bytes
+impl Weighter<ColumnKey, Arc<Filters>> for FilterSize {
+    fn weight(&self, key: &ColumnKey, filters: &Arc<Filters>) -> u64 {
+        size_of_val(key) as u64 + filters.size_bytes
     }
 }
 
@@ -178,19 +201,15 @@ impl Columns {
         group: &RowGroup,
         wanted: &[Arc<Field>],
     ) -> Result<Vec<Arc<Column>>, StoreError> {
-        let mut known = self.known(group, wanted).await?;
-        let missing = unknown(&known, wanted);
-        if !missing.is_empty() {
-            let footer = self.footer(&group.path, group.size_bytes).await?;
-            let read = read::columns(&self.objects, group, &footer, &missing).await;
-            let read = read.map_err(|error| StoreError::parquet(&group.path, error))?;
-            let read = missing.iter().zip(read);
-            let mut read = read.map(|(field, column)| self.keep(group, field, column));
-            for place in known.iter_mut().filter(|place| place.is_none()) {
-                *place = read.next();
-            }
-        }
-        Ok(known.into_iter().flatten().collect())
+        let known = self.known(group, wanted).await?;
+        let mut read = self
+            .read(group, &unknown(&known, wanted))
+            .await?
+            .into_iter();
+        let columns = known
+            .into_iter()
+            .filter_map(|known| known.or_else(|| read.next()));
+        Ok(columns.collect())
     }
 
     /// Columns for the sake of a few rows, in the types wanted. Of columns that are not in memory, long
@@ -206,100 +225,125 @@ impl Columns {
         wanted: &[Arc<Field>],
         rows: &Rows,
     ) -> Result<Vec<Part>, StoreError> {
-        let missing = unknown(&self.known(group, wanted).await?, wanted);
-        let mut few: Vec<Arc<Field>> = Vec::new();
-        if !missing.is_empty() {
-            let footer = self.footer(&group.path, group.size_bytes).await?;
-            let pages = footer.rows(group.index).div_ceil(PAGE_ROWS);
-            let is_very_few = rows.pages(PAGE_ROWS).saturating_mul(VERY_FEW) <= pages;
-            let is_better_in_part = |field: &&Arc<Field>| {
-                let asked = self.count_asked(group, field);
-                match footer.is_long_text(group.index, field) {
-                    true => is_very_few || asked == 0,
-                    false => is_very_few && asked < WORTH_KEEPING,
-                }
-            };
-            few = missing.iter().filter(is_better_in_part).cloned().collect();
+        let known = self.known(group, wanted).await?;
+        let missing = unknown(&known, wanted);
+        if missing.is_empty() {
+            return Ok(known.into_iter().flatten().map(Part::Whole).collect());
         }
-        let is_few = |field: &Arc<Field>| few.iter().any(|few| few.name() == field.name());
-        let whole: Vec<Arc<Field>> = wanted
-            .iter()
-            .filter(|field| !is_few(field))
-            .cloned()
-            .collect();
-        let mut whole = self.load(group, &whole).await?.into_iter();
-        let mut values = match few.is_empty() {
-            true => Vec::new().into_iter(),
-            false => {
-                let footer = self.footer(&group.path, group.size_bytes).await?;
-                let values = read::values(&self.objects, group, &footer, &few, rows).await;
-                let failed = |error| StoreError::parquet(&group.path, error);
-                values.map_err(failed)?.into_iter()
+        let footer = self.footer(&group.path, group.size_bytes).await?;
+        let pages = footer.rows(group.index).div_ceil(PAGE_ROWS);
+        let is_very_few = rows.pages(PAGE_ROWS).saturating_mul(VERY_FEW) <= pages;
+        let is_better_in_part = |field: &Arc<Field>| {
+            let asked = self.count_asked(group, field);
+            match footer.is_long_text(group.index, field) {
+                true => is_very_few || asked == 0,
+                false => is_very_few && asked < WORTH_KEEPING,
             }
         };
-        let parts = wanted.iter().filter_map(|field| match is_few(field) {
-            false => whole.next().map(Part::Whole),
-            true => values.next().map(Part::Few),
+        let is_few: Vec<bool> = missing.iter().map(is_better_in_part).collect();
+        let of_kind = |few: bool| {
+            let missing = missing.iter().zip(&is_few);
+            let missing = missing.filter(move |(_, is_few)| **is_few == few);
+            missing
+                .map(|(field, _)| Arc::clone(field))
+                .collect::<Vec<_>>()
+        };
+        let mut whole = self.read(group, &of_kind(false)).await?.into_iter();
+        let few = read::values(&self.objects, group, &footer, &of_kind(true), rows).await;
+        let few = few.map_err(|error| StoreError::parquet(&group.path, error))?;
+        let (mut few, mut is_few) = (few.into_iter(), is_few.into_iter());
+        let parts = known.into_iter().filter_map(|known| match known {
+            Some(known) => Some(Part::Whole(known)),
+            None if is_few.next()? => few.next().map(Part::Few),
+            None => whole.next().map(Part::Whole),
         });
         Ok(parts.collect())
     }
 
+    /// Reads whole columns, and keeps them.
+    async fn read(
+        &self,
+        group: &RowGroup,
+        wanted: &[Arc<Field>],
+    ) -> Result<Vec<Arc<Column>>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let footer = self.footer(&group.path, group.size_bytes).await?;
+        let read = read::columns(&self.objects, group, &footer, wanted).await;
+        let read = read.map_err(|error| StoreError::parquet(&group.path, error))?;
+        let read = wanted.iter().zip(read);
+        Ok(read
+            .map(|(field, column)| self.keep(group, field, column))
+            .collect())
+    }
+
     /// How often a few rows of a column were asked for before, as far as that is remembered.
     fn count_asked(&self, group: &RowGroup, field: &Field) -> u8 {
-        let key = ColumnKey::new(group, field.name());
-        let asked = self.asked.get(&key).unwrap_or_default();
-        self.asked.insert(key, asked.saturating_add(1));
+        let column = Lookup::of_group(group, field.name());
+        let asked = self.asked.get(&column).unwrap_or_default();
+        self.asked.insert(column.to_key(), asked.saturating_add(1));
         asked
     }
 
-    /// Whether some row of a row group may have `text` in a column, as far as a bloom filter of the file
-    /// tells.
+    /// The row groups of a file of `size_bytes` bytes of which some row may have `text` in a column, as far as
+    /// bloom filters tell.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn may_hold(
+    pub async fn row_groups_that_may_hold(
         &self,
-        group: &RowGroup,
+        path: &Path,
+        size_bytes: u64,
         column: &str,
         text: &str,
-    ) -> Result<bool, StoreError> {
-        let key = ColumnKey::new(group, column);
-        let filter = match self.filters.get(&key) {
-            Some(filter) => filter,
+    ) -> Result<Vec<usize>, StoreError> {
+        let column = Lookup {
+            path,
+            row_group: None,
+            column,
+        };
+        let filters = match self.filters.get(&column) {
+            Some(filters) => filters,
             None => {
-                let filter = Arc::new(self.filter(group, column).await?);
-                self.filters.insert(key, Arc::clone(&filter));
-                filter
+                let filters = Arc::new(self.filters(column, size_bytes).await?);
+                self.filters.insert(column.to_key(), Arc::clone(&filters));
+                filters
             }
         };
-        Ok(filter
-            .filter
-            .as_ref()
-            .is_none_or(|filter| filter.check(&text)))
+        let groups = filters.of_groups.iter().enumerate();
+        let groups = groups.filter(|(_, filter)| {
+            let filter = filter.as_ref();
+            filter.is_none_or(|filter| filter.check(&text))
+        });
+        Ok(groups.map(|(group, _)| group).collect())
     }
 
-    async fn filter(&self, group: &RowGroup, column: &str) -> Result<Filter, StoreError> {
-        let failed = |error: ParquetError| StoreError::parquet(&group.path, error);
-        let footer = self.footer(&group.path, group.size_bytes).await?;
-        let Some(place) = footer.place(column) else {
-            return Ok(Filter {
-                filter: None,
-                size_bytes: 0,
-            });
+    async fn filters(&self, column: Lookup<'_>, size_bytes: u64) -> Result<Filters, StoreError> {
+        let path = column.path;
+        let footer = self.footer(path, size_bytes).await?;
+        let mut filters = Filters {
+            of_groups: Vec::with_capacity(footer.groups()),
+            size_bytes: 0,
         };
-        let metadata = footer.reader(group.index).clone();
-        let chunk = metadata.metadata().row_group(group.index).column(place);
-        let size_bytes = chunk.bloom_filter_length();
-        let reader = FileReader::new(&self.objects, &group.path, group.size_bytes);
-        let filter = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
-            .get_row_group_column_bloom_filter(group.index, place)
-            .await
-            .map_err(failed)?;
-        let size_bytes = size_bytes.and_then(|bytes| u64::try_from(bytes).ok());
-        Ok(Filter {
-            filter,
-            size_bytes: size_bytes.unwrap_or_default(),
-        })
+        let place = footer.place(column.column);
+        for group in 0..footer.groups() {
+            let Some(place) = place else {
+                filters.of_groups.push(None);
+                continue;
+            };
+            let metadata = footer.reader(group).clone();
+            let chunk = metadata.metadata().row_group(group).column(place);
+            let size = chunk.bloom_filter_length();
+            filters.size_bytes += size.map_or(0, |bytes| u64::try_from(bytes).unwrap_or_default());
+            let reader = FileReader::new(&self.objects, path, size_bytes);
+            let filter = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
+                .get_row_group_column_bloom_filter(group, place)
+                .await
+                .map_err(|error: ParquetError| StoreError::parquet(path, error))?;
+            filters.of_groups.push(filter);
+        }
+        Ok(filters)
     }
 
     async fn footer(&self, path: &Path, size_bytes: u64) -> Result<Arc<Footer>, StoreError> {
@@ -318,10 +362,11 @@ impl Columns {
         group: &RowGroup,
         wanted: &[Arc<Field>],
     ) -> Result<Vec<Option<Arc<Column>>>, StoreError> {
-        let keys = wanted
+        let columns = wanted
             .iter()
-            .map(|field| ColumnKey::new(group, field.name()));
-        let mut known: Vec<Option<Arc<Column>>> = keys.map(|key| self.columns.get(&key)).collect();
+            .map(|field| Lookup::of_group(group, field.name()));
+        let known = columns.map(|column| self.columns.get(&column));
+        let mut known: Vec<Option<Arc<Column>>> = known.collect();
         if known.iter().any(Option::is_none) {
             let footer = self.footer(&group.path, group.size_bytes).await?;
             for (place, field) in known.iter_mut().zip(wanted) {
@@ -336,7 +381,7 @@ impl Columns {
 
     fn keep(&self, group: &RowGroup, field: &Field, column: Column) -> Arc<Column> {
         let column = Arc::new(column);
-        let key = ColumnKey::new(group, field.name());
+        let key = Lookup::of_group(group, field.name()).to_key();
         self.columns.insert(key, Arc::clone(&column));
         column
     }

@@ -55,13 +55,6 @@ impl Chunk {
         self.rows
     }
 
-    /// Whether some row may have `text` in a column.
-    pub(super) async fn may_hold(&self, column: usize, text: &str) -> Result<bool> {
-        let name = self.table.field(column).name();
-        let answer = self.columns.may_hold(&self.group, name, text).await;
-        answer.map_err(external)
-    }
-
     /// Brings columns into memory.
     pub(super) async fn load(&mut self, columns: impl Iterator<Item = usize>) -> Result<()> {
         let mut missing: Vec<usize> = columns

@@ -64,17 +64,17 @@ impl Predicate {
         self.dates_of(self.tests.iter())
     }
 
+    /// Columns that have bloom filters, by their places in the table, and the texts they have to have.
+    pub(super) fn wanted_texts(&self) -> impl Iterator<Item = &(usize, String)> {
+        self.tests.iter().filter_map(|test| test.wants.as_ref())
+    }
+
     /// The rows of a row group, whose dates are known to lie inside `span`, for which the condition holds.
     pub(super) async fn rows(
         &self,
         chunk: &mut Chunk,
         span: Option<RangeInclusive<i64>>,
     ) -> Result<Rows> {
-        for (column, text) in self.tests.iter().filter_map(|test| test.wants.as_ref()) {
-            if !chunk.may_hold(*column, text).await? {
-                return Ok(Rows::Range(0..0));
-            }
-        }
         let range = self.dates()?;
         let mut rows = Rows::Range(0..chunk.rows());
         let mut is_in_range = span.is_some_and(|span| is_inside(&span, &range));

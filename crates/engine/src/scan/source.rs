@@ -10,7 +10,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
-use store::{Columns, DataFile, Rows};
+use store::{Columns, DataFile, RowGroup, Rows};
 
 use super::chunk::{Chunk, external};
 use super::expression::ColumnExpr;
@@ -43,6 +43,18 @@ impl DateOrder {
                 files.sort_by_key(|file| Reverse(dates(file).map_or(i64::MAX, |(_, last)| last)));
             }
             Self::OldestFirst => files.sort_by_key(|file| dates(file).map(|(first, _)| first)),
+        }
+    }
+
+    /// Whether a file, or one that comes behind it, may have rows that fit a condition.
+    fn may_go_on(self, file: &DataFile, predicate: &Predicate) -> bool {
+        match (predicate.dates(), dates(file)) {
+            (Ok(wanted), Some(dates)) => match self {
+                Self::NewestFirst => dates.end() >= wanted.start(),
+                Self::OldestFirst => dates.start() <= wanted.end(),
+            },
+            // What fails here fails again where it can be told.
+            _ => true,
         }
     }
 
@@ -105,7 +117,9 @@ impl Source {
             table: Arc::clone(table),
             predicate: Arc::clone(&predicate),
         };
+        let known = Arc::clone(&predicate);
         let row_groups = stream::iter(files)
+            .take_while(move |file| future::ready(order.may_go_on(file, &known)))
             .map(move |file| reader.clone().row_groups(file))
             .buffered(at_once)
             .map_ok(move |row_groups| stream::iter(order.of_ascending(row_groups)).map(Ok))
@@ -132,17 +146,35 @@ struct Reader {
 }
 
 impl Reader {
-    /// The row groups of a file, the oldest first; none when no row of it fits the condition.
+    /// The row groups of a file, the oldest first, without those of which no row fits the condition as far as
+    /// the dates of the file and its bloom filters tell.
     async fn row_groups(self, file: Arc<DataFile>) -> Result<Vec<(Chunk, Arc<DataFile>)>> {
         tokio::task::consume_budget().await;
         if !may_fit(&file, &self.predicate)? {
             return Ok(Vec::new());
         }
-        let groups = self.columns.row_groups(&file.path, file.size_bytes).await;
-        let chunks = groups.map_err(external)?.into_iter().map(|(group, rows)| {
-            let chunk = Chunk::new(&self.columns, &self.table, group, rows);
-            (chunk, Arc::clone(&file))
-        });
+        let (path, size_bytes) = (&file.path, file.size_bytes);
+        let mut may_hold = Vec::new();
+        for (column, text) in self.predicate.wanted_texts() {
+            let column = self.table.field(*column).name();
+            let groups = self
+                .columns
+                .row_groups_that_may_hold(path, size_bytes, column, text);
+            let groups = groups.await.map_err(external)?;
+            if groups.is_empty() {
+                return Ok(Vec::new());
+            }
+            may_hold.push(groups);
+        }
+        let fits = |group: &RowGroup| may_hold.iter().all(|groups| groups.contains(&group.index));
+        let groups = self.columns.row_groups(path, size_bytes).await;
+        let groups = groups.map_err(external)?.into_iter();
+        let chunks = groups
+            .filter(|(group, _)| fits(group))
+            .map(|(group, rows)| {
+                let chunk = Chunk::new(&self.columns, &self.table, group, rows);
+                (chunk, Arc::clone(&file))
+            });
         Ok(chunks.collect())
     }
 }

@@ -20,17 +20,25 @@ use crate::file_reader::FileReader;
 /// It is not worth it to wake another processor for fewer columns.
 const COLUMNS_AT_ONCE: usize = 4;
 
-/// Whole columns, which the file has, by name and in the types wanted.
+/// Whole columns, which the file has, by name and in the types wanted. They are decoded in a task of their own, so
+/// that whoever reads several row groups at once has them decoded on several processors.
 pub(super) async fn columns(
     objects: &Arc<dyn ObjectStore>,
     group: &RowGroup,
-    footer: &Footer,
+    footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
 ) -> Result<Vec<Column>> {
-    let read = read(objects, group, footer, wanted, None).await?;
-    let columns = read.into_iter().zip(wanted);
-    let columns = columns.map(|(array, field)| Ok(Column::new(&array, field.data_type())?));
-    columns.collect()
+    let (objects, group, footer) = (Arc::clone(objects), group.clone(), Arc::clone(footer));
+    let wanted = wanted.to_vec();
+    let reading = tokio::spawn(async move {
+        let read = read(&objects, &group, &footer, &wanted, None).await?;
+        let columns = read.into_iter().zip(&wanted);
+        let columns = columns.map(|(array, field)| Ok(Column::new(&array, field.data_type())?));
+        columns.collect()
+    });
+    reading
+        .await
+        .map_err(|error| ParquetError::External(Box::new(error)))?
 }
 
 /// The values of a few rows of columns, which the file has. Whoever wants a few rows waits for them mostly, so
@@ -42,6 +50,9 @@ pub(super) async fn values(
     wanted: &[Arc<Field>],
     rows: &Rows,
 ) -> Result<Vec<ArrayRef>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let selection = selection(rows);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let parts = wanted.len().div_ceil(COLUMNS_AT_ONCE).clamp(1, threads);
