@@ -25,6 +25,8 @@ const EVER: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 #[derive(Debug)]
 pub(super) struct Predicate {
     tests: Vec<Test>,
+    /// A range outside which no date fits, whatever becomes known.
+    fixed_dates: RangeInclusive<i64>,
     /// The place of the date in the table.
     date: usize,
 }
@@ -56,12 +58,18 @@ impl Predicate {
         let mut tests = tests?;
         // What needs one column may be decided by the values of a dictionary.
         tests.sort_by_key(|test| (test.is_dynamic, test.prepared.columns.len()));
-        Ok(Self { tests, date })
+        let fixed = tests.iter().filter(|test| !test.is_dynamic);
+        let fixed = fixed.map(|test| dates(&test.expr, date));
+        Ok(Self {
+            fixed_dates: fixed.fold(EVER, |range, other| both(&range, &other)),
+            tests,
+            date,
+        })
     }
 
     /// A range outside which no date fits, as far as is known now.
     pub(super) fn dates(&self) -> Result<RangeInclusive<i64>> {
-        self.dates_of(self.tests.iter())
+        Ok(both(&self.fixed_dates, &self.dynamic_dates()?))
     }
 
     /// Columns that have bloom filters, by their places in the table, and the texts they have to have.
@@ -120,13 +128,10 @@ impl Predicate {
 
     /// A range outside which no date fits any more, as far as is known now.
     fn dynamic_dates(&self) -> Result<RangeInclusive<i64>> {
-        self.dates_of(self.tests.iter().filter(|test| test.is_dynamic))
-    }
-
-    fn dates_of<'t>(&self, tests: impl Iterator<Item = &'t Test>) -> Result<RangeInclusive<i64>> {
         let mut range = EVER;
-        for test in tests {
-            range = both(&range, &test.dates(self.date)?);
+        for test in self.tests.iter().filter(|test| test.is_dynamic) {
+            let known = snapshot_physical_expr(Arc::clone(&test.expr))?;
+            range = both(&range, &dates(&known, self.date));
         }
         Ok(range)
     }
@@ -165,16 +170,6 @@ impl Test {
             is_dynamic: DynamicFilterTracking::classify(expr).contains_dynamic_filter(),
             wants,
         })
-    }
-
-    fn dates(&self, date: usize) -> Result<RangeInclusive<i64>> {
-        match self.is_dynamic {
-            true => Ok(dates(
-                &snapshot_physical_expr(Arc::clone(&self.expr))?,
-                date,
-            )),
-            false => Ok(dates(&self.expr, date)),
-        }
     }
 
     async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {

@@ -46,15 +46,18 @@ impl DateOrder {
         }
     }
 
-    /// Whether a file, or one that comes behind it, may have rows that fit a condition.
-    fn may_go_on(self, file: &DataFile, predicate: &Predicate) -> bool {
-        match (predicate.dates(), dates(file)) {
-            (Ok(wanted), Some(dates)) => match self {
-                Self::NewestFirst => dates.end() >= wanted.start(),
-                Self::OldestFirst => dates.start() <= wanted.end(),
-            },
+    /// Whether rows of a file may fit a condition, as far as its dates tell; `None` when neither they nor those
+    /// of any file behind it do.
+    fn may_fit(self, file: &DataFile, predicate: &Predicate) -> Option<bool> {
+        let (Ok(wanted), Some(dates)) = (predicate.dates(), dates(file)) else {
             // What fails here fails again where it can be told.
-            _ => true,
+            return Some(true);
+        };
+        let is_older = dates.end() < wanted.start();
+        let is_newer = dates.start() > wanted.end();
+        match (self, is_older, is_newer) {
+            (Self::NewestFirst, true, _) | (Self::OldestFirst, _, true) => None,
+            _ => Some(!is_older && !is_newer && !wanted.is_empty()),
         }
     }
 
@@ -118,8 +121,12 @@ impl Source {
             predicate: Arc::clone(&predicate),
         };
         let known = Arc::clone(&predicate);
-        let row_groups = stream::iter(files)
-            .take_while(move |file| future::ready(order.may_go_on(file, &known)))
+        // What is known by the time that a file is asked for decides about it.
+        let files = files.into_iter().map_while(move |file| {
+            let may_fit = order.may_fit(&file, &known)?;
+            Some(may_fit.then_some(file))
+        });
+        let row_groups = stream::iter(files.flatten())
             .map(move |file| reader.clone().row_groups(file))
             .buffered(at_once)
             .map_ok(move |row_groups| stream::iter(order.of_ascending(row_groups)).map(Ok))
@@ -147,12 +154,9 @@ struct Reader {
 
 impl Reader {
     /// The row groups of a file, the oldest first, without those of which no row fits the condition as far as
-    /// the dates of the file and its bloom filters tell.
+    /// bloom filters tell.
     async fn row_groups(self, file: Arc<DataFile>) -> Result<Vec<(Chunk, Arc<DataFile>)>> {
         tokio::task::consume_budget().await;
-        if !may_fit(&file, &self.predicate)? {
-            return Ok(Vec::new());
-        }
         let (path, size_bytes) = (&file.path, file.size_bytes);
         let mut may_hold = Vec::new();
         for (column, text) in self.predicate.wanted_texts() {
@@ -210,14 +214,6 @@ impl Fitting {
     pub(super) fn predicate(&self) -> Arc<Predicate> {
         Arc::clone(&self.predicate)
     }
-}
-
-/// Whether rows of a file may fit a condition, as far as its dates tell.
-fn may_fit(file: &DataFile, predicate: &Predicate) -> Result<bool> {
-    let wanted = predicate.dates()?;
-    Ok(dates(file).is_none_or(|dates| {
-        dates.start() <= wanted.end() && wanted.start() <= dates.end() && !wanted.is_empty()
-    }))
 }
 
 /// The range that the dates of a file are known to lie in.

@@ -206,3 +206,103 @@ fn is_same(group: &[ArrayRef], keys: &[ArrayRef]) -> Result<bool> {
     let pairs: Vec<ArrayRef> = pairs.collect::<std::result::Result<_, _>>()?;
     Ok(partition(&pairs)?.ranges().len() == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray, Int64Array};
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt64Type};
+
+    use super::super::node::added;
+    use super::*;
+
+    /// The groups of ten rows.
+    const KEYS: [Option<i64>; 10] = [
+        Some(1),
+        Some(1),
+        Some(1),
+        Some(2),
+        Some(3),
+        Some(3),
+        Some(3),
+        Some(3),
+        None,
+        None,
+    ];
+
+    type Row = (Option<i64>, u64, bool, u64);
+
+    /// What passes when the rows come in batches that end where `ends` has a bit.
+    fn passed(ends: u32, rows: (u64, u64), groups: (u64, u64)) -> Vec<Row> {
+        let wanted = Wanted {
+            rows: Some(rows.0..=rows.1),
+            groups: Some(groups.0..=groups.1),
+        };
+        let key = Field::new("k0", DataType::Int64, true);
+        let input = Arc::new(Schema::new(vec![key.clone()]));
+        let fields: Vec<Field> = std::iter::once(key).chain(added(&wanted)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let mut limiter = Limiter::new(wanted, Arc::clone(&schema));
+        let (mut batches, mut start) = (Vec::new(), 0);
+        for end in 1..=KEYS.len() {
+            if end == KEYS.len() || ends & (1 << (end - 1)) != 0 {
+                let keys: ArrayRef = Arc::new(Int64Array::from(KEYS[start..end].to_vec()));
+                let batch = RecordBatch::try_new(Arc::clone(&input), vec![Arc::clone(&keys)]);
+                batches.extend(limiter.add(&batch.unwrap(), vec![keys]).unwrap());
+                start = end;
+            }
+            if limiter.is_done() {
+                break;
+            }
+        }
+        batches.extend(limiter.finish().unwrap());
+        let all = concat_batches(&schema, &batches).unwrap();
+        let number =
+            |column: usize, row| all.column(column).as_primitive::<UInt64Type>().value(row);
+        let keys = all.column(0).as_primitive::<Int64Type>();
+        let cuts = all.column(2).as_boolean();
+        let row = |row| {
+            let key = keys.is_valid(row).then(|| keys.value(row));
+            (key, number(1, row), cuts.value(row), number(3, row))
+        };
+        (0..all.num_rows()).map(row).collect()
+    }
+
+    #[test]
+    fn rows_and_groups_are_numbered_and_cut() {
+        let all = u64::MAX;
+        let firsts = [
+            (Some(1), 1, true, 1),
+            (Some(2), 1, false, 2),
+            (Some(3), 1, true, 3),
+            (None, 1, true, 4),
+        ];
+        assert_eq!(passed(0, (1, 1), (1, all)), firsts);
+        assert_eq!(passed(0, (1, 1), (2, 3)), firsts[1..3]);
+        // A group without rows behind the skipped ones is not counted.
+        let seconds = [
+            (Some(1), 2, false, 1),
+            (Some(1), 3, false, 1),
+            (Some(3), 2, false, 2),
+            (Some(3), 3, true, 2),
+            (None, 2, false, 3),
+        ];
+        assert_eq!(passed(0, (2, 3), (1, all)), seconds);
+        assert_eq!(passed(0, (1, all), (1, all)).len(), KEYS.len());
+        assert_eq!(passed(0, (1, 0), (1, all)), []);
+        assert_eq!(passed(0, (1, all), (1, 0)), []);
+    }
+
+    #[test]
+    fn batches_make_no_difference() {
+        for rows in [(1, 1), (1, 2), (2, 3), (3, 4), (1, u64::MAX)] {
+            for groups in [(1, 2), (2, 3), (1, u64::MAX)] {
+                let expected = passed(0, rows, groups);
+                for ends in 0..1 << (KEYS.len() - 1) {
+                    let found = passed(ends, rows, groups);
+                    assert_eq!(found, expected, "{rows:?} {groups:?} {ends:b}");
+                }
+            }
+        }
+    }
+}
