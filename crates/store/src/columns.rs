@@ -249,8 +249,12 @@ impl Columns {
                 .collect::<Vec<_>>()
         };
         let mut whole = self.read(group, &of_kind(false)).await?.into_iter();
-        let few = read::values(&self.objects, group, &footer, &of_kind(true), rows).await;
-        let few = few.map_err(|error| StoreError::parquet(&group.path, error))?;
+        let few = match of_kind(true) {
+            none if none.is_empty() => Vec::new(),
+            some => read::values(&self.objects, group, &footer, &some, rows)
+                .await
+                .map_err(|error| StoreError::parquet(&group.path, error))?,
+        };
         let (mut few, mut is_few) = (few.into_iter(), is_few.into_iter());
         let parts = known.into_iter().filter_map(|known| match known {
             Some(known) => Some(Part::Whole(known)),

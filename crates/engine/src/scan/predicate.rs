@@ -119,7 +119,8 @@ impl Predicate {
     /// Of rows that the condition held for when it was last asked, those for which it still does.
     pub(super) async fn dynamic_rows(&self, chunk: &mut Chunk, mut rows: Rows) -> Result<Rows> {
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
-            if !rows.is_empty() {
+            // Before anything is known, there is no need to read what would be compared with it.
+            if !rows.is_empty() && !is_true(&snapshot_physical_expr(Arc::clone(&test.expr))?) {
                 rows = test.rows(chunk, rows).await?;
             }
         }
@@ -249,6 +250,11 @@ fn dates(expr: &Arc<dyn PhysicalExpr>, date: usize) -> RangeInclusive<i64> {
         }
         _ => EVER,
     }
+}
+
+fn is_true(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let literal = expr.downcast_ref::<Literal>();
+    literal.is_some_and(|literal| *literal.value() == ScalarValue::Boolean(Some(true)))
 }
 
 fn both(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {

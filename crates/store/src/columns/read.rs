@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::Field;
+use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -17,28 +18,39 @@ use super::column::{Column, Rows};
 use super::footer::Footer;
 use crate::file_reader::FileReader;
 
-/// It is not worth it to wake another processor for fewer columns.
+/// It is not worth it to wake another processor for fewer columns of a few rows.
 const COLUMNS_AT_ONCE: usize = 4;
 
-/// Whole columns, which the file has, by name and in the types wanted. They are decoded in a task of their own, so
-/// that whoever reads several row groups at once has them decoded on several processors.
+/// Nor for fewer rows of a long text.
+const ROWS_AT_ONCE: usize = 16 * 1024;
+
+/// Whole columns, which the file has, by name and in the types wanted.
 pub(super) async fn columns(
     objects: &Arc<dyn ObjectStore>,
     group: &RowGroup,
     footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
 ) -> Result<Vec<Column>> {
-    let (objects, group, footer) = (Arc::clone(objects), group.clone(), Arc::clone(footer));
-    let wanted = wanted.to_vec();
-    let reading = tokio::spawn(async move {
-        let read = read(&objects, &group, &footer, &wanted, None).await?;
-        let columns = read.into_iter().zip(&wanted);
-        let columns = columns.map(|(array, field)| Ok(Column::new(&array, field.data_type())?));
-        columns.collect()
+    let rows = footer.rows(group.index);
+    let parts = match wanted {
+        [only] if footer.is_long_text(group.index, only) => parts(rows, ROWS_AT_ONCE),
+        _ => 1,
+    };
+    let part = |part: usize| Part {
+        fields: wanted.to_vec(),
+        rows: match parts {
+            1 => None,
+            _ => Some(selection(&Rows::Range(
+                rows * part / parts..rows * (part + 1) / parts,
+            ))),
+        },
+    };
+    let read = read_parts(objects, group, footer, (0..parts).map(part)).await?;
+    let columns = wanted.iter().enumerate().map(|(place, field)| {
+        let arrays: Vec<&ArrayRef> = read.iter().map(|part| &part[place]).collect();
+        Ok(Column::new(&one_array(&arrays)?, field.data_type())?)
     });
-    reading
-        .await
-        .map_err(|error| ParquetError::External(Box::new(error)))?
+    columns.collect()
 }
 
 /// The values of a few rows of columns, which the file has. Whoever wants a few rows waits for them mostly, so
@@ -50,33 +62,56 @@ pub(super) async fn values(
     wanted: &[Arc<Field>],
     rows: &Rows,
 ) -> Result<Vec<ArrayRef>> {
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
     let selection = selection(rows);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let parts = wanted.len().div_ceil(COLUMNS_AT_ONCE).clamp(1, threads);
-    let mut reading: JoinSet<Result<Vec<(usize, ArrayRef)>>> = JoinSet::new();
-    for part in 0..parts {
+    let parts = parts(wanted.len(), COLUMNS_AT_ONCE);
+    let part = |part| Part {
         // Neighbours are often similar, so they are dealt out.
-        let places = (part..wanted.len()).step_by(parts);
-        let fields: Vec<Arc<Field>> = places.clone().map(|at| Arc::clone(&wanted[at])).collect();
+        fields: wanted.iter().skip(part).step_by(parts).cloned().collect(),
+        rows: Some(selection.clone()),
+    };
+    let read = read_parts(objects, group, footer, (0..parts).map(part)).await?;
+    let values = wanted.iter().enumerate().map(|(place, field)| {
+        let values = &read[place % parts][place / parts];
+        Ok(cast(values, field.data_type())?)
+    });
+    values.collect()
+}
+
+/// In how many parts to do a work at once, of which so much is not worth to be parted.
+fn parts(size: usize, least: usize) -> usize {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    size.div_ceil(least).clamp(1, threads)
+}
+
+/// Something to read of a row group in one go.
+struct Part {
+    fields: Vec<Arc<Field>>,
+    /// All rows when there is no choice.
+    rows: Option<RowSelection>,
+}
+
+/// The arrays of each part, in its order. Each is decoded in a task of its own, also when there is only one: who
+/// reads several row groups at once has them decoded on several processors.
+async fn read_parts(
+    objects: &Arc<dyn ObjectStore>,
+    group: &RowGroup,
+    footer: &Arc<Footer>,
+    parts: impl Iterator<Item = Part>,
+) -> Result<Vec<Vec<ArrayRef>>> {
+    let mut reading: JoinSet<Result<(usize, Vec<ArrayRef>)>> = JoinSet::new();
+    for (place, part) in parts.enumerate() {
         let (objects, group, footer) = (Arc::clone(objects), group.clone(), Arc::clone(footer));
-        let selection = selection.clone();
         reading.spawn(async move {
-            let values = read(&objects, &group, &footer, &fields, Some(selection)).await?;
-            let values = places.zip(values).zip(&fields);
-            let values =
-                values.map(|((place, array), field)| Ok((place, cast(&array, field.data_type())?)));
-            values.collect()
+            let arrays = read(&objects, &group, &footer, &part.fields, part.rows).await?;
+            Ok((place, arrays))
         });
     }
-    let mut values = Vec::with_capacity(wanted.len());
+    let mut read = Vec::with_capacity(reading.len());
     while let Some(part) = reading.join_next().await {
-        values.extend(part.map_err(|error| ParquetError::External(Box::new(error)))??);
+        read.push(part.map_err(|error| ParquetError::External(Box::new(error)))??);
     }
-    values.sort_unstable_by_key(|(place, _)| *place);
-    Ok(values.into_iter().map(|(_, values)| values).collect())
+    read.sort_unstable_by_key(|(place, _)| *place);
+    Ok(read.into_iter().map(|(_, arrays)| arrays).collect())
 }
 
 async fn read(
@@ -103,19 +138,25 @@ async fn read(
             .iter()
             .map(|batch| batch.column_by_name(field.name()));
         let parts: Option<Vec<&ArrayRef>> = parts.collect();
-        match parts.as_deref() {
-            Some([only]) => Ok(Arc::clone(only)),
-            Some(parts) if !parts.is_empty() => {
-                let parts: Vec<_> = parts.iter().map(|part| part.as_ref()).collect();
-                Ok(concat(&parts)?)
-            }
-            _ => Err(ParquetError::General(format!(
-                "column `{}` was not read",
-                field.name()
-            ))),
-        }
+        one_array(&parts.unwrap_or_default()).map_err(|error| {
+            let name = field.name();
+            ParquetError::General(format!("column `{name}` was not read: {error}"))
+        })
     });
     found.collect()
+}
+
+/// One array behind the other; there has to be one.
+fn one_array(arrays: &[&ArrayRef]) -> std::result::Result<ArrayRef, ArrowError> {
+    match arrays {
+        [only] => Ok(Arc::clone(only)),
+        several => concat(
+            &several
+                .iter()
+                .map(|array| array.as_ref())
+                .collect::<Vec<_>>(),
+        ),
+    }
 }
 
 fn selection(rows: &Rows) -> RowSelection {
