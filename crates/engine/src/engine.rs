@@ -8,14 +8,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
-use datafusion::prelude::{SessionConfig, SessionContext};
 use dql::Diagnostic;
 use dql::ast::Statement;
 use futures::{Stream, TryStreamExt};
@@ -24,51 +19,21 @@ use store::{Columns, Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::error::EngineError;
-use crate::event_source::STORE_URL;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
-use crate::table::Events;
+use crate::session::{EngineConfig, Session};
 use crate::whole::Whole;
 use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
-
-/// How much a query may use.
-#[derive(Debug, Clone, Copy)]
-pub struct EngineConfig {
-    /// Memory of all queries together in bytes; beyond it sorts and groups spill to disk.
-    pub memory_bytes: usize,
-    /// Memory for columns of data files that were read before, in bytes.
-    pub cache_bytes: usize,
-    /// The parts in which a query runs at once, if it is about so many events.
-    pub partitions: usize,
-    /// How many events are worth another part: handing over between parts costs time too.
-    pub partition_events: u64,
-    /// How many rows a step of a query takes at once. The answer does not depend on it.
-    pub batch_rows: usize,
-}
-
-impl Default for EngineConfig {
-    fn default() -> Self {
-        let partitions = std::thread::available_parallelism().map_or(2, usize::from);
-        Self {
-            memory_bytes: 1 << 30,
-            cache_bytes: 384 << 20,
-            partitions,
-            partition_events: 400_000,
-            batch_rows: 8192,
-        }
-    }
-}
 
 /// Answers questions over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
     columns: Arc<Columns>,
-    session: SessionContext,
-    config: EngineConfig,
+    session: Session,
 }
 
 impl std::fmt::Debug for Engine {
@@ -93,34 +58,10 @@ impl Engine {
     /// # Errors
     /// When the place for spilled data cannot be set up.
     pub fn new(store: Store, config: EngineConfig) -> Result<Self, EngineError> {
-        let mut session = SessionConfig::new()
-            .with_target_partitions(config.partitions)
-            .with_batch_size(config.batch_rows);
-        session.options_mut().execution.parquet.pushdown_filters = true;
-        // The table spreads its files itself, as wholes.
-        session.options_mut().optimizer.repartition_file_scans = false;
-        // DataFusion 55 would also spread sorted rows that way, and nothing would put them in order again.
-        session
-            .options_mut()
-            .optimizer
-            .enable_round_robin_repartition = false;
-        // DataFusion 55 refuses some plans because it does not know the same columns as never missing
-        // before and after it has optimised them.
-        session
-            .options_mut()
-            .execution
-            .skip_physical_aggregate_schema_check = true;
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
-            .build_arc()?;
-        let session = SessionContext::new_with_state(state(session, runtime));
-        let url = ObjectStoreUrl::parse(STORE_URL)?;
-        session.register_object_store(url.as_ref(), store.object_store());
         Ok(Self {
             columns: Arc::new(Columns::new(&store, config.cache_bytes)),
+            session: Session::new(config, &store)?,
             store,
-            session,
-            config,
         })
     }
 
@@ -208,7 +149,7 @@ impl Engine {
             events.files.len() as u64,
             events.files.iter().map(|file| file.size_bytes).sum(),
         );
-        let state = self.state(&events);
+        let state = self.session.state(events.count());
         let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -320,7 +261,7 @@ impl Engine {
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
         let views = prepare::views(&self.store, request).await?;
         let events = prepare::events(&query, &views);
-        let state = self.state(&events);
+        let state = self.session.state(events.count());
         let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;
         let batches = self.run(&state, &lowered.plan).await?;
         Ok((
@@ -331,18 +272,6 @@ impl Engine {
             },
             batches,
         ))
-    }
-
-    /// What a question about some events is planned and run with.
-    fn state(&self, events: &Events) -> SessionState {
-        let mut state = self.session.state();
-        let parts = events.count().div_ceil(self.config.partition_events.max(1));
-        let parts = usize::try_from(parts).unwrap_or(usize::MAX);
-        if parts < self.config.partitions {
-            let options = state.config_mut().options_mut();
-            options.execution.target_partitions = parts.max(1);
-        }
-        state
     }
 
     async fn run(
@@ -393,7 +322,7 @@ impl Engine {
             return Ok(summary);
         }
         let events = prepare::events(&running.query, &running.views);
-        let state = self.state(&events);
+        let state = self.session.state(events.count());
         let plan = plan::count_plan(&running.query, &prepare::events_plan(events)?)?;
         let batches: Vec<RecordBatch> = self.run(&state, &plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))
@@ -420,20 +349,4 @@ fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {
             .sum::<i64>();
     }
     Ok(total.unsigned_abs())
-}
-
-/// What plans are made and run with.
-fn state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
-    let rules = PhysicalOptimizer::new().rules.into_iter();
-    // Summaries of what is known to be nothing lose columns in DataFusion 55 by this rule; others it does
-    // not change, because every scan has a window.
-    // The halves of an aggregation in one partition stay two, because the first is done by the scan.
-    let left_out = ["aggregate_statistics", "CombinePartialFinalAggregate"];
-    let rules = rules.filter(|rule| !left_out.contains(&rule.name()));
-    SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_physical_optimizer_rules(rules.collect())
-        .with_query_planner(Arc::new(plan::Planner))
-        .build()
 }

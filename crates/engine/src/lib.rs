@@ -5,6 +5,7 @@
 //! | [`mod@request`] | what is asked |
 //! | [`mod@answer`] | what is answered |
 //! | [`mod@error`] | why there is no answer |
+//! | `session` | what plans are made and run with |
 //! | `table` | the events of a question as a DataFusion table |
 //! | `event_source` | those of them that are in files, as plans read them |
 //! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
@@ -45,6 +46,7 @@ mod request;
 mod rows;
 mod scan;
 mod series;
+mod session;
 mod show;
 mod stream;
 mod summary;
@@ -56,7 +58,7 @@ mod whole;
 
 pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
 pub use complete::{Candidate, CandidateKind, Candidates};
-pub use engine::{Engine, EngineConfig};
+pub use engine::Engine;
 pub use error::EngineError;
 pub use json::{content_json, warnings_text};
 pub use plan::{Position, duration_ms};
@@ -64,4 +66,5 @@ pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
     time_zone,
 };
+pub use session::EngineConfig;
 pub use validate::{StatementKind, ValidStatement, Validation, validate};

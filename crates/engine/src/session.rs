@@ -1,0 +1,114 @@
+//! What plans are made and run with.
+
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use store::Store;
+
+use crate::error::EngineError;
+use crate::event_source::STORE_URL;
+
+/// How much a query may use.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineConfig {
+    /// Memory of all queries together in bytes; beyond it sorts and groups spill to disk.
+    pub memory_bytes: usize,
+    /// Memory for columns of data files that were read before, in bytes.
+    pub cache_bytes: usize,
+    /// The parts in which a query runs at once, if it is about so many events.
+    pub partitions: usize,
+    /// How many events are worth another part: handing over between parts costs time too.
+    pub partition_events: u64,
+    /// How many rows a step of a query takes at once. The answer does not depend on it.
+    pub batch_rows: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let partitions = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            memory_bytes: 1 << 30,
+            cache_bytes: 384 << 20,
+            partitions,
+            partition_events: 400_000,
+            batch_rows: 8192,
+        }
+    }
+}
+
+/// What all questions over a store share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Session {
+    context: SessionContext,
+    config: EngineConfig,
+}
+
+impl Session {
+    /// For questions over a store.
+    ///
+    /// # Errors
+    /// When the place for spilled data cannot be set up.
+    pub(crate) fn new(config: EngineConfig, store: &Store) -> Result<Self, EngineError> {
+        let mut options = SessionConfig::new()
+            .with_target_partitions(config.partitions)
+            .with_batch_size(config.batch_rows);
+        options.options_mut().execution.parquet.pushdown_filters = true;
+        // The table spreads its files itself, as wholes.
+        options.options_mut().optimizer.repartition_file_scans = false;
+        // DataFusion 55 would also spread sorted rows that way, and nothing would put them in order again.
+        options
+            .options_mut()
+            .optimizer
+            .enable_round_robin_repartition = false;
+        // A second pass leaves nearly all plans of DQL as they are, and a few with a projection more.
+        options.options_mut().optimizer.max_passes = 1;
+        // DataFusion 55 refuses some plans because it does not know the same columns as never missing
+        // before and after it has optimised them.
+        options
+            .options_mut()
+            .execution
+            .skip_physical_aggregate_schema_check = true;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
+            .build_arc()?;
+        let context = SessionContext::new_with_state(planning(options, runtime));
+        let url = ObjectStoreUrl::parse(STORE_URL)?;
+        context.register_object_store(url.as_ref(), store.object_store());
+        Ok(Self { context, config })
+    }
+
+    /// What a question about so many events is planned and run with.
+    pub(crate) fn state(&self, events: u64) -> SessionState {
+        let mut state = self.context.state();
+        let parts = events.div_ceil(self.config.partition_events.max(1));
+        let parts = usize::try_from(parts).unwrap_or(usize::MAX);
+        if parts < self.config.partitions {
+            let options = state.config_mut().options_mut();
+            options.execution.target_partitions = parts.max(1);
+        }
+        state
+    }
+}
+
+fn planning(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
+    let left_out = [
+        // Summaries of what is known to be nothing lose columns in DataFusion 55 by this rule; others it does
+        // not change, because every scan has a window.
+        "aggregate_statistics",
+        // The halves of an aggregation in one partition stay two, because the first is done by the scan.
+        "CombinePartialFinalAggregate",
+    ];
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    let rules = rules.filter(|rule| !left_out.contains(&rule.name()));
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_physical_optimizer_rules(rules.collect())
+        .with_query_planner(Arc::new(plan::Planner))
+        .build()
+}
