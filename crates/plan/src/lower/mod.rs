@@ -152,7 +152,7 @@ fn sorted(
 ) -> Result<LogicalPlan> {
     let (builder, order) = with_computed(LogicalPlanBuilder::from(rows), order, "order")?;
     match (skip, fetch) {
-        (0, None) => builder.sort(order)?.build(),
+        (0, fetch) => builder.sort_with_limit(order, fetch.map(as_usize))?.build(),
         (skip, Some(fetch)) => {
             let builder = builder.sort(order)?;
             builder
