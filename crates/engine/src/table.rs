@@ -67,10 +67,8 @@ impl EventTable {
     ) -> Arc<dyn ExecutionPlan> {
         let files = Arc::clone(&self.events.files);
         let source = EventSource::new(files, Arc::clone(&self.schema), columns, partitions);
-        DataSourceExec::from_data_source(match condition {
-            Some(condition) => source.filtered(condition),
-            None => source,
-        })
+        let conditions = condition.into_iter();
+        DataSourceExec::from_data_source(conditions.fold(source, EventSource::filtered))
     }
 
     /// Columns of the events that are in memory.

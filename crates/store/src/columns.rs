@@ -20,14 +20,13 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::bloom_filter::Sbbf;
-use parquet::errors::ParquetError;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
 use self::footer::Footer;
 use crate::error::StoreError;
-use crate::file_reader::FileReader;
+use crate::file_reader::{FileReader, bloom_filters};
 use crate::layout::PAGE_ROWS;
 use crate::store::Store;
 
@@ -326,28 +325,21 @@ impl Columns {
     async fn filters(&self, column: Lookup<'_>, size_bytes: u64) -> Result<Filters, StoreError> {
         let path = column.path;
         let footer = self.footer(path, size_bytes).await?;
-        let mut filters = Filters {
-            of_groups: Vec::with_capacity(footer.groups()),
-            size_bytes: 0,
-        };
         let place = footer.place(column.column);
-        for group in 0..footer.groups() {
-            let Some(place) = place else {
-                filters.of_groups.push(None);
-                continue;
-            };
-            let metadata = footer.reader(group).clone();
-            let chunk = metadata.metadata().row_group(group).column(place);
-            let size = chunk.bloom_filter_length();
-            filters.size_bytes += size.map_or(0, |bytes| u64::try_from(bytes).unwrap_or_default());
-            let reader = FileReader::new(&self.objects, path, size_bytes);
-            let filter = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
-                .get_row_group_column_bloom_filter(group, place)
-                .await
-                .map_err(|error: ParquetError| StoreError::parquet(path, error))?;
-            filters.of_groups.push(filter);
-        }
-        Ok(filters)
+        let (Some(place), Some(metadata)) = (place, footer.readers().first()) else {
+            return Ok(Filters {
+                of_groups: (0..footer.groups()).map(|_| None).collect(),
+                size_bytes: 0,
+            });
+        };
+        let reader = FileReader::new(&self.objects, path, size_bytes);
+        let mut builder =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata.clone());
+        let of_groups = bloom_filters(&mut builder, place).await;
+        Ok(Filters {
+            of_groups: of_groups.map_err(|error| StoreError::parquet(path, error))?,
+            size_bytes: footer.bloom_filter_bytes(place),
+        })
     }
 
     async fn footer(&self, path: &Path, size_bytes: u64) -> Result<Arc<Footer>, StoreError> {

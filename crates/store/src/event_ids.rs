@@ -10,7 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
 use crate::error::StoreError;
-use crate::file_reader::{self, FileReader};
+use crate::file_reader::{self, FileReader, bloom_filters};
 use crate::layout;
 use crate::location::Location;
 
@@ -84,18 +84,14 @@ impl FilePlace {
         wanted: &HashSet<&str>,
     ) -> Result<Vec<usize>, StoreError> {
         let column = self.id_column(builder)?;
-        let mut row_groups = Vec::new();
-        for row_group in 0..builder.metadata().num_row_groups() {
-            let filter = builder
-                .get_row_group_column_bloom_filter(row_group, column)
-                .await
-                .map_err(|error| StoreError::parquet(&self.path, error))?;
-            let may_hold = filter.is_none_or(|filter| wanted.iter().any(|id| filter.check(*id)));
-            if may_hold {
-                row_groups.push(row_group);
-            }
-        }
-        Ok(row_groups)
+        let filters = bloom_filters(builder, column).await;
+        let filters = filters.map_err(|error| StoreError::parquet(&self.path, error))?;
+        let filters = filters.into_iter().enumerate();
+        let may_hold = filters.filter(|(_, filter)| {
+            let filter = filter.as_ref();
+            filter.is_none_or(|filter| wanted.iter().any(|id| filter.check(*id)))
+        });
+        Ok(may_hold.map(|(row_group, _)| row_group).collect())
     }
 
     fn id_column(&self, builder: &Builder) -> Result<usize, StoreError> {

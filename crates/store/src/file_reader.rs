@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
@@ -42,6 +43,19 @@ pub(crate) async fn open(
     ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
         .await
         .map_err(|error| StoreError::parquet(path, error))
+}
+
+/// The bloom filters of a column, one for each row group, where there is one.
+pub(crate) async fn bloom_filters(
+    builder: &mut ParquetRecordBatchStreamBuilder<FileReader>,
+    column: usize,
+) -> Result<Vec<Option<Sbbf>>> {
+    let mut filters = Vec::new();
+    for row_group in 0..builder.metadata().num_row_groups() {
+        let filter = builder.get_row_group_column_bloom_filter(row_group, column);
+        filters.push(filter.await?);
+    }
+    Ok(filters)
 }
 
 impl FileReader {

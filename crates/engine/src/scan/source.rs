@@ -37,12 +37,12 @@ pub(super) enum DateOrder {
 impl DateOrder {
     /// Files whose dates are not known come first, because any row of theirs may.
     fn sort(self, files: &mut [Arc<DataFile>]) {
-        let dates = |file: &Arc<DataFile>| file.date_range_ms;
         match self {
-            Self::NewestFirst => {
-                files.sort_by_key(|file| Reverse(dates(file).map_or(i64::MAX, |(_, last)| last)));
+            Self::NewestFirst => files
+                .sort_by_key(|file| Reverse(file.date_range_ms.map_or(i64::MAX, |(_, last)| last))),
+            Self::OldestFirst => {
+                files.sort_by_key(|file| file.date_range_ms.map(|(first, _)| first));
             }
-            Self::OldestFirst => files.sort_by_key(|file| dates(file).map(|(first, _)| first)),
         }
     }
 

@@ -173,10 +173,7 @@ impl Passed {
             is_cut: Vec::with_capacity(count),
             ranks: Vec::with_capacity(count),
         };
-        let mut passes = BooleanBufferBuilder::new(end - start);
         for span in spans {
-            passes.append_n(span.places.start - start - passes.len(), false);
-            passes.append_n(span.places.len(), true);
             let numbers = span.first_number..;
             passed.numbers.extend(numbers.take(span.places.len()));
             passed.is_cut.resize(passed.numbers.len(), false);
@@ -186,6 +183,11 @@ impl Passed {
             }
         }
         if count < end - start {
+            let mut passes = BooleanBufferBuilder::new(end - start);
+            for span in spans {
+                passes.append_n(span.places.start - start - passes.len(), false);
+                passes.append_n(span.places.len(), true);
+            }
             let passes = BooleanArray::new(passes.finish(), None);
             passed.rows = filter_record_batch(&passed.rows, &passes)?;
         }

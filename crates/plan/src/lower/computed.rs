@@ -8,7 +8,7 @@ use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition,
 };
 
-use super::{fill, key_column};
+use super::{fill, key_columns};
 use crate::bind::column;
 use crate::bound::{BoundQuery, Computed, Point};
 use crate::functions::pinned::pinned;
@@ -16,7 +16,7 @@ use crate::functions::points::along_points;
 
 /// The rows with the columns `c0`, `c1`, …, and where any is filled with a row for every step.
 pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
-    let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let keys = key_columns(query);
     let is_filled = query
         .computed
         .iter()

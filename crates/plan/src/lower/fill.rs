@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
 
-use super::key_column;
+use super::{key_column, key_columns};
 use crate::bind::column;
 use crate::bound::{BoundQuery, Fill, FillMode, arrow_type};
 use crate::functions::step_start::step_starts;
@@ -24,7 +24,7 @@ pub(super) fn every_step(
     step_ms: i64,
     shaped: LogicalPlan,
 ) -> Result<LogicalPlanBuilder> {
-    let keys: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let keys = key_columns(query);
     let columns = shaped.schema().columns();
     let either = |grid: Expr, row: Expr| coalesce(vec![grid, row]);
     let mut wanted: Vec<Expr> = (0..keys.len())

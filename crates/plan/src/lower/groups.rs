@@ -8,7 +8,7 @@ use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum};
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit};
 
-use super::{key_column, key_order, over, page, sorted, with_computed};
+use super::{key_columns, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
 use crate::bound::{BoundQuery, Limit, Reducer, SeriesOrder, sort_exprs};
 use crate::functions::percentile::percentile;
@@ -58,7 +58,7 @@ pub(super) fn limit(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Res
         return limited(query, shaped, &of_group, Some(rows), Some(groups));
     };
     let rows = limited(query, shaped, &of_group, Some(rows), None)?;
-    let reduced = over(reduce(order, query), &keys(query))?.alias(page::GROUP_ORDER);
+    let reduced = over(reduce(order, query), &key_columns(query))?.alias(page::GROUP_ORDER);
     let rows = LogicalPlanBuilder::from(rows).window(vec![reduced])?;
     let rows = page::behind(query, rows.build()?)?;
     let mut between = between_groups(order, col(page::GROUP_ORDER));
@@ -76,7 +76,12 @@ fn limited(
 ) -> Result<LogicalPlan> {
     let prefix = if rows.is_some() { "order" } else { "between" };
     let (input, order) = with_computed(LogicalPlanBuilder::from(input), order, prefix)?;
-    GroupLimit::plan(input.build()?, keys(query), order, Wanted { rows, groups })
+    GroupLimit::plan(
+        input.build()?,
+        key_columns(query),
+        order,
+        Wanted { rows, groups },
+    )
 }
 
 /// The numbers, from 1, that a limit behind some skipped ones wants, and some beyond it.
@@ -85,10 +90,6 @@ fn wanted(skipped: u64, limit: Limit, beyond: u64) -> RangeInclusive<u64> {
         skipped.saturating_add(count).saturating_add(beyond)
     });
     skipped.saturating_add(1)..=last
-}
-
-fn keys(query: &BoundQuery) -> Vec<Expr> {
-    (0..query.keys.len()).map(key_column).collect()
 }
 
 /// The order of groups by the value that `SORDER BY` gives each.

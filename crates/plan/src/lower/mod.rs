@@ -210,7 +210,7 @@ fn project(
     has_hits: bool,
     is_ranked: bool,
 ) -> Result<LogicalPlan> {
-    let mut output: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let mut output = key_columns(query);
     output.push(query.time.clone().alias("time"));
     for (index, column) in query.columns.iter().enumerate() {
         let value = match column.value_type {
@@ -251,6 +251,11 @@ fn over(aggregate: Expr, keys: &[Expr]) -> Result<Expr> {
         .order_by(params.order_by)
         .window_frame(whole_group)
         .build()
+}
+
+/// The columns of all keys.
+fn key_columns(query: &BoundQuery) -> Vec<Expr> {
+    (0..query.keys.len()).map(key_column).collect()
 }
 
 /// The column of a key.

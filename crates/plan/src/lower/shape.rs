@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
 use events::fields::DATE;
 
 use super::histogram::histogram;
-use super::{key_column, over, with_computed};
+use super::{key_columns, over, with_computed};
 use crate::bind::{ROW_TIME, SHIFT, column};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape, sort_exprs};
 use crate::functions::pinned::pinned;
@@ -123,7 +123,7 @@ fn first_rows(
         .into_iter()
         .map(Expr::Column)
         .collect();
-    let partition: Vec<Expr> = (0..query.keys.len()).map(key_column).collect();
+    let partition = key_columns(query);
     let builder = with_keys(query, rows)?;
     let (builder, order) = with_computed(builder, order, "picked")?;
     let number = row_number()

@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, in_subquer
 use events::TimeRange;
 use events::fields::DATE;
 
-use super::{is_one_row, key_column, limited};
+use super::{is_one_row, key_columns, limited};
 use crate::bind::{ELEMENT, ROW_TIME, SHIFT, column, membership_place, output_name};
 use crate::bound::{BoundQuery, BoundSource};
 use crate::functions::json_elements::json_elements;
@@ -95,7 +95,7 @@ fn opaque(filter: Expr, rows: &LogicalPlan) -> Result<Expr> {
 fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     let plan = limited(query, events, 0)?.plan;
     let values = (0..query.columns.len()).map(|index| column(&format!("v{index}")));
-    let outputs = values.chain((0..query.keys.len()).map(key_column));
+    let outputs = values.chain(key_columns(query));
     // What one row holds is constant, and so is the time of a summary: see `pinned`.
     let is_one_row = is_one_row(query);
     let is_pinned = |index: usize| {

@@ -53,9 +53,16 @@ impl Footer {
         usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or_default()
     }
 
-    /// What to read a row group with: text that is stored as a dictionary stays one.
-    pub(super) fn reader(&self, group: usize) -> &ArrowReaderMetadata {
-        &self.groups[group]
+    /// What to read each row group with: text that is stored as a dictionary stays one.
+    pub(super) fn readers(&self) -> &[ArrowReaderMetadata] {
+        &self.groups
+    }
+
+    /// How many bytes the bloom filters of a column have together.
+    pub(super) fn bloom_filter_bytes(&self, place: usize) -> u64 {
+        let groups = self.metadata.row_groups().iter();
+        let sizes = groups.filter_map(|group| group.column(place).bloom_filter_length());
+        sizes.filter_map(|bytes| u64::try_from(bytes).ok()).sum()
     }
 
     /// The place of a column in the file.

@@ -36,13 +36,17 @@ pub(super) async fn columns(
         [only] if footer.is_long_text(group.index, only) => parts(rows, ROWS_AT_ONCE),
         _ => 1,
     };
-    let part = |part: usize| Part {
+    let part = |part: usize| Piece {
         fields: wanted.to_vec(),
         rows: match parts {
             1 => None,
-            _ => Some(selection(&Rows::Range(
-                rows * part / parts..rows * (part + 1) / parts,
-            ))),
+            _ => {
+                let places = rows * part / parts..rows * (part + 1) / parts;
+                Some(RowSelection::from_consecutive_ranges(
+                    std::iter::once(places),
+                    rows,
+                ))
+            }
         },
     };
     let read = read_parts(objects, group, footer, (0..parts).map(part)).await?;
@@ -64,7 +68,7 @@ pub(super) async fn values(
 ) -> Result<Vec<ArrayRef>> {
     let selection = selection(rows);
     let parts = parts(wanted.len(), COLUMNS_AT_ONCE);
-    let part = |part| Part {
+    let part = |part| Piece {
         // Neighbours are often similar, so they are dealt out.
         fields: wanted.iter().skip(part).step_by(parts).cloned().collect(),
         rows: Some(selection.clone()),
@@ -84,7 +88,7 @@ fn parts(size: usize, least: usize) -> usize {
 }
 
 /// Something to read of a row group in one go.
-struct Part {
+struct Piece {
     fields: Vec<Arc<Field>>,
     /// All rows when there is no choice.
     rows: Option<RowSelection>,
@@ -96,7 +100,7 @@ async fn read_parts(
     objects: &Arc<dyn ObjectStore>,
     group: &RowGroup,
     footer: &Arc<Footer>,
-    parts: impl Iterator<Item = Part>,
+    parts: impl Iterator<Item = Piece>,
 ) -> Result<Vec<Vec<ArrayRef>>> {
     let mut reading: JoinSet<Result<(usize, Vec<ArrayRef>)>> = JoinSet::new();
     for (place, part) in parts.enumerate() {
@@ -122,7 +126,7 @@ async fn read(
     selection: Option<RowSelection>,
 ) -> Result<Vec<ArrayRef>> {
     let places = wanted.iter().filter_map(|field| footer.place(field.name()));
-    let metadata = footer.reader(group.index).clone();
+    let metadata = footer.readers()[group.index].clone();
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), places);
     let reader = FileReader::new(objects, &group.path, group.size_bytes);
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)

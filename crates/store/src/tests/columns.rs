@@ -233,6 +233,26 @@ async fn very_few_rows_are_read_by_page_until_that_costs_as_much_as_the_column()
 }
 
 #[tokio::test]
+async fn a_long_text_is_whole_when_it_is_read_in_parts() {
+    // No multiple of a page, nor of what one part holds.
+    const ROWS: usize = 40_001;
+    let store = Root::in_memory().open();
+    let messages: StringArray = (0..ROWS).map(message).collect();
+    let (columns, group) = one_group(&store, vec![("df_message", Arc::new(messages))]).await;
+    let read = columns
+        .load(&group, &fields(&["df_message"]))
+        .await
+        .unwrap();
+    assert!(
+        matches!(read[0].as_ref(), Column::Plain(_)),
+        "long texts are no codes"
+    );
+    let expected: StringViewArray = (0..ROWS).map(message).collect();
+    let found = read[0].values(&Rows::Range(0..ROWS)).unwrap();
+    assert_eq!(found.as_ref(), &expected as &dyn arrow::array::Array);
+}
+
+#[tokio::test]
 async fn a_bloom_filter_tells_which_ids_are_not_there() {
     let store = Root::in_memory().open();
     let size_bytes = file(&store).await;
