@@ -52,12 +52,14 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         StoreError::NotFound { .. }
         | StoreError::Corrupt { .. }
         | StoreError::Parquet { .. }
-        | StoreError::Delta { .. } => (Code::DataLoss, INCOMPLETE),
+        | StoreError::Delta { .. }
+        | StoreError::LogMissing { .. } => (Code::DataLoss, INCOMPLETE),
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }
         | StoreError::Overloaded { .. }
         | StoreError::Closed
+        | StoreError::StagedFileMissing { .. }
         | StoreError::Conflict { .. } => (
             Code::Unavailable,
             "the store could not be reached; try again",

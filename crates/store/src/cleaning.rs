@@ -20,6 +20,7 @@ use std::collections::HashSet;
 use std::path::{Path as FilePath, PathBuf};
 use std::{fs, io};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -31,8 +32,9 @@ use crate::durable;
 use crate::error::StoreError;
 use crate::file_reader;
 use crate::location::Location;
-use crate::log::{self, Change, Operation, Outcome};
+use crate::log::{Changes, Operation, Plan, Planner};
 use crate::paths;
+use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::table::{self, Past};
 use plan::Removable;
@@ -83,8 +85,16 @@ impl Store {
         if dry_run || found.is_empty() {
             return Ok(Some(found.into_iter().map(Removal::from).collect()));
         }
-        let Some(started) = self.start_cleaning(workspace).await? else {
-            return Ok(None);
+        let started = match self.start_cleaning(workspace).await {
+            Ok(Some(started)) => started,
+            Ok(None) => return Ok(None),
+            // A full disk takes no commit, and only deleting makes room on it.
+            Err(error) => {
+                return self
+                    .remove_replaced(workspace, found, error)
+                    .await
+                    .map(Some);
+            }
         };
         let Some(found) = self.removable(workspace, started).await? else {
             return Ok(None);
@@ -124,36 +134,35 @@ impl Store {
         Ok(files.into_iter().map(removal).collect())
     }
 
+    /// Deletes those of `found` that a version has removed: no writer can name them again, so this needs no
+    /// commit. Fails with `error`, which kept the commit from being made, when there are none.
+    async fn remove_replaced(
+        &self,
+        workspace: &WorkspaceId,
+        mut found: Vec<Removable>,
+        error: StoreError,
+    ) -> Result<Vec<Removal>, StoreError> {
+        found.retain(|found| found.reason == RemovalReason::Removed);
+        if found.is_empty() {
+            return Err(error);
+        }
+        tracing::warn!(%workspace, %error, "only replaced files are deleted: nothing can be committed");
+        remove(self.location(), &found).await?;
+        Ok(found.into_iter().map(Removal::from).collect())
+    }
+
     /// Makes the commit that lets writers know, and gives the time of it; `None` when the table is
     /// gone.
     async fn start_cleaning(
         &self,
         workspace: &WorkspaceId,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let location = self.location();
-        let mut taken = None;
-        loop {
-            let Some(newest) = self.snapshot(workspace).await? else {
-                return Ok(None);
-            };
-            log::refuse_hidden(&newest, taken)?;
-            let change = Change {
-                operation: Operation::VacuumStart,
-                adds: &[],
-                removes: &[],
-                metadata: None,
-            };
-            let version = newest.version + 1;
-            match log::append(location, &newest, change).await? {
-                Outcome::Committed => {
-                    self.checkpoint_if_due(workspace, version).await;
-                    let commit = paths::commit(workspace, version);
-                    let commit = location.objects.head(&commit).await?;
-                    return Ok(Some(commit.last_modified));
-                }
-                Outcome::Taken => taken = Some(version),
-            }
-        }
+        let Some(committed) = self.commit_existing(workspace, &mut VacuumStart).await? else {
+            return Ok(None);
+        };
+        let entry = paths::commit(workspace, committed.value);
+        let entry = self.location().objects.head(&entry).await?;
+        Ok(Some(entry.last_modified))
     }
 
     /// What nobody needs at the time `at`; `None` when there is no table.
@@ -173,7 +182,11 @@ impl Store {
             let unnamed = files_except(location, workspace, &named).await?;
             if !unnamed.is_empty() {
                 let past = Past::load(location, workspace, version).await?;
-                removable = plan::removable_files(workspace, unnamed, &past, at);
+                let created = newest.metadata.created_ms();
+                let created = created
+                    .and_then(DateTime::from_timestamp_millis)
+                    .unwrap_or(DateTime::<Utc>::MIN_UTC);
+                removable = plan::removable_files(workspace, unnamed, &past, created, at);
             }
         }
         if let Some(checkpoint) = plan::old_checkpoint(&log, at)
@@ -182,6 +195,19 @@ impl Store {
             removable.extend(plan::old_entries(&log, kept, at));
         }
         Ok(Some(removable))
+    }
+}
+
+/// The commit that lets writers know that files are about to be deleted; it returns its version.
+pub(crate) struct VacuumStart;
+
+#[async_trait]
+impl Planner for VacuumStart {
+    type Value = u64;
+
+    async fn plan(&mut self, _: &Snapshot, version: u64) -> Result<Plan<u64>, StoreError> {
+        let changes = Changes::new(Operation::VacuumStart);
+        Ok(Plan::Commit(changes, version))
     }
 }
 

@@ -11,8 +11,10 @@ mod choose;
 mod merge;
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use chrono::{NaiveDate, TimeDelta};
 use events::WorkspaceId;
 use object_store::ObjectStoreExt;
@@ -20,7 +22,8 @@ use object_store::path::Path;
 
 use crate::data_file::StagedFile;
 use crate::error::StoreError;
-use crate::log::{self, Change, Operation, Outcome};
+use crate::location::Location;
+use crate::log::{Changes, Operation, Plan, Planner};
 use crate::schema;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
@@ -154,7 +157,7 @@ impl Store {
             Ok(output) => output,
             Err(error) if error.is_missing_object() => {
                 let newest = self.snapshot(workspace).await?;
-                let active = newest.as_ref().and_then(|newest| inputs_in(newest, job));
+                let active = newest.as_ref().and_then(|newest| inputs_in(&newest, job));
                 return active.map_or(Ok(Done::Overtaken), |_| Err(error));
             }
             Err(error) => return Err(error),
@@ -182,34 +185,13 @@ impl Store {
         job: &Job,
         output: Option<&StagedFile>,
     ) -> Result<bool, StoreError> {
-        let location = self.location();
-        let mut taken = None;
-        loop {
-            let Some(newest) = self.snapshot(workspace).await? else {
-                return Ok(false);
-            };
-            let version = newest.version + 1;
-            log::refuse_hidden(&newest, taken)?;
-            let Some(removes) = inputs_in(&newest, job) else {
-                return Ok(false);
-            };
-            if output.is_some_and(|output| output.is_too_old(location)) {
-                return Ok(false);
-            }
-            let change = Change {
-                operation: Operation::Optimize,
-                adds: output.map(std::slice::from_ref).unwrap_or_default(),
-                removes: &removes,
-                metadata: None,
-            };
-            match log::append(location, &newest, change).await? {
-                Outcome::Committed => {
-                    self.checkpoint_if_due(workspace, version).await;
-                    return Ok(true);
-                }
-                Outcome::Taken => taken = Some(version),
-            }
-        }
+        let mut planner = Replacement {
+            location: self.location(),
+            job,
+            output,
+        };
+        let committed = self.commit_existing(workspace, &mut planner).await?;
+        Ok(committed.is_some_and(|committed| committed.version.is_some()))
     }
 
     /// Deletes a file that no version names. One that cannot be deleted takes space until cleaning
@@ -223,11 +205,40 @@ impl Store {
     }
 }
 
+/// The commit that puts the output of a job in the place of its files.
+struct Replacement<'a> {
+    location: &'a Location,
+    job: &'a Job,
+    output: Option<&'a StagedFile>,
+}
+
+#[async_trait]
+impl Planner for Replacement<'_> {
+    type Value = ();
+
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<()>, StoreError> {
+        let is_too_old = |output: &StagedFile| output.is_too_old(self.location);
+        let Some(removes) = inputs_in(newest, self.job) else {
+            return Ok(Plan::Stop(()));
+        };
+        if self.output.is_some_and(is_too_old) {
+            return Ok(Plan::Stop(()));
+        }
+        let changes = Changes {
+            adds: self.output.cloned().into_iter().collect(),
+            removes,
+            ..Changes::new(Operation::Optimize)
+        };
+        Ok(Plan::Commit(changes, ()))
+    }
+}
+
 /// The files of the job as the newest version has them; `None` when it lacks one.
-fn inputs_in<'a>(newest: &'a Snapshot, job: &Job) -> Option<Vec<&'a DataFile>> {
+fn inputs_in(newest: &Snapshot, job: &Job) -> Option<Vec<Arc<DataFile>>> {
     let inputs: HashSet<&Path> = job.files.iter().map(|file| &file.path).collect();
-    let files = newest.files();
-    let found: Vec<&DataFile> = files.filter(|file| inputs.contains(&file.path)).collect();
+    let files = newest.files.iter();
+    let files = files.filter(|file| inputs.contains(&file.path));
+    let found: Vec<Arc<DataFile>> = files.cloned().collect();
     (found.len() == inputs.len()).then_some(found)
 }
 
@@ -246,8 +257,7 @@ fn damaged_file(error: &StoreError, job: &Job) -> Option<Path> {
 
 /// Rewriting a file would lose what stands in columns of others.
 fn refuse_unknown_columns(snapshot: &Snapshot) -> Result<(), StoreError> {
-    let columns = snapshot.metadata["schemaString"].as_str();
-    match columns.and_then(schema::unknown_column) {
+    match schema::unknown_column(&snapshot.metadata.schema_string) {
         None => Ok(()),
         Some(name) => Err(StoreError::Unsupported {
             workspace: snapshot.workspace.clone(),

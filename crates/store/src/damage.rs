@@ -1,6 +1,5 @@
 //! Finds what is wrong with a log that could not be read.
 
-use deltalake_core::DeltaTableError;
 use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -8,28 +7,28 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::log;
 use crate::paths;
 
-/// The error of a log that the Delta library refused with `error`, with the object that is to
-/// blame when one can be found.
+/// The error of a log that could not be read because of `error`, with the object that is to blame when
+/// one can be found.
 pub(crate) async fn explain(
     location: &Location,
     workspace: &WorkspaceId,
-    error: DeltaTableError,
+    error: StoreError,
 ) -> StoreError {
     match find(location, workspace).await {
         Ok(Some(damage)) => damage,
-        Ok(None) | Err(_) => StoreError::Delta {
-            workspace: workspace.clone(),
-            source: Box::new(error),
-        },
+        Ok(None) | Err(_) => error,
     }
 }
 
-/// Reads the whole log and checks each object by itself.
-async fn find(
+/// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
+/// the digest of the one before.
+pub(crate) async fn find(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Option<StoreError>, StoreError> {
@@ -40,21 +39,27 @@ async fn find(
         .try_collect()
         .await?;
     log.sort_unstable();
-    let mut previous: Option<u64> = None;
+    let mut previous: Option<(u64, Digest)> = None;
     for path in log {
         let Some(version) = paths::version_of(&path) else {
             continue;
         };
         let content = location.objects.get(&path).await?.bytes().await?;
         let reason = if paths::is_commit(&path) {
-            if let Some(missing) = previous.map(|version| version + 1)
-                && missing < version
-            {
-                return Ok(Some(StoreError::NotFound {
-                    path: paths::commit(workspace, missing).to_string(),
-                }));
+            let before = previous.replace((version, blake3::hash(&content).into()));
+            if let Some((before, digest)) = before {
+                if before + 1 < version {
+                    return Ok(Some(StoreError::NotFound {
+                        path: paths::commit(workspace, before + 1).to_string(),
+                    }));
+                }
+                if log::previous_of(&content).is_some_and(|stated| stated != digest.to_string()) {
+                    return Ok(Some(StoreError::Corrupt {
+                        path: paths::commit(workspace, before).to_string(),
+                        reason: "it is not the entry that the next one follows".to_owned(),
+                    }));
+                }
             }
-            previous = Some(version);
             damage_of_commit(&content)
         } else {
             ParquetMetaDataReader::new()

@@ -5,6 +5,10 @@
 //! first, a power cut could leave an empty commit under it, which damages the table for good.
 //! After that every directory from the file up to the root is synced, so that the name lasts too.
 //!
+//! The time of a file is the one that the file system gave it with its last write, a moment before it got its
+//! name. It is never set here: on a shared disk the clock of the file server counts, and that of this machine
+//! may be wrong.
+//!
 //! Listings are sorted, which those of a local disk are not by themselves: the Delta library relies
 //! on it.
 
@@ -102,8 +106,6 @@ impl Staged {
 
     fn publish_blocking(&self, create: bool) -> io::Result<()> {
         let file = File::options().write(true).open(&self.source)?;
-        // The time of a file tells others since when it can be seen, not since when it was prepared.
-        file.set_modified(SystemTime::now())?;
         sync_file(&file, &self.source)?;
         let directory = self.target.parent().unwrap_or(&self.root);
         create_directories(directory)?;

@@ -67,6 +67,24 @@ pub enum StoreError {
         /// The commit's path under the root of the store.
         path: String,
     },
+    /// A file that was to be committed is no longer there.
+    #[error(
+        "`{path}` was deleted before it was committed, so nothing was stored; check the clocks of all nodes, then do the same again"
+    )]
+    StagedFileMissing {
+        /// The file's path under the root of the store.
+        path: String,
+    },
+    /// Data files are there, but not the log that names them.
+    #[error(
+        "workspace `{workspace}` has data files, such as `{file}`, and no log that names them; restore its _delta_log from a backup, or run `vouch repair`"
+    )]
+    LogMissing {
+        /// Whose table it is.
+        workspace: WorkspaceId,
+        /// The path of one of the files under the root of the store.
+        file: String,
+    },
     /// The object store refused or failed.
     #[error("the object store failed: {0}; check that it is reachable and that access is allowed")]
     ObjectStore(#[source] object_store::Error),
@@ -195,6 +213,19 @@ impl StoreError {
             Self::HoldTooLate { .. } => "hold_too_late",
             _ => "store_error",
         }
+    }
+
+    /// Whether what was read may be damaged, as opposed to an object store that did not answer.
+    #[must_use]
+    pub(crate) fn may_be_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt { .. }
+                | Self::NotFound { .. }
+                | Self::Delta { .. }
+                | Self::Parquet { .. }
+                | Self::Unsupported { .. }
+        )
     }
 
     /// Whether an object that was expected is not there.

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::log::TableMetadata;
 use crate::segment::Number;
 
 /// The property of the table that holds the numbers.
@@ -34,8 +34,8 @@ pub(crate) struct Numbers(BTreeMap<String, Newest>);
 
 impl Numbers {
     /// The numbers in the metadata of a table.
-    pub(crate) fn of(metadata: &Value) -> Self {
-        let text = metadata["configuration"][PROPERTY].as_str();
+    pub(crate) fn of(metadata: &TableMetadata) -> Self {
+        let text = metadata.property(PROPERTY);
         let numbers = text.and_then(|text| serde_json::from_str(text).ok());
         Self(numbers.unwrap_or_default())
     }
@@ -61,7 +61,11 @@ impl Numbers {
     }
 
     /// The metadata with these numbers besides those it has; `None` when it has them already.
-    pub(crate) fn merged_into(&self, metadata: &Value, now_ms: i64) -> Option<Value> {
+    pub(crate) fn merged_into(
+        &self,
+        metadata: &TableMetadata,
+        now_ms: i64,
+    ) -> Option<TableMetadata> {
         let before = Self::of(metadata);
         let mut merged = before.clone();
         for (producer, newest) in &self.0 {
@@ -75,7 +79,7 @@ impl Numbers {
             .retain(|_, newest| now_ms - newest.seen_ms < FORGOTTEN_AFTER_MS);
         let text = serde_json::to_string(&merged.0).unwrap_or_default();
         let mut metadata = metadata.clone();
-        metadata["configuration"][PROPERTY] = Value::String(text);
+        metadata.set_property(PROPERTY, Some(text));
         Some(metadata)
     }
 
@@ -91,8 +95,6 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn number(producer: &str, number: u64) -> Number {
@@ -106,13 +108,14 @@ mod tests {
 
     #[test]
     fn the_newest_number_of_each_producer_is_kept_until_it_is_silent_for_long() {
-        let table = json!({"id": "1", "configuration": {"other": "kept"}});
+        let mut table = TableMetadata::new(0);
+        table.set_property("other", Some("kept".to_owned()));
         let mut numbers = Numbers::default();
         numbers.add(&number("a", 3), 10);
         numbers.add(&number("a", 2), 11);
         numbers.add(&number("b", 1), 12);
         let stored = numbers.merged_into(&table, 20).unwrap();
-        assert_eq!(stored["configuration"]["other"], "kept");
+        assert_eq!(stored.property("other"), Some("kept"));
         let read = Numbers::of(&stored);
         assert_eq!(read.newest("a").unwrap().number, 3);
         assert_eq!(read.newest("c"), None);
@@ -129,8 +132,9 @@ mod tests {
 
     #[test]
     fn a_table_without_numbers_has_none() {
-        assert_eq!(Numbers::of(&json!({})), Numbers::default());
-        let damaged = json!({"configuration": {PROPERTY: "{"}});
+        let mut damaged = TableMetadata::new(0);
+        assert_eq!(Numbers::of(&damaged), Numbers::default());
+        damaged.set_property(PROPERTY, Some("{".to_owned()));
         assert_eq!(Numbers::of(&damaged), Numbers::default());
     }
 }

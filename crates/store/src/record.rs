@@ -9,7 +9,8 @@ use crate::snapshot::Snapshot;
 use crate::store::Store;
 
 /// What an audit event of the store says.
-pub(crate) struct Record<'a> {
+#[derive(Debug)]
+pub(crate) struct Record {
     /// The machine name of what was done.
     pub(crate) action: &'static str,
     /// The same for people.
@@ -17,12 +18,12 @@ pub(crate) struct Record<'a> {
     /// What was done, in words.
     pub(crate) message: String,
     /// Who did it; `None` when the store did it by itself.
-    pub(crate) by: Option<&'a str>,
+    pub(crate) by: Option<String>,
     /// The figures.
     pub(crate) attributes: Map<String, Value>,
 }
 
-impl Record<'_> {
+impl Record {
     /// Writes the event into a file for the version after `newest`.
     pub(crate) async fn stage(
         &self,
@@ -54,7 +55,7 @@ impl Record<'_> {
             ("result".to_owned(), json!("Success")),
             (fields::ATTRIBUTES.to_owned(), json!(self.attributes)),
         ]);
-        if let Some(by) = self.by {
+        if let Some(by) = &self.by {
             record.insert("df_user_name".to_owned(), json!(by));
         }
         Event::from_json_identified_by_content(record, &Defaults::default()).map_err(|rejection| {

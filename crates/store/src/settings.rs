@@ -14,10 +14,10 @@ mod change;
 mod hold_json;
 
 use chrono::NaiveDate;
-use serde_json::{Map, Value};
 
 use crate::error::StoreError;
 use crate::hold::Hold;
+use crate::log::TableMetadata;
 use crate::paths;
 use crate::retention::Retention;
 use crate::snapshot::Snapshot;
@@ -58,8 +58,8 @@ impl Settings {
     }
 
     /// Reads the settings in the metadata of a table; the error is the property and what is wrong.
-    fn parse(metadata: &Value) -> Result<Self, (&'static str, String)> {
-        let property = |name: &str| metadata["configuration"].get(name).and_then(Value::as_str);
+    fn parse(metadata: &TableMetadata) -> Result<Self, (&'static str, String)> {
+        let property = |name: &str| metadata.property(name);
         let retention = property(RETENTION)
             .map(str::parse)
             .transpose()
@@ -79,12 +79,8 @@ impl Settings {
     }
 
     /// The metadata of a table with these settings in it and everything else as it was.
-    pub(crate) fn written_to(&self, metadata: &Value) -> Value {
+    pub(crate) fn written_to(&self, metadata: &TableMetadata) -> TableMetadata {
         let mut metadata = metadata.clone();
-        let mut properties = match metadata["configuration"].take() {
-            Value::Object(properties) => properties,
-            _ => Map::new(),
-        };
         let holds = (!self.holds.is_empty()).then(|| hold_json::text(&self.holds));
         for (name, value) in [
             (
@@ -95,12 +91,8 @@ impl Settings {
             (DROPPED_BEFORE, self.dropped_before.map(paths::day_text)),
             (OLDER_EVENTS, self.older_events.then(|| true.to_string())),
         ] {
-            match value {
-                Some(value) => properties.insert(name.to_owned(), Value::String(value)),
-                None => properties.shift_remove(name),
-            };
+            metadata.set_property(name, value);
         }
-        metadata["configuration"] = Value::Object(properties);
         metadata
     }
 }
@@ -119,19 +111,17 @@ impl Snapshot {
     }
 
     /// The metadata of the next version with these settings.
-    pub(crate) fn metadata_with(&self, settings: &Settings) -> Value {
+    pub(crate) fn metadata_with(&self, settings: &Settings) -> TableMetadata {
         settings.written_to(self.metadata_to_commit())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-    use events::TimeRange;
-    use serde_json::json;
-
     use super::*;
     use crate::hold::HeldEvents;
+    use chrono::DateTime;
+    use events::TimeRange;
 
     fn settings() -> Settings {
         let hold = |name: &str, from_ms, to_ms, user: Option<&str>| Hold {
@@ -159,18 +149,19 @@ mod tests {
 
     #[test]
     fn settings_come_back() {
-        let before = json!({"id": "x", "configuration": {"delta.appendOnly": "false"}});
+        let mut before = TableMetadata::new(0);
+        before.set_property("delta.appendOnly", Some("false".to_owned()));
         for settings in [settings(), Settings::default()] {
             let metadata = settings.written_to(&before);
             assert_eq!(Settings::parse(&metadata), Ok(settings.clone()));
-            assert_eq!(metadata["id"], "x");
-            assert_eq!(metadata["configuration"]["delta.appendOnly"], "false");
-            let texts = metadata["configuration"].as_object().unwrap();
-            assert!(texts.values().all(Value::is_string), "{texts:?}");
+            assert_eq!(metadata.property("delta.appendOnly"), Some("false"));
             let cleared = Settings::default().written_to(&metadata);
             assert_eq!(cleared, before);
         }
-        assert_eq!(Settings::parse(&json!({})), Ok(Settings::default()));
+        assert_eq!(
+            Settings::parse(&TableMetadata::new(0)),
+            Ok(Settings::default())
+        );
     }
 
     #[test]
@@ -190,7 +181,8 @@ mod tests {
             ),
             (DROPPED_BEFORE, "yesterday"),
         ] {
-            let metadata = json!({"configuration": {property: value}});
+            let mut metadata = TableMetadata::new(0);
+            metadata.set_property(property, Some(value.to_owned()));
             let (wrong, _) = Settings::parse(&metadata).unwrap_err();
             assert_eq!(wrong, property, "{value}");
         }

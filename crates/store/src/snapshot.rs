@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use events::{TimeRange, WorkspaceId};
 use object_store::path::Path;
-use serde_json::Value;
 
 use crate::digest::Digest;
+use crate::log::{FileTotals, TableMetadata};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -28,10 +28,12 @@ pub struct Snapshot {
     /// in the log and only a checkpoint is.
     pub(crate) committed: Option<DateTime<Utc>>,
     /// The table's metadata as the log has them.
-    pub(crate) metadata: Arc<Value>,
+    pub(crate) metadata: Arc<TableMetadata>,
     /// The table's metadata with the columns that it lacks; `None` when it lacks none. The next
     /// commit brings it in.
-    pub(crate) newer_metadata: Option<Arc<Value>>,
+    pub(crate) newer_metadata: Option<Arc<TableMetadata>>,
+    /// What the active files amount to.
+    pub(crate) totals: FileTotals,
 }
 
 /// One Parquet file of a table.
@@ -58,6 +60,8 @@ pub struct DataFile {
     pub digest: Option<Digest>,
     /// What else its entry in the log carries, by keys.
     pub(crate) tags: BTreeMap<String, String>,
+    /// The digest of what its entry in the log says.
+    pub(crate) entry_digest: blake3::Hash,
 }
 
 impl DataFile {
@@ -119,11 +123,11 @@ impl Snapshot {
 
     /// What tells the table from any other, also from one that was at its place before.
     pub(crate) fn table_id(&self) -> &str {
-        self.metadata["id"].as_str().unwrap_or_default()
+        &self.metadata.id
     }
 
     /// The metadata that a commit starts from: the table's, with all columns that events have.
-    pub(crate) fn metadata_to_commit(&self) -> &Value {
+    pub(crate) fn metadata_to_commit(&self) -> &TableMetadata {
         self.newer_metadata.as_ref().unwrap_or(&self.metadata)
     }
 

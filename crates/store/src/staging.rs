@@ -4,19 +4,19 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
+use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use serde_json::Value;
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
 use crate::event_ids::FilePlace;
 use crate::layout;
 use crate::location::Location;
-use crate::log::{self, Change, Operation, Outcome};
+use crate::log::{self, Changes, Operation, Plan, Planner, TableMetadata};
 use crate::numbers::Numbers;
 use crate::retention::Retention;
 use crate::segment::Number;
@@ -138,36 +138,38 @@ impl Staging {
     }
 
     async fn try_commit(&mut self, store: &Store) -> Result<Option<u64>, StoreError> {
-        let location = store.location();
-        let mut taken = None;
-        while !self.files.is_empty() || !self.numbers.is_empty() {
-            let newest = store.newest_after(&self.workspace, taken).await?;
-            let version = newest.version + 1;
-            self.write_old_files_anew(location).await?;
-            self.leave_out_repeats(location, &newest).await?;
-            let numbered = self
-                .numbers
-                .merged_into(newest.metadata_to_commit(), Utc::now().timestamp_millis());
-            if self.files.is_empty() && numbered.is_none() {
-                break;
-            }
-            let before = numbered.as_ref().unwrap_or(newest.metadata_to_commit());
-            let noted = self.noting_older_events(&newest, before, location.now())?;
-            let change = Change {
-                operation: Operation::Write,
-                adds: &self.files,
-                removes: &[],
-                metadata: noted.as_ref().or(numbered.as_ref()),
-            };
-            match log::append(location, &newest, change).await? {
-                Outcome::Committed => {
-                    store.checkpoint_if_due(&self.workspace, version).await;
-                    return Ok(Some(version));
-                }
-                Outcome::Taken => taken = Some(version),
-            }
+        if self.files.is_empty() && self.numbers.is_empty() {
+            return Ok(None);
         }
-        Ok(None)
+        let workspace = self.workspace.clone();
+        let mut planner = Write {
+            staging: self,
+            location: store.location(),
+        };
+        Ok(store.commit(&workspace, &mut planner).await?.version)
+    }
+
+    /// What is to be committed on top of `newest`.
+    async fn plan(
+        &mut self,
+        location: &Location,
+        newest: &Snapshot,
+    ) -> Result<Plan<()>, StoreError> {
+        self.write_old_files_anew(location).await?;
+        self.leave_out_repeats(location, newest).await?;
+        let now = location.now();
+        let before = newest.metadata_to_commit();
+        let numbered = self.numbers.merged_into(before, now.timestamp_millis());
+        if self.files.is_empty() && numbered.is_none() {
+            return Ok(Plan::Stop(()));
+        }
+        let noted = self.noting_older_events(newest, numbered.as_ref().unwrap_or(before), now)?;
+        let changes = Changes {
+            adds: self.files.clone(),
+            metadata: noted.or(numbered),
+            ..Changes::new(Operation::Write)
+        };
+        Ok(Plan::Commit(changes, ()))
     }
 
     /// The metadata `before` with a note that keeps retention runs from dropping old events that
@@ -176,9 +178,9 @@ impl Staging {
     fn noting_older_events(
         &self,
         newest: &Snapshot,
-        before: &Value,
+        before: &TableMetadata,
         now: DateTime<Utc>,
-    ) -> Result<Option<Value>, StoreError> {
+    ) -> Result<Option<TableMetadata>, StoreError> {
         let kept_from = Retention::DEFAULT.kept_from(now);
         if self.files.iter().all(|file| file.day >= kept_from) {
             return Ok(None);
@@ -279,13 +281,33 @@ impl Staging {
     /// of them. Whatever is stored later is checked when they are committed.
     async fn checked(&mut self, store: &Store) -> Result<Option<&Snapshot>, StoreError> {
         if self.checked.is_none() {
-            let snapshot = store.snapshot(&self.workspace).await?;
+            let mut snapshot = store.snapshot(&self.workspace).await?;
+            if snapshot.is_none() {
+                // Before the first file, so that data files without a log always mean a lost log.
+                log::create_table(store.location(), &self.workspace).await?;
+                snapshot = store.snapshot(&self.workspace).await?;
+            }
             self.checked = Some(Checked { snapshot });
         }
         Ok(self
             .checked
             .as_ref()
             .and_then(|checked| checked.snapshot.as_ref()))
+    }
+}
+
+/// The commit of the staged files.
+struct Write<'a> {
+    staging: &'a mut Staging,
+    location: &'a Location,
+}
+
+#[async_trait]
+impl Planner for Write<'_> {
+    type Value = ();
+
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<()>, StoreError> {
+        self.staging.plan(self.location, newest).await
     }
 }
 

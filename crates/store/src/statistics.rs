@@ -40,8 +40,7 @@ pub(crate) struct FileStatistics {
 
 impl FileStatistics {
     /// Reads the statistics in an entry of the log; `None` without a number of records.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let statistics: Value = serde_json::from_str(text).ok()?;
+    pub(crate) fn parse(statistics: &Value) -> Option<Self> {
         let bound = |name: &str| statistics.get(name)?.get(fields::DATE)?.as_i64();
         Some(Self {
             rows: statistics.get("numRecords")?.as_u64()?,
@@ -219,6 +218,10 @@ mod tests {
 
     use super::*;
 
+    fn parsed(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
     #[test]
     fn short_texts_are_kept_and_long_ones_cut() {
         let short = "ConsoleLogin";
@@ -261,7 +264,7 @@ mod tests {
             }
             let text = collector.finish();
             let dates = || values.iter().map(|(date, _)| *date);
-            let read = FileStatistics::parse(&text).unwrap();
+            let read = FileStatistics::parse(&parsed(&text)).unwrap();
             prop_assert_eq!(read.rows, values.len() as u64);
             prop_assert_eq!(read.date_range_ms, dates().min().zip(dates().max()));
             let statistics: Value = serde_json::from_str(&text).unwrap();
@@ -283,10 +286,9 @@ mod tests {
             rows: 2,
             date_range_ms: Some((-5, 7)),
         };
-        assert_eq!(FileStatistics::parse(text), Some(expected));
-        let bare = FileStatistics::parse(r#"{"numRecords":2}"#);
+        assert_eq!(FileStatistics::parse(&parsed(text)), Some(expected));
+        let bare = FileStatistics::parse(&parsed(r#"{"numRecords":2}"#));
         assert_eq!(bare.and_then(|bare| bare.date_range_ms), None);
-        assert_eq!(FileStatistics::parse("{}"), None);
-        assert_eq!(FileStatistics::parse("not json"), None);
+        assert_eq!(FileStatistics::parse(&parsed("{}")), None);
     }
 }

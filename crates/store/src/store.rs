@@ -15,7 +15,6 @@ use url::Url;
 use crate::error::StoreError;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Clock, Location, StoreOptions};
-use crate::log;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::snapshot::Snapshot;
@@ -172,23 +171,6 @@ impl Store {
     #[must_use]
     pub fn import(&self, options: ImportOptions) -> Import {
         Import::new(self.clone(), options)
-    }
-
-    /// The newest version of the table of `workspace`, which is made if there is none, for a commit on top
-    /// of it. `taken` is the version that somebody else was found to have made.
-    pub(crate) async fn newest_after(
-        &self,
-        workspace: &WorkspaceId,
-        taken: Option<u64>,
-    ) -> Result<Snapshot, StoreError> {
-        loop {
-            let Some(newest) = self.snapshot(workspace).await? else {
-                log::create_table(self.location(), workspace).await?;
-                continue;
-            };
-            log::refuse_hidden(&newest, taken)?;
-            return Ok(newest);
-        }
     }
 
     /// Sums up the log of `workspace` in a checkpoint when `version`, which was just committed, is to

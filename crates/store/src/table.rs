@@ -1,4 +1,9 @@
 //! The log of one workspace's table, as it was read.
+//!
+//! What was read is compared with what the newest commit states about the whole log ([`LogState`]), so
+//! that no damage in entries or checkpoints is answered.
+
+mod hidden;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +16,7 @@ use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use url::Url;
 
@@ -19,18 +24,13 @@ use crate::damage;
 use crate::digest::{self, Digest};
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::log::{
+    self, FileTotals, LogState, READER_VERSION, TableMetadata, WRITER_VERSION, entry_digest,
+};
 use crate::paths;
 use crate::schema;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::statistics::FileStatistics;
-
-/// The only reader version of the Delta protocol whose tables are plain Parquet files: later ones
-/// allow rows that are marked as deleted and columns under other names.
-const READER_VERSION: i32 = 1;
-
-/// The latest writer version whose rules commits keep: later ones ask for constraints to be checked
-/// and for changes to be recorded.
-const WRITER_VERSION: i32 = 2;
 
 /// The root as the Delta library sees it: it takes only the path of an address, and finds it in the
 /// objects that it is given. Of a file address it would look at the disk by itself.
@@ -64,29 +64,70 @@ impl Table {
             return Ok(None);
         }
         refuse_empty_commits(&log)?;
-        let mut delta = open(location, workspace)?;
-        if let Err(error) = delta.load().await {
-            return Err(damage::explain(location, workspace, error).await);
+        let error = match Self::load_without(location, workspace, &HashSet::new()).await {
+            Ok(table) => return Ok(Some(table)),
+            Err(error) if !error.may_be_damage() => return Err(error),
+            Err(error) => error,
+        };
+        for hidden in hidden::candidates(workspace, &log) {
+            if let Ok(table) = Self::load_without(location, workspace, &hidden).await {
+                let version = table.snapshot.version;
+                tracing::warn!(
+                    %workspace, version, %error,
+                    "a checkpoint or its hint is damaged; the table was read without it"
+                );
+                return Ok(Some(table));
+            }
         }
-        Self::read(location, workspace, delta).await.map(Some)
+        Err(damage::explain(location, workspace, error).await)
     }
 
     /// Brings the table up to date; `None` when it is gone.
     pub(crate) async fn refresh(mut self, location: &Location) -> Result<Option<Self>, StoreError> {
-        let log = list_from(location, &self.workspace, self.snapshot.version).await?;
-        match self.freshness(&log) {
+        let known = self.snapshot.version;
+        match self.freshness(location).await? {
             Freshness::Newest => Ok(Some(self)),
-            Freshness::Replaced => Self::load(location, &self.workspace).await,
-            Freshness::Outdated => {
-                refuse_empty_commits(&log)?;
-                if let Err(error) = self.delta.update_state().await {
-                    return Err(damage::explain(location, &self.workspace, error).await);
+            Freshness::Replaced => {
+                let id = self.snapshot.table_id().to_owned();
+                let table = Self::load(location, &self.workspace).await?;
+                match &table {
+                    Some(table) if table.is_behind(&id, known) => Err(StoreError::NotFound {
+                        path: paths::commit(&self.workspace, known).to_string(),
+                    }),
+                    _ => Ok(table),
                 }
-                Self::read(location, &self.workspace, self.delta)
-                    .await
-                    .map(Some)
+            }
+            Freshness::Outdated => {
+                let log = list_from(location, &self.workspace, known).await?;
+                refuse_empty_commits(&log)?;
+                let workspace = self.workspace.clone();
+                let updated = match self.delta.update_state().await {
+                    Ok(()) => Self::read(location, &workspace, self.delta).await,
+                    Err(error) => Err(unreadable(&workspace, error)),
+                };
+                match updated {
+                    // A load from the start can do without what is damaged, or names it.
+                    Err(error) if error.may_be_damage() => Self::load(location, &workspace).await,
+                    updated => updated.map(Some),
+                }
             }
         }
+    }
+
+    async fn load_without(
+        location: &Location,
+        workspace: &WorkspaceId,
+        hidden: &HashSet<Path>,
+    ) -> Result<Self, StoreError> {
+        let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
+        let loaded = delta.load().await;
+        loaded.map_err(|error| unreadable(workspace, error))?;
+        Self::read(location, workspace, delta).await
+    }
+
+    /// Whether the table has lost versions since it was read as version `known` of the table `id`.
+    fn is_behind(&self, id: &str, known: u64) -> bool {
+        self.snapshot.table_id() == id && self.snapshot.version < known
     }
 
     /// The table at the loaded version.
@@ -105,11 +146,8 @@ impl Table {
         delta: DeltaTable,
     ) -> Result<Self, StoreError> {
         let mut snapshot = read_snapshot(workspace, &delta)?;
-        let version = snapshot.version;
-        let commit = list_from(location, workspace, version)
-            .await?
-            .into_iter()
-            .find(|object| object.location == paths::commit(workspace, version));
+        check_state(location, &snapshot).await?;
+        let commit = head(location, &paths::commit(workspace, snapshot.version)).await?;
         snapshot.committed = commit.as_ref().map(|commit| commit.last_modified);
         Ok(Self {
             workspace: workspace.clone(),
@@ -119,21 +157,61 @@ impl Table {
         })
     }
 
-    /// A listing of the log from the loaded version on tells whether there is a newer one.
-    fn freshness(&self, log: &[ObjectMeta]) -> Freshness {
+    /// Compares the loaded version with the log. This costs two requests, however long the log is.
+    async fn freshness(&self, location: &Location) -> Result<Freshness, StoreError> {
         let version = self.snapshot.version;
-        let commit_path = paths::commit(&self.workspace, version);
-        let commit = log.iter().find(|object| object.location == commit_path);
-        if commit != self.commit.as_ref() {
+        let loaded = paths::commit(&self.workspace, version);
+        let next = paths::commit(&self.workspace, version + 1);
+        let (loaded, next) = futures::try_join!(head(location, &loaded), head(location, &next))?;
+        Ok(if loaded != self.commit {
             Freshness::Replaced
-        } else if log
-            .iter()
-            .any(|object| paths::version_of(&object.location) > Some(version))
-        {
+        } else if next.is_some() {
             Freshness::Outdated
         } else {
             Freshness::Newest
-        }
+        })
+    }
+}
+
+/// The object at `path`; `None` when there is none.
+async fn head(location: &Location, path: &Path) -> Result<Option<ObjectMeta>, StoreError> {
+    match location.objects.head(path).await {
+        Ok(object) => Ok(Some(object)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Compares what was read with what the newest commit states about the whole log.
+async fn check_state(location: &Location, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let newest = paths::commit(&snapshot.workspace, snapshot.version);
+    let damaged = |reason: String| StoreError::Corrupt {
+        path: newest.to_string(),
+        reason,
+    };
+    let state = LogState::read(&snapshot.metadata).map_err(damaged)?;
+    match state {
+        Some(state) if state.version == snapshot.version => state
+            .verify(&snapshot.totals, &snapshot.metadata)
+            .map_err(damaged),
+        Some(state) if state.version > snapshot.version => Err(damaged(format!(
+            "the log ends here, and one of its commits made version {}",
+            state.version
+        ))),
+        // Other software, or a version of Vouch that states nothing, has committed last.
+        _ => match log::states_itself(location, &newest).await? {
+            true => Err(damaged(
+                "what it states about the log is missing".to_owned(),
+            )),
+            false => Ok(()),
+        },
+    }
+}
+
+fn unreadable(workspace: &WorkspaceId, error: DeltaTableError) -> StoreError {
+    StoreError::Delta {
+        workspace: workspace.clone(),
+        source: Box::new(error),
     }
 }
 
@@ -154,15 +232,12 @@ impl Past {
         workspace: &WorkspaceId,
         version: u64,
     ) -> Result<Self, StoreError> {
-        let mut delta = open(location, workspace)?;
+        let mut delta = open(&location.objects, workspace)?;
         if let Err(error) = delta.load_version(version).await {
-            return Err(damage::explain(location, workspace, error).await);
+            return Err(damage::explain(location, workspace, unreadable(workspace, error)).await);
         }
         let snapshot = read_snapshot(workspace, &delta)?;
-        let failed = |error: DeltaTableError| StoreError::Delta {
-            workspace: workspace.clone(),
-            source: Box::new(error),
-        };
+        let failed = |error| unreadable(workspace, error);
         let state = delta.snapshot().map_err(failed)?;
         let removed = state
             .all_tombstones(delta.log_store().as_ref())
@@ -228,7 +303,7 @@ pub(crate) async fn list_from(
 }
 
 /// The table of `workspace`, with nothing loaded.
-fn open(location: &Location, workspace: &WorkspaceId) -> Result<DeltaTable, StoreError> {
+fn open(root: &Arc<dyn ObjectStore>, workspace: &WorkspaceId) -> Result<DeltaTable, StoreError> {
     let path = paths::table(workspace);
     let url = Url::parse(DELTA_ROOT)
         .and_then(|root| root.join(&format!("{path}/")))
@@ -236,21 +311,17 @@ fn open(location: &Location, workspace: &WorkspaceId) -> Result<DeltaTable, Stor
             url: path.to_string(),
             reason: error.to_string(),
         })?;
-    let objects: Arc<dyn ObjectStore> =
-        Arc::new(PrefixStore::new(Arc::clone(&location.objects), path));
+    let objects: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(root), path));
     Ok(DeltaTable::new(default_logstore(
         objects,
-        Arc::clone(&location.objects),
+        Arc::clone(root),
         &url,
         &StorageConfig::default(),
     )))
 }
 
 fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot, StoreError> {
-    let failed = |error: DeltaTableError| StoreError::Delta {
-        workspace: workspace.clone(),
-        source: Box::new(error),
-    };
+    let failed = |error| unreadable(workspace, error);
     let state = delta.snapshot().map_err(failed)?;
     let unsupported = |reason: String| StoreError::Unsupported {
         workspace: workspace.clone(),
@@ -275,12 +346,13 @@ fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot
         .map(|file| data_file(workspace, &file))
         .map(|file| file.map(Arc::new))
         .collect::<Result<Vec<_>, StoreError>>()?;
-    let metadata = serde_json::to_value(state.metadata());
-    let metadata = metadata.map_err(|error| unsupported(error.to_string()))?;
+    let metadata = TableMetadata::from_action(state.metadata())
+        .map_err(|error| unsupported(format!("has metadata that cannot be read: {error}")))?;
     files.sort_unstable_by(|one, other| (one.day, &one.path).cmp(&(other.day, &other.path)));
     Ok(Snapshot {
         workspace: workspace.clone(),
         version: state.version(),
+        totals: FileTotals::of(files.iter().map(AsRef::as_ref)),
         files: files.into(),
         committed: None,
         newer_metadata: newer_metadata(&metadata)
@@ -291,12 +363,12 @@ fn read_snapshot(workspace: &WorkspaceId, delta: &DeltaTable) -> Result<Snapshot
 }
 
 /// The metadata with the columns that events have and the table lacks; `None` when it lacks none.
-fn newer_metadata(metadata: &Value) -> Result<Option<Value>, String> {
-    let schema = metadata["schemaString"].as_str().unwrap_or_default();
+fn newer_metadata(metadata: &TableMetadata) -> Result<Option<TableMetadata>, String> {
+    let schema = &metadata.schema_string;
     let newer = schema::with_missing_columns(schema).map_err(|error| error.to_string())?;
-    Ok(newer.map(|schema| {
+    Ok(newer.map(|schema_string| {
         let mut newer = metadata.clone();
-        newer["schemaString"] = Value::String(schema);
+        newer.schema_string = schema_string;
         newer
     }))
 }
@@ -315,14 +387,19 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     if value_of(paths::WORKSPACE_COLUMN) != Some(workspace.as_str()) {
         return Err(corrupt(&format!("that it belongs to `{workspace}`")));
     }
-    let statistics = file
+    let logged: Option<Value> = file
         .stats()
-        .and_then(|text| FileStatistics::parse(&text))
+        .and_then(|text| serde_json::from_str(&text).ok());
+    let (statistics, logged) = logged
+        .and_then(|logged| Some((FileStatistics::parse(&logged)?, logged)))
         .ok_or_else(|| corrupt("how many events it holds"))?;
     let size_bytes = u64::try_from(file.size()).map_err(|_| corrupt("its size"))?;
     let modified = DateTime::from_timestamp_millis(file.modification_time())
         .ok_or_else(|| corrupt("when it was written"))?;
     let mut tags = tags(file);
+    let in_table = file.path().into_owned();
+    let day_text = paths::day_text(day);
+    let entry_digest = entry_digest(&in_table, size_bytes, &day_text, &logged, &tags);
     let digest: Option<Digest> = tags
         .remove(digest::TAG)
         .map(|text| text.parse())
@@ -336,8 +413,9 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
         rows: statistics.rows,
         date_range_ms: statistics.date_range_ms,
         modified,
-        in_table: file.path().into_owned(),
+        in_table,
         path,
+        entry_digest,
     })
 }
 

@@ -34,11 +34,13 @@ pub(crate) fn version_at(log: &[ObjectMeta], at: DateTime<Utc>) -> Option<u64> {
 }
 
 /// Those of `unnamed`, which the newest version does not name, that nobody needs at the time `at`;
-/// `past` is the version that was the newest [`REMOVED_AGE`] before.
+/// `past` is the version that was the newest [`REMOVED_AGE`] before. A file from before `created`, when the
+/// table was made, belongs to a log that got lost, and stays.
 pub(crate) fn removable_files(
     workspace: &WorkspaceId,
     unnamed: Vec<ObjectMeta>,
     past: &Past,
+    created: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Vec<Removable> {
     unnamed
@@ -49,7 +51,10 @@ pub(crate) fn removable_files(
                 .is_some_and(|in_table| paths::day_of_data_file(&in_table).is_some());
             let reason = if past.removed.contains(&object.location) {
                 RemovalReason::Removed
-            } else if is_data_file && object.last_modified < at - UNNAMED_AGE {
+            } else if is_data_file
+                && object.last_modified < at - UNNAMED_AGE
+                && object.last_modified >= created
+            {
                 RemovalReason::Unnamed
             } else {
                 return None;
@@ -139,15 +144,17 @@ mod tests {
             object(format!("workspace=w/day=2026-11-21/{name}.parquet"), hours)
         };
         let [read, removed, orphan, young] = [file(0), file(0), file(0), file(2)];
+        // Older than the table: the log that named it got lost.
+        let lost = file(-1);
         let unknown = object("workspace=w/day=2026-11-21/notes.txt", 0);
         let foreign = object("workspace=w/day=2026-11-21/part-0.snappy.parquet", 0);
         let past = Past {
             files: [read.location.clone()].into(),
             removed: [removed.location.clone(), foreign.location.clone()].into(),
         };
-        let unnamed = [&read, &removed, &orphan, &young, &unknown, &foreign];
+        let unnamed = [&read, &removed, &orphan, &young, &lost, &unknown, &foreign];
         let unnamed = unnamed.map(ObjectMeta::clone).to_vec();
-        let found = removable_files(&workspace(), unnamed, &past, at(7 * 24 + 1));
+        let found = removable_files(&workspace(), unnamed, &past, at(0), at(7 * 24 + 1));
         let expected = [
             (removed, RemovalReason::Removed),
             (orphan, RemovalReason::Unnamed),

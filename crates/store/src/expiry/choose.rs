@@ -27,12 +27,12 @@ pub(super) struct Choice<'a> {
     /// The first day that the retention keeps.
     pub(super) kept_from: NaiveDate,
     /// The files of earlier days, by day.
-    pub(super) files: Vec<(&'a DataFile, Verdict)>,
+    pub(super) files: Vec<(&'a Arc<DataFile>, Verdict)>,
 }
 
 /// Chooses among the files of a table by what is set for it at `now`. Reads nothing.
 pub(super) fn choose<'a>(
-    files: impl IntoIterator<Item = &'a DataFile>,
+    files: impl IntoIterator<Item = &'a Arc<DataFile>>,
     settings: &Settings,
     now: DateTime<Utc>,
 ) -> Choice<'a> {
@@ -92,8 +92,8 @@ mod tests {
         NaiveDate::from_ymd_opt(2020, 1, 1).unwrap() + Days::new(number)
     }
 
-    fn file(day: NaiveDate, name: &str) -> DataFile {
-        DataFile {
+    fn file(day: NaiveDate, name: &str) -> Arc<DataFile> {
+        Arc::new(DataFile {
             path: Path::from(name),
             in_table: name.to_owned(),
             size_bytes: 1,
@@ -103,7 +103,8 @@ mod tests {
             modified: DateTime::UNIX_EPOCH,
             digest: None,
             tags: std::collections::BTreeMap::new(),
-        }
+            entry_digest: blake3::hash(name.as_bytes()),
+        })
     }
 
     fn hold(number: usize, range: TimeRange, user: Option<&str>) -> Hold {
@@ -161,7 +162,7 @@ mod tests {
                 holds: holds.clone(),
                 ..Settings::default()
             };
-            let files: Vec<DataFile> = days.iter().map(|number| file(day(*number), "f")).collect();
+            let files: Vec<Arc<DataFile>> = days.iter().map(|number| file(day(*number), "f")).collect();
             let choice = choose(&files, &settings, now);
             let length = chrono::Duration::days(match retention {
                 "30d" => 30,

@@ -7,7 +7,7 @@ use crate::paths;
 use crate::record::Record;
 
 /// The receipt of `expiry`, which drops something.
-pub(super) fn receipt(expiry: &Expiry) -> Record<'static> {
+pub(super) fn receipt(expiry: &Expiry) -> Record {
     Record {
         action: "retention.expired",
         title: "Expired events dropped",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{filter_record_batch, or};
+use async_trait::async_trait;
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -20,7 +21,7 @@ use crate::event_ids::FilePlace;
 use crate::hold::{Hold, USER_COLUMNS};
 use crate::layout;
 use crate::location::Location;
-use crate::log::{self, Change, Operation, Outcome};
+use crate::log::{Changes, Operation, Plan, Planner};
 use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
@@ -87,8 +88,8 @@ struct Held {
 
 /// What one attempt commits.
 #[derive(Default)]
-struct Attempt<'a> {
-    removes: Vec<&'a DataFile>,
+struct Attempt {
+    removes: Vec<Arc<DataFile>>,
     adds: Vec<StagedFile>,
     figures: Figures,
 }
@@ -98,42 +99,18 @@ impl Run<'_> {
         &mut self,
         workspace: &WorkspaceId,
     ) -> Result<Option<Expiry>, StoreError> {
-        if self.store.snapshot(workspace).await?.is_none() {
-            return Ok(None);
-        }
-        let mut taken = None;
-        loop {
-            let newest = self.store.newest_after(workspace, taken).await?;
-            let settings = newest.settings()?;
-            let choice = choose(newest.files(), &settings, self.store.location().now());
-            self.discard_outdated(&choice).await;
-            let attempt = self.prepare(&newest, &settings, &choice).await?;
-            let mut expiry = expiry(&newest, &settings, &choice, &attempt.figures);
-            expiry.outcome = match expiry.dropped.events {
-                0 => ExpiryOutcome::Nothing,
-                _ if settings.is_withheld() => ExpiryOutcome::Withheld,
-                _ if self.dry_run => ExpiryOutcome::DryRun,
-                _ => match self.commit(&newest, settings, attempt, &expiry).await? {
-                    Outcome::Committed => ExpiryOutcome::Dropped {
-                        version: newest.version + 1,
-                    },
-                    Outcome::Taken => {
-                        taken = Some(newest.version + 1);
-                        continue;
-                    }
-                },
-            };
-            return Ok(Some(expiry));
-        }
+        let store = self.store;
+        let committed = store.commit_existing(workspace, self).await?;
+        Ok(committed.map(|committed| committed.value))
     }
 
     /// Reads what must be read, and writes what must be rewritten.
-    async fn prepare<'a>(
+    async fn prepare(
         &mut self,
         newest: &Snapshot,
         settings: &Settings,
-        choice: &Choice<'a>,
-    ) -> Result<Attempt<'a>, StoreError> {
+        choice: &Choice<'_>,
+    ) -> Result<Attempt, StoreError> {
         let mut attempt = Attempt::default();
         let figures = &mut attempt.figures;
         let writes = !self.dry_run && !settings.is_withheld();
@@ -142,7 +119,7 @@ impl Run<'_> {
                 Verdict::Foreign => figures.foreign_events += file.rows,
                 Verdict::Drop => {
                     figures.add(file, 0, 0);
-                    attempt.removes.push(file);
+                    attempt.removes.push(Arc::clone(file));
                 }
                 Verdict::Keep(holds) => {
                     figures.add(file, file.rows, file.size_bytes);
@@ -162,7 +139,7 @@ impl Run<'_> {
                         figures.add_hold(name, *events);
                     }
                     if held.rows < file.rows {
-                        attempt.removes.push(file);
+                        attempt.removes.push(Arc::clone(file));
                         attempt.adds.extend(read.rewritten.clone());
                     }
                 }
@@ -204,31 +181,6 @@ impl Run<'_> {
             })
     }
 
-    async fn commit(
-        &self,
-        newest: &Snapshot,
-        settings: Settings,
-        attempt: Attempt<'_>,
-        expiry: &Expiry,
-    ) -> Result<Outcome, StoreError> {
-        let receipt = receipt(expiry).stage(self.store, newest).await?;
-        let metadata = newest.metadata_with(&Settings {
-            dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
-            ..settings
-        });
-        let mut adds = attempt.adds;
-        adds.push(receipt.clone());
-        let change = Change {
-            operation: Operation::Delete,
-            adds: &adds,
-            removes: &attempt.removes,
-            metadata: Some(&metadata),
-        };
-        let outcome = log::append(self.store.location(), newest, change).await;
-        self.store.settle(newest, &outcome, [receipt]).await;
-        outcome
-    }
-
     /// Forgets what was read of files that are gone or may be held by others now, and files that were
     /// written too long ago.
     async fn discard_outdated(&mut self, choice: &Choice<'_>) {
@@ -263,6 +215,45 @@ impl Run<'_> {
                 rewritten.delete(self.store.location()).await;
             }
         }
+    }
+}
+
+#[async_trait]
+impl Planner for Run<'_> {
+    type Value = Expiry;
+
+    async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Expiry>, StoreError> {
+        let settings = newest.settings()?;
+        let choice = choose(newest.files.iter(), &settings, self.store.location().now());
+        self.discard_outdated(&choice).await;
+        let attempt = self.prepare(newest, &settings, &choice).await?;
+        let mut expiry = expiry(newest, &settings, &choice, &attempt.figures);
+        expiry.outcome = match expiry.dropped.events {
+            0 => ExpiryOutcome::Nothing,
+            _ if settings.is_withheld() => ExpiryOutcome::Withheld,
+            _ if self.dry_run => ExpiryOutcome::DryRun,
+            _ => ExpiryOutcome::Dropped { version },
+        };
+        Ok(if matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }) {
+            Plan::Commit(changes(newest, settings, attempt, &expiry), expiry)
+        } else {
+            Plan::Stop(expiry)
+        })
+    }
+}
+
+/// The commit of what was prepared, with the receipt.
+fn changes(newest: &Snapshot, settings: Settings, attempt: Attempt, expiry: &Expiry) -> Changes {
+    let metadata = newest.metadata_with(&Settings {
+        dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
+        ..settings
+    });
+    Changes {
+        adds: attempt.adds,
+        removes: attempt.removes,
+        metadata: Some(metadata),
+        record: Some(receipt(expiry)),
+        ..Changes::new(Operation::Delete)
     }
 }
 

@@ -1,15 +1,16 @@
 //! Changing the settings of a workspace: each change is one commit, with an audit event about itself.
 
+use async_trait::async_trait;
 use chrono::NaiveDate;
 use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-use crate::data_file::StagedFile;
 use crate::error::StoreError;
 use crate::expiry;
 use crate::hold::{HeldEvents, Hold, NewHold, check_actor};
-use crate::log::{self, Change, Operation, Outcome};
+use crate::location::Location;
+use crate::log::{Changes, Operation, Plan, Planner};
 use crate::record::Record;
 use crate::retention::Retention;
 use crate::snapshot::Snapshot;
@@ -28,12 +29,6 @@ pub struct PlacedHold {
     /// Of which days events had been dropped before the hold was placed: those before this day;
     /// `None` when the hold begins later.
     pub dropped_before: Option<NaiveDate>,
-}
-
-/// What a change of settings is to be committed with.
-struct Changed<'a> {
-    settings: Settings,
-    record: Record<'a>,
 }
 
 impl Store {
@@ -64,26 +59,8 @@ impl Store {
         by: &str,
     ) -> Result<Settings, StoreError> {
         check_actor(by)?;
-        let mut taken = None;
-        loop {
-            let newest = self.newest_after(workspace, taken).await?;
-            let before = newest.settings()?;
-            if before.retention == Some(retention) {
-                return Ok(before);
-            }
-            let settings = Settings {
-                retention: Some(retention),
-                ..before.clone()
-            };
-            let changed = Changed {
-                record: retention_record(&before, retention, by),
-                settings,
-            };
-            match self.commit_settings(&newest, &changed).await? {
-                Outcome::Committed => return Ok(changed.settings),
-                Outcome::Taken => taken = Some(newest.version + 1),
-            }
-        }
+        let mut planner = SetRetention { retention, by };
+        Ok(self.commit(workspace, &mut planner).await?.value)
     }
 
     /// Places a hold in `workspace`. A workspace without a table gets one.
@@ -102,48 +79,12 @@ impl Store {
         hold: NewHold,
     ) -> Result<PlacedHold, StoreError> {
         hold.check()?;
-        let mut looked_at = None;
-        let mut taken = None;
-        loop {
-            let newest = self.newest_after(workspace, taken).await?;
-            let first = *looked_at.get_or_insert(newest.version);
-            let lost = expiry::dropped_since(self.location(), &newest, first, &hold.events).await?;
-            if let Some(lost) = lost {
-                return Err(StoreError::HoldTooLate {
-                    name: hold.name,
-                    first_day: lost.first_day,
-                    last_day: lost.last_day,
-                    events: lost.events,
-                });
-            }
-            let before = newest.settings()?;
-            let dropped_before = before
-                .dropped_before
-                .filter(|day| hold.events.begins_before(*day));
-            if let Some(standing) = before.holds.iter().find(|other| other.name == hold.name) {
-                return if hold.is(standing) {
-                    Ok(PlacedHold {
-                        hold: standing.clone(),
-                        stood_already: true,
-                        dropped_before,
-                    })
-                } else {
-                    Err(StoreError::HoldExists { name: hold.name })
-                };
-            }
-            let placed = hold.clone().placed(self.location().now());
-            let changed = placing(before, &placed)?;
-            match self.commit_settings(&newest, &changed).await? {
-                Outcome::Committed => {
-                    return Ok(PlacedHold {
-                        hold: placed,
-                        stood_already: false,
-                        dropped_before,
-                    });
-                }
-                Outcome::Taken => taken = Some(newest.version + 1),
-            }
-        }
+        let mut planner = PlaceHold {
+            location: self.location(),
+            hold,
+            first_version: None,
+        };
+        Ok(self.commit(workspace, &mut planner).await?.value)
     }
 
     /// Releases the hold called `name`, on behalf of `by`, and gives it as it was. What it held goes with
@@ -160,75 +101,132 @@ impl Store {
         by: &str,
     ) -> Result<Hold, StoreError> {
         check_actor(by)?;
-        let unknown = |settings: Settings| StoreError::UnknownHold {
-            name: name.to_owned(),
-            standing: settings.holds.into_iter().map(|hold| hold.name).collect(),
-        };
-        let mut taken = None;
-        loop {
-            // A table is not made for this.
-            if self.snapshot(workspace).await?.is_none() {
-                return Err(unknown(Settings::default()));
-            }
-            let newest = self.newest_after(workspace, taken).await?;
-            let mut settings = newest.settings()?;
-            let Some(index) = settings.holds.iter().position(|hold| hold.name == name) else {
-                return Err(unknown(settings));
-            };
-            let released = settings.holds.remove(index);
-            let changed = Changed {
-                record: release_record(&released, by),
-                settings,
-            };
-            match self.commit_settings(&newest, &changed).await? {
-                Outcome::Committed => return Ok(released),
-                Outcome::Taken => taken = Some(newest.version + 1),
-            }
-        }
-    }
-
-    async fn commit_settings(
-        &self,
-        newest: &Snapshot,
-        changed: &Changed<'_>,
-    ) -> Result<Outcome, StoreError> {
-        let record = changed.record.stage(self, newest).await?;
-        let metadata = newest.metadata_with(&changed.settings);
-        let change = Change {
-            operation: Operation::SetProperties,
-            adds: std::slice::from_ref(&record),
-            removes: &[],
-            metadata: Some(&metadata),
-        };
-        let outcome = log::append(self.location(), newest, change).await;
-        self.settle(newest, &outcome, [record]).await;
-        outcome
-    }
-
-    /// What follows a commit: a checkpoint when one is due, or the removal of the staged files when it
-    /// was not made. When that is unknown they stay.
-    pub(crate) async fn settle(
-        &self,
-        newest: &Snapshot,
-        outcome: &Result<Outcome, StoreError>,
-        staged: impl IntoIterator<Item = StagedFile>,
-    ) {
-        match outcome {
-            Ok(Outcome::Committed) => {
-                let version = newest.version + 1;
-                self.checkpoint_if_due(&newest.workspace, version).await;
-            }
-            Err(StoreError::CommitUnknown { .. }) => {}
-            Ok(Outcome::Taken) | Err(_) => {
-                for file in staged {
-                    file.delete(self.location()).await;
-                }
-            }
+        let mut planner = ReleaseHold { name, by };
+        // A table is not made for this.
+        match self.commit_existing(workspace, &mut planner).await? {
+            Some(committed) => Ok(committed.value),
+            None => Err(unknown_hold(name, Settings::default())),
         }
     }
 }
 
-fn placing(before: Settings, placed: &Hold) -> Result<Changed<'_>, StoreError> {
+/// The commit of a new hold.
+struct PlaceHold<'a> {
+    location: &'a Location,
+    hold: NewHold,
+    /// The version in which the table was looked at first.
+    first_version: Option<u64>,
+}
+
+#[async_trait]
+impl Planner for PlaceHold<'_> {
+    type Value = PlacedHold;
+
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<PlacedHold>, StoreError> {
+        let first = *self.first_version.get_or_insert(newest.version);
+        let hold = &self.hold;
+        let lost = expiry::dropped_since(self.location, newest, first, &hold.events).await?;
+        if let Some(lost) = lost {
+            return Err(StoreError::HoldTooLate {
+                name: hold.name.clone(),
+                first_day: lost.first_day,
+                last_day: lost.last_day,
+                events: lost.events,
+            });
+        }
+        let before = newest.settings()?;
+        let dropped_before = before
+            .dropped_before
+            .filter(|day| hold.events.begins_before(*day));
+        if let Some(standing) = before.holds.iter().find(|other| other.name == hold.name) {
+            return if hold.is(standing) {
+                Ok(Plan::Stop(PlacedHold {
+                    hold: standing.clone(),
+                    stood_already: true,
+                    dropped_before,
+                }))
+            } else {
+                let name = hold.name.clone();
+                Err(StoreError::HoldExists { name })
+            };
+        }
+        let placed = hold.clone().placed(self.location.now());
+        let settings = with_hold(before, &placed)?;
+        let changes = changes(newest, &settings, placed_record(&placed));
+        Ok(Plan::Commit(
+            changes,
+            PlacedHold {
+                hold: placed,
+                stood_already: false,
+                dropped_before,
+            },
+        ))
+    }
+}
+
+/// The commit of another retention; it returns the settings.
+struct SetRetention<'a> {
+    retention: Retention,
+    by: &'a str,
+}
+
+#[async_trait]
+impl Planner for SetRetention<'_> {
+    type Value = Settings;
+
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<Settings>, StoreError> {
+        let before = newest.settings()?;
+        if before.retention == Some(self.retention) {
+            return Ok(Plan::Stop(before));
+        }
+        let settings = Settings {
+            retention: Some(self.retention),
+            ..before.clone()
+        };
+        let record = retention_record(&before, self.retention, self.by);
+        Ok(Plan::Commit(changes(newest, &settings, record), settings))
+    }
+}
+
+/// The commit that ends a hold; it returns the hold as it was.
+struct ReleaseHold<'a> {
+    name: &'a str,
+    by: &'a str,
+}
+
+#[async_trait]
+impl Planner for ReleaseHold<'_> {
+    type Value = Hold;
+
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<Hold>, StoreError> {
+        let mut settings = newest.settings()?;
+        let mut holds = settings.holds.iter();
+        let Some(index) = holds.position(|hold| hold.name == self.name) else {
+            return Err(unknown_hold(self.name, settings));
+        };
+        let released = settings.holds.remove(index);
+        let record = release_record(&released, self.by);
+        Ok(Plan::Commit(changes(newest, &settings, record), released))
+    }
+}
+
+fn unknown_hold(name: &str, settings: Settings) -> StoreError {
+    StoreError::UnknownHold {
+        name: name.to_owned(),
+        standing: settings.holds.into_iter().map(|hold| hold.name).collect(),
+    }
+}
+
+/// The commit of `settings`, with an audit event about it.
+fn changes(newest: &Snapshot, settings: &Settings, record: Record) -> Changes {
+    Changes {
+        metadata: Some(newest.metadata_with(settings)),
+        record: Some(record),
+        ..Changes::new(Operation::SetProperties)
+    }
+}
+
+fn with_hold(before: Settings, placed: &Hold) -> Result<Settings, StoreError> {
     let mut settings = before;
     if settings.holds.len() >= MOST_HOLDS {
         return Err(StoreError::InvalidSetting {
@@ -240,29 +238,30 @@ fn placing(before: Settings, placed: &Hold) -> Result<Changed<'_>, StoreError> {
         .holds
         .partition_point(|other| other.name < placed.name);
     settings.holds.insert(place, placed.clone());
-    Ok(Changed {
-        record: Record {
-            action: "hold.placed",
-            title: "Legal hold placed",
-            message: format!("hold `{}`: {}", placed.name, placed.reason),
-            by: Some(&placed.placed_by),
-            attributes: hold_attributes(placed),
-        },
-        settings,
-    })
+    Ok(settings)
 }
 
-fn release_record<'a>(released: &Hold, by: &'a str) -> Record<'a> {
+fn placed_record(placed: &Hold) -> Record {
+    Record {
+        action: "hold.placed",
+        title: "Legal hold placed",
+        message: format!("hold `{}`: {}", placed.name, placed.reason),
+        by: Some(placed.placed_by.clone()),
+        attributes: hold_attributes(placed),
+    }
+}
+
+fn release_record(released: &Hold, by: &str) -> Record {
     Record {
         action: "hold.released",
         title: "Legal hold released",
         message: format!("hold `{}`: {}", released.name, released.reason),
-        by: Some(by),
+        by: Some(by.into()),
         attributes: hold_attributes(released),
     }
 }
 
-fn retention_record<'a>(before: &Settings, retention: Retention, by: &'a str) -> Record<'a> {
+fn retention_record(before: &Settings, retention: Retention, by: &str) -> Record {
     let previous = before.retention_in_force();
     let default = match before.retention {
         Some(_) => "",
@@ -272,7 +271,7 @@ fn retention_record<'a>(before: &Settings, retention: Retention, by: &'a str) ->
         action: "retention.set",
         title: "Retention set",
         message: format!("events are kept {retention}; before: {previous}{default}"),
-        by: Some(by),
+        by: Some(by.into()),
         attributes: Map::from_iter([
             ("retention".to_owned(), json!(retention.to_string())),
             ("previous_retention".to_owned(), json!(previous.to_string())),

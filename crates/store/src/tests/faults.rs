@@ -18,7 +18,7 @@ use object_store::{
 
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::log::{self, Change, Operation};
+use crate::cleaning::VacuumStart;
 use crate::{HeldEvents, NewHold};
 
 /// What stands between a store and its objects.
@@ -286,19 +286,10 @@ async fn untidy() -> VirtualTime {
         .await
         .unwrap();
     for _ in 0..20 {
-        let newest = store.snapshot(&workspace("w")).await.unwrap().unwrap();
-        let nothing = Change {
-            operation: Operation::VacuumStart,
-            adds: &[],
-            removes: &[],
-            metadata: None,
-        };
-        log::append(store.location(), &newest, nothing)
+        store
+            .commit(&workspace("w"), &mut VacuumStart)
             .await
             .unwrap();
-        store
-            .checkpoint_if_due(&workspace("w"), newest.version + 1)
-            .await;
     }
     time.pass(TimeDelta::days(31));
     time

@@ -21,6 +21,7 @@ use super::*;
 pub(super) enum Request {
     Put,
     Get,
+    Head,
     List,
     Delete,
 }
@@ -87,7 +88,12 @@ impl ObjectStore for Hooked {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        (self.hook)(Request::Get).await?;
+        let request = if options.head {
+            Request::Head
+        } else {
+            Request::Get
+        };
+        (self.hook)(request).await?;
         self.objects.get_opts(location, options).await
     }
 

@@ -404,6 +404,7 @@ async fn settings_that_cannot_be_read_drop_nothing() {
     let store = time.open(&root);
     import(&store, [of_user(0, "a", "Zoë")]).await;
     set(&store, "30d").await;
+    strip_log_state(&root).await;
     let commit = "workspace=w/_delta_log/00000000000000000002.json";
     let objects = store.object_store();
     let path = Path::from(commit);
@@ -421,6 +422,7 @@ async fn settings_that_cannot_be_read_drop_nothing() {
 
 /// Replaces a text in the first commit with events.
 async fn rewrite_first_commit(root: &Root, from: &str, to: &str) {
+    strip_log_state(root).await;
     let path = Path::from("workspace=w/_delta_log/00000000000000000001.json");
     let objects = &root.location.objects;
     let bytes = objects.get(&path).await.unwrap().bytes().await.unwrap();

@@ -36,6 +36,7 @@ fn file(day: NaiveDate, rows: u64, size_bytes: u64, modified: DateTime<Utc>) -> 
         modified,
         digest: Some(blake3::hash(b"").into()),
         tags: BTreeMap::new(),
+        entry_digest: blake3::hash(b""),
     }
 }
 
