@@ -16,7 +16,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Select, Statement};
 use engine::{Answer, Series, Summary, TotalHits, content_json};
 use events::TimeRange;
-use plan::{BindContext, BoundQuery, Delivery};
+use plan::{BindContext, BoundQuery, Delivery, Resources};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -93,6 +93,7 @@ fn context() -> BindContext {
         every_group: false,
         single_field: false,
         longest_window_ms: None,
+        resources: Resources::default(),
     }
 }
 
@@ -114,14 +115,14 @@ fn answer() -> Answer {
         ]
     };
     let columns = ["time", "df_title", "df_message", "seconds", "comments"];
-    Answer {
-        series: vec![Series {
+    Answer::new(
+        vec![Series {
             name: Some("audit".to_owned()),
             tags: vec![("df_origin".to_owned(), json!("front"))],
             columns: columns.map(str::to_owned).to_vec(),
             values: (0..ROWS).map(row).collect(),
         }],
-        summary: Summary {
+        Summary {
             cost: Duration::from_millis(5),
             total_hits: TotalHits {
                 value: ROWS as u64,
@@ -141,5 +142,5 @@ fn answer() -> Answer {
             raw_query: None,
             query_parse: None,
         },
-    }
+    )
 }

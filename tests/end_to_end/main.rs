@@ -10,6 +10,7 @@
 //! | `service` | `vouch serve`, asked by a client that knows only the interface |
 //! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
 //! | `requests` | options of requests to the service |
+//! | `hostile` | questions that are made to hurt |
 //! | `ingest` | events through every door of the service |
 //! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
@@ -32,6 +33,8 @@ mod docs_commands;
 mod editors;
 #[cfg(test)]
 mod exporting;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]

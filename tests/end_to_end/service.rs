@@ -80,6 +80,20 @@ impl Service {
         QueryServiceClient::new(self.channel().await)
     }
 
+    /// Whether its process lives.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// The most memory that its process has had.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        1024 * kilobytes.unwrap().parse::<u64>().unwrap()
+    }
+
     /// Tells it to stop.
     pub(crate) fn send_stop(&self) {
         let pid = self.process.id().to_string();

@@ -22,7 +22,12 @@ pub(crate) fn open_store(arguments: &StoreArguments) -> Result<Store, Failure> {
 
 /// An engine over `store`, with what a single machine allows.
 pub(crate) fn open_engine(store: Store) -> Result<Engine, Failure> {
-    Engine::new(store, EngineConfig::default()).map_err(|error| Failure::of_engine("", error))
+    open_engine_with(store, EngineConfig::default())
+}
+
+/// An engine over `store` that may use so much.
+pub(crate) fn open_engine_with(store: Store, config: EngineConfig) -> Result<Engine, Failure> {
+    Engine::new(store, config).map_err(|error| Failure::of_engine("", error))
 }
 
 /// Who answers.

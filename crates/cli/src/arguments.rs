@@ -1,5 +1,7 @@
 //! The command line.
 
+mod questions;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,6 +13,8 @@ use server::IngestLimits;
 use store::{Retention, WriteToken};
 
 use crate::failure::Failure;
+
+pub(crate) use questions::QuestionArguments;
 
 /// Vouch answers DQL questions about audit events.
 ///
@@ -390,6 +394,8 @@ pub(crate) struct ServeArguments {
     pub(crate) otlp_mapping: Option<String>,
     #[command(flatten)]
     pub(crate) limits: LimitArguments,
+    #[command(flatten)]
+    pub(crate) questions: QuestionArguments,
 }
 
 /// How much `vouch serve` takes at a time.

@@ -22,6 +22,7 @@ use crate::ast::{Script, Statement};
 use crate::check::check;
 use crate::diagnostic::{Diagnostic, Severity, limited};
 use crate::lexer;
+use crate::limits::{check_limits, check_text};
 
 pub(crate) use select::is_namespace;
 
@@ -31,10 +32,11 @@ pub(crate) use select::is_namespace;
 ///
 /// The mistakes in the order of the text. Behind a mistake the parser goes on with the next element, clause or
 /// statement, and when there is a mistake anywhere, the errors that [`check()`] finds in the rest stand among
-/// them. An empty text has the code `empty_query`.
+/// them. An empty text has the code `empty_query`, one that is larger than a limit `question_too_large`.
 pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
+    check_text(text).map_err(|error| vec![*error])?;
     let lexed = lexer::tokens(text);
-    script::parse(text, &lexed.tokens, lexed.error).map_err(|broken| {
+    let script = script::parse(text, &lexed.tokens, lexed.error).map_err(|broken| {
         let mut errors = broken.errors;
         let holes = broken.holes;
         // What a function over queries needs cannot be told when parts are missing.
@@ -54,5 +56,7 @@ pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
         errors.extend(further);
         errors.sort_by_key(|error| error.span.map(|span| span.start));
         limited(errors)
-    })
+    })?;
+    check_limits(&script)?;
+    Ok(script)
 }

@@ -18,6 +18,7 @@
 //! | `lexer` | text | tokens: words, quoted texts, symbols |
 //! | `grammar` | tokens | the tree, or a diagnostic; one file for each element of the language |
 //! | [`ast`] | | the tree, with the place of every part |
+//! | [`limits`] | text, the tree | diagnostics about what is too large |
 //! | `check` | the tree | diagnostics about functions, their arguments and what cannot stand together |
 //! | `print` | the tree | its canonical text, which parses to the same tree |
 //! | [`complete()`] | text, a position | what may stand there |
@@ -34,6 +35,7 @@ pub mod diagnostic;
 mod grammar;
 mod keyword;
 mod lexer;
+pub mod limits;
 mod path;
 mod precedence;
 mod print;
@@ -47,6 +49,7 @@ pub use check::{check, is_query};
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
 pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use grammar::parse;
+pub use limits::{check_limits, check_text};
 pub use print::column_name;
 pub use render::{Position, position, render};
 pub use span::Span;

@@ -1,6 +1,7 @@
 //! What is answered: series, or batches of a stream.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -10,6 +11,8 @@ use events::TimeRange;
 use plan::Position;
 use serde_json::Value;
 
+use crate::charge::Charge;
+
 /// The answer to one statement.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -17,6 +20,19 @@ pub struct Answer {
     pub series: Vec<Series>,
     /// What is known about the answer as a whole.
     pub summary: Summary,
+    /// What the series are charged to, as long as the answer exists.
+    pub(crate) _charge: Option<Arc<Charge>>,
+}
+
+impl Answer {
+    /// An answer that was not computed here.
+    pub fn new(series: Vec<Series>, summary: Summary) -> Self {
+        Self {
+            series,
+            summary,
+            _charge: None,
+        }
+    }
 }
 
 /// The rows of one group.

@@ -31,6 +31,16 @@ impl Cells {
         })
     }
 
+    /// The bytes of the text in a row; 0 where there is none. JSON becomes values that are about as large.
+    pub(crate) fn text_bytes(&self, row: usize) -> usize {
+        match self {
+            Self::Text(column) | Self::Json(column) if column.is_valid(row) => {
+                column.as_string_view().value(row).len()
+            }
+            _ => 0,
+        }
+    }
+
     /// The value in a row.
     pub(crate) fn value(&self, row: usize) -> Value {
         match self {

@@ -80,6 +80,7 @@ impl Engine {
         offset: usize,
         most: usize,
     ) -> Result<Candidates, EngineError> {
+        dql::check_text(&request.query).map_err(|error| EngineError::Query(vec![*error]))?;
         if !request.query.is_char_boundary(offset) {
             let message = format!(
                 "the offset {offset} is inside a character or behind the text, which has {} bytes",

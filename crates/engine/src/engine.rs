@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
@@ -18,6 +19,7 @@ use plan::{BoundQuery, Delivery, Lowered};
 use store::{Columns, Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
+use crate::charge::Charge;
 use crate::error::EngineError;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
@@ -34,6 +36,7 @@ pub struct Engine {
     store: Store,
     columns: Arc<Columns>,
     session: Session,
+    answer_bytes: usize,
 }
 
 impl std::fmt::Debug for Engine {
@@ -60,6 +63,7 @@ impl Engine {
     pub fn new(store: Store, config: EngineConfig) -> Result<Self, EngineError> {
         Ok(Self {
             columns: Arc::new(Columns::new(&store, config.cache_bytes)),
+            answer_bytes: config.answer_bytes,
             session: Session::new(config, &store)?,
             store,
         })
@@ -68,6 +72,11 @@ impl Engine {
     /// The store that the engine reads.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The memory of all questions.
+    pub(crate) fn memory(&self) -> Arc<dyn MemoryPool> {
+        self.session.memory()
     }
 
     /// Answers every statement of a text with series, each within the limits of one message.
@@ -79,7 +88,7 @@ impl Engine {
     }
 
     async fn answers(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
-        let parsed = prepare::read(request)?;
+        let parsed = prepare::read(request, self.memory())?;
         paging::check(request, &parsed)?;
         let mut answers = Vec::with_capacity(parsed.script.statements.len());
         for statement in &parsed.script.statements {
@@ -113,7 +122,7 @@ impl Engine {
         request: &QueryRequest,
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
-        let parsed = prepare::read(request)?;
+        let parsed = prepare::read(request, self.memory())?;
         if stage == Stage::Ast {
             return Ok(explanation(format!("{:#?}\n", parsed.script), Vec::new()));
         }
@@ -149,7 +158,7 @@ impl Engine {
             events.files.len() as u64,
             events.files.iter().map(|file| file.size_bytes).sum(),
         );
-        let state = self.session.state(events.count());
+        let state = self.session.state(query, events.count());
         let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -230,12 +239,16 @@ impl Engine {
         let started = Instant::now();
         let (running, mut batches) = self.start(request, query).await?;
         let mut filter = RowFilter::new(&running.lowered, running.query.limits);
-        let mut series = SeriesBuilder::new(running.query.name.clone(), &running.lowered);
+        let charge = Charge::new(&self.memory(), self.answer_bytes);
+        let name = running.query.name.clone();
+        let mut series = SeriesBuilder::new(name, &running.lowered, charge);
         while let Some(batch) = batches.try_next().await? {
             let rows = filter.pass(&batch)?;
             series.add(&rows)?;
+            // Batches that are always ready would never let a call end that is cancelled.
+            tokio::task::yield_now().await;
         }
-        let mut series = series.finish();
+        let (mut series, charge) = series.finish();
         let next_cursor_time = paging::end_between(&running.query, &mut series, &mut filter)?;
         let summary = self.summary(request, &running, &filter, started).await?;
         let answer = Answer {
@@ -244,6 +257,7 @@ impl Engine {
                 next_cursor_time,
                 ..summary
             },
+            _charge: Some(Arc::new(charge)),
         };
         let keys = running.lowered.keys.into_iter().map(|(name, _)| name);
         Ok(Whole {
@@ -261,7 +275,7 @@ impl Engine {
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
         let views = prepare::views(&self.store, request).await?;
         let events = prepare::events(&query, &views);
-        let state = self.session.state(events.count());
+        let state = self.session.state(&query, events.count());
         let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;
         let batches = self.run(&state, &lowered.plan).await?;
         Ok((
@@ -322,7 +336,7 @@ impl Engine {
             return Ok(summary);
         }
         let events = prepare::events(&running.query, &running.views);
-        let state = self.session.state(events.count());
+        let state = self.session.state(&running.query, events.count());
         let plan = plan::count_plan(&running.query, &prepare::events_plan(events)?)?;
         let batches: Vec<RecordBatch> = self.run(&state, &plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))

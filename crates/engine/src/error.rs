@@ -25,10 +25,13 @@ pub enum EngineError {
     /// The query needs more memory than it may have.
     #[error("the query needs more memory than it may use: {0}; narrow its window or its groups")]
     ResourcesExhausted(String),
-    /// The search took longer than the request allows.
+    /// The answer is larger than one message may be, in bytes.
     #[error(
-        "the search took longer than the request allows, {0:?}; narrow its window, or allow more time"
+        "the answer takes more than {0} bytes, which is the most that is answered at once; lower LIMIT or SLIMIT, name fewer columns, or stream the answer (QueryStream)"
     )]
+    AnswerTooLarge(usize),
+    /// The search took longer than the request or the service allows.
+    #[error("the search took longer than it may, {0:?}; narrow its window, or allow more time")]
     TimedOut(Duration),
     /// The store failed.
     #[error(transparent)]
@@ -52,6 +55,7 @@ impl EngineError {
                 .map_or("invalid_query", |first| first.code),
             Self::UnknownWorkspace { .. } => "unknown_workspace",
             Self::ResourcesExhausted(_) => "resources_exhausted",
+            Self::AnswerTooLarge(_) => "answer_too_large",
             Self::TimedOut(_) => "timed_out",
             Self::Store(_) => "store_error",
             Self::MissingFile(_) => "missing_file",

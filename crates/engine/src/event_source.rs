@@ -25,6 +25,8 @@ use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, Push
 use object_store::ObjectMeta;
 use store::DataFile;
 
+use crate::charged_scan::charged;
+
 /// The name under which the store's objects are registered with DataFusion.
 pub(crate) const STORE_URL: &str = "vouch://store";
 
@@ -128,7 +130,7 @@ impl DataSource for EventSource {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let scan = self.parquet_scan(partition, context.session_config().options())?;
-        scan.open(0, context)
+        Ok(charged(scan.open(0, Arc::clone(&context))?, &context))
     }
 
     fn fmt_as(&self, _format: DisplayFormatType, formatter: &mut fmt::Formatter) -> fmt::Result {

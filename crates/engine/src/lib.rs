@@ -11,6 +11,7 @@
 //! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
 //! | `cells` | columns of batches as values |
+//! | `charge`, `charged_scan`, `spill` | the memory of an answer and of batches; the disk of temporary files |
 //! | `syntax` | ways through a syntax tree |
 //! | `describe` | the text that was run and the names in it |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
@@ -31,6 +32,8 @@
 
 mod answer;
 mod cells;
+mod charge;
+mod charged_scan;
 mod complete;
 mod describe;
 mod engine;
@@ -48,6 +51,7 @@ mod scan;
 mod series;
 mod session;
 mod show;
+mod spill;
 mod stream;
 mod summary;
 mod syntax;

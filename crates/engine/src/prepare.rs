@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use datafusion::datasource::provider_as_source;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span};
 use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt, stream};
-use plan::{BindContext, BoundQuery, BoundShow, Delivery};
-use store::{DataFile, Store, View};
+use object_store::path::Path;
+use plan::{BindContext, BoundQuery, BoundShow, Delivery, Resources};
+use store::{DataFile, Store, StoreError, View};
 
 use crate::error::EngineError;
 use crate::fragments::Fragments;
@@ -28,6 +30,7 @@ pub(crate) struct Parsed {
     pub(crate) script: Script,
     warnings: Vec<Diagnostic>,
     fragments: Fragments,
+    memory: Arc<dyn MemoryPool>,
 }
 
 impl Parsed {
@@ -59,15 +62,22 @@ impl Parsed {
     }
 
     fn wrong(&self, findings: Vec<Diagnostic>) -> EngineError {
-        EngineError::Query(self.located(findings))
+        let is_memory = |finding: &&Diagnostic| finding.code == "resources_exhausted";
+        match findings.iter().find(is_memory) {
+            Some(finding) => EngineError::ResourcesExhausted(finding.message.clone()),
+            None => EngineError::Query(self.located(findings)),
+        }
     }
 }
 
 /// Parses the text of a request, puts the clauses of the request into it, and checks it as far as no
 /// store is needed.
-pub(crate) fn read(request: &QueryRequest) -> Result<Parsed, EngineError> {
+pub(crate) fn read(
+    request: &QueryRequest,
+    memory: Arc<dyn MemoryPool>,
+) -> Result<Parsed, EngineError> {
     let (script, fragments, widened) = written(request).map_err(EngineError::Query)?;
-    let mut parsed = check(script, fragments)?;
+    let mut parsed = check(script, fragments, memory)?;
     parsed.warnings.extend(widened);
     Ok(parsed)
 }
@@ -83,18 +93,30 @@ pub(crate) fn written(
     let mut script = dql::parse(&request.query)?;
     let mut fragments = Fragments::beside(&request.query);
     let overrides = Overrides::read(&request.options.clauses, &mut fragments)?;
-    let context = context(&request.options, now_ms(request), Delivery::Series);
+    let resources = Resources::default();
+    let context = context(
+        &request.options,
+        now_ms(request),
+        Delivery::Series,
+        resources,
+    );
     let widened = overrides.apply(&mut script, &context)?;
+    // A clause of the request is added to each query of each statement.
+    dql::check_limits(&script).map_err(|errors| fragments.located(errors))?;
     Ok((script, fragments, widened))
 }
 
 /// Parses a text and checks it as far as no store is needed.
-pub(crate) fn parse(text: &str) -> Result<Parsed, EngineError> {
+pub(crate) fn parse(text: &str, memory: Arc<dyn MemoryPool>) -> Result<Parsed, EngineError> {
     let script = dql::parse(text).map_err(EngineError::Query)?;
-    check(script, Fragments::beside(text))
+    check(script, Fragments::beside(text), memory)
 }
 
-fn check(script: Script, fragments: Fragments) -> Result<Parsed, EngineError> {
+fn check(
+    script: Script,
+    fragments: Fragments,
+    memory: Arc<dyn MemoryPool>,
+) -> Result<Parsed, EngineError> {
     let findings = findings(&script, &fragments);
     let (errors, warnings): (Vec<_>, Vec<_>) = findings
         .into_iter()
@@ -104,6 +126,7 @@ fn check(script: Script, fragments: Fragments) -> Result<Parsed, EngineError> {
             script,
             warnings,
             fragments,
+            memory,
         })
     } else {
         Err(EngineError::Query(errors))
@@ -135,7 +158,8 @@ pub(crate) fn bind_select(
     request: &QueryRequest,
     delivery: Delivery,
 ) -> Result<BoundQuery, EngineError> {
-    let context = context(&request.options, now_ms(request), delivery);
+    let resources = Resources::new(Arc::clone(&parsed.memory));
+    let context = context(&request.options, now_ms(request), delivery, resources);
     let mut query = plan::bind(select, &context).map_err(|errors| parsed.wrong(errors))?;
     let warnings = &mut query.notes.warnings;
     warnings.splice(0..0, parsed.warnings_about(select.span));
@@ -149,7 +173,8 @@ pub(crate) fn bind_show(
     request: &QueryRequest,
     delivery: Delivery,
 ) -> Result<BoundShow, EngineError> {
-    let context = context(&request.options, now_ms(request), delivery);
+    let resources = Resources::new(Arc::clone(&parsed.memory));
+    let context = context(&request.options, now_ms(request), delivery, resources);
     let mut bound = plan::bind_show(show, &context).map_err(|errors| parsed.wrong(errors))?;
     if let BoundShow::Rows(query) | BoundShow::Fields { query, .. } = &mut bound {
         let warnings = &mut query.notes.warnings;
@@ -159,7 +184,12 @@ pub(crate) fn bind_show(
 }
 
 /// What statements of a request are bound with.
-pub(crate) fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -> BindContext {
+pub(crate) fn context(
+    options: &QueryOptions,
+    now_ms: i64,
+    delivery: Delivery,
+    resources: Resources,
+) -> BindContext {
     BindContext {
         now_ms,
         time_zone: options.time_zone.unwrap_or_default(),
@@ -171,6 +201,7 @@ pub(crate) fn context(options: &QueryOptions, now_ms: i64, delivery: Delivery) -
         every_group: options.every_group,
         single_field: options.single_field,
         longest_window_ms: options.longest_window_ms,
+        resources,
     }
 }
 
@@ -219,14 +250,22 @@ async fn unknown_workspace(
     workspace: &WorkspaceId,
 ) -> Result<EngineError, EngineError> {
     let name = workspace.to_string();
-    let known = store.workspaces().await?;
+    // One listing of the root: to look into each directory would cost whoever mistypes a name as many
+    // listings as there are workspaces.
+    let root = store.object_store().list_with_delimiter(None).await;
+    let root = root.map_err(StoreError::from)?.common_prefixes;
+    let known = root.iter().filter_map(workspace_in);
     let suggestion = known
-        .iter()
-        .map(|known| (strsim::osa_distance(known.as_ref(), &name), known))
+        .map(|known| (strsim::osa_distance(known, &name), known))
         .filter(|(distance, _)| *distance <= 1 + name.len() / 5)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known.to_string());
+        .map(|(_, known)| known.to_owned());
     Ok(EngineError::UnknownWorkspace { name, suggestion })
+}
+
+/// The workspace whose table is in a directory of the store's root.
+fn workspace_in(directory: &Path) -> Option<&str> {
+    directory.filename()?.strip_prefix("workspace=")
 }
 
 /// What a query has to read: files chosen by day and by the dates they hold, and the events that are in

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::answer::Series;
 use crate::cells::Cells;
+use crate::charge::Charge;
+use crate::error::EngineError;
 
 /// Builds series from batches of rows, whose groups lie together.
 #[derive(Debug)]
@@ -17,22 +19,27 @@ pub(crate) struct SeriesBuilder {
     series: Vec<Series>,
     /// The keys of the last series: `1` and `"1"` are the same tag and two groups.
     last_keys: Option<Vec<Value>>,
+    charge: Charge,
 }
 
 impl SeriesBuilder {
     /// For the rows of a lowered query; `name` is that of every series.
-    pub(crate) fn new(name: Option<String>, lowered: &Lowered) -> Self {
+    pub(crate) fn new(name: Option<String>, lowered: &Lowered, charge: Charge) -> Self {
         Self {
             name,
             keys: lowered.keys.clone(),
             columns: lowered.columns.clone(),
             series: Vec::new(),
             last_keys: None,
+            charge,
         }
     }
 
     /// Adds rows.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+    ///
+    /// # Errors
+    /// The answer becomes too large, or the memory pool has no room for it.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), EngineError> {
         let (keys, values) = batch.columns().split_at(self.keys.len());
         let keys = self.cells(keys, |index| self.keys[index].1)?;
         let values = self.cells(values, |index| match index {
@@ -40,16 +47,18 @@ impl SeriesBuilder {
             _ => self.columns[index - 1].1,
         })?;
         for row in 0..batch.num_rows() {
+            let text_bytes = values.iter().map(|cell| cell.text_bytes(row)).sum();
+            self.charge.values(values.len(), text_bytes)?;
             let keys = keys.iter().map(|key| key.value(row)).collect();
             let values = values.iter().map(|cell| cell.value(row)).collect();
-            self.series_of(keys).values.push(values);
+            self.series_of(keys)?.values.push(values);
         }
         Ok(())
     }
 
-    /// The series.
-    pub(crate) fn finish(self) -> Vec<Series> {
-        self.series
+    /// The series, and what they are charged to.
+    pub(crate) fn finish(self) -> (Vec<Series>, Charge) {
+        (self.series, self.charge)
     }
 
     fn cells(
@@ -64,21 +73,23 @@ impl SeriesBuilder {
             .collect()
     }
 
-    fn series_of(&mut self, keys: Vec<Value>) -> &mut Series {
+    fn series_of(&mut self, keys: Vec<Value>) -> Result<&mut Series, EngineError> {
         if self.last_keys.as_ref() != Some(&keys) {
             let tags = keys.iter().cloned().map(tag);
             let names = self.keys.iter().map(|(name, _)| name.clone());
             let columns = self.columns.iter().map(|(name, _)| name.clone());
-            self.series.push(Series {
+            let series = Series {
                 name: self.name.clone(),
                 tags: names.zip(tags).collect(),
                 columns: std::iter::once("time".to_owned()).chain(columns).collect(),
                 values: Vec::new(),
-            });
+            };
+            self.charge.series(&series)?;
+            self.series.push(series);
             self.last_keys = Some(keys);
         }
         let last = self.series.len() - 1;
-        &mut self.series[last]
+        Ok(&mut self.series[last])
     }
 }
 

@@ -2,22 +2,32 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use plan::{BoundQuery, BoundSource};
 use store::Store;
 
 use crate::error::EngineError;
 use crate::event_source::STORE_URL;
+use crate::spill::default_spill_bytes;
+
+/// With more columns than these a step takes fewer rows at once.
+const FULL_COLUMNS: usize = 64;
 
 /// How much a query may use.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineConfig {
     /// Memory of all queries together in bytes; beyond it sorts and groups spill to disk.
     pub memory_bytes: usize,
+    /// The bytes that the series of an answer may take in a message. Streamed answers have no such bound.
+    pub answer_bytes: usize,
+    /// The bytes of temporary files of all queries together; `None` for a tenth of what is free, and no
+    /// more than leaves 5 GiB free.
+    pub spill_bytes: Option<u64>,
     /// Memory for columns of data files that were read before, in bytes.
     pub cache_bytes: usize,
     /// The parts in which a query runs at once, if it is about so many events.
@@ -33,6 +43,8 @@ impl Default for EngineConfig {
         let partitions = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             memory_bytes: 1 << 30,
+            answer_bytes: 64 << 20,
+            spill_bytes: None,
             cache_bytes: 384 << 20,
             partitions,
             partition_events: 400_000,
@@ -73,7 +85,9 @@ impl Session {
             .options_mut()
             .execution
             .skip_physical_aggregate_schema_check = true;
+        let default_spill = || default_spill_bytes(&std::env::temp_dir());
         let runtime = RuntimeEnvBuilder::new()
+            .with_max_temp_directory_size(config.spill_bytes.unwrap_or_else(default_spill))
             .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
             .build_arc()?;
         let context = SessionContext::new_with_state(planning(options, runtime));
@@ -82,9 +96,25 @@ impl Session {
         Ok(Self { context, config })
     }
 
+    /// The memory of all questions.
+    pub(crate) fn memory(&self) -> Arc<dyn MemoryPool> {
+        Arc::clone(&self.context.runtime_env().memory_pool)
+    }
+
     /// What a question about so many events is planned and run with.
-    pub(crate) fn state(&self, events: u64) -> SessionState {
+    pub(crate) fn state(&self, query: &BoundQuery, events: u64) -> SessionState {
         let mut state = self.context.state();
+        // The values of a batch are bounded, not only its rows.
+        let columns = query.columns.len().max(FULL_COLUMNS);
+        let batch_rows = (self.config.batch_rows * FULL_COLUMNS / columns).max(1);
+        let mut config = state.config().clone().with_batch_size(batch_rows);
+        if is_nested(query) {
+            // What the first rows of a sort show is handed down to the scan, rewritten for each query on the
+            // way: `concat(a, a) AS a` doubles it each time.
+            let optimizer = &mut config.options_mut().optimizer;
+            optimizer.enable_topk_dynamic_filter_pushdown = false;
+        }
+        *state.config_mut() = config;
         let parts = events.div_ceil(self.config.partition_events.max(1));
         let parts = usize::try_from(parts).unwrap_or(usize::MAX);
         if parts < self.config.partitions {
@@ -92,6 +122,14 @@ impl Session {
             options.execution.target_partitions = parts.max(1);
         }
         state
+    }
+}
+
+/// Whether the rows of a query are those of a query inside a query.
+fn is_nested(query: &BoundQuery) -> bool {
+    match &query.source {
+        BoundSource::Query(inner) => matches!(inner.source, BoundSource::Query(_)),
+        BoundSource::Events => false,
     }
 }
 

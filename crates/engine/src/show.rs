@@ -91,9 +91,9 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
         .map(|name| vec![Value::Null, Value::from(name.to_string())])
         .collect();
     let count = rows.len() as u64;
-    Answer {
-        series: series("show_workspaces", &WORKSPACE_COLUMNS, rows),
-        summary: Summary {
+    Answer::new(
+        series("show_workspaces", &WORKSPACE_COLUMNS, rows),
+        Summary {
             cost,
             total_hits: TotalHits {
                 value: count,
@@ -110,7 +110,7 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             raw_query: None,
             query_parse: None,
         },
-    }
+    )
 }
 
 /// The row of counts and attribute paths as one row a field, columns first.
@@ -144,10 +144,8 @@ fn fields(answer: Answer, limit: Option<u64>, offset: u64) -> Answer {
         .into_iter()
         .map(|(name, kind)| vec![Value::Null, Value::from(name), Value::from(kind)])
         .collect();
-    let mut answer = Answer {
-        series: series("fields", &["fieldKey", "fieldType"], rows),
-        summary: answer.summary,
-    };
+    let series = series("fields", &["fieldKey", "fieldType"], rows);
+    let mut answer = Answer::new(series, answer.summary);
     cut(&mut answer, limit, offset, "fields");
     answer
 }

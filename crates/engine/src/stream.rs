@@ -100,7 +100,7 @@ async fn open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineE
 
 async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineError> {
     let started = Instant::now();
-    let parsed = prepare::read(request)?;
+    let parsed = prepare::read(request, engine.memory())?;
     paging::check(request, &parsed)?;
     let statement = parsed.single()?;
     let Statement::Select(select) = statement else {

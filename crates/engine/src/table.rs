@@ -10,7 +10,6 @@ use datafusion::common::{DFSchema, Result, internal_datafusion_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -128,7 +127,7 @@ impl TableProvider for EventTable {
 
 /// What has to hold so that all filters do.
 fn condition(state: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-    let Some(condition) = conjunction(filters.iter().cloned()) else {
+    let Some(condition) = plan::all_of(filters.iter().cloned()) else {
         return Ok(None);
     };
     let columns = COLUMNS.as_ref();

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use dql::ast::{Outer, Statement};
 use dql::{Diagnostic, Severity, Span};
-use plan::{BindContext, BoundShow, Delivery};
+use plan::{BindContext, BoundShow, Delivery, Resources};
 
 use crate::outer::{DEEPEST, quoted};
 use crate::prepare;
@@ -56,8 +56,9 @@ pub fn validate(request: &QueryRequest) -> Validation {
     let mut findings = prepare::findings(&script, &fragments);
     findings.extend(widened);
     let now_ms = prepare::now_ms(request);
-    let context = prepare::context(&request.options, now_ms, Delivery::Series);
     for statement in &script.statements {
+        let resources = Resources::default();
+        let context = prepare::context(&request.options, now_ms, Delivery::Series, resources);
         // What is wrong already would only be told again.
         if !has_error(&findings, span_of(statement)) {
             findings.extend(fragments.located(bound(statement, &context, 0)));

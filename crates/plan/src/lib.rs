@@ -9,10 +9,12 @@
 
 mod bind;
 mod bound;
+mod combine;
 mod functions;
 mod group_limit;
 mod lower;
 mod occurrence;
+mod resources;
 mod types;
 
 pub use bind::{
@@ -24,12 +26,15 @@ pub use bound::{
     Limits, Lowered, Membership, Notes, Page, PageUnit, Point, Reducer, SeriesOrder, Shape,
     SortKey,
 };
+pub use combine::all_of;
 pub use functions::float_text::text_of_float;
 pub use functions::json::Observation;
+pub use functions::moving_average::moving_average;
 pub use functions::percentile::{EXACT_VALUES, Estimate};
 pub use functions::points::PointFunction;
 pub use functions::step_start::step_start_ms;
 pub use group_limit::Planner;
 pub use lower::{count_plan, lower, with_opaque_conditions};
 pub use occurrence::Occurrence;
+pub use resources::{EXPRESSION_PARTS, PATTERN_BYTES, PATTERNS, PATTERNS_BYTES, Resources};
 pub use types::{Type, Typed};

@@ -7,6 +7,7 @@
 //! | [`proto`] | the messages and services, generated from the interface |
 //! | [`Server`] | listening, health, reflection, graceful shutdown |
 //! | `service` | each method of `QueryService`: message in, engine, message out |
+//! | `questions` | where questions run: a runtime of their own, how many at a time, how long |
 //! | `ingest` | events on their way in: gRPC, HTTP, OTLP |
 //! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
@@ -21,6 +22,7 @@ mod client;
 mod convert;
 mod ingest;
 pub mod proto;
+mod questions;
 mod serve;
 mod service;
 mod status;
@@ -28,9 +30,14 @@ mod workspace;
 
 pub use client::{Client, ClientError};
 pub use ingest::{IngestConfig, IngestLimits};
+pub use questions::QuestionLimits;
 pub use serve::{Server, ServerConfig, ServerError, stop_signal};
 
 /// The largest message that a service or a [`Client`] takes or sends, in bytes: 64 MiB.
 ///
 /// A streamed answer is cut into messages far below it, see `query.proto`.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// The largest question that a service takes, in bytes: 1 MiB. The texts of a question have a limit of
+/// their own, `dql::limits::TEXT_BYTES`; the rest are options and workspaces.
+pub const MAX_QUESTION_BYTES: usize = 1 << 20;

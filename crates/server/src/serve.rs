@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use engine::Engine;
-use store::Ingest;
+use store::{Ingest, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -15,7 +15,6 @@ use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::MAX_MESSAGE_BYTES;
 use crate::ingest::admission::Admission;
 use crate::ingest::{IngestConfig, Writer, http, otlp, service};
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -23,8 +22,9 @@ use crate::proto::ingest_service_server::IngestServiceServer;
 use crate::proto::otlp::logs_service_server::LogsServiceServer;
 use crate::proto::query_service_server::QueryServiceServer;
 use crate::proto::workspace_service_server::WorkspaceServiceServer;
+use crate::questions::{QuestionLimits, QuestionRuntime, Questions};
 use crate::service::Service;
-use crate::workspace;
+use crate::{MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES, workspace};
 
 /// Clients that vanished without a word are noticed after this time, and their queries end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -40,6 +40,8 @@ pub struct ServerConfig {
     pub drain: Duration,
     /// How events are taken in.
     pub ingest: IngestConfig,
+    /// How much questions may take.
+    pub questions: QuestionLimits,
 }
 
 impl Default for ServerConfig {
@@ -51,6 +53,7 @@ impl Default for ServerConfig {
             http: local(8_080),
             drain: Duration::from_secs(30),
             ingest: IngestConfig::default(),
+            questions: QuestionLimits::default(),
         }
     }
 }
@@ -72,6 +75,9 @@ pub enum ServerError {
     /// Serving failed.
     #[error("the service failed: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The threads of questions cannot be started.
+    #[error("cannot start the threads that answer questions: {0}; allow the process more threads")]
+    Threads(io::Error),
     /// HTTP failed.
     #[error("the HTTP service failed: {0}")]
     Http(io::Error),
@@ -89,6 +95,7 @@ pub struct Server {
     http_address: SocketAddr,
     drain: Duration,
     ingest: IngestConfig,
+    questions: QuestionLimits,
 }
 
 impl Server {
@@ -107,6 +114,7 @@ impl Server {
             http,
             drain: config.drain,
             ingest: config.ingest,
+            questions: config.questions,
         })
     }
 
@@ -136,7 +144,15 @@ impl Server {
     ) -> Result<(), ServerError> {
         let writer = Writer::new(ingest, self.ingest);
         let (stopping, stopped) = watch::channel(false);
-        let (health, router) = router(engine, writer.clone(), stopped.clone()).await?;
+        let runtime = QuestionRuntime::new(self.questions).map_err(ServerError::Threads)?;
+        let service = Service::new(engine.clone(), Questions::new(&runtime, self.questions));
+        let (health, router) = router(
+            service,
+            engine.store().clone(),
+            writer.clone(),
+            stopped.clone(),
+        )
+        .await?;
         let signal = async {
             stop.await;
             tracing::info!("stopping; running requests may finish");
@@ -188,7 +204,8 @@ const NAMES: [&str; 5] = [
 ];
 
 async fn router(
-    engine: Engine,
+    service: Service,
+    store: Store,
     writer: Writer,
     stopping: watch::Receiver<bool>,
 ) -> Result<(HealthReporter, Router), ServerError> {
@@ -197,9 +214,9 @@ async fn router(
         let serving = ServingStatus::Serving;
         health.set_service_status(name, serving).await;
     }
-    let workspace_service = WorkspaceServer::new(workspace::Service::new(engine.store().clone()));
-    let query_service = QueryServer::new(Service::new(engine))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    let workspace_service = WorkspaceServer::new(workspace::Service::new(store));
+    let query_service = QueryServer::new(service)
+        .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     // The service measures the events of a message itself, and says what the limit is.
     let limit = writer.limits().decompressed_bytes;

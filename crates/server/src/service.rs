@@ -18,6 +18,7 @@ use crate::proto::{
     CompleteRequest, CompleteResponse, ExplainRequest, ExplainResponse, QueryRequest,
     QueryResponse, QueryStreamResponse, ValidateRequest, ValidateResponse,
 };
+use crate::questions::Questions;
 use crate::{MAX_MESSAGE_BYTES, convert, status};
 
 /// The candidates of a completion where the client does not say how many it wants.
@@ -29,12 +30,30 @@ const MOST_CANDIDATES: u32 = 500;
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     engine: Engine,
+    questions: Questions,
 }
 
 impl Service {
-    /// Answers with `engine`.
-    pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine }
+    /// Answers with `engine`, where questions run.
+    pub(crate) fn new(engine: Engine, questions: Questions) -> Self {
+        Self { engine, questions }
+    }
+
+    /// The outcome of a request, which runs among the other questions.
+    async fn run<T, W>(
+        &self,
+        request: engine::QueryRequest,
+        work: impl FnOnce(Engine, engine::QueryRequest) -> W,
+    ) -> Result<Response<T>, Status>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, Status>> + Send + 'static,
+    {
+        let time = self.questions.time(request.options.timeout);
+        let query = request.query.clone();
+        let work = work(self.engine.clone(), request);
+        let outcome = self.questions.answer(&query, time, work).await;
+        outcome.map(Response::new)
     }
 }
 
@@ -45,23 +64,7 @@ impl QueryService for Service {
         request: Request<QueryRequest>,
     ) -> Result<Response<QueryResponse>, Status> {
         let request = question(request.into_inner())?;
-        let text = request.query.as_str();
-        let answers = self
-            .engine
-            .query(&request)
-            .await
-            .map_err(|error| status::of_engine_error(text, &error))?;
-        let content = answers
-            .into_iter()
-            .map(|answer| answer_to_message(text, answer));
-        let response = QueryResponse {
-            content: content.collect(),
-        };
-        let size_bytes = response.encoded_len();
-        if size_bytes > MAX_MESSAGE_BYTES {
-            return Err(status::of_answer_too_large(size_bytes));
-        }
-        Ok(Response::new(response))
+        self.run(request, answered).await
     }
 
     type QueryStreamStream =
@@ -71,13 +74,16 @@ impl QueryService for Service {
         &self,
         request: Request<QueryRequest>,
     ) -> Result<Response<Self::QueryStreamStream>, Status> {
-        let request = question(request.into_inner())?;
+        let mut request = question(request.into_inner())?;
+        let time = self.questions.stream_time(request.options.timeout);
+        request.options.timeout = Some(time);
         let text = request.query.clone();
+        let query = request.query.clone();
         let mut encoder = Encoder::default();
-        let messages = self
-            .engine
-            .query_stream(request)
-            .flat_map(move |item| stream::iter(messages(&mut encoder, &text, item)));
+        let items = self.engine.query_stream(request);
+        let messages =
+            items.flat_map(move |item| stream::iter(messages(&mut encoder, &text, item)));
+        let messages = self.questions.stream(query, time, messages).await?;
         Ok(Response::new(Box::pin(messages)))
     }
 
@@ -89,15 +95,13 @@ impl QueryService for Service {
         let stage = stage_from_message(message.stage);
         let stage = stage.map_err(|error| status::of_request_error(&error))?;
         let request = question(message.request.ok_or_else(no_question)?)?;
-        let explanation = self
-            .engine
-            .explain(&request, stage)
-            .await
-            .map_err(|error| status::of_engine_error(&request.query, &error))?;
-        Ok(Response::new(explanation_to_message(
-            &request.query,
-            explanation,
-        )))
+        self.run(request, move |engine, request| async move {
+            let explanation = engine.explain(&request, stage).await;
+            let explanation =
+                explanation.map_err(|error| status::of_engine_error(&request.query, &error))?;
+            Ok(explanation_to_message(&request.query, explanation))
+        })
+        .await
     }
 
     async fn validate(
@@ -107,11 +111,11 @@ impl QueryService for Service {
         let message = request.into_inner().request.ok_or_else(no_question)?;
         let request = unscoped_request_from_message(message)
             .map_err(|error| status::of_request_error(&error))?;
-        let validation = engine::validate(&request);
-        Ok(Response::new(validation_to_message(
-            &request.query,
-            &validation,
-        )))
+        let check = move || {
+            let validation = engine::validate(&request);
+            validation_to_message(&request.query, &validation)
+        };
+        self.questions.check(check).await.map(Response::new)
     }
 
     async fn complete(
@@ -125,13 +129,31 @@ impl QueryService for Service {
             0 => DEFAULT_CANDIDATES,
             most => most.min(MOST_CANDIDATES) as usize,
         };
-        let found = self
-            .engine
-            .complete(&request, offset, most)
-            .await
-            .map_err(|error| status::of_engine_error(&request.query, &error))?;
-        Ok(Response::new(candidates_to_message(&request.query, found)))
+        self.run(request, move |engine, request| async move {
+            let found = engine.complete(&request, offset, most).await;
+            let found = found.map_err(|error| status::of_engine_error(&request.query, &error))?;
+            Ok(candidates_to_message(&request.query, found))
+        })
+        .await
     }
+}
+
+/// The message with the answers to a question.
+async fn answered(engine: Engine, request: engine::QueryRequest) -> Result<QueryResponse, Status> {
+    let text = request.query.as_str();
+    let answers = engine.query(&request).await;
+    let answers = answers.map_err(|error| status::of_engine_error(text, &error))?;
+    let mut content = Vec::with_capacity(answers.len());
+    for answer in answers {
+        content.push(answer_to_message(text, answer));
+        tokio::task::yield_now().await;
+    }
+    let response = QueryResponse { content };
+    let size_bytes = response.encoded_len();
+    if size_bytes > MAX_MESSAGE_BYTES {
+        return Err(status::of_answer_too_large(size_bytes));
+    }
+    Ok(response)
 }
 
 fn no_question() -> Status {

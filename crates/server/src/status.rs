@@ -31,7 +31,9 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
             with_info(Code::InvalidArgument, info)
         }
         EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
-        EngineError::ResourcesExhausted(_) => told(Code::ResourceExhausted, error),
+        EngineError::ResourcesExhausted(_) | EngineError::AnswerTooLarge(_) => {
+            told(Code::ResourceExhausted, error)
+        }
         EngineError::TimedOut(_) => told(Code::DeadlineExceeded, error),
         EngineError::MissingFile(_) => kept_back(Code::DataLoss, error, INCOMPLETE),
         EngineError::Store(failed) => {
@@ -111,6 +113,42 @@ pub(crate) fn of_request_error(error: &RequestError) -> Status {
         ..Default::default()
     };
     with_info(Code::InvalidArgument, info)
+}
+
+/// The status for a question that finds no turn among the others.
+pub(crate) fn of_too_many_questions(running: usize, waiting: usize) -> Status {
+    let info = proto::ErrorInfo {
+        code: "too_many_questions".to_owned(),
+        message: format!(
+            "the service answers {running} questions of this kind at a time, and {waiting} more may \
+             wait for at most {} s; ask again later",
+            crate::questions::LONGEST_WAIT.as_secs()
+        ),
+        ..Default::default()
+    };
+    with_info(Code::ResourceExhausted, info)
+}
+
+/// The status for a question whose task ended without an answer: a defect, unless the service stops.
+pub(crate) fn of_lost_question(error: &tokio::task::JoinError) -> Status {
+    if error.is_cancelled() {
+        return Status::unavailable("the service is stopping; ask again");
+    }
+    let public = "the question could not be answered";
+    kept_back_as(Code::Internal, "execution_failed", error, public)
+}
+
+/// The status for a reader that takes nothing of its stream.
+pub(crate) fn of_stalled_reader(stall: std::time::Duration) -> Status {
+    let info = proto::ErrorInfo {
+        code: "timed_out".to_owned(),
+        message: format!(
+            "the reader took nothing of the answer for {} s, so the service ended it",
+            stall.as_secs()
+        ),
+        ..Default::default()
+    };
+    with_info(Code::DeadlineExceeded, info)
 }
 
 /// The status for an answer that no message can hold.

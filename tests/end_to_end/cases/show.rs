@@ -23,17 +23,14 @@ fn table(query: &str, answer: &Answer) -> String {
         None => String::new(),
     };
     let summary = &answer.summary;
-    let at_least = if summary.total_hits.exact {
-        ""
-    } else {
-        "at least "
+    let hits = summary.total_hits;
+    let matched = match (hits.exact, hits.value) {
+        (true, value) => counted(value, "event"),
+        (false, 0) => "an unknown number of events".to_owned(),
+        (false, value) => format!("at least {}", counted(value, "event")),
     };
-    let _ = writeln!(
-        text,
-        "({}, {at_least}{} matched)",
-        counted(summary.rows, "row"),
-        counted(summary.total_hits.value, "event")
-    );
+    let rows = counted(summary.rows, "row");
+    let _ = writeln!(text, "({rows}, {matched} matched)");
     if let Some(raw_query) = &summary.raw_query {
         let _ = writeln!(text, "run: {raw_query}");
     }

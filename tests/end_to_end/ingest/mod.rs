@@ -12,7 +12,7 @@ mod grpc;
 mod http;
 mod large;
 mod otlp;
-mod post;
+pub(crate) mod post;
 
 use server::proto::value::Kind;
 

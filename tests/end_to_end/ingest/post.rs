@@ -7,34 +7,34 @@ use serde_json::Value;
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The lines of the head behind the first, in lower case.
-    pub(super) head: String,
+    pub(crate) head: String,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// The code of a failure.
-    pub(super) fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["error_code"].as_str().unwrap().to_owned()
     }
 }
 
 /// Posts a body, compressed or not, with its headers.
-pub(super) fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     send("POST", address, path, headers, body.len(), body)
 }
 
 /// Sends a request that says its body has `length` bytes.
-pub(super) fn send(
+pub(crate) fn send(
     method: &str,
     address: &str,
     path: &str,
@@ -68,7 +68,7 @@ pub(super) fn send(
 }
 
 /// A body as `gzip` makes it.
-pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(body).unwrap();
     encoder.finish().unwrap()

@@ -83,6 +83,7 @@ impl World {
             // DataFusion counts the texts behind a batch anew for each batch, so many batches seem huge.
             memory_bytes: usize::MAX / 4,
             cache_bytes: random.choose(&[0, 1 << 16, 1 << 26]),
+            ..EngineConfig::default()
         };
         Self {
             workspaces: store.workspaces().await.unwrap(),

@@ -8,7 +8,7 @@ use server::{IngestConfig, Server, ServerConfig};
 use store::{IngestOptions, UpkeepOptions};
 use tracing_subscriber::EnvFilter;
 
-use crate::answers::{open_engine, open_store};
+use crate::answers::{open_engine_with, open_store};
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
 use crate::mapping;
@@ -36,6 +36,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
                 .transpose()?,
             limits: arguments.limits.into(),
         },
+        questions: arguments.questions.limits(),
         ..ServerConfig::default()
     };
     let store = open_store(&arguments.store)?;
@@ -43,7 +44,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let ingest = store.ingest(IngestOptions::default());
     let upkeep = store.clone();
     let upkeep = tokio::spawn(async move { upkeep.upkeep(UpkeepOptions::default()).await });
-    let engine = open_engine(store)?;
+    let engine = open_engine_with(store, arguments.questions.engine())?;
     let server = Server::bind(config)?;
     // For a program that started this one with port 0.
     let mut stdout = io::stdout();

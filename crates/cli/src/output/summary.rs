@@ -10,13 +10,17 @@ use events::TimeRange;
 pub(crate) fn summarise(query: &str, summary: &Summary) -> String {
     let mut text = crate::failure::drawn(query, &summary.warnings);
     let hits = &summary.total_hits;
-    let at_least = if hits.exact { "" } else { "at least " };
+    let matched = match (hits.exact, hits.value) {
+        (true, value) => counted(value, "event"),
+        // Of groups that HAVING left out, the events are not counted.
+        (false, 0) => "an unknown number of events".to_owned(),
+        (false, value) => format!("at least {}", counted(value, "event")),
+    };
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{}, {at_least}{} matched{}, {:.1} ms",
+        "{}, {matched} matched{}, {:.1} ms",
         counted(summary.rows, "row"),
-        counted(hits.value, "event"),
         window(summary.window),
         summary.cost.as_secs_f64() * 1_000.0,
     );

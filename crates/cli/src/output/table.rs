@@ -244,7 +244,7 @@ mod tests {
             raw_query: None,
             query_parse: None,
         };
-        Answer { series, summary }
+        Answer::new(series, summary)
     }
 
     fn series(tags: &[(&str, Value)], columns: &[&str], values: Vec<Vec<Value>>) -> Series {

@@ -9,6 +9,7 @@ use crate::grammar::select::{namespace_length, select};
 use crate::grammar::show::show;
 use crate::grammar::tail::Clause;
 use crate::grammar::unexpected::{after_statement, unexpected};
+use crate::limits::STATEMENTS;
 use crate::span::Span;
 use crate::token::{Token, TokenKind, Tokens};
 
@@ -36,6 +37,11 @@ pub(super) fn parse(
         if input.is_symbol(0, ";") {
             input = input.skip(1);
             continue;
+        }
+        if statements.len() == STATEMENTS.most {
+            let found = 1 + statements.len();
+            errors.push(STATEMENTS.exceeded(found, input.span()));
+            break;
         }
         match whole_statement(input) {
             Ok((rest, statement)) => {

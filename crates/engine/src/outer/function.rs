@@ -7,6 +7,25 @@ use super::{across, collapse, condition, points, regroup, wrong};
 use crate::error::EngineError;
 use crate::whole::Whole;
 
+/// The most series that a function takes; each is looked for among the others.
+const MOST_SERIES: usize = 10_000;
+/// The same for `dbscan`, which compares each with each.
+const MOST_COMPARED_SERIES: usize = 1_000;
+
+/// Refuses more series than a function can take in little time, since nothing stops it halfway.
+fn check_size(name: &str, whole: &Whole) -> Result<(), EngineError> {
+    let most = match name {
+        "dbscan" => MOST_COMPARED_SERIES,
+        _ => MOST_SERIES,
+    };
+    let found = whole.answer.series.len();
+    if found <= most {
+        return Ok(());
+    }
+    let reason = format!("`{name}` takes at most {most} series, and the query gives {found}");
+    Err(EngineError::ResourcesExhausted(reason))
+}
+
 /// Applies a function to an answer; `others` are its arguments beside the query.
 pub(super) fn apply(
     call: &Call,
@@ -15,6 +34,7 @@ pub(super) fn apply(
     mut whole: Whole,
 ) -> Result<Whole, EngineError> {
     let name = call.name.text.to_ascii_lowercase();
+    check_size(&name, &whole)?;
     match name.as_str() {
         "series_sum" => across::series_sum(call, others, &mut whole)?,
         "top" | "bottom" => across::extreme(call, others, &mut whole, name == "top")?,

@@ -136,7 +136,7 @@ impl<'a> Scope<'a> {
             let message = format!("queries in quotes are nested deeper than {DEEPEST}");
             return Err(wrong("too_deep", message, value.span));
         }
-        let parsed = prepare::parse(&text).map_err(outside(value.span))?;
+        let parsed = prepare::parse(&text, self.engine.memory()).map_err(outside(value.span))?;
         Ok((parsed, value.span))
     }
 

@@ -209,11 +209,12 @@ fn rising(given: Given) -> Given {
 }
 
 fn moving_average(points: &[Point], size: usize) -> Given {
-    let mean = |window: &[Point]| {
-        let sum: f64 = window.iter().map(|point| point.value).sum();
-        (window[size - 1].row, sum / size as f64)
-    };
-    points.windows(size).map(mean).collect()
+    let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+    let means = plan::moving_average(&values, size);
+    let of_rows = points.iter().zip(means);
+    of_rows
+        .filter_map(|(point, mean)| Some((point.row, mean?)))
+        .collect()
 }
 
 #[cfg(test)]

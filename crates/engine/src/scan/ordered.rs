@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -19,6 +20,7 @@ use store::Rows;
 use super::chunk::Chunk;
 use super::expression::ColumnExpr;
 use super::source::{DateOrder, Fitting, Source};
+use crate::charged_scan::{charge_column, reservation};
 
 /// The rows of data files in the order of their dates, as far as their files and row groups tell.
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl ExecutionPlan for OrderedScanExec {
             current: None,
             batch_rows,
             next_rows: self.fetch.clamp(1, batch_rows),
+            reservation: reservation(&context),
         };
         let batches = stream::try_unfold(running, |mut running| async move {
             let batch = running.next().await?;
@@ -131,6 +134,8 @@ struct Running {
     current: Option<(Chunk, Rows)>,
     batch_rows: usize,
     next_rows: usize,
+    /// For the batch that was given last.
+    reservation: MemoryReservation,
 }
 
 impl Running {
@@ -166,7 +171,10 @@ impl Running {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.outputs.len());
         chunk.prepare(&self.outputs, rows).await?;
         for output in &self.outputs {
-            columns.push(chunk.evaluate(output, rows).await?.into_array(rows.len())?);
+            let column = chunk.evaluate(output, rows).await?;
+            let column = column.into_array(rows.len())?;
+            charge_column(&self.reservation, &column, columns.is_empty())?;
+            columns.push(column);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let schema = Arc::clone(&self.schema);

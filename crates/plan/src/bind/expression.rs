@@ -16,11 +16,15 @@ use crate::functions::finite::finite;
 use crate::functions::json::{json_number, json_text};
 use crate::functions::whole_number::{WholeOperator, whole_number};
 use crate::occurrence::Occurrence;
+use crate::resources::EXPRESSION_PARTS;
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
     /// Binds an expression: over groups while there is a grouping, else over rows.
     pub(super) fn expression(&mut self, expr: &AstExpr) -> Bind<Typed> {
+        if let Some(count) = self.context.resources.count_part() {
+            return Err(Box::new(EXPRESSION_PARTS.exceeded(count, expr.span)));
+        }
         if self.grouping.is_some()
             && let Some(key) = self.matching_key(expr)
         {

@@ -1,6 +1,5 @@
 //! `IN` and `NOT IN`.
 
-use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 use dql::{Diagnostic, Span};
@@ -8,19 +7,21 @@ use dql::{Diagnostic, Span};
 use super::comparison::number_literal;
 use super::list::gives_lists;
 use super::name::column;
-use super::predicate::{TextTest, as_text, opposite_if};
+use super::predicate::{as_text, opposite_if};
 use super::source::output_name;
 use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
+use crate::combine::{any_of, distinct};
 use crate::functions::json::json_number;
 use crate::types::{Type, Typed};
 
 /// The members of a list by what they are compared with.
 #[derive(Debug, Default)]
-struct Members {
+struct Members<'a> {
     texts: Vec<Expr>,
     numbers: Vec<Expr>,
-    bools: Vec<bool>,
+    bools: Vec<Expr>,
+    patterns: Vec<(&'a str, Span)>,
     nil: bool,
 }
 
@@ -41,14 +42,11 @@ impl Binder<'_> {
             }
         };
         let value = self.expression(expr)?;
-        let mut tests = Vec::new();
         let mut members = Members::default();
         for item in items {
             match &item.kind {
                 ExprKind::Nil => members.nil = true,
-                ExprKind::Regex(pattern) => {
-                    tests.push(self.matched(value.clone(), TextTest::Regex, pattern, item.span)?);
-                }
+                ExprKind::Regex(pattern) => members.patterns.push((pattern, item.span)),
                 _ if value.value_type == Type::String
                     && let Some(number) = number_literal(item) =>
                 {
@@ -57,25 +55,31 @@ impl Binder<'_> {
                 _ => add_member(&mut members, value.value_type, item, expr)?,
             }
         }
+        let condition = self.is_member(value, members)?;
+        Ok(opposite_if(negated, condition))
+    }
+
+    /// Whether a value is among some members: one test for all of a kind.
+    fn is_member(&self, value: Typed, members: Members<'_>) -> Bind<Expr> {
+        let mut tests = Vec::new();
+        if !members.patterns.is_empty() {
+            tests.push(self.matched_by_any(as_text(value.clone()), &members.patterns)?);
+        }
         if members.nil {
             tests.push(value.expr.clone().is_null());
         }
         if !members.texts.is_empty() {
-            tests.push(in_list(as_text(value.clone()), members.texts, false));
+            let texts = distinct(members.texts);
+            tests.push(in_list(as_text(value.clone()), texts, false));
         }
         if !members.numbers.is_empty() {
-            tests.push(in_list(as_number(value.clone()), members.numbers, false));
+            let numbers = distinct(members.numbers);
+            tests.push(in_list(as_number(value.clone()), numbers, false));
         }
-        for member in members.bools {
-            let literal = if value.value_type == Type::Json {
-                lit(member.to_string())
-            } else {
-                lit(member)
-            };
-            tests.push(value.expr.clone().eq(literal));
+        for member in distinct(members.bools) {
+            tests.push(value.expr.clone().eq(member));
         }
-        let condition = disjunction(tests).unwrap_or_else(|| lit(false));
-        Ok(opposite_if(negated, condition))
+        Ok(any_of(tests).unwrap_or_else(|| lit(false)))
     }
 
     /// `expr IN (query)`: the query has one column, whose values are the members.
@@ -143,7 +147,7 @@ fn as_number(value: Typed) -> Expr {
 /// Files a member under the type it is compared as. Lists may mix kinds (as in the vendor's samples):
 /// numbers meet text as their own text, and text that is a number meets numbers.
 fn add_member(
-    members: &mut Members,
+    members: &mut Members<'_>,
     value_type: Type,
     item: &AstExpr,
     tested: &AstExpr,
@@ -164,7 +168,8 @@ fn add_member(
                 .numbers
                 .push(text.parse::<i64>().map_or_else(|_| lit(number), lit));
         }
-        (ExprKind::Bool(value), Type::Bool | Type::Json) => members.bools.push(*value),
+        (ExprKind::Bool(value), Type::Bool) => members.bools.push(lit(*value)),
+        (ExprKind::Bool(value), Type::Json) => members.bools.push(lit(value.to_string())),
         (ExprKind::String(_) | ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_), _) => {
             let message = format!(
                 "{}, which this member of the list can never equal",

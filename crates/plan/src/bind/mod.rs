@@ -34,13 +34,14 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::utils::conjunction;
-use dql::ast::{Call, Expr as AstExpr, ExprKind, Item, Select};
+use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Item, Select, UnaryOp};
 use dql::{Diagnostic, Span};
 use events::TimeRange;
 
 use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, moved_back};
+use crate::combine::{all_of, all_of_filter};
 use crate::occurrence::Occurrence;
+use crate::resources::Resources;
 use crate::types::{Type, Typed};
 
 use list::NamedList;
@@ -81,6 +82,8 @@ pub struct BindContext {
     pub single_field: bool,
     /// The widest window allowed, in milliseconds.
     pub longest_window_ms: Option<i64>,
+    /// What the query may use, together with the queries inside it.
+    pub resources: Resources,
 }
 
 /// How an answer is delivered.
@@ -252,7 +255,7 @@ impl<'a> Binder<'a> {
             series_order: series_order.as_ref(),
         };
         let Continued { page, behind } = keep(errors, self.continued(select, &pieces))?;
-        let filter = conjunction(source.filter.into_iter().chain(filter));
+        let filter = all_of(source.filter.into_iter().chain(filter));
         Some(BoundQuery {
             name: source.name,
             range: window.range,
@@ -298,11 +301,22 @@ impl<'a> Binder<'a> {
 
     /// The conditions joined by AND.
     fn conjuncts(&mut self, conditions: &[AstExpr], errors: &mut Vec<Diagnostic>) -> Option<Expr> {
-        let bound: Vec<Expr> = conditions
-            .iter()
-            .filter_map(|condition| keep(errors, self.condition(condition, false)))
-            .collect();
-        conjunction(bound)
+        let mut separate = Vec::new();
+        for condition in conditions {
+            separate_conjuncts(condition, false, &mut separate);
+        }
+        let mut asking = Vec::new();
+        let mut others = Vec::new();
+        for (condition, negated) in separate {
+            let asked = self.memberships.len();
+            let bound = keep(errors, self.condition(condition, negated));
+            // A test that asks another query becomes a join, so it stays separate.
+            match self.memberships.len() > asked {
+                true => asking.extend(bound),
+                false => others.extend(bound),
+            }
+        }
+        all_of(all_of_filter(others).into_iter().chain(asking))
     }
 
     /// Something that running the query may meet; the same one is told once.
@@ -326,6 +340,30 @@ impl<'a> Binder<'a> {
         warnings.push(Diagnostic::warning(code, message, span));
         let last = warnings.len() - 1;
         &mut warnings[last]
+    }
+}
+
+/// The conditions that all have to hold for a condition, or with `negated` for its opposite, each with
+/// whether its own opposite is meant.
+fn separate_conjuncts<'a>(
+    condition: &'a AstExpr,
+    negated: bool,
+    found: &mut Vec<(&'a AstExpr, bool)>,
+) {
+    let splitting = match negated {
+        true => BinaryOp::Or,
+        false => BinaryOp::And,
+    };
+    match &condition.kind {
+        ExprKind::Binary { op, left, right } if *op == splitting => {
+            separate_conjuncts(left, negated, found);
+            separate_conjuncts(right, negated, found);
+        }
+        ExprKind::Unary {
+            op: UnaryOp::Not,
+            operand,
+        } => separate_conjuncts(operand, !negated, found),
+        _ => found.push((condition, negated)),
     }
 }
 

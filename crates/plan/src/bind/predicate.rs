@@ -4,14 +4,18 @@
 //! AND and OR preserve; NOT is pushed down to the tests, where `IS NOT TRUE` turns a missing value into
 //! true.
 
+use std::collections::HashSet;
+
 use datafusion::logical_expr::{Expr, lit};
 use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Field, UnaryOp};
+use dql::{Diagnostic, Span};
 
 use super::name::DEFAULT_TEXT;
 use super::{Bind, Binder, arguments, describe, wrong};
 use crate::functions::float_text::float_text;
 use crate::functions::json::json_text;
 use crate::functions::text_match::{Matcher, text_match};
+use crate::resources::{PatternError, Resources};
 use crate::types::{Type, Typed};
 
 /// A function that tests text.
@@ -56,13 +60,13 @@ impl TextTest {
         }
     }
 
-    fn matcher(self, text: &str) -> Result<Matcher, String> {
+    fn matcher(self, text: &str, resources: &Resources) -> Result<Matcher, PatternError> {
         match self {
-            Self::Regex => Matcher::whole(text),
-            Self::Substring => Matcher::substring(text),
-            Self::Words => Matcher::words(text),
-            Self::Wildcard => Matcher::wildcard(text),
-            Self::Query => Matcher::query(text),
+            Self::Regex => Matcher::whole(text, resources),
+            Self::Substring => Matcher::substring(text, resources),
+            Self::Words => Matcher::words(text, resources),
+            Self::Wildcard => Matcher::wildcard(text, resources),
+            Self::Query => Matcher::query(text, resources),
             Self::Network => Matcher::network(text),
         }
     }
@@ -167,18 +171,47 @@ impl Binder<'_> {
         value: Typed,
         test: TextTest,
         text: &str,
-        span: dql::Span,
+        span: Span,
     ) -> Bind<Expr> {
-        let matcher = test.matcher(text).map_err(|reason| {
-            let code = if test == TextTest::Regex {
-                "invalid_regex"
-            } else {
-                "invalid_pattern"
+        let resources = &self.context.resources;
+        let matcher = test.matcher(text, resources).map_err(|error| {
+            let code = match test {
+                TextTest::Regex => "invalid_regex",
+                _ => "invalid_pattern",
             };
-            wrong(code, format!("the pattern is wrong: {reason}"), span)
+            refused(error, code, span)
         })?;
         let name = format!("{}({text:?})", test.name());
-        Ok(text_match(as_text(value), name, matcher))
+        Ok(text_match(as_text(value), name, matcher, resources))
+    }
+
+    /// A value tested against patterns, one of which has to fit the whole of it.
+    pub(super) fn matched_by_any(&self, value: Expr, patterns: &[(&str, Span)]) -> Bind<Expr> {
+        let mut known = HashSet::new();
+        let mut patterns = patterns.to_vec();
+        patterns.retain(|(text, _)| known.insert(*text));
+        let texts: Vec<&str> = patterns.iter().map(|(text, _)| *text).collect();
+        let resources = &self.context.resources;
+        let matcher = Matcher::any_whole(&texts, resources).map_err(|(index, error)| {
+            let span = patterns
+                .get(index)
+                .map_or(Span::default(), |(_, span)| *span);
+            refused(error, "invalid_regex", span)
+        })?;
+        let name = match texts.as_slice() {
+            [only] => format!("re({only:?})"),
+            texts => format!("re({texts:?})"),
+        };
+        Ok(text_match(value, name, matcher, resources))
+    }
+}
+
+/// The finding that a pattern is refused.
+pub(super) fn refused(error: PatternError, code: &'static str, span: Span) -> Box<Diagnostic> {
+    match error {
+        PatternError::Wrong(reason) => wrong(code, format!("the pattern is wrong: {reason}"), span),
+        PatternError::TooLarge(limit, found) => Box::new(limit.exceeded(found, span)),
+        PatternError::NoMemory(reason) => wrong("resources_exhausted", reason, span),
     }
 }
 

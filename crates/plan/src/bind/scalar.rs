@@ -6,13 +6,16 @@ use datafusion::logical_expr::{Expr, cast, lit, try_cast};
 use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
 
-use super::predicate::as_text;
+use super::predicate::{as_text, refused};
 use super::{Bind, Binder, arguments, describe, wrong};
+use crate::functions::concat::concat;
 use crate::functions::finite::finite;
 use crate::functions::float_text::float_text;
 use crate::functions::json_set::json_set;
 use crate::functions::regexp_extract::{regexp_extract, regexp_extract_all};
+use crate::functions::regexp_replace::regexp_replace;
 use crate::functions::whole_number::WholeOperator;
+use crate::resources::PatternError;
 use crate::types::{Type, Typed};
 
 /// Every function of one row.
@@ -65,7 +68,7 @@ impl Binder<'_> {
                     .into_iter()
                     .map(|part| self.text(part))
                     .collect::<Bind<Vec<Expr>>>()?;
-                Typed::new(functions::concat(parts), Type::String)
+                Typed::new(concat(parts, &self.context.resources), Type::String)
             }
             "regexp_replace" | "regexp_extract" | "regexp_extract_all" => {
                 self.regexp(name, call)?
@@ -184,17 +187,17 @@ impl Binder<'_> {
                 values[1].span,
             ));
         };
-        let regex = regex::Regex::new(pattern).map_err(|_| {
-            wrong(
-                "invalid_regex",
-                format!("`{pattern}` is not a regular expression"),
-                values[1].span,
-            )
+        let compiled = self.context.resources.compile(pattern, false);
+        let regex = compiled.map_err(|error| match error {
+            PatternError::Wrong(_) => {
+                let message = format!("`{pattern}` is not a regular expression");
+                wrong("invalid_regex", message, values[1].span)
+            }
+            other => refused(other, "invalid_regex", values[1].span),
         })?;
         if name == "regexp_replace" {
             let replacement = self.text(values[2])?;
-            let expr =
-                functions::regexp_replace(text, lit(pattern.clone()), replacement, Some(lit("g")));
+            let expr = regexp_replace(text, regex, replacement, &self.context.resources);
             return Ok(Typed::new(expr, Type::String));
         }
         let group = values
@@ -206,10 +209,11 @@ impl Binder<'_> {
         }
         let group = usize::try_from(group).unwrap_or(usize::MAX);
         if name == "regexp_extract_all" {
-            let expr = regexp_extract_all(text, regex, group);
+            let expr = regexp_extract_all(text, regex, group, &self.context.resources);
             return Ok(Typed::new(expr, Type::Json));
         }
-        Ok(Typed::new(regexp_extract(text, regex, group), Type::String))
+        let expr = regexp_extract(text, regex, group, &self.context.resources);
+        Ok(Typed::new(expr, Type::String))
     }
 
     /// `set(list)`: the different members of a list.

@@ -1,14 +1,13 @@
 //! The namespace and the sources: where the rows come from.
 
-use datafusion::logical_expr::utils::disjunction;
 use datafusion::logical_expr::{Expr, in_list, lit};
-use dql::ast::{Ident, Namespace, Range, Select, Source};
+use dql::ast::{Namespace, Range, Select, Source};
 use events::fields::SOURCE;
 
 use super::name::column;
 use super::{Bind, BindContext, Binder, Delivery, Names, bind, not_supported, wrong};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
-use crate::functions::text_match::{Matcher, text_match};
+use crate::combine::{any_of, distinct};
 use crate::types::Typed;
 
 /// The namespaces of audit events: their own, and the one older documents put them in.
@@ -37,7 +36,7 @@ impl<'a> Binder<'a> {
         if let [Source::Subquery { query, .. }] = sources.as_slice() {
             return self.subquery(query);
         }
-        let mut filters = Vec::new();
+        let mut patterns = Vec::new();
         let mut names = Vec::new();
         let mut everything = sources.is_empty();
         for source in sources {
@@ -46,7 +45,7 @@ impl<'a> Binder<'a> {
                 Source::Name(name) if name.text == "*" => everything = true,
                 Source::Name(name) => names.push(name),
                 Source::Regex(pattern) if pattern.text == ".*" => everything = true,
-                Source::Regex(pattern) => filters.push(source_pattern(pattern)?),
+                Source::Regex(pattern) => patterns.push((pattern.text.as_str(), pattern.span)),
                 Source::Subquery { query, .. } => {
                     let reason = "DQL reads the rows of one query, and does not join several";
                     let error =
@@ -59,22 +58,22 @@ impl<'a> Binder<'a> {
                 }
             }
         }
-        let series_name = (filters.is_empty() && !everything).then(|| {
+        let series_name = (patterns.is_empty() && !everything).then(|| {
             names
                 .iter()
                 .map(|name| name.text.as_str())
                 .collect::<Vec<_>>()
                 .join(", ")
         });
-        if !names.is_empty() {
-            let names = names.iter().map(|name| lit(name.text.clone())).collect();
-            filters.push(in_list(column(SOURCE), names, false));
+        let mut filters = Vec::new();
+        if !patterns.is_empty() {
+            filters.push(self.matched_by_any(column(SOURCE), &patterns)?);
         }
-        let filter = if everything {
-            None
-        } else {
-            disjunction(filters)
-        };
+        if !names.is_empty() {
+            let names = names.iter().map(|name| lit(name.text.clone()));
+            filters.push(in_list(column(SOURCE), distinct(names), false));
+        }
+        let filter = if everything { None } else { any_of(filters) };
         Ok(Sources {
             rows: BoundSource::Events,
             filter,
@@ -191,21 +190,6 @@ pub(super) fn has_window(query: &Select) -> bool {
         .window
         .as_ref()
         .is_some_and(|window| window.range != open)
-}
-
-fn source_pattern(pattern: &Ident) -> Bind<Expr> {
-    let matcher = Matcher::whole(&pattern.text).map_err(|reason| {
-        wrong(
-            "invalid_regex",
-            format!("the pattern is wrong: {reason}"),
-            pattern.span,
-        )
-    })?;
-    Ok(text_match(
-        column(SOURCE),
-        format!("re({})", pattern.text),
-        matcher,
-    ))
 }
 
 fn check_namespace(select: &Select, sources: &[&Source]) -> Bind<()> {

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{
     PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl,
 };
 
+use super::moving_average::moving_average;
 use crate::occurrence::Occurrence;
 use crate::types::Type;
 
@@ -254,14 +255,6 @@ fn from_before<T>(count: usize, result: impl Fn(usize, usize) -> Option<T>) -> V
     (0..count)
         .map(|here| here.checked_sub(1).and_then(|before| result(before, here)))
         .collect()
-}
-
-fn moving_average(points: &[f64], size: usize) -> Vec<Option<f64>> {
-    let mean = |last: usize| {
-        let first = (last + 1).checked_sub(size)?;
-        Some(points[first..=last].iter().sum::<f64>() / size as f64)
-    };
-    (0..points.len()).map(mean).collect()
 }
 
 fn smoothed(points: &[f64], weight: f64) -> Vec<Option<f64>> {

@@ -4,7 +4,9 @@
 //! itself between word boundaries, with `*` for any run and `?` for one character of a word; `"…"` is
 //! a phrase and `/…/` a regular expression found anywhere. Case does not count.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
+
+use crate::resources::{PatternError, Resources};
 
 const DEEPEST_GROUP: usize = 64;
 
@@ -34,7 +36,7 @@ impl TextQuery {
 }
 
 /// The words of `search`, all of which must occur; `#"…"` is a phrase.
-pub(crate) fn words(text: &str) -> Result<TextQuery, String> {
+pub(crate) fn words(text: &str, resources: &Resources) -> Result<TextQuery, PatternError> {
     let mut parts = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -42,30 +44,31 @@ pub(crate) fn words(text: &str) -> Result<TextQuery, String> {
             let (inside, after) = phrase
                 .split_once('"')
                 .ok_or("a phrase `#\"…` lacks its closing quote")?;
-            parts.push(TextQuery::Term(term(inside, false)?));
+            parts.push(TextQuery::Term(term(inside, false, resources)?));
             rest = after.trim_start();
         } else {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            parts.push(TextQuery::Term(term(&rest[..end], false)?));
+            parts.push(TextQuery::Term(term(&rest[..end], false, resources)?));
             rest = rest[end..].trim_start();
         }
     }
     if parts.is_empty() {
-        return Err("there is no word to search for".to_owned());
+        return Err("there is no word to search for".into());
     }
     Ok(TextQuery::All(parts))
 }
 
 /// Parses a query string.
-pub(crate) fn parse(text: &str) -> Result<TextQuery, String> {
+pub(crate) fn parse(text: &str, resources: &Resources) -> Result<TextQuery, PatternError> {
     let mut parser = Parser {
         tokens: tokens(text)?,
         position: 0,
+        resources,
     };
     let query = parser.any(0)?;
     match parser.peek() {
         None => Ok(query),
-        Some(_) => Err("a `)` has no opening `(`".to_owned()),
+        Some(_) => Err("a `)` has no opening `(`".into()),
     }
 }
 
@@ -144,12 +147,13 @@ fn delimited(
     Err(format!("a `{quote}` lacks its closing `{quote}`"))
 }
 
-struct Parser {
+struct Parser<'r> {
     tokens: Vec<Token>,
     position: usize,
+    resources: &'r Resources,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.position)
     }
@@ -160,7 +164,7 @@ impl Parser {
         found
     }
 
-    fn any(&mut self, depth: usize) -> Result<TextQuery, String> {
+    fn any(&mut self, depth: usize) -> Result<TextQuery, PatternError> {
         let mut parts = vec![self.all(depth)?];
         while self.take(&Token::Or) {
             parts.push(self.all(depth)?);
@@ -168,7 +172,7 @@ impl Parser {
         Ok(single(parts, TextQuery::Any))
     }
 
-    fn all(&mut self, depth: usize) -> Result<TextQuery, String> {
+    fn all(&mut self, depth: usize) -> Result<TextQuery, PatternError> {
         let mut parts = vec![self.factor(depth)?];
         loop {
             let joined = self.take(&Token::And);
@@ -180,9 +184,9 @@ impl Parser {
         Ok(single(parts, TextQuery::All))
     }
 
-    fn factor(&mut self, depth: usize) -> Result<TextQuery, String> {
+    fn factor(&mut self, depth: usize) -> Result<TextQuery, PatternError> {
         if depth > DEEPEST_GROUP {
-            return Err(format!("groups are nested deeper than {DEEPEST_GROUP}"));
+            return Err(format!("groups are nested deeper than {DEEPEST_GROUP}").into());
         }
         let token = self.peek().cloned();
         self.position += 1;
@@ -192,16 +196,18 @@ impl Parser {
                 if self.take(&Token::Close) {
                     Ok(inside)
                 } else {
-                    Err("a `(` lacks its `)`".to_owned())
+                    Err("a `(` lacks its `)`".into())
                 }
             }
             Some(Token::Not) => Ok(TextQuery::Not(Box::new(self.factor(depth + 1)?))),
-            Some(Token::Word(word)) => term(&word, true).map(TextQuery::Term),
-            Some(Token::Phrase(phrase)) => term(&phrase, false).map(TextQuery::Term),
-            Some(Token::Regex(pattern)) => regex(&pattern).map(TextQuery::Term),
-            Some(Token::And | Token::Or) => Err("an operator lacks the word before it".to_owned()),
-            Some(Token::Close) => Err("there is nothing inside `()`".to_owned()),
-            None => Err("a word is missing at the end".to_owned()),
+            Some(Token::Word(word)) => term(&word, true, self.resources).map(TextQuery::Term),
+            Some(Token::Phrase(phrase)) => {
+                term(&phrase, false, self.resources).map(TextQuery::Term)
+            }
+            Some(Token::Regex(pattern)) => regex(&pattern, self.resources).map(TextQuery::Term),
+            Some(Token::And | Token::Or) => Err("an operator lacks the word before it".into()),
+            Some(Token::Close) => Err("there is nothing inside `()`".into()),
+            None => Err("a word is missing at the end".into()),
         }
     }
 }
@@ -215,7 +221,7 @@ fn single(mut parts: Vec<TextQuery>, join: fn(Vec<TextQuery>) -> TextQuery) -> T
 
 /// A word or phrase between word boundaries. Scripts written without blanks, such as Chinese, have no
 /// such boundaries, so an edge counts only next to an ASCII letter or digit.
-fn term(text: &str, wildcards: bool) -> Result<Regex, String> {
+fn term(text: &str, wildcards: bool, resources: &Resources) -> Result<Regex, PatternError> {
     let mut pattern = regex::escape(text);
     if wildcards {
         pattern = pattern.replace(r"\*", r"\w*").replace(r"\?", r"\w");
@@ -232,14 +238,15 @@ fn term(text: &str, wildcards: bool) -> Result<Regex, String> {
     } else {
         ""
     };
-    regex(&format!("{before}{pattern}{after}"))
+    regex(&format!("{before}{pattern}{after}"), resources)
 }
 
-fn regex(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .build()
-        .map_err(|_| format!("`{pattern}` is not a regular expression"))
+fn regex(pattern: &str, resources: &Resources) -> Result<Regex, PatternError> {
+    let compiled = resources.compile(pattern, true);
+    compiled.map_err(|error| match error {
+        PatternError::Wrong(_) => format!("`{pattern}` is not a regular expression").into(),
+        other => other,
+    })
 }
 
 #[cfg(test)]
@@ -247,7 +254,7 @@ mod tests {
     use super::*;
 
     fn matches(query: &str, text: &str) -> bool {
-        parse(query).unwrap().is_match(text)
+        parse(query, &Resources::default()).unwrap().is_match(text)
     }
 
     #[test]
@@ -274,8 +281,16 @@ mod tests {
 
     #[test]
     fn chinese_needs_no_boundaries() {
-        assert!(words("失败").unwrap().is_match("登录失败了"));
-        assert!(words("#\"a b\" c").unwrap().is_match("c, a b"));
+        assert!(
+            words("失败", &Resources::default())
+                .unwrap()
+                .is_match("登录失败了")
+        );
+        assert!(
+            words("#\"a b\" c", &Resources::default())
+                .unwrap()
+                .is_match("c, a b")
+        );
     }
 
     #[test]
@@ -288,9 +303,12 @@ mod tests {
             ("\"a", "closing"),
             ("", "missing"),
         ] {
-            let message = parse(query).unwrap_err();
+            let PatternError::Wrong(message) = parse(query, &Resources::default()).unwrap_err()
+            else {
+                panic!("{query}")
+            };
             assert!(message.contains(part), "{query}: {message}");
         }
-        assert!(parse(&"(".repeat(100_000)).is_err());
+        assert!(parse(&"(".repeat(100_000), &Resources::default()).is_err());
     }
 }

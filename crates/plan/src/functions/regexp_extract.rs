@@ -1,9 +1,8 @@
 //! `regexp_extract` and `regexp_extract_all`: what a group of a regular expression captured.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{
@@ -13,25 +12,44 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::text_match::text_argument;
+use super::text_result::TextResult;
+use crate::resources::Resources;
 
 /// The text of group `group` in the first match; missing when nothing matches or the group took no
 /// part. Group 0 is the whole match.
-pub(crate) fn regexp_extract(text: Expr, regex: Regex, group: usize) -> Expr {
-    extract(text, regex, group, Matches::First)
+pub(crate) fn regexp_extract(
+    text: Expr,
+    regex: Regex,
+    group: usize,
+    resources: &Resources,
+) -> Expr {
+    extract(text, regex, group, Matches::First, resources)
 }
 
 /// The texts of group `group` in all matches, as a JSON array, without those in which it took no part.
-pub(crate) fn regexp_extract_all(text: Expr, regex: Regex, group: usize) -> Expr {
-    extract(text, regex, group, Matches::All)
+pub(crate) fn regexp_extract_all(
+    text: Expr,
+    regex: Regex,
+    group: usize,
+    resources: &Resources,
+) -> Expr {
+    extract(text, regex, group, Matches::All, resources)
 }
 
-fn extract(text: Expr, regex: Regex, group: usize, matches: Matches) -> Expr {
+fn extract(
+    text: Expr,
+    regex: Regex,
+    group: usize,
+    matches: Matches,
+    resources: &Resources,
+) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
     ScalarUDF::new_from_impl(RegexpExtract {
         regex,
         group,
         matches,
         signature,
+        resources: resources.clone(),
     })
     .call(vec![text])
 }
@@ -49,9 +67,17 @@ struct RegexpExtract {
     group: usize,
     matches: Matches,
     signature: Signature,
+    resources: Resources,
 }
 
 impl RegexpExtract {
+    fn title(&self) -> &'static str {
+        match self.matches {
+            Matches::First => "regexp_extract",
+            Matches::All => "regexp_extract_all",
+        }
+    }
+
     fn first<'t>(&self, text: &'t str) -> Option<&'t str> {
         let found = self.regex.captures(text)?;
         found.get(self.group).map(|group| group.as_str())
@@ -81,10 +107,7 @@ impl Hash for RegexpExtract {
 
 impl ScalarUDFImpl for RegexpExtract {
     fn name(&self) -> &str {
-        match self.matches {
-            Matches::First => "regexp_extract",
-            Matches::All => "regexp_extract_all",
-        }
+        self.title()
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
@@ -107,14 +130,14 @@ impl ScalarUDFImpl for RegexpExtract {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let texts = text_argument(&args)?;
-        let mut values = StringViewBuilder::with_capacity(texts.len());
+        let mut values = TextResult::new(self.title(), texts.len(), &self.resources);
         for text in texts.as_string_view() {
             match self.matches {
-                Matches::First => values.append_option(text.and_then(|text| self.first(text))),
-                Matches::All => values.append_option(text.map(|text| self.all(text))),
+                Matches::First => values.append(text.and_then(|text| self.first(text)))?,
+                Matches::All => values.append(text.map(|text| self.all(text)).as_deref())?,
             }
         }
-        Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
+        Ok(ColumnarValue::Array(values.finish()?))
     }
 }
 
@@ -130,6 +153,7 @@ mod tests {
                 group,
                 matches: Matches::All,
                 signature: Signature::any(1, Volatility::Immutable),
+                resources: Resources::default(),
             }
             .all(text)
         };

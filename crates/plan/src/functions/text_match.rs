@@ -12,15 +12,18 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use memchr::memmem;
-use regex::{Regex, RegexBuilder};
+use regex::{Regex, RegexSet};
 
 use super::query_string::{self, TextQuery};
+use crate::resources::{PatternError, Resources};
 
 /// A test that a text passes or not.
 #[derive(Debug)]
 pub(crate) enum Matcher {
     /// One expression finds a match.
     Regex(Regex),
+    /// At least one of several expressions does.
+    Any(RegexSet),
     /// Parts occur one after the other, with any run between them.
     Wildcard(Wildcard),
     /// A Lucene-like query holds.
@@ -36,38 +39,68 @@ pub(crate) enum Matcher {
 
 impl Matcher {
     /// `re('pattern')`: the pattern fits the whole value; `.` takes line ends too.
-    pub(crate) fn whole(pattern: &str) -> Result<Self, String> {
-        compile(&format!(r"\A(?s:{pattern})\z"), false)
+    pub(crate) fn whole(pattern: &str, resources: &Resources) -> Result<Self, PatternError> {
+        resources
+            .compile(&anchored(pattern), false)
+            .map(Self::Regex)
+    }
+
+    /// Whether one of some patterns fits the whole value. The pattern that is wrong is told by its index.
+    pub(crate) fn any_whole(
+        patterns: &[&str],
+        resources: &Resources,
+    ) -> Result<Self, (usize, PatternError)> {
+        if let [only] = patterns {
+            return Self::whole(only, resources).map_err(|error| (0, error));
+        }
+        let anchored: Vec<String> = patterns.iter().map(|pattern| anchored(pattern)).collect();
+        match resources.compile_set(&anchored) {
+            Ok(set) => Ok(Self::Any(set)),
+            Err(PatternError::Wrong(reason)) => {
+                // The library does not tell which one it is. Those before it are right, and compiled again.
+                let is_wrong = |pattern: &String| {
+                    matches!(
+                        resources.compile(pattern, false),
+                        Err(PatternError::Wrong(_))
+                    )
+                };
+                let index = anchored.iter().position(is_wrong).unwrap_or_default();
+                Err((index, PatternError::Wrong(reason)))
+            }
+            Err(error) => Err((0, error)),
+        }
     }
 
     /// `match('text')`: the text occurs anywhere; case does not count.
-    pub(crate) fn substring(text: &str) -> Result<Self, String> {
-        compile(&regex::escape(text), true)
+    pub(crate) fn substring(text: &str, resources: &Resources) -> Result<Self, PatternError> {
+        resources
+            .compile(&regex::escape(text), true)
+            .map(Self::Regex)
     }
 
     /// `search('words')`: every word and every `#"phrase"` occurs; case does not count.
-    pub(crate) fn words(text: &str) -> Result<Self, String> {
-        query_string::words(text).map(Self::Query)
+    pub(crate) fn words(text: &str, resources: &Resources) -> Result<Self, PatternError> {
+        query_string::words(text, resources).map(Self::Query)
     }
 
     /// `query_string('…')`: Lucene-like; blanks mean AND.
-    pub(crate) fn query(text: &str) -> Result<Self, String> {
-        query_string::parse(text).map(Self::Query)
+    pub(crate) fn query(text: &str, resources: &Resources) -> Result<Self, PatternError> {
+        query_string::parse(text, resources).map(Self::Query)
     }
 
     /// `wildcard('a*b?')`: `*` is any run, `?` one character; the whole value.
-    pub(crate) fn wildcard(pattern: &str) -> Result<Self, String> {
+    pub(crate) fn wildcard(pattern: &str, resources: &Resources) -> Result<Self, PatternError> {
         if !pattern.contains('?') {
             return Ok(Self::Wildcard(Wildcard::new(pattern)));
         }
         let pattern = regex::escape(pattern)
             .replace(r"\*", ".*")
             .replace(r"\?", ".");
-        Self::whole(&pattern)
+        Self::whole(&pattern, resources)
     }
 
     /// `cidr('10.0.0.0/8')`: an address inside the network.
-    pub(crate) fn network(text: &str) -> Result<Self, String> {
+    pub(crate) fn network(text: &str) -> Result<Self, PatternError> {
         let (address, prefix) = text.split_once('/').unwrap_or((text, ""));
         let address: IpAddr = address
             .parse()
@@ -83,15 +116,16 @@ impl Matcher {
                 address,
                 prefix_bits,
             }),
-            _ => Err(format!(
+            _ => Err(PatternError::Wrong(format!(
                 "`{text}` is not a network: the prefix is 0 to {widest} bits"
-            )),
+            ))),
         }
     }
 
     fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Regex(regex) => regex.is_match(text),
+            Self::Any(set) => set.is_match(text),
             Self::Wildcard(wildcard) => wildcard.is_match(text),
             Self::Query(query) => query.is_match(text),
             Self::Network {
@@ -148,21 +182,9 @@ impl Wildcard {
     }
 }
 
-/// Compiles an expression; the error is a sentence for the author of the query.
-pub(crate) fn compile(pattern: &str, ignore_case: bool) -> Result<Matcher, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(ignore_case)
-        .build()
-        .map(Matcher::Regex)
-        .map_err(|error| match error {
-            regex::Error::Syntax(text) => text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned(),
-            other => other.to_string(),
-        })
+/// A pattern that has to fit the whole value; `.` takes line ends too.
+fn anchored(pattern: &str) -> String {
+    format!(r"\A(?s:{pattern})\z")
 }
 
 fn in_network(text: &str, network: IpAddr, prefix_bits: u32) -> bool {
@@ -184,10 +206,16 @@ fn in_network(text: &str, network: IpAddr, prefix_bits: u32) -> bool {
 }
 
 /// The test as an expression: null where `text` is null. `name` tells one test from another.
-pub(crate) fn text_match(text: Expr, name: String, matcher: Matcher) -> Expr {
+pub(crate) fn text_match(
+    text: Expr,
+    name: String,
+    matcher: Matcher,
+    resources: &Resources,
+) -> Expr {
     let function = TextMatch {
         name,
         matcher,
+        _resources: resources.clone(),
         signature: Signature::any(1, Volatility::Immutable),
     };
     ScalarUDF::new_from_impl(function).call(vec![text])
@@ -206,6 +234,8 @@ pub(crate) fn text_argument(args: &ScalarFunctionArgs) -> Result<ArrayRef> {
 struct TextMatch {
     name: String,
     matcher: Matcher,
+    /// What the matcher was charged to, as long as it is there.
+    _resources: Resources,
     signature: Signature,
 }
 
@@ -252,24 +282,24 @@ mod tests {
 
     #[test]
     fn regex_fits_the_whole_value() {
-        let matcher = Matcher::whole("Get.*|List").unwrap();
+        let matcher = Matcher::whole("Get.*|List", &Resources::default()).unwrap();
         assert!(matcher.is_match("GetUser"));
         assert!(matcher.is_match("Get\nUser"));
         assert!(!matcher.is_match("ListUsers"));
         assert!(!matcher.is_match("getuser"));
-        assert!(Matcher::whole("(").is_err());
+        assert!(Matcher::whole("(", &Resources::default()).is_err());
     }
 
     #[test]
     fn match_is_a_substring_without_case() {
-        let matcher = Matcher::substring("build Error").unwrap();
+        let matcher = Matcher::substring("build Error", &Resources::default()).unwrap();
         assert!(matcher.is_match("rebuild erroring"));
         assert!(!matcher.is_match("build an error"));
     }
 
     #[test]
     fn wildcard_is_the_whole_value_with_case() {
-        let matcher = Matcher::wildcard("a*b?.c").unwrap();
+        let matcher = Matcher::wildcard("a*b?.c", &Resources::default()).unwrap();
         assert!(matcher.is_match("a--b1.c"));
         assert!(!matcher.is_match("a--b1xc"));
         assert!(!matcher.is_match("A--b1.c"));
@@ -298,7 +328,7 @@ mod tests {
             ("a*b*c", "a-c-b", false),
         ];
         for (pattern, text, expected) in cases {
-            let matcher = Matcher::wildcard(pattern).unwrap();
+            let matcher = Matcher::wildcard(pattern, &Resources::default()).unwrap();
             assert_eq!(matcher.is_match(text), expected, "{pattern} on {text:?}");
         }
     }

@@ -2,9 +2,10 @@
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator};
 
+use crate::combine::all_of;
 use crate::functions::pinned::pinned_test;
 
 /// The same plan for DataFusion 55 when it has refused the first: of `x = 1` one of its steps concludes
@@ -21,7 +22,7 @@ pub fn with_opaque_conditions(plan: LogicalPlan) -> Result<LogicalPlan> {
                 true => test,
                 false => pinned_test(test, &filter.input),
             });
-            let Some(predicate) = conjunction(tests) else {
+            let Some(predicate) = all_of(tests) else {
                 return Ok(Transformed::no(filter.input.as_ref().clone()));
             };
             let filter = Filter::try_new(predicate, filter.input)?;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, in_subquery, lit};
 use events::TimeRange;
 use events::fields::DATE;
@@ -13,6 +13,7 @@ use events::fields::DATE;
 use super::{is_one_row, key_columns, limited};
 use crate::bind::{ELEMENT, ROW_TIME, SHIFT, column, membership_place, output_name};
 use crate::bound::{BoundQuery, BoundSource};
+use crate::combine::all_of;
 use crate::functions::json_elements::json_elements;
 use crate::functions::pinned::{pinned, pinned_test};
 
@@ -87,7 +88,7 @@ fn opaque(filter: Expr, rows: &LogicalPlan) -> Result<Expr> {
             false => pinned_test(condition, rows),
         });
     }
-    Ok(conjunction(conditions).unwrap_or_else(|| lit(true)))
+    Ok(all_of(conditions).unwrap_or_else(|| lit(true)))
 }
 
 /// The rows of a query inside another: its time, columns and keys under names that no step of the
@@ -106,6 +107,9 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
             // So would a test in HAVING the values that it tests.
             || query.having.is_some()
             || key.is_some_and(|key| !matches!(key.expr, Expr::Column(_)))
+            // A condition around it would be rewritten with all that it is computed of: in queries inside
+            // queries that grows with each level.
+            || query.columns.get(index).is_some_and(|output| grows(&output.expr))
     };
     let renamed = outputs.enumerate().map(|(index, output)| {
         let value = if is_pinned(index) {
@@ -122,6 +126,19 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan)
         .project(std::iter::once(time.alias(ROW_TIME)).chain(renamed))?
         .build()
+}
+
+/// Whether an expression names more than one column, or one more than once.
+fn grows(expr: &Expr) -> bool {
+    let mut count = 0;
+    let counted = expr.apply(|part| {
+        count += usize::from(matches!(part, Expr::Column(_)));
+        Ok(match count {
+            ..2 => TreeNodeRecursion::Continue,
+            _ => TreeNodeRecursion::Stop,
+        })
+    });
+    counted.is_err() || count > 1
 }
 
 /// The filter with the plans of its sub-queries in the places that binding left for them.

@@ -28,10 +28,7 @@ pub(crate) fn answer_from_message(message: proto::Answer) -> Result<Answer, Mess
         .map(series_from_message)
         .collect();
     let summary = message.summary.ok_or(MessageError::Missing("summary"))?;
-    Ok(Answer {
-        series: series?,
-        summary: summary_from_message(summary)?,
-    })
+    Ok(Answer::new(series?, summary_from_message(summary)?))
 }
 
 fn series_to_message(series: Series) -> proto::Series {
@@ -214,10 +211,7 @@ mod tests {
             raw_query: None,
             query_parse: None,
         };
-        Answer {
-            series: vec![series],
-            summary,
-        }
+        Answer::new(vec![series], summary)
     }
 
     #[test]

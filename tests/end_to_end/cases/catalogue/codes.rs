@@ -436,6 +436,10 @@ pub(super) const WITHOUT_QUESTION: &[(&str, &str)] = &[
     ),
     ("missing_file", "a file that the store names is gone"),
     (
+        "question_too_large",
+        "the text or a part of it passes a limit, which the message names; see [operations.md](operations.md#questions)",
+    ),
+    (
         "resources_exhausted",
         "the question needs more memory than it may have",
     ),
@@ -446,11 +450,15 @@ pub(super) const WITHOUT_QUESTION: &[(&str, &str)] = &[
     ("store_error", "the store cannot be reached or read"),
     (
         "timed_out",
-        "the search took longer than the request allows",
+        "the search took longer than the request or the service allows, or its reader took nothing for a minute",
     ),
     (
         "too_many_findings",
         "the text has more than 100 findings, and these are the first",
     ),
     ("too_many_keys", "the request orders by more than 100 keys"),
+    (
+        "too_many_questions",
+        "the service answers as many questions as it may, and no more can wait; ask again later",
+    ),
 ];
