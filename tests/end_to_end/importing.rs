@@ -100,7 +100,7 @@ fn every_format_gives_the_same_events() {
         "events.zst",
         zstd::encode_all(events().as_bytes(), 3).unwrap(),
     );
-    for format in ["csv", "ndjson", "parquet"] {
+    for format in ["csv", "ndjson", "arrow", "parquet", "json"] {
         let file = format!("export.{format}");
         let mut arguments = vec!["query", "--workspace", "*", "--format", format, "-o", &file];
         arguments.extend(ALL_OF_TIME);
@@ -319,5 +319,136 @@ fn one_huge_event_among_many_stops_nobody() {
             other.number("TAE::audit:(max(length(df_message)))"),
             HUGE_BYTES as i64
         );
+    }
+}
+
+#[test]
+fn a_text_that_is_no_csv_is_told_and_is_no_success() {
+    let vouch = Vouch::new();
+    let line = "userId=42, ip=10.0.0.1, msg=login failed\n";
+    vouch.write("one.txt", line);
+    vouch.write("two.csv", line.repeat(2));
+    for file in ["one.txt", "two.csv"] {
+        vouch
+            .run(&["import", "--workspace", "w", file])
+            .expect_status(1)
+            .expect_output(&format!("failed: the header of {file} cannot be used: its first line has to name the columns, but none of `userId=42`, "))
+            .expect_output("total: 0 read, 0 stored");
+    }
+    vouch.write("text.jq", "{date: .at}");
+    let mapped = ["import", "--workspace", "w", "--mapping", "text.jq"];
+    vouch
+        .run(&[&mapped[..], &["two.csv"]].concat())
+        .expect_status(1)
+        .expect_output("0 events read, 1 refused")
+        .expect_output("its first line was taken for the names of the columns: `userId=42`, ");
+    vouch.write("header.csv", "date,df_title\n");
+    vouch
+        .run(&["import", "--workspace", "w", "header.csv"])
+        .expect_status(1)
+        .expect_output("failed: header.csv holds no records, so nothing was read");
+}
+
+#[test]
+fn spreadsheets_are_named_and_their_exports_are_read() {
+    let vouch = Vouch::new();
+    vouch.write(
+        "audit.xlsx",
+        b"PK\x03\x04\x14\0\x06\0[Content_Types].xml\0xl/workbook.xml",
+    );
+    vouch
+        .run(&["import", "--workspace", "w", "audit.xlsx"])
+        .expect_status(1)
+        .expect_output("audit.xlsx is an Excel workbook (XLSX); export each sheet as CSV first");
+    vouch.write(
+        "audit.csv",
+        "date;df_user_name;df_message\n1795170000000;eve;\"a; b\"\n1795170000001;bob;x, y, z\n",
+    );
+    vouch.write("audit.tsv", "date\tdf_user_name\n1795170000002\tamy\n");
+    vouch
+        .run(&["import", "--workspace", "w", "audit.csv", "audit.tsv"])
+        .expect_status(0)
+        .expect_output("total: 3 read, 3 stored");
+    let answer = vouch.json("TAE::audit:(df_message) {df_user_name IN ['eve', 'bob']}");
+    let values = &answer["content"][0]["series"][0]["values"];
+    let messages = [&values[0][1], &values[1][1]];
+    assert_eq!(messages, ["x, y, z", "a; b"]);
+}
+
+#[test]
+fn a_given_workspace_wins_over_what_a_shipped_mapping_finds() {
+    let vouch = Vouch::new();
+    vouch.write("audit.log", "{\"kind\": \"Event\", \"auditID\": \"k1\", \"stage\": \"ResponseComplete\", \"host\": {\"name\": \"master-1\"}, \"requestReceivedTimestamp\": \"2026-11-20T08:00:00Z\", \"verb\": \"get\", \"user\": {\"username\": \"eve\"}, \"objectRef\": {\"resource\": \"pods\"}}\n");
+    vouch.write("trail.ndjson", "{\"eventTime\": \"2026-11-20T08:00:00Z\", \"eventID\": \"t1\", \"eventName\": \"PutObject\", \"eventSource\": \"s3.amazonaws.com\", \"recipientAccountId\": \"123456789012\", \"userIdentity\": {\"type\": \"IAMUser\", \"userName\": \"carol\"}}\n");
+    vouch.write("okta.ndjson", "{\"published_t\": \"2026-11-20T08:00:00Z\", \"uuid_g\": \"o1\", \"TenantId\": \"tenant-1\", \"eventType_s\": \"user.session.start\"}\n");
+    for (mapping, file, found) in [
+        ("kubernetes", "audit.log", "master-1"),
+        ("cloudtrail", "trail.ndjson", "123456789012"),
+        ("okta", "okta.ndjson", "tenant-1"),
+    ] {
+        vouch
+            .run(&["import", "--mapping", mapping, "--workspace", mapping, file])
+            .expect_status(0)
+            .expect_output("1 event read, 0 refused")
+            .expect_output(&format!("workspace {mapping}: 1 stored"));
+        let query = "TAE::audit:(df_workspace, recorded.workspace AS found)";
+        let answer = vouch.json_with(&["--workspace", mapping], query);
+        let values = &answer["content"][0]["series"][0]["values"][0];
+        assert_eq!((&values[1], &values[2]), (&mapping.into(), &found.into()));
+    }
+    // What an event states under Vouch's own name is no guess.
+    vouch.write("through.jq", ". + {date: .at}");
+    vouch.write(
+        "own.ndjson",
+        "{\"at\": 1795170000000, \"df_workspace\": \"beta\"}\n",
+    );
+    vouch
+        .run(&[
+            "import",
+            "--mapping",
+            "through.jq",
+            "--workspace",
+            "acme",
+            "own.ndjson",
+        ])
+        .expect_status(1)
+        .expect_output("line 1: workspace_contradiction: ");
+}
+
+#[test]
+fn a_key_given_twice_refuses_the_event() {
+    let vouch = Vouch::new();
+    vouch.write(
+        "events.ndjson",
+        "{\"date\": 1795170000000, \"df_user_name\": \"eve\", \"df_user_name\": \"adam\"}\n\
+         {\"date\": 1795170000000, \"x\": {\"y\": 1, \"y\": 2}}\n",
+    );
+    vouch
+        .run(&["import", "--workspace", "w", "events.ndjson"])
+        .expect_status(1)
+        .expect_output("line 1: duplicate_key: an object has the key `df_user_name` twice")
+        .expect_output("line 2: duplicate_key: an object has the key `y` twice")
+        .expect_output("total: 0 read, 0 stored, 0 repeated, 2 refused");
+}
+
+#[test]
+fn a_null_character_comes_back_from_every_export() {
+    let vouch = Vouch::new();
+    let event = "{\"date\": 1795170000000, \"df_event_id\": \"n\", \"df_workspace\": \"acme\", \"df_title\": \"a\\u0000b\", \"x\": [\"\\u0000\"]}\n";
+    vouch.write("events.ndjson", event);
+    vouch.run(&["import", "events.ndjson"]).expect_status(0);
+    let expected = vouch.json("TAE::*:(*)");
+    for format in ["csv", "ndjson", "arrow", "parquet", "json"] {
+        let file = format!("export-{format}");
+        let mut arguments = vec!["query", "--format", format, "-o", &file];
+        arguments.extend(ALL_OF_TIME);
+        arguments.push("TAE::*:(*)");
+        vouch.run(&arguments).expect_status(0);
+        let other = Vouch::new();
+        let path = vouch.path(&file);
+        let done = other.run(&["import", path.to_str().unwrap()]);
+        done.expect_status(0)
+            .expect_output("total: 1 read, 1 stored");
+        assert_eq!(other.json("TAE::*:(*)"), expected, "{format}");
     }
 }

@@ -2,6 +2,8 @@
 
 mod batches;
 mod destination;
+#[cfg(test)]
+mod round_trip;
 mod summary;
 mod table;
 

@@ -4,11 +4,12 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 use crate::fields::{
-    self, ATTRIBUTES_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, Field, FieldType,
+    self, ATTRIBUTES_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, Field, FieldType, SetBy,
     WORKSPACE_COLUMN,
 };
 use crate::identity::{canonical_json, derived_id};
-use crate::rejection::{Rejection, RejectionCode, excerpt};
+use crate::read::{NotUnique, parse_unique};
+use crate::rejection::{Rejection, RejectionCode, duplicate_key, excerpt};
 use crate::time::{check_date, day_of, parse_timestamp};
 use crate::workspace::WorkspaceId;
 
@@ -198,7 +199,8 @@ impl Draft {
             fields::WORKSPACE.to_owned(),
             Value::from(self.workspace.as_str()),
         );
-        for (field, cell) in FIELDS.iter().zip(&self.cells) {
+        let cells = FIELDS.iter().zip(&self.cells);
+        for (field, cell) in cells.filter(|(field, _)| field.set_by == SetBy::Producer) {
             let value = match cell {
                 None => continue,
                 Some(Cell::Int(number)) => Value::from(*number),
@@ -342,8 +344,9 @@ fn merge_attributes(
     let mut attributes = match given {
         None => return Ok(unlisted),
         Some(Value::Object(object)) => object,
-        Some(Value::String(text)) => match serde_json::from_str(&text) {
+        Some(Value::String(text)) => match parse_unique(text.as_bytes()) {
             Ok(Value::Object(object)) => object,
+            Err(NotUnique::Duplicate(key)) => return Err(duplicate_key(&key)),
             _ => return Err(invalid_attributes(&Value::String(text))),
         },
         Some(other) => return Err(invalid_attributes(&other)),

@@ -19,6 +19,11 @@ pub const STATUS: &str = "df_status";
 /// Everything that no other column holds.
 pub const ATTRIBUTES: &str = "attributes";
 
+/// The member of [`ATTRIBUTES`] that holds values which a field of the event did not get.
+pub const RECORDED: &str = "recorded";
+/// The member of [`RECORDED`] with the workspace that a mapping found, where another one was given.
+pub const RECORDED_WORKSPACE: &str = "workspace";
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FieldType {
@@ -54,9 +59,21 @@ pub enum Absence {
     Null,
 }
 
+/// Who gives a field its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetBy {
+    /// The producer of the event, or the mapping of its record.
+    Producer,
+    /// Vouch, about how it got the event. What a producer gives under the name is an attribute.
+    Vouch,
+}
+
 /// One column of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
+    /// Its number, by which digests tell it from other fields. It is never changed, and never given to
+    /// another field, also when the field is gone.
+    pub number: u32,
     /// The column's name, and the name in queries.
     pub name: &'static str,
     /// What it holds.
@@ -67,26 +84,41 @@ pub struct Field {
     pub unit: Option<&'static str>,
     /// What a missing value becomes.
     pub absence: Absence,
+    /// Who gives the value.
+    pub set_by: SetBy,
+    /// Whether queries see the field.
+    pub in_dql: bool,
     /// What the value means.
     pub meaning: &'static str,
 }
 
 impl Field {
-    const fn text(name: &'static str, meaning: &'static str) -> Self {
+    const fn text(number: u32, name: &'static str, meaning: &'static str) -> Self {
         Self {
+            number,
             name,
             field_type: FieldType::String,
             aliases: &[],
             unit: None,
             absence: Absence::Null,
+            set_by: SetBy::Producer,
+            in_dql: true,
             meaning,
         }
     }
 
-    const fn int(name: &'static str, meaning: &'static str) -> Self {
-        let field = Self::text(name, meaning);
+    const fn int(number: u32, name: &'static str, meaning: &'static str) -> Self {
+        let field = Self::text(number, name, meaning);
         Self {
             field_type: FieldType::Int,
+            ..field
+        }
+    }
+
+    const fn json(number: u32, name: &'static str, meaning: &'static str) -> Self {
+        let field = Self::text(number, name, meaning);
+        Self {
+            field_type: FieldType::Json,
             ..field
         }
     }
@@ -120,48 +152,52 @@ pub(crate) const ATTRIBUTES_COLUMN: usize = 37;
 /// lists. The others are Vouch's, for what other audit products record.
 pub const DOCUMENTED_FIELDS: usize = 22;
 
-/// Every column, in the order in which they are stored. The names, the types and the spelling of
+/// How many of [`FIELDS`], from the first on, there were when digests of batches were first kept.
+pub(crate) const FIRST_FIELDS: usize = 38;
+
+/// Every column, in the order in which they are stored, which is that of their numbers: a new field comes
+/// last. The names, the types and the spelling of
 /// `df_query_typeDQL` are those of the Guance/TrueWatch documentation ("Operation audit").
 #[rustfmt::skip]
 pub static FIELDS: [Field; 38] = [
-    Field::int(DATE, "when the event happened").unit("ms since 1970-01-01T00:00:00Z").aliases(&["time"]).absence(Absence::Refused),
-    Field::int("df_date_range", "length of the time range that the event is about").unit("s"),
-    Field::text(SOURCE, "kind of event; `audit` for audit events").absence(Absence::Default("audit")),
-    Field::text(STATUS, "status of the event: `info`, or `error` when what was attempted failed; other products use more values").absence(Absence::Default("info")),
-    Field::text("df_origin", "how the action reached the product: `front` (console), `openapi`, `manage` (back office), `inner` (the product itself)"),
-    Field::text("df_menu", "part of the product that was used, such as a menu path or a service"),
-    Field::text(EVENT_ID, "id of the event, unique within its workspace and day").absence(Absence::Derived("a UUID (version 8) derived from where the event came from or from its content, so that a repeated delivery gives the same id; an empty text counts as missing")),
-    Field::text("df_title", "title of the event"),
-    Field::text("df_message", "description of the event"),
-    Field::text("df_user_id", "id of the user who acted"),
-    Field::text("df_user_name", "name of the user who acted"),
-    Field::text("df_user_email", "e-mail address of the user who acted"),
-    Field::text("df_user_team", "team of the user at that time"),
-    Field::text("df_role_scope", "roles that the user held at that time"),
-    Field::text("df_operation_id", "id of the operation or of the thing operated on"),
-    Field::text("df_operation_name", "name of the operation or of the thing operated on"),
-    Field::text("df_query_typeDQL", "type of the query, when the event is about a query").aliases(&["df_query_type"]),
-    Field::text("df_query", "text of the query that the user ran"),
-    Field::text("df_query_range", "time range that the query covered").unit("ms, as text"),
-    Field::text("df_cost", "time that the query took").unit("ms, as text"),
-    Field::text("df_hit_count", "number of rows that the query hit, as text"),
-    Field::text(WORKSPACE, "workspace that the event belongs to: 1 to 128 of `A-Z a-z 0-9 _ . -`").absence(Absence::Derived("the workspace given with the import or the request; without one the event is refused. An event that names another workspace than the one given is refused too")),
-    Field::text("action", "machine name of what was done, such as `user.login_failed`"),
-    Field::text("category", "class of the action"),
-    Field::text("product", "product that recorded the event"),
-    Field::text("project", "project, account, namespace or repository inside the workspace"),
-    Field::text("result", "outcome: `Success`, `Failure`, or the code that the product gave"),
-    Field::text("client_ip", "address the request came from, as recorded: it may be a host or service name"),
-    Field::text("user_agent", "program that sent the request"),
-    Field::text("device_id", "device that was used"),
-    Field::text("session_id", "session that the action belongs to"),
-    Field::text("country", "country the request came from"),
-    Field::text("city", "city the request came from"),
-    Field::text("token_id", "key or token that authenticated the request (its id, not its secret)"),
-    Field::text("target_user", "user acted upon"),
-    Field::text("impersonator", "who acted on the user's behalf"),
-    Field::text("comments", "remarks, such as a stated reason"),
-    Field { name: ATTRIBUTES, field_type: FieldType::Json, aliases: &[], unit: None, absence: Absence::Null, meaning: "everything else that the event carried, as one JSON object" },
+    Field::int(1, DATE, "when the event happened").unit("ms since 1970-01-01T00:00:00Z").aliases(&["time"]).absence(Absence::Refused),
+    Field::int(2, "df_date_range", "length of the time range that the event is about").unit("s"),
+    Field::text(3, SOURCE, "kind of event; `audit` for audit events").absence(Absence::Default("audit")),
+    Field::text(4, STATUS, "status of the event: `info`, or `error` when what was attempted failed; other products use more values").absence(Absence::Default("info")),
+    Field::text(5, "df_origin", "how the action reached the product: `front` (console), `openapi`, `manage` (back office), `inner` (the product itself)"),
+    Field::text(6, "df_menu", "part of the product that was used, such as a menu path or a service"),
+    Field::text(7, EVENT_ID, "id of the event, unique within its workspace and day").absence(Absence::Derived("a UUID (version 8) derived from where the event came from or from its content, so that a repeated delivery gives the same id; an empty text counts as missing")),
+    Field::text(8, "df_title", "title of the event"),
+    Field::text(9, "df_message", "description of the event"),
+    Field::text(10, "df_user_id", "id of the user who acted"),
+    Field::text(11, "df_user_name", "name of the user who acted"),
+    Field::text(12, "df_user_email", "e-mail address of the user who acted"),
+    Field::text(13, "df_user_team", "team of the user at that time"),
+    Field::text(14, "df_role_scope", "roles that the user held at that time"),
+    Field::text(15, "df_operation_id", "id of the operation or of the thing operated on"),
+    Field::text(16, "df_operation_name", "name of the operation or of the thing operated on"),
+    Field::text(17, "df_query_typeDQL", "type of the query, when the event is about a query").aliases(&["df_query_type"]),
+    Field::text(18, "df_query", "text of the query that the user ran"),
+    Field::text(19, "df_query_range", "time range that the query covered").unit("ms, as text"),
+    Field::text(20, "df_cost", "time that the query took").unit("ms, as text"),
+    Field::text(21, "df_hit_count", "number of rows that the query hit, as text"),
+    Field::text(22, WORKSPACE, "workspace that the event belongs to: 1 to 128 of `A-Z a-z 0-9 _ . -`").absence(Absence::Derived("the workspace given with the import or the request; without one the event is refused. An event that names another workspace than the one given is refused too")),
+    Field::text(23, "action", "machine name of what was done, such as `user.login_failed`"),
+    Field::text(24, "category", "class of the action"),
+    Field::text(25, "product", "product that recorded the event"),
+    Field::text(26, "project", "project, account, namespace or repository inside the workspace"),
+    Field::text(27, "result", "outcome: `Success`, `Failure`, or the code that the product gave"),
+    Field::text(28, "client_ip", "address the request came from, as recorded: it may be a host or service name"),
+    Field::text(29, "user_agent", "program that sent the request"),
+    Field::text(30, "device_id", "device that was used"),
+    Field::text(31, "session_id", "session that the action belongs to"),
+    Field::text(32, "country", "country the request came from"),
+    Field::text(33, "city", "city the request came from"),
+    Field::text(34, "token_id", "key or token that authenticated the request (its id, not its secret)"),
+    Field::text(35, "target_user", "user acted upon"),
+    Field::text(36, "impersonator", "who acted on the user's behalf"),
+    Field::text(37, "comments", "remarks, such as a stated reason"),
+    Field::json(38, ATTRIBUTES, "everything else that the event carried, as one JSON object"),
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| {
@@ -260,6 +296,10 @@ fn write_table(page: &mut String, fields: &[Field]) {
 mod tests {
     use super::*;
 
+    /// The BLAKE3 digest of the numbers and names of the first fields, a line each.
+    const FIRST_FIELDS_DIGEST: &str =
+        "fa0d4cd487c0f8c155ecab55ac711ec516a8c17a82e0e85926e9009fae996281";
+
     #[test]
     fn no_name_is_given_twice() {
         let names = FIELDS
@@ -268,6 +308,25 @@ mod tests {
             .sum::<usize>();
         assert_eq!(BY_NAME.len(), names);
         assert_eq!(schema().fields().len(), FIELDS.len());
+    }
+
+    /// Digests that are kept depend on the numbers, and on the order of the first fields.
+    #[test]
+    fn numbers_stay_and_new_fields_come_last() {
+        let names: Vec<String> = FIELDS
+            .iter()
+            .take(FIRST_FIELDS)
+            .map(|field| format!("{} {}", field.number, field.name))
+            .collect();
+        assert_eq!(
+            blake3::hash(names.join("\n").as_bytes()).to_hex().as_str(),
+            FIRST_FIELDS_DIGEST
+        );
+        let numbers: Vec<u32> = FIELDS.iter().map(|field| field.number).collect();
+        assert!(
+            numbers.is_sorted_by(|left, right| left < right),
+            "{numbers:?}"
+        );
     }
 
     #[test]

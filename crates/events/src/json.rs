@@ -19,6 +19,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Number, Value};
 
 use crate::fields;
+use crate::read::parse_unique;
 
 /// One row as a JSON object, under the names of the columns. Nulls are left out, also inside
 /// structs; `attributes` is an object again, and `date` is Unix ms also where the column is a
@@ -43,8 +44,8 @@ pub fn row_json(batch: &RecordBatch, row: usize) -> Result<Map<String, Value>, A
 
 fn attributes_json(value: Value) -> Value {
     match value {
-        // A text that is no JSON stays what it is.
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        // A text that is no JSON, or has a key twice, stays what it is.
+        Value::String(text) => parse_unique(text.as_bytes()).unwrap_or(Value::String(text)),
         other => other,
     }
 }

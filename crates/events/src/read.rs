@@ -4,6 +4,8 @@
 //! in it. [`EventReader`] reads it in portions, in bounded memory, and makes events of them on several
 //! threads: directly where that can be, else record by record with a [`RecordDecoder`].
 
+mod answer;
+mod arrow_stream;
 mod decoder;
 mod delimited;
 mod error;
@@ -13,6 +15,7 @@ mod input;
 mod lines;
 mod parquet;
 mod record;
+mod unique;
 mod work;
 
 use serde_json::Value;
@@ -26,6 +29,7 @@ pub use format::Format;
 pub use input::Input;
 pub use lines::parse_record;
 pub use record::RecordDecoder;
+pub(crate) use unique::{NotUnique, parse_unique};
 
 /// The most bytes that one line or one CSV row may have.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;

@@ -31,6 +31,8 @@ pub enum RejectionCode {
     MissingEventId,
     /// The text is not JSON.
     MalformedJson,
+    /// A JSON object has a key twice.
+    DuplicateKey,
     /// The text is not UTF-8.
     InvalidUtf8,
     /// One line is longer than a reader takes.
@@ -68,6 +70,7 @@ impl RejectionCode {
             Self::AttributesConflict => "attributes_conflict",
             Self::MissingEventId => "missing_event_id",
             Self::MalformedJson => "malformed_json",
+            Self::DuplicateKey => "duplicate_key",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::LineTooLong => "line_too_long",
             Self::EventTooLarge => "event_too_large",
@@ -105,6 +108,15 @@ impl Rejection {
             message: message.into(),
         }
     }
+}
+
+/// The refusal of a JSON object that has `key` twice.
+pub(crate) fn duplicate_key(key: &str) -> Rejection {
+    let message = format!(
+        "an object has the key `{}` twice, and readers differ in which value counts; give it once",
+        excerpt(key)
+    );
+    Rejection::new(RejectionCode::DuplicateKey, message)
 }
 
 /// The beginning of a text that may be long, for a message.

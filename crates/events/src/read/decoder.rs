@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use super::Record;
 use super::input::Input;
 use super::lines::{Piece, parse_record};
 use super::parquet::Rows;
 use super::record::RecordDecoder;
 use super::work::Portion;
+use super::{Record, answer};
 use crate::direct::{DayEvents, Days, LineDecoder, RowDecoder};
 use crate::event::Event;
 use crate::identity::import_id;
@@ -164,23 +164,41 @@ impl Decoding<'_> {
 
     fn record(&mut self, record: Record) {
         let line = record.line;
-        let settings = &self.decoder.settings;
-        let decoded = match (&self.decoder.records, record.value) {
-            (_, Err(rejection)) => vec![Err(rejection)],
-            (Err(rejection), _) => vec![Err(rejection.clone())],
-            (Ok(records), Ok(value)) => {
-                let workspace = settings.workspace.as_ref();
-                records.decode(value, workspace, |object, defaults, index| {
-                    let derive_id = || settings.derived_id(line, index as u64);
-                    Event::from_json(object, defaults, derive_id)
-                })
+        let values = match record.value {
+            Ok(value) if self.decoder.is_direct() => {
+                answer::rows(value).unwrap_or_else(|it| vec![it])
+            }
+            Ok(value) => vec![value],
+            Err(rejection) => {
+                self.refused.push(Refused { line, rejection });
+                return;
             }
         };
-        for event in decoded {
-            match event {
-                Ok(event) => self.days.push(&event),
-                Err(rejection) => self.refused.push(Refused { line, rejection }),
+        let mut index = 0;
+        for value in values {
+            for event in self.events(line, &mut index, value) {
+                match event {
+                    Ok(event) => self.days.push(&event),
+                    Err(rejection) => self.refused.push(Refused { line, rejection }),
+                }
             }
         }
+    }
+
+    /// The events of a value. `next` is the index of the first among all events of its line.
+    fn events(&self, line: u64, next: &mut u64, value: Value) -> Vec<Result<Event, Rejection>> {
+        let settings = &self.decoder.settings;
+        let records = match &self.decoder.records {
+            Ok(records) => records,
+            Err(rejection) => return vec![Err(rejection.clone())],
+        };
+        let workspace = settings.workspace.as_ref();
+        let first = *next;
+        let events = records.decode(value, workspace, |object, defaults, index| {
+            let derive_id = || settings.derived_id(line, first + index as u64);
+            Event::from_json(object, defaults, derive_id)
+        });
+        *next += events.len() as u64;
+        events
     }
 }

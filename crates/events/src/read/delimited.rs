@@ -1,4 +1,4 @@
-//! CSV with a header row.
+//! Separated values with a header row.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -9,9 +9,11 @@ use csv::{ByteRecord, ErrorKind, Reader};
 use serde_json::{Map, Value};
 
 use super::error::ReadError;
+use super::format::CONVERT;
 use super::input::Input;
 use super::{MAX_RECORD_BYTES, Record};
-use crate::rejection::{Rejection, RejectionCode};
+use crate::fields::{self, DATE_COLUMN};
+use crate::rejection::{Rejection, RejectionCode, excerpt};
 
 /// The rows of a CSV input, as objects under the names of the header. An empty cell is a missing
 /// value, every other a text.
@@ -27,16 +29,21 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn open(input: &Input) -> Result<Self, ReadError> {
+    /// The rows of an input whose values `delimiter` separates. Without a mapping the header has to
+    /// name the date, or its first line is no header of events.
+    pub(super) fn open(input: &Input, delimiter: u8, has_mapping: bool) -> Result<Self, ReadError> {
         let name = input.name().to_owned();
         let row_bytes = Arc::new(AtomicUsize::new(0));
         let stream = Bounded {
             stream: input.decompressed_counted()?,
             row_bytes: Arc::clone(&row_bytes),
         };
-        let mut reader = csv::ReaderBuilder::new().from_reader(stream);
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .from_reader(stream);
         let header = match reader.byte_headers() {
-            Ok(header) => header_names(header),
+            Ok(header) if has_mapping => header_names(header),
+            Ok(header) => check_fields(header).and_then(|()| header_names(header)),
             Err(error) => match error.into_kind() {
                 ErrorKind::Io(source) => return Err(ReadError::from_io(&name, 0, source)),
                 other => Err(format!("{other:?}")),
@@ -55,6 +62,11 @@ impl Rows {
             last_line: 1,
             is_done: false,
         })
+    }
+
+    /// The beginning of the names of the columns.
+    pub(super) fn header_excerpt(&self) -> String {
+        listed(self.header.iter().map(String::as_str))
     }
 
     fn value(&self) -> Result<Value, Rejection> {
@@ -121,6 +133,37 @@ impl Iterator for Rows {
             },
         }
     }
+}
+
+/// Refuses a first line that cannot be the header of events: every row would be refused, and the
+/// first line would not be read at all.
+fn check_fields(header: &ByteRecord) -> Result<(), String> {
+    let names: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+    let columns = names.iter().map(|name| fields::column(name.trim()));
+    let known: Vec<usize> = columns.flatten().collect();
+    if known.contains(&DATE_COLUMN) {
+        return Ok(());
+    }
+    let names = listed(names.iter().map(AsRef::as_ref));
+    Err(match known.is_empty() {
+        true => format!(
+            "its first line has to name the columns, but none of {names} is a field of an event; {CONVERT}, or give a mapping when the columns are those of another product"
+        ),
+        false => format!(
+            "none of {names} is `date` or `time`, and every event needs its date; name that column so, or give a mapping"
+        ),
+    })
+}
+
+/// The first few of the names, for a message.
+fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 4;
+    let mut names = names.map(|name| format!("`{}`", excerpt(name.trim())));
+    let mut shown: Vec<String> = names.by_ref().take(SHOWN).collect();
+    if names.next().is_some() {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
 }
 
 fn header_names(header: &ByteRecord) -> Result<Vec<String>, String> {

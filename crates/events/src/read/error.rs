@@ -57,14 +57,32 @@ pub enum ReadError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A Parquet file is damaged or uses something that cannot be read.
-    #[error("cannot read {name} as Parquet after row {after_row}: {reason}")]
-    Parquet {
+    /// The input was read to its end, and there is no record in it.
+    #[error("{name} holds no records, so nothing was read")]
+    NoRecords {
         /// The input's name.
         name: String,
+    },
+    /// A mapping made no event of any row of a CSV file.
+    #[error(
+        "no line of {name} became an event; its first line was taken for the names of the columns: {header}; if it is none, put one before it"
+    )]
+    HeaderUnused {
+        /// The input's name.
+        name: String,
+        /// The beginning of the first line, as names of columns.
+        header: String,
+    },
+    /// A Parquet file or an Arrow stream is damaged, or uses something that cannot be read.
+    #[error("cannot read {name} as {format} after row {after_row}: {reason}")]
+    Columns {
+        /// The input's name.
+        name: String,
+        /// What it was read as: `Parquet` or `an Arrow IPC stream`.
+        format: &'static str,
         /// The last row that was read.
         after_row: u64,
-        /// What the Parquet reader says.
+        /// What its reader says.
         reason: String,
     },
 }

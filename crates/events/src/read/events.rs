@@ -37,6 +37,10 @@ pub struct EventReader {
     decoded: Vec<Receiver<Message<Decoded>>>,
     turn: usize,
     is_done: bool,
+    /// The header of a CSV input that goes through a mapping, as it is in the input.
+    mapped_header: Option<String>,
+    has_records: bool,
+    has_events: bool,
 }
 
 impl EventReader {
@@ -45,13 +49,15 @@ impl EventReader {
     ///
     /// # Errors
     /// A [`ReadError`] when the input is in no format that can be read, or no thread can be started.
+    /// An input without any record ends with one too.
     pub fn open(
         input: Input,
         mapping: Option<MappingSource>,
         workspace: Option<WorkspaceId>,
     ) -> Result<Self, ReadError> {
         let format = Format::detect(&input)?;
-        let portions = Portions::open(&input, format)?;
+        let portions = Portions::open(&input, format, mapping.is_some())?;
+        let mapped_header = mapping.as_ref().and_then(|_| portions.header_excerpt());
         let settings = Arc::new(Settings {
             input: Arc::new(input),
             mapping,
@@ -77,12 +83,31 @@ impl EventReader {
             decoded,
             turn: 0,
             is_done: false,
+            mapped_header,
+            has_records: false,
+            has_events: false,
         })
     }
 
     /// What is read.
     pub fn input(&self) -> &Input {
         &self.input
+    }
+
+    fn note(&mut self, decoded: &Decoded) {
+        self.has_events |= !decoded.days.is_empty();
+        self.has_records |= self.has_events || !decoded.refused.is_empty();
+    }
+
+    /// Nothing read is no success. Nor is a CSV file none of whose rows a mapping can use: its first
+    /// line may have been no header.
+    fn complaint(&mut self) -> Option<ReadError> {
+        let name = self.input.name().to_owned();
+        match self.mapped_header.take() {
+            _ if !self.has_records => Some(ReadError::NoRecords { name }),
+            Some(header) if !self.has_events => Some(ReadError::HeaderUnused { name, header }),
+            _ => None,
+        }
     }
 }
 
@@ -144,9 +169,12 @@ impl Iterator for EventReader {
         let message = self.decoded[self.turn].recv();
         self.turn = (self.turn + 1) % self.decoded.len();
         let outcome = match message {
-            Ok(Message::Next(decoded)) => return Some(Ok(decoded)),
+            Ok(Message::Next(decoded)) => {
+                self.note(&decoded);
+                return Some(Ok(decoded));
+            }
             Ok(Message::Failed(error)) => Some(Err(error)),
-            Ok(Message::Ended) => None,
+            Ok(Message::Ended) => self.complaint().map(Err),
             // The end is told, so a thread that is gone without it has failed.
             Err(_) => Some(Err(ReadError::from_io(
                 self.input.name(),

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::MAX_RECORD_BYTES;
 use super::error::ReadError;
 use super::input::Input;
-use crate::rejection::{Rejection, RejectionCode};
+use super::unique::{NotUnique, parse_unique};
+use crate::rejection::{Rejection, RejectionCode, duplicate_key};
 
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -193,14 +194,16 @@ fn too_long() -> Rejection {
 /// The record that a line of NDJSON holds.
 ///
 /// # Errors
-/// A [`Rejection`] when the line is not UTF-8 or not JSON.
+/// A [`Rejection`] when the line is not UTF-8 or not JSON, or an object in it has a key twice.
 pub fn parse_record(text: &[u8]) -> Result<Value, Rejection> {
-    serde_json::from_slice(text).map_err(|error| match std::str::from_utf8(text) {
-        Err(error) => Rejection::new(
+    let not_utf8 = std::str::from_utf8(text).err();
+    parse_unique(text).map_err(|error| match (not_utf8, error) {
+        (Some(error), _) => Rejection::new(
             RejectionCode::InvalidUtf8,
             format!("the line is not UTF-8 at byte {}", error.valid_up_to() + 1),
         ),
-        Ok(_) => Rejection::new(
+        (None, NotUnique::Duplicate(key)) => duplicate_key(&key),
+        (None, NotUnique::Malformed(error)) => Rejection::new(
             RejectionCode::MalformedJson,
             format!("the line is not JSON: {}", json_problem(&error)),
         ),

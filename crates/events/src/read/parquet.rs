@@ -1,5 +1,6 @@
 //! Parquet, batch by batch.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,8 +13,11 @@ use parquet::arrow::arrow_reader::{
 
 use super::error::ReadError;
 use super::input::Input;
+use crate::rejection::excerpt;
 
 const BATCH_ROWS: usize = 1024;
+
+const FORMAT: &str = "Parquet";
 
 /// Rows that stand one behind the other in an input.
 #[derive(Debug)]
@@ -37,14 +41,16 @@ pub(super) struct Batches {
 impl Batches {
     pub(super) fn open(input: &Input) -> Result<Self, ReadError> {
         let name = input.name().to_owned();
-        let failed = |error: parquet::errors::ParquetError| ReadError::Parquet {
+        let failed = |error: parquet::errors::ParquetError| ReadError::Columns {
             name: name.clone(),
+            format: FORMAT,
             after_row: 0,
             reason: error.to_string(),
         };
         let file = input.decompressed_file()?;
         let metadata =
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
+        check_names(&name, metadata.schema())?;
         let options = ArrowReaderOptions::new().with_schema(Arc::new(as_views(metadata.schema())));
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
             .map_err(failed)?;
@@ -71,6 +77,19 @@ impl Batches {
         let bytes = u64::try_from(share).unwrap_or(self.size_bytes);
         self.bytes_read
             .store(bytes.min(self.size_bytes), Ordering::Relaxed);
+    }
+}
+
+/// Refuses columns of one name, of which only one would be read.
+pub(super) fn check_names(name: &str, schema: &Schema) -> Result<(), ReadError> {
+    let mut seen = HashSet::new();
+    let mut columns = schema.fields().iter();
+    match columns.find(|column| !seen.insert(column.name().as_str())) {
+        None => Ok(()),
+        Some(column) => Err(ReadError::Header {
+            name: name.to_owned(),
+            reason: format!("two columns are called `{}`", excerpt(column.name())),
+        }),
     }
 }
 
@@ -105,8 +124,9 @@ impl Iterator for Batches {
             }
             Some(Err(error)) => {
                 self.is_done = true;
-                Some(Err(ReadError::Parquet {
+                Some(Err(ReadError::Columns {
                     name: self.name.clone(),
+                    format: FORMAT,
                     after_row: self.row,
                     reason: error.to_string(),
                 }))

@@ -17,6 +17,8 @@ use crate::mapping::MappingSource;
 use crate::packed::PackedBatchBuilder;
 use crate::rejection::RejectionCode;
 
+mod formats;
+
 /// A directory with one file.
 struct Fixture {
     _directory: TempDir,

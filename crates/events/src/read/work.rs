@@ -1,10 +1,9 @@
 //! An input in portions that can be decoded one beside the other.
 
-use super::delimited;
 use super::error::ReadError;
 use super::format::Format;
 use super::input::Input;
-use super::{Record, lines, parquet};
+use super::{Record, arrow_stream, delimited, lines, parquet};
 
 /// How many rows of a CSV file are a portion.
 const PORTION_RECORDS: usize = 1024;
@@ -24,18 +23,32 @@ pub(super) enum Portions {
         failure: Option<ReadError>,
     },
     Rows(parquet::Batches),
+    Stream(Box<arrow_stream::Batches>),
 }
 
 impl Portions {
-    pub(super) fn open(input: &Input, format: Format) -> Result<Self, ReadError> {
+    pub(super) fn open(
+        input: &Input,
+        format: Format,
+        has_mapping: bool,
+    ) -> Result<Self, ReadError> {
         Ok(match format {
             Format::Ndjson => Self::Lines(lines::Pieces::open(input)?),
-            Format::Csv => Self::Records {
-                rows: delimited::Rows::open(input)?,
+            Format::Csv { delimiter } => Self::Records {
+                rows: delimited::Rows::open(input, delimiter, has_mapping)?,
                 failure: None,
             },
             Format::Parquet => Self::Rows(parquet::Batches::open(input)?),
+            Format::ArrowStream => Self::Stream(Box::new(arrow_stream::Batches::open(input)?)),
         })
+    }
+
+    /// The beginning of the header, of formats whose header is a line that may be none.
+    pub(super) fn header_excerpt(&self) -> Option<String> {
+        match self {
+            Self::Records { rows, .. } => Some(rows.header_excerpt()),
+            Self::Lines(_) | Self::Rows(_) | Self::Stream(_) => None,
+        }
     }
 }
 
@@ -46,6 +59,7 @@ impl Iterator for Portions {
         match self {
             Self::Lines(pieces) => Some(pieces.next()?.map(Portion::Lines)),
             Self::Rows(batches) => Some(batches.next()?.map(Portion::Rows)),
+            Self::Stream(batches) => Some(batches.next()?.map(Portion::Rows)),
             Self::Records { rows, failure } => {
                 if let Some(error) = failure.take() {
                     return Some(Err(error));
