@@ -8,6 +8,7 @@
 //! | [`event`] | one validated event, made from a JSON object |
 //! | [`identity`] | event ids derived from where an event came from or from what it says |
 //! | [`rejection`] | why a record is not an event |
+//! | [`content`] | what a producer said, as a digest; ids of events whose own is taken |
 //! | [`batch`] | events into Arrow record batches |
 //! | `direct` | the same without a JSON tree in between, for records that need no care |
 //! | [`packed`] | events that wait to be written, in little memory |
@@ -19,6 +20,7 @@
 //! care, or comes alone: JSON → (optionally) [`mapping::Mapping::apply`] → [`event::Event::from_json`].
 
 pub mod batch;
+pub mod content;
 mod direct;
 pub mod event;
 pub mod fields;
@@ -32,9 +34,10 @@ pub mod time;
 pub mod workspace;
 
 pub use batch::EventBatchBuilder;
+pub use content::{ContentDigest, Sent, Suffix, conflict_id};
 pub use direct::DayEvents;
 pub use event::{Defaults, Event, ValueRef};
-pub use fields::{FIELDS, Field, FieldType, field, schema, view_schema};
+pub use fields::{FIELDS, Field, FieldType, SetBy, field, schema, view_schema};
 pub use json::row_json;
 pub use mapping::{Mapping, MappingError, MappingSource};
 pub use packed::{PackedBatchBuilder, PackedEvent, PackedEvents};

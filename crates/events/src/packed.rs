@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 
 use crate::event::{Event, ValueRef};
-use crate::fields::{DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, FieldType};
+use crate::fields::{DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, FIRST_FIELDS, Field, FieldType, SetBy};
 
 mod batch;
 
@@ -111,10 +111,38 @@ impl<'a> PackedEvent<'a> {
     }
 
     /// Adds the values, and where they end, to a digest. The form never changes, since digests are
-    /// kept.
+    /// kept: of fields that were added after the first, only those that the event has count, by number.
     pub fn digest_into(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(&(self.0.len() as u64).to_le_bytes());
-        hasher.update(self.0);
+        let added = FIELDS.iter().skip(FIRST_FIELDS);
+        digest_into(self.0, added, hasher);
+    }
+}
+
+/// Adds an event to a digest, whose fields after the first are `added`.
+fn digest_into<'f>(
+    event: &[u8],
+    added: impl Iterator<Item = &'f Field>,
+    hasher: &mut blake3::Hasher,
+) {
+    let mut values = Values(event);
+    let _ = values.number();
+    let _ = values.text();
+    for (column, field) in FIELDS.iter().enumerate().take(FIRST_FIELDS) {
+        if !matches!(column, DATE_COLUMN | EVENT_ID_COLUMN) {
+            values.skip(field.field_type);
+        }
+    }
+    let first = &event[..event.len() - values.0.len()];
+    hasher.update(&(first.len() as u64).to_le_bytes());
+    hasher.update(first);
+    for field in added {
+        let before = values.0;
+        if values.skip(field.field_type) && field.set_by == SetBy::Producer {
+            let value = &before[..before.len() - values.0.len()];
+            hasher.update(&field.number.to_le_bytes());
+            hasher.update(&(value.len() as u64).to_le_bytes());
+            hasher.update(value);
+        }
     }
 }
 
@@ -187,6 +215,14 @@ impl<'a> Values<'a> {
         Some(text)
     }
 
+    /// Passes over the value of a field; whether there is one.
+    fn skip(&mut self, field_type: FieldType) -> bool {
+        match field_type {
+            FieldType::Int => self.optional_number().is_some(),
+            FieldType::String | FieldType::Json => self.text().is_some(),
+        }
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -207,6 +243,36 @@ mod tests {
             panic!("{record} is no object");
         };
         Event::from_json(record, &Defaults::default(), || Ok("derived".to_owned())).unwrap()
+    }
+
+    /// Fields after the first count by number, and only those that an event has.
+    #[test]
+    fn a_field_that_is_added_later_changes_no_digest_of_an_event_without_it() {
+        let mut packed = PackedEvents::default();
+        packed.push(&event(json!({"df_workspace": "w", "date": 1, "x": 1})));
+        let event = packed.iter().next().unwrap().0;
+        let added = |set_by| Field {
+            number: 39,
+            set_by,
+            ..FIELDS[1]
+        };
+        let digest = |later: &[u8], fields: &[Field]| {
+            let mut hasher = blake3::Hasher::new();
+            let event = [event, later].concat();
+            digest_into(&event, fields.iter(), &mut hasher);
+            hasher.finalize()
+        };
+        let [producer, vouch] = [SetBy::Producer, SetBy::Vouch].map(added);
+        let other = Field {
+            number: 40,
+            ..producer
+        };
+        let five: &[u8] = &[1, 5, 0, 0, 0, 0, 0, 0, 0];
+        let today = digest(&[], &[]);
+        assert_eq!(digest(&[0], &[producer]), today);
+        assert_eq!(digest(five, &[vouch]), today);
+        assert_ne!(digest(five, &[producer]), today);
+        assert_ne!(digest(five, &[producer]), digest(five, &[other]));
     }
 
     #[test]
