@@ -8,6 +8,10 @@ use events::{TimeRange, fields};
 use crate::error::StoreError;
 use crate::snapshot::day_range;
 
+mod user;
+
+use user::User;
+
 /// The columns that may name the user whom a hold is about.
 pub(crate) const USER_COLUMNS: [&str; 3] = ["df_user_id", "df_user_name", "df_user_email"];
 
@@ -50,7 +54,7 @@ pub struct HeldEvents {
     /// The range of `date`; [`TimeRange::ALL`] is any date.
     pub range: TimeRange,
     /// The user who acted: equal to `df_user_id`, `df_user_name` or `df_user_email`, without regard to
-    /// case; `None` is everybody.
+    /// case, to the form in which Unicode writes it, and to blanks around it; `None` is everybody.
     pub user: Option<String>,
 }
 
@@ -90,14 +94,14 @@ impl HeldEvents {
             None => None,
         };
         let users = users(batch)?;
-        let wanted: Option<Vec<char>> = self.user.as_deref().map(|user| folded(user).collect());
+        let wanted = self.user.as_deref().map(User::new);
         let row = |row: usize| {
             let date = dates.filter(|dates| dates.is_valid(row));
             let in_range = date.is_none_or(|dates| self.range.contains(dates.value(row)));
-            let is_user = |wanted: &Vec<char>| {
-                users.iter().any(|column| {
-                    column.is_valid(row) && folded(column.value(row)).eq(wanted.iter().copied())
-                })
+            let is_user = |wanted: &User| {
+                users
+                    .iter()
+                    .any(|column| column.is_valid(row) && wanted.is(column.value(row)))
             };
             Some(in_range && wanted.as_ref().is_none_or(is_user))
         };
@@ -113,11 +117,6 @@ fn users(batch: &RecordBatch) -> Result<Vec<&StringArray>, &'static str> {
         }
     }
     Ok(columns)
-}
-
-/// A text without its case.
-fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(char::to_lowercase)
 }
 
 impl NewHold {
