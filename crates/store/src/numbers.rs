@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use events::WorkspaceId;
 use serde::{Deserialize, Serialize};
 
+use crate::error::StoreError;
 use crate::log::TableMetadata;
 use crate::segment::Number;
 
@@ -33,11 +35,21 @@ pub(crate) struct Newest {
 pub(crate) struct Numbers(BTreeMap<String, Newest>);
 
 impl Numbers {
-    /// The numbers in the metadata of a table.
-    pub(crate) fn of(metadata: &TableMetadata) -> Self {
-        let text = metadata.property(PROPERTY);
-        let numbers = text.and_then(|text| serde_json::from_str(text).ok());
-        Self(numbers.unwrap_or_default())
+    /// The numbers in the metadata of the table of `workspace`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`] when they cannot be understood: taken for none, every batch that is
+    /// sent again would be refused or taken for the first one.
+    pub(crate) fn of(metadata: &TableMetadata, workspace: &WorkspaceId) -> Result<Self, StoreError> {
+        let Some(text) = metadata.property(PROPERTY) else {
+            return Ok(Self::default());
+        };
+        let numbers = serde_json::from_str(text);
+        numbers.map(Self).map_err(|error| StoreError::Unsupported {
+            workspace: workspace.clone(),
+            reason: format!("has a property `{PROPERTY}` that cannot be understood ({error})"),
+        })
     }
 
     /// Whether there is none.
@@ -60,19 +72,28 @@ impl Numbers {
         self.take(number.producer.clone(), newest);
     }
 
-    /// The metadata with these numbers besides those it has; `None` when it has them already.
+    /// The metadata of the table of `workspace` with these numbers besides those it has; `None` when it
+    /// has them already, or there are none to add.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Numbers::of`].
     pub(crate) fn merged_into(
         &self,
         metadata: &TableMetadata,
+        workspace: &WorkspaceId,
         now_ms: i64,
-    ) -> Option<TableMetadata> {
-        let before = Self::of(metadata);
+    ) -> Result<Option<TableMetadata>, StoreError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let before = Self::of(metadata, workspace)?;
         let mut merged = before.clone();
         for (producer, newest) in &self.0 {
             merged.take(producer.clone(), newest.clone());
         }
         if merged == before {
-            return None;
+            return Ok(None);
         }
         merged
             .0
@@ -80,7 +101,7 @@ impl Numbers {
         let text = serde_json::to_string(&merged.0).unwrap_or_default();
         let mut metadata = metadata.clone();
         metadata.set_property(PROPERTY, Some(text));
-        Some(metadata)
+        Ok(Some(metadata))
     }
 
     fn take(&mut self, producer: String, newest: Newest) {
@@ -96,6 +117,14 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn workspace() -> WorkspaceId {
+        "w".parse().unwrap()
+    }
+
+    fn merged(numbers: &Numbers, metadata: &TableMetadata, now_ms: i64) -> Option<TableMetadata> {
+        numbers.merged_into(metadata, &workspace(), now_ms).unwrap()
+    }
 
     fn number(producer: &str, number: u64) -> Number {
         Number {
@@ -114,27 +143,42 @@ mod tests {
         numbers.add(&number("a", 3), 10);
         numbers.add(&number("a", 2), 11);
         numbers.add(&number("b", 1), 12);
-        let stored = numbers.merged_into(&table, 20).unwrap();
+        let stored = merged(&numbers, &table, 20).unwrap();
         assert_eq!(stored.property("other"), Some("kept"));
-        let read = Numbers::of(&stored);
+        let read = Numbers::of(&stored, &workspace()).unwrap();
         assert_eq!(read.newest("a").unwrap().number, 3);
         assert_eq!(read.newest("c"), None);
-        assert_eq!(numbers.merged_into(&stored, 30), None);
+        assert_eq!(merged(&numbers, &stored, 30), None);
 
         let mut later = Numbers::default();
         let later_ms = FORGOTTEN_AFTER_MS + 11;
         later.add(&number("b", 2), later_ms);
-        let stored = later.merged_into(&stored, later_ms).unwrap();
-        let read = Numbers::of(&stored);
+        let stored = merged(&later, &stored, later_ms).unwrap();
+        let read = Numbers::of(&stored, &workspace()).unwrap();
         assert_eq!(read.newest("a"), None);
         assert_eq!(read.newest("b").unwrap().digest, "digest 2");
     }
 
     #[test]
-    fn a_table_without_numbers_has_none() {
-        let mut damaged = TableMetadata::new(0);
-        assert_eq!(Numbers::of(&damaged), Numbers::default());
-        damaged.set_property(PROPERTY, Some("{".to_owned()));
-        assert_eq!(Numbers::of(&damaged), Numbers::default());
+    fn numbers_that_cannot_be_understood_are_an_error() {
+        assert_eq!(
+            Numbers::of(&TableMetadata::new(0), &workspace()).unwrap(),
+            Numbers::default()
+        );
+        let mut numbers = Numbers::default();
+        numbers.add(&number("a", 1), 10);
+        for text in ["{", "[]", "", "5"] {
+            let mut damaged = TableMetadata::new(0);
+            damaged.set_property(PROPERTY, Some(text.to_owned()));
+            for error in [
+                Numbers::of(&damaged, &workspace()).unwrap_err(),
+                numbers.merged_into(&damaged, &workspace(), 20).unwrap_err(),
+            ] {
+                assert!(matches!(error, StoreError::Unsupported { .. }), "{error}");
+                assert!(error.to_string().contains("vouch.producers"), "{error}");
+            }
+            // Imports without numbers go on.
+            assert_eq!(merged(&Numbers::default(), &damaged, 20), None);
+        }
     }
 }

@@ -159,7 +159,10 @@ impl Staging {
         self.leave_out_repeats(location, newest).await?;
         let now = location.now();
         let before = newest.metadata_to_commit();
-        let numbered = self.numbers.merged_into(before, now.timestamp_millis());
+        let now_ms = now.timestamp_millis();
+        let numbered = self
+            .numbers
+            .merged_into(before, &newest.workspace, now_ms)?;
         if self.files.is_empty() && numbered.is_none() {
             return Ok(Plan::Stop(()));
         }

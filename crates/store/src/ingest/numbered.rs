@@ -87,7 +87,7 @@ async fn newest_in(store: &Store, number: &Number) -> Result<Option<Newest>, Sto
     let segments = store.segments(Duration::ZERO).await?;
     let table = store.snapshot(&number.workspace).await?;
     let mut numbers = match &table {
-        Some(table) => Numbers::of(&table.metadata),
+        Some(table) => Numbers::of(&table.metadata, &number.workspace)?,
         None => Numbers::default(),
     };
     let now_ms = Utc::now().timestamp_millis();
