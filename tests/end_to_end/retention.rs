@@ -192,6 +192,7 @@ fn place(events: Option<HeldEvents>) -> PlaceHoldRequest {
         reason: "audit".to_owned(),
         by: "legal".to_owned(),
         events,
+        create: false,
     }
 }
 
@@ -222,6 +223,7 @@ async fn the_service_sets_and_runs_a_retention() {
         workspace: acme(),
         retention: retention.to_owned(),
         by: "ops".to_owned(),
+        create: false,
     };
     let refused = client.set_retention(set("3 moons")).await.unwrap_err();
     assert_eq!(
@@ -283,4 +285,125 @@ async fn the_service_places_and_releases_holds() {
     );
     let holds = client.list_holds(list()).await.unwrap().into_inner().holds;
     assert_eq!(holds, []);
+}
+
+/// Commands about the workspace `acne`, which nobody has.
+fn mistyped() -> [Vec<&'static str>; 6] {
+    let acne = ["--workspace", "acne"];
+    let by = [&acne[..], &["--by", "legal"]].concat();
+    [
+        [&["retention", "show"], &acne[..]].concat(),
+        [&["retention", "run"], &acne[..]].concat(),
+        [&["hold", "list"], &acne[..]].concat(),
+        [&["retention", "set", "1y"], &by[..]].concat(),
+        [&OF_ZOE[..], &by].concat(),
+        [&["hold", "release", "case 4711"], &by[..]].concat(),
+    ]
+}
+
+#[test]
+fn a_mistyped_workspace_is_told_and_not_made() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    for server in [&[][..], &["--server", &service.address]] {
+        for command in mistyped() {
+            let done = run(&vouch, &command, server).expect_status(1);
+            let done = done.expect_error("no workspace `acne` in this store; did you mean `acme`?");
+            assert!(done.stdout.is_empty(), "{command:?}: {}", done.text());
+        }
+    }
+    let stats = vouch.run(&["stats", "--format", "json"]).text();
+    assert!(!stats.contains("acne"), "{stats}");
+    assert!(!vouch.path("vouch-data/workspace=acne").exists());
+}
+
+#[test]
+fn a_workspace_that_gets_its_events_later_can_be_held() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    for (workspace, server) in [
+        ("later", &[][..]),
+        ("later-still", &["--server", &service.address]),
+    ] {
+        let options = [server, &["--workspace", workspace, "--by", "legal"]].concat();
+        let create = [&options[..], &["--create"]].concat();
+        run(&vouch, &OF_ZOE, &create).expect_status(0);
+        // It is known from then on.
+        run(&vouch, &["retention", "set", "1y"], &options).expect_status(0);
+        let show = [server, &["--workspace", workspace]].concat();
+        run(&vouch, &["retention", "show"], &show)
+            .expect_status(0)
+            .expect_output("events are kept 1y; 1 hold\n");
+    }
+    let new = ["--workspace", "third", "--by", "legal", "--create"];
+    run(&vouch, &["retention", "set", "1y"], &new).expect_status(0);
+}
+
+#[tokio::test]
+async fn the_service_has_a_code_for_an_unknown_workspace() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let mut client = client(&service).await;
+    let acne = || "acne".to_owned();
+    let settings = client.get_settings(GetSettingsRequest { workspace: acne() });
+    let mut refused = vec![settings.await.unwrap_err()];
+    let holds = client.list_holds(ListHoldsRequest { workspace: acne() });
+    refused.push(holds.await.unwrap_err());
+    let mut hold = PlaceHoldRequest {
+        workspace: acne(),
+        ..place(Some(first_day()))
+    };
+    refused.push(client.place_hold(hold.clone()).await.unwrap_err());
+    let mut retention = SetRetentionRequest {
+        workspace: acne(),
+        retention: "1y".to_owned(),
+        by: "ops".to_owned(),
+        create: false,
+    };
+    refused.push(client.set_retention(retention.clone()).await.unwrap_err());
+    for status in refused {
+        let code = error_info(&status).code;
+        assert_eq!(
+            (status.code(), code.as_str()),
+            (Code::NotFound, "unknown_workspace")
+        );
+    }
+    hold.create = true;
+    client.place_hold(hold).await.unwrap();
+    retention.create = true;
+    client.set_retention(retention).await.unwrap();
+}
+
+/// The names of users on old events, each written in two ways.
+const WRITTEN_TWICE: [(&str, &str); 4] = [
+    ("Νίκος", "ΝΊΚΟΣ"),
+    ("straße", "STRASSE"),
+    ("Zo\u{eb}", "Zoe\u{308}"),
+    ("eve", " eve"),
+];
+
+#[test]
+fn a_hold_covers_a_user_however_the_name_is_written() {
+    for (held, written) in WRITTEN_TWICE {
+        let vouch = Vouch::new();
+        let mut lines = String::new();
+        for (number, user) in [held, written, "somebody else"].iter().enumerate() {
+            lines.push_str(&format!(
+                "{{\"date\": \"2020-01-03T08:00:00Z\", \"df_event_id\": \"e{number}\", \"df_user_name\": \"{user}\", \"df_workspace\": \"acme\"}}\n"
+            ));
+        }
+        vouch.write("old.ndjson", lines);
+        vouch.run(&["import", "old.ndjson"]).expect_status(0);
+        for (index, user) in [held, written].into_iter().enumerate() {
+            let name = format!("hold {index}");
+            let place = ["hold", "place", &name, "--reason", "r", "--user", user];
+            run(&vouch, &place, &ACME).expect_status(0);
+        }
+        run(&vouch, &["retention", "set", "1y"], &ACME)
+            .expect_status(0)
+            .expect_output("would drop 1 event of 1 day")
+            .expect_output("held: 2 older events, by hold 0 (2), hold 1 (2)");
+        run(&vouch, &["retention", "run"], &[]).expect_status(0);
+        assert_eq!(old_events(&vouch), "2", "{held}");
+    }
 }

@@ -44,36 +44,52 @@ impl Workspaces {
     /// What is set for a workspace.
     pub(crate) async fn settings(&self, workspace: &WorkspaceId) -> Result<Settings, Failure> {
         match self {
-            Self::Here(store) => Ok(store.settings(workspace).await?),
+            Self::Here(store) => {
+                require(store, workspace).await?;
+                Ok(store.settings(workspace).await?)
+            }
             Self::Service(client) => told(client.settings(workspace).await),
         }
     }
 
-    /// Sets how long events are kept; gives the settings then, and what the next run would drop.
+    /// Sets how long events are kept; gives the settings then, and what the next run would drop. A
+    /// workspace that is not in the store is made when `create` is set, and refused otherwise.
     pub(crate) async fn set_retention(
         &self,
         workspace: &WorkspaceId,
         retention: Retention,
         by: &str,
+        create: bool,
     ) -> Result<(Settings, Option<Expiry>), Failure> {
         match self {
             Self::Here(store) => {
+                if !create {
+                    require(store, workspace).await?;
+                }
                 let settings = store.set_retention(workspace, retention, by).await?;
                 Ok((settings, store.expire(workspace, true).await?))
             }
-            Self::Service(client) => told(client.set_retention(workspace, retention, by).await),
+            Self::Service(client) => {
+                told(client.set_retention(workspace, retention, by, create).await)
+            }
         }
     }
 
-    /// Keeps events from being dropped.
+    /// Keeps events from being dropped; `create` as for [`Self::set_retention`].
     pub(crate) async fn place_hold(
         &self,
         workspace: &WorkspaceId,
         hold: NewHold,
+        create: bool,
     ) -> Result<PlacedHold, Failure> {
         match self {
-            Self::Here(store) => Ok(store.place_hold(workspace, hold).await?),
-            Self::Service(client) => told(client.place_hold(workspace, &hold).await),
+            Self::Here(store) => {
+                if !create {
+                    require(store, workspace).await?;
+                }
+                Ok(store.place_hold(workspace, hold).await?)
+            }
+            Self::Service(client) => told(client.place_hold(workspace, &hold, create).await),
         }
     }
 
@@ -85,7 +101,10 @@ impl Workspaces {
         by: &str,
     ) -> Result<Hold, Failure> {
         match self {
-            Self::Here(store) => Ok(store.release_hold(workspace, name, by).await?),
+            Self::Here(store) => {
+                require(store, workspace).await?;
+                Ok(store.release_hold(workspace, name, by).await?)
+            }
             Self::Service(client) => told(client.release_hold(workspace, name, by).await),
         }
     }
@@ -97,10 +116,18 @@ impl Workspaces {
         dry_run: bool,
     ) -> Result<Option<Expiry>, Failure> {
         match self {
-            Self::Here(store) => Ok(store.expire(workspace, dry_run).await?),
+            Self::Here(store) => {
+                require(store, workspace).await?;
+                Ok(store.expire(workspace, dry_run).await?)
+            }
             Self::Service(client) => told(client.expire(workspace, dry_run).await),
         }
     }
+}
+
+async fn require(store: &Store, workspace: &WorkspaceId) -> Result<(), Failure> {
+    let required = engine::require_workspace(store, workspace).await;
+    required.map_err(|error| Failure::of_engine("", error))
 }
 
 fn told<T>(answer: Result<T, server::ClientError>) -> Result<T, Failure> {

@@ -66,6 +66,7 @@ pub use engine::Engine;
 pub use error::EngineError;
 pub use json::{content_json, warnings_text};
 pub use plan::{Position, duration_ms};
+pub use prepare::require_workspace;
 pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
     time_zone,

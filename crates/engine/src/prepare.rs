@@ -245,6 +245,17 @@ pub(crate) async fn views(store: &Store, request: &QueryRequest) -> Result<Vec<V
     Ok(found)
 }
 
+/// Refuses a workspace that has neither events nor settings.
+///
+/// # Errors
+/// [`EngineError::UnknownWorkspace`], or why the store cannot tell.
+pub async fn require_workspace(store: &Store, workspace: &WorkspaceId) -> Result<(), EngineError> {
+    match store.view(workspace).await? {
+        Some(_) => Ok(()),
+        None => Err(unknown_workspace(store, workspace).await?),
+    }
+}
+
 async fn unknown_workspace(
     store: &Store,
     workspace: &WorkspaceId,

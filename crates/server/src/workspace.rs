@@ -14,7 +14,7 @@ use crate::proto::{
     PlaceHoldResponse, ReleaseHoldRequest, ReleaseHoldResponse, RunRetentionRequest,
     RunRetentionResponse, SetRetentionRequest, SetRetentionResponse,
 };
-use crate::status::{of_request_error, of_settings_error};
+use crate::status::{of_engine_error, of_request_error, of_settings_error};
 
 /// Shows and changes what is set for the workspaces of a store.
 #[derive(Debug, Clone)]
@@ -27,6 +27,23 @@ impl Service {
     pub(crate) fn new(store: Store) -> Self {
         Self { store }
     }
+
+    /// The workspace called `id`, which has to be in the store.
+    async fn known(&self, id: &str) -> Result<WorkspaceId, Status> {
+        let workspace = workspace(id)?;
+        engine::require_workspace(&self.store, &workspace)
+            .await
+            .map_err(|error| of_engine_error("", &error))?;
+        Ok(workspace)
+    }
+
+    /// The same; with `create` it may be one that gets its events later.
+    async fn known_or_new(&self, id: &str, create: bool) -> Result<WorkspaceId, Status> {
+        match create {
+            true => workspace(id),
+            false => self.known(id).await,
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -35,7 +52,7 @@ impl WorkspaceService for Service {
         &self,
         request: Request<GetSettingsRequest>,
     ) -> Result<Response<GetSettingsResponse>, Status> {
-        let workspace = workspace(&request.get_ref().workspace)?;
+        let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
         let settings = settings.map_err(|error| of_settings_error(&error))?;
         Ok(Response::new(GetSettingsResponse {
@@ -48,9 +65,11 @@ impl WorkspaceService for Service {
         request: Request<SetRetentionRequest>,
     ) -> Result<Response<SetRetentionResponse>, Status> {
         let message = request.into_inner();
-        let workspace = workspace(&message.workspace)?;
         let retention = message.retention.parse();
         let retention = retention.map_err(|error| of_settings_error(&error))?;
+        let workspace = self
+            .known_or_new(&message.workspace, message.create)
+            .await?;
         let settings = self
             .store
             .set_retention(&workspace, retention, &message.by)
@@ -74,7 +93,9 @@ impl WorkspaceService for Service {
         request: Request<PlaceHoldRequest>,
     ) -> Result<Response<PlaceHoldResponse>, Status> {
         let message = request.into_inner();
-        let workspace = workspace(&message.workspace)?;
+        let workspace = self
+            .known_or_new(&message.workspace, message.create)
+            .await?;
         let hold = new_hold_from_message(message).map_err(|error| of_request_error(&error))?;
         let placed = self.store.place_hold(&workspace, hold).await;
         let placed = placed.map_err(|error| of_settings_error(&error))?;
@@ -86,7 +107,7 @@ impl WorkspaceService for Service {
         request: Request<ReleaseHoldRequest>,
     ) -> Result<Response<ReleaseHoldResponse>, Status> {
         let message = request.into_inner();
-        let workspace = workspace(&message.workspace)?;
+        let workspace = self.known(&message.workspace).await?;
         let released = self
             .store
             .release_hold(&workspace, &message.name, &message.by)
@@ -101,7 +122,7 @@ impl WorkspaceService for Service {
         &self,
         request: Request<ListHoldsRequest>,
     ) -> Result<Response<ListHoldsResponse>, Status> {
-        let workspace = workspace(&request.get_ref().workspace)?;
+        let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
         let settings = settings.map_err(|error| of_settings_error(&error))?;
         Ok(Response::new(ListHoldsResponse {
@@ -114,7 +135,7 @@ impl WorkspaceService for Service {
         request: Request<RunRetentionRequest>,
     ) -> Result<Response<RunRetentionResponse>, Status> {
         let message = request.into_inner();
-        let workspace = workspace(&message.workspace)?;
+        let workspace = self.known(&message.workspace).await?;
         let run = self.store.expire(&workspace, message.dry_run).await;
         let run = run.map_err(|error| of_settings_error(&error))?;
         Ok(Response::new(RunRetentionResponse {

@@ -60,7 +60,9 @@ async fn place(arguments: PlaceArguments, out: &mut impl Write) -> Result<(), Fa
         },
     };
     let workspaces = Workspaces::open(&arguments.keeper).await?;
-    let placed = workspaces.place_hold(&arguments.workspace, hold).await?;
+    let placed = workspaces
+        .place_hold(&arguments.workspace, hold, arguments.new.create)
+        .await?;
     let verb = match placed.stood_already {
         true => "stood already:",
         false => "placed",

@@ -21,9 +21,10 @@ pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
             workspace,
             retention,
             by,
+            new,
         } => {
             let by = by.name()?;
-            set(&keeper, &workspace, retention, &by).await
+            set(&keeper, &workspace, retention, &by, new.create).await
         }
         RetentionCommand::Run {
             keeper,
@@ -48,9 +49,12 @@ async fn set(
     workspace: &WorkspaceId,
     retention: Retention,
     by: &str,
+    create: bool,
 ) -> Result<(), Failure> {
     let workspaces = Workspaces::open(keeper).await?;
-    let (_, next_run) = workspaces.set_retention(workspace, retention, by).await?;
+    let (_, next_run) = workspaces
+        .set_retention(workspace, retention, by, create)
+        .await?;
     let mut out = io::stdout();
     writeln!(out, "workspace {workspace}: events are kept {retention}")?;
     match next_run {
@@ -71,8 +75,9 @@ async fn expire(
     let workspaces = Workspaces::open(keeper).await?;
     let mut out = io::stdout();
     for workspace in workspaces.chosen(scope).await? {
+        let run = workspaces.expire(&workspace, dry_run).await?;
         write!(out, "workspace {workspace}: ")?;
-        match workspaces.expire(&workspace, dry_run).await? {
+        match run {
             Some(expiry) => tell_run(&expiry, &mut out)?,
             None => writeln!(out, "it has no events")?,
         }

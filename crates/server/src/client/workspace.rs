@@ -28,7 +28,8 @@ impl Client {
     }
 
     /// Sets how long the events of a workspace are kept, on behalf of `by`. Gives the settings then, and
-    /// what the next retention run would drop, if that is known.
+    /// what the next retention run would drop, if that is known. The workspace is made when it is not in
+    /// the store and `create` is set.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -37,11 +38,13 @@ impl Client {
         workspace: &WorkspaceId,
         retention: Retention,
         by: &str,
+        create: bool,
     ) -> Result<(Settings, Option<Expiry>), ClientError> {
         let message = SetRetentionRequest {
             workspace: workspace.to_string(),
             retention: retention.to_string(),
             by: by.to_owned(),
+            create,
         };
         let response = self.workspaces().set_retention(message).await;
         let response = response.map_err(refused)?.into_inner();
@@ -50,7 +53,8 @@ impl Client {
         Ok((settings_from_message(settings)?, next_run))
     }
 
-    /// Keeps events from being dropped.
+    /// Keeps events from being dropped. The workspace is made when it is not in the store and `create` is
+    /// set.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -58,8 +62,9 @@ impl Client {
         &self,
         workspace: &WorkspaceId,
         hold: &NewHold,
+        create: bool,
     ) -> Result<PlacedHold, ClientError> {
-        let message = new_hold_to_message(workspace, hold);
+        let message = new_hold_to_message(workspace, hold, create);
         let response = self.workspaces().place_hold(message).await;
         Ok(placed_from_message(
             response.map_err(refused)?.into_inner(),

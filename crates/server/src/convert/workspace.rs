@@ -71,10 +71,11 @@ pub(crate) fn new_hold_from_message(
     })
 }
 
-/// A request for a hold.
+/// A request for a hold; with `create` in a workspace that may be new.
 pub(crate) fn new_hold_to_message(
     workspace: &WorkspaceId,
     hold: &NewHold,
+    create: bool,
 ) -> proto::PlaceHoldRequest {
     proto::PlaceHoldRequest {
         workspace: workspace.to_string(),
@@ -82,6 +83,7 @@ pub(crate) fn new_hold_to_message(
         reason: hold.reason.clone(),
         by: hold.placed_by.clone(),
         events: Some(held_to_message(&hold.events)),
+        create,
     }
 }
 
@@ -294,7 +296,8 @@ mod tests {
             placed_by: "p".to_owned(),
             events: HeldEvents::all(),
         };
-        let message = new_hold_to_message(&workspace, &new);
+        let message = new_hold_to_message(&workspace, &new, true);
+        assert!(message.create);
         assert_eq!(new_hold_from_message(message.clone()).unwrap(), new);
         let nothing = proto::PlaceHoldRequest {
             events: None,
