@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cases` | the language: every question in `tests/cases/*.md` has the answer that stands there |
 //! | `oracle` | answers against a second, naive evaluation |
+//! | `mutations` | objects that are damaged at random: answers are right, or errors |
 //! | `importing` | files into a store: what is taken, what is refused |
 //! | `asking` | questions on the command line: answers, exit statuses, the other subcommands |
 //! | `exporting` | answers in every format hold the same rows |
@@ -39,6 +40,8 @@ mod hostile;
 mod importing;
 #[cfg(test)]
 mod ingest;
+#[cfg(test)]
+mod mutations;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

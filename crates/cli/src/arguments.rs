@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Hold(HoldCommand),
     /// Merge small files into large ones, and delete what nobody needs any more
     Compact(CompactArguments),
+    /// Write files of older versions anew, so that reading a part of one compares that part only
+    Upgrade(UpgradeArguments),
     /// Take events in and answer questions over the network, until SIGINT or SIGTERM
     Serve(ServeArguments),
     /// Write made-up events as NDJSON to standard output
@@ -254,6 +256,19 @@ pub(crate) struct CompactArguments {
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
     /// Only say what would be merged and deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `vouch upgrade`.
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The workspaces, separated by commas; all when left out
+    #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
+    pub(crate) workspace: Option<Scope>,
+    /// Only say what would be written anew
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

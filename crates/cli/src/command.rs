@@ -11,6 +11,7 @@ mod query;
 mod retention;
 mod serve;
 mod stats;
+mod upgrade;
 mod verify;
 
 use std::io::{self, Read};
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Retention(command) => retention::run(command).await,
         Command::Hold(command) => hold::run(command).await,
         Command::Compact(arguments) => compact::run(arguments).await,
+        Command::Upgrade(arguments) => upgrade::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Generate(arguments) => generate::run(&arguments),
     }

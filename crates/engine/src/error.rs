@@ -71,19 +71,19 @@ impl EngineError {
 
 impl From<DataFusionError> for EngineError {
     fn from(error: DataFusionError) -> Self {
-        match error.find_root() {
-            DataFusionError::ResourcesExhausted(reason) => Self::ResourcesExhausted(reason.clone()),
-            DataFusionError::ObjectStore(source) if is_missing(source) => {
-                Self::MissingFile(source.to_string())
-            }
-            root if missing_below(root) => Self::MissingFile(root.to_string()),
-            DataFusionError::External(source)
-                if let Some(path) = missing_in_store(source.as_ref()) =>
-            {
-                Self::MissingFile(path)
-            }
-            _ => Self::Execution(error),
+        let error = match error {
+            DataFusionError::External(source) => match source.downcast::<StoreError>() {
+                Ok(error) if !error.is_missing_object() => return Self::Store(*error),
+                Ok(error) => DataFusionError::External(error),
+                Err(source) => DataFusionError::External(source),
+            },
+            other => other,
+        };
+        if let DataFusionError::ResourcesExhausted(reason) = error.find_root() {
+            return Self::ResourcesExhausted(reason.clone());
         }
+        let told = causes(&error).find_map(of_object);
+        told.unwrap_or(Self::Execution(error))
     }
 }
 
@@ -107,40 +107,26 @@ fn near(suggestion: &Option<String>) -> String {
         .map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
-/// DataFusion keeps only the words of an error that it meets while it reads the footer of a file.
-fn told_as_missing(words: &str) -> bool {
-    words.contains("Object Store error: Object at location") && words.contains(" not found: ")
+/// An error and what has caused it.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
-fn is_missing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. })
-}
-
-/// The file that the store has missed.
-fn missing_in_store(error: &(dyn Error + 'static)) -> Option<String> {
-    let error = error.downcast_ref::<StoreError>()?;
-    error.is_missing_object().then(|| match error {
-        StoreError::NotFound { path } => path.clone(),
-        other => other.to_string(),
-    })
-}
-
-/// Whether an object that is not there is somewhere among the causes.
-fn missing_below(error: &DataFusionError) -> bool {
-    if let DataFusionError::ParquetError(error) = error
-        && told_as_missing(&error.to_string())
-    {
-        return true;
-    }
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        if error
-            .downcast_ref::<object_store::Error>()
-            .is_some_and(is_missing)
-        {
-            return true;
+/// What is to be told when a cause is an object that is missing or damaged.
+fn of_object(cause: &(dyn Error + 'static)) -> Option<EngineError> {
+    match cause.downcast_ref::<StoreError>() {
+        Some(StoreError::NotFound { path }) => Some(EngineError::MissingFile(path.clone())),
+        Some(StoreError::Corrupt { path, reason }) => {
+            Some(EngineError::Store(StoreError::Corrupt {
+                path: path.clone(),
+                reason: reason.clone(),
+            }))
         }
-        cause = error.source();
+        _ => match cause.downcast_ref::<object_store::Error>() {
+            Some(object_store::Error::NotFound { path, .. }) => {
+                Some(EngineError::MissingFile(path.clone()))
+            }
+            _ => None,
+        },
     }
-    false
 }

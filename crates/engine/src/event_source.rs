@@ -1,5 +1,6 @@
 //! Events in data files, as plans read them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,11 +10,13 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
+    FileGroup, FileScanConfigBuilder, FileSource, ParquetFileReaderFactory, ParquetSource,
 };
 use datafusion::datasource::source::DataSource;
+use datafusion::execution::config::SessionConfig;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::{conjunction, reassign_expr_columns};
@@ -22,8 +25,11 @@ use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt, stream};
 use object_store::ObjectMeta;
-use store::DataFile;
+use store::{DataFile, Store};
 
 use crate::charged_scan::charged;
 
@@ -75,17 +81,48 @@ impl EventSource {
         self.files.iter().skip(partition).step_by(self.partitions)
     }
 
-    /// DataFusion's scan of the files of a partition.
-    fn parquet_scan(
+    /// How many rows of any file of a partition to read at a time, at most `most`.
+    pub(crate) fn batch_rows(&self, partition: usize, most: usize) -> usize {
+        let rows = self.files_of(partition).map(|file| file.batch_rows(most));
+        rows.min().unwrap_or(most)
+    }
+
+    /// DataFusion's scans of the files of a partition: of files with larger events, fewer rows are read at a time.
+    fn parquet_scans(
         &self,
         partition: usize,
-        config: &ConfigOptions,
+        session: &SessionConfig,
+    ) -> Result<Vec<Arc<dyn DataSource>>> {
+        let mut files: BTreeMap<usize, Vec<PartitionedFile>> = BTreeMap::new();
+        for file in self.files_of(partition) {
+            let rows = match file.batch_rows(session.batch_size()) {
+                all if all == session.batch_size() => all,
+                fewer => 1 << fewer.ilog2(),
+            };
+            files.entry(rows).or_default().push(partitioned(file));
+        }
+        let scans = files.into_iter().rev();
+        scans
+            .map(|(rows, files)| self.parquet_scan(files.into(), rows, session))
+            .collect()
+    }
+
+    fn parquet_scan(
+        &self,
+        files: FileGroup,
+        batch_rows: usize,
+        session: &SessionConfig,
     ) -> Result<Arc<dyn DataSource>> {
+        let config = session.options();
+        let Some(store) = session.get_extension::<Store>() else {
+            return internal_err!("the session does not know the store");
+        };
         let options = TableParquetOptions {
             global: config.execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let parquet = ParquetSource::new(Arc::clone(&self.table));
+        let parquet = ParquetSource::new(Arc::clone(&self.table))
+            .with_parquet_file_reader_factory(Arc::new(StoreReaders { store }));
         let mut source: Arc<dyn FileSource> = Arc::new(parquet.with_table_parquet_options(options));
         if let Some(condition) = &self.condition {
             let pushed = source.try_pushdown_filters(vec![Arc::clone(condition)], config)?;
@@ -97,9 +134,10 @@ impl EventSource {
         let Some(source) = source.try_pushdown_projection(&self.projection)? else {
             return internal_err!("a scan of Parquet files does not take {}", self.projection);
         };
-        let files: FileGroup = self.files_of(partition).map(partitioned).collect();
-        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, source);
-        Ok(Arc::new(scan.with_file_groups(vec![files]).build()))
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, source)
+            .with_file_groups(vec![files])
+            .with_batch_size(Some(batch_rows));
+        Ok(Arc::new(scan.build()))
     }
 
     /// Whether another projection on top would compute something several times that is computed once.
@@ -129,8 +167,13 @@ impl DataSource for EventSource {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let scan = self.parquet_scan(partition, context.session_config().options())?;
-        Ok(charged(scan.open(0, Arc::clone(&context))?, &context))
+        let scans = self.parquet_scans(partition, context.session_config())?;
+        let opened = scans.iter().map(|scan| scan.open(0, Arc::clone(&context)));
+        let opened: Vec<_> = opened.collect::<Result<_>>()?;
+        let schema = Arc::new(self.projection.project_schema(&self.table)?);
+        let batches = stream::iter(opened).flatten();
+        let batches = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
+        Ok(charged(batches, &context))
     }
 
     fn fmt_as(&self, _format: DisplayFormatType, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -223,11 +266,33 @@ impl fmt::Display for EventSource {
 }
 
 fn partitioned(file: &Arc<DataFile>) -> PartitionedFile {
-    PartitionedFile::new_from_meta(ObjectMeta {
+    let named = PartitionedFile::new_from_meta(ObjectMeta {
         location: file.path.clone(),
         last_modified: file.modified,
         size: file.size_bytes,
         e_tag: None,
         version: None,
-    })
+    });
+    named.with_extension(DataFile::clone(file))
+}
+
+/// Lets DataFusion's scan read files through the store, which compares what is read with what was written.
+#[derive(Debug)]
+struct StoreReaders {
+    store: Arc<Store>,
+}
+
+impl ParquetFileReaderFactory for StoreReaders {
+    fn create_reader(
+        &self,
+        _partition: usize,
+        file: PartitionedFile,
+        _footer_bytes: Option<usize>,
+        _metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        match file.extensions.get::<DataFile>() {
+            Some(file) => Ok(Box::new(self.store.file_reader(file))),
+            None => internal_err!("`{}` is no file of the store", file.object_meta.location),
+        }
+    }
 }

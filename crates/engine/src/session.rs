@@ -68,7 +68,8 @@ impl Session {
     pub(crate) fn new(config: EngineConfig, store: &Store) -> Result<Self, EngineError> {
         let mut options = SessionConfig::new()
             .with_target_partitions(config.partitions)
-            .with_batch_size(config.batch_rows);
+            .with_batch_size(config.batch_rows)
+            .with_extension(Arc::new(store.clone()));
         options.options_mut().execution.parquet.pushdown_filters = true;
         // The table spreads its files itself, as wholes.
         options.options_mut().optimizer.repartition_file_scans = false;

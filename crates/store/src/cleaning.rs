@@ -30,7 +30,7 @@ use serde_json::Value;
 
 use crate::durable;
 use crate::error::StoreError;
-use crate::file_reader;
+use crate::file_reader::FilePlace;
 use crate::location::Location;
 use crate::log::{Changes, Operation, Plan, Planner};
 use crate::paths;
@@ -255,7 +255,8 @@ async fn kept_checkpoint(
         return Ok(None);
     };
     let failed = |error| StoreError::parquet(&path, error);
-    let reader = file_reader::open(location, &path, object.size).await?;
+    let place = FilePlace::unproved(path.clone(), object.size);
+    let reader = place.open(location).await?;
     let mut batches = reader.build().map_err(failed)?;
     while batches.try_next().await.map_err(failed)?.is_some() {}
     Ok(Some(kept))

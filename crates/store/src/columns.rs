@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
-use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::bloom_filter::Sbbf;
@@ -26,8 +25,10 @@ use quick_cache::{Equivalent, Weighter};
 pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
 use self::footer::Footer;
 use crate::error::StoreError;
-use crate::file_reader::{FileReader, bloom_filters};
+use crate::file_reader::{FilePlace, FileReader, bloom_filters};
 use crate::layout::PAGE_ROWS;
+use crate::location::Location;
+use crate::snapshot::DataFile;
 use crate::store::Store;
 
 /// What a column takes about, to tell the cache how many to expect.
@@ -50,10 +51,8 @@ const TYPICAL_FOOTER_BYTES: usize = 32 * 1024;
 /// One row group of a data file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RowGroup {
-    /// The file, under the root of the store.
-    pub path: Path,
-    /// The size of the file.
-    pub size_bytes: u64,
+    /// The file.
+    pub(crate) file: FilePlace,
     /// The place of the row group in the file.
     pub index: usize,
 }
@@ -61,7 +60,7 @@ pub struct RowGroup {
 /// Reads columns of data files and keeps those that are asked for often.
 #[derive(Debug)]
 pub struct Columns {
-    objects: Arc<dyn ObjectStore>,
+    location: Location,
     footers: Cache<Path, Arc<Footer>, FooterSize>,
     filters: Cache<ColumnKey, Arc<Filters>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
@@ -105,7 +104,7 @@ struct Lookup<'k> {
 impl<'k> Lookup<'k> {
     fn of_group(group: &'k RowGroup, column: &'k str) -> Self {
         Self {
-            path: &group.path,
+            path: &group.file.path,
             row_group: Some(group.index),
             column,
         }
@@ -160,7 +159,7 @@ impl Columns {
         let bytes = memory_bytes as u64;
         let footers = FOOTER_BYTES as usize / TYPICAL_FOOTER_BYTES;
         Self {
-            objects: store.object_store(),
+            location: store.location().clone(),
             footers: Cache::with_weighter(footers, FOOTER_BYTES, FooterSize),
             filters: Cache::with_weighter(footers, FOOTER_BYTES, FilterSize),
             asked: Cache::new(ASKED_COLUMNS),
@@ -172,21 +171,17 @@ impl Columns {
         }
     }
 
-    /// The row groups of a file of `size_bytes` bytes, each with how many rows it has.
+    /// The row groups of a file, each with how many rows it has.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub async fn row_groups(
-        &self,
-        path: &Path,
-        size_bytes: u64,
-    ) -> Result<Vec<(RowGroup, usize)>, StoreError> {
+    /// When the file cannot be read, or is damaged.
+    pub async fn row_groups(&self, file: &DataFile) -> Result<Vec<(RowGroup, usize)>, StoreError> {
+        let file = file.place();
+        let footer = self.footer(&file).await?;
         let group = |index| RowGroup {
-            path: path.clone(),
-            size_bytes,
+            file: file.clone(),
             index,
         };
-        let footer = self.footer(path, size_bytes).await?;
         let groups = (0..footer.groups()).map(|index| (group(index), footer.rows(index)));
         Ok(groups.collect())
     }
@@ -229,7 +224,7 @@ impl Columns {
         if missing.is_empty() {
             return Ok(known.into_iter().flatten().map(Part::Whole).collect());
         }
-        let footer = self.footer(&group.path, group.size_bytes).await?;
+        let footer = self.footer(&group.file).await?;
         let pages = footer.rows(group.index).div_ceil(PAGE_ROWS);
         let is_very_few = rows.pages(PAGE_ROWS).saturating_mul(VERY_FEW) <= pages;
         let is_better_in_part = |field: &Arc<Field>| {
@@ -250,9 +245,9 @@ impl Columns {
         let mut whole = self.read(group, &of_kind(false)).await?.into_iter();
         let few = match of_kind(true) {
             none if none.is_empty() => Vec::new(),
-            some => read::values(&self.objects, group, &footer, &some, rows)
+            some => read::values(&self.location, group, &footer, &some, rows)
                 .await
-                .map_err(|error| StoreError::parquet(&group.path, error))?,
+                .map_err(|error| StoreError::parquet(&group.file.path, error))?,
         };
         let (mut few, mut is_few) = (few.into_iter(), is_few.into_iter());
         let parts = known.into_iter().filter_map(|known| match known {
@@ -272,9 +267,9 @@ impl Columns {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let footer = self.footer(&group.path, group.size_bytes).await?;
-        let read = read::columns(&self.objects, group, &footer, wanted).await;
-        let read = read.map_err(|error| StoreError::parquet(&group.path, error))?;
+        let footer = self.footer(&group.file).await?;
+        let read = read::columns(&self.location, group, &footer, wanted).await;
+        let read = read.map_err(|error| StoreError::parquet(&group.file.path, error))?;
         let read = wanted.iter().zip(read);
         Ok(read
             .map(|(field, column)| self.keep(group, field, column))
@@ -289,27 +284,25 @@ impl Columns {
         asked
     }
 
-    /// The row groups of a file of `size_bytes` bytes of which some row may have `text` in a column, as far as
-    /// bloom filters tell.
+    /// The row groups of a file of which some row may have `text` in a column, as far as bloom filters tell.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or is damaged.
     pub async fn row_groups_that_may_hold(
         &self,
-        path: &Path,
-        size_bytes: u64,
+        file: &DataFile,
         column: &str,
         text: &str,
     ) -> Result<Vec<usize>, StoreError> {
         let column = Lookup {
-            path,
+            path: &file.path,
             row_group: None,
             column,
         };
         let filters = match self.filters.get(&column) {
             Some(filters) => filters,
             None => {
-                let filters = Arc::new(self.filters(column, size_bytes).await?);
+                let filters = Arc::new(self.filters(&file.place(), column.column).await?);
                 self.filters.insert(column.to_key(), Arc::clone(&filters));
                 filters
             }
@@ -322,31 +315,31 @@ impl Columns {
         Ok(groups.map(|(group, _)| group).collect())
     }
 
-    async fn filters(&self, column: Lookup<'_>, size_bytes: u64) -> Result<Filters, StoreError> {
-        let path = column.path;
-        let footer = self.footer(path, size_bytes).await?;
-        let place = footer.place(column.column);
+    async fn filters(&self, file: &FilePlace, column: &str) -> Result<Filters, StoreError> {
+        let footer = self.footer(file).await?;
+        let place = footer.place(column);
         let (Some(place), Some(metadata)) = (place, footer.readers().first()) else {
             return Ok(Filters {
                 of_groups: (0..footer.groups()).map(|_| None).collect(),
                 size_bytes: 0,
             });
         };
-        let reader = FileReader::new(&self.objects, path, size_bytes);
+        let reader = FileReader::new(&self.location, file);
         let mut builder =
             ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata.clone());
         let of_groups = bloom_filters(&mut builder, place).await;
         Ok(Filters {
-            of_groups: of_groups.map_err(|error| StoreError::parquet(path, error))?,
+            of_groups: of_groups.map_err(|error| StoreError::parquet(&file.path, error))?,
             size_bytes: footer.bloom_filter_bytes(place),
         })
     }
 
-    async fn footer(&self, path: &Path, size_bytes: u64) -> Result<Arc<Footer>, StoreError> {
+    async fn footer(&self, file: &FilePlace) -> Result<Arc<Footer>, StoreError> {
+        let path = &file.path;
         if let Some(footer) = self.footers.get(path) {
             return Ok(footer);
         }
-        let footer = Footer::read(&self.objects, path, size_bytes).await;
+        let footer = Footer::read(&self.location, file).await;
         let footer = Arc::new(footer.map_err(|error| StoreError::parquet(path, error))?);
         self.footers.insert(path.clone(), Arc::clone(&footer));
         Ok(footer)
@@ -364,7 +357,7 @@ impl Columns {
         let known = columns.map(|column| self.columns.get(&column));
         let mut known: Vec<Option<Arc<Column>>> = known.collect();
         if known.iter().any(Option::is_none) {
-            let footer = self.footer(&group.path, group.size_bytes).await?;
+            let footer = self.footer(&group.file).await?;
             for (place, field) in known.iter_mut().zip(wanted) {
                 if place.is_none() {
                     let constant = footer.constant(group.index, field);

@@ -27,7 +27,8 @@ use crate::log::{Changes, Operation, Plan, Planner};
 use crate::schema;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
-use choose::{Job, Rules, choose};
+pub(crate) use choose::Job;
+use choose::{Rules, choose};
 
 /// The bytes that a file is to have.
 const TARGET_BYTES: u64 = 128 * 1024 * 1024;
@@ -134,22 +135,34 @@ impl Store {
                 return Ok(Some(compaction));
             }
             for job in jobs {
-                match self.run(workspace, &job).await {
-                    Ok(Done::Committed(output)) => {
-                        compaction.add(&job, output.as_ref(), output.is_some());
-                    }
-                    Ok(Done::Overtaken) => {}
-                    Err(error) => match damaged_file(&error, &job) {
-                        Some(path) => {
-                            left_out.insert(path);
-                            compaction.faults.push(error);
-                        }
-                        None => return Err(error),
-                    },
-                }
+                let job = merge::fitting(self.location(), job).await;
+                let damaged = self.merge_into(&job, &mut compaction).await?;
+                left_out.extend(damaged);
                 rest.take().await;
             }
         }
+    }
+
+    /// Merges the files of a job and counts what was done; the file that is to blame when that is not possible.
+    pub(crate) async fn merge_into(
+        &self,
+        job: &Job,
+        compaction: &mut Compaction,
+    ) -> Result<Option<Path>, StoreError> {
+        match self.run(&compaction.workspace, job).await {
+            Ok(Done::Committed(output)) => {
+                compaction.add(job, output.as_ref(), output.is_some());
+            }
+            Ok(Done::Overtaken) => {}
+            Err(error) => {
+                let Some(path) = damaged_file(&error, job) else {
+                    return Err(error);
+                };
+                compaction.faults.push(error);
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     }
 
     async fn run(&self, workspace: &WorkspaceId, job: &Job) -> Result<Done, StoreError> {
@@ -256,7 +269,7 @@ fn damaged_file(error: &StoreError, job: &Job) -> Option<Path> {
 }
 
 /// Rewriting a file would lose what stands in columns of others.
-fn refuse_unknown_columns(snapshot: &Snapshot) -> Result<(), StoreError> {
+pub(crate) fn refuse_unknown_columns(snapshot: &Snapshot) -> Result<(), StoreError> {
     match schema::unknown_column(&snapshot.metadata.schema_string) {
         None => Ok(()),
         Some(name) => Err(StoreError::Unsupported {
@@ -269,7 +282,7 @@ fn refuse_unknown_columns(snapshot: &Snapshot) -> Result<(), StoreError> {
 }
 
 impl Compaction {
-    fn new(workspace: &WorkspaceId) -> Self {
+    pub(crate) fn new(workspace: &WorkspaceId) -> Self {
         Self {
             workspace: workspace.clone(),
             days: BTreeSet::new(),
@@ -282,7 +295,7 @@ impl Compaction {
         }
     }
 
-    fn add(&mut self, job: &Job, output: Option<&StagedFile>, is_written: bool) {
+    pub(crate) fn add(&mut self, job: &Job, output: Option<&StagedFile>, is_written: bool) {
         self.days.insert(job.day);
         self.replaced_files += job.files.len();
         self.replaced_bytes += job.size_bytes();

@@ -7,13 +7,15 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use chrono::{NaiveDate, TimeDelta};
 use events::WorkspaceId;
-use futures::future::BoxFuture;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::AsyncArrowWriter;
-use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use crate::blocks::{BlockHasher, Tail};
+use crate::decoded::{self, Decoded};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::layout;
@@ -47,6 +49,10 @@ pub(crate) struct StagedFile {
     pub(crate) begun_ms: i64,
     /// The digest of its bytes.
     pub(crate) digest: Digest,
+    /// Its end, with the digests of its blocks.
+    pub(crate) tail: Tail,
+    /// What its events take when they are decoded.
+    pub(crate) decoded: Decoded,
     /// What the log says about its content.
     pub(crate) statistics: String,
     /// What else its entry in the log carries, by keys.
@@ -68,8 +74,20 @@ pub(crate) struct DataFileWriter {
     day: NaiveDate,
     rows: u64,
     begun_ms: i64,
-    writer: AsyncArrowWriter<DigestingWriter>,
+    writer: ArrowWriter<Vec<u8>>,
+    /// What the events of the row group that grows take when they are decoded.
+    group_bytes: u64,
+    decoded: Decoded,
+    upload: BufWriter,
+    digests: Digests,
     statistics: StatisticsCollector,
+}
+
+/// What is digested of a file while it grows.
+#[derive(Default)]
+struct Digests {
+    whole: blake3::Hasher,
+    blocks: BlockHasher,
 }
 
 impl DataFileWriter {
@@ -81,20 +99,20 @@ impl DataFileWriter {
     ) -> Result<Self, StoreError> {
         let in_table = paths::data_file_in_table(day, Uuid::new_v4());
         let path = paths::data_file(workspace, &in_table);
-        let upload = DigestingWriter {
-            upload: BufWriter::new(Arc::clone(&location.objects), path.clone()),
-            hasher: blake3::Hasher::new(),
-        };
         let properties = layout::writer_properties();
-        let writer = AsyncArrowWriter::try_new(upload, events::schema(), Some(properties))
+        let writer = ArrowWriter::try_new(Vec::new(), events::schema(), Some(properties))
             .map_err(|error| StoreError::parquet(&path, error))?;
         Ok(Self {
+            upload: BufWriter::new(Arc::clone(&location.objects), path.clone()),
             path,
             in_table,
             day,
             rows: 0,
             begun_ms: location.now().timestamp_millis(),
             writer,
+            group_bytes: 0,
+            decoded: Decoded::default(),
+            digests: Digests::default(),
             statistics: StatisticsCollector::default(),
         })
     }
@@ -103,47 +121,87 @@ impl DataFileWriter {
     pub(crate) async fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
         self.statistics.add(batch);
         self.rows += batch.num_rows() as u64;
-        self.writer
-            .write(batch)
+        let sizes = decoded::row_bytes(batch);
+        self.decoded.add(&sizes);
+        let mut start = 0;
+        for (row, size) in sizes.into_iter().enumerate() {
+            if self.group_bytes > 0 && self.group_bytes + size > layout::ROW_GROUP_BYTES {
+                self.encode(&batch.slice(start, row - start)).await?;
+                self.encoded(ArrowWriter::flush)?;
+                self.group_bytes = 0;
+                start = row;
+            }
+            self.group_bytes += size;
+        }
+        self.encode(&batch.slice(start, batch.num_rows() - start))
             .await
-            .map_err(|error| StoreError::parquet(&self.path, error))
+    }
+
+    async fn encode(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let groups = self.writer.flushed_row_groups().len();
+        self.encoded(|writer| writer.write(batch))?;
+        if self.writer.flushed_row_groups().len() > groups {
+            self.group_bytes = 0;
+        }
+        self.upload().await
     }
 
     /// Completes the file; it is durable when this returns.
     pub(crate) async fn finish(mut self) -> Result<StagedFile, StoreError> {
-        self.writer
-            .finish()
-            .await
-            .map_err(|error| StoreError::parquet(&self.path, error))?;
-        let size_bytes = self.writer.bytes_written() as u64;
-        let written = self.writer.into_inner();
+        self.encoded(ArrowWriter::flush)?;
+        self.upload().await?;
+        let offset = self.writer.bytes_written() as u64;
+        let digests = std::mem::take(&mut self.digests.blocks).finish();
+        self.encoded(|writer| Ok(writer.write_all(&digests)?))?;
+        self.encoded(|writer| writer.finish().map(drop))?;
+        let tail = self.written()?;
+        self.digests.whole.update(&tail);
+        let digest = Digest::from(blake3::hash(&tail));
+        self.put(tail).await?;
+        let completed = self.upload.shutdown().await;
+        completed.map_err(|error| self.failed(error.into()))?;
         Ok(StagedFile {
-            size_bytes,
+            size_bytes: self.writer.bytes_written() as u64,
             path: self.path,
             in_table: self.in_table,
             day: self.day,
             rows: self.rows,
             begun_ms: self.begun_ms,
-            digest: written.hasher.finalize().into(),
+            digest: self.digests.whole.finalize().into(),
+            tail: Tail { offset, digest },
+            decoded: self.decoded,
             statistics: self.statistics.finish(),
             tags: BTreeMap::new(),
         })
     }
-}
 
-/// An upload that digests what passes through.
-struct DigestingWriter {
-    upload: BufWriter,
-    hasher: blake3::Hasher,
-}
-
-impl AsyncFileWriter for DigestingWriter {
-    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        self.hasher.update(&bytes);
-        AsyncFileWriter::write(&mut self.upload, bytes)
+    fn encoded(
+        &mut self,
+        encode: impl FnOnce(&mut ArrowWriter<Vec<u8>>) -> parquet::errors::Result<()>,
+    ) -> Result<(), StoreError> {
+        encode(&mut self.writer).map_err(|error| self.failed(error))
     }
 
-    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
-        AsyncFileWriter::complete(&mut self.upload)
+    /// Sends on what is encoded, which is data.
+    async fn upload(&mut self) -> Result<(), StoreError> {
+        let data = self.written()?;
+        self.digests.whole.update(&data);
+        self.digests.blocks.update(&data);
+        self.put(data).await
+    }
+
+    /// What is encoded and was not taken before.
+    fn written(&mut self) -> Result<Bytes, StoreError> {
+        self.encoded(|writer| Ok(writer.sync()?))?;
+        Ok(std::mem::take(self.writer.inner_mut()).into())
+    }
+
+    async fn put(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        let sent = self.upload.put(bytes).await;
+        sent.map_err(|error| self.failed(ParquetError::External(error.into())))
+    }
+
+    fn failed(&self, error: ParquetError) -> StoreError {
+        StoreError::parquet(&self.path, error)
     }
 }

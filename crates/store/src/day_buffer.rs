@@ -7,7 +7,7 @@ use events::{Event, PackedBatchBuilder, PackedEvent, PackedEvents, WorkspaceId};
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
-use crate::event_ids::FilePlace;
+use crate::file_reader::FilePlace;
 use crate::layout;
 use crate::location::Location;
 

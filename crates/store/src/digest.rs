@@ -3,11 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::error::StoreError;
+use crate::location::Location;
+
 /// The key under which the log holds the digest of a file, among the tags of its entry.
 pub(crate) const TAG: &str = "vouch.blake3";
 
 /// The BLAKE3 digest of a file's bytes; its text is 64 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(blake3::Hash);
 
 impl From<blake3::Hash> for Digest {
@@ -28,4 +35,14 @@ impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
+}
+
+/// Reads an object in full.
+pub(crate) async fn of_object(location: &Location, path: &Path) -> Result<Digest, StoreError> {
+    let mut bytes = location.objects.get(path).await?.into_stream();
+    let mut hasher = blake3::Hasher::new();
+    while let Some(part) = bytes.try_next().await? {
+        hasher.update(&part);
+    }
+    Ok(hasher.finalize().into())
 }

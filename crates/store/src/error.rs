@@ -249,16 +249,19 @@ impl StoreError {
 
     /// The error of reading or writing the Parquet file at `path`.
     pub(crate) fn parquet(path: &object_store::path::Path, source: ParquetError) -> Self {
-        if let ParquetError::External(inner) = &source
-            && is_not_found(inner.as_ref())
-        {
-            return Self::NotFound {
-                path: path.to_string(),
-            };
-        }
-        Self::Parquet {
-            path: path.to_string(),
-            source,
+        let path = path.to_string();
+        match source {
+            ParquetError::External(inner) if is_not_found(inner.as_ref()) => {
+                Self::NotFound { path }
+            }
+            ParquetError::External(inner) => match inner.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(inner) => Self::Parquet {
+                    path,
+                    source: ParquetError::External(inner),
+                },
+            },
+            source => Self::Parquet { path, source },
         }
     }
 }

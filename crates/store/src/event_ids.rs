@@ -5,32 +5,17 @@ use std::collections::HashSet;
 use arrow::array::{AsArray, StringArray};
 use events::fields;
 use futures::TryStreamExt;
-use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
 use crate::error::StoreError;
-use crate::file_reader::{self, FileReader, bloom_filters};
+use crate::file_reader::{FilePlace, FileReader, bloom_filters};
 use crate::layout;
 use crate::location::Location;
 
 type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
 
-/// A data file, in a table or staged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FilePlace {
-    /// The path under the root of the store.
-    pub(crate) path: Path,
-    /// The file's size in bytes.
-    pub(crate) size_bytes: u64,
-}
-
 impl FilePlace {
-    /// Opens the file for reading all columns.
-    pub(crate) async fn open(&self, location: &Location) -> Result<Builder, StoreError> {
-        file_reader::open(location, &self.path, self.size_bytes).await
-    }
-
     /// All event ids of the file, in its order.
     pub(crate) async fn event_ids(
         &self,
@@ -100,7 +85,7 @@ impl FilePlace {
             .columns()
             .iter()
             .position(|column| column.path().string() == fields::EVENT_ID)
-            .ok_or_else(|| self.corrupt())
+            .ok_or_else(|| self.without_ids())
     }
 
     fn id_batches(
@@ -110,9 +95,7 @@ impl FilePlace {
     ) -> Result<ParquetRecordBatchStream<FileReader>, StoreError> {
         let column = self.id_column(&builder)?;
         let mask = ProjectionMask::leaves(builder.parquet_schema(), [column]);
-        let mut builder = builder
-            .with_projection(mask)
-            .with_batch_size(layout::WRITE_ROWS);
+        let mut builder = builder.with_projection(mask);
         if let Some(row_groups) = row_groups {
             builder = builder.with_row_groups(row_groups);
         }
@@ -136,13 +119,10 @@ impl FilePlace {
             let ids: Option<&StringArray> = column.as_string_opt();
             ids.cloned()
         });
-        ids.map(Some).ok_or_else(|| self.corrupt())
+        ids.map(Some).ok_or_else(|| self.without_ids())
     }
 
-    fn corrupt(&self) -> StoreError {
-        StoreError::Corrupt {
-            path: self.path.to_string(),
-            reason: format!("it has no text column `{}`", fields::EVENT_ID),
-        }
+    fn without_ids(&self) -> StoreError {
+        self.corrupt(format!("it has no text column `{}`", fields::EVENT_ID))
     }
 }

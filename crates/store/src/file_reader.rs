@@ -1,4 +1,5 @@
-//! Reading a data file from the object store.
+//! Reading a data file from the object store. Whatever is read is compared with what was written, as far as its
+//! writer has left something to compare with, and before anything looks at it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,34 +16,79 @@ use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use crate::blocks::{Blocks, Tail};
+use crate::decoded::{self, Decoded};
+use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::location::Location;
 
-/// What is fetched of the end of a file at first. The footer of a file with its page index is mostly smaller,
-/// and then nothing else has to be fetched for it.
+/// What is fetched of the end of a file at first, when the log does not tell how long its footer with the page index
+/// is. It is mostly smaller, and then nothing else has to be fetched for it.
 const END_BYTES: usize = 64 * 1024;
+
+/// A data file, in a table or staged.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FilePlace {
+    /// The path under the root of the store.
+    pub(crate) path: Path,
+    /// The file's size in bytes.
+    pub(crate) size_bytes: u64,
+    /// The digest of the file's bytes; `None` when its writer has left none.
+    pub(crate) digest: Option<Digest>,
+    /// The end of the file, with digests of its blocks; `None` when its writer has left none.
+    pub(crate) tail: Option<Tail>,
+    /// What its events take when they are decoded; `None` when its writer has not told it.
+    pub(crate) decoded: Option<Decoded>,
+}
+
+impl FilePlace {
+    /// A file of which nothing is known that its bytes could be compared with.
+    pub(crate) fn unproved(path: Path, size_bytes: u64) -> Self {
+        Self {
+            path,
+            size_bytes,
+            digest: None,
+            tail: None,
+            decoded: None,
+        }
+    }
+
+    /// Opens the file for reading all columns, as many rows at a time as take a bounded number of bytes.
+    ///
+    /// The types are those of the Parquet schema, whatever Arrow types its writer had.
+    pub(crate) async fn open(
+        &self,
+        location: &Location,
+    ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
+        let reader = FileReader::new(location, self);
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await;
+        let builder = builder.map_err(|error| StoreError::parquet(&self.path, error))?;
+        let rows = decoded::batch_rows(self.decoded, builder.metadata());
+        Ok(builder.with_batch_size(rows))
+    }
+
+    pub(crate) fn corrupt(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::Corrupt {
+            path: self.path.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The error of a file whose bytes are others than those that were committed.
+    pub(crate) fn changed(&self) -> StoreError {
+        self.corrupt("its content has changed since it was committed")
+    }
+}
 
 /// Fetches parts of one data file.
 #[derive(Debug)]
-pub(crate) struct FileReader {
-    objects: Arc<dyn ObjectStore>,
-    path: Path,
-    size_bytes: u64,
-}
-
-/// Begins to read the file of `size_bytes` bytes at `path`.
-///
-/// The types are those of the Parquet schema, whatever Arrow types its writer had.
-pub(crate) async fn open(
-    location: &Location,
-    path: &Path,
-    size_bytes: u64,
-) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
-    let reader = FileReader::new(&location.objects, path, size_bytes);
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
-        .await
-        .map_err(|error| StoreError::parquet(path, error))
+pub struct FileReader {
+    location: Location,
+    file: FilePlace,
+    blocks: Option<Arc<Blocks>>,
+    /// The end of the file, once it was read.
+    tail: Option<Bytes>,
 }
 
 /// The bloom filters of a column, one for each row group, where there is one.
@@ -58,36 +104,149 @@ pub(crate) async fn bloom_filters(
     Ok(filters)
 }
 
-impl FileReader {
-    /// Reads parts of the file of `size_bytes` bytes at `path`.
-    pub(crate) fn new(objects: &Arc<dyn ObjectStore>, path: &Path, size_bytes: u64) -> Self {
-        Self {
-            objects: Arc::clone(objects),
-            path: path.clone(),
-            size_bytes,
+/// Fetches ranges of a file, which are not compared yet.
+pub(crate) async fn fetch(
+    location: &Location,
+    file: &FilePlace,
+    ranges: &[Range<u64>],
+) -> std::result::Result<Vec<Bytes>, StoreError> {
+    let size_bytes = file.size_bytes;
+    if ranges.iter().any(|range| range.end > size_bytes) {
+        return Err(file.corrupt("its footer names bytes after its end"));
+    }
+    let failed = match location.objects.get_ranges(&file.path, ranges).await {
+        Ok(parts) => {
+            let lengths = parts.iter().map(|part| part.len() as u64);
+            if lengths.eq(ranges.iter().map(|range| range.end - range.start)) {
+                return Ok(parts);
+            }
+            None
         }
+        Err(object_store::Error::NotFound { .. }) => {
+            let path = file.path.to_string();
+            return Err(StoreError::NotFound { path });
+        }
+        Err(error) => Some(error),
+    };
+    // A store refuses a range after the end of an object in words of its own.
+    match (location.objects.head(&file.path).await, failed) {
+        (Ok(object), Some(error)) if object.size == size_bytes => Err(error.into()),
+        (Ok(object), _) => Err(file.corrupt(format!(
+            "it has {} bytes, and the log says {size_bytes} bytes",
+            object.size
+        ))),
+        (Err(error), failed) => Err(failed.unwrap_or(error).into()),
+    }
+}
+
+impl FileReader {
+    /// Reads parts of a file.
+    pub(crate) fn new(location: &Location, file: &FilePlace) -> Self {
+        Self {
+            location: location.clone(),
+            file: file.clone(),
+            blocks: None,
+            tail: None,
+        }
+    }
+
+    /// Ranges of the file, compared as far as possible.
+    async fn read(&mut self, ranges: &[Range<u64>]) -> std::result::Result<Vec<Bytes>, StoreError> {
+        let Some(blocks) = self.blocks().await? else {
+            return fetch(&self.location, &self.file, ranges).await;
+        };
+        if ranges.iter().any(|range| range.end > self.file.size_bytes) {
+            return Err(self.file.corrupt("its footer names bytes after its end"));
+        }
+        let (spans, parts) = match blocks.tail() {
+            // Whoever reads the footer asks for parts of it one by one.
+            Some(tail) if ranges.iter().all(|range| range.start >= tail.start) => {
+                let content = self.tail(&blocks, &tail).await?;
+                (vec![tail], vec![content])
+            }
+            _ => {
+                let spans = blocks.spans(ranges);
+                let parts = self.compared(&blocks, &spans).await?;
+                (spans, parts)
+            }
+        };
+        let content = |range: &Range<u64>| {
+            if range.is_empty() {
+                return Some(Bytes::new());
+            }
+            let index = spans.partition_point(|span| span.end <= range.start);
+            let start = usize::try_from(range.start - spans.get(index)?.start).ok()?;
+            let length = usize::try_from(range.end - range.start).ok()?;
+            Some(parts.get(index)?.slice(start..start + length))
+        };
+        let contents: Option<Vec<Bytes>> = ranges.iter().map(content).collect();
+        contents.ok_or_else(|| self.file.corrupt("its footer names bytes after its end"))
+    }
+
+    async fn tail(
+        &mut self,
+        blocks: &Blocks,
+        range: &Range<u64>,
+    ) -> std::result::Result<Bytes, StoreError> {
+        if let Some(tail) = &self.tail {
+            return Ok(tail.clone());
+        }
+        let read = self.compared(blocks, std::slice::from_ref(range)).await?;
+        let tail: Bytes = read.into_iter().next().unwrap_or_default();
+        self.tail = Some(tail.clone());
+        Ok(tail)
+    }
+
+    /// Whole blocks, compared.
+    async fn compared(
+        &self,
+        blocks: &Blocks,
+        spans: &[Range<u64>],
+    ) -> std::result::Result<Vec<Bytes>, StoreError> {
+        let parts = fetch(&self.location, &self.file, spans).await?;
+        let mut all = spans.iter().zip(&parts);
+        match all.all(|(span, part)| blocks.hold(span.start, part)) {
+            true => Ok(parts),
+            false => Err(self.file.changed()),
+        }
+    }
+
+    async fn blocks(&mut self) -> std::result::Result<Option<Arc<Blocks>>, StoreError> {
+        if self.blocks.is_none()
+            && let Some((blocks, tail)) =
+                self.location.blocks.of(&self.location, &self.file).await?
+        {
+            self.blocks = Some(blocks);
+            self.tail = tail;
+        }
+        Ok(self.blocks.clone())
+    }
+
+    /// How many bytes at the end of the file to fetch at first.
+    fn end_bytes(&self) -> usize {
+        let tail = self
+            .file
+            .tail
+            .map(|tail| self.file.size_bytes.saturating_sub(tail.offset));
+        tail.and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(END_BYTES)
     }
 }
 
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
         async move {
-            self.objects
-                .get_range(&self.path, range)
+            let read = self
+                .read(std::slice::from_ref(&range))
                 .await
-                .map_err(external)
+                .map_err(external)?;
+            Ok(read.into_iter().next().unwrap_or_default())
         }
         .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        async move {
-            self.objects
-                .get_ranges(&self.path, &ranges)
-                .await
-                .map_err(external)
-        }
-        .boxed()
+        async move { self.read(&ranges).await.map_err(external) }.boxed()
     }
 
     fn get_metadata<'a>(
@@ -95,10 +254,10 @@ impl AsyncFileReader for FileReader {
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
-            let size_bytes = self.size_bytes;
+            let size_bytes = self.file.size_bytes;
             let metadata = ParquetMetaDataReader::new()
                 .with_arrow_reader_options(options)
-                .with_prefetch_hint(Some(END_BYTES))
+                .with_prefetch_hint(Some(self.end_bytes()))
                 .load_and_finish(self, size_bytes)
                 .await?;
             Ok(Arc::new(metadata))
@@ -107,6 +266,6 @@ impl AsyncFileReader for FileReader {
     }
 }
 
-fn external(error: object_store::Error) -> ParquetError {
+fn external(error: StoreError) -> ParquetError {
     ParquetError::External(Box::new(error))
 }

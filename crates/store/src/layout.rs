@@ -13,6 +13,9 @@ pub(crate) const SORT_COLUMNS: [&str; 2] = [fields::DATE, fields::EVENT_ID];
 pub(crate) const WRITE_ROWS: usize = 8 * 1024;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// What the events of a row group take at most when they are decoded, unless a single one is larger. A column of a row
+/// group is read as a whole by many questions.
+pub(crate) const ROW_GROUP_BYTES: u64 = 128 * 1024 * 1024;
 /// Pages are small, so that a few rows cost little to read.
 pub(crate) const PAGE_ROWS: usize = 2 * 1024;
 const PAGE_BYTES: usize = 32 * 1024;

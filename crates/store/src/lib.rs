@@ -33,6 +33,10 @@
 //! | `staging` | the files of one import until they are committed |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
+//! | `blocks` | digests of parts of a file, with which whatever is read is compared |
+//! | `columns` | columns of data files in memory |
+//! | `decoded` | how many bytes events take in memory |
+//! | `upgrade` | files of older versions written anew |
 //! | `settings` | what is set for a workspace, in the properties of its table |
 //! | `retention`, `hold` | how long events are kept, and which are held |
 //! | `expiry` | dropping what is older than the retention and not held |
@@ -56,7 +60,8 @@
 //! * A commit creates exactly the next version of a table. Who finds it taken reads the newest
 //!   version and plans again.
 //! * What was answered as stored is durable, and in every later [`Store::view`].
-//! * A missing or damaged object is an error, never an empty answer.
+//! * A missing or damaged object is an error, never an empty answer: bytes of a data file are compared with
+//!   what was written before anything decodes them.
 //! * The age of an event never keeps it out of an import.
 //! * Events are dropped by a retention run only, and no event that a hold covers: holds, retention and
 //!   drops are commits to the same log, so one of two that meet is planned again.
@@ -64,12 +69,14 @@
 //! * Only what no reader and no writer can need is deleted, and nothing that Vouch did not write.
 
 mod admission;
+mod blocks;
 mod cleaning;
 mod columns;
 mod compaction;
 mod damage;
 mod data_file;
 mod day_buffer;
+mod decoded;
 mod digest;
 mod durable;
 mod error;
@@ -97,6 +104,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod upkeep;
 mod verify;
 mod view;
@@ -108,6 +116,7 @@ pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
 pub use expiry::{Dropped, Expiry, ExpiryOutcome};
+pub use file_reader::FileReader;
 pub use fold::FoldSummary;
 pub use hold::{HeldEvents, Hold, NewHold};
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
+use crate::blocks::KnownBlocks;
 use crate::durable::DurableLocal;
 use crate::error::StoreError;
 
@@ -48,6 +49,8 @@ pub(crate) struct Location {
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// What tells the time here.
     pub(crate) clock: Clock,
+    /// What the bytes of data files are compared with.
+    pub(crate) blocks: KnownBlocks,
 }
 
 /// What tells the time: the system, or a test.
@@ -102,6 +105,7 @@ impl Location {
                     url,
                     objects: Arc::new(PrefixStore::new(objects, prefix)),
                     clock: Clock::System,
+                    blocks: KnownBlocks::default(),
                 })
             }
         }
@@ -134,6 +138,7 @@ impl Location {
             url,
             objects: Arc::new(PrefixStore::new(DurableLocal::new(root), prefix)),
             clock: Clock::System,
+            blocks: KnownBlocks::default(),
         })
     }
 }

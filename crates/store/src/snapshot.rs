@@ -7,6 +7,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use events::{TimeRange, WorkspaceId};
 use object_store::path::Path;
 
+use crate::blocks::Tail;
+use crate::decoded::{self, Decoded};
 use crate::digest::Digest;
 use crate::log::{FileTotals, TableMetadata};
 
@@ -58,6 +60,10 @@ pub struct DataFile {
     pub modified: DateTime<Utc>,
     /// The digest of the file's bytes; `None` when the writer of the file has not recorded it.
     pub digest: Option<Digest>,
+    /// The end of the file, with digests of its blocks; `None` when the writer of the file has not made any.
+    pub(crate) tail: Option<Tail>,
+    /// What its events take when they are decoded; `None` when the writer of the file has not recorded it.
+    pub(crate) decoded: Option<Decoded>,
     /// What else its entry in the log carries, by keys.
     pub(crate) tags: BTreeMap<String, String>,
     /// The digest of what its entry in the log says.
@@ -70,6 +76,15 @@ impl DataFile {
     pub fn may_hold(&self, range: &TimeRange) -> bool {
         let (first_ms, last_ms) = self.span_ms();
         first_ms < range.to_ms && last_ms >= range.from_ms
+    }
+
+    /// How many rows of the file to decode at a time, at most `most`, so that memory does not grow with the size
+    /// of events.
+    #[must_use]
+    pub fn batch_rows(&self, most: usize) -> usize {
+        self.decoded.map_or(most, |decoded| {
+            decoded.rows_at_a_time(decoded::BATCH_BYTES, most)
+        })
     }
 
     /// The first and the last millisecond an event of this file can have.

@@ -13,8 +13,7 @@ use object_store::path::Path;
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
-use crate::event_ids::FilePlace;
-use crate::layout;
+use crate::file_reader::FilePlace;
 use crate::location::Location;
 use crate::log::{self, Changes, Operation, Plan, Planner, TableMetadata};
 use crate::numbers::Numbers;
@@ -325,13 +324,8 @@ async fn rewritten(
         return Ok(None);
     }
     let failed = |error| StoreError::parquet(&old.path, error);
-    let mut rows = old
-        .place()
-        .open(location)
-        .await?
-        .with_batch_size(layout::WRITE_ROWS)
-        .build()
-        .map_err(failed)?;
+    let place = old.place();
+    let mut rows = place.open(location).await?.build().map_err(failed)?;
     let mut file = DataFileWriter::create(location, workspace, old.day)?;
     while let Some(batch) = rows.try_next().await.map_err(failed)? {
         let kept: Option<BooleanArray> = batch.column_by_name(fields::EVENT_ID).map(|ids| {
@@ -359,6 +353,9 @@ impl StagedFile {
         FilePlace {
             path: self.path.clone(),
             size_bytes: self.size_bytes,
+            digest: Some(self.digest),
+            tail: Some(self.tail),
+            decoded: Some(self.decoded),
         }
     }
 }
@@ -368,6 +365,9 @@ impl DataFile {
         FilePlace {
             path: self.path.clone(),
             size_bytes: self.size_bytes,
+            digest: self.digest,
+            tail: self.tail,
+            decoded: self.decoded,
         }
     }
 }

@@ -12,12 +12,14 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
+use crate::blocks::KnownBlocks;
 use crate::error::StoreError;
+use crate::file_reader::FileReader;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Clock, Location, StoreOptions};
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{DataFile, Snapshot};
 use crate::table::{self, Table};
 use crate::view::LISTING_AGE;
 
@@ -84,13 +86,17 @@ impl Store {
             url,
             objects,
             clock: Clock::System,
+            blocks: KnownBlocks::default(),
         })
     }
 
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
         let inner = Inner {
-            location,
+            location: Location {
+                blocks: KnownBlocks::default(),
+                ..location
+            },
             tables: Mutex::default(),
             segments: KnownSegments::default(),
             recent: RecentEvents::default(),
@@ -110,6 +116,13 @@ impl Store {
     #[must_use]
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.inner.location.objects)
+    }
+
+    /// Reads parts of a file of a table. What is read is compared with what was written; a file that is damaged or
+    /// missing is a [`StoreError`], boxed in the errors of the reader.
+    #[must_use]
+    pub fn file_reader(&self, file: &DataFile) -> FileReader {
+        FileReader::new(self.location(), &file.place())
     }
 
     /// The workspaces that have events, or had some, sorted.

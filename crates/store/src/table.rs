@@ -20,7 +20,9 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use url::Url;
 
+use crate::blocks;
 use crate::damage;
+use crate::decoded;
 use crate::digest::{self, Digest};
 use crate::error::StoreError;
 use crate::location::Location;
@@ -405,8 +407,14 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
         .map(|text| text.parse())
         .transpose()
         .map_err(|_| corrupt("its digest"))?;
+    let tail = tags.remove(blocks::TAG).map(|text| text.parse());
+    let tail = tail.transpose().map_err(|()| corrupt("its tail"))?;
+    let decoded = tags.remove(decoded::TAG).map(|text| text.parse());
+    let decoded = decoded.transpose();
     Ok(DataFile {
         digest,
+        tail,
+        decoded: decoded.map_err(|()| corrupt("how large its events are"))?,
         tags,
         size_bytes,
         day,

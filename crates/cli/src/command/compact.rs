@@ -16,19 +16,7 @@ use crate::output::{counted, size};
 /// Folds segments, merges small files, then deletes what nobody needs any more.
 pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store)?;
-    let known = store.workspaces().await?;
-    let workspaces = match arguments.workspace {
-        Some(Scope::Workspaces(workspaces)) => workspaces,
-        Some(Scope::All) | None => known.clone(),
-    };
-    if let Some(unknown) = workspaces
-        .iter()
-        .find(|workspace| !known.contains(workspace))
-    {
-        return Err(Failure::Refused(format!(
-            "there is no workspace `{unknown}` in the store"
-        )));
-    }
+    let workspaces = workspaces(&store, arguments.workspace).await?;
     let mut out = io::stdout();
     if workspaces.is_empty() {
         writeln!(out, "the store at {} holds no events", store.url())?;
@@ -50,6 +38,26 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
                 "{faulty} not compacted in full: see `vouch verify`"
             )))
         }
+    }
+}
+
+/// The workspaces that were named, all when none was.
+pub(super) async fn workspaces(
+    store: &Store,
+    scope: Option<Scope>,
+) -> Result<Vec<WorkspaceId>, Failure> {
+    let known = store.workspaces().await?;
+    let Some(Scope::Workspaces(workspaces)) = scope else {
+        return Ok(known);
+    };
+    let mut unknown = workspaces
+        .iter()
+        .filter(|workspace| !known.contains(workspace));
+    match unknown.next() {
+        None => Ok(workspaces),
+        Some(unknown) => Err(Failure::Refused(format!(
+            "there is no workspace `{unknown}` in the store"
+        ))),
     }
 }
 

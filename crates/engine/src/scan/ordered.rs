@@ -103,6 +103,7 @@ impl ExecutionPlan for OrderedScanExec {
         let outputs = source.events.projection.iter();
         let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.events.table));
         let batch_rows = context.session_config().batch_size().max(1);
+        let batch_rows = source.events.batch_rows(partition, batch_rows);
         let running = Running {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,

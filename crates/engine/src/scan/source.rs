@@ -157,13 +157,10 @@ impl Reader {
     /// bloom filters tell.
     async fn row_groups(self, file: Arc<DataFile>) -> Result<Vec<(Chunk, Arc<DataFile>)>> {
         tokio::task::consume_budget().await;
-        let (path, size_bytes) = (&file.path, file.size_bytes);
         let mut may_hold = Vec::new();
         for (column, text) in self.predicate.wanted_texts() {
             let column = self.table.field(*column).name();
-            let groups = self
-                .columns
-                .row_groups_that_may_hold(path, size_bytes, column, text);
+            let groups = self.columns.row_groups_that_may_hold(&file, column, text);
             let groups = groups.await.map_err(external)?;
             if groups.is_empty() {
                 return Ok(Vec::new());
@@ -171,7 +168,7 @@ impl Reader {
             may_hold.push(groups);
         }
         let fits = |group: &RowGroup| may_hold.iter().all(|groups| groups.contains(&group.index));
-        let groups = self.columns.row_groups(path, size_bytes).await;
+        let groups = self.columns.row_groups(&file).await;
         let groups = groups.map_err(external)?.into_iter();
         let chunks = groups
             .filter(|(group, _)| fits(group))

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use object_store::ObjectStore;
-use object_store::path::Path;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::basic::{Encoding, Type as PhysicalType};
@@ -13,7 +11,8 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaD
 use parquet::file::statistics::Statistics;
 
 use super::column::Column;
-use crate::file_reader::FileReader;
+use crate::file_reader::{FilePlace, FileReader};
+use crate::location::Location;
 
 /// The footer of a file, with the places of its pages.
 #[derive(Debug)]
@@ -24,14 +23,10 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// Reads the footer of the file of `size_bytes` bytes at `path`.
-    pub(super) async fn read(
-        objects: &Arc<dyn ObjectStore>,
-        path: &Path,
-        size_bytes: u64,
-    ) -> Result<Self> {
+    /// Reads the footer of a file.
+    pub(super) async fn read(location: &Location, file: &FilePlace) -> Result<Self> {
         let options = plain().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = FileReader::new(objects, path, size_bytes)
+        let metadata = FileReader::new(location, file)
             .get_metadata(Some(&options))
             .await?;
         let schema = ArrowReaderMetadata::try_new(Arc::clone(&metadata), plain())?;

@@ -7,7 +7,6 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
-use object_store::ObjectStore;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::{ParquetError, Result};
@@ -17,6 +16,7 @@ use super::RowGroup;
 use super::column::{Column, Rows};
 use super::footer::Footer;
 use crate::file_reader::FileReader;
+use crate::location::Location;
 
 /// It is not worth it to wake another processor for fewer columns of a few rows.
 const COLUMNS_AT_ONCE: usize = 4;
@@ -26,7 +26,7 @@ const ROWS_AT_ONCE: usize = 16 * 1024;
 
 /// Whole columns, which the file has, by name and in the types wanted.
 pub(super) async fn columns(
-    objects: &Arc<dyn ObjectStore>,
+    location: &Location,
     group: &RowGroup,
     footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
@@ -49,7 +49,7 @@ pub(super) async fn columns(
             }
         },
     };
-    let read = read_parts(objects, group, footer, (0..parts).map(part)).await?;
+    let read = read_parts(location, group, footer, (0..parts).map(part)).await?;
     let columns = wanted.iter().enumerate().map(|(place, field)| {
         let arrays: Vec<&ArrayRef> = read.iter().map(|part| &part[place]).collect();
         Ok(Column::new(&one_array(&arrays)?, field.data_type())?)
@@ -60,7 +60,7 @@ pub(super) async fn columns(
 /// The values of a few rows of columns, which the file has. Whoever wants a few rows waits for them mostly, so
 /// many columns are read on several processors.
 pub(super) async fn values(
-    objects: &Arc<dyn ObjectStore>,
+    location: &Location,
     group: &RowGroup,
     footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
@@ -73,7 +73,7 @@ pub(super) async fn values(
         fields: wanted.iter().skip(part).step_by(parts).cloned().collect(),
         rows: Some(selection.clone()),
     };
-    let read = read_parts(objects, group, footer, (0..parts).map(part)).await?;
+    let read = read_parts(location, group, footer, (0..parts).map(part)).await?;
     let values = wanted.iter().enumerate().map(|(place, field)| {
         let values = &read[place % parts][place / parts];
         Ok(cast(values, field.data_type())?)
@@ -97,16 +97,16 @@ struct Piece {
 /// The arrays of each part, in its order. Each is decoded in a task of its own, also when there is only one: who
 /// reads several row groups at once has them decoded on several processors.
 async fn read_parts(
-    objects: &Arc<dyn ObjectStore>,
+    location: &Location,
     group: &RowGroup,
     footer: &Arc<Footer>,
     parts: impl Iterator<Item = Piece>,
 ) -> Result<Vec<Vec<ArrayRef>>> {
     let mut reading: JoinSet<Result<(usize, Vec<ArrayRef>)>> = JoinSet::new();
     for (place, part) in parts.enumerate() {
-        let (objects, group, footer) = (Arc::clone(objects), group.clone(), Arc::clone(footer));
+        let (location, group, footer) = (location.clone(), group.clone(), Arc::clone(footer));
         reading.spawn(async move {
-            let arrays = read(&objects, &group, &footer, &part.fields, part.rows).await?;
+            let arrays = read(&location, &group, &footer, &part.fields, part.rows).await?;
             Ok((place, arrays))
         });
     }
@@ -119,7 +119,7 @@ async fn read_parts(
 }
 
 async fn read(
-    objects: &Arc<dyn ObjectStore>,
+    location: &Location,
     group: &RowGroup,
     footer: &Footer,
     wanted: &[Arc<Field>],
@@ -128,7 +128,7 @@ async fn read(
     let places = wanted.iter().filter_map(|field| footer.place(field.name()));
     let metadata = footer.readers()[group.index].clone();
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), places);
-    let reader = FileReader::new(objects, &group.path, group.size_bytes);
+    let reader = FileReader::new(location, &group.file);
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
         .with_row_groups(vec![group.index])
         .with_projection(mask)

@@ -1,8 +1,9 @@
 //! The rows of several files into one, in their order.
 //!
 //! Memory: the inputs as they are in the store, at most 192 MiB; of each some decoded rows, together
-//! about 64 MiB; as much again of rows on their way into the output; and the output's current row
-//! group and upload buffers. That is less than half a gibibyte, and most days take far less.
+//! about 64 MiB, however large a row is, because a job with large ones is cut to fewer files; as much
+//! again of rows on their way into the output; and the output's current row group and upload buffers.
+//! That is less than half a gibibyte, and most days take far less.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -22,6 +23,7 @@ use parquet::arrow::arrow_reader::{
 
 use crate::compaction::choose::Job;
 use crate::data_file::{DataFileWriter, StagedFile};
+use crate::decoded::Decoded;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::layout;
@@ -36,6 +38,30 @@ const DECODED_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many rows of an input are decoded at a time, at most.
 const READ_ROWS: usize = 1024;
+
+/// The files of the job that can be merged at a time: of each at least one event is in memory, so large events are
+/// merged a few files at a time. At least two files stay, or what there is.
+pub(crate) async fn fitting(location: &Location, mut job: Job) -> Job {
+    let mut bytes = 0;
+    let mut files = 0;
+    for file in &job.files {
+        let decoded = match file.decoded {
+            Some(decoded) => decoded,
+            None => match file.place().open(location).await {
+                Ok(opened) => Decoded::of_footer(opened.metadata()),
+                // Merging meets the same error, and tells it.
+                Err(_) => return job,
+            },
+        };
+        bytes += decoded.largest_row_bytes;
+        if files >= 2 && bytes > DECODED_BYTES as u64 {
+            break;
+        }
+        files += 1;
+    }
+    job.files.truncate(files);
+    job
+}
 
 /// Writes all events of the job's files into one new file, which no version names yet; `None` when
 /// there are none.
@@ -154,13 +180,9 @@ impl Input {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(content, options)
             .map_err(failed)?;
-        let row_groups = builder.metadata().row_groups().iter();
-        let row_bytes = row_groups
-            .map(|group| group.total_byte_size() / group.num_rows().max(1))
-            .max()
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .unwrap_or_default();
-        let rows = (decoded_bytes / row_bytes.max(1)).clamp(1, READ_ROWS);
+        let decoded = file.decoded;
+        let decoded = decoded.unwrap_or_else(|| Decoded::of_footer(builder.metadata()));
+        let rows = decoded.rows_at_a_time(decoded_bytes as u64, READ_ROWS);
         let reader = builder.with_batch_size(rows).build().map_err(failed)?;
         Ok(Self {
             file,

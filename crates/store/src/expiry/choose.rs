@@ -102,6 +102,8 @@ mod tests {
             date_range_ms: None,
             modified: DateTime::UNIX_EPOCH,
             digest: None,
+            tail: None,
+            decoded: None,
             tags: std::collections::BTreeMap::new(),
             entry_digest: blake3::hash(name.as_bytes()),
         })

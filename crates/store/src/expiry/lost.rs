@@ -1,6 +1,7 @@
 //! What retention runs have dropped since a version, read from the log.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
@@ -8,8 +9,10 @@ use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use super::run::rows_held;
+use crate::blocks;
+use crate::digest;
 use crate::error::StoreError;
-use crate::event_ids::FilePlace;
+use crate::file_reader::FilePlace;
 use crate::hold::{HeldEvents, Hold};
 use crate::location::Location;
 use crate::paths;
@@ -97,8 +100,9 @@ async fn changed_files(
             let day = file["partitionValues"][paths::DAY_COLUMN].as_str();
             files.push(ChangedFile {
                 place: FilePlace {
-                    path: paths::data_file(&newest.workspace, in_table),
-                    size_bytes,
+                    digest: tag(file, digest::TAG),
+                    tail: tag(file, blocks::TAG),
+                    ..FilePlace::unproved(paths::data_file(&newest.workspace, in_table), size_bytes)
                 },
                 day: day
                     .and_then(paths::parse_day)
@@ -111,4 +115,9 @@ async fn changed_files(
         files.clear();
     }
     Ok(files)
+}
+
+/// What the log has under a key for a file.
+fn tag<T: FromStr>(file: &Value, key: &str) -> Option<T> {
+    file["tags"][key].as_str()?.parse().ok()
 }

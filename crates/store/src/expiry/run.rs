@@ -17,9 +17,8 @@ use super::receipt::receipt;
 use super::{Expiry, ExpiryOutcome};
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
-use crate::event_ids::FilePlace;
+use crate::file_reader::FilePlace;
 use crate::hold::{Hold, USER_COLUMNS};
-use crate::layout;
 use crate::location::Location;
 use crate::log::{Changes, Operation, Plan, Planner};
 use crate::settings::Settings;
@@ -296,11 +295,7 @@ async fn held_in(
     });
     let decide: Vec<usize> = decide.map(|(index, _)| index).collect();
     let mask = ProjectionMask::leaves(builder.parquet_schema(), decide);
-    let mut batches = builder
-        .with_projection(mask)
-        .with_batch_size(layout::WRITE_ROWS)
-        .build()
-        .map_err(failed)?;
+    let mut batches = builder.with_projection(mask).build().map_err(failed)?;
     let mut held = Held::default();
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         held.rows += held_rows(file, &batch, holds)?.true_count() as u64;
@@ -364,12 +359,7 @@ async fn rewrite(
 ) -> Result<StagedFile, StoreError> {
     let place = file.place();
     let failed = |error| StoreError::parquet(&file.path, error);
-    let mut batches = place
-        .open(location)
-        .await?
-        .with_batch_size(layout::WRITE_ROWS)
-        .build()
-        .map_err(failed)?;
+    let mut batches = place.open(location).await?.build().map_err(failed)?;
     let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         let held = held_rows(&place, &batch, holds)?;

@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::state::entry_digest;
+use crate::blocks::{self, Tail};
 use crate::data_file::StagedFile;
-use crate::digest;
+use crate::decoded::{self, Decoded};
+use crate::digest::{self, Digest};
 use crate::paths::{self, DAY_COLUMN, PARTITION_COLUMNS, WORKSPACE_COLUMN};
 use crate::snapshot::DataFile;
 
@@ -94,7 +96,6 @@ pub(crate) fn commit_info(
 
 /// Adds a staged file to the table.
 pub(crate) fn add(workspace: &WorkspaceId, file: &StagedFile, operation: Operation) -> Action {
-    let tags = file.all_tags();
     Action::Add(Add {
         path: file.in_table.clone(),
         partition_values: partition_values(workspace, file.day),
@@ -125,6 +126,13 @@ pub(crate) fn remove(
         extended_file_metadata: Some(true),
         partition_values: Some(partition_values(workspace, file.day)),
         size: Some(i64::try_from(file.size_bytes).unwrap_or(i64::MAX)),
+        // A reader of an older version compares the removed file as well.
+        tags: Some(optional(tags(
+            &file.tags,
+            file.digest,
+            file.tail,
+            file.decoded,
+        ))),
         ..Remove::default()
     })
 }
@@ -136,12 +144,35 @@ fn partition_values(workspace: &WorkspaceId, day: NaiveDate) -> HashMap<String, 
     ])
 }
 
+/// The tags of a file's entry: those of its own, and what its writer has recorded of its bytes.
+fn tags(
+    others: &BTreeMap<String, String>,
+    digest: Option<Digest>,
+    tail: Option<Tail>,
+    decoded: Option<Decoded>,
+) -> BTreeMap<String, String> {
+    let recorded = [
+        (digest::TAG, digest.map(|digest| digest.to_string())),
+        (blocks::TAG, tail.map(|tail| tail.to_string())),
+        (decoded::TAG, decoded.map(|decoded| decoded.to_string())),
+    ];
+    let mut tags = others.clone();
+    for (key, value) in recorded {
+        tags.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    tags
+}
+
+fn optional(tags: BTreeMap<String, String>) -> HashMap<String, Option<String>> {
+    let tags = tags.into_iter();
+    tags.map(|(key, tag)| (key, Some(tag))).collect()
+}
+
 impl StagedFile {
     /// The tags of the file's entry in the log, its digest among them.
     fn all_tags(&self) -> BTreeMap<String, String> {
-        let mut tags = self.tags.clone();
-        tags.insert(digest::TAG.to_owned(), self.digest.to_string());
-        tags
+        let (digest, tail, decoded) = (self.digest, self.tail, self.decoded);
+        tags(&self.tags, Some(digest), Some(tail), Some(decoded))
     }
 
     /// The digest of what the log says about the file, as [`DataFile::entry_digest`].

@@ -1,14 +1,16 @@
 //! Columns of row groups in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, StringViewArray};
 use arrow::datatypes::Field;
+use chrono::{DateTime, NaiveDate};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
-use crate::{Column, Columns, Part, RowGroup, Rows};
+use crate::{Column, Columns, DataFile, Part, RowGroup, Rows};
 
 const ROWS: usize = 25;
 const GROUP_ROWS: usize = 10;
@@ -58,9 +60,26 @@ fn fields(names: &[&str]) -> Vec<Arc<Field>> {
     names.iter().map(field).collect()
 }
 
+/// The file, as a log of another writer names it.
+fn data_file(size_bytes: u64) -> DataFile {
+    DataFile {
+        path: Path::from(PATH),
+        in_table: PATH.to_owned(),
+        size_bytes,
+        day: NaiveDate::default(),
+        rows: ROWS as u64,
+        date_range_ms: None,
+        modified: DateTime::UNIX_EPOCH,
+        digest: None,
+        tail: None,
+        decoded: None,
+        tags: BTreeMap::new(),
+    }
+}
+
 async fn groups(columns: &Columns, size_bytes: u64) -> Vec<RowGroup> {
-    let path = Path::from(PATH);
-    let groups = columns.row_groups(&path, size_bytes).await.unwrap();
+    let file = data_file(size_bytes);
+    let groups = columns.row_groups(&file).await.unwrap();
     let rows: Vec<usize> = groups.iter().map(|(_, rows)| *rows).collect();
     assert_eq!(rows, [10, 10, 5]);
     groups.into_iter().map(|(group, _)| group).collect()
@@ -163,7 +182,7 @@ async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (Columns, R
     let (objects, path) = (store.object_store(), Path::from(PATH));
     objects.put(&path, bytes.into()).await.unwrap();
     let columns = Columns::new(store, 1 << 24);
-    let mut groups = columns.row_groups(&path, size_bytes).await.unwrap();
+    let mut groups = columns.row_groups(&data_file(size_bytes)).await.unwrap();
     (columns, groups.remove(0).0)
 }
 
@@ -185,7 +204,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
         ],
     )
     .await;
-    let size_bytes = group.size_bytes;
+    let size_bytes = group.file.size_bytes;
     let path = Path::from(PATH);
     let names = ["df_source", "project", "country", "df_title"];
     let wanted = fields(&names);
@@ -204,7 +223,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
     }
     // Nothing but the footer is read for the first two: they are there without the rest of the file.
     let columns = Columns::new(&store, 1 << 20);
-    columns.row_groups(&path, size_bytes).await.unwrap();
+    columns.row_groups(&data_file(size_bytes)).await.unwrap();
     store.object_store().delete(&path).await.unwrap();
     columns.load(&group, &wanted[..2]).await.unwrap();
     columns.load(&group, &wanted[2..]).await.unwrap_err();
@@ -257,9 +276,9 @@ async fn a_bloom_filter_tells_which_ids_are_not_there() {
     let store = Root::in_memory().open();
     let size_bytes = file(&store).await;
     let columns = Columns::new(&store, 1 << 20);
-    let path = Path::from(PATH);
+    let of = data_file(size_bytes);
     let that_may_hold = async |column: &str, text: &str| {
-        let groups = columns.row_groups_that_may_hold(&path, size_bytes, column, text);
+        let groups = columns.row_groups_that_may_hold(&of, column, text);
         groups.await.unwrap()
     };
     for (row, group) in [(3, 0), (13, 1), (23, 2)] {

@@ -1,6 +1,7 @@
 //! Retention and legal holds.
 
 mod crashes;
+mod damage;
 mod interleaved;
 mod years;
 

@@ -35,6 +35,8 @@ fn file(day: NaiveDate, rows: u64, size_bytes: u64, modified: DateTime<Utc>) -> 
         date_range_ms: None,
         modified,
         digest: Some(blake3::hash(b"").into()),
+        tail: None,
+        decoded: None,
         tags: BTreeMap::new(),
         entry_digest: blake3::hash(b""),
     }
