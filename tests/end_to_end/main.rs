@@ -15,6 +15,7 @@
 //! | `ingest` | events through every door of the service |
 //! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
+//! | `repairing` | damaged stores, and what is done about them |
 //! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
@@ -46,6 +47,8 @@ mod mutations;
 mod oracle;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod repairing;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Keep events from being dropped, whatever the retention is
     #[command(subcommand)]
     Hold(HoldCommand),
+    /// Move what is damaged out of the way, with a record of what is lost
+    #[command(subcommand)]
+    Repair(RepairCommand),
     /// Merge small files into large ones, and delete what nobody needs any more
     Compact(CompactArguments),
     /// Write files of older versions anew, so that reading a part of one compares that part only
@@ -245,6 +248,28 @@ pub(crate) struct VerifyArguments {
     /// The workspaces, separated by commas; all when left out
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
+}
+
+/// `vouch repair`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepairCommand {
+    /// Segments of which events are lost: show them, or move them to `set-aside`
+    ///
+    /// Questions about a workspace that has lost events are refused until then. What is whole of a segment
+    /// is stored in its tables first, and an audit event in each workspace says what is lost.
+    Segments(RepairSegmentsArguments),
+}
+
+/// `vouch repair segments`.
+#[derive(Debug, Args)]
+pub(crate) struct RepairSegmentsArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Move them; without it, nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    #[command(flatten)]
+    pub(crate) by: ActorArguments,
 }
 
 /// `vouch compact`.

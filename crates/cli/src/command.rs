@@ -8,6 +8,7 @@ mod generate;
 mod hold;
 mod import;
 mod query;
+mod repair;
 mod retention;
 mod serve;
 mod stats;
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Verify(arguments) => verify::run(arguments).await,
         Command::Retention(command) => retention::run(command).await,
         Command::Hold(command) => hold::run(command).await,
+        Command::Repair(command) => repair::run(command).await,
         Command::Compact(arguments) => compact::run(arguments).await,
         Command::Upgrade(arguments) => upgrade::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,

@@ -34,7 +34,7 @@ impl Workspaces {
     pub(crate) async fn chosen(&self, scope: Option<Scope>) -> Result<Vec<WorkspaceId>, Failure> {
         match (scope, self) {
             (Some(Scope::Workspaces(workspaces)), _) => Ok(workspaces),
-            (_, Self::Here(store)) => Ok(store.workspaces().await?),
+            (_, Self::Here(store)) => Ok(store.known_workspaces().await?),
             (_, Self::Service(_)) => Err(Failure::Usage(
                 "--server needs --workspace: one id, or several".to_owned(),
             )),

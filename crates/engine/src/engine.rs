@@ -152,7 +152,7 @@ impl Engine {
         if stage == Stage::Bound {
             return Ok(explanation(query.to_string(), warnings));
         }
-        let views = prepare::views(&self.store, request).await?;
+        let views = prepare::views(&self.store, request, &query.windows()).await?;
         let events = prepare::events(query, &views);
         let (count, bytes) = (
             events.files.len() as u64,
@@ -273,7 +273,7 @@ impl Engine {
         request: &QueryRequest,
         query: BoundQuery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
-        let views = prepare::views(&self.store, request).await?;
+        let views = prepare::views(&self.store, request, &query.windows()).await?;
         let events = prepare::events(&query, &views);
         let state = self.session.state(&query, events.count());
         let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;

@@ -8,7 +8,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span};
-use events::WorkspaceId;
+use events::{TimeRange, WorkspaceId};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use plan::{BindContext, BoundQuery, BoundShow, Delivery, Resources};
@@ -213,8 +213,12 @@ pub(crate) fn now_ms(request: &QueryRequest) -> i64 {
         .unwrap_or_else(|| Utc::now().timestamp_millis())
 }
 
-/// The newest events of the workspaces in scope.
-pub(crate) async fn views(store: &Store, request: &QueryRequest) -> Result<Vec<View>, EngineError> {
+/// The newest events of the workspaces in scope, at least those of `windows`.
+pub(crate) async fn views(
+    store: &Store,
+    request: &QueryRequest,
+    windows: &[TimeRange],
+) -> Result<Vec<View>, EngineError> {
     store.catch_up(&request.options.after).await?;
     let workspaces = match &request.scope {
         Scope::All => store.workspaces().await?,
@@ -227,7 +231,7 @@ pub(crate) async fn views(store: &Store, request: &QueryRequest) -> Result<Vec<V
     };
     let views: Vec<(WorkspaceId, Option<View>)> = stream::iter(workspaces)
         .map(|workspace| async move {
-            let view = store.view(&workspace).await?;
+            let view = store.view_within(&workspace, windows).await?;
             Ok::<_, EngineError>((workspace, view))
         })
         .buffered(VIEW_CONCURRENCY)

@@ -29,7 +29,7 @@ pub(crate) async fn answer(
     match prepare::bind_show(parsed, show, request, delivery)? {
         BoundShow::Rows(query) => engine.answer_query(request, query).await,
         BoundShow::Workspaces { limit, offset } => {
-            let views = prepare::views(engine.store(), request).await?;
+            let views = prepare::views(engine.store(), request, &[]).await?;
             let names = views.into_iter().map(|view| view.workspace);
             let mut answer = workspaces(names, started.elapsed());
             cut(&mut answer, limit, offset, "workspaces");

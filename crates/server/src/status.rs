@@ -60,6 +60,7 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }
         | StoreError::Overloaded { .. }
+        | StoreError::Parked { .. }
         | StoreError::Closed
         | StoreError::StagedFileMissing { .. }
         | StoreError::Conflict { .. } => (
@@ -72,6 +73,7 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         ),
         StoreError::Shared(error) => of_store_error(error),
         StoreError::InvalidSetting { .. }
+        | StoreError::NotSetAside { .. }
         | StoreError::UnknownHold { .. }
         | StoreError::HoldExists { .. }
         | StoreError::HoldTooLate { .. } => (

@@ -150,6 +150,24 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The table of a workspace cannot be written, and many of its events wait for that.
+    #[error(
+        "workspace `{workspace}` takes no more events for now: its table cannot be written, and events of {limit_bytes} bytes wait for that; ask an operator to run `vouch verify` and repair the table, then send the events again"
+    )]
+    Parked {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// How many bytes may wait.
+        limit_bytes: usize,
+    },
+    /// A segment is to be set aside that need not, or cannot be.
+    #[error("the segment `{path}` was not set aside: {reason}")]
+    NotSetAside {
+        /// The segment's path under the root of the store.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A segment was sent, but whether it arrived could not be found out.
     #[error(
         "it is unknown whether `{path}` was stored: {source}; send the events again, those that did arrive are not stored twice"

@@ -6,9 +6,11 @@
 
 mod folder;
 mod numbered;
+mod stuck;
 mod writer;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use events::{Event, Rejection, WorkspaceId};
@@ -19,8 +21,12 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::segment::{Number, WriteToken};
+use crate::fold::FoldSummary;
+use crate::segment::{MOST_WITNESSED, Number, WriteToken};
 use crate::store::Store;
+
+/// With more segments than this that are not folded, they are folded at once, and written less often.
+const MANY_SEGMENTS: usize = 256;
 
 /// How events are taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +41,23 @@ pub struct IngestOptions {
     /// What all requests that wait for their segment may take, in bytes of memory; 64 MiB. A request
     /// beyond it waits before it is taken in.
     pub waiting_bytes: usize,
-    /// What segments that are not folded may take, in bytes of memory; 256 MiB. Requests wait while it
-    /// is exceeded.
+    /// What segments of this node that are not folded may take, in bytes of memory; 256 MiB. Requests wait
+    /// while it is exceeded. Segments that cannot be folded do not count.
     pub unfolded_bytes: usize,
+    /// What the events of one workspace whose table cannot be written may take, in bytes of memory; 64 MiB.
+    /// Requests with events of that workspace are refused while it is exceeded.
+    pub parked_bytes: usize,
+    /// The size of events from which the events of one write are split into several segments, in bytes of
+    /// memory; 64 MiB.
+    pub largest_segment_bytes: usize,
     /// How long a request waits to be taken in before it is refused; 30 s.
     pub patience: Duration,
     /// How long segments wait to be folded; a minute. It stretches where folding takes long, so that it
     /// does not take more than a fifth of the time.
     pub fold_interval: Duration,
     /// The age from which segments of other nodes are folded too, because their node seems to have
-    /// vanished; 15 minutes.
+    /// vanished; 15 minutes. A node that starts folds those of all others at once, and so does one that knows
+    /// of more than `unfolded_bytes`.
     pub abandoned_after: Duration,
 }
 
@@ -57,6 +70,8 @@ impl Default for IngestOptions {
             write_interval: Duration::ZERO,
             waiting_bytes: 64 * MIB,
             unfolded_bytes: 256 * MIB,
+            parked_bytes: 64 * MIB,
+            largest_segment_bytes: 64 * MIB,
             patience: Duration::from_secs(30),
             fold_interval: Duration::from_mins(1),
             abandoned_after: Duration::from_mins(15),
@@ -128,6 +143,9 @@ struct Shared {
     /// The bytes that may wait.
     waiting: Arc<Semaphore>,
     numbered: numbered::Producers,
+    stuck: stuck::StuckTables,
+    /// The newest versions of tables that this node has committed, some of them.
+    committed: Mutex<BTreeMap<WorkspaceId, u64>>,
     /// There is much to fold.
     fold_soon: Notify,
     /// Something was folded.
@@ -157,6 +175,8 @@ impl Store {
                 options.waiting_bytes.min(Semaphore::MAX_PERMITS),
             )),
             numbered: numbered::Producers::default(),
+            stuck: stuck::StuckTables::default(),
+            committed: Mutex::default(),
             fold_soon: Notify::new(),
             folded: Notify::new(),
             closing: watch::Sender::new(false),
@@ -192,7 +212,8 @@ impl Ingest {
     /// # Errors
     ///
     /// [`StoreError::OutcomeUnknown`] when it could not be found out whether the events are stored,
-    /// [`StoreError::Overloaded`] when there was no room for them for too long,
+    /// [`StoreError::Overloaded`] when there was no room for them for too long, [`StoreError::Parked`] when
+    /// that is so of one of their workspaces,
     /// [`StoreError::SequenceGap`] and [`StoreError::SequenceConflict`] for numbers out of order, and
     /// the other kinds when nothing was stored.
     pub async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
@@ -263,11 +284,29 @@ impl Ingest {
         Ok(refused)
     }
 
+    /// Refuses events of a workspace of which many wait for its table to be repaired.
+    fn refuse_parked(&self, events: &[Event]) -> Result<(), StoreError> {
+        let limit_bytes = self.shared.options.parked_bytes;
+        let parked = self.shared.store.known_segments().parked_bytes();
+        let is_full = |event: &&Event| {
+            let bytes = parked.get(event.workspace());
+            bytes.is_some_and(|bytes| *bytes >= limit_bytes)
+        };
+        match events.iter().find(is_full) {
+            Some(event) => Err(StoreError::Parked {
+                workspace: event.workspace().clone(),
+                limit_bytes,
+            }),
+            None => Ok(()),
+        }
+    }
+
     async fn store_events(
         &self,
         events: Vec<Event>,
         number: Option<Number>,
     ) -> Result<WriteToken, StoreError> {
+        self.refuse_parked(&events)?;
         let size_bytes = events.iter().map(Event::size_bytes).sum();
         let patience = self.shared.options.patience;
         let room = tokio::time::timeout(patience, self.shared.room(size_bytes)).await;
@@ -292,7 +331,8 @@ impl Shared {
     async fn room(&self, size_bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
         loop {
             let folded = self.folded.notified();
-            if self.store.known_segments().memory_bytes() < self.options.unfolded_bytes {
+            let (_, own_bytes) = self.store.known_segments().foldable_of(self.node);
+            if own_bytes < self.options.unfolded_bytes {
                 break;
             }
             self.fold_soon.notify_one();
@@ -303,6 +343,32 @@ impl Shared {
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.waiting).acquire_many_owned(share).await;
         permit.map_err(|_| StoreError::Closed)
+    }
+}
+
+impl Shared {
+    /// Notes which versions a fold has committed, for the headers of later segments.
+    fn note_committed(&self, summary: &FoldSummary) {
+        let mut committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let newest = &summary.committed;
+        committed.extend(
+            newest
+                .iter()
+                .map(|(workspace, version)| (workspace.clone(), *version)),
+        );
+        // Those of the newest fold say most.
+        let mut excess = committed.len().saturating_sub(MOST_WITNESSED);
+        committed.retain(|workspace, _| {
+            let is_dropped = excess > 0 && !newest.contains_key(workspace);
+            excess -= usize::from(is_dropped);
+            !is_dropped
+        });
+        while committed.len() > MOST_WITNESSED {
+            committed.pop_last();
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 //! <root>/workspace=<id>/_delta_log/00000000000000000000.json
 //! <root>/workspace=<id>/day=2026-11-21/<uuid>.parquet
 //! <root>/segments/<milliseconds>-<node>-<sequence>
+//! <root>/parked/<milliseconds>-<random>-<sequence>
+//! <root>/set-aside/<milliseconds>-<node>-<sequence>
 //! ```
 //!
 //! Any reader of Delta tables can read it. Nodes keep nothing: whatever lasts is under the root. Events
@@ -17,6 +19,7 @@
 //! |---|---|
 //! | `store` | the root, its workspaces and their newest snapshots |
 //! | `location` | from an address to an object store |
+//! | `small_files` | data files that one request fetches whole |
 //! | `durable` | local disk that survives a power cut |
 //! | `paths` | every object path, built and parsed |
 //! | `table` | the log of a table, read and kept up to date |
@@ -24,12 +27,12 @@
 //! | `snapshot` | the files of a table at one version, and which of them a time range needs |
 //! | `ingest` | events of many clients into segments, and folding beside it |
 //! | `segment` | one segment, those that are known, and their events that no table has |
-//! | `fold` | segments into tables |
+//! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
+//! | `set_aside` | damaged segments out of the way |
 //! | `view` | all events of a workspace at one moment |
 //! | `numbers` | the numbers of batches, in the properties of a table |
 //! | `import` | events into files, files into one commit per workspace |
 //! | `day_buffer` | the events of one workspace and day, before they are a file |
-//! | `row` | one event in little memory |
 //! | `staging` | the files of one import until they are committed |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
@@ -96,7 +99,9 @@ mod record;
 mod retention;
 mod schema;
 mod segment;
+mod set_aside;
 mod settings;
+mod small_files;
 mod snapshot;
 mod staging;
 mod statistics;
@@ -124,6 +129,7 @@ pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Writte
 pub use location::StoreOptions;
 pub use retention::Retention;
 pub use segment::{InvalidToken, WriteToken};
+pub use set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};
 pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::Store;

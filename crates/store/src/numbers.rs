@@ -41,7 +41,10 @@ impl Numbers {
     ///
     /// [`StoreError::Unsupported`] when they cannot be understood: taken for none, every batch that is
     /// sent again would be refused or taken for the first one.
-    pub(crate) fn of(metadata: &TableMetadata, workspace: &WorkspaceId) -> Result<Self, StoreError> {
+    pub(crate) fn of(
+        metadata: &TableMetadata,
+        workspace: &WorkspaceId,
+    ) -> Result<Self, StoreError> {
         let Some(text) = metadata.property(PROPERTY) else {
             return Ok(Self::default());
         };

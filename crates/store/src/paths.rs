@@ -4,6 +4,8 @@
 //! workspace=<id>/_delta_log/00000000000000000000.json
 //! workspace=<id>/day=2026-11-21/<uuid>.parquet
 //! segments/<milliseconds>-<node>-<sequence>
+//! parked/<milliseconds>-<random>-<sequence>
+//! set-aside/<milliseconds>-<node>-<sequence>
 //! ```
 
 use chrono::NaiveDate;
@@ -24,6 +26,8 @@ pub(crate) const WORKSPACE_COLUMN: &str = "workspace";
 pub(crate) const DAY_COLUMN: &str = "day";
 
 const SEGMENTS_DIRECTORY: &str = "segments";
+const PARKED_DIRECTORY: &str = "parked";
+const SET_ASIDE_DIRECTORY: &str = "set-aside";
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
 const VERSION_DIGITS: usize = 20;
@@ -34,14 +38,22 @@ pub(crate) fn table(workspace: &WorkspaceId) -> Path {
     Path::from(format!("{WORKSPACE_PREFIX}{workspace}"))
 }
 
-/// The directory of all segments.
-pub(crate) fn segments() -> Path {
-    Path::from(SEGMENTS_DIRECTORY)
+/// The directories of all segments, in the order in which events move: from the first to the second, never
+/// back. Whoever lists them in this order misses none.
+pub(crate) fn segments() -> [Path; 2] {
+    [SEGMENTS_DIRECTORY, PARKED_DIRECTORY].map(Path::from)
 }
 
 /// Where the segment of this key lies.
 pub(crate) fn segment(key: &SegmentKey) -> Path {
-    segments().join(key.to_string())
+    let [segments, parked] = segments();
+    let directory = if key.is_parked() { parked } else { segments };
+    directory.join(key.to_string())
+}
+
+/// Where the damaged segment of this key is moved.
+pub(crate) fn set_aside(key: &SegmentKey) -> Path {
+    Path::from(SET_ASIDE_DIRECTORY).join(key.to_string())
 }
 
 /// The key of the segment at `path`; `None` for other objects.

@@ -1,6 +1,6 @@
 //! Audit events of the store about what was done to a workspace, kept in that workspace.
 
-use events::{Defaults, Event, EventBatchBuilder, fields, identity};
+use events::{Defaults, Event, EventBatchBuilder, WorkspaceId, fields, identity};
 use serde_json::{Map, Value, json};
 
 use crate::data_file::{DataFileWriter, StagedFile};
@@ -39,18 +39,26 @@ impl Record {
     }
 
     fn event(&self, now_ms: i64, newest: &Snapshot) -> Result<Event, StoreError> {
+        self.event_called(&id(newest), "retention", now_ms, &newest.workspace)
+    }
+
+    /// The event with this id.
+    pub(crate) fn event_called(
+        &self,
+        id: &str,
+        category: &str,
+        now_ms: i64,
+        workspace: &WorkspaceId,
+    ) -> Result<Event, StoreError> {
         let mut record = Map::from_iter([
             (fields::DATE.to_owned(), json!(now_ms)),
-            (
-                fields::WORKSPACE.to_owned(),
-                json!(newest.workspace.as_str()),
-            ),
-            (fields::EVENT_ID.to_owned(), json!(id(newest))),
+            (fields::WORKSPACE.to_owned(), json!(workspace.as_str())),
+            (fields::EVENT_ID.to_owned(), json!(id)),
             ("df_origin".to_owned(), json!("inner")),
             ("df_title".to_owned(), json!(self.title)),
             ("df_message".to_owned(), json!(self.message)),
             ("action".to_owned(), json!(self.action)),
-            ("category".to_owned(), json!("retention")),
+            ("category".to_owned(), json!(category)),
             ("product".to_owned(), json!("vouch")),
             ("result".to_owned(), json!("Success")),
             (fields::ATTRIBUTES.to_owned(), json!(self.attributes)),

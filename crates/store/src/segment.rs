@@ -1,43 +1,57 @@
 //! Segments: the events of the last minutes, before they are in their tables.
 //!
 //! A segment holds the events of all workspaces that reached a node within a moment. It is one
-//! immutable object, `segments/<key>`, and the put of it acknowledges everything in it. Its bytes:
+//! immutable object, `segments/<key>`, and the put of it acknowledges everything in it. Its bytes have
+//! the form of [`format`](mod@format); segments of version 0.1.0 have that of [`first_format`].
 //!
-//! ```text
-//! magic (8 bytes) · length of the header (4, little endian) · header (JSON) · Arrow IPC stream · digest (32)
-//! ```
-//!
-//! The stream has a batch for each workspace, with the events in the order in which they arrived. The
-//! digest is BLAKE3 over everything before it.
+//! A workspace whose table cannot be written has segments of its own, `parked/<key>`, so that its events
+//! do not keep those of others.
 
+mod columns;
+mod first_format;
+mod format;
 mod key;
 mod known;
+mod put;
 mod recent;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use arrow::ipc::CompressionType;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
-use events::{WorkspaceId, fields};
+use events::WorkspaceId;
 use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::paths;
 
 pub(crate) use key::SegmentKey;
 pub use key::{InvalidToken, WriteToken};
-pub(crate) use known::KnownSegments;
+pub(crate) use known::{KnownSegments, Listed, listed};
+pub(crate) use put::put;
 pub(crate) use recent::RecentEvents;
 
-const MAGIC: &[u8; 8] = b"VOUCHSG1";
-const LENGTH_BYTES: usize = 4;
-const DIGEST_BYTES: usize = 32;
+/// How many keys of unfolded segments, and how many versions of tables, a header names at most.
+pub(crate) const MOST_WITNESSED: usize = 256;
 
-/// What a segment says about itself besides its events.
+/// What a segment says about the store at the time of its writing.
+///
+/// A key that a newer version of Vouch writes is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
-    /// The numbered batches in it.
-    pub(crate) numbers: Vec<Number>,
+    /// The id of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<String>,
+    /// The incarnation of the store, new after each restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) incarnation: Option<String>,
+    /// Segments of the same node that it had not folded, the newest [`MOST_WITNESSED`].
+    #[serde(default)]
+    pub(crate) unfolded: Vec<SegmentKey>,
+    /// The newest versions of tables that the node has committed, at most [`MOST_WITNESSED`].
+    #[serde(default)]
+    pub(crate) committed: BTreeMap<WorkspaceId, u64>,
 }
 
 /// A batch that its producer has given a number.
@@ -53,147 +67,186 @@ pub(crate) struct Number {
     pub(crate) digest: String,
 }
 
+/// The part of a segment that belongs to one workspace.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    /// Whose part it is.
+    pub(crate) workspace: WorkspaceId,
+    /// The numbered batches in it.
+    pub(crate) numbers: Vec<Number>,
+    /// The events in the order of arrival, in the columns of [`events::schema`]; `None` when the numbered
+    /// batches have none.
+    pub(crate) events: Option<RecordBatch>,
+}
+
+impl Batch {
+    /// A part without numbered batches.
+    pub(crate) fn new(workspace: WorkspaceId, events: Option<RecordBatch>) -> Self {
+        Self {
+            workspace,
+            numbers: Vec::new(),
+            events,
+        }
+    }
+}
+
+/// The part of a segment that belongs to one workspace and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LostBatch {
+    /// Whose part it is.
+    pub(crate) workspace: WorkspaceId,
+    /// The numbered batches in it.
+    pub(crate) numbers: Vec<Number>,
+    /// How many events it had.
+    pub(crate) events: u64,
+    /// What is wrong with it.
+    pub(crate) reason: String,
+}
+
+/// What is wrong with the bytes of a segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// The batches that cannot be read, in the order of their workspaces.
+    pub(crate) lost: Vec<LostBatch>,
+    /// Why there may be batches of which not even the workspace is known.
+    pub(crate) unlisted: Option<String>,
+    /// What is wrong with bytes that no event needs.
+    pub(crate) harmless: Option<String>,
+}
+
+impl Damage {
+    /// Whether events are lost.
+    pub(crate) fn loses_events(&self) -> bool {
+        !self.lost.is_empty() || self.unlisted.is_some()
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost = self.lost.iter().map(|lost| {
+            let LostBatch {
+                workspace,
+                events,
+                reason,
+                ..
+            } = lost;
+            format!("the {events} events of workspace `{workspace}` are lost: {reason}")
+        });
+        let unlisted = self
+            .unlisted
+            .iter()
+            .map(|reason| format!("events of unknown workspaces may be lost: {reason}"));
+        let harmless = self.harmless.iter().cloned();
+        let all: Vec<String> = unlisted.chain(lost).chain(harmless).collect();
+        formatter.write_str(&all.join("; "))
+    }
+}
+
 /// A segment in memory.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) key: SegmentKey,
     pub(crate) header: Header,
-    /// The events by workspace, in the columns of [`events::schema`].
-    pub(crate) batches: Vec<(WorkspaceId, RecordBatch)>,
+    /// The whole batches in the order of their workspaces.
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) damage: Damage,
     /// About how many bytes of memory the events take.
     pub(crate) memory_bytes: usize,
 }
 
 impl Segment {
-    /// A segment of some batches, which must be in the order of their workspaces, each with events of
-    /// one workspace only.
-    pub(crate) fn new(
-        key: SegmentKey,
-        header: Header,
-        batches: Vec<(WorkspaceId, RecordBatch)>,
-    ) -> Self {
-        let sizes = batches
-            .iter()
-            .map(|(_, batch)| batch.get_array_memory_size());
+    /// A segment of some batches, at most one of each workspace.
+    pub(crate) fn new(key: SegmentKey, header: Header, mut batches: Vec<Batch>) -> Self {
+        batches.sort_unstable_by(|one, other| one.workspace.cmp(&other.workspace));
+        let events = batches.iter().filter_map(|batch| batch.events.as_ref());
         Self {
             key,
             header,
-            memory_bytes: sizes.sum(),
+            memory_bytes: events.map(RecordBatch::get_array_memory_size).sum(),
             batches,
+            damage: Damage::default(),
         }
     }
 
-    /// The events of one workspace.
-    pub(crate) fn batch(&self, workspace: &WorkspaceId) -> Option<&RecordBatch> {
-        let place = self
+    /// The part of one workspace; `None` when it has none that is whole.
+    pub(crate) fn part(&self, workspace: &WorkspaceId) -> Option<&Batch> {
+        let index = self
             .batches
-            .binary_search_by(|(other, _)| other.cmp(workspace))
+            .binary_search_by(|batch| batch.workspace.cmp(workspace))
             .ok()?;
-        Some(&self.batches[place].1)
+        Some(&self.batches[index])
     }
 
-    /// The workspaces whose events or numbers it holds, some of them perhaps twice.
-    pub(crate) fn workspaces(&self) -> impl Iterator<Item = &WorkspaceId> {
-        let of_numbers = self.header.numbers.iter().map(|number| &number.workspace);
-        let of_events = self.batches.iter().map(|(workspace, _)| workspace);
-        of_events.chain(of_numbers)
+    /// The events of one workspace.
+    pub(crate) fn events(&self, workspace: &WorkspaceId) -> Option<&RecordBatch> {
+        self.part(workspace)?.events.as_ref()
+    }
+
+    /// The numbered batches that it is known to have held.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &Number> {
+        let whole = self.batches.iter().flat_map(|batch| &batch.numbers);
+        let lost = self.damage.lost.iter().flat_map(|lost| &lost.numbers);
+        whole.chain(lost)
+    }
+
+    /// Makes sure that no event of the workspace is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], which names the segment, when one is, or may be.
+    pub(crate) fn check(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        let lost = self.damage.lost.iter();
+        let mut lost = lost.filter(|lost| lost.workspace == *workspace);
+        let reason = match (lost.next(), &self.damage.unlisted) {
+            (Some(lost), _) => &lost.reason,
+            (None, Some(reason)) if self.part(workspace).is_none() => reason,
+            _ => return Ok(()),
+        };
+        Err(self.corrupt(reason))
+    }
+
+    /// Makes sure that the workspaces of all its events are known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], which names the segment.
+    pub(crate) fn check_workspaces(&self) -> Result<(), StoreError> {
+        match &self.damage.unlisted {
+            Some(reason) => Err(self.corrupt(reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn corrupt(&self, reason: &str) -> StoreError {
+        StoreError::Corrupt {
+            path: paths::segment(&self.key).to_string(),
+            reason: reason.to_owned(),
+        }
     }
 
     /// The bytes of the object.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, ArrowError> {
-        let header = serde_json::to_vec(&self.header)
-            .map_err(|error| ArrowError::from_external_error(error.into()))?;
-        let length = u32::try_from(header.len())
-            .map_err(|error| ArrowError::from_external_error(error.into()))?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(length.to_le_bytes());
-        bytes.extend(header);
-        let options =
-            IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
-        let mut writer =
-            StreamWriter::try_new_with_options(&mut bytes, &events::schema(), options)?;
-        for (_, batch) in &self.batches {
-            writer.write(batch)?;
+        format::encode(&self.header, &self.batches)
+    }
+
+    /// Reads the bytes of the object, as far as they are whole.
+    pub(crate) fn decode(key: SegmentKey, bytes: &[u8]) -> Self {
+        let (header, batches, damage) = match first_format::is_of_it(bytes) {
+            true => match first_format::decode(bytes) {
+                Ok(batches) => (Header::default(), batches, Damage::default()),
+                Err(reason) => {
+                    let damage = Damage {
+                        unlisted: Some(reason),
+                        ..Damage::default()
+                    };
+                    (Header::default(), Vec::new(), damage)
+                }
+            },
+            false => format::decode(bytes),
+        };
+        Self {
+            damage,
+            ..Self::new(key, header, batches)
         }
-        writer.finish()?;
-        drop(writer);
-        let digest = blake3::hash(&bytes);
-        bytes.extend(digest.as_bytes());
-        Ok(bytes)
     }
-
-    /// Reads the bytes of the object; the error is what is wrong with them.
-    pub(crate) fn decode(key: SegmentKey, bytes: &[u8]) -> Result<Self, String> {
-        let short = || "it is cut off".to_owned();
-        let end = bytes.len().checked_sub(DIGEST_BYTES).ok_or_else(short)?;
-        let (content, digest) = bytes.split_at(end);
-        let rest = content
-            .strip_prefix(MAGIC)
-            .ok_or("it is no segment that this version of vouch can read")?;
-        if blake3::hash(content).as_bytes() != digest {
-            return Err("its content is not what was written".to_owned());
-        }
-        let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or_else(short)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| short())?;
-        let (header, stream) = rest.split_at_checked(length).ok_or_else(short)?;
-        let header = serde_json::from_slice(header).map_err(|error| error.to_string())?;
-        let batches = batches(stream).map_err(|error| error.to_string())?;
-        let mut by_workspace = Vec::with_capacity(batches.len());
-        for batch in batches {
-            if let Some(workspace) = workspace(&batch)? {
-                by_workspace.push((workspace, batch));
-            }
-        }
-        Ok(Self::new(key, header, by_workspace))
-    }
-}
-
-fn batches(stream: &[u8]) -> Result<Vec<RecordBatch>, ArrowError> {
-    let reader = StreamReader::try_new(stream, None)?;
-    let columns = events::schema();
-    let unknown = reader
-        .schema()
-        .fields()
-        .iter()
-        .find(|field| columns.index_of(field.name()).is_err())
-        .map(|field| field.name().clone());
-    if let Some(name) = unknown {
-        let message =
-            format!("it has a column `{name}`, so a newer version of vouch has written it");
-        return Err(ArrowError::SchemaError(message));
-    }
-    reader.map(|batch| with_all_columns(&batch?)).collect()
-}
-
-/// The batch with the columns that an older version did not have.
-fn with_all_columns(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let schema = events::schema();
-    let columns: Vec<ArrayRef> = schema
-        .fields()
-        .iter()
-        .map(|field| match batch.column_by_name(field.name()) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        })
-        .collect();
-    RecordBatch::try_new(schema, columns)
-}
-
-/// The workspace of a batch's events; `None` when it has no events.
-fn workspace(batch: &RecordBatch) -> Result<Option<WorkspaceId>, String> {
-    let names = batch
-        .column_by_name(fields::WORKSPACE)
-        .and_then(|column| column.as_string_opt::<i32>())
-        .ok_or("its events have no workspace")?;
-    let Some(name) = names.iter().next() else {
-        return Ok(None);
-    };
-    let name = name.ok_or("an event in it has no workspace")?;
-    if names.iter().any(|other| other != Some(name)) {
-        return Err("it mixes the events of workspaces".to_owned());
-    }
-    let workspace = name
-        .parse()
-        .map_err(|error: <WorkspaceId as std::str::FromStr>::Err| error.to_string())?;
-    Ok(Some(workspace))
 }

@@ -19,6 +19,7 @@ use crate::import::{Import, ImportOptions};
 use crate::location::{Clock, Location, StoreOptions};
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
+use crate::small_files::SmallFiles;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::{self, Table};
 use crate::view::LISTING_AGE;
@@ -92,6 +93,10 @@ impl Store {
 
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
+        let location = Location {
+            objects: Arc::new(SmallFiles::new(location.objects)),
+            ..location
+        };
         let inner = Inner {
             location: Location {
                 blocks: KnownBlocks::default(),
@@ -129,12 +134,30 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the root cannot be listed.
+    /// When the root cannot be listed, and [`StoreError::Corrupt`] when a segment is so damaged that it may
+    /// hold events of workspaces that are known from nowhere else.
     pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        for segment in self.segments(LISTING_AGE).await? {
+            segment.check_workspaces()?;
+        }
+        self.known_workspaces().await
+    }
+
+    /// Like [`Store::workspaces`], as far as they are known, for the upkeep of a store with damaged segments.
+    ///
+    /// # Errors
+    ///
+    /// When the root cannot be listed.
+    pub async fn known_workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         let segments = self.segments(LISTING_AGE).await?;
-        let recent = segments.iter().flat_map(|segment| &segment.batches);
-        let mut workspaces: BTreeSet<WorkspaceId> =
-            recent.map(|(workspace, _)| workspace.clone()).collect();
+        let mut workspaces = BTreeSet::new();
+        for segment in &segments {
+            let whole = segment.batches.iter();
+            let whole = whole.filter(|batch| batch.events.is_some());
+            workspaces.extend(whole.map(|batch| batch.workspace.clone()));
+            let lost = segment.damage.lost.iter();
+            workspaces.extend(lost.map(|lost| lost.workspace.clone()));
+        }
         workspaces.extend(self.workspaces_with_table().await?);
         Ok(workspaces.into_iter().collect())
     }

@@ -401,7 +401,14 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     let mut tags = tags(file);
     let in_table = file.path().into_owned();
     let day_text = paths::day_text(day);
-    let entry_digest = entry_digest(&in_table, size_bytes, &day_text, &logged, &tags);
+    let entry_digest = entry_digest(
+        &in_table,
+        size_bytes,
+        file.modification_time(),
+        &day_text,
+        &logged,
+        &tags,
+    );
     let digest: Option<Digest> = tags
         .remove(digest::TAG)
         .map(|text| text.parse())

@@ -1,7 +1,9 @@
 //! The store as its users see it, on every kind of root that a test can have.
 
+mod backlog;
 mod blocks;
 mod cleaning;
+mod cold_start;
 mod columns;
 mod compacting;
 mod concurrent;
@@ -18,6 +20,7 @@ mod model;
 #[cfg(unix)]
 mod power_cut;
 mod retention;
+mod segments;
 mod unreliable;
 mod verifying;
 mod virtual_time;

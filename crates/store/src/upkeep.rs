@@ -76,7 +76,7 @@ impl Store {
         options: &UpkeepOptions,
         tasks: Tasks,
     ) -> Result<(), StoreError> {
-        let mut workspaces = self.workspaces().await?;
+        let mut workspaces = self.known_workspaces().await?;
         workspaces.sort_by_cached_key(|workspace| {
             let name = format!("{node}/{workspace}");
             *blake3::hash(name.as_bytes()).as_bytes()

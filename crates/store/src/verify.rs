@@ -103,6 +103,22 @@ pub enum FaultKind {
         /// What is wrong with them, as the end of a sentence about them.
         problem: &'static str,
     },
+    /// A version of the log is gone that a segment says was committed.
+    #[error(
+        "{}, and the segment `{segment}` says that version {committed} was committed; the newest entries of the log are lost",
+        match .found {
+            Some(found) => format!("its newest version is {found}"),
+            None => "it is gone".to_owned(),
+        }
+    )]
+    LostVersion {
+        /// The newest version that is there.
+        found: Option<u64>,
+        /// The version that was committed.
+        committed: u64,
+        /// The path of the segment under the root of the store.
+        segment: String,
+    },
     /// An event id is in the table more than once on that day.
     #[error(
         "{count} of its event ids are stored twice on that day, such as `{id}`, also in `{other}`"

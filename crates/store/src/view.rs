@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::Int64Type;
-use events::{WorkspaceId, fields};
+use events::{TimeRange, WorkspaceId, fields};
 
 use crate::error::StoreError;
 use crate::segment::WriteToken;
@@ -89,22 +89,45 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the table or a segment cannot be read in full.
+    /// When the table, or the part of a segment that belongs to the workspace, cannot be read in full.
     pub async fn view(&self, workspace: &WorkspaceId) -> Result<Option<View>, StoreError> {
+        self.view_within(workspace, &[TimeRange::ALL]).await
+    }
+
+    /// Like [`Store::view`], for a question about events of `windows`: of recent events it may lack those
+    /// of other days, for which no file is read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::view`].
+    pub async fn view_within(
+        &self,
+        workspace: &WorkspaceId,
+        windows: &[TimeRange],
+    ) -> Result<Option<View>, StoreError> {
         // In this order: events move from segments to tables, never back.
         let segments = self.segments(LISTING_AGE).await?;
+        for segment in &segments {
+            segment.check(workspace)?;
+        }
         let table = self.snapshot(workspace).await?;
         let recent = self
             .recent_events()
-            .of(self.location(), workspace, table.as_ref(), &segments)
+            .of(
+                self.location(),
+                workspace,
+                table.as_ref(),
+                &segments,
+                windows,
+            )
             .await?;
-        if table.is_none() && recent.is_empty() {
+        if table.is_none() && recent.is_none() {
             return Ok(None);
         }
         Ok(Some(View {
             workspace: workspace.clone(),
             table,
-            recent,
+            recent: recent.unwrap_or_default(),
         }))
     }
 

@@ -33,9 +33,9 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     match faulty {
         0 => Ok(()),
         faulty => {
-            let faulty = counted(faulty, "workspace");
+            let faulty = counted(faulty, "problem");
             Err(Failure::Engine(format!(
-                "{faulty} not compacted in full: see `vouch verify`"
+                "not compacted in full, {faulty}: see `vouch verify`"
             )))
         }
     }
@@ -46,7 +46,7 @@ pub(super) async fn workspaces(
     store: &Store,
     scope: Option<Scope>,
 ) -> Result<Vec<WorkspaceId>, Failure> {
-    let known = store.workspaces().await?;
+    let known = store.known_workspaces().await?;
     let Some(Scope::Workspaces(workspaces)) = scope else {
         return Ok(known);
     };
@@ -61,8 +61,8 @@ pub(super) async fn workspaces(
     }
 }
 
-/// Moves events that are in no table yet into their tables; gives the number of workspaces that keep
-/// some.
+/// Moves events that are in no table yet into their tables; returns the number of workspaces that keep some
+/// and of segments that have lost some.
 async fn fold(store: &Store, out: &mut impl Write) -> Result<u64, Failure> {
     let folded = store.fold().await?;
     if folded.segments > 0 {
@@ -76,7 +76,10 @@ async fn fold(store: &Store, out: &mut impl Write) -> Result<u64, Failure> {
             "workspace {workspace}: events stay in segments: {error}"
         )?;
     }
-    Ok(folded.failed.len() as u64)
+    for (path, damage) in &folded.damaged {
+        writeln!(out, "{path}: {damage}; see `vouch repair segments`")?;
+    }
+    Ok((folded.failed.len() + folded.damaged.len()) as u64)
 }
 
 /// Whether nothing kept the workspace from being compacted in full.

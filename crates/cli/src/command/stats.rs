@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use store::{Store, View};
+use store::{Store, StoreError, View};
 
 use crate::answers::open_store;
 use crate::arguments::{StatsArguments, StatsFormat};
@@ -13,7 +13,7 @@ use crate::output::{Sheet, note, rfc3339, size, terminal_width};
 /// Says how much each workspace holds.
 pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store)?;
-    let views = views(&store).await?;
+    let (views, unreadable) = views(&store).await?;
     let mut out = io::stdout();
     match arguments.format {
         StatsFormat::Json => {
@@ -28,15 +28,31 @@ pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
             out.write_all(text.as_bytes())?;
         }
     }
-    Ok(())
+    match unreadable.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Engine(unreadable.join("\n"))),
+    }
 }
 
-async fn views(store: &Store) -> Result<Vec<View>, Failure> {
+/// What the workspaces hold, and what keeps others from being looked at.
+async fn views(store: &Store) -> Result<(Vec<View>, Vec<String>), Failure> {
     let mut views = Vec::new();
-    for workspace in store.workspaces().await? {
-        views.extend(store.view(&workspace).await?);
+    let mut unreadable = Vec::new();
+    for workspace in store.known_workspaces().await? {
+        match store.view(&workspace).await {
+            Ok(view) => views.extend(view),
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::NotFound { .. })) => {
+                unreadable.push(format!("workspace {workspace} is not counted: {error}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(views)
+    if unreadable.is_empty() {
+        // There may be workspaces that are not known.
+        let workspaces = store.workspaces().await;
+        unreadable.extend(workspaces.err().map(|error| error.to_string()));
+    }
+    Ok((views, unreadable))
 }
 
 fn as_json(view: &View) -> Value {

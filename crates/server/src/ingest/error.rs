@@ -191,6 +191,7 @@ fn told_of_store(error: &StoreError) -> (Failure, ErrorInfo) {
             return (Failure::Conflict, told("sequence_conflict"));
         }
         StoreError::Overloaded { .. } => return (Failure::Overloaded, told("overloaded")),
+        StoreError::Parked { .. } => return (Failure::Overloaded, told("workspace_overloaded")),
         StoreError::Closed => return (Failure::Unavailable, told("stopping")),
         StoreError::OutcomeUnknown { .. } => {
             let public = "it is unknown whether the events were stored; send them again, those that \

@@ -1,23 +1,43 @@
 //! Folding beside the writing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
 use tokio::time::{Instant, sleep};
 
-use super::Shared;
+use super::{MANY_SEGMENTS, Shared};
 use crate::error::StoreError;
 use crate::fold::FoldSummary;
 
 /// Folding rests this many times as long as it has worked, so that it takes at most a fifth of the time.
 const REST: u32 = 4;
 
-/// Folds the segments of this node, and those of vanished ones, until the ingest is closed.
+/// Whose segments to fold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those of all other nodes: this one is new, and one of them may have been it before.
+    Others,
+    /// Those of this node, and those of nodes that vanished.
+    OwnAndAbandoned,
+}
+
+/// Folds what other nodes have left at the start, then the segments of this node and those of vanished
+/// ones, until the ingest is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut closing = shared.closing.subscribe();
-    let mut rest = Duration::ZERO;
+    let mut which = Which::Others;
     loop {
+        let begun = Instant::now();
+        let fold = shared.fold(which);
+        let outcome = tokio::select! {
+            // What is interrupted at the start is left to others.
+            _ = closing.wait_for(|closing| *closing), if which == Which::Others => return,
+            outcome = fold => outcome,
+        };
+        shared.folded.notify_waiters();
+        report(outcome);
+        let rest = begun.elapsed() * REST;
+        which = Which::OwnAndAbandoned;
         let due = async {
             sleep(rest).await;
             tokio::select! {
@@ -29,29 +49,48 @@ pub(super) async fn run(shared: Arc<Shared>) {
             _ = closing.wait_for(|closing| *closing) => return,
             () = due => {}
         }
-        let begun = Instant::now();
-        let outcome = shared.fold().await;
-        shared.folded.notify_waiters();
-        report(outcome);
-        rest = begun.elapsed() * REST;
     }
 }
 
 impl Shared {
-    async fn fold(&self) -> Result<FoldSummary, StoreError> {
+    async fn fold(&self, which: Which) -> Result<FoldSummary, StoreError> {
         let now_ms = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
-        let age_ms = u64::try_from(self.options.abandoned_after.as_millis()).unwrap_or(u64::MAX);
-        let store = &self.store;
-        store
-            .fold_where(|key| {
-                key.node == self.node || key.written_ms.saturating_add(age_ms) < now_ms
-            })
-            .await
+        let age = self.options.abandoned_after;
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let (count, bytes) = self.store.known_segments().foldable_of_all();
+        let takes_all = count > MANY_SEGMENTS || bytes >= self.options.unfolded_bytes;
+        let summary = self
+            .store
+            .fold_where(
+                |key, known_for| {
+                    let is_own = key.node == self.node;
+                    match which {
+                        Which::Others => !is_own,
+                        Which::OwnAndAbandoned => {
+                            is_own
+                                || takes_all
+                                || key.is_parked()
+                                || key.written_ms.saturating_add(age_ms) < now_ms
+                                // A clock that is ahead does not make a segment younger.
+                                || known_for > age
+                        }
+                    }
+                },
+                |workspace| self.stuck.is_due(workspace),
+            )
+            .await?;
+        self.stuck.note(&summary.failed, self.options.fold_interval);
+        self.note_committed(&summary);
+        Ok(summary)
     }
 
     /// Folds what this node has written.
     pub(super) async fn fold_own(&self) -> Result<(), StoreError> {
-        let summary = self.store.fold_where(|key| key.node == self.node).await?;
+        let fold = self
+            .store
+            .fold_where(|key, _| key.node == self.node, |_| true);
+        let summary = fold.await?;
+        report_damage(&summary);
         match summary.failed.into_values().next() {
             Some(error) => Err(error),
             None => Ok(()),
@@ -63,6 +102,7 @@ fn report(outcome: Result<FoldSummary, StoreError>) {
     match outcome {
         Err(error) => tracing::error!(%error, "segments could not be folded and are kept"),
         Ok(summary) => {
+            report_damage(&summary);
             for (workspace, error) in &summary.failed {
                 tracing::error!(%workspace, %error, "events could not be folded and stay in segments");
             }
@@ -76,5 +116,11 @@ fn report(outcome: Result<FoldSummary, StoreError>) {
                 tracing::info!(segments, stored, repeated, "folded");
             }
         }
+    }
+}
+
+fn report_damage(summary: &FoldSummary) {
+    for (path, damage) in &summary.damaged {
+        tracing::error!(%path, %damage, "a segment is damaged and stays; see `vouch repair segments`");
     }
 }

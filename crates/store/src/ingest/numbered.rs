@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use events::{Event, PackedEvents, WorkspaceId};
@@ -13,8 +13,42 @@ use crate::error::StoreError;
 use crate::numbers::{Newest, Numbers};
 use crate::segment::Number;
 use crate::store::Store;
+use crate::view::LISTING_AGE;
 
-type Slot = Arc<AsyncMutex<Option<Newest>>>;
+type Slot = Arc<AsyncMutex<Known>>;
+
+/// What this node knows of a producer.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    newest: Option<Newest>,
+    /// When the store was asked last.
+    asked: Option<Instant>,
+}
+
+impl Known {
+    fn number(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |newest| newest.number)
+    }
+
+    /// Asks the store, which may know of batches that went to another node.
+    async fn ask(
+        &mut self,
+        store: &Store,
+        number: &Number,
+        age: Duration,
+    ) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        let newest = newest_in(store, number, age).await?;
+        if newest
+            .as_ref()
+            .is_some_and(|newest| newest.number >= self.number())
+        {
+            self.newest = newest;
+        }
+        self.asked = Some(asked);
+        Ok(())
+    }
+}
 
 /// The newest batch that this node knows of each producer and workspace.
 #[derive(Debug, Default)]
@@ -26,15 +60,14 @@ pub(super) struct Producers {
 /// after it needs that.
 #[derive(Debug)]
 pub(super) struct Turn {
-    slot: OwnedMutexGuard<Option<Newest>>,
+    slot: OwnedMutexGuard<Known>,
 }
 
 impl Turn {
     /// The batch is durable.
     pub(super) fn advance(&mut self, number: &Number) {
-        let newest = self.slot.as_ref().map_or(0, |newest| newest.number);
-        if number.number > newest {
-            *self.slot = Some(Newest {
+        if number.number > self.slot.number() {
+            self.slot.newest = Some(Newest {
                 number: number.number,
                 digest: number.digest.clone(),
                 seen_ms: Utc::now().timestamp_millis(),
@@ -50,12 +83,16 @@ impl Producers {
     pub(super) async fn turn(&self, store: &Store, number: &Number) -> Result<Turn, StoreError> {
         let slot = self.slot(number);
         let mut slot = slot.lock_owned().await;
-        let newest = |slot: &Option<Newest>| slot.as_ref().map_or(0, |newest| newest.number);
-        if slot.is_none() || number.number > newest(&slot) + 1 {
+        if slot.asked.is_none() || number.number > slot.number() + 1 {
             // The producer may have sent the batches before to another node.
-            *slot = newest_in(store, number).await?;
+            slot.ask(store, number, Duration::ZERO).await?;
+        } else if number.number > slot.number()
+            && slot.asked.is_none_or(|asked| asked.elapsed() > LISTING_AGE)
+        {
+            // It may have sent another batch with this number to another node.
+            slot.ask(store, number, LISTING_AGE).await?;
         }
-        let expected = newest(&slot) + 1;
+        let expected = slot.number() + 1;
         if number.number > expected || number.number == 0 {
             return Err(StoreError::SequenceGap {
                 producer: number.producer.clone(),
@@ -65,7 +102,7 @@ impl Producers {
         }
         let is_other =
             |newest: &Newest| newest.number == number.number && newest.digest != number.digest;
-        if slot.as_ref().is_some_and(is_other) {
+        if slot.newest.as_ref().is_some_and(is_other) {
             return Err(StoreError::SequenceConflict {
                 producer: number.producer.clone(),
                 number: number.number,
@@ -82,16 +119,20 @@ impl Producers {
 }
 
 /// The newest batch of a producer in the whole store.
-async fn newest_in(store: &Store, number: &Number) -> Result<Option<Newest>, StoreError> {
+async fn newest_in(
+    store: &Store,
+    number: &Number,
+    age: Duration,
+) -> Result<Option<Newest>, StoreError> {
     // In this order: numbers move from segments to tables, as events do.
-    let segments = store.segments(Duration::ZERO).await?;
+    let segments = store.segments(age).await?;
     let table = store.snapshot(&number.workspace).await?;
     let mut numbers = match &table {
         Some(table) => Numbers::of(&table.metadata, &number.workspace)?,
         None => Numbers::default(),
     };
     let now_ms = Utc::now().timestamp_millis();
-    for other in segments.iter().flat_map(|segment| &segment.header.numbers) {
+    for other in segments.iter().flat_map(|segment| segment.numbers()) {
         if other.workspace == number.workspace {
             numbers.add(other, now_ms);
         }

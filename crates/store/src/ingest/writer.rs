@@ -1,39 +1,24 @@
 //! Requests into segments, segments into the root.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
 
 use arrow::error::ArrowError;
-use bytes::Bytes;
 use chrono::Utc;
 use events::{Event, EventBatchBuilder, WorkspaceId};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 
-use super::{Request, Shared};
+use super::{MANY_SEGMENTS, Request, Shared};
 use crate::error::StoreError;
-use crate::location::Location;
-use crate::paths;
-use crate::segment::{Header, Segment, SegmentKey, WriteToken};
+use crate::segment::{Batch, Header, Number, Segment, SegmentKey, WriteToken, put};
 
 /// How many requests may wait, whatever their size.
 pub(super) const WAITING_REQUESTS: usize = 64 * 1024;
 
-/// With more segments than this that are not folded, they are folded at once, and written less often.
-const MANY_SEGMENTS: usize = 256;
-
 /// How many segments are written at the same time.
 const CONCURRENT_WRITES: usize = 4;
-
-/// How often a segment is sent before its outcome is called unknown.
-const ATTEMPTS: u32 = 4;
-
-/// How long to wait before a segment is sent again; twice as long each time.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Writes segments until the ingest is closed and nothing waits any more.
 pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Request>) {
@@ -59,14 +44,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         while writes.len() >= CONCURRENT_WRITES {
             writes.join_next().await;
         }
+        let work = Work::new(group, shared.options.largest_segment_bytes);
         let key = SegmentKey {
             written_ms: u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default(),
             node: shared.node,
             sequence,
         };
-        sequence += 1;
+        sequence += work.parts.len() as u64;
         begun = Some(Instant::now());
-        writes.spawn(write(Arc::clone(&shared), key, group));
+        writes.spawn(write(Arc::clone(&shared), key, work));
     }
     while writes.join_next().await.is_some() {}
 }
@@ -111,32 +97,92 @@ async fn gather(
     group
 }
 
-/// Writes one segment and answers its requests.
-async fn write(shared: Arc<Shared>, key: SegmentKey, group: Vec<Request>) {
-    let mut answers = Vec::with_capacity(group.len());
-    let mut events = Vec::with_capacity(group.len());
-    let mut header = Header::default();
-    for request in group {
-        events.push(request.events);
-        header.numbers.extend(request.number);
-        answers.push((request.answer, request._waiting));
-    }
-    let outcome = store(&shared, key, header, events).await;
-    let outcome = outcome.map_err(Arc::new);
-    for (answer, waiting) in answers {
-        // Nobody waits for it when the client is gone.
-        let _ = answer.send(outcome.clone());
-        drop(waiting);
+/// Requests that are answered together.
+struct Work {
+    /// Their events, for a segment each.
+    parts: Vec<Vec<Event>>,
+    numbers: Vec<Number>,
+    answers: Vec<Answer>,
+}
+
+/// A request without its events.
+struct Answer {
+    answer: oneshot::Sender<Result<WriteToken, Arc<StoreError>>>,
+    /// Given back with the answer.
+    _waiting: OwnedSemaphorePermit,
+}
+
+impl Work {
+    /// The events of some requests in parts of about `largest_bytes` each.
+    fn new(group: Vec<Request>, largest_bytes: usize) -> Self {
+        let mut work = Self {
+            parts: Vec::new(),
+            numbers: Vec::new(),
+            answers: Vec::with_capacity(group.len()),
+        };
+        let mut part = Vec::new();
+        let mut part_bytes = 0;
+        for request in group {
+            for event in request.events {
+                let size_bytes = event.size_bytes();
+                if part_bytes + size_bytes > largest_bytes && !part.is_empty() {
+                    work.parts.push(std::mem::take(&mut part));
+                    part_bytes = 0;
+                }
+                part_bytes += size_bytes;
+                part.push(event);
+            }
+            work.numbers.extend(request.number);
+            work.answers.push(Answer {
+                answer: request.answer,
+                _waiting: request._waiting,
+            });
+        }
+        work.parts.push(part);
+        work
     }
 }
 
+/// Writes the segments of some requests, from `key` on, and answers them.
+async fn write(shared: Arc<Shared>, key: SegmentKey, work: Work) {
+    let outcome = store(&shared, key, work.parts, work.numbers).await;
+    let outcome = outcome.map_err(Arc::new);
+    for Answer { answer, _waiting } in work.answers {
+        // No client waits for it when its connection is gone.
+        let _ = answer.send(outcome.clone());
+    }
+}
+
+/// Writes the segments, the first one last: a listing that shows it shows those after it too, so that its
+/// key proves all of them. It also has the numbers, which say that all events are durable.
 async fn store(
     shared: &Shared,
     key: SegmentKey,
-    header: Header,
-    events: Vec<Vec<Event>>,
+    parts: Vec<Vec<Event>>,
+    numbers: Vec<Number>,
 ) -> Result<WriteToken, StoreError> {
-    let encoding = tokio::task::spawn_blocking(move || encode(key, header, events));
+    for (index, events) in parts.into_iter().enumerate().rev() {
+        let key = SegmentKey {
+            sequence: key.sequence + index as u64,
+            ..key
+        };
+        let numbers = match index {
+            0 => numbers.clone(),
+            _ => Vec::new(),
+        };
+        store_one(shared, key, events, numbers).await?;
+    }
+    Ok(WriteToken(key))
+}
+
+async fn store_one(
+    shared: &Shared,
+    key: SegmentKey,
+    events: Vec<Event>,
+    numbers: Vec<Number>,
+) -> Result<(), StoreError> {
+    let header = shared.header();
+    let encoding = tokio::task::spawn_blocking(move || encode(key, header, events, numbers));
     let (segment, bytes) = match encoding.await {
         Ok(encoded) => encoded?,
         Err(error) => return Err(ArrowError::from_external_error(error.into()).into()),
@@ -144,10 +190,11 @@ async fn store(
     put(shared.store.location(), key, bytes).await?;
     let known = shared.store.known_segments();
     known.add(Arc::new(segment));
-    if shared.has_many_segments() || known.memory_bytes() > shared.options.unfolded_bytes / 4 {
+    let (count, bytes) = known.foldable_of(shared.node);
+    if count > MANY_SEGMENTS || bytes > shared.options.unfolded_bytes / 4 {
         shared.fold_soon.notify_one();
     }
-    Ok(WriteToken(key))
+    Ok(())
 }
 
 impl Shared {
@@ -162,17 +209,32 @@ impl Shared {
     }
 
     fn has_many_segments(&self) -> bool {
-        self.store.known_segments().count() > MANY_SEGMENTS
+        let (count, _) = self.store.known_segments().foldable_of(self.node);
+        count > MANY_SEGMENTS
+    }
+
+    /// What the next segment says about the store.
+    fn header(&self) -> Header {
+        let committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Header {
+            unfolded: self.store.known_segments().keys_of(self.node),
+            committed: committed.clone(),
+            ..Header::default()
+        }
     }
 }
 
 fn encode(
     key: SegmentKey,
     header: Header,
-    events: Vec<Vec<Event>>,
+    events: Vec<Event>,
+    numbers: Vec<Number>,
 ) -> Result<(Segment, Vec<u8>), StoreError> {
     let mut builders: BTreeMap<WorkspaceId, EventBatchBuilder> = BTreeMap::new();
-    for event in events.into_iter().flatten() {
+    for event in events {
         let workspace = event.workspace();
         match builders.get_mut(workspace) {
             Some(builder) => builder.append(&event),
@@ -182,56 +244,18 @@ fn encode(
             }
         }
     }
-    let mut batches = Vec::with_capacity(builders.len());
+    let mut batches: BTreeMap<WorkspaceId, Batch> = BTreeMap::new();
     for (workspace, mut builder) in builders {
-        batches.push((workspace, builder.finish()?));
+        let events = Some(builder.finish()?);
+        batches.insert(workspace.clone(), Batch::new(workspace, events));
     }
-    let segment = Segment::new(key, header, batches);
+    for number in numbers {
+        let workspace = number.workspace.clone();
+        let new = || Batch::new(workspace.clone(), None);
+        let batch = batches.entry(workspace.clone()).or_insert_with(new);
+        batch.numbers.push(number);
+    }
+    let segment = Segment::new(key, header, batches.into_values().collect());
     let bytes = segment.encode()?;
     Ok((segment, bytes))
-}
-
-/// Writes the object of a segment. Its name is used by nobody else, so whatever lies there after a lost
-/// answer is an earlier attempt at the same.
-async fn put(location: &Location, key: SegmentKey, bytes: Vec<u8>) -> Result<(), StoreError> {
-    let path = paths::segment(&key);
-    let bytes = Bytes::from(bytes);
-    let mut attempt = 1;
-    let mut mode = PutMode::Create;
-    loop {
-        let sent = location
-            .objects
-            .put_opts(&path, bytes.clone().into(), mode.clone().into())
-            .await;
-        let source = match sent {
-            Ok(_) => return Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                match read(location, &path).await {
-                    Ok(present) if present == bytes => return Ok(()),
-                    Ok(_) => {
-                        // An attempt that was cut off.
-                        mode = PutMode::Overwrite;
-                        continue;
-                    }
-                    // Also when it is gone again, because another node has folded it meanwhile: to
-                    // send it once more does no harm.
-                    Err(error) => error,
-                }
-            }
-            Err(error) => error,
-        };
-        if attempt == ATTEMPTS {
-            return Err(StoreError::OutcomeUnknown {
-                path: path.to_string(),
-                source,
-            });
-        }
-        tracing::warn!(%path, error = %source, "a segment was not answered and is sent again");
-        tokio::time::sleep(RETRY_AFTER * 2_u32.pow(attempt - 1)).await;
-        attempt += 1;
-    }
-}
-
-async fn read(location: &Location, path: &Path) -> object_store::Result<Bytes> {
-    location.objects.get(path).await?.bytes().await
 }

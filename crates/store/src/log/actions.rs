@@ -103,11 +103,7 @@ pub(crate) fn add(workspace: &WorkspaceId, file: &StagedFile, operation: Operati
         modification_time: file.begun_ms,
         data_change: operation.changes_data(),
         stats: Some(file.statistics.clone()),
-        tags: Some(
-            tags.into_iter()
-                .map(|(key, tag)| (key, Some(tag)))
-                .collect(),
-        ),
+        tags: Some(optional(file.all_tags())),
         ..Add::default()
     })
 }
@@ -187,6 +183,7 @@ impl StagedFile {
         Ok(entry_digest(
             &self.in_table,
             self.size_bytes,
+            self.begun_ms,
             &day,
             &statistics,
             &tags,

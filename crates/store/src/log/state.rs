@@ -7,7 +7,7 @@
 //! | `version` | *n* |
 //! | `previous` | the BLAKE3 digest of the log entry of version *n* − 1, or null when only a checkpoint was left |
 //! | `files`, `rows` | the number of active files, and of their rows |
-//! | `sum` | the sum modulo 2^256 of the digests of the active files, each over path, size, day, statistics and tags |
+//! | `sum` | the sum modulo 2^256 of the digests of the active files, each over path, size, modification time, day, statistics and tags |
 //! | `metadata` | the digest of the schema and of all other properties |
 //! | `check` | the first 8 bytes of the digest of all of the above |
 //!
@@ -106,6 +106,7 @@ impl FileTotals {
 pub(crate) fn entry_digest(
     in_table: &str,
     size_bytes: u64,
+    modified_ms: i64,
     day: &str,
     statistics: &Value,
     tags: &BTreeMap<String, String>,
@@ -113,6 +114,7 @@ pub(crate) fn entry_digest(
     let mut hasher = blake3::Hasher::new();
     hash_text(&mut hasher, in_table);
     hasher.update(&size_bytes.to_le_bytes());
+    hasher.update(&modified_ms.to_le_bytes());
     hash_text(&mut hasher, day);
     hash_value(&mut hasher, statistics);
     for (key, value) in tags {
@@ -281,7 +283,7 @@ mod tests {
     fn a_change_of_anything_changes_the_entry_digest() {
         let digest = |path: &str, size, day: &str, statistics: Value, tag: &str| {
             let tags = BTreeMap::from([("vouch.blake3".to_owned(), tag.to_owned())]);
-            entry_digest(path, size, day, &statistics, &tags)
+            entry_digest(path, size, 7, day, &statistics, &tags)
         };
         let statistics = json!({"numRecords": 1, "minValues": {"date": 5}, "maxValues": {}});
         let reordered = json!({"minValues": {"date": 5, "x": null}, "numRecords": 1});

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
+use uuid::{Uuid, Variant};
 
 const MILLISECONDS_DIGITS: usize = 13;
 const SEQUENCE_DIGITS: usize = 10;
 
 /// The name of a segment, which sorts by the time of writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct SegmentKey {
     /// When the node began to write it, by its clock, in Unix milliseconds.
     pub(crate) written_ms: u64,
@@ -17,6 +19,40 @@ pub(crate) struct SegmentKey {
     pub(crate) node: Uuid,
     /// Counts the segments of the node.
     pub(crate) sequence: u64,
+}
+
+/// The version of the UUID that a parked segment has in place of a node; nodes have version 4.
+const PARKED_VERSION: usize = 8;
+
+impl SegmentKey {
+    /// The key of a new parked segment, whose oldest event was written at `written_ms`.
+    pub(crate) fn parked(written_ms: u64) -> Self {
+        let random = Uuid::new_v4().into_bytes();
+        Self {
+            written_ms,
+            node: Uuid::new_v8(random),
+            sequence: 0,
+        }
+    }
+
+    /// Whether the segment holds events of one workspace only, whose table could not be written.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.node.get_version_num() == PARKED_VERSION && self.node.get_variant() == Variant::RFC4122
+    }
+}
+
+impl From<SegmentKey> for String {
+    fn from(key: SegmentKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for SegmentKey {
+    type Error = InvalidToken;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
 }
 
 impl fmt::Display for SegmentKey {
@@ -99,7 +135,11 @@ mod tests {
         }
         for key in keys {
             assert_eq!(key.to_string().parse(), Ok(key));
+            assert!(!key.is_parked());
         }
+        let parked = SegmentKey::parked(9);
+        assert_eq!(parked.to_string().parse(), Ok(parked));
+        assert!(parked.is_parked());
         for wrong in [
             "",
             "1-2-3",

@@ -1,15 +1,17 @@
 //! The segments of a root that are not folded yet, as far as this process knows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Mutex as AsyncMutex;
+use uuid::Uuid;
 
-use super::{Segment, SegmentKey};
+use super::{MOST_WITNESSED, Segment, SegmentKey};
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::paths;
@@ -20,11 +22,21 @@ const FETCH_CONCURRENCY: usize = 16;
 /// How often the root is listed again when segments disappear while they are fetched.
 const ATTEMPTS: usize = 10;
 
+/// After this time a damaged segment is read again: it may be its transfer that was damaged.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// A segment as it was listed.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) key: SegmentKey,
+    pub(crate) object: ObjectMeta,
+}
+
 /// Segments that were listed or written by this process, in memory.
 #[derive(Default)]
 pub(crate) struct KnownSegments {
     state: Mutex<State>,
-    /// Held by who lists, so that nobody lists for the same purpose at the same time.
+    /// Held by the task that lists, so that no two list for the same purpose at the same time.
     listing: AsyncMutex<()>,
 }
 
@@ -35,12 +47,28 @@ struct State {
     listed: Option<Instant>,
     /// Counts the segments that this process has added.
     additions: u64,
+    /// When this process listed each segment for the first time.
+    seen: BTreeMap<SegmentKey, Instant>,
+    /// Of segments that stay although they were folded, the workspaces whose events are in their tables.
+    folded: BTreeMap<SegmentKey, BTreeSet<WorkspaceId>>,
 }
 
 struct Known {
     segment: Arc<Segment>,
     /// The number of the addition; 0 of a listed one.
     addition: u64,
+    /// The object that was read, and when; `None` of one that this process has written.
+    read: Option<(ObjectMeta, Instant)>,
+}
+
+impl Known {
+    /// Whether reading the listed object could show something else.
+    fn is_outdated(&self, listed: &ObjectMeta) -> bool {
+        let Some((object, at)) = &self.read else {
+            return false;
+        };
+        self.segment.damage.loses_events() && (object != listed || at.elapsed() > READ_AGAIN_AFTER)
+    }
 }
 
 impl fmt::Debug for KnownSegments {
@@ -59,16 +87,20 @@ impl KnownSegments {
     pub(crate) fn add(&self, segment: Arc<Segment>) {
         let mut state = self.state();
         state.additions += 1;
-        let addition = state.additions;
-        let key = segment.key;
-        state.segments.insert(key, Known { segment, addition });
+        let known = Known {
+            addition: state.additions,
+            read: None,
+            segment,
+        };
+        state.segments.insert(known.segment.key, known);
     }
 
-    /// Forgets segments whose events are in their tables.
+    /// Forgets segments that are no longer there.
     pub(crate) fn remove<'a>(&self, keys: impl IntoIterator<Item = &'a SegmentKey>) {
         let mut state = self.state();
         for key in keys {
             state.segments.remove(key);
+            state.folded.remove(key);
         }
     }
 
@@ -77,16 +109,61 @@ impl KnownSegments {
         self.state().segments.contains_key(key)
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.state().segments.len()
+    /// How many segments of a node can be folded, and about how many bytes of memory they take.
+    pub(crate) fn foldable_of(&self, node: Uuid) -> (usize, usize) {
+        self.foldable(|key| key.node == node)
     }
 
-    /// About how many bytes of memory all of them take.
-    pub(crate) fn memory_bytes(&self) -> usize {
+    /// The same of all nodes.
+    pub(crate) fn foldable_of_all(&self) -> (usize, usize) {
+        self.foldable(|key| !key.is_parked())
+    }
+
+    fn foldable(&self, is_counted: impl Fn(&SegmentKey) -> bool) -> (usize, usize) {
         let state = self.state();
-        let segments = state.segments.values();
-        segments.map(|known| known.segment.memory_bytes).sum()
+        let segments = state.segments.values().map(|known| &known.segment);
+        segments
+            .filter(|segment| is_counted(&segment.key) && !segment.damage.loses_events())
+            .fold((0, 0), |(count, bytes), segment| {
+                (count + 1, bytes + segment.memory_bytes)
+            })
+    }
+
+    /// About how many bytes of memory the parked events of workspaces take.
+    pub(crate) fn parked_bytes(&self) -> BTreeMap<WorkspaceId, usize> {
+        let mut parked = BTreeMap::new();
+        let state = self.state();
+        let segments = state.segments.values().map(|known| &known.segment);
+        for segment in segments.filter(|segment| segment.key.is_parked()) {
+            for batch in &segment.batches {
+                *parked.entry(batch.workspace.clone()).or_default() += segment.memory_bytes;
+            }
+        }
+        parked
+    }
+
+    /// The newest segments of a node, for the header of its next one.
+    pub(crate) fn keys_of(&self, node: Uuid) -> Vec<SegmentKey> {
+        let state = self.state();
+        let own = state.segments.keys().filter(|key| key.node == node);
+        let mut keys: Vec<SegmentKey> = own.rev().take(MOST_WITNESSED).copied().collect();
+        keys.reverse();
+        keys
+    }
+
+    /// Notes that the events of some workspaces are in their tables, of a segment that stays.
+    pub(crate) fn note_folded(
+        &self,
+        key: SegmentKey,
+        workspaces: impl IntoIterator<Item = WorkspaceId>,
+    ) {
+        let mut state = self.state();
+        state.folded.entry(key).or_default().extend(workspaces);
+    }
+
+    /// The workspaces that [`KnownSegments::note_folded`] was told of.
+    pub(crate) fn folded(&self, key: &SegmentKey) -> BTreeSet<WorkspaceId> {
+        self.state().folded.get(key).cloned().unwrap_or_default()
     }
 
     /// The segments in the order of their keys: all that there were at some moment that is at most
@@ -101,7 +178,7 @@ impl KnownSegments {
         let asked = Instant::now();
         if !self.is_listed_since(asked, age) {
             let _guard = self.listing.lock().await;
-            // Somebody else may have listed while this one waited.
+            // Another task may have listed while this one waited.
             if !self.is_listed_since(asked, age) {
                 self.list(location).await?;
             }
@@ -109,6 +186,39 @@ impl KnownSegments {
         let state = self.state();
         let segments = state.segments.values();
         Ok(segments.map(|known| Arc::clone(&known.segment)).collect())
+    }
+
+    /// The segments that are there now and that `is_chosen` is true of, by the key and the time since this
+    /// process has known of it. No other is fetched.
+    pub(crate) async fn chosen(
+        &self,
+        location: &Location,
+        is_chosen: impl Fn(&SegmentKey, Duration) -> bool,
+    ) -> Result<Vec<Arc<Segment>>, StoreError> {
+        let listed = listed(location).await?;
+        self.note_seen(&listed);
+        let mut chosen = Vec::new();
+        for listed in listed {
+            let seen = self.state().seen.get(&listed.key).copied();
+            let known_for = seen.map_or(Duration::ZERO, |seen| seen.elapsed());
+            if is_chosen(&listed.key, known_for) {
+                chosen.push(listed);
+            }
+        }
+        let fetched: Vec<Option<Known>> = futures::stream::iter(chosen)
+            .map(|listed| async move {
+                match self.known_or_fetched(location, listed).await {
+                    Ok(known) => Ok(Some(known)),
+                    // Another node has folded it.
+                    Err(StoreError::NotFound { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .buffered(FETCH_CONCURRENCY)
+            .try_collect()
+            .await?;
+        let known = fetched.into_iter().flatten();
+        Ok(known.map(|known| known.segment).collect())
     }
 
     fn is_listed_since(&self, asked: Instant, age: Duration) -> bool {
@@ -121,8 +231,14 @@ impl KnownSegments {
         for _ in 0..ATTEMPTS {
             let begun = Instant::now();
             let additions = self.state().additions;
-            let keys = listed_keys(location).await?;
-            match self.fetch(location, &keys).await {
+            let listed = listed(location).await?;
+            self.note_seen(&listed);
+            let fetched = futures::stream::iter(listed)
+                .map(|listed| self.known_or_fetched(location, listed))
+                .buffered(FETCH_CONCURRENCY)
+                .try_collect()
+                .await;
+            match fetched {
                 // It was folded after it was listed: a new listing does not show it.
                 Err(StoreError::NotFound { path }) => missing = Some(path),
                 Err(error) => return Err(error),
@@ -136,43 +252,52 @@ impl KnownSegments {
         Err(StoreError::NotFound { path })
     }
 
-    /// The segments of these keys, those that are not known from the object store.
-    async fn fetch(
+    async fn known_or_fetched(
         &self,
         location: &Location,
-        keys: &[SegmentKey],
-    ) -> Result<Vec<Arc<Segment>>, StoreError> {
-        let known: Vec<Option<Arc<Segment>>> = {
+        listed: Listed,
+    ) -> Result<Known, StoreError> {
+        let known = {
             let state = self.state();
-            let known = keys.iter().map(|key| state.segments.get(key));
-            known
-                .map(|known| known.map(|known| Arc::clone(&known.segment)))
-                .collect()
+            let known = state.segments.get(&listed.key);
+            let known = known.filter(|known| !known.is_outdated(&listed.object));
+            known.map(|known| (Arc::clone(&known.segment), known.read.clone()))
         };
-        futures::stream::iter(keys.iter().copied().zip(known))
-            .map(|(key, known)| async move {
-                match known {
-                    Some(segment) => Ok(segment),
-                    None => fetch(location, key).await.map(Arc::new),
-                }
-            })
-            .buffered(FETCH_CONCURRENCY)
-            .try_collect()
-            .await
+        let (segment, read) = match known {
+            Some(known) => known,
+            None => {
+                let read = Some((listed.object, Instant::now()));
+                (Arc::new(fetch(location, listed.key).await?), read)
+            }
+        };
+        Ok(Known {
+            segment,
+            addition: 0,
+            read,
+        })
     }
 
     /// Takes a listing in place of what was known, except what was added since it began.
-    fn replace(&self, listed: Vec<Arc<Segment>>, additions: u64, begun: Instant) {
+    fn replace(&self, listed: Vec<Known>, additions: u64, begun: Instant) {
         let mut state = self.state();
         state.segments.retain(|_, known| known.addition > additions);
-        for segment in listed {
-            let known = Known {
-                segment: Arc::clone(&segment),
-                addition: 0,
-            };
-            state.segments.entry(segment.key).or_insert(known);
+        for known in listed {
+            state.segments.entry(known.segment.key).or_insert(known);
         }
         state.listed = Some(begun);
+    }
+
+    fn note_seen(&self, listed: &[Listed]) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let seen = listed.iter().map(|listed| {
+            let seen = state.seen.get(&listed.key).copied();
+            (listed.key, seen.unwrap_or(now))
+        });
+        let seen = seen.collect();
+        state.seen = seen;
+        let State { seen, folded, .. } = &mut *state;
+        folded.retain(|key, _| seen.contains_key(key));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -180,23 +305,27 @@ impl KnownSegments {
     }
 }
 
-/// The keys of all segments under the root, sorted.
-pub(crate) async fn listed_keys(location: &Location) -> Result<Vec<SegmentKey>, StoreError> {
-    let directory = paths::segments();
-    let listing = location.objects.list(Some(&directory));
-    let mut keys: Vec<SegmentKey> = listing
-        .try_filter_map(|object| async move { Ok(paths::segment_key(&object.location)) })
-        .try_collect()
-        .await?;
-    keys.sort_unstable();
-    Ok(keys)
+/// All segments under the root, sorted by their keys. One that moves while they are listed is among them.
+pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreError> {
+    let mut listed = Vec::new();
+    for directory in paths::segments() {
+        let mut objects = location.objects.list(Some(&directory));
+        while let Some(object) = objects.try_next().await? {
+            if let Some(key) = paths::segment_key(&object.location) {
+                listed.push(Listed { key, object });
+            }
+        }
+    }
+    listed.sort_unstable_by_key(|listed| listed.key);
+    Ok(listed)
 }
 
 async fn fetch(location: &Location, key: SegmentKey) -> Result<Segment, StoreError> {
     let path = paths::segment(&key);
     let bytes = location.objects.get(&path).await?.bytes().await?;
-    Segment::decode(key, &bytes).map_err(|reason| StoreError::Corrupt {
-        path: path.to_string(),
-        reason,
-    })
+    let segment = Segment::decode(key, &bytes);
+    if segment.damage != super::Damage::default() {
+        tracing::error!(%path, damage = %segment.damage, "a segment is damaged");
+    }
+    Ok(segment)
 }

@@ -1,12 +1,14 @@
 //! All segments read in full.
 
-use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
+use std::collections::BTreeMap;
+
+use events::WorkspaceId;
+use object_store::ObjectStoreExt;
 
 use super::{Fault, FaultKind};
 use crate::error::StoreError;
 use crate::paths;
-use crate::segment::Segment;
+use crate::segment::{Damage, Listed, Segment, listed};
 use crate::store::Store;
 
 /// What reading all segments has shown: the events that are in no table yet.
@@ -31,12 +33,9 @@ impl Store {
     /// [`SegmentVerification::faults`].
     pub async fn verify_segments(&self) -> Result<SegmentVerification, StoreError> {
         let objects = &self.location().objects;
-        let mut listing = objects.list(Some(&paths::segments()));
         let mut verification = SegmentVerification::default();
-        while let Some(object) = listing.try_next().await? {
-            let Some(key) = paths::segment_key(&object.location) else {
-                continue;
-            };
+        let mut committed: BTreeMap<WorkspaceId, (u64, String)> = BTreeMap::new();
+        for Listed { key, object } in listed(self.location()).await? {
             let bytes = match objects.get(&object.location).await {
                 Ok(found) => found.bytes().await?,
                 // It was folded after it was listed.
@@ -45,18 +44,52 @@ impl Store {
             };
             verification.segments += 1;
             verification.size_bytes += bytes.len() as u64;
-            match Segment::decode(key, &bytes) {
-                Ok(segment) => {
-                    let batches = segment.batches.iter();
-                    let rows = batches.map(|(_, batch)| batch.num_rows() as u64);
-                    verification.events += rows.sum::<u64>();
+            let segment = Segment::decode(key, &bytes);
+            let path = object.location.to_string();
+            let events = segment.batches.iter();
+            let events = events.filter_map(|batch| batch.events.as_ref());
+            verification.events += events.map(|events| events.num_rows() as u64).sum::<u64>();
+            if segment.damage != Damage::default() {
+                let kind = match segment.damage.loses_events() {
+                    true => FaultKind::Unreadable(segment.damage.to_string()),
+                    false => FaultKind::Changed,
+                };
+                let path = path.clone();
+                verification.faults.push(Fault { path, kind });
+            }
+            for (workspace, version) in segment.header.committed {
+                let newest = committed.entry(workspace).or_default();
+                if version >= newest.0 {
+                    *newest = (version, path.clone());
                 }
-                Err(reason) => verification.faults.push(Fault {
-                    path: object.location.to_string(),
-                    kind: FaultKind::Unreadable(reason),
-                }),
             }
         }
+        for (workspace, (version, segment)) in committed {
+            let kind = self.lost_version(&workspace, version, &segment).await?;
+            let path = paths::log(&workspace).to_string();
+            let faults = kind.map(|kind| Fault { path, kind });
+            verification.faults.extend(faults);
+        }
         Ok(verification)
+    }
+
+    /// That a version is gone which a segment says was committed; a table that cannot be read is for
+    /// [`Store::verify`] to find.
+    async fn lost_version(
+        &self,
+        workspace: &WorkspaceId,
+        committed: u64,
+        segment: &str,
+    ) -> Result<Option<FaultKind>, StoreError> {
+        let found = match self.snapshot(workspace).await {
+            Ok(snapshot) => snapshot.map(|snapshot| snapshot.version),
+            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(_) => return Ok(None),
+        };
+        Ok((found < Some(committed)).then(|| FaultKind::LostVersion {
+            found,
+            committed,
+            segment: segment.to_owned(),
+        }))
     }
 }
