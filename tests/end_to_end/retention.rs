@@ -135,8 +135,9 @@ fn a_wrong_command_says_what_is_wrong() {
 #[test]
 fn the_command_line_asks_a_service() {
     let vouch = with_old_events();
-    let service = Service::start(&vouch);
-    let options = ["--server", &service.address, "--workspace", "acme"];
+    let service = Service::start_with(&vouch, &["--admin", "unix:admin.sock"]);
+    let admin = service.admin_address.clone().unwrap();
+    let options = ["--server", &admin, "--workspace", "acme"];
     let by = [options.as_slice(), &["--by", "legal"]].concat();
     run(&vouch, &["retention", "show"], &options)
         .expect_status(0)
@@ -171,13 +172,20 @@ fn the_command_line_asks_a_service() {
     run(&vouch, &["hold", "list"], &options)
         .expect_status(0)
         .expect_output("hold `case 4711` on events of zoë");
-    let unclear = ["retention", "run", "--server", &service.address];
+    let unclear = ["retention", "run", "--server", &admin];
     run(&vouch, &unclear, &[]).expect_status(2);
 }
 
-async fn client(service: &Service) -> WorkspaceServiceClient<Channel> {
-    let channel = Channel::from_shared(format!("http://{}", service.address)).unwrap();
+async fn client(address: &str) -> WorkspaceServiceClient<Channel> {
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
     WorkspaceServiceClient::new(channel.connect().await.unwrap())
+}
+
+/// A service with a port for changes.
+fn start(vouch: &Vouch) -> (Service, String) {
+    let service = Service::start_with(vouch, &["--admin", "127.0.0.1:0"]);
+    let admin = service.admin_address.clone().unwrap();
+    (service, admin)
 }
 
 fn acme() -> String {
@@ -208,8 +216,8 @@ fn first_day() -> HeldEvents {
 #[tokio::test]
 async fn the_service_sets_and_runs_a_retention() {
     let vouch = with_old_events();
-    let service = Service::start(&vouch);
-    let mut client = client(&service).await;
+    let (_service, admin) = start(&vouch);
+    let mut client = client(&admin).await;
     let request = GetSettingsRequest { workspace: acme() };
     let settings = client.get_settings(request).await.unwrap().into_inner();
     let settings = settings.settings.unwrap();
@@ -249,8 +257,8 @@ async fn the_service_sets_and_runs_a_retention() {
 #[tokio::test]
 async fn the_service_places_and_releases_holds() {
     let vouch = with_old_events();
-    let service = Service::start(&vouch);
-    let mut client = client(&service).await;
+    let (_service, admin) = start(&vouch);
+    let mut client = client(&admin).await;
     let refused = client.place_hold(place(None)).await.unwrap_err();
     assert_eq!(
         (refused.code(), error_info(&refused).code.as_str()),
@@ -304,8 +312,8 @@ fn mistyped() -> [Vec<&'static str>; 6] {
 #[test]
 fn a_mistyped_workspace_is_told_and_not_made() {
     let vouch = with_old_events();
-    let service = Service::start(&vouch);
-    for server in [&[][..], &["--server", &service.address]] {
+    let (_service, admin) = start(&vouch);
+    for server in [&[][..], &["--server", &admin]] {
         for command in mistyped() {
             let done = run(&vouch, &command, server).expect_status(1);
             let done = done.expect_error("no workspace `acne` in this store; did you mean `acme`?");
@@ -320,11 +328,8 @@ fn a_mistyped_workspace_is_told_and_not_made() {
 #[test]
 fn a_workspace_that_gets_its_events_later_can_be_held() {
     let vouch = with_old_events();
-    let service = Service::start(&vouch);
-    for (workspace, server) in [
-        ("later", &[][..]),
-        ("later-still", &["--server", &service.address]),
-    ] {
+    let (_service, admin) = start(&vouch);
+    for (workspace, server) in [("later", &[][..]), ("later-still", &["--server", &admin])] {
         let options = [server, &["--workspace", workspace, "--by", "legal"]].concat();
         let create = [&options[..], &["--create"]].concat();
         run(&vouch, &OF_ZOE, &create).expect_status(0);
@@ -342,8 +347,8 @@ fn a_workspace_that_gets_its_events_later_can_be_held() {
 #[tokio::test]
 async fn the_service_has_a_code_for_an_unknown_workspace() {
     let vouch = with_old_events();
-    let service = Service::start(&vouch);
-    let mut client = client(&service).await;
+    let (_service, admin) = start(&vouch);
+    let mut client = client(&admin).await;
     let acne = || "acne".to_owned();
     let settings = client.get_settings(GetSettingsRequest { workspace: acne() });
     let mut refused = vec![settings.await.unwrap_err()];
@@ -406,4 +411,62 @@ fn a_hold_covers_a_user_however_the_name_is_written() {
         run(&vouch, &["retention", "run"], &[]).expect_status(0);
         assert_eq!(old_events(&vouch), "2", "{held}");
     }
+}
+
+/// Whoever can send events sees what is set and changes nothing.
+#[tokio::test]
+async fn other_ports_change_nothing() {
+    let vouch = with_old_events();
+    let service = Service::start(&vouch);
+    let mut client = client(&service.address).await;
+    let refusals = [
+        client
+            .set_retention(SetRetentionRequest {
+                workspace: acme(),
+                retention: "90d".to_owned(),
+                by: "ops".to_owned(),
+                create: false,
+            })
+            .await
+            .unwrap_err(),
+        client
+            .place_hold(place(Some(first_day())))
+            .await
+            .unwrap_err(),
+        client
+            .release_hold(ReleaseHoldRequest {
+                workspace: acme(),
+                name: "day".to_owned(),
+                by: "legal".to_owned(),
+            })
+            .await
+            .unwrap_err(),
+        client
+            .run_retention(RunRetentionRequest {
+                workspace: acme(),
+                dry_run: false,
+            })
+            .await
+            .unwrap_err(),
+    ];
+    for refused in refusals {
+        assert_eq!(
+            (refused.code(), error_info(&refused).code.as_str()),
+            (Code::PermissionDenied, "read_only_port")
+        );
+        assert!(refused.message().contains("--admin"), "{refused}");
+    }
+    let request = GetSettingsRequest { workspace: acme() };
+    let settings = client.get_settings(request).await.unwrap().into_inner();
+    assert!(!settings.settings.unwrap().retention_is_set);
+    let request = RunRetentionRequest {
+        workspace: acme(),
+        dry_run: true,
+    };
+    client.run_retention(request).await.unwrap();
+    let options = ["--server", &service.address, "--workspace", "acme"];
+    run(&vouch, &["retention", "run"], &options)
+        .expect_status(1)
+        .expect_error("vouch serve --admin");
+    assert_eq!(old_events(&vouch), "4");
 }

@@ -32,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) address: String,
     /// Its host and port for HTTP.
     pub(crate) http_address: String,
+    /// Where settings are changed, when it was started with `--admin`.
+    pub(crate) admin_address: Option<String>,
 }
 
 impl Drop for Service {
@@ -51,8 +53,13 @@ impl Service {
     /// Serves the store of `vouch` with more arguments.
     pub(crate) fn start_with(vouch: &Vouch, arguments: &[&str]) -> Self {
         let addresses = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
-        let mut process = vouch
-            .command(&[&addresses, arguments].concat())
+        let command = vouch.command(&[&addresses, arguments].concat());
+        Self::spawn(command, arguments.contains(&"--admin"))
+    }
+
+    /// Runs a command that serves.
+    pub(crate) fn spawn(mut command: Command, has_admin: bool) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -65,6 +72,7 @@ impl Service {
         Self {
             address: after("listening on "),
             http_address: after("listening for HTTP on "),
+            admin_address: has_admin.then(|| after("listening for changes of settings on ")),
             process,
         }
     }

@@ -9,12 +9,14 @@ use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
-use server::IngestLimits;
+use server::{AdminAddress, ConnectionLimits, IngestLimits, IngestQuotas};
 use store::WriteToken;
 
 mod keeper;
 
-pub(crate) use keeper::{HoldCommand, KeeperArguments, PlaceArguments, RetentionCommand};
+pub(crate) use keeper::{
+    ActorArguments, HoldCommand, KeeperArguments, PlaceArguments, RetentionCommand,
+};
 
 pub(crate) use questions::QuestionArguments;
 
@@ -309,6 +311,14 @@ pub(crate) struct ServeArguments {
     /// The address to listen on for HTTP; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) http: SocketAddr,
+    /// Where settings and holds may be changed: an address or `unix:PATH`, which only this user may open;
+    /// nowhere when left out
+    #[arg(long, value_name = "ADDR|unix:PATH")]
+    pub(crate) admin: Option<AdminAddress>,
+    /// A name that HTTP requests may call the service by when it listens on this machine only, such as that
+    /// of a proxy in front of it; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allowed_host: Vec<String>,
     /// A jq file that requests may name as their mapping, by its name without `.jq`; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Vec<PathBuf>,
@@ -339,16 +349,53 @@ pub(crate) struct LimitArguments {
     /// The bytes of all requests together that are read or wait to be durable; others wait
     #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().waiting_bytes)]
     pub(crate) max_waiting_bytes: usize,
+    /// The workspaces that senders may make within an hour
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().new_workspaces_per_hour)]
+    pub(crate) max_new_workspaces: usize,
+    /// The workspaces that one request may make
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().new_workspaces_per_request)]
+    pub(crate) max_new_workspaces_per_request: usize,
+    /// The days that the events of one request may have, those of each workspace counted alone
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().days_per_request)]
+    pub(crate) max_days: usize,
+    /// The producers of numbered batches that a workspace may have within a day
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().producers)]
+    pub(crate) max_producers: usize,
+    /// The connections to each port; never more than a quarter of the files that the process may open
+    #[arg(long, value_name = "NUMBER", default_value_t = ConnectionLimits::default().per_port)]
+    pub(crate) max_connections: usize,
+    /// The connections to each port from one address
+    #[arg(long, value_name = "NUMBER", default_value_t = ConnectionLimits::default().per_address)]
+    pub(crate) max_connections_per_address: usize,
 }
 
-impl From<LimitArguments> for IngestLimits {
-    fn from(arguments: LimitArguments) -> Self {
-        Self {
-            request_bytes: arguments.max_request_bytes,
-            decompressed_bytes: arguments.max_decompressed_bytes,
-            events: arguments.max_events,
-            event_bytes: arguments.max_event_bytes,
-            waiting_bytes: arguments.max_waiting_bytes,
+impl LimitArguments {
+    /// How much is taken at a time.
+    pub(crate) fn limits(&self) -> IngestLimits {
+        IngestLimits {
+            request_bytes: self.max_request_bytes,
+            decompressed_bytes: self.max_decompressed_bytes,
+            events: self.max_events,
+            event_bytes: self.max_event_bytes,
+            waiting_bytes: self.max_waiting_bytes,
+        }
+    }
+
+    /// What senders may make.
+    pub(crate) fn quotas(&self) -> IngestQuotas {
+        IngestQuotas {
+            new_workspaces_per_hour: self.max_new_workspaces,
+            new_workspaces_per_request: self.max_new_workspaces_per_request,
+            days_per_request: self.max_days,
+            producers: self.max_producers,
+        }
+    }
+
+    /// How many connections there may be.
+    pub(crate) fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            per_port: self.max_connections,
+            per_address: self.max_connections_per_address,
         }
     }
 }

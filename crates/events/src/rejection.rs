@@ -39,6 +39,10 @@ pub enum RejectionCode {
     LineTooLong,
     /// The record is larger than the door lets through.
     EventTooLarge,
+    /// The workspace is new, and the door makes no more new ones now.
+    TooManyWorkspaces,
+    /// The request has events of more days than the door takes.
+    TooManyDays,
     /// The text is JSON, but not an object.
     NotAnObject,
     /// A CSV row that does not fit its header.
@@ -74,6 +78,8 @@ impl RejectionCode {
             Self::InvalidUtf8 => "invalid_utf8",
             Self::LineTooLong => "line_too_long",
             Self::EventTooLarge => "event_too_large",
+            Self::TooManyWorkspaces => "too_many_workspaces",
+            Self::TooManyDays => "too_many_days",
             Self::NotAnObject => "not_an_object",
             Self::MalformedCsv => "malformed_csv",
             Self::UnsupportedType => "unsupported_type",

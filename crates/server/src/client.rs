@@ -30,7 +30,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The text is no address of a service.
-    #[error("`{address}` is no address of a service: {reason}; give `host:port`")]
+    #[error("`{address}` is no address of a service: {reason}; give `host:port` or `unix:PATH`")]
     Address {
         /// The text.
         address: String,
@@ -81,7 +81,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the service at `address`, `host:port`. The connection is not encrypted.
+    /// Connects to the service at `address`, `host:port` or `unix:PATH`. The connection is not encrypted.
     ///
     /// # Errors
     /// [`ClientError::Address`] or [`ClientError::Unreachable`].
@@ -171,6 +171,15 @@ fn endpoint(address: &str) -> Result<Endpoint, ClientError> {
     if address.starts_with("https://") {
         return Err(wrong("this version has no TLS"));
     }
+    if let Some(path) = address.strip_prefix("unix:") {
+        // The library panics at a path that is none.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return Err(wrong("there is no path after `unix:`"));
+        }
+        let endpoint = Endpoint::from_shared(format!("unix:{path}"));
+        return endpoint.map_err(|error| wrong(&innermost(&error)));
+    }
     let url = match address.strip_prefix("http://") {
         Some(_) => address.to_owned(),
         None if address.contains("://") => return Err(wrong("it is an address of something else")),
@@ -206,7 +215,11 @@ fn refused(status: Status) -> ClientError {
             .collect(),
         is_question: matches!(
             status.code(),
-            Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition
+            Code::InvalidArgument
+                | Code::NotFound
+                | Code::AlreadyExists
+                | Code::PermissionDenied
+                | Code::FailedPrecondition
         ),
     }))
 }

@@ -3,7 +3,9 @@
 //! | module | is |
 //! |---|---|
 //! | `limits` | how large requests and events may be, and what waits in memory |
+//! | `quotas` | how many workspaces, days and producers senders may make |
 //! | `budget` | the memory that requests share |
+//! | `pace` | how fast a body has to come |
 //! | `admission` | the memory of gRPC requests that are being read |
 //! | `body` | the body of an HTTP request, read and decompressed within the limits |
 //! | `decode` | records into events, with what is refused of them |
@@ -21,12 +23,16 @@ mod error;
 pub(crate) mod http;
 mod limits;
 pub(crate) mod otlp;
+mod pace;
+mod quotas;
 pub(crate) mod service;
 mod writer;
 
 use events::MappingSource;
 
+pub(crate) use budget::{Budget, Share};
 pub use limits::IngestLimits;
+pub use quotas::IngestQuotas;
 pub(crate) use writer::Writer;
 
 /// How events are taken in.
@@ -34,6 +40,8 @@ pub(crate) use writer::Writer;
 pub struct IngestConfig {
     /// How much is taken at a time.
     pub limits: IngestLimits,
+    /// How many workspaces, days and producers senders may make.
+    pub quotas: IngestQuotas,
     /// Mappings that requests may name, beside those that come with Vouch. Of two with one name the
     /// first counts, and it goes before a shipped one.
     pub mappings: Vec<MappingSource>,

@@ -6,6 +6,12 @@
 //! |---|---|
 //! | [`proto`] | the messages and services, generated from the interface |
 //! | [`Server`] | listening, health, reflection, graceful shutdown |
+//! | `connections` | how many connections there may be, and how long they may be idle |
+//! | `admin` | the port for what must not be done through the others |
+//! | `web` | the HTTP port: its connections, its paths, and who may send |
+//! | `readiness` | whether the service can do what it is for |
+//! | `metrics` | what the service counts, as Prometheus reads it |
+//! | `tally` | what happens often, in few lines of the log |
 //! | `service` | each method of `QueryService`: message in, engine, message out |
 //! | `questions` | where questions run: a runtime of their own, how many at a time, how long |
 //! | `ingest` | events on their way in: gRPC, HTTP, OTLP |
@@ -17,19 +23,27 @@
 //!
 //! To add a field to an answer: `query.proto`, then `convert` in both directions.
 
+mod admin;
 mod arrow_stream;
 mod client;
+mod connections;
 mod convert;
 mod ingest;
+mod metrics;
 pub mod proto;
 mod questions;
+mod readiness;
 mod serve;
 mod service;
 mod status;
+mod tally;
+mod web;
 mod workspace;
 
+pub use admin::AdminAddress;
 pub use client::{Client, ClientError};
-pub use ingest::{IngestConfig, IngestLimits};
+pub use connections::{ConnectionLimits, raise_descriptor_limit};
+pub use ingest::{IngestConfig, IngestLimits, IngestQuotas};
 pub use questions::QuestionLimits;
 pub use serve::{Server, ServerConfig, ServerError, stop_signal};
 

@@ -1,33 +1,25 @@
 //! Listening, health, reflection, graceful shutdown.
 
+mod grpc;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use engine::Engine;
-use store::{Ingest, Store};
+use store::Ingest;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tonic::codec::CompressionEncoding;
-use tonic::server::NamedService;
-use tonic::transport::server::{Router, TcpIncoming};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
-use crate::ingest::admission::Admission;
-use crate::ingest::{IngestConfig, Writer, http, otlp, service};
-use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::proto::ingest_service_server::IngestServiceServer;
-use crate::proto::otlp::logs_service_server::LogsServiceServer;
-use crate::proto::query_service_server::QueryServiceServer;
-use crate::proto::workspace_service_server::WorkspaceServiceServer;
+use crate::admin::{AdminAddress, AdminListener};
+use crate::connections::{ConnectionLimits, Counts, Listener};
+use crate::ingest::{IngestConfig, Writer};
+use crate::metrics::{Metrics, Parts};
 use crate::questions::{QuestionLimits, QuestionRuntime, Questions};
 use crate::service::Service;
-use crate::{MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES, workspace};
-
-/// Clients that vanished without a word are noticed after this time, and their queries end.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+use crate::web::{self, Hosts};
+use grpc::Health;
 
 /// Where to listen, and how to stop.
 #[derive(Debug, Clone)]
@@ -36,6 +28,13 @@ pub struct ServerConfig {
     pub grpc: SocketAddr,
     /// The same for HTTP.
     pub http: SocketAddr,
+    /// Where settings and holds may be changed; nowhere by default.
+    pub admin: Option<AdminAddress>,
+    /// Names of the service, beside `localhost` and loopback addresses, that HTTP requests may call it by
+    /// when it listens on a loopback address.
+    pub allowed_hosts: Vec<String>,
+    /// How many connections there may be.
+    pub connections: ConnectionLimits,
     /// How long running requests may take to finish after the signal to stop.
     pub drain: Duration,
     /// How events are taken in.
@@ -51,6 +50,9 @@ impl Default for ServerConfig {
         Self {
             grpc: local(50_051),
             http: local(8_080),
+            admin: None,
+            allowed_hosts: Vec::new(),
+            connections: ConnectionLimits::default(),
             drain: Duration::from_secs(30),
             ingest: IngestConfig::default(),
             questions: QuestionLimits::default(),
@@ -65,7 +67,7 @@ pub enum ServerError {
     #[error("cannot listen on {address}: {source}; choose another address or stop what uses it")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: AdminAddress,
         /// What the system says.
         source: io::Error,
     },
@@ -78,9 +80,6 @@ pub enum ServerError {
     /// The threads of questions cannot be started.
     #[error("cannot start the threads that answer questions: {0}; allow the process more threads")]
     Threads(io::Error),
-    /// HTTP failed.
-    #[error("the HTTP service failed: {0}")]
-    Http(io::Error),
     /// Requests still ran when the time to finish was over.
     #[error("requests still ran {} s after the signal to stop; they were abandoned", .0.as_secs())]
     Overdue(Duration),
@@ -89,13 +88,13 @@ pub enum ServerError {
 /// A service that listens.
 #[derive(Debug)]
 pub struct Server {
-    grpc: TcpIncoming,
+    grpc: TcpListener,
     grpc_address: SocketAddr,
     http: TcpListener,
     http_address: SocketAddr,
-    drain: Duration,
-    ingest: IngestConfig,
-    questions: QuestionLimits,
+    admin: Option<AdminListener>,
+    admin_address: Option<AdminAddress>,
+    config: ServerConfig,
 }
 
 impl Server {
@@ -105,16 +104,23 @@ impl Server {
     /// [`ServerError::Listen`] when an address is taken or not ours.
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let failed = |address| move |source| ServerError::Listen { address, source };
-        let grpc = TcpIncoming::bind(config.grpc).map_err(failed(config.grpc))?;
-        let http = listen(config.http).map_err(failed(config.http))?;
+        let tcp = |address| failed(AdminAddress::Tcp(address));
+        let grpc = listen(config.grpc).map_err(tcp(config.grpc))?;
+        let http = listen(config.http).map_err(tcp(config.http))?;
+        let admin = config.admin.as_ref().map(|address| {
+            let listener = AdminListener::bind(address);
+            let bound = listener.and_then(|listener| Ok((listener.address()?, listener)));
+            bound.map_err(failed(address.clone()))
+        });
+        let (admin_address, admin) = admin.transpose()?.unzip();
         Ok(Self {
-            grpc_address: grpc.local_addr().map_err(failed(config.grpc))?,
-            grpc: grpc.with_nodelay(Some(true)),
-            http_address: http.local_addr().map_err(failed(config.http))?,
+            grpc_address: grpc.local_addr().map_err(tcp(config.grpc))?,
+            grpc,
+            http_address: http.local_addr().map_err(tcp(config.http))?,
             http,
-            drain: config.drain,
-            ingest: config.ingest,
-            questions: config.questions,
+            admin,
+            admin_address,
+            config,
         })
     }
 
@@ -126,6 +132,11 @@ impl Server {
     /// The same for HTTP.
     pub fn http_address(&self) -> SocketAddr {
         self.http_address
+    }
+
+    /// Where settings and holds may be changed.
+    pub fn admin_address(&self) -> Option<&AdminAddress> {
+        self.admin_address.as_ref()
     }
 
     /// Answers questions with `engine` and gives events to `ingest`, until `stop` is done and the
@@ -142,124 +153,88 @@ impl Server {
         ingest: Ingest,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
-        let writer = Writer::new(ingest, self.ingest);
-        let (stopping, stopped) = watch::channel(false);
-        let runtime = QuestionRuntime::new(self.questions).map_err(ServerError::Threads)?;
-        let service = Service::new(engine.clone(), Questions::new(&runtime, self.questions));
-        let (health, router) = router(
-            service,
-            engine.store().clone(),
-            writer.clone(),
-            stopped.clone(),
-        )
-        .await?;
+        let ServerConfig {
+            connections,
+            allowed_hosts,
+            drain,
+            ingest: ingest_config,
+            questions,
+            ..
+        } = self.config;
+        let runtime = QuestionRuntime::new(questions).map_err(ServerError::Threads)?;
+        let service = Service::new(engine.clone(), Questions::new(&runtime, questions));
+        let limits = connections.within_descriptors();
+        let store = engine.store().clone();
+        let metrics = Metrics::new();
+        let writer = Writer::new(ingest, ingest_config, metrics.clone());
+        let budget = writer.budget().clone();
+        let [grpc_counts, http_counts] = [(); 2].map(|()| Counts::new(limits));
+        let parts = Parts {
+            store: store.clone(),
+            budget: budget.clone(),
+            connections: vec![
+                (grpc::PORT.name, grpc_counts.clone()),
+                (web::PORT.name, http_counts.clone()),
+            ],
+        };
+        let stopping = watch::Sender::new(false);
+        let health = Health::new(store.clone()).await;
+        let stopped = || until(stopping.subscribe());
         let signal = async {
             stop.await;
             tracing::info!("stopping; running requests may finish");
-            refuse(&health).await;
+            health.refuse().await;
             stopping.send_replace(true);
             std::future::pending().await
         };
         let overdue = async {
-            until(stopped.clone()).await;
-            tokio::time::sleep(self.drain).await;
+            stopped().await;
+            tokio::time::sleep(drain).await;
         };
-        let grpc = router.serve_with_incoming_shutdown(self.grpc, until(stopped.clone()));
-        let grpc = async { grpc.await.map_err(ServerError::Transport) };
-        let http = axum::serve(self.http, http::router(writer))
-            .with_graceful_shutdown(until(stopped.clone()));
-        let http = async { http.await.map_err(ServerError::Http) };
+        let grpc_router = grpc::router(
+            service,
+            store.clone(),
+            &writer,
+            &health,
+            stopping.subscribe(),
+        )?;
+        let grpc_listener = Listener::new(self.grpc, grpc::PORT, grpc_counts, budget.clone());
+        let grpc = grpc::serve(grpc_router, grpc_listener, stopped());
+        let hosts = Hosts::new(self.http_address.ip(), &allowed_hosts);
+        let http_router = web::router(writer, metrics, parts, hosts);
+        let http_listener = Listener::new(self.http, web::PORT, http_counts, budget.clone());
+        let http = web::serve(http_listener, http_router, stopping.subscribe());
+        let admin = async {
+            match self.admin {
+                Some(listener) => {
+                    grpc::serve_admin(store, listener, limits, budget, stopped()).await
+                }
+                None => Ok(()),
+            }
+        };
+        let http = async {
+            http.await;
+            Ok(())
+        };
         tokio::select! {
-            served = async { tokio::try_join!(grpc, http) } => served.map(|_| ()),
+            served = async { tokio::try_join!(grpc, http, admin) } => served.map(|_| ()),
             () = signal => Ok(()),
-            () = overdue => Err(ServerError::Overdue(self.drain)),
+            () = health.watch(stopped()) => Ok(()),
+            () = overdue => Err(ServerError::Overdue(drain)),
         }
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
 
 /// Waits for the signal to stop.
-async fn until(mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
     // The sender lives as long as the service does.
     let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
-}
-
-type QueryServer = QueryServiceServer<Service>;
-type IngestServer = IngestServiceServer<service::Service>;
-type LogsServer = LogsServiceServer<otlp::grpc::Service>;
-type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
-
-/// The services whose health is told; the empty name stands for all together.
-const NAMES: [&str; 5] = [
-    "",
-    <QueryServer as NamedService>::NAME,
-    <IngestServer as NamedService>::NAME,
-    <LogsServer as NamedService>::NAME,
-    <WorkspaceServer as NamedService>::NAME,
-];
-
-async fn router(
-    service: Service,
-    store: Store,
-    writer: Writer,
-    stopping: watch::Receiver<bool>,
-) -> Result<(HealthReporter, Router), ServerError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for name in NAMES {
-        let serving = ServingStatus::Serving;
-        health.set_service_status(name, serving).await;
-    }
-    let workspace_service = WorkspaceServer::new(workspace::Service::new(store));
-    let query_service = QueryServer::new(service)
-        .max_decoding_message_size(MAX_QUESTION_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    // The service measures the events of a message itself, and says what the limit is.
-    let limit = writer.limits().decompressed_bytes;
-    let message_bytes = limit.saturating_add(1 << 20);
-    let ingest_service = IngestServer::new(service::Service::new(writer.clone(), stopping))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(message_bytes);
-    let budget = writer.budget().clone();
-    let ingest_service = Admission::new(ingest_service, budget.clone(), limit);
-    let logs_service = LogsServer::new(otlp::grpc::Service::new(writer))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(message_bytes);
-    let logs_service = Admission::new(logs_service, budget, limit);
-    let router = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(query_service)
-        .add_service(ingest_service)
-        .add_service(logs_service)
-        .add_service(workspace_service);
-    Ok((health, router))
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Tells those that watch the health, then lets go of them: a watch never ends by itself, so it
-/// would keep its connection open for the whole time to finish.
-async fn refuse(health: &HealthReporter) {
-    for name in NAMES {
-        health
-            .set_service_status(name, ServingStatus::NotServing)
-            .await;
-    }
-    let mut health = health.clone();
-    for name in NAMES {
-        health.clear_service_status(name).await;
-    }
 }
 
 /// Waits for SIGINT (Ctrl-C) or SIGTERM.

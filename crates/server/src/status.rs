@@ -107,6 +107,18 @@ pub(crate) fn of_settings_error(error: &StoreError) -> Status {
     with_info(code, info)
 }
 
+/// The status for a change at a port that shows settings only.
+pub(crate) fn of_read_only() -> Status {
+    let info = proto::ErrorInfo {
+        code: "read_only_port".to_owned(),
+        message: "settings and holds are not changed through this port; start the service with \
+                  `vouch serve --admin ADDR|unix:PATH` and ask there, or use the command with --store"
+            .to_owned(),
+        ..Default::default()
+    };
+    with_info(Code::PermissionDenied, info)
+}
+
 /// The status for a request that cannot be asked.
 pub(crate) fn of_request_error(error: &RequestError) -> Status {
     let info = proto::ErrorInfo {

@@ -14,18 +14,35 @@ use crate::proto::{
     PlaceHoldResponse, ReleaseHoldRequest, ReleaseHoldResponse, RunRetentionRequest,
     RunRetentionResponse, SetRetentionRequest, SetRetentionResponse,
 };
-use crate::status::{of_engine_error, of_request_error, of_settings_error};
+use crate::status::{of_engine_error, of_read_only, of_request_error, of_settings_error};
+
+/// What may be done through a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// To see what is set.
+    Read,
+    /// To change it too, and so to let events be dropped.
+    Change,
+}
 
 /// Shows and changes what is set for the workspaces of a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     store: Store,
+    access: Access,
 }
 
 impl Service {
     /// For the workspaces of `store`.
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, access: Access) -> Self {
+        Self { store, access }
+    }
+
+    fn check_change(&self) -> Result<(), Status> {
+        match self.access {
+            Access::Change => Ok(()),
+            Access::Read => Err(of_read_only()),
+        }
     }
 
     /// The workspace called `id`, which has to be in the store.
@@ -64,6 +81,7 @@ impl WorkspaceService for Service {
         &self,
         request: Request<SetRetentionRequest>,
     ) -> Result<Response<SetRetentionResponse>, Status> {
+        self.check_change()?;
         let message = request.into_inner();
         let retention = message.retention.parse();
         let retention = retention.map_err(|error| of_settings_error(&error))?;
@@ -92,6 +110,7 @@ impl WorkspaceService for Service {
         &self,
         request: Request<PlaceHoldRequest>,
     ) -> Result<Response<PlaceHoldResponse>, Status> {
+        self.check_change()?;
         let message = request.into_inner();
         let workspace = self
             .known_or_new(&message.workspace, message.create)
@@ -106,6 +125,7 @@ impl WorkspaceService for Service {
         &self,
         request: Request<ReleaseHoldRequest>,
     ) -> Result<Response<ReleaseHoldResponse>, Status> {
+        self.check_change()?;
         let message = request.into_inner();
         let workspace = self.known(&message.workspace).await?;
         let released = self
@@ -135,6 +155,9 @@ impl WorkspaceService for Service {
         request: Request<RunRetentionRequest>,
     ) -> Result<Response<RunRetentionResponse>, Status> {
         let message = request.into_inner();
+        if !message.dry_run {
+            self.check_change()?;
+        }
         let workspace = self.known(&message.workspace).await?;
         let run = self.store.expire(&workspace, message.dry_run).await;
         let run = run.map_err(|error| of_settings_error(&error))?;

@@ -6,7 +6,6 @@ use std::collections::hash_map::Entry;
 use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
 use events::{Event, Rejection, RejectionCode, WorkspaceId};
 
-use crate::error::StoreError;
 use crate::paths;
 use crate::retention::SHORTEST_DAYS;
 use crate::store::Store;
@@ -40,27 +39,25 @@ impl Admission<'_> {
     /// Why `event` may not be stored; `None` when it may.
     ///
     /// Refused are a `date` later than a day from now (`date_in_future`), and a day that the retention of
-    /// the event's workspace has dropped already (`day_dropped`).
-    ///
-    /// # Errors
-    ///
-    /// As for [`Store::settings`].
-    pub async fn refusal(&mut self, event: &Event) -> Result<Option<Rejection>, StoreError> {
+    /// the event's workspace has dropped already (`day_dropped`). Where a table cannot say what it has
+    /// dropped, no day counts as dropped: the event waits in its segment, as all of that table do, and a
+    /// later retention run drops it where it belongs to a dropped day.
+    pub async fn refusal(&mut self, event: &Event) -> Option<Rejection> {
         if event.date_ms() > (self.now + MOST_AHEAD).timestamp_millis() {
             let message = format!(
                 "`date` is {}, more than a day after now, {}; check the clock of the source, and that `date` is in milliseconds",
                 shown(event.date_ms()),
                 shown(self.now.timestamp_millis())
             );
-            return Ok(Some(Rejection::new(RejectionCode::DateInFuture, message)));
+            return Some(Rejection::new(RejectionCode::DateInFuture, message));
         }
         let day = event.day();
         // The days of the shortest retention are never dropped.
         if day >= self.now.date_naive() - Days::new(SHORTEST_DAYS.into()) {
-            return Ok(None);
+            return None;
         }
-        let dropped_before = self.dropped_before(event.workspace()).await?;
-        Ok(dropped_before.filter(|first| day < *first).map(|first| {
+        let dropped_before = self.dropped_before(event.workspace()).await;
+        dropped_before.filter(|first| day < *first).map(|first| {
             let message = format!(
                 "the day {} is dropped: the retention of workspace `{}` has dropped everything before {}; an import takes events of any age",
                 paths::day_text(day),
@@ -68,18 +65,23 @@ impl Admission<'_> {
                 paths::day_text(first)
             );
             Rejection::new(RejectionCode::DayDropped, message)
-        }))
+        })
     }
 
-    async fn dropped_before(
-        &mut self,
-        workspace: &WorkspaceId,
-    ) -> Result<Option<NaiveDate>, StoreError> {
+    async fn dropped_before(&mut self, workspace: &WorkspaceId) -> Option<NaiveDate> {
         match self.dropped_before.entry(workspace.clone()) {
-            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
-                let settings = self.store.settings(workspace).await?;
-                Ok(*unknown.insert(settings.dropped_before))
+                let settings = self.store.settings(workspace).await;
+                if let Err(error) = &settings {
+                    tracing::warn!(
+                        %workspace,
+                        %error,
+                        "which days are dropped is not known; older events are taken in"
+                    );
+                }
+                let dropped_before = settings.ok().and_then(|settings| settings.dropped_before);
+                *unknown.insert(dropped_before)
             }
         }
     }

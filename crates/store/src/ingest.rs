@@ -223,7 +223,7 @@ impl Ingest {
             all_or_nothing,
         } = batch;
         let number = number.map(|number| numbered::describe(number, &events));
-        let refused = self.refused(&events).await?;
+        let refused = self.refused(&events).await;
         let is_stored = refused.is_empty() || !all_or_nothing;
         let events = match is_stored {
             true => without(events, &refused),
@@ -274,14 +274,14 @@ impl Ingest {
         }
     }
 
-    async fn refused(&self, events: &[Event]) -> Result<Vec<Refused>, StoreError> {
+    async fn refused(&self, events: &[Event]) -> Vec<Refused> {
         let mut admission = self.shared.store.admission();
         let mut refused = Vec::new();
         for (index, event) in events.iter().enumerate() {
-            let rejection = admission.refusal(event).await?;
+            let rejection = admission.refusal(event).await;
             refused.extend(rejection.map(|rejection| Refused { index, rejection }));
         }
-        Ok(refused)
+        refused
     }
 
     /// Refuses events of a workspace of which many wait for its table to be repaired.

@@ -29,6 +29,7 @@
 //! | `segment` | one segment, those that are known, and their events that no table has |
 //! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
 //! | `set_aside` | damaged segments out of the way |
+//! | `activity` | whether what a store is used for works |
 //! | `view` | all events of a workspace at one moment |
 //! | `numbers` | the numbers of batches, in the properties of a table |
 //! | `import` | events into files, files into one commit per workspace |
@@ -71,6 +72,7 @@
 //! * Compaction moves events and changes none. What it replaces stays for readers for a day.
 //! * Only what no reader and no writer can need is deleted, and nothing that Vouch did not write.
 
+mod activity;
 mod admission;
 mod blocks;
 mod cleaning;
@@ -114,6 +116,7 @@ mod upkeep;
 mod verify;
 mod view;
 
+pub use activity::{Activity, Outcomes, Unfolded};
 pub use admission::Admission;
 pub use cleaning::{Removal, RemovalReason};
 pub use columns::{CodedColumn, Column, Columns, Part, PlainColumn, RowGroup, Rows};

@@ -6,6 +6,7 @@
 //! segments/<milliseconds>-<node>-<sequence>
 //! parked/<milliseconds>-<random>-<sequence>
 //! set-aside/<milliseconds>-<node>-<sequence>
+//! probe
 //! ```
 
 use chrono::NaiveDate;
@@ -28,6 +29,7 @@ pub(crate) const DAY_COLUMN: &str = "day";
 const SEGMENTS_DIRECTORY: &str = "segments";
 const PARKED_DIRECTORY: &str = "parked";
 const SET_ASIDE_DIRECTORY: &str = "set-aside";
+const PROBE: &str = "probe";
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
 const VERSION_DIGITS: usize = 20;
@@ -36,6 +38,11 @@ const CHECKPOINT_SUFFIX: &str = ".checkpoint.parquet";
 /// Where the table of `workspace` lies.
 pub(crate) fn table(workspace: &WorkspaceId) -> Path {
     Path::from(format!("{WORKSPACE_PREFIX}{workspace}"))
+}
+
+/// The object that is written to find out whether writing works.
+pub(crate) fn probe() -> Path {
+    Path::from(PROBE)
 }
 
 /// The directories of all segments, in the order in which events move: from the first to the second, never

@@ -12,6 +12,7 @@ use object_store::ObjectStore;
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
+use crate::activity::Activity;
 use crate::blocks::KnownBlocks;
 use crate::error::StoreError;
 use crate::file_reader::FileReader;
@@ -44,6 +45,7 @@ struct Inner {
     tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
     segments: KnownSegments,
     recent: RecentEvents,
+    activity: Activity,
 }
 
 /// A table that was loaded once and is brought up to date by whoever needs it next.
@@ -105,6 +107,7 @@ impl Store {
             tables: Mutex::default(),
             segments: KnownSegments::default(),
             recent: RecentEvents::default(),
+            activity: Activity::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -184,6 +187,20 @@ impl Store {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// The workspaces that have a folder under the root, whether or not there is a table in it.
+    ///
+    /// Costs one listing, however many workspaces there are; unlike [`Store::workspaces`].
+    ///
+    /// # Errors
+    ///
+    /// When the root cannot be listed.
+    pub async fn workspace_folders(&self) -> Result<BTreeSet<WorkspaceId>, StoreError> {
+        let objects = &self.inner.location.objects;
+        let root = objects.list_with_delimiter(None).await?;
+        let folders = root.common_prefixes.iter();
+        Ok(folders.filter_map(paths::workspace_of_table).collect())
+    }
+
     /// The newest version of the table of `workspace`; `None` when there is no such table.
     ///
     /// Costs one listing when nothing has changed since the last call.
@@ -242,7 +259,13 @@ impl Store {
     /// The segments under the root as they were at most `age` ago, and those that this process has
     /// written since. Tables must be loaded after this, not before.
     pub(crate) async fn segments(&self, age: Duration) -> Result<Vec<Arc<Segment>>, StoreError> {
-        self.inner.segments.current(self.location(), age).await
+        let segments = self.inner.segments.current(self.location(), age).await;
+        self.inner.activity.listings.record(segments.is_ok());
+        segments
+    }
+
+    pub(crate) fn activities(&self) -> &Activity {
+        &self.inner.activity
     }
 
     pub(crate) fn known_segments(&self) -> &KnownSegments {

@@ -1,8 +1,5 @@
 //! Large events and requests, and the limits.
 
-use std::io::Write;
-use std::net::TcpStream;
-
 use futures::StreamExt;
 use prost::Message;
 use server::MAX_MESSAGE_BYTES;
@@ -249,40 +246,4 @@ async fn an_answer_larger_than_a_message_says_what_to_do() {
         (Code::ResourceExhausted, "answer_too_large")
     );
     assert!(status.message().contains("QueryStream"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_finds_no_memory_for_long_is_told_when_to_come_again() {
-    let running = Running::start_with(&["--max-waiting-bytes=4096"]);
-    let address = running.service.http_address.clone();
-    // Its body never comes, and holds its place.
-    let mut idle = TcpStream::connect(&address).unwrap();
-    let head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n";
-    idle.write_all(head.as_bytes()).unwrap();
-    let (mut status, mut answer) = (200, None);
-    for _ in 0..50 {
-        // Until the service has seen the first request.
-        if status != 200 {
-            break;
-        }
-        let next = post(&address, "/v1/events", &[], event(1).as_bytes());
-        (status, answer) = (next.status, Some(next));
-    }
-    let answer = answer.unwrap();
-    assert_eq!((status, answer.code().as_str()), (429, "overloaded"));
-    assert!(answer.head.contains("retry-after: 5"), "{}", answer.head);
-    let request = WriteRequest {
-        ndjson: event(1).into(),
-        ..WriteRequest::default()
-    };
-    let mut client = IngestServiceClient::new(running.service.channel().await);
-    let status = client.write(request.clone()).await.unwrap_err();
-    assert_eq!(
-        (status.code(), error_info(&status).code.as_str()),
-        (Code::Unavailable, "overloaded")
-    );
-    drop(idle);
-    client.write(request).await.unwrap();
-    let answer = post(&address, "/v1/events", &[], event(1).as_bytes());
-    assert_eq!(answer.status, 200, "{answer:?}");
 }

@@ -6,13 +6,21 @@
 //! | `http` | `POST /v1/events` |
 //! | `otlp` | OTLP logs over gRPC and HTTP |
 //! | `large` | large events and requests, and the limits |
+//! | `slow` | connections that are idle or slow |
+//! | `foreign` | what web pages may not send |
+//! | `quotas` | how many workspaces, days and producers there may be |
+//! | `observed` | readiness, metrics, and lines of the log |
 //! | `post` | the HTTP client of these tests |
 
+mod foreign;
 mod grpc;
 mod http;
 mod large;
+mod observed;
 mod otlp;
 pub(crate) mod post;
+mod quotas;
+mod slow;
 
 use server::proto::value::Kind;
 

@@ -253,3 +253,86 @@ async fn a_mapping_gets_the_body_of_each_record() {
         );
     }
 }
+
+/// A request whose `count` records share a resource of `bytes`.
+fn with_resource(bytes: usize, count: u64) -> ExportLogsServiceRequest {
+    let records = (0..count).map(|number| record(number, "x")).collect();
+    let mut request = request(Some("acme"), records);
+    let resource = request.resource_logs[0].resource.as_mut().unwrap();
+    resource
+        .attributes
+        .push(attribute("k8s.annotations", &"x".repeat(bytes)));
+    request
+}
+
+/// A record takes a copy of its resource, so records are measured with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_resource_are_counted() {
+    let running = Running::start();
+    let address = running.service.http_address.clone();
+    let send = |request: &ExportLogsServiceRequest| {
+        let headers = [PROTOBUF, ("Content-Encoding", "gzip")];
+        post(
+            &address,
+            "/v1/logs",
+            &headers,
+            &gzip(&request.encode_to_vec()),
+        )
+    };
+    let large = with_resource(1 << 20, 500);
+    let answer = send(&large);
+    assert_eq!(answer.status, 413, "{}", answer.head);
+    let message = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(message.contains("--max-decompressed-bytes"), "{message}");
+    let mut client = LogsServiceClient::new(running.service.channel().await);
+    let status = client.export(large).await.unwrap_err();
+    assert_eq!(
+        (status.code(), error_info(&status).code.as_str()),
+        (Code::InvalidArgument, "request_too_large")
+    );
+    // A resource that no event may have refuses each record alone.
+    let partial = client.export(with_resource(17 << 20, 2)).await.unwrap();
+    let partial = partial.into_inner().partial_success.unwrap();
+    assert_eq!(partial.rejected_log_records, 2);
+    assert!(
+        partial.error_message.contains("event_too_large"),
+        "{partial:?}"
+    );
+    assert_eq!(running.count().await, 0);
+
+    let honest = send(&with_resource(5_000, 8_192));
+    assert_eq!(
+        (honest.status, honest.body.len()),
+        (200, 0),
+        "{}",
+        honest.head
+    );
+    assert_eq!(running.count().await, 8_192);
+}
+
+/// The damaged table of one workspace does not keep the events of others out.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_table_fails_no_batch() {
+    let vouch = Vouch::new();
+    let line = |workspace: &str| {
+        format!("{{\"date\": 1577836800000, \"df_workspace\": \"{workspace}\"}}\n")
+    };
+    vouch.write("old.ndjson", line("damaged"));
+    vouch.run(&["import", "old.ndjson"]).expect_status(0);
+    for entry in std::fs::read_dir(vouch.path("vouch-data/workspace=damaged/_delta_log")).unwrap() {
+        std::fs::write(entry.unwrap().path(), "{").unwrap();
+    }
+    let service = Service::start(&vouch);
+    let mut client = LogsServiceClient::new(service.channel().await);
+    let mut old = record(0, "old");
+    old.time_unix_nano = 1_577_836_800_000_000_000;
+    let mut both = request(Some("damaged"), vec![old]);
+    both.resource_logs
+        .extend(request(Some("healthy"), vec![record(0, "fresh")]).resource_logs);
+    let exported = client.export(both).await.unwrap().into_inner();
+    assert_eq!(exported.partial_success, None);
+    let question = crate::service::of_workspace("healthy", "TAE::*:(count(*))");
+    let answer = service.client().await.query(question).await.unwrap();
+    let count = answer.into_inner().content[0].series[0].rows[0].values[1].clone();
+    assert_eq!(count.kind, Some(Kind::IntValue(1)));
+}

@@ -13,7 +13,8 @@ use crate::failure::Failure;
 pub(crate) struct KeeperArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
-    /// Ask the service at this address (`host:port`) instead of opening a store
+    /// Ask the service at this address instead of opening a store: `host:port`, or `unix:PATH`; changes need
+    /// the address that `vouch serve --admin` has
     #[arg(long, value_name = "ADDR", conflicts_with = "store")]
     pub(crate) server: Option<String>,
 }

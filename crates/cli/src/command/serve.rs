@@ -24,9 +24,13 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+    server::raise_descriptor_limit();
     let config = ServerConfig {
         grpc: arguments.grpc,
         http: arguments.http,
+        admin: arguments.admin,
+        allowed_hosts: arguments.allowed_host,
+        connections: arguments.limits.connections(),
         ingest: IngestConfig {
             mappings: named(&arguments.mapping)?,
             otlp_mapping: arguments
@@ -34,7 +38,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
                 .as_deref()
                 .map(mapping::find)
                 .transpose()?,
-            limits: arguments.limits.into(),
+            limits: arguments.limits.limits(),
+            quotas: arguments.limits.quotas(),
         },
         questions: arguments.questions.limits(),
         ..ServerConfig::default()
@@ -50,6 +55,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on {}", server.grpc_address())?;
     writeln!(stdout, "listening for HTTP on {}", server.http_address())?;
+    if let Some(address) = server.admin_address() {
+        writeln!(stdout, "listening for changes of settings on {address}")?;
+    }
     let stop = async {
         if let Err(error) = server::stop_signal().await {
             tracing::warn!(%error, "signals to stop cannot be heard; kill the process to stop it");

@@ -6,82 +6,99 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Extensions, Request, Response};
 use tonic::server::NamedService;
 
-use super::budget::{Budget, Reservation};
+use super::body::frame_bytes;
+use super::budget::{Budget, Reservation, Share};
 use super::error::{WriteError, of_message};
+use super::pace::Pace;
+use crate::connections::Peer;
 
-/// A client that sends nothing more for this long is let go, and with it the memory it holds.
-const STALL: Duration = Duration::from_secs(30);
-
-/// The method that goes on as long as its client likes. It counts its messages itself, one by one.
+/// The method that goes on as long as its client likes, so that its messages have a limit of their own.
 const ENDLESS: &str = "/vouch.v1.IngestService/WriteStream";
 
 /// Counts the requests of a service against a budget, and says which limit a message exceeds.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission<S> {
     service: S,
+    /// The same service with the limit for messages of streams.
+    streams: S,
     budget: Budget,
     message_bytes: usize,
 }
 
-/// The memory of a request, as an extension of it.
-#[derive(Debug, Clone, Default)]
-struct Held {
-    reservation: Arc<Mutex<Reservation>>,
+/// The memory of the message that is being read, as an extension of its request.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    budget: Budget,
+    share: Share,
+    reservation: Arc<Mutex<Option<Reservation>>>,
 }
 
 impl Held {
-    fn join(&self, more: Reservation) {
-        let mut held = self
-            .reservation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        held.join(more);
+    /// Takes memory for `bytes` more of the message.
+    async fn grow_by(&self, bytes: usize) -> Result<(), WriteError> {
+        let mut reservation = self.take();
+        let grown = reservation.grow_by(bytes).await;
+        let mut held = self.lock();
+        *held = Some(reservation);
+        grown
+    }
+
+    /// Whether a part of a message is in memory.
+    fn is_amid_message(&self) -> bool {
+        self.lock().is_some()
     }
 
     fn take(&self) -> Reservation {
-        let mut held = self
-            .reservation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut held)
+        let held = self.lock().take();
+        held.unwrap_or_else(|| self.budget.request(&self.share))
     }
-}
 
-/// Memory for a message of `bytes`: what was counted while it arrived, and what it takes beyond that.
-///
-/// # Errors
-/// [`WriteError::Overloaded`].
-pub(super) async fn admitted(
-    extensions: &Extensions,
-    budget: &Budget,
-    bytes: usize,
-) -> Result<Reservation, WriteError> {
-    let held = extensions.get::<Held>().map(Held::take);
-    let mut held = held.unwrap_or_default();
-    let missing = bytes.saturating_sub(held.bytes());
-    if missing > 0 {
-        held.join(budget.reserve(missing).await?);
+    fn lock(&self) -> MutexGuard<'_, Option<Reservation>> {
+        let held = self.reservation.lock();
+        held.unwrap_or_else(PoisonError::into_inner)
     }
-    Ok(held)
+
+    /// Memory for a message of `bytes` that has come: what was counted while it arrived, and what it takes
+    /// beyond that.
+    ///
+    /// # Errors
+    /// [`WriteError::Overloaded`].
+    pub(super) async fn message(&self, bytes: usize) -> Result<Reservation, WriteError> {
+        let mut reservation = self.take();
+        reservation.grow_to(bytes).await?;
+        Ok(reservation)
+    }
+
+    /// That of a request.
+    ///
+    /// # Errors
+    /// [`WriteError::Defect`] when the request did not come through an [`Admission`].
+    pub(super) fn of(extensions: &Extensions) -> Result<Self, WriteError> {
+        let held = extensions.get::<Self>().cloned();
+        held.ok_or_else(|| WriteError::Defect("its memory was not counted".to_owned()))
+    }
 }
 
 impl<S> Admission<S> {
-    /// Counts the requests of `service`, which takes messages of `message_bytes`, against `budget`.
-    pub(crate) fn new(service: S, budget: Budget, message_bytes: usize) -> Self {
+    /// Counts the requests of `service`, which takes messages of `message_bytes`, against `budget`;
+    /// `streams` is the same service for streams of messages.
+    pub(crate) fn new(service: S, streams: S, budget: Budget, message_bytes: usize) -> Self {
         Self {
             service,
+            streams,
             budget,
             message_bytes,
         }
@@ -102,23 +119,30 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.service.poll_ready(context)
+        match self.service.poll_ready(context) {
+            Poll::Ready(Ok(())) => self.streams.poll_ready(context),
+            other => other,
+        }
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.uri().path() == ENDLESS {
-            return self.service.call(request).boxed();
-        }
-        let held = Held::default();
-        let budget = self.budget.clone();
+        let peer = request.extensions().get::<Peer>();
+        let held = Held {
+            budget: self.budget.clone(),
+            share: peer.map_or_else(|| self.budget.share(), |peer| peer.share.clone()),
+            reservation: Arc::default(),
+        };
         let counting = held.clone();
-        let mut request = request.map(|body| counted(body, budget, counting));
+        let mut request = request.map(|body| counted(body, counting));
         request.extensions_mut().insert(held);
         let limit = self.message_bytes;
+        if request.uri().path() == ENDLESS {
+            return self.streams.call(request).boxed();
+        }
         let answered = self.service.call(request).map(move |response| {
             let response = response?;
             Ok(match response.extensions().get::<Status>() {
-                Some(status) => of_message(status.clone(), limit).into_http(),
+                Some(status) => of_message(status.clone(), too_large(limit)).into_http(),
                 None => response,
             })
         });
@@ -126,25 +150,43 @@ where
     }
 }
 
-/// A body that is read as far as there is memory for it.
-fn counted(body: Body, budget: Budget, held: Held) -> Body {
-    let frames = stream::unfold(Some(body), move |body| {
-        let (budget, held) = (budget.clone(), held.clone());
+fn too_large(limit: usize) -> WriteError {
+    WriteError::TooLarge {
+        limit,
+        decompressed: true,
+        option: "--max-decompressed-bytes",
+    }
+}
+
+/// A body that is read as far as there is memory for it. A stream may rest between its messages as long
+/// as its client likes, but not amid one.
+fn counted(body: Body, held: Held) -> Body {
+    let start = Some((body, Pace::default()));
+    let frames = stream::unfold(start, move |reading| {
+        let held = held.clone();
         async move {
-            let mut body = body?;
-            let frame = match tokio::time::timeout(STALL, body.frame()).await {
-                Ok(frame) => frame?,
-                Err(_) => return Some((Err(WriteError::BodyStalled(STALL).status()), None)),
+            let (mut body, mut pace) = reading?;
+            let frame = if held.is_amid_message() {
+                let frame = pace.next(&held.budget, body.frame(), frame_bytes);
+                match frame.await {
+                    Ok(frame) => frame?,
+                    Err(error) => return Some((Err(error.status()), None)),
+                }
+            } else {
+                pace = Pace::default();
+                body.frame().await?
             };
-            let bytes = match &frame {
-                Ok(frame) => frame.data_ref().map_or(0, |data| data.len()),
-                Err(_) => 0,
-            };
-            match budget.reserve(bytes).await {
-                Ok(more) => held.join(more),
-                Err(error) => return Some((Err(error.status()), None)),
+            let bytes = frame
+                .as_ref()
+                .ok()
+                .and_then(Frame::data_ref)
+                .map_or(0, Bytes::len);
+            if bytes > 0
+                && let Err(error) = held.grow_by(bytes).await
+            {
+                return Some((Err(error.status()), None));
             }
-            Some((frame, Some(body)))
+            Some((frame, Some((body, pace))))
         }
     });
     Body::new(StreamBody::new(frames.boxed()))

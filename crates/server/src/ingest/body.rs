@@ -1,7 +1,6 @@
 //! The body of an HTTP request, read and decompressed within the limits.
 
 use std::io::{self, Read};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,16 +8,15 @@ use axum::http::{HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use tokio::runtime::Handle;
 
 use super::budget::{Budget, Reservation};
 use super::error::WriteError;
 use super::limits::IngestLimits;
+use super::pace::Pace;
 
-/// A client that sends nothing more for this long is let go, and with it the memory it holds.
-const STALL: Duration = Duration::from_secs(30);
-
-/// Memory for a body whose length is not known is taken in parts of this size.
+/// Memory for what is decompressed is taken in parts of this size.
 const PART_BYTES: usize = 1 << 20;
 
 /// The largest window of a zstd frame, as a power of two: 8 MiB, which RFC 9659 allows in HTTP.
@@ -53,45 +51,40 @@ pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
     headers.get(name)?.to_str().ok()
 }
 
-/// Reads a body to its end and decompresses it.
+/// Reads a body to its end and decompresses it, into memory that is added to `held`.
 ///
 /// # Errors
-/// When it is larger than the limits, compressed in an unknown way, damaged, or does not go on; and
-/// when there is no memory for it.
+/// When it is larger than the limits, compressed in an unknown way, damaged, or too slow; and when there
+/// is no memory for it.
 pub(crate) async fn receive(
     headers: &HeaderMap,
     body: Body,
     limits: &IngestLimits,
     budget: &Budget,
+    mut held: Reservation,
 ) -> Result<Received, WriteError> {
     let encoding = encoding(headers)?;
-    let (sent, mut held) = read(headers, body, limits, budget).await?;
+    let sent = read(headers, body, limits, budget, &mut held).await?;
     if encoding == Encoding::Identity {
         return Ok(Received { bytes: sent, held });
     }
-    let (limit, budget) = (limits.decompressed_bytes, budget.clone());
+    let limit = limits.decompressed_bytes;
     let runtime = Handle::current();
     let decompressed = tokio::task::spawn_blocking(move || {
-        let mut held_more = Reservation::default();
-        let take = |bytes| {
-            held_more.join(runtime.block_on(budget.reserve(bytes))?);
-            Ok(())
-        };
+        let take = |bytes| runtime.block_on(held.grow_by(bytes));
         let bytes = match encoding {
-            Encoding::Identity => Ok(sent.to_vec()),
-            Encoding::Gzip => decompress(MultiGzDecoder::new(&*sent), limit, take),
-            Encoding::Zstd => decompress(zstd_reader(&sent)?, limit, take),
+            Encoding::Identity => sent.to_vec(),
+            Encoding::Gzip => decompress(MultiGzDecoder::new(&*sent), limit, take)?,
+            Encoding::Zstd => decompress(zstd_reader(&sent)?, limit, take)?,
         };
-        Ok::<_, WriteError>((bytes?, held_more))
+        Ok::<_, WriteError>(Received {
+            bytes: bytes.into(),
+            held,
+        })
     });
-    let (bytes, held_more) = decompressed
+    decompressed
         .await
-        .map_err(|error| WriteError::Defect(error.to_string()))??;
-    held.join(held_more);
-    Ok(Received {
-        bytes: bytes.into(),
-        held,
-    })
+        .map_err(|error| WriteError::Defect(error.to_string()))?
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, WriteError> {
@@ -111,7 +104,8 @@ async fn read(
     mut body: Body,
     limits: &IngestLimits,
     budget: &Budget,
-) -> Result<(Bytes, Reservation), WriteError> {
+    held: &mut Reservation,
+) -> Result<Bytes, WriteError> {
     let limit = limits.request_bytes;
     let too_large = || WriteError::TooLarge {
         limit,
@@ -119,29 +113,33 @@ async fn read(
         option: "--max-request-bytes",
     };
     let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    let mut reserved = length.unwrap_or(0);
-    if reserved > limit {
+    if length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let mut held = budget.reserve(reserved).await?;
+    let mut pace = Pace::default();
     let mut bytes = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(STALL, body.frame()).await;
-        let frame = match frame.map_err(|_| WriteError::BodyStalled(STALL))? {
-            None => return Ok((bytes.freeze(), held)),
-            Some(frame) => frame.map_err(|error| WriteError::Body(error.to_string()))?,
+        let frame = pace.next(budget, body.frame(), frame_bytes).await?;
+        let Some(frame) = frame else {
+            return Ok(bytes.freeze());
         };
+        let frame = frame.map_err(|error| WriteError::Body(error.to_string()))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if bytes.len() + data.len() > limit {
             return Err(too_large());
         }
-        while bytes.len() + data.len() > reserved {
-            held.join(budget.reserve(PART_BYTES).await?);
-            reserved += PART_BYTES;
-        }
+        held.grow_to(bytes.len() + data.len()).await?;
         bytes.extend_from_slice(&data);
+    }
+}
+
+/// How many bytes of a body a frame brings.
+pub(super) fn frame_bytes<E>(frame: &Option<Result<Frame<Bytes>, E>>) -> usize {
+    match frame {
+        Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+        Some(Err(_)) | None => 0,
     }
 }
 
@@ -197,8 +195,9 @@ mod tests {
 
     async fn receive_as(encoding: &str, bytes: Vec<u8>) -> Result<Bytes, WriteError> {
         let headers = HeaderMap::from_iter([(CONTENT_ENCODING, encoding.parse().unwrap())]);
-        let budget = Budget::new(LIMITS.waiting_bytes);
-        let received = receive(&headers, Body::from(bytes), &LIMITS, &budget).await?;
+        let budget = Budget::new(LIMITS.waiting_bytes, LIMITS.decompressed_bytes);
+        let held = budget.request(&budget.share());
+        let received = receive(&headers, Body::from(bytes), &LIMITS, &budget, held).await?;
         Ok(received.bytes)
     }
 

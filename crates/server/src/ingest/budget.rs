@@ -1,9 +1,19 @@
 //! The memory that requests share.
+//!
+//! A request takes memory as its bytes come, so that one which only announces many bytes holds none. Two
+//! rules keep requests that grow from stopping each other:
+//!
+//! * A **lane**: half of the memory is kept for one request at a time. Who finds no other memory takes the
+//!   lane when it is free, and can then grow to the largest request without waiting again. So one request
+//!   always gets on, however many have taken a part of what they need.
+//! * A **share**: the requests of one connection take at most half of the memory outside of the lane, and
+//!   get on in the lane only beyond that.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::error::WriteError;
 
@@ -16,60 +26,198 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A number of bytes that everybody who holds a clone shares.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// The memory outside of the lane.
     free: Arc<Semaphore>,
     units: u32,
+    lane: Arc<Semaphore>,
+    lane_bytes: usize,
+    /// The requests that wait for memory now.
+    waiting: AtomicUsize,
     patience: Duration,
 }
 
-/// A part of a [`Budget`]; given back when dropped.
-#[derive(Debug, Default)]
+/// What the requests of one connection may take of a [`Budget`] outside of the lane.
+#[derive(Debug, Clone)]
+pub(crate) struct Share {
+    left: Arc<Semaphore>,
+}
+
+/// The memory of one request; given back when dropped.
+#[derive(Debug)]
 pub(crate) struct Reservation {
-    held: Option<OwnedSemaphorePermit>,
+    budget: Budget,
+    share: Share,
+    bytes: usize,
+    free: Option<OwnedSemaphorePermit>,
+    of_share: Option<OwnedSemaphorePermit>,
+    lane: Option<OwnedSemaphorePermit>,
+}
+
+/// Counts a request that waits, for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Budget {
-    /// A budget of that many bytes.
-    pub(crate) fn new(bytes: usize) -> Self {
-        let units = (bytes / UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+    /// A budget of `bytes`, for requests of which none takes more than `request_bytes`.
+    pub(crate) fn new(bytes: usize, request_bytes: usize) -> Self {
+        Self::with_patience(bytes, request_bytes, PATIENCE)
+    }
+
+    fn with_patience(bytes: usize, request_bytes: usize, patience: Duration) -> Self {
+        let lane_bytes = request_bytes.min(bytes / 2);
+        let units = (bytes - lane_bytes) / UNIT_BYTES;
+        let units = units.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Self {
-            free: Arc::new(Semaphore::new(units)),
-            units: u32::try_from(units).unwrap_or(u32::MAX),
-            patience: PATIENCE,
+            shared: Arc::new(Shared {
+                free: Arc::new(Semaphore::new(units)),
+                units: u32::try_from(units).unwrap_or(u32::MAX),
+                lane: Arc::new(Semaphore::new(1)),
+                lane_bytes,
+                waiting: AtomicUsize::new(0),
+                patience,
+            }),
         }
     }
 
-    /// Waits until that many bytes are free, and takes them. Who wants more than there are gets all.
-    ///
-    /// # Errors
-    /// [`WriteError::Overloaded`] when that takes too long.
-    pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reservation, WriteError> {
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        let free = self.free.clone().acquire_many_owned(units.min(self.units));
-        match tokio::time::timeout(self.patience, free).await {
-            Ok(Ok(held)) => Ok(Reservation { held: Some(held) }),
-            // It is never closed; a request that waited in vain is all that can be told.
-            Ok(Err(_)) | Err(_) => Err(WriteError::Overloaded {
-                waited: self.patience,
-            }),
+    /// The share of a new connection.
+    pub(crate) fn share(&self) -> Share {
+        Share {
+            left: Arc::new(Semaphore::new((self.shared.units / 2).max(1) as usize)),
         }
+    }
+
+    /// A request of the connection with this share, which has taken nothing yet.
+    pub(crate) fn request(&self, share: &Share) -> Reservation {
+        Reservation {
+            budget: self.clone(),
+            share: share.clone(),
+            bytes: 0,
+            free: None,
+            of_share: None,
+            lane: None,
+        }
+    }
+
+    /// Whether requests wait for memory.
+    pub(crate) fn is_short(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many bytes requests hold now; the lane counts as a whole.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let held = self.shared.units as usize - self.shared.free.available_permits();
+        let in_lane = match self.shared.lane.available_permits() {
+            0 => self.shared.lane_bytes,
+            _ => 0,
+        };
+        held * UNIT_BYTES + in_lane
     }
 }
 
 impl Reservation {
     /// How many bytes it holds.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.held
-            .as_ref()
-            .map_or(0, |held| held.num_permits() * UNIT_BYTES)
+        self.bytes
     }
 
-    /// The bytes of both.
-    pub(crate) fn join(&mut self, mut other: Self) {
-        match (&mut self.held, other.held.take()) {
-            (Some(held), Some(more)) => held.merge(more),
-            (held @ None, more) => *held = more,
-            (Some(_), None) => {}
+    /// Takes memory until it holds `bytes`; waits for what is not free.
+    ///
+    /// # Errors
+    /// [`WriteError::Overloaded`] when that takes too long.
+    pub(crate) async fn grow_to(&mut self, bytes: usize) -> Result<(), WriteError> {
+        let held_units = self.free.as_ref().map_or(0, |held| held.num_permits());
+        let more = bytes.div_ceil(UNIT_BYTES).saturating_sub(held_units);
+        if self.lane.is_none() && more > 0 {
+            let more = u32::try_from(more).unwrap_or(u32::MAX);
+            self.take(more).await?;
         }
+        self.bytes = self.bytes.max(bytes);
+        Ok(())
+    }
+
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// [`WriteError::Overloaded`].
+    pub(crate) async fn grow_by(&mut self, bytes: usize) -> Result<(), WriteError> {
+        self.grow_to(self.bytes.saturating_add(bytes)).await
+    }
+
+    /// Takes `more` units, or the lane.
+    async fn take(&mut self, more: u32) -> Result<(), WriteError> {
+        let shared = Arc::clone(&self.budget.shared);
+        let overloaded = WriteError::Overloaded {
+            waited: shared.patience,
+        };
+        let of_share = Arc::clone(&self.share.left).try_acquire_many_owned(more);
+        if let Ok(of_share) = of_share {
+            if let Ok(free) = Arc::clone(&shared.free).try_acquire_many_owned(more) {
+                self.join(free, of_share);
+                return Ok(());
+            }
+            let free = Arc::clone(&shared.free).acquire_many_owned(more);
+            let lane = Arc::clone(&shared.lane).acquire_owned();
+            let _waiting = Waiting::new(&shared.waiting);
+            return tokio::select! {
+                biased;
+                free = free => self.joined(free, of_share, overloaded),
+                lane = lane => self.entered(lane, overloaded),
+                () = tokio::time::sleep(shared.patience) => Err(overloaded),
+            };
+        }
+        // Others must not make way for a connection that has its share.
+        let lane = Arc::clone(&shared.lane).acquire_owned();
+        match tokio::time::timeout(shared.patience, lane).await {
+            Ok(lane) => self.entered(lane, overloaded),
+            Err(_) => Err(overloaded),
+        }
+    }
+
+    fn join(&mut self, free: OwnedSemaphorePermit, of_share: OwnedSemaphorePermit) {
+        for (held, more) in [(&mut self.free, free), (&mut self.of_share, of_share)] {
+            match held {
+                Some(held) => held.merge(more),
+                None => *held = Some(more),
+            }
+        }
+    }
+
+    // The semaphores are never closed; that a request found no memory is all that can be told.
+    fn joined(
+        &mut self,
+        free: Result<OwnedSemaphorePermit, AcquireError>,
+        of_share: OwnedSemaphorePermit,
+        overloaded: WriteError,
+    ) -> Result<(), WriteError> {
+        self.join(free.map_err(|_| overloaded)?, of_share);
+        Ok(())
+    }
+
+    fn entered(
+        &mut self,
+        lane: Result<OwnedSemaphorePermit, AcquireError>,
+        overloaded: WriteError,
+    ) -> Result<(), WriteError> {
+        self.lane = Some(lane.map_err(|_| overloaded)?);
+        Ok(())
     }
 }
 
@@ -77,20 +225,67 @@ impl Reservation {
 mod tests {
     use super::*;
 
+    const KIB: usize = 1 << 10;
+
+    fn budget() -> Budget {
+        Budget::with_patience(20 * KIB, 10 * KIB, Duration::from_millis(10))
+    }
+
+    /// Who finds no memory is refused after a while, and gets it when others have given it back.
     #[tokio::test]
-    async fn who_waits_too_long_is_refused() {
-        let budget = Budget {
-            patience: Duration::from_millis(10),
-            ..Budget::new(10 << 10)
-        };
-        let mut first = budget.reserve(6 << 10).await.unwrap();
-        first.join(budget.reserve(1).await.unwrap());
-        assert!(matches!(
-            budget.reserve(4 << 10).await,
-            Err(WriteError::Overloaded { .. })
-        ));
-        budget.reserve(3 << 10).await.unwrap();
+    async fn long_wait_is_refused() {
+        let budget = budget();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| budget.request(&budget.share()));
+        first.grow_to(5 * KIB).await.unwrap();
+        second.grow_to(4 * KIB + 1).await.unwrap();
+        assert!(!budget.is_short());
+        // The lane.
+        second.grow_to(9 * KIB).await.unwrap();
+        let refused = third.grow_to(1).await.unwrap_err();
+        assert!(matches!(refused, WriteError::Overloaded { .. }));
+        assert_eq!((third.bytes(), budget.held_bytes()), (0, 20 * KIB));
         drop(first);
-        budget.reserve(usize::MAX).await.unwrap();
+        third.grow_by(5 * KIB).await.unwrap();
+        drop((second, third));
+        assert_eq!(budget.held_bytes(), 0);
+    }
+
+    /// However many requests hold a part of what they need, one of them can finish.
+    #[tokio::test]
+    async fn one_of_many_that_grow_gets_on() {
+        let budget = budget();
+        let mut requests: Vec<Reservation> =
+            (0..10).map(|_| budget.request(&budget.share())).collect();
+        for request in &mut requests {
+            request.grow_to(KIB).await.unwrap();
+        }
+        let mut finished = 0;
+        for mut request in requests {
+            finished += usize::from(request.grow_to(10 * KIB).await.is_ok());
+        }
+        assert_eq!(finished, 10, "each after the one before it");
+    }
+
+    /// A connection that has its share leaves the rest to others.
+    #[tokio::test]
+    async fn connection_keeps_to_its_share() {
+        let budget = budget();
+        let share = budget.share();
+        let mut requests: Vec<Reservation> = (0..7).map(|_| budget.request(&share)).collect();
+        let mut refused = 0;
+        for request in &mut requests {
+            refused += usize::from(request.grow_to(KIB).await.is_err());
+        }
+        assert_eq!(refused, 1, "five in the share, one in the lane");
+        let mut other = budget.request(&budget.share());
+        other.grow_to(5 * KIB).await.unwrap();
+    }
+
+    /// A request that is larger than all memory goes through the lane.
+    #[tokio::test]
+    async fn largest_request_passes() {
+        let budget = Budget::with_patience(4 * KIB, 100 * KIB, Duration::from_millis(10));
+        let mut request = budget.request(&budget.share());
+        request.grow_to(90 * KIB).await.unwrap();
     }
 }

@@ -30,19 +30,33 @@ pub(crate) struct RefusedRecord {
     pub(crate) rejection: Rejection,
 }
 
+/// Takes memory until the request has that many bytes of it.
+pub(crate) type Grow<'a> = dyn FnMut(usize) -> Result<(), WriteError> + 'a;
+
+/// What an event may have beside the bytes of its record: an id that it lacks, its workspace, its date.
+const OWN_BYTES: usize = 1 << 10;
+
+/// How many more bytes of events are made before memory is taken for them.
+const STEP_BYTES: usize = 1 << 20;
+
 /// Makes events of the records of one request.
-#[derive(Debug)]
 pub(crate) struct Decoder<'a> {
     records: RecordDecoder,
     number: Option<&'a BatchNumber>,
     limits: &'a IngestLimits,
+    grow: &'a mut Grow<'a>,
     /// How many records came so far.
     count: usize,
+    /// The bytes of the events so far. They may be many more than those of the request: an OTLP record
+    /// takes a copy of its resource, and a mapping makes what it likes.
+    bytes: usize,
+    /// The bytes that there is memory for.
+    grown_bytes: usize,
     decoded: Decoded,
 }
 
 impl<'a> Decoder<'a> {
-    /// A decoder for a request.
+    /// A decoder for a request, which takes memory with `grow`.
     ///
     /// # Errors
     /// [`WriteError::Mapping`] when the mapping cannot be used.
@@ -50,13 +64,17 @@ impl<'a> Decoder<'a> {
         mapping: Option<&MappingSource>,
         number: Option<&'a BatchNumber>,
         limits: &'a IngestLimits,
+        grow: &'a mut Grow<'a>,
     ) -> Result<Self, WriteError> {
         let mapping = mapping.map(MappingSource::compile).transpose()?;
         Ok(Self {
             records: RecordDecoder::new(mapping),
             number,
             limits,
+            grow,
             count: 0,
+            bytes: 0,
+            grown_bytes: 0,
             decoded: Decoded::default(),
         })
     }
@@ -65,7 +83,7 @@ impl<'a> Decoder<'a> {
     /// unless they name one.
     ///
     /// # Errors
-    /// [`WriteError::TooManyEvents`].
+    /// [`WriteError::TooManyEvents`], [`WriteError::EventsTooLarge`], or no memory.
     pub(crate) fn take(
         &mut self,
         size_bytes: usize,
@@ -80,7 +98,7 @@ impl<'a> Decoder<'a> {
             });
         }
         let record = if size_bytes > self.limits.event_bytes {
-            Err(self.too_large(size_bytes))
+            Err(too_large("record", size_bytes, self.limits))
         } else {
             read()
         };
@@ -105,10 +123,12 @@ impl<'a> Decoder<'a> {
                 }),
         };
         for event in events {
-            match event {
+            match event.and_then(|event| self.within_limits(event)) {
                 Ok(event) => {
+                    self.bytes += event.size_bytes();
                     self.decoded.events.push(event);
                     self.decoded.record_of.push(index);
+                    self.count_bytes()?;
                 }
                 Err(rejection) => self
                     .decoded
@@ -119,10 +139,31 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    fn within_limits(&self, event: Event) -> Result<Event, Rejection> {
+        let size_bytes = event.size_bytes();
+        if size_bytes > self.limits.event_bytes.saturating_add(OWN_BYTES) {
+            let what = "event made of the record, with what it takes from its resource or mapping,";
+            return Err(too_large(what, size_bytes, self.limits));
+        }
+        Ok(event)
+    }
+
+    fn count_bytes(&mut self) -> Result<(), WriteError> {
+        let limit = self.limits.decompressed_bytes;
+        if self.bytes > limit {
+            return Err(WriteError::EventsTooLarge { limit });
+        }
+        if self.bytes > self.grown_bytes {
+            self.grown_bytes = self.bytes + STEP_BYTES;
+            (self.grow)(self.grown_bytes)?;
+        }
+        Ok(())
+    }
+
     /// Takes every line that is not blank.
     ///
     /// # Errors
-    /// [`WriteError::TooManyEvents`].
+    /// As for [`Decoder::take`].
     pub(crate) fn take_lines(
         &mut self,
         text: &[u8],
@@ -148,15 +189,15 @@ impl<'a> Decoder<'a> {
         }
         Ok(self.decoded)
     }
+}
 
-    fn too_large(&self, size_bytes: usize) -> Rejection {
-        let limit = self.limits.event_bytes;
-        let message = format!(
-            "the record has {size_bytes} bytes, and this service takes {limit} (--max-event-bytes); \
-             leave out its largest values, or import it with `vouch import`"
-        );
-        Rejection::new(RejectionCode::EventTooLarge, message)
-    }
+fn too_large(what: &str, size_bytes: usize, limits: &IngestLimits) -> Rejection {
+    let limit = limits.event_bytes;
+    let message = format!(
+        "the {what} has {size_bytes} bytes, and this service takes {limit} (--max-event-bytes); leave out \
+         its largest values, or import it with `vouch import`"
+    );
+    Rejection::new(RejectionCode::EventTooLarge, message)
 }
 
 #[cfg(test)]
@@ -165,7 +206,8 @@ mod tests {
 
     fn decode(text: &str, number: Option<&BatchNumber>, limits: &IngestLimits) -> Decoded {
         let workspace = "acme".parse().unwrap();
-        let mut decoder = Decoder::new(None, number, limits).unwrap();
+        let mut grow = |_| Ok(());
+        let mut decoder = Decoder::new(None, number, limits, &mut grow).unwrap();
         decoder
             .take_lines(text.as_bytes(), Some(&workspace))
             .unwrap();
@@ -236,7 +278,8 @@ mod tests {
             decoded.refused[0].rejection.code,
             RejectionCode::EventTooLarge
         );
-        let mut decoder = Decoder::new(None, None, &limits).unwrap();
+        let mut grow = |_| Ok(());
+        let mut decoder = Decoder::new(None, None, &limits, &mut grow).unwrap();
         assert!(matches!(
             decoder.take_lines(b"1\n2\n3", None),
             Err(WriteError::TooManyEvents { limit: 2 })
@@ -247,7 +290,8 @@ mod tests {
     fn a_mapping_makes_events_of_a_record() {
         let limits = IngestLimits::default();
         let mapping = MappingSource::program("two", ".parts[] | {date: .}").unwrap();
-        let mut decoder = Decoder::new(Some(&mapping), None, &limits).unwrap();
+        let mut grow = |_| Ok(());
+        let mut decoder = Decoder::new(Some(&mapping), None, &limits, &mut grow).unwrap();
         let workspace = "acme".parse().unwrap();
         let text = b"{\"parts\": [1, \"x\", 3]}\n{\"parts\": []}";
         decoder.take_lines(text, Some(&workspace)).unwrap();
@@ -265,5 +309,39 @@ mod tests {
                 .message
                 .ends_with("(event 2 of 3 of this record)")
         );
+    }
+
+    /// Few bytes that become many are measured by what they become.
+    #[test]
+    fn events_are_measured_as_they_are_made() {
+        let limits = IngestLimits {
+            event_bytes: 2_000,
+            decompressed_bytes: 5_000,
+            ..IngestLimits::default()
+        };
+        let program =
+            ". as $all | .sizes[] | {date: 1, df_title: (\"x\" * .), df_event_id: \"\\(.)\"}";
+        let mapping = MappingSource::program("many", program).unwrap();
+        let workspace = "acme".parse().unwrap();
+        let decode = |text: &str| {
+            let mut grown = 0;
+            let mut grow = |bytes| {
+                grown = bytes;
+                Ok(())
+            };
+            let mut decoder = Decoder::new(Some(&mapping), None, &limits, &mut grow).unwrap();
+            let taken = decoder.take_lines(text.as_bytes(), Some(&workspace));
+            let decoded = taken.and_then(|()| decoder.finish());
+            (decoded, grown)
+        };
+        let (decoded, grown) = decode("{\"sizes\": [1000, 4000, 1001]}");
+        let decoded = decoded.unwrap();
+        assert_eq!((decoded.events.len(), decoded.refused.len()), (2, 1));
+        let refused = &decoded.refused[0].rejection;
+        assert_eq!(refused.code, RejectionCode::EventTooLarge);
+        assert!(grown > 1_000, "memory is taken for them");
+        let (too_many, _) = decode("{\"sizes\": [1500, 1501, 1502, 1503, 1504]}");
+        let is_refused = matches!(too_many, Err(WriteError::EventsTooLarge { limit: 5_000 }));
+        assert!(is_refused, "{too_many:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use events::MappingError;
+use events::{MappingError, Rejection, WorkspaceId};
 use store::StoreError;
 use tonic::{Code, Status};
 
@@ -31,8 +31,27 @@ pub(crate) enum WriteError {
     #[error("the body cannot be read: {0}")]
     Body(String),
     /// The body did not go on.
-    #[error("nothing more of the body came for {} s; send the request again", .0.as_secs())]
-    BodyStalled(Duration),
+    #[error(
+        "only {bytes} bytes of the body came within {} s; send the request again, over a better line",
+        .within.as_secs()
+    )]
+    BodyStalled {
+        /// What came.
+        bytes: usize,
+        /// How long the service has waited.
+        within: Duration,
+    },
+    /// The body took too long.
+    #[error(
+        "the body did not come within {} s; send less at a time, or compress it",
+        .0.as_secs()
+    )]
+    BodyLate(Duration),
+    /// The body was slow while others found no memory.
+    #[error(
+        "the service is short of memory for requests, and the body of this one came slowly; send it again later, and less at a time"
+    )]
+    GaveWay,
     /// More bytes than the service takes.
     #[error(
         "the request has more than {limit} bytes{}, the most that this service takes ({option}); split it",
@@ -45,6 +64,35 @@ pub(crate) enum WriteError {
         decompressed: bool,
         /// The option of `vouch serve` that sets it.
         option: &'static str,
+    },
+    /// A larger message of a stream than the service takes.
+    #[error(
+        "a message of a stream has at most {limit} bytes; send more and smaller ones, or use Write"
+    )]
+    MessageTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The events of the request are larger than the service takes.
+    #[error(
+        "the events of the request take more than {limit} bytes, with what each of them takes from its resource, scope or mapping: the most that this service takes (--max-decompressed-bytes); send fewer records at a time"
+    )]
+    EventsTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// A workspace that may not be made now.
+    #[error("{}", .0.message)]
+    NewWorkspace(Rejection),
+    /// More producers than a workspace may have.
+    #[error(
+        "workspace `{workspace}` has {limit} producers already, the most that this service takes (--max-producers); use the names of producers again, one for each sender"
+    )]
+    TooManyProducers {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The limit.
+        limit: usize,
     },
     /// More records than the service takes at a time.
     #[error(
@@ -87,6 +135,8 @@ pub(crate) enum Failure {
     Stalled,
     /// The number of the batch does not fit what is stored.
     Conflict,
+    /// The request would make more workspaces or producers than there may be.
+    Quota,
     /// Send the same again, later.
     Overloaded,
     /// Send the same again.
@@ -103,6 +153,7 @@ impl Failure {
         match self {
             Self::Invalid | Self::TooLarge | Self::Unsupported => Code::InvalidArgument,
             Self::Conflict => Code::FailedPrecondition,
+            Self::Quota => Code::ResourceExhausted,
             Self::Overloaded | Self::Unavailable | Self::Stalled => Code::Unavailable,
             Self::DataLoss => Code::DataLoss,
             Self::Internal => Code::Internal,
@@ -117,9 +168,18 @@ impl Failure {
             Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
-            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::Quota => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::DataLoss | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What it is for a collector, which throws away what a status calls wrong beyond doubt. A damaged
+    /// store and a defect are for the one who runs the service to mend, so the same may be sent again.
+    pub(crate) fn for_collector(self) -> Self {
+        match self {
+            Self::DataLoss | Self::Internal => Self::Unavailable,
+            other => other,
         }
     }
 
@@ -127,6 +187,7 @@ impl Failure {
     pub(crate) fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::Overloaded => Some(5),
+            Self::Quota => Some(600),
             Self::Unavailable => Some(1),
             _ => None,
         }
@@ -134,27 +195,37 @@ impl Failure {
 }
 
 impl WriteError {
-    /// What it means to the sender, and what the sender is told. What the sender can do nothing about is
-    /// logged under an id, and the id is told instead.
-    pub(crate) fn told(&self) -> (Failure, ErrorInfo) {
-        let (failure, code) = match self {
+    /// What it means to the sender, and its stable code.
+    pub(crate) fn kind(&self) -> (Failure, &'static str) {
+        match self {
             Self::Request(_) => (Failure::Invalid, "invalid_request"),
             Self::UnknownMapping { .. } => (Failure::Invalid, "unknown_mapping"),
             Self::Mapping(_) => (Failure::Invalid, "invalid_mapping"),
             Self::Body(_) => (Failure::Invalid, "malformed_body"),
-            Self::BodyStalled(_) => (Failure::Stalled, "body_stalled"),
-            Self::TooLarge { .. } => (Failure::TooLarge, "request_too_large"),
-            Self::TooManyEvents { .. } => (Failure::TooLarge, "too_many_events"),
-            Self::Unsupported(_) => (Failure::Unsupported, "unsupported_media_type"),
-            Self::Overloaded { .. } => (Failure::Overloaded, "overloaded"),
-            Self::Store(error) => return told_of_store(error),
-            Self::Defect(_) => {
-                let public = "the request could not be worked on";
-                let info = status::incident("execution_failed", self, public);
-                return (Failure::Internal, info);
+            Self::BodyStalled { .. } | Self::BodyLate(_) => (Failure::Stalled, "body_stalled"),
+            Self::TooLarge { .. } | Self::MessageTooLarge { .. } | Self::EventsTooLarge { .. } => {
+                (Failure::TooLarge, "request_too_large")
             }
+            Self::TooManyEvents { .. } => (Failure::TooLarge, "too_many_events"),
+            Self::NewWorkspace(rejection) => (Failure::Quota, rejection.code.as_str()),
+            Self::TooManyProducers { .. } => (Failure::Quota, "too_many_producers"),
+            Self::Unsupported(_) => (Failure::Unsupported, "unsupported_media_type"),
+            Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, "overloaded"),
+            Self::Store(error) => kind_of_store(error),
+            Self::Defect(_) => (Failure::Internal, "execution_failed"),
+        }
+    }
+
+    /// What it means to the sender, and what the sender is told. What the sender can do nothing about is
+    /// logged under an id, and the id is told instead.
+    pub(crate) fn told(&self) -> (Failure, ErrorInfo) {
+        let (failure, code) = self.kind();
+        let told = match self {
+            Self::Store(error) => told_of_store(code, error),
+            Self::Defect(_) => status::incident(code, self, "the request could not be worked on"),
+            _ => info(code, self.to_string()),
         };
-        (failure, info(code, self.to_string()))
+        (failure, told)
     }
 
     /// The status of gRPC.
@@ -162,52 +233,58 @@ impl WriteError {
         let (failure, info) = self.told();
         status::with_info(failure.grpc_code(), info)
     }
+
+    /// The status of gRPC for a collector.
+    pub(crate) fn collector_status(&self) -> Status {
+        let (failure, info) = self.told();
+        status::with_info(failure.for_collector().grpc_code(), info)
+    }
 }
 
 /// What tonic says about a message that is too large, in the words and with the code of this service.
 /// Collectors would send the same again after tonic's own.
-pub(super) fn of_message(status: Status, limit: usize) -> Status {
+pub(super) fn of_message(status: Status, too_large: WriteError) -> Status {
     match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => WriteError::TooLarge {
-            limit,
-            decompressed: true,
-            option: "--max-decompressed-bytes",
-        }
-        .status(),
+        Code::OutOfRange | Code::ResourceExhausted => too_large.status(),
         _ => status,
     }
 }
 
-fn told_of_store(error: &StoreError) -> (Failure, ErrorInfo) {
-    let told = |code| info(code, error.to_string());
+fn kind_of_store(error: &StoreError) -> (Failure, &'static str) {
     match error {
-        StoreError::Shared(error) => return told_of_store(error),
-        StoreError::SequenceGap { expected, .. } => {
-            let mut info = told("sequence_gap");
-            info.expected_number = Some(*expected);
-            return (Failure::Conflict, info);
-        }
-        StoreError::SequenceConflict { .. } => {
-            return (Failure::Conflict, told("sequence_conflict"));
-        }
-        StoreError::Overloaded { .. } => return (Failure::Overloaded, told("overloaded")),
-        StoreError::Parked { .. } => return (Failure::Overloaded, told("workspace_overloaded")),
-        StoreError::Closed => return (Failure::Unavailable, told("stopping")),
+        StoreError::Shared(error) => kind_of_store(error),
+        StoreError::SequenceGap { .. } => (Failure::Conflict, "sequence_gap"),
+        StoreError::SequenceConflict { .. } => (Failure::Conflict, "sequence_conflict"),
+        StoreError::Overloaded { .. } => (Failure::Overloaded, "overloaded"),
+        StoreError::Parked { .. } => (Failure::Overloaded, "workspace_overloaded"),
+        StoreError::Closed => (Failure::Unavailable, "stopping"),
+        StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, "outcome_unknown"),
+        other => match status::of_store_error(other).0 {
+            Code::Unavailable => (Failure::Unavailable, "store_error"),
+            Code::DataLoss => (Failure::DataLoss, "store_error"),
+            _ => (Failure::Internal, "store_error"),
+        },
+    }
+}
+
+fn told_of_store(code: &'static str, error: &StoreError) -> ErrorInfo {
+    match error {
+        StoreError::Shared(error) => told_of_store(code, error),
+        StoreError::SequenceGap { expected, .. } => ErrorInfo {
+            expected_number: Some(*expected),
+            ..info(code, error.to_string())
+        },
+        StoreError::SequenceConflict { .. }
+        | StoreError::Overloaded { .. }
+        | StoreError::Parked { .. }
+        | StoreError::Closed => info(code, error.to_string()),
         StoreError::OutcomeUnknown { .. } => {
             let public = "it is unknown whether the events were stored; send them again, those that \
                           were are not stored twice";
-            let info = status::incident("outcome_unknown", error, public);
-            return (Failure::Unavailable, info);
+            status::incident(code, error, public)
         }
-        _ => {}
+        other => status::incident(code, error, status::of_store_error(other).1),
     }
-    let (code, public) = status::of_store_error(error);
-    let failure = match code {
-        Code::Unavailable => Failure::Unavailable,
-        Code::DataLoss => Failure::DataLoss,
-        _ => Failure::Internal,
-    };
-    (failure, status::incident("store_error", error, public))
 }
 
 fn info(code: &str, message: String) -> ErrorInfo {

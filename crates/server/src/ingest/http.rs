@@ -1,20 +1,18 @@
-//! `POST /v1/events`, and what every answer of the HTTP door has in common.
+//! `POST /v1/events`, and what the answers of the HTTP doors have in common.
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
 use events::read::parse_record;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::body::{media_type, receive};
+use super::body::media_type;
 use super::error::{Failure, WriteError};
-use super::otlp;
-use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Receipt, WriteOptions, Writer};
+use crate::web::is_of_browser;
 
 /// Media types of one JSON object a line; none at all counts as that, too.
 const NDJSON: [&str; 4] = [
@@ -25,37 +23,11 @@ const NDJSON: [&str; 4] = [
 ];
 const JSON: &str = "application/json";
 
-/// Everything that is asked by HTTP.
-pub(crate) fn router(writer: Writer) -> Router {
-    Router::new()
-        .route("/v1/events", post(events))
-        .route(otlp::PATH, post(otlp::http::logs))
-        .route("/healthz", get(async || "ok\n"))
-        .fallback(async |request: Request| {
-            refusal(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                &format!(
-                    "nothing is at `{}`; there are /v1/events, {} and /healthz",
-                    request.uri().path(),
-                    otlp::PATH
-                ),
-            )
-        })
-        .method_not_allowed_fallback(async |method: Method| {
-            refusal(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                &format!(
-                    "{method} is not for this path; use POST for events and logs, GET for /healthz"
-                ),
-            )
-        })
-        .with_state(writer)
-}
-
-async fn events(State(writer): State<Writer>, request: Request) -> Response {
-    match store(&writer, request).await {
+/// Stores events.
+pub(crate) async fn events(State(writer): State<Writer>, request: Request) -> Response {
+    let stored = store(&writer, request).await;
+    writer.count(Door::Http, stored.as_ref());
+    match stored {
         Ok(receipt) => answer(receipt),
         Err(error) => failed(&error),
     }
@@ -66,13 +38,20 @@ async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError>
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers);
     let is_single = media_type == JSON;
+    if media_type.is_empty() && is_of_browser(&head.headers) {
+        // Any page may send a body without a type, and only such a body without being asked.
+        return Err(WriteError::Unsupported(
+            "a body without Content-Type is not read from a browser; use application/x-ndjson"
+                .to_owned(),
+        ));
+    }
     if !is_single && !NDJSON.contains(&media_type.as_str()) {
         return Err(WriteError::Unsupported(format!(
             "Content-Type `{media_type}` is not read here; use application/x-ndjson with one JSON object \
              a line, or application/json with a single object"
         )));
     }
-    let received = receive(&head.headers, body, writer.limits(), writer.budget()).await?;
+    let received = writer.receive(&head, body).await?;
     let text = received.bytes;
     writer
         .write(options, received.held, move |decoder, workspace| {
@@ -167,17 +146,8 @@ pub(super) fn tell_what_helps(failure: Failure, response: &mut Response) {
     }
 }
 
-fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
-    let content = json!({"error_code": code, "message": message});
-    let mut response = json_response(status, &content);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        let methods = HeaderValue::from_static("GET, POST");
-        response.headers_mut().insert(ALLOW, methods);
-    }
-    response
-}
-
-fn json_response(status: StatusCode, content: &Value) -> Response {
+/// A JSON value as an answer.
+pub(crate) fn json_response(status: StatusCode, content: &Value) -> Response {
     let mut response = Response::new(Body::from(format!("{content}\n")));
     *response.status_mut() = status;
     let json = HeaderValue::from_static(JSON);

@@ -29,13 +29,13 @@ const WORKSPACE_HEADER: &str = "x-vouch-workspace";
 /// How many refusals are told with their reasons.
 const REASONS: usize = 5;
 
-/// Stores log records; what of them was refused.
+/// Stores log records.
 async fn export(
     writer: &Writer,
     workspace_header: Option<&str>,
     request: ExportLogsServiceRequest,
     held: Reservation,
-) -> Result<Option<ExportLogsPartialSuccess>, WriteError> {
+) -> Result<Receipt, WriteError> {
     let mapping = writer.otlp_mapping().cloned();
     let is_mapped = mapping.is_some();
     let options = WriteOptions {
@@ -43,7 +43,7 @@ async fn export(
         mapping,
         ..WriteOptions::default()
     };
-    let receipt = writer
+    writer
         .write(options, held, move |decoder, given| {
             for resource_logs in &request.resource_logs {
                 let resource = resource_logs.resource.as_ref();
@@ -71,10 +71,10 @@ async fn export(
             }
             Ok(())
         })
-        .await?;
-    Ok(partial_success(&receipt))
+        .await
 }
 
+/// What is told of the records that were refused; nothing when none were.
 fn partial_success(receipt: &Receipt) -> Option<ExportLogsPartialSuccess> {
     let records: BTreeSet<usize> = receipt
         .refused

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, stream};
 use store::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tonic::codegen::http::Extensions;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::admission::admitted;
+use super::admission::Held;
+use super::budget::Reservation;
 use super::error::{WriteError, of_message};
-use super::writer::{AskedOptions, Receipt, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Receipt, WriteOptions, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
 use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
 
-/// The bytes of one stream that are stored at the same time.
-const STREAM_BYTES: usize = 16 << 20;
+/// The bytes of one stream that are stored at the same time, and the largest of its messages.
+pub(crate) const STREAM_BYTES: usize = 16 << 20;
 /// The requests of one stream that are stored at the same time.
 const STREAM_REQUESTS: usize = 1_024;
 /// The refusals whose reasons are told; a message has 4 MiB for most clients.
@@ -44,7 +44,14 @@ impl IngestService for Service {
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let written = write(&self.writer, request, &extensions).await;
+        let written = async {
+            let held = Held::of(&extensions)?;
+            let held = held.message(request.ndjson.len()).await?;
+            write(&self.writer, request, held).await
+        };
+        let written = written.await;
+        self.writer.count(Door::Grpc, written.as_ref());
+        let written = written.map(response);
         written.map(Response::new).map_err(|error| error.status())
     }
 
@@ -55,13 +62,15 @@ impl IngestService for Service {
         &self,
         request: Request<Streaming<WriteRequest>>,
     ) -> Result<Response<Self::WriteStreamStream>, Status> {
+        let (_, extensions, requests) = request.into_parts();
         let queue = Queue {
             writer: self.writer.clone(),
+            held: Held::of(&extensions).map_err(|error| error.status())?,
             place: Arc::new(Semaphore::new(STREAM_BYTES)),
             last_numbered: None,
             read: 0,
         };
-        let start = Some((request.into_inner(), self.stopping.clone(), queue));
+        let start = Some((requests, self.stopping.clone(), queue));
         // One request after the other is read, and only when there is place for it. Nothing is read
         // behind a failure of the stream itself.
         let admitted = stream::unfold(start, |reading| async move {
@@ -73,10 +82,10 @@ impl IngestService for Service {
                 }
                 item = requests.next() => item?,
             };
-            let limit = queue.writer.limits().decompressed_bytes;
+            let limit = STREAM_BYTES;
             let admitted = match item {
                 Ok(request) => queue.admit(request).await,
-                Err(status) => Err(of_message(status, limit)),
+                Err(status) => Err(of_message(status, WriteError::MessageTooLarge { limit })),
             };
             let reading = admitted.is_ok().then_some((requests, stopping, queue));
             Some((admitted, reading))
@@ -89,6 +98,8 @@ impl IngestService for Service {
 /// The requests of a stream, in their order.
 struct Queue {
     writer: Writer,
+    /// The memory of the message that is being read.
+    held: Held,
     place: Arc<Semaphore>,
     /// Done when the numbered batch before is.
     last_numbered: Option<oneshot::Receiver<()>>,
@@ -99,6 +110,8 @@ struct Queue {
 struct Admitted {
     writer: Writer,
     request: WriteRequest,
+    /// Its memory.
+    held: Result<Reservation, WriteError>,
     index: u64,
     _place: OwnedSemaphorePermit,
     /// For a numbered batch: what it waits for, and who waits for it.
@@ -107,7 +120,9 @@ struct Admitted {
 
 impl Queue {
     async fn admit(&mut self, request: WriteRequest) -> Result<Admitted, Status> {
-        let place = admit(self.place.clone(), request.ndjson.len()).await?;
+        let bytes = request.ndjson.len();
+        let held = self.held.message(bytes).await;
+        let place = admit(self.place.clone(), bytes).await?;
         let turn = (request.number > 0).then(|| {
             let (done, waiting) = oneshot::channel();
             (self.last_numbered.replace(waiting), done)
@@ -117,6 +132,7 @@ impl Queue {
         Ok(Admitted {
             writer: self.writer.clone(),
             request,
+            held,
             index,
             _place: place,
             turn,
@@ -137,12 +153,16 @@ impl Admitted {
                 Some(done)
             }
         };
-        let written = write(&self.writer, self.request, &Extensions::new()).await;
+        let written = match self.held {
+            Ok(held) => write(&self.writer, self.request, held).await,
+            Err(error) => Err(error),
+        };
+        self.writer.count(Door::Grpc, written.as_ref());
         drop(done);
         WriteStreamResponse {
             request: self.index,
             outcome: Some(match written {
-                Ok(written) => Outcome::Written(written),
+                Ok(receipt) => Outcome::Written(response(receipt)),
                 Err(error) => Outcome::Error(error.told().1),
             }),
         }
@@ -159,15 +179,15 @@ async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePerm
 async fn write(
     writer: &Writer,
     request: WriteRequest,
-    extensions: &Extensions,
-) -> Result<WriteResponse, WriteError> {
+    held: Reservation,
+) -> Result<Receipt, WriteError> {
     let options = options(writer, &request)?;
-    let held = admitted(extensions, writer.budget(), request.ndjson.len()).await?;
     let ndjson = request.ndjson;
-    let written = writer.write(options, held, move |decoder, workspace| {
-        decoder.take_lines(&ndjson, workspace)
-    });
-    written.await.map(response)
+    writer
+        .write(options, held, move |decoder, workspace| {
+            decoder.take_lines(&ndjson, workspace)
+        })
+        .await
 }
 
 fn options(writer: &Writer, request: &WriteRequest) -> Result<WriteOptions, WriteError> {

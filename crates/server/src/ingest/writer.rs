@@ -1,15 +1,25 @@
 //! A request of any door, stored.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use axum::body::Body;
+use axum::http::request::Parts;
 use events::{Mapping, MappingSource, WorkspaceId};
 use store::{BatchNumber, Ingest, WriteBatch};
+use tokio::runtime::Handle;
 
 use super::IngestConfig;
+use super::body::{self, Received};
 use super::budget::{Budget, Reservation};
-use super::decode::{Decoded, Decoder, RefusedRecord};
+use super::decode::{Decoded, Decoder, Grow, RefusedRecord};
 use super::error::WriteError;
 use super::limits::IngestLimits;
+use super::quotas::Quotas;
+use crate::connections::Peer;
+use crate::metrics::Metrics;
+use crate::tally::Tally;
 
 /// The longest name of a producer, in bytes.
 const MAX_PRODUCER_BYTES: usize = 128;
@@ -20,6 +30,33 @@ pub(crate) struct Writer {
     ingest: Ingest,
     config: Arc<IngestConfig>,
     budget: Budget,
+    quotas: Arc<Quotas>,
+    metrics: Metrics,
+    log: Tally,
+}
+
+/// The doors, as metrics and the log name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// `POST /v1/events`.
+    Http,
+    /// `IngestService`.
+    Grpc,
+    /// OTLP over HTTP.
+    OtlpHttp,
+    /// OTLP over gRPC.
+    OtlpGrpc,
+}
+
+impl Door {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::OtlpHttp => "otlp_http",
+            Self::OtlpGrpc => "otlp_grpc",
+        }
+    }
 }
 
 /// How a request wants its events to be stored.
@@ -58,11 +95,44 @@ pub(crate) struct Receipt {
 
 impl Writer {
     /// A writer to `ingest`.
-    pub(crate) fn new(ingest: Ingest, config: IngestConfig) -> Self {
+    pub(crate) fn new(ingest: Ingest, config: IngestConfig, metrics: Metrics) -> Self {
+        let IngestLimits {
+            waiting_bytes,
+            decompressed_bytes,
+            ..
+        } = config.limits;
         Self {
+            budget: Budget::new(waiting_bytes, decompressed_bytes),
+            quotas: Arc::new(Quotas::new(ingest.store().clone(), config.quotas)),
             ingest,
-            budget: Budget::new(config.limits.waiting_bytes),
             config: Arc::new(config),
+            metrics,
+            log: Tally::new(|(door, code), count| {
+                tracing::warn!(door, code, count, "records or requests were refused");
+            }),
+        }
+    }
+
+    /// Counts what became of a request, and logs what was refused, since some senders tell nobody.
+    pub(crate) fn count(&self, door: Door, outcome: Result<&Receipt, &WriteError>) {
+        let door = door.as_str();
+        match outcome {
+            Ok(receipt) => {
+                self.metrics.accepted(door, receipt.accepted);
+                let mut by_code: BTreeMap<&'static str, u64> = BTreeMap::new();
+                for refused in &receipt.refused {
+                    *by_code.entry(refused.rejection.code.as_str()).or_default() += 1;
+                }
+                for (code, count) in by_code {
+                    self.metrics.refused_events(door, code, count);
+                    self.log.add((door, code), count);
+                }
+            }
+            Err(error) => {
+                let (_, code) = error.kind();
+                self.metrics.refused_request(door, code);
+                self.log.add((door, code), 1);
+            }
         }
     }
 
@@ -74,6 +144,17 @@ impl Writer {
     /// The memory that requests share.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Reads the body of an HTTP request.
+    ///
+    /// # Errors
+    /// As for [`body::receive`].
+    pub(crate) async fn receive(&self, head: &Parts, body: Body) -> Result<Received, WriteError> {
+        let peer = head.extensions.get::<Peer>();
+        let share = peer.map_or_else(|| self.budget.share(), |peer| peer.share.clone());
+        let held = self.budget.request(&share);
+        body::receive(&head.headers, body, self.limits(), &self.budget, held).await
     }
 
     /// The mapping for log records.
@@ -135,15 +216,29 @@ impl Writer {
         + 'static,
     ) -> Result<Receipt, WriteError> {
         let (config, ingest) = (self.config.clone(), self.ingest.clone());
+        let (quotas, metrics) = (self.quotas.clone(), self.metrics.clone());
+        let runtime = Handle::current();
         let storing = tokio::spawn(async move {
+            let mut held = held;
+            let begun = Instant::now();
             let decoding = tokio::task::spawn_blocking(move || {
-                let decoded = decode(&options, &config.limits, take);
-                (options, decoded)
+                let mut grow = |bytes| runtime.block_on(held.grow_to(bytes));
+                let decoded = decode(&options, &config.limits, &mut grow, take);
+                (options, decoded, held)
             });
-            let (options, decoded) = decoding
+            let (options, decoded, held) = decoding
                 .await
                 .map_err(|error| WriteError::Defect(error.to_string()))?;
-            let receipt = store(&ingest, options, decoded?).await;
+            let mut decoded = decoded?;
+            quotas.admit(&mut decoded, options.number.as_ref()).await?;
+            let number = options.number.clone();
+            let receipt = store(&ingest, options, decoded).await;
+            if receipt.is_ok() {
+                metrics.write(begun.elapsed());
+                if let Some(number) = number {
+                    quotas.stored(number);
+                }
+            }
             drop(held);
             receipt
         });
@@ -209,9 +304,11 @@ pub(crate) fn workspace(id: &str) -> Result<WorkspaceId, WriteError> {
 fn decode(
     options: &WriteOptions,
     limits: &IngestLimits,
+    grow: &mut Grow<'_>,
     take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>,
 ) -> Result<Decoded, WriteError> {
-    let mut decoder = Decoder::new(options.mapping.as_ref(), options.number.as_ref(), limits)?;
+    let (mapping, number) = (options.mapping.as_ref(), options.number.as_ref());
+    let mut decoder = Decoder::new(mapping, number, limits, grow)?;
     take(&mut decoder, options.workspace.as_ref())?;
     decoder.finish()
 }

@@ -35,6 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             outcome = fold => outcome,
         };
         shared.folded.notify_waiters();
+        shared.store.activity().record_fold(&outcome);
         report(outcome);
         let rest = begun.elapsed() * REST;
         which = Which::OwnAndAbandoned;

@@ -187,7 +187,9 @@ async fn store_one(
         Ok(encoded) => encoded?,
         Err(error) => return Err(ArrowError::from_external_error(error.into()).into()),
     };
-    put(shared.store.location(), key, bytes).await?;
+    let put = put(shared.store.location(), key, bytes).await;
+    shared.store.activity().puts.record(put.is_ok());
+    put?;
     let known = shared.store.known_segments();
     known.add(Arc::new(segment));
     let (count, bytes) = known.foldable_of(shared.node);

@@ -114,6 +114,17 @@ impl KnownSegments {
         self.foldable(|key| key.node == node)
     }
 
+    /// When the oldest of them was written, Unix ms.
+    pub(crate) fn oldest_ms(&self) -> Option<u64> {
+        let state = self.state();
+        state.segments.keys().map(|key| key.written_ms).min()
+    }
+
+    /// How many segments there are, parked ones too, and about how many bytes of memory they take.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        self.foldable(|_| true)
+    }
+
     /// The same of all nodes.
     pub(crate) fn foldable_of_all(&self) -> (usize, usize) {
         self.foldable(|key| !key.is_parked())

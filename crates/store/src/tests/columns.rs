@@ -74,6 +74,7 @@ fn data_file(size_bytes: u64) -> DataFile {
         tail: None,
         decoded: None,
         tags: BTreeMap::new(),
+        entry_digest: blake3::hash(b""),
     }
 }
 

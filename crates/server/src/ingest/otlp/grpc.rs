@@ -3,10 +3,10 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{WORKSPACE_HEADER, export};
-use crate::ingest::admission::admitted;
+use super::{WORKSPACE_HEADER, export, partial_success};
+use crate::ingest::admission::Held;
 use crate::ingest::error::WriteError;
-use crate::ingest::writer::Writer;
+use crate::ingest::writer::{Door, Writer};
 use crate::proto::otlp::logs_service_server::LogsService;
 use crate::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 
@@ -35,8 +35,11 @@ impl Service {
                 })
             })
             .transpose()?;
-        let held = admitted(&extensions, self.writer.budget(), request.encoded_len()).await?;
-        let partial_success = export(&self.writer, workspace, request, held).await?;
+        let held = Held::of(&extensions)?;
+        let held = held.message(request.encoded_len()).await?;
+        let receipt = export(&self.writer, workspace, request, held).await?;
+        self.writer.count(Door::OtlpGrpc, Ok(&receipt));
+        let partial_success = partial_success(&receipt);
         Ok(ExportLogsServiceResponse { partial_success })
     }
 }
@@ -48,6 +51,9 @@ impl LogsService for Service {
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let stored = self.store(request).await;
-        stored.map(Response::new).map_err(|error| error.status())
+        stored.map(Response::new).map_err(|error| {
+            self.writer.count(Door::OtlpGrpc, Err(&error));
+            error.collector_status()
+        })
     }
 }

@@ -8,11 +8,11 @@ use axum::response::Response;
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::{WORKSPACE_HEADER, export, json};
-use crate::ingest::body::{media_type, receive, text};
+use super::{WORKSPACE_HEADER, export, json, partial_success};
+use crate::ingest::body::{media_type, text};
 use crate::ingest::error::WriteError;
 use crate::ingest::http::{failed, tell_what_helps};
-use crate::ingest::writer::Writer;
+use crate::ingest::writer::{Door, Receipt, Writer};
 use crate::proto::otlp::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
@@ -35,7 +35,7 @@ impl Form {
 }
 
 /// Stores log records that come by HTTP.
-pub(in crate::ingest) async fn logs(State(writer): State<Writer>, request: Request) -> Response {
+pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Response {
     let media_type = media_type(request.headers());
     let form = match media_type.as_str() {
         "application/x-protobuf" => Form::Protobuf,
@@ -46,19 +46,17 @@ pub(in crate::ingest) async fn logs(State(writer): State<Writer>, request: Reque
             )));
         }
     };
-    match store(&writer, form, request).await {
-        Ok(partial_success) => respond(form, StatusCode::OK, partial_success),
+    let stored = store(&writer, form, request).await;
+    writer.count(Door::OtlpHttp, stored.as_ref());
+    match stored {
+        Ok(receipt) => respond(form, StatusCode::OK, partial_success(&receipt)),
         Err(error) => refuse(form, &error),
     }
 }
 
-async fn store(
-    writer: &Writer,
-    form: Form,
-    request: Request,
-) -> Result<Option<ExportLogsPartialSuccess>, WriteError> {
+async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt, WriteError> {
     let (head, body) = request.into_parts();
-    let received = receive(&head.headers, body, writer.limits(), writer.budget()).await?;
+    let received = writer.receive(&head, body).await?;
     let bytes = received.bytes;
     let request = tokio::task::spawn_blocking(move || match form {
         Form::Protobuf => ExportLogsServiceRequest::decode(bytes)
@@ -95,6 +93,7 @@ fn respond(
 /// A failure has the form of google.rpc.Status.
 fn refuse(form: Form, error: &WriteError) -> Response {
     let (failure, info) = error.told();
+    let failure = failure.for_collector();
     let code = failure.grpc_code();
     let body = match form {
         Form::Protobuf => RpcStatus::new(code, &info).encode_to_vec(),

@@ -1,0 +1,313 @@
+//! Connections: how many there may be, and how long they may be idle.
+//!
+//! Each connection takes a file descriptor, and so does each file that the store reads or writes. Without
+//! limits idle connections would stop the store.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, Sleep, sleep};
+use tonic::transport::server::Connected;
+
+use crate::ingest::{Budget, Share};
+use crate::tally::Tally;
+
+/// The descriptors that `vouch serve` asks the system for.
+const DESCRIPTORS: u64 = 1 << 16;
+
+/// How long to wait for a descriptor when the system has none for a new connection.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(200);
+
+/// How many connections a service takes. What is beyond is closed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections to each port; 2,048 by default, and never more than a quarter of the file descriptors
+    /// that the process may open.
+    pub per_port: usize,
+    /// Connections to each port from one IPv4 address or one IPv6 network of 64 bits; 512 by default.
+    pub per_address: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            per_port: 2_048,
+            per_address: 512,
+        }
+    }
+}
+
+impl ConnectionLimits {
+    /// The limits that leave at least half of the file descriptors to the store. There are two ports.
+    pub(crate) fn within_descriptors(self) -> Self {
+        let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(1_024);
+        let most = usize::try_from(descriptors / 4)
+            .unwrap_or(usize::MAX)
+            .max(1);
+        if most < self.per_port {
+            tracing::warn!(
+                descriptors,
+                connections = most,
+                "the process may open few files, so it takes few connections; raise its limit (ulimit -n)"
+            );
+        }
+        Self {
+            per_port: self.per_port.min(most),
+            per_address: self.per_address.min(most),
+        }
+    }
+}
+
+/// Lets the process open as many files as the system allows, up to 65,536.
+pub fn raise_descriptor_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(DESCRIPTORS) {
+        tracing::warn!(%error, "the number of files that the process may open could not be raised");
+    }
+}
+
+/// What a port does with connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Port {
+    /// Its name in the log.
+    pub(crate) name: &'static str,
+    /// A connection from which nothing comes for this long is closed.
+    pub(crate) idle: Option<Duration>,
+    /// What a connection beyond the limits is told.
+    pub(crate) refusal: &'static [u8],
+}
+
+/// Accepts the connections of one port.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    listener: TcpListener,
+    port: Port,
+    counts: Arc<Counts>,
+    budget: Budget,
+    refused: Tally,
+}
+
+/// The connections of a port that are open.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    limits: ConnectionLimits,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// The place of an open connection.
+#[derive(Debug)]
+struct Place {
+    counts: Arc<Counts>,
+    address: IpAddr,
+}
+
+/// Who is at the other end of a connection; an extension of its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// What the requests of the connection may take of the memory for requests.
+    pub(crate) share: Share,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    peer: Peer,
+    _place: Place,
+}
+
+impl Counts {
+    /// Counts for a port with these limits.
+    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        let open = Mutex::default();
+        Arc::new(Self { limits, open })
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.lock().all
+    }
+
+    fn enter(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
+        let address = counted_as(address.ip());
+        let mut open = self.lock();
+        let of_address = open.by_address.get(&address).copied().unwrap_or_default();
+        if open.all >= self.limits.per_port || of_address >= self.limits.per_address {
+            return None;
+        }
+        open.all += 1;
+        open.by_address.insert(address, of_address + 1);
+        Some(Place {
+            counts: Arc::clone(self),
+            address,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.counts.lock();
+        open.all -= 1;
+        if let Some(of_address) = open.by_address.get_mut(&self.address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                open.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The address that a connection counts for: of IPv6 the network of 64 bits, which is what one host gets.
+fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address => address,
+    }
+}
+
+impl Listener {
+    /// Accepts at `listener` within the limits of `counts`.
+    pub(crate) fn new(
+        listener: TcpListener,
+        port: Port,
+        counts: Arc<Counts>,
+        budget: Budget,
+    ) -> Self {
+        let refused = Tally::new(|(port, reason), count| {
+            tracing::warn!(port, reason, count, "connections were closed at once");
+        });
+        Self {
+            listener,
+            port,
+            counts,
+            budget,
+            refused,
+        }
+    }
+
+    /// The next connection that the limits allow.
+    pub(crate) async fn accept(&self) -> Connection {
+        loop {
+            let (stream, address) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_connection(&error) => continue,
+                Err(error) => {
+                    tracing::error!(%error, port = self.port.name, "no connection can be accepted");
+                    sleep(NO_DESCRIPTOR).await;
+                    continue;
+                }
+            };
+            let Some(place) = self.counts.enter(address) else {
+                self.refused
+                    .add((self.port.name, "too_many_connections"), 1);
+                // It may or may not be read; the connection is closed in any case.
+                let _ = stream.try_write(self.port.refusal);
+                continue;
+            };
+            // Without it answers are late, not wrong.
+            let _ = stream.set_nodelay(true);
+            return Connection {
+                stream,
+                idle: self.port.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
+                peer: Peer {
+                    share: self.budget.share(),
+                },
+                _place: place,
+            };
+        }
+    }
+}
+
+/// Whether accepting failed because of the connection, and the next one may be accepted at once.
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+impl Connection {
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if let Some((idle, timer)) = &mut self.idle {
+            match &read {
+                Poll::Ready(_) => timer.as_mut().reset(Instant::now() + *idle),
+                Poll::Pending if timer.as_mut().poll(context).is_ready() => {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                Poll::Pending => {}
+            }
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

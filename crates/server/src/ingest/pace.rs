@@ -1,0 +1,138 @@
+//! How fast a body has to come.
+//!
+//! Only the time that the service waits for its client counts, not the time that the client waits for the
+//! service. Whatever is too slow is let go, and with it the memory it holds.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::budget::Budget;
+use super::error::WriteError;
+
+/// In each window of waiting, [`LEAST_BYTES`] have to come.
+const WINDOW: Duration = Duration::from_secs(30);
+/// 1 KiB a second.
+const LEAST_BYTES: usize = 30 << 10;
+/// The longest that the service waits for all of a body.
+const DEADLINE: Duration = Duration::from_mins(5);
+/// Who has made the service wait for this long makes way for requests that find no memory.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often a body that is waited for is looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The pace of one body.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// How long the service has waited for it.
+    waited: Duration,
+    /// The same since the window began.
+    in_window: Duration,
+    /// What came since the window began.
+    window_bytes: usize,
+}
+
+impl Pace {
+    /// Waits for the next part of a body, which `bytes` measures.
+    ///
+    /// # Errors
+    /// [`WriteError::BodyStalled`] when the body is too slow, [`WriteError::GaveWay`] when it is slow and
+    /// others find no memory in `budget`.
+    pub(super) async fn next<T>(
+        &mut self,
+        budget: &Budget,
+        part: impl Future<Output = T>,
+        bytes: impl Fn(&T) -> usize,
+    ) -> Result<T, WriteError> {
+        tokio::pin!(part);
+        loop {
+            let begun = Instant::now();
+            let came = tokio::select! {
+                biased;
+                part = &mut part => Some(part),
+                () = sleep(TICK) => None,
+            };
+            let came_bytes = came.as_ref().map_or(0, &bytes);
+            self.waited(begun.elapsed(), came_bytes, budget.is_short())?;
+            if let Some(part) = came {
+                return Ok(part);
+            }
+        }
+    }
+
+    fn waited(&mut self, time: Duration, bytes: usize, is_short: bool) -> Result<(), WriteError> {
+        self.waited += time;
+        self.in_window += time;
+        self.window_bytes += bytes;
+        if self.in_window >= WINDOW {
+            if self.window_bytes < LEAST_BYTES {
+                return Err(WriteError::BodyStalled {
+                    bytes: self.window_bytes,
+                    within: WINDOW,
+                });
+            }
+            self.in_window = Duration::ZERO;
+            self.window_bytes = 0;
+        }
+        if self.waited >= DEADLINE {
+            return Err(WriteError::BodyLate(DEADLINE));
+        }
+        if is_short && self.waited >= GRACE {
+            return Err(WriteError::GaveWay);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// After how many waits of `seconds` that bring `bytes` each a body is let go.
+    fn let_go(seconds: u32, bytes: usize, is_short: bool) -> (u32, WriteError) {
+        let mut pace = Pace::default();
+        let mut waits = 0;
+        loop {
+            waits += 1;
+            match pace.waited(SECOND * seconds, bytes, is_short) {
+                Ok(()) => assert!(waits < 10_000),
+                Err(error) => return (waits, error),
+            }
+        }
+    }
+
+    /// A line end now and then is not enough.
+    #[test]
+    fn dribble_is_let_go() {
+        for (seconds, waits) in [(15, 2), (1, 30)] {
+            let (after, error) = let_go(seconds, 1, false);
+            assert_eq!(after, waits);
+            assert!(matches!(error, WriteError::BodyStalled { .. }), "{error}");
+        }
+    }
+
+    /// A slow line has minutes, and seconds where others find no memory.
+    #[test]
+    fn slow_body_makes_way() {
+        let (after, error) = let_go(1, 100 << 10, false);
+        assert_eq!(after, 300);
+        assert!(matches!(error, WriteError::BodyLate(_)), "{error}");
+        let (after, error) = let_go(1, 100 << 10, true);
+        assert_eq!(after, 5);
+        assert!(matches!(error, WriteError::GaveWay), "{error}");
+    }
+
+    /// The time that the client waits for the service does not count.
+    #[tokio::test]
+    async fn part_that_comes_at_once_is_no_wait() {
+        let budget = Budget::new(1 << 20, 1 << 20);
+        let mut pace = Pace::default();
+        for _ in 0..1_000 {
+            let part = pace.next(&budget, async { 7 }, |part| *part).await;
+            assert_eq!(part.unwrap(), 7);
+        }
+        assert!(pace.waited < GRACE && pace.window_bytes == 7_000);
+    }
+}

@@ -1,0 +1,229 @@
+//! The gRPC ports: which services there are, their health, and the limits of connections.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures::{Stream, stream};
+use store::Store;
+use tokio::sync::watch;
+use tonic::codec::CompressionEncoding;
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::Router;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
+use tonic_health::server::HealthReporter;
+
+use super::ServerError;
+use crate::admin::AdminListener;
+use crate::connections::{Connection, ConnectionLimits, Counts, Listener, Port};
+use crate::ingest::admission::Admission;
+use crate::ingest::{Budget, Writer, otlp, service};
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::ingest_service_server::IngestServiceServer;
+use crate::proto::otlp::logs_service_server::LogsServiceServer;
+use crate::proto::query_service_server::QueryServiceServer;
+use crate::proto::workspace_service_server::WorkspaceServiceServer;
+use crate::readiness;
+use crate::service::Service;
+use crate::workspace::{self, Access};
+use crate::{MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
+
+/// Clients that vanished without a word are noticed after this time and the next, and their queries end.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Calls on one connection at a time; a client waits with more.
+const CONCURRENT_STREAMS: u32 = 100;
+/// A client that is there answers the pings, so that something comes within this time.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// The port for everything but changes of settings.
+pub(super) const PORT: Port = Port {
+    name: "grpc",
+    idle: Some(IDLE),
+    refusal: b"",
+};
+
+const ADMIN_PORT: Port = Port {
+    name: "admin",
+    ..PORT
+};
+
+type QueryServer = QueryServiceServer<Service>;
+type IngestServer = IngestServiceServer<service::Service>;
+type LogsServer = LogsServiceServer<otlp::grpc::Service>;
+type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
+
+/// The services whose health is told; the empty name stands for all together.
+const NAMES: [&str; 5] = [
+    "",
+    <QueryServer as NamedService>::NAME,
+    <IngestServer as NamedService>::NAME,
+    <LogsServer as NamedService>::NAME,
+    <WorkspaceServer as NamedService>::NAME,
+];
+
+/// What the health service tells.
+#[derive(Debug)]
+pub(super) struct Health {
+    reporter: HealthReporter,
+    store: Store,
+}
+
+impl Health {
+    /// The health of a service whose store is `store`; it is ready until something fails.
+    pub(super) async fn new(store: Store) -> Self {
+        let reporter = HealthReporter::new();
+        let health = Self { reporter, store };
+        health.tell(ServingStatus::Serving).await;
+        health
+    }
+
+    fn service(&self) -> HealthServer<impl HealthService> {
+        HealthServer::new(tonic_health::server::HealthService::from_health_reporter(
+            self.reporter.clone(),
+        ))
+    }
+
+    async fn tell(&self, status: ServingStatus) {
+        for name in NAMES {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+
+    /// Tells whether the service is ready until `stopped` is done; never ends.
+    pub(super) async fn watch(&self, stopped: impl Future<Output = ()>) {
+        let watching = async {
+            let mut was_ready = true;
+            loop {
+                readiness::probe_if_idle(&self.store).await;
+                let ready = readiness::ready(&self.store);
+                // Those that watch are told of changes only.
+                match &ready {
+                    Ok(()) if !was_ready => {
+                        tracing::info!("ready again");
+                        self.tell(ServingStatus::Serving).await;
+                    }
+                    Err(not_ready) if was_ready => {
+                        tracing::error!(%not_ready, "not ready");
+                        self.tell(ServingStatus::NotServing).await;
+                    }
+                    _ => {}
+                }
+                was_ready = ready.is_ok();
+                tokio::time::sleep(readiness::INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => {}
+            () = watching => {}
+        }
+        std::future::pending().await
+    }
+
+    /// Tells those that watch the health, then lets go of them: a watch never ends by itself, so it would
+    /// keep its connection open for the whole time to finish.
+    pub(super) async fn refuse(&self) {
+        self.tell(ServingStatus::NotServing).await;
+        let mut reporter = self.reporter.clone();
+        for name in NAMES {
+            reporter.clear_service_status(name).await;
+        }
+    }
+}
+
+/// The services of the port that everybody reaches.
+pub(super) fn router(
+    service: Service,
+    store: Store,
+    writer: &Writer,
+    health: &Health,
+    stopping: watch::Receiver<bool>,
+) -> Result<Router, ServerError> {
+    let workspace_service = WorkspaceServer::new(workspace::Service::new(store, Access::Read));
+    let query_service = QueryServer::new(service)
+        .max_decoding_message_size(MAX_QUESTION_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    // The service measures the events of a message itself, and says what the limit is.
+    let limit = writer.limits().decompressed_bytes;
+    let with_slack = |bytes: usize| bytes.saturating_add(1 << 20);
+    let ingest_service = |limit: usize| {
+        IngestServer::new(service::Service::new(writer.clone(), stopping.clone()))
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(with_slack(limit))
+    };
+    let logs_service = LogsServer::new(otlp::grpc::Service::new(writer.clone()))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(with_slack(limit));
+    let streams = ingest_service(limit.min(service::STREAM_BYTES));
+    let budget = || writer.budget().clone();
+    let ingest_service = Admission::new(ingest_service(limit), streams, budget(), limit);
+    let logs_service = Admission::new(logs_service.clone(), logs_service, budget(), limit);
+    Ok(builder()
+        .add_service(health.service())
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(query_service)
+        .add_service(ingest_service)
+        .add_service(logs_service)
+        .add_service(workspace_service))
+}
+
+fn builder() -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Serves the connections of `listener` until `stopped` is done and the running calls have finished.
+pub(super) async fn serve(
+    router: Router,
+    listener: Listener,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let incoming = Box::pin(connections(listener));
+    let served = router.serve_with_incoming_shutdown(incoming, stopped);
+    served.await.map_err(ServerError::Transport)
+}
+
+/// Serves the port for changes of settings in the same way.
+pub(super) async fn serve_admin(
+    store: Store,
+    listener: AdminListener,
+    limits: ConnectionLimits,
+    budget: Budget,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let service = WorkspaceServer::new(workspace::Service::new(store, Access::Change));
+    let router = builder()
+        .add_service(reflection().build_v1()?)
+        .add_service(service);
+    match listener {
+        AdminListener::Tcp(listener) => {
+            let listener = Listener::new(listener, ADMIN_PORT, Counts::new(limits), budget);
+            serve(router, listener, stopped).await
+        }
+        AdminListener::Unix(mut socket) => {
+            let Some(incoming) = socket.incoming() else {
+                return Ok(());
+            };
+            let served = router.serve_with_incoming_shutdown(incoming, stopped);
+            served.await.map_err(ServerError::Transport)
+        }
+    }
+}
+
+fn connections(listener: Listener) -> impl Stream<Item = Result<Connection, Infallible>> {
+    stream::unfold(listener, async |listener| {
+        let connection = listener.accept().await;
+        Some((Ok(connection), listener))
+    })
+}

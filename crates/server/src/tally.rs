@@ -1,0 +1,70 @@
+//! What happens often, in few lines of the log.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// After a line about something, the next one about the same comes this much later, with all that happened
+/// meanwhile.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What happened: where, and its stable code.
+pub(crate) type Event = (&'static str, &'static str);
+
+/// Counts events and logs each kind of them at once, then at most once in a window.
+#[derive(Clone)]
+pub(crate) struct Tally {
+    log: fn(Event, u64),
+    /// What was not logged yet; nothing while no window runs.
+    counts: Arc<Mutex<Option<BTreeMap<Event, u64>>>>,
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tally").finish_non_exhaustive()
+    }
+}
+
+impl Tally {
+    /// Logs with `log`.
+    pub(crate) fn new(log: fn(Event, u64)) -> Self {
+        Self {
+            log,
+            counts: Arc::default(),
+        }
+    }
+
+    /// Counts `count` of `event`. Called on a runtime.
+    pub(crate) fn add(&self, event: Event, count: u64) {
+        let mut counts = self.counts();
+        if let Some(counts) = counts.as_mut() {
+            *counts.entry(event).or_default() += count;
+            return;
+        }
+        *counts = Some(BTreeMap::new());
+        drop(counts);
+        (self.log)(event, count);
+        tokio::spawn(self.clone().log_windows());
+    }
+
+    async fn log_windows(self) {
+        loop {
+            tokio::time::sleep(WINDOW).await;
+            let mut counts = self.counts();
+            let Some(counted) = counts.take_if(|counts| !counts.is_empty()) else {
+                *counts = None;
+                return;
+            };
+            *counts = Some(BTreeMap::new());
+            drop(counts);
+            for (event, count) in counted {
+                (self.log)(event, count);
+            }
+        }
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Option<BTreeMap<Event, u64>>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,166 @@
+//! The HTTP port: its connections, and what is at which path.
+
+mod origin;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use store::Store;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::codegen::Service;
+
+pub(crate) use origin::{Hosts, is_of_browser};
+
+use crate::connections::{Connection, Listener, Port};
+use crate::ingest::{Writer, http, otlp};
+use crate::metrics::{self, Metrics, Parts};
+use crate::readiness;
+use crate::serve::until;
+
+/// The headers of a request have to come within this time after the request before it.
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The port for HTTP. hyper closes idle connections itself.
+pub(crate) const PORT: Port = Port {
+    name: "http",
+    idle: None,
+    refusal: b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n\
+               Content-Type: application/json\r\n\r\n{\"error_code\":\"too_many_connections\",\
+               \"message\":\"too many connections are open; close some, or raise --max-connections\"}\n",
+};
+
+/// What the paths beside those of ingest need.
+#[derive(Debug, Clone)]
+struct Report {
+    store: Store,
+    metrics: Metrics,
+    parts: Parts,
+}
+
+/// Everything that is asked by HTTP.
+pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Hosts) -> Router {
+    let report = Report {
+        store: parts.store.clone(),
+        metrics,
+        parts,
+    };
+    let reports = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(figures))
+        .with_state(report);
+    Router::new()
+        .route("/v1/events", post(http::events))
+        .route(otlp::PATH, post(otlp::http::logs))
+        .with_state(writer)
+        .merge(reports)
+        .fallback(async |request: Request| {
+            refusal(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                &format!(
+                    "nothing is at `{}`; there are /v1/events, {}, /healthz, /readyz and /metrics",
+                    request.uri().path(),
+                    otlp::PATH
+                ),
+            )
+        })
+        .method_not_allowed_fallback(async |method: Method| {
+            refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                &format!(
+                    "{method} is not for this path; use POST for events and logs, GET for the others"
+                ),
+            )
+        })
+        .layer(middleware::from_fn_with_state(hosts, origin::check))
+}
+
+async fn ready(State(report): State<Report>) -> Response {
+    match readiness::ready(&report.store) {
+        Ok(()) => "ok\n".into_response(),
+        Err(not_ready) => refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            &not_ready.to_string(),
+        ),
+    }
+}
+
+async fn figures(State(report): State<Report>) -> Response {
+    match report.metrics.text(&report.parts) {
+        Ok(text) => ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
+        Err(error) => refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "execution_failed",
+            &format!("the figures cannot be written: {error}"),
+        ),
+    }
+}
+
+/// Serves the connections of `listener` until `stopped` is true and the running requests have finished.
+pub(crate) async fn serve(listener: Listener, router: Router, stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let mut stop = Box::pin(until(stopped.clone()));
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            connection = listener.accept() => {
+                connections.spawn(converse(connection, router.clone(), stopped.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers the requests of one connection.
+async fn converse(connection: Connection, router: Router, stopped: watch::Receiver<bool>) {
+    let peer = connection.peer().clone();
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        router.clone().call(request.map(Body::new))
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(connection), answer);
+    let mut serving = std::pin::pin!(serving);
+    // A connection that fails is over; whoever had it knows.
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = until(stopped) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// A refusal as JSON.
+pub(crate) fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let content = json!({"error_code": code, "message": message});
+    let mut response = http::json_response(status, &content);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = HeaderValue::from_static("GET, POST");
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
+}
