@@ -10,17 +10,14 @@ use super::store::Sound;
 /// The objects that are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A Parquet file of a table.
+    /// A Parquet file that the newest version of a table names.
     DataFile,
 }
 
 impl Kind {
-    fn is(self, path: &Path) -> bool {
+    fn is(self, path: &Path, sound: &Sound) -> bool {
         match self {
-            Self::DataFile => {
-                let path = path.as_ref();
-                path.ends_with(".parquet") && !path.contains("_delta_log")
-            }
+            Self::DataFile => sound.data_files.contains(path),
         }
     }
 
@@ -37,7 +34,7 @@ pub(super) fn mutate(random: &mut Random, kind: Kind, sound: &Sound) -> (Path, S
     let objects: Vec<_> = sound
         .objects
         .iter()
-        .filter(|(path, _)| kind.is(path))
+        .filter(|(path, _)| kind.is(path, sound))
         .collect();
     let (path, bytes) = random.choose(&objects);
     let mut damaged = bytes.to_vec();

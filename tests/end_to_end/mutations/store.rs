@@ -1,6 +1,6 @@
 //! A store with events in several data files, and copies of it with a damaged object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,8 @@ pub(super) const DAYS: i64 = 3;
 /// The objects of a store that is whole.
 pub(super) struct Sound {
     pub(super) objects: BTreeMap<Path, Bytes>,
+    /// The data files that the newest version names.
+    pub(super) data_files: BTreeSet<Path>,
 }
 
 impl Sound {
@@ -29,6 +31,9 @@ impl Sound {
                 compact(&store).await;
             }
         }
+        let snapshot = store.snapshot(&"w".parse().unwrap()).await.unwrap();
+        let snapshot = snapshot.unwrap();
+        let data_files = snapshot.files.iter().map(|file| file.path.clone());
         let store = store.object_store();
         let mut objects = BTreeMap::new();
         let paths: Vec<Path> = store
@@ -41,7 +46,10 @@ impl Sound {
             let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
             objects.insert(path, bytes);
         }
-        Self { objects }
+        Self {
+            objects,
+            data_files: data_files.collect(),
+        }
     }
 
     /// A store of its own with all objects.

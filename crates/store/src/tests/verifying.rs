@@ -226,17 +226,10 @@ async fn an_id_that_is_stored_twice_is_a_fault() {
 async fn a_file_without_a_digest_is_read_all_the_same() {
     let root = Root::on_disk();
     let snapshot = table(&root).await;
-    let file = &snapshot.files[2];
-    let said = (
-        file.digest.unwrap(),
-        file.decoded.unwrap(),
-        file.tail.unwrap(),
-    );
-    let tags = format!(
-        r#""tags":{{"vouch.blake3":"{}","vouch.decoded":"{}","vouch.tail":"{}"}}"#,
-        said.0, said.1, said.2
-    );
-    rewrite_log(&root, 3, &tags, r#""tags":null"#).await;
+    assert!(snapshot.files[2].digest.is_some());
+    for tag in ["vouch.blake3", "vouch.tail"] {
+        rewrite_log(&root, 3, tag, &tag.replace("vouch", "other")).await;
+    }
     let verification = verified(&root).await;
     assert_eq!(verification.faults, []);
     assert_eq!(verification.files_without_digest, 1);
