@@ -246,6 +246,7 @@ async fn the_service_sets_and_runs_a_retention() {
     let request = RunRetentionRequest {
         workspace: acme(),
         dry_run: false,
+        confirm: false,
     };
     let run = client.run_retention(request).await.unwrap().into_inner();
     let run = run.run.unwrap();
@@ -445,6 +446,7 @@ async fn other_ports_change_nothing() {
             .run_retention(RunRetentionRequest {
                 workspace: acme(),
                 dry_run: false,
+                confirm: false,
             })
             .await
             .unwrap_err(),
@@ -462,6 +464,7 @@ async fn other_ports_change_nothing() {
     let request = RunRetentionRequest {
         workspace: acme(),
         dry_run: true,
+        confirm: false,
     };
     client.run_retention(request).await.unwrap();
     let options = ["--server", &service.address, "--workspace", "acme"];

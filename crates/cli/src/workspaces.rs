@@ -3,7 +3,7 @@
 use engine::Scope;
 use events::WorkspaceId;
 use server::Client;
-use store::{Expiry, Hold, NewHold, PlacedHold, Retention, Settings, Store};
+use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Store};
 
 use crate::answers::open_store;
 use crate::arguments::KeeperArguments;
@@ -67,7 +67,7 @@ impl Workspaces {
                     require(store, workspace).await?;
                 }
                 let settings = store.set_retention(workspace, retention, by).await?;
-                Ok((settings, store.expire(workspace, true).await?))
+                Ok((settings, store.expire(workspace, ExpiryMode::DryRun).await?))
             }
             Self::Service(client) => {
                 told(client.set_retention(workspace, retention, by, create).await)
@@ -113,14 +113,14 @@ impl Workspaces {
     pub(crate) async fn expire(
         &self,
         workspace: &WorkspaceId,
-        dry_run: bool,
+        mode: ExpiryMode,
     ) -> Result<Option<Expiry>, Failure> {
         match self {
             Self::Here(store) => {
                 require(store, workspace).await?;
-                Ok(store.expire(workspace, dry_run).await?)
+                Ok(store.expire(workspace, mode).await?)
             }
-            Self::Service(client) => told(client.expire(workspace, dry_run).await),
+            Self::Service(client) => told(client.expire(workspace, mode).await),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use engine::Engine;
+use futures::FutureExt;
 use store::Ingest;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -203,7 +204,7 @@ impl Server {
         let hosts = Hosts::new(self.http_address.ip(), &allowed_hosts);
         let http_router = web::router(writer, metrics, parts, hosts);
         let http_listener = Listener::new(self.http, web::PORT, http_counts, budget.clone());
-        let http = web::serve(http_listener, http_router, stopping.subscribe());
+        let http = web::serve(http_listener, http_router, stopping.subscribe()).map(Ok);
         let admin = async {
             match self.admin {
                 Some(listener) => {
@@ -211,10 +212,6 @@ impl Server {
                 }
                 None => Ok(()),
             }
-        };
-        let http = async {
-            http.await;
-            Ok(())
         };
         tokio::select! {
             served = async { tokio::try_join!(grpc, http, admin) } => served.map(|_| ()),

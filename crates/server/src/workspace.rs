@@ -1,7 +1,7 @@
 //! Each method of `WorkspaceService`: message in, store, message out.
 
 use events::WorkspaceId;
-use store::Store;
+use store::{ExpiryMode, Store};
 use tonic::{Request, Response, Status};
 
 use crate::convert::{
@@ -93,7 +93,7 @@ impl WorkspaceService for Service {
             .set_retention(&workspace, retention, &message.by)
             .await
             .map_err(|error| of_settings_error(&error))?;
-        let next_run = match self.store.expire(&workspace, true).await {
+        let next_run = match self.store.expire(&workspace, ExpiryMode::DryRun).await {
             Ok(next_run) => next_run,
             Err(error) => {
                 tracing::warn!(%workspace, %error, "what a new retention drops is not known");
@@ -159,7 +159,12 @@ impl WorkspaceService for Service {
             self.check_change()?;
         }
         let workspace = self.known(&message.workspace).await?;
-        let run = self.store.expire(&workspace, message.dry_run).await;
+        let mode = match (message.dry_run, message.confirm) {
+            (true, _) => ExpiryMode::DryRun,
+            (false, true) => ExpiryMode::Confirmed,
+            (false, false) => ExpiryMode::Guarded,
+        };
+        let run = self.store.expire(&workspace, mode).await;
         let run = run.map_err(|error| of_settings_error(&error))?;
         Ok(Response::new(RunRetentionResponse {
             run: run.as_ref().map(expiry_to_message),

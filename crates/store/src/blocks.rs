@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use quick_cache::Weighter;
@@ -26,6 +26,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::file_reader::{FilePlace, fetch};
 use crate::location::Location;
+use crate::small_files::LARGEST_BYTES;
 
 /// The key under which the log holds the tail of a file, among the tags of its entry.
 pub(crate) const TAG: &str = "vouch.tail";
@@ -266,15 +267,20 @@ async fn read_all(
     file: &FilePlace,
     digest: Digest,
 ) -> Result<Arc<Blocks>, StoreError> {
-    let object = match location.objects.get(&file.path).await {
-        Ok(object) => object,
-        Err(object_store::Error::NotFound { .. }) => {
-            let path = file.path.to_string();
-            return Err(StoreError::NotFound { path });
+    let mut content = if file.size_bytes <= LARGEST_BYTES {
+        let whole = 0..file.size_bytes;
+        let parts = fetch(location, file, std::slice::from_ref(&whole)).await?;
+        stream::iter(parts).map(Ok).boxed()
+    } else {
+        match location.objects.get(&file.path).await {
+            Ok(object) => object.into_stream(),
+            Err(object_store::Error::NotFound { .. }) => {
+                let path = file.path.to_string();
+                return Err(StoreError::NotFound { path });
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
     };
-    let mut content = object.into_stream();
     let mut whole = blake3::Hasher::new();
     let mut blocks = BlockHasher::default();
     let mut size_bytes = 0;

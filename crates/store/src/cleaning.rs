@@ -207,7 +207,7 @@ impl Planner for VacuumStart {
 
     async fn plan(&mut self, _: &Snapshot, version: u64) -> Result<Plan<u64>, StoreError> {
         let changes = Changes::new(Operation::VacuumStart);
-        Ok(Plan::Commit(changes, version))
+        Ok(Plan::Commit(Box::new(changes), version))
     }
 }
 

@@ -94,7 +94,7 @@ pub struct Compaction {
 /// What became of a job.
 enum Done {
     /// The output, unless there were no events, took the place of the inputs.
-    Committed(Option<StagedFile>),
+    Committed(Option<Box<StagedFile>>),
     /// Somebody else has replaced an input meanwhile; nothing was changed.
     Overtaken,
 }
@@ -151,7 +151,7 @@ impl Store {
     ) -> Result<Option<Path>, StoreError> {
         match self.run(&compaction.workspace, job).await {
             Ok(Done::Committed(output)) => {
-                compaction.add(job, output.as_ref(), output.is_some());
+                compaction.add(job, output.as_deref(), output.is_some());
             }
             Ok(Done::Overtaken) => {}
             Err(error) => {
@@ -170,13 +170,13 @@ impl Store {
             Ok(output) => output,
             Err(error) if error.is_missing_object() => {
                 let newest = self.snapshot(workspace).await?;
-                let active = newest.as_ref().and_then(|newest| inputs_in(&newest, job));
+                let active = newest.as_ref().and_then(|newest| inputs_in(newest, job));
                 return active.map_or(Ok(Done::Overtaken), |_| Err(error));
             }
             Err(error) => return Err(error),
         };
         match self.replace(workspace, job, output.as_ref()).await {
-            Ok(true) => Ok(Done::Committed(output)),
+            Ok(true) => Ok(Done::Committed(output.map(Box::new))),
             Ok(false) => {
                 self.discard(output).await;
                 Ok(Done::Overtaken)
@@ -242,7 +242,7 @@ impl Planner for Replacement<'_> {
             removes,
             ..Changes::new(Operation::Optimize)
         };
-        Ok(Plan::Commit(changes, ()))
+        Ok(Plan::Commit(Box::new(changes), ()))
     }
 }
 

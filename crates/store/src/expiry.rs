@@ -49,6 +49,18 @@ pub struct Expiry {
     pub foreign_events: u64,
 }
 
+/// What a retention run may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryMode {
+    /// Drop nothing, and say what would be dropped.
+    DryRun,
+    /// Drop, but not a large share of the events at once that nobody has confirmed: the clock of the node
+    /// may be wrong.
+    Guarded,
+    /// Drop whatever is older; the caller has seen what that is.
+    Confirmed,
+}
+
 /// What became of the events that are older than the retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpiryOutcome {
@@ -64,6 +76,9 @@ pub enum ExpiryOutcome {
     /// Nothing is dropped, as nobody has set the retention, and events came in that were older than the
     /// default.
     Withheld,
+    /// Nothing is dropped: more than a tenth of the events would go, which are more than a week younger than
+    /// what was dropped or confirmed before. Setting the retention confirms what is older at that time.
+    Unconfirmed,
 }
 
 /// Events that were dropped, or would be.

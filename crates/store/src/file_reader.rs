@@ -21,6 +21,7 @@ use crate::decoded::{self, Decoded};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::small_files::LARGEST_BYTES;
 
 /// What is fetched of the end of a file at first, when the log does not tell how long its footer with the page index
 /// is. It is mostly smaller, and then nothing else has to be fetched for it.
@@ -114,7 +115,12 @@ pub(crate) async fn fetch(
     if ranges.iter().any(|range| range.end > size_bytes) {
         return Err(file.corrupt("its footer names bytes after its end"));
     }
-    let failed = match location.objects.get_ranges(&file.path, ranges).await {
+    let fetched = if size_bytes <= LARGEST_BYTES {
+        fetch_small(location, file, ranges).await
+    } else {
+        location.objects.get_ranges(&file.path, ranges).await
+    };
+    let failed = match fetched {
         Ok(parts) => {
             let lengths = parts.iter().map(|part| part.len() as u64);
             if lengths.eq(ranges.iter().map(|range| range.end - range.start)) {
@@ -137,6 +143,28 @@ pub(crate) async fn fetch(
         ))),
         (Err(error), failed) => Err(failed.unwrap_or(error).into()),
     }
+}
+
+/// Ranges of a small file, which is fetched as a whole: `SmallFiles` keeps it for the next reader.
+async fn fetch_small(
+    location: &Location,
+    file: &FilePlace,
+    ranges: &[Range<u64>],
+) -> object_store::Result<Vec<Bytes>> {
+    let whole = location
+        .objects
+        .get_range(&file.path, 0..file.size_bytes)
+        .await?;
+    let part = |range: &Range<u64>| {
+        let start = usize::try_from(range.start).ok()?;
+        let end = usize::try_from(range.end).ok()?;
+        (start <= end && end <= whole.len()).then(|| whole.slice(start..end))
+    };
+    // What is missing makes a part of another length than was asked for.
+    Ok(ranges
+        .iter()
+        .map(|range| part(range).unwrap_or_default())
+        .collect())
 }
 
 impl FileReader {

@@ -123,7 +123,7 @@ pub use columns::{CodedColumn, Column, Columns, Part, PlainColumn, RowGroup, Row
 pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
-pub use expiry::{Dropped, Expiry, ExpiryOutcome};
+pub use expiry::{Dropped, Expiry, ExpiryMode, ExpiryOutcome};
 pub use file_reader::FileReader;
 pub use fold::FoldSummary;
 pub use hold::{HeldEvents, Hold, NewHold};

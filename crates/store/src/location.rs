@@ -122,6 +122,11 @@ impl Location {
         }
     }
 
+    /// The time here and now, in Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now().timestamp_millis()
+    }
+
     /// The directory that the root is, on a local disk.
     pub(crate) fn directory(&self) -> Option<PathBuf> {
         (self.url.scheme() == "file")

@@ -5,6 +5,7 @@
 //! | `vouch.retention` | how long events are kept, when somebody has set it: `90d`, `7y` |
 //! | `vouch.holds` | the legal holds: a JSON array |
 //! | `vouch.droppedBefore` | the first day that no retention run has dropped yet |
+//! | `vouch.confirmedBefore` | the first day that setting the retention has not confirmed to be dropped |
 //! | `vouch.olderEvents` | `true` once events came in that were older than the default retention, while nobody had set one |
 //!
 //! They are part of the table's log, so that changing them and dropping events conflict like any two
@@ -27,6 +28,7 @@ pub use change::PlacedHold;
 const RETENTION: &str = "vouch.retention";
 const HOLDS: &str = "vouch.holds";
 const DROPPED_BEFORE: &str = "vouch.droppedBefore";
+const CONFIRMED_BEFORE: &str = "vouch.confirmedBefore";
 const OLDER_EVENTS: &str = "vouch.olderEvents";
 
 /// What is set for a workspace.
@@ -39,6 +41,9 @@ pub struct Settings {
     /// The first UTC day that no retention run has dropped yet; of earlier days only held events are
     /// left, and those that an import brought again.
     pub dropped_before: Option<NaiveDate>,
+    /// The first UTC day that was not older than the retention when it was set: what is older may be dropped
+    /// at once.
+    pub confirmed_before: Option<NaiveDate>,
     /// Whether events came in that were older than the default retention, while nobody had set one.
     pub older_events: bool,
 }
@@ -65,15 +70,16 @@ impl Settings {
             .transpose()
             .map_err(|error: StoreError| (RETENTION, error.to_string()))?;
         let holds = property(HOLDS).map(hold_json::parse).transpose();
-        let dropped_before = property(DROPPED_BEFORE)
-            .map(|text| {
-                paths::parse_day(text).ok_or((DROPPED_BEFORE, format!("`{text}` is no day")))
-            })
-            .transpose()?;
+        let day = |name: &'static str| {
+            let day = property(name)
+                .map(|text| paths::parse_day(text).ok_or((name, format!("`{text}` is no day"))));
+            day.transpose()
+        };
         Ok(Self {
             retention,
             holds: holds.map_err(|reason| (HOLDS, reason))?.unwrap_or_default(),
-            dropped_before,
+            dropped_before: day(DROPPED_BEFORE)?,
+            confirmed_before: day(CONFIRMED_BEFORE)?,
             older_events: property(OLDER_EVENTS) == Some("true"),
         })
     }
@@ -89,6 +95,7 @@ impl Settings {
             ),
             (HOLDS, holds),
             (DROPPED_BEFORE, self.dropped_before.map(paths::day_text)),
+            (CONFIRMED_BEFORE, self.confirmed_before.map(paths::day_text)),
             (OLDER_EVENTS, self.older_events.then(|| true.to_string())),
         ] {
             metadata.set_property(name, value);
@@ -143,6 +150,7 @@ mod tests {
                 hold("to", i64::MIN, 9, None),
             ],
             dropped_before: NaiveDate::from_ymd_opt(987, 1, 2),
+            confirmed_before: NaiveDate::from_ymd_opt(988, 1, 2),
             older_events: true,
         }
     }

@@ -20,7 +20,7 @@ use object_store::{
 use quick_cache::sync::Cache;
 
 /// The size up to which a file is kept.
-const LARGEST_BYTES: u64 = 64 * 1024;
+pub(crate) const LARGEST_BYTES: u64 = 64 * 1024;
 
 /// What all kept files may take together.
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;

@@ -171,7 +171,7 @@ impl Staging {
             metadata: noted.or(numbered),
             ..Changes::new(Operation::Write)
         };
-        Ok(Plan::Commit(changes, ()))
+        Ok(Plan::Commit(Box::new(changes), ()))
     }
 
     /// The metadata `before` with a note that keeps retention runs from dropping old events that

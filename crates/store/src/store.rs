@@ -28,6 +28,10 @@ use crate::view::LISTING_AGE;
 /// A checkpoint is written at each version that is a multiple of this.
 const CHECKPOINT_VERSIONS: u64 = 20;
 
+/// With more loaded tables than this, those that nobody reads at the moment are forgotten. A table takes about
+/// 170 kB, and more with many files.
+const MOST_TABLES: usize = 1_024;
+
 /// How many workspaces are looked at at the same time.
 const WORKSPACE_CONCURRENCY: usize = 16;
 
@@ -292,6 +296,10 @@ impl Store {
         let mut tables = self.tables();
         if let Some(slot) = tables.get(workspace) {
             return Arc::clone(slot);
+        }
+        if tables.len() >= MOST_TABLES {
+            // What is read at the moment stays.
+            tables.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         let slot = Arc::new(TableSlot::default());
         tables.insert(workspace.clone(), Arc::clone(&slot));

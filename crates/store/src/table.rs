@@ -6,6 +6,7 @@
 mod hidden;
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -13,7 +14,7 @@ use deltalake_core::kernel::LogicalFileView;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use events::WorkspaceId;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -103,9 +104,9 @@ impl Table {
                 let log = list_from(location, &self.workspace, known).await?;
                 refuse_empty_commits(&log)?;
                 let workspace = self.workspace.clone();
-                let updated = match self.delta.update_state().await {
+                let updated = match guarded(&workspace, self.delta.update_state()).await {
                     Ok(()) => Self::read(location, &workspace, self.delta).await,
-                    Err(error) => Err(unreadable(&workspace, error)),
+                    Err(error) => Err(error),
                 };
                 match updated {
                     // A load from the start can do without what is damaged, or names it.
@@ -122,8 +123,7 @@ impl Table {
         hidden: &HashSet<Path>,
     ) -> Result<Self, StoreError> {
         let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
-        let loaded = delta.load().await;
-        loaded.map_err(|error| unreadable(workspace, error))?;
+        guarded(workspace, delta.load()).await?;
         Self::read(location, workspace, delta).await
     }
 
@@ -210,6 +210,20 @@ async fn check_state(location: &Location, snapshot: &Snapshot) -> Result<(), Sto
     }
 }
 
+/// Runs a part of the Delta library that reads the log: it panics on some damaged checkpoints.
+async fn guarded<T>(
+    workspace: &WorkspaceId,
+    reading: impl Future<Output = Result<T, DeltaTableError>>,
+) -> Result<T, StoreError> {
+    match AssertUnwindSafe(reading).catch_unwind().await {
+        Ok(read) => read.map_err(|error| unreadable(workspace, error)),
+        Err(_) => {
+            let error = DeltaTableError::generic("the log cannot be decoded");
+            Err(unreadable(workspace, error))
+        }
+    }
+}
+
 fn unreadable(workspace: &WorkspaceId, error: DeltaTableError) -> StoreError {
     StoreError::Delta {
         workspace: workspace.clone(),
@@ -235,8 +249,8 @@ impl Past {
         version: u64,
     ) -> Result<Self, StoreError> {
         let mut delta = open(&location.objects, workspace)?;
-        if let Err(error) = delta.load_version(version).await {
-            return Err(damage::explain(location, workspace, unreadable(workspace, error)).await);
+        if let Err(error) = guarded(workspace, delta.load_version(version)).await {
+            return Err(damage::explain(location, workspace, error).await);
         }
         let snapshot = read_snapshot(workspace, &delta)?;
         let failed = |error| unreadable(workspace, error);

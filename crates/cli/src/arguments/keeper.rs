@@ -77,8 +77,11 @@ pub(crate) enum RetentionCommand {
         #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
         workspace: Option<Scope>,
         /// Only say what would be dropped
-        #[arg(long)]
+        #[arg(long, conflicts_with = "confirm")]
         dry_run: bool,
+        /// Drop also a large share of the events at once
+        #[arg(long)]
+        confirm: bool,
     },
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use engine::Scope;
 use events::WorkspaceId;
-use store::{Expiry, ExpiryOutcome, Retention, Settings};
+use store::{Expiry, ExpiryMode, ExpiryOutcome, Retention, Settings};
 
 use crate::arguments::{KeeperArguments, RetentionCommand};
 use crate::command::hold;
@@ -30,7 +30,15 @@ pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
             keeper,
             workspace,
             dry_run,
-        } => expire(&keeper, workspace, dry_run).await,
+            confirm,
+        } => {
+            let mode = match (dry_run, confirm) {
+                (true, _) => ExpiryMode::DryRun,
+                (false, true) => ExpiryMode::Confirmed,
+                (false, false) => ExpiryMode::Guarded,
+            };
+            expire(&keeper, workspace, mode).await
+        }
     }
 }
 
@@ -70,12 +78,12 @@ async fn set(
 async fn expire(
     keeper: &KeeperArguments,
     scope: Option<Scope>,
-    dry_run: bool,
+    mode: ExpiryMode,
 ) -> Result<(), Failure> {
     let workspaces = Workspaces::open(keeper).await?;
     let mut out = io::stdout();
     for workspace in workspaces.chosen(scope).await? {
-        let run = workspaces.expire(&workspace, dry_run).await?;
+        let run = workspaces.expire(&workspace, mode).await?;
         write!(out, "workspace {workspace}: ")?;
         match run {
             Some(expiry) => tell_run(&expiry, &mut out)?,
@@ -130,6 +138,17 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
         ExpiryOutcome::Nothing => writeln!(out, "nothing to drop that is older than {retention}")?,
         ExpiryOutcome::Dropped { .. } => writeln!(out, "dropped {}", what())?,
         ExpiryOutcome::DryRun => writeln!(out, "would drop {}", what())?,
+        ExpiryOutcome::Unconfirmed => {
+            writeln!(
+                out,
+                "nothing is dropped: a large share of the events is older than {retention}, and nobody has confirmed that they go"
+            )?;
+            writeln!(
+                out,
+                "  check the clock; `vouch retention run --confirm` would drop {}",
+                what()
+            )?;
+        }
         ExpiryOutcome::Withheld => {
             writeln!(
                 out,

@@ -1,7 +1,7 @@
 //! The calls about what is set for a workspace.
 
 use events::WorkspaceId;
-use store::{Expiry, Hold, NewHold, PlacedHold, Retention, Settings};
+use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings};
 
 use super::{Client, ClientError, refused};
 use crate::convert::{
@@ -93,19 +93,20 @@ impl Client {
         )?)
     }
 
-    /// Drops what is older than the retention of a workspace, or with `dry_run` tells what that would be;
-    /// `None` when the workspace has no events.
+    /// Drops what is older than the retention of a workspace, as far as `mode` allows; `None` when the
+    /// workspace has no events.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
     pub async fn expire(
         &self,
         workspace: &WorkspaceId,
-        dry_run: bool,
+        mode: ExpiryMode,
     ) -> Result<Option<Expiry>, ClientError> {
         let message = RunRetentionRequest {
             workspace: workspace.to_string(),
-            dry_run,
+            dry_run: mode == ExpiryMode::DryRun,
+            confirm: mode == ExpiryMode::Confirmed,
         };
         let response = self.workspaces().run_retention(message).await;
         let run = response.map_err(refused)?.into_inner().run;

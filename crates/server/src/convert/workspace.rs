@@ -15,6 +15,7 @@ pub(crate) fn settings_to_message(settings: &Settings) -> proto::WorkspaceSettin
         retention: settings.retention_in_force().to_string(),
         retention_is_set: settings.retention.is_some(),
         dropped_before: settings.dropped_before.map(day_text).unwrap_or_default(),
+        confirmed_before: settings.confirmed_before.map(day_text).unwrap_or_default(),
         older_events: settings.older_events,
         holds: settings.holds.iter().map(hold_to_message).collect(),
     }
@@ -30,6 +31,7 @@ pub(crate) fn settings_from_message(
         retention: message.retention_is_set.then_some(retention),
         holds: holds.collect::<Result<_, _>>()?,
         dropped_before: optional_day(&message.dropped_before)?,
+        confirmed_before: optional_day(&message.confirmed_before)?,
         older_events: message.older_events,
     })
 }
@@ -115,6 +117,7 @@ pub(crate) fn expiry_to_message(expiry: &Expiry) -> proto::RetentionRun {
         ExpiryOutcome::Dropped { version } => (proto::RetentionOutcome::Dropped, Some(version)),
         ExpiryOutcome::DryRun => (proto::RetentionOutcome::DryRun, None),
         ExpiryOutcome::Withheld => (proto::RetentionOutcome::Withheld, None),
+        ExpiryOutcome::Unconfirmed => (proto::RetentionOutcome::Unconfirmed, None),
     };
     let days = expiry
         .dropped
@@ -152,6 +155,7 @@ pub(crate) fn expiry_from_message(message: proto::RetentionRun) -> Result<Expiry
         proto::RetentionOutcome::Dropped => ExpiryOutcome::Dropped { version: version? },
         proto::RetentionOutcome::DryRun => ExpiryOutcome::DryRun,
         proto::RetentionOutcome::Withheld => ExpiryOutcome::Withheld,
+        proto::RetentionOutcome::Unconfirmed => ExpiryOutcome::Unconfirmed,
         proto::RetentionOutcome::Unspecified => return Err(MessageError::UnknownKind),
     };
     let range = |range: &proto::DayRange| Ok((day(&range.first)?, day(&range.last)?));
@@ -246,6 +250,7 @@ mod tests {
                 hold("b", TimeRange::new(-5, 9).unwrap(), Some("Zoë")),
             ],
             dropped_before: Some(a_day(2)),
+            confirmed_before: Some(a_day(1)),
             older_events: true,
         };
         for settings in [all, Settings::default()] {
@@ -276,6 +281,7 @@ mod tests {
             ExpiryOutcome::Dropped { version: 9 },
             ExpiryOutcome::DryRun,
             ExpiryOutcome::Withheld,
+            ExpiryOutcome::Unconfirmed,
         ] {
             let message = expiry_to_message(&run(outcome));
             assert_eq!(expiry_from_message(message).unwrap(), run(outcome));

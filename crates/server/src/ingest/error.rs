@@ -242,10 +242,12 @@ impl WriteError {
 }
 
 /// What tonic says about a message that is too large, in the words and with the code of this service.
-/// Collectors would send the same again after tonic's own.
+/// Collectors would send the same again after tonic's own, which has no details.
 pub(super) fn of_message(status: Status, too_large: WriteError) -> Status {
     match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => too_large.status(),
+        Code::OutOfRange | Code::ResourceExhausted if status.details().is_empty() => {
+            too_large.status()
+        }
         _ => status,
     }
 }

@@ -2,13 +2,13 @@
 
 use events::WorkspaceId;
 
-use super::{Expiry, ExpiryOutcome};
+use super::{Expiry, ExpiryMode, ExpiryOutcome};
 use crate::store::Store;
 
 impl Store {
     /// Runs the retention of `workspace`, and logs what was dropped, withheld, or failed.
     pub(crate) async fn expire_and_log(&self, workspace: &WorkspaceId) {
-        match self.expire(workspace, false).await {
+        match self.expire(workspace, ExpiryMode::Guarded).await {
             Ok(None) => {}
             Ok(Some(expiry)) => log_expiry(&expiry),
             Err(error) => {
@@ -33,6 +33,9 @@ fn log_expiry(expiry: &Expiry) {
         }
         ExpiryOutcome::Withheld => {
             tracing::warn!(%workspace, %retention, events, "older events came in and nobody has set a retention: nothing is dropped until somebody does");
+        }
+        ExpiryOutcome::Unconfirmed => {
+            tracing::error!(%workspace, %retention, events, "a large share of the events would be dropped: check the clock, then run `vouch retention run --confirm`");
         }
         ExpiryOutcome::Nothing | ExpiryOutcome::DryRun => {}
     }

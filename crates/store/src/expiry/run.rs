@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{filter_record_batch, or};
 use async_trait::async_trait;
+use chrono::Days;
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -14,7 +15,7 @@ use parquet::arrow::ProjectionMask;
 use super::choose::{Choice, Verdict, choose};
 use super::figures::Figures;
 use super::receipt::receipt;
-use super::{Expiry, ExpiryOutcome};
+use super::{Expiry, ExpiryMode, ExpiryOutcome};
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
 use crate::file_reader::FilePlace;
@@ -25,9 +26,16 @@ use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
 
+/// A run may drop this many days more than were dropped or confirmed before, whatever share of the events
+/// they have: a node that was off for some days makes up for it.
+const EXPECTED_DAYS: Days = Days::new(7);
+
+/// More than one in so many events is a large share.
+const LARGE_SHARE: u64 = 10;
+
 impl Store {
-    /// Drops what is older than the retention of `workspace` and not held; with `dry_run` it only tells
-    /// what that is. `None` when there is no such table.
+    /// Drops what is older than the retention of `workspace` and not held, as far as `mode` allows. `None`
+    /// when there is no such table.
     ///
     /// Events go by whole UTC days; of days with held events those stay. Nothing is dropped in a workspace
     /// for which nobody has set a retention and that got events older than the default:
@@ -40,11 +48,11 @@ impl Store {
     pub async fn expire(
         &self,
         workspace: &WorkspaceId,
-        dry_run: bool,
+        mode: ExpiryMode,
     ) -> Result<Option<Expiry>, StoreError> {
         let mut run = Run {
             store: self,
-            dry_run,
+            mode,
             read: HashMap::new(),
         };
         let result = run.until_committed(workspace).await;
@@ -64,7 +72,7 @@ impl Store {
 /// A retention run of one workspace, which may need several attempts.
 struct Run<'a> {
     store: &'a Store,
-    dry_run: bool,
+    mode: ExpiryMode,
     /// The files that were read, for the next attempt.
     read: HashMap<Path, ReadFile>,
 }
@@ -112,7 +120,9 @@ impl Run<'_> {
     ) -> Result<Attempt, StoreError> {
         let mut attempt = Attempt::default();
         let figures = &mut attempt.figures;
-        let writes = !self.dry_run && !settings.is_withheld();
+        let unconfirmed =
+            self.mode == ExpiryMode::Guarded && is_unconfirmed(newest, settings, choice);
+        let writes = self.mode != ExpiryMode::DryRun && !settings.is_withheld() && !unconfirmed;
         for (file, verdict) in &choice.files {
             match verdict {
                 Verdict::Foreign => figures.foreign_events += file.rows,
@@ -230,15 +240,34 @@ impl Planner for Run<'_> {
         expiry.outcome = match expiry.dropped.events {
             0 => ExpiryOutcome::Nothing,
             _ if settings.is_withheld() => ExpiryOutcome::Withheld,
-            _ if self.dry_run => ExpiryOutcome::DryRun,
+            _ if self.mode == ExpiryMode::DryRun => ExpiryOutcome::DryRun,
+            _ if self.mode == ExpiryMode::Guarded && is_unconfirmed(newest, &settings, &choice) => {
+                ExpiryOutcome::Unconfirmed
+            }
             _ => ExpiryOutcome::Dropped { version },
         };
         Ok(if matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }) {
-            Plan::Commit(changes(newest, settings, attempt, &expiry), expiry)
+            Plan::Commit(
+                Box::new(changes(newest, settings, attempt, &expiry)),
+                expiry,
+            )
         } else {
             Plan::Stop(expiry)
         })
     }
+}
+
+/// Whether a large share of the events would go of which nobody has said that they may: a clock that is far
+/// ahead looks the same.
+fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &Choice<'_>) -> bool {
+    let expected = settings.dropped_before.max(settings.confirmed_before);
+    let expected = expected.and_then(|day| day.checked_add_days(EXPECTED_DAYS));
+    let unexpected = choice.files.iter().filter(|(file, verdict)| {
+        let goes = matches!(verdict, Verdict::Drop | Verdict::Read(_));
+        goes && expected.is_none_or(|expected| file.day >= expected)
+    });
+    let rows: u64 = unexpected.map(|(file, _)| file.rows).sum();
+    rows > newest.rows() / LARGE_SHARE
 }
 
 /// The commit of what was prepared, with the receipt.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use tokio::time::{Instant, sleep};
 
 use super::{MANY_SEGMENTS, Shared};
@@ -55,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 impl Shared {
     async fn fold(&self, which: Which) -> Result<FoldSummary, StoreError> {
-        let now_ms = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
+        let now_ms = u64::try_from(self.store.location().now_ms()).unwrap_or_default();
         let age = self.options.abandoned_after;
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let (count, bytes) = self.store.known_segments().foldable_of_all();

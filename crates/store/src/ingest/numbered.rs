@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use events::{Event, PackedEvents, WorkspaceId};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
@@ -50,6 +49,9 @@ impl Known {
     }
 }
 
+/// With more producers than this, those that send nothing at the moment are forgotten.
+const MOST_SLOTS: usize = 10_000;
+
 /// The newest batch that this node knows of each producer and workspace.
 #[derive(Debug, Default)]
 pub(super) struct Producers {
@@ -65,12 +67,12 @@ pub(super) struct Turn {
 
 impl Turn {
     /// The batch is durable.
-    pub(super) fn advance(&mut self, number: &Number) {
+    pub(super) fn advance(&mut self, number: &Number, now_ms: i64) {
         if number.number > self.slot.number() {
             self.slot.newest = Some(Newest {
                 number: number.number,
                 digest: number.digest.clone(),
-                seen_ms: Utc::now().timestamp_millis(),
+                seen_ms: now_ms,
             });
         }
     }
@@ -113,6 +115,10 @@ impl Producers {
 
     fn slot(&self, number: &Number) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST_SLOTS {
+            // Of a producer that nobody waits for, the store knows all that this node knows.
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
         let key = (number.workspace.clone(), number.producer.clone());
         Arc::clone(slots.entry(key).or_default())
     }
@@ -131,7 +137,7 @@ async fn newest_in(
         Some(table) => Numbers::of(&table.metadata, &number.workspace)?,
         None => Numbers::default(),
     };
-    let now_ms = Utc::now().timestamp_millis();
+    let now_ms = store.location().now_ms();
     for other in segments.iter().flat_map(|segment| segment.numbers()) {
         if other.workspace == number.workspace {
             numbers.add(other, now_ms);

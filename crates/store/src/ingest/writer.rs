@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use arrow::error::ArrowError;
-use chrono::Utc;
 use events::{Event, EventBatchBuilder, WorkspaceId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -46,7 +45,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         }
         let work = Work::new(group, shared.options.largest_segment_bytes);
         let key = SegmentKey {
-            written_ms: u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default(),
+            written_ms: u64::try_from(shared.store.location().now_ms()).unwrap_or_default(),
             node: shared.node,
             sequence,
         };

@@ -62,7 +62,7 @@ impl Changes {
 #[derive(Debug)]
 pub(crate) enum Plan<T> {
     /// Commit the changes, then return the value.
-    Commit(Changes, T),
+    Commit(Box<Changes>, T),
     /// Commit nothing and return the value.
     Stop(T),
 }
@@ -131,7 +131,7 @@ impl Store {
             refuse_hidden(&newest, conflict)?;
             let version = newest.version + 1;
             let (changes, value) = match planner.plan(&newest, version).await? {
-                Plan::Commit(changes, value) => (changes, value),
+                Plan::Commit(changes, value) => (*changes, value),
                 Plan::Stop(value) => {
                     return Ok(Some(Committed {
                         version: None,

@@ -1,7 +1,7 @@
 //! Changing the settings of a workspace: each change is one commit, with an audit event about itself.
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,11 @@ impl Store {
         by: &str,
     ) -> Result<Settings, StoreError> {
         check_actor(by)?;
-        let mut planner = SetRetention { retention, by };
+        let mut planner = SetRetention {
+            retention,
+            by,
+            now: self.location().now(),
+        };
         Ok(self.commit(workspace, &mut planner).await?.value)
     }
 
@@ -154,7 +158,7 @@ impl Planner for PlaceHold<'_> {
         let settings = with_hold(before, &placed)?;
         let changes = changes(newest, &settings, placed_record(&placed));
         Ok(Plan::Commit(
-            changes,
+            Box::new(changes),
             PlacedHold {
                 hold: placed,
                 stood_already: false,
@@ -168,6 +172,7 @@ impl Planner for PlaceHold<'_> {
 struct SetRetention<'a> {
     retention: Retention,
     by: &'a str,
+    now: DateTime<Utc>,
 }
 
 #[async_trait]
@@ -181,10 +186,14 @@ impl Planner for SetRetention<'_> {
         }
         let settings = Settings {
             retention: Some(self.retention),
+            confirmed_before: Some(self.retention.kept_from(self.now)),
             ..before.clone()
         };
         let record = retention_record(&before, self.retention, self.by);
-        Ok(Plan::Commit(changes(newest, &settings, record), settings))
+        Ok(Plan::Commit(
+            Box::new(changes(newest, &settings, record)),
+            settings,
+        ))
     }
 }
 
@@ -206,7 +215,10 @@ impl Planner for ReleaseHold<'_> {
         };
         let released = settings.holds.remove(index);
         let record = release_record(&released, self.by);
-        Ok(Plan::Commit(changes(newest, &settings, record), released))
+        Ok(Plan::Commit(
+            Box::new(changes(newest, &settings, record)),
+            released,
+        ))
     }
 }
 

@@ -19,7 +19,7 @@ use object_store::{
 use super::virtual_time::VirtualTime;
 use super::*;
 use crate::cleaning::VacuumStart;
-use crate::{HeldEvents, NewHold};
+use crate::{ExpiryMode, HeldEvents, NewHold};
 
 /// What stands between a store and its objects.
 #[async_trait]
@@ -421,7 +421,7 @@ async fn a_lost_answer_drops_and_holds_once() {
                 .await
                 .unwrap();
             let expiry = faulty(&root, fault, count)
-                .expire(&id, false)
+                .expire(&id, ExpiryMode::Confirmed)
                 .await
                 .unwrap()
                 .unwrap();
@@ -446,12 +446,17 @@ async fn a_drop_of_unknown_outcome_says_so_and_can_be_done_again() {
             .await
             .unwrap();
         let error = faulty(&root, Fault::RequestLost, 3)
-            .expire(&id, false)
+            .expire(&id, ExpiryMode::Confirmed)
             .await;
         let error = error.unwrap_err();
         assert!(matches!(error, StoreError::CommitUnknown { .. }), "{error}");
         assert_eq!(stored_ids(&root.open(), "w").await.len(), 2);
-        let expiry = root.open().expire(&id, false).await.unwrap().unwrap();
+        let expiry = root
+            .open()
+            .expire(&id, ExpiryMode::Confirmed)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(expiry.dropped.events, 1);
     }
 }

@@ -15,7 +15,7 @@ use super::hooked::{Hook, Request, dead, hooked};
 use super::*;
 use crate::location::Clock;
 use crate::{
-    BatchNumber, Expiry, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings,
+    BatchNumber, Expiry, ExpiryMode, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings,
     UpkeepOptions, WriteBatch,
 };
 
@@ -86,7 +86,11 @@ fn days(from: i64, to: i64) -> TimeRange {
 }
 
 async fn expire(store: &Store) -> Expiry {
-    store.expire(&workspace("w"), false).await.unwrap().unwrap()
+    store
+        .expire(&workspace("w"), ExpiryMode::Confirmed)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn set(store: &Store, retention: &str) {
@@ -165,7 +169,11 @@ async fn older_days_are_dropped_with_a_receipt() {
         )
         .await;
         set(&store, "90d").await;
-        let preview = store.expire(&workspace("w"), true).await.unwrap().unwrap();
+        let preview = store
+            .expire(&workspace("w"), ExpiryMode::DryRun)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(preview.outcome, ExpiryOutcome::DryRun);
         assert_eq!(given_ids(&store).await.len(), 7, "a dry run drops nothing");
 
@@ -299,7 +307,10 @@ async fn a_workspace_without_events_has_settings() {
         let store = root.open();
         let id = workspace("w");
         assert_eq!(store.settings(&id).await.unwrap(), Settings::default());
-        assert_eq!(store.expire(&id, false).await.unwrap(), None);
+        assert_eq!(
+            store.expire(&id, ExpiryMode::Confirmed).await.unwrap(),
+            None
+        );
         let error = store.release_hold(&id, "x", "me").await.unwrap_err();
         assert_eq!(error.code(), "unknown_hold");
         assert_eq!(
@@ -398,6 +409,38 @@ async fn a_hold_has_a_name_of_its_own() {
     assert!(actions.contains(&("hold.released".to_owned(), Some("me".to_owned()))));
 }
 
+/// A clock that is far ahead drops nothing by itself; a set retention and a confirmation do.
+#[tokio::test]
+async fn a_large_share_is_not_dropped_unconfirmed() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS + 40 * DAY_MS);
+    let events = (0..40).map(|day| of_user(day, &day.to_string(), "Zoë"));
+    import(&time.open(&root), events).await;
+    let ahead = Time::at(DAY_START_MS + 787 * DAY_MS);
+    let store = ahead.open(&root);
+    let guarded = async |store: &Store| {
+        let run = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        run.unwrap().unwrap()
+    };
+    let expiry = guarded(&store).await;
+    assert_eq!(expiry.outcome, ExpiryOutcome::Unconfirmed);
+    assert_eq!(expiry.dropped.events, 40);
+    assert_eq!(given_ids(&store).await.len(), 40);
+
+    // A set retention confirms what is older at that time, and a week more may go.
+    let now = Time::at(DAY_START_MS + 45 * DAY_MS);
+    set(&now.open(&root), "30d").await;
+    let expiry = guarded(&now.open(&root)).await;
+    assert!(matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }));
+    assert_eq!(given_ids(&store).await.len(), 25);
+    let later = Time::at(DAY_START_MS + 52 * DAY_MS);
+    assert_eq!(guarded(&later.open(&root)).await.dropped.events, 7);
+    let far = Time::at(DAY_START_MS + 80 * DAY_MS).open(&root);
+    assert_eq!(guarded(&far).await.outcome, ExpiryOutcome::Unconfirmed);
+    expire(&far).await;
+    assert_eq!(given_ids(&far).await, [""; 0]);
+}
+
 #[tokio::test]
 async fn settings_that_cannot_be_read_drop_nothing() {
     let root = Root::in_memory();
@@ -415,7 +458,10 @@ async fn settings_that_cannot_be_read_drop_nothing() {
     assert_ne!(text, newer);
     objects.put(&path, newer.into()).await.unwrap();
     let store = time.open(&root);
-    let error = store.expire(&workspace("w"), false).await.unwrap_err();
+    let error = store
+        .expire(&workspace("w"), ExpiryMode::Confirmed)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("vouch.retention"), "{error}");
     assert_eq!(given_ids(&store).await, ["a"]);
     import(&store, [of_user(100, "b", "Zoë")]).await;
@@ -448,7 +494,11 @@ async fn a_file_of_other_software_is_dropped_or_kept_as_a_whole() {
     set(&store, "90d").await;
     let zoe = hold("zoë", TimeRange::ALL, Some("Zoë"));
     store.place_hold(&workspace("w"), zoe).await.unwrap();
-    let preview = store.expire(&workspace("w"), true).await.unwrap().unwrap();
+    let preview = store
+        .expire(&workspace("w"), ExpiryMode::DryRun)
+        .await
+        .unwrap()
+        .unwrap();
     let expiry = expire(&store).await;
     assert_eq!((expiry.dropped.events, expiry.held_events), (1, 2));
     assert_eq!(expiry.dropped, preview.dropped);
@@ -601,6 +651,7 @@ async fn upkeep_runs_the_retention_of_every_workspace() {
     let events = [event("v", DAY_START_MS, "1"), event("w", DAY_START_MS, "2")];
     import(&store, events).await;
     time.turn(800);
+    set(&store, "30d").await;
     let damaged = "workspace=v/_delta_log/00000000000000000002.json".into();
     let objects = store.object_store();
     objects.put(&damaged, "{".into()).await.unwrap();

@@ -71,7 +71,7 @@ async fn disturbed_and_folded(path: &Path, damaged: Vec<u8>) -> Vec<&'static str
 async fn a_changed_byte_disturbs_one_workspace_at_most() {
     let (_, path, whole) = root_with_segment().await;
     let mut disturbances = 0;
-    for index in (0..whole.len()).step_by(41) {
+    for index in (0..whole.len()).step_by(131) {
         let mut damaged = whole.to_vec();
         damaged[index] ^= 1 << (index % 8);
         let root = Root::in_memory();

@@ -37,7 +37,10 @@ async fn a_run_is_done_as_a_whole_or_not_at_all() {
         let before = store.snapshot(&id).await.unwrap().unwrap();
 
         let (hook, puts) = dies_at(number);
-        let result = time.open_hooked(&root, hook).expire(&id, false).await;
+        let result = time
+            .open_hooked(&root, hook)
+            .expire(&id, ExpiryMode::Confirmed)
+            .await;
         let survived = puts.load(Ordering::SeqCst) <= number;
         let store = time.open(&root);
         let after = store.snapshot(&id).await.unwrap().unwrap();

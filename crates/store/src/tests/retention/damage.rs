@@ -1,7 +1,7 @@
 //! Retention runs that meet a damaged file.
 
 use super::*;
-use crate::FaultKind;
+use crate::{ExpiryMode, FaultKind};
 
 /// A table with a file of one day, of which one event is held, on which one bit was flipped in a value.
 async fn damaged(root: &Root) -> (Store, Path) {
@@ -57,8 +57,8 @@ async fn retention_run_refuses_damaged_file() {
     for root in Root::all() {
         let (store, path) = damaged(&root).await;
         assert!(is_changed(&store, &path).await);
-        for dry_run in [true, false] {
-            let error = store.expire(&workspace("w"), dry_run).await.unwrap_err();
+        for mode in [ExpiryMode::DryRun, ExpiryMode::Confirmed] {
+            let error = store.expire(&workspace("w"), mode).await.unwrap_err();
             let StoreError::Corrupt { path: named, .. } = &error else {
                 panic!("{error}");
             };

@@ -148,7 +148,7 @@ async fn take(store: &Store, time: &Time, model: &mut Model, step: Step) {
             time.turn(passed);
             let before = model.events.len();
             model.run(today + passed);
-            let expiry = store.expire(&id, false).await.unwrap();
+            let expiry = store.expire(&id, ExpiryMode::Confirmed).await.unwrap();
             if let Some(expiry) = expiry
                 && matches!(expiry.outcome, ExpiryOutcome::Dropped { .. })
             {
