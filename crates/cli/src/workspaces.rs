@@ -52,7 +52,7 @@ impl Workspaces {
         }
     }
 
-    /// Sets how long events are kept; gives the settings then, and what the next run would drop. A
+    /// Sets how long events are kept; returns the settings after that, and what the next run would drop. A
     /// workspace that is not in the store is made when `create` is set, and refused otherwise.
     pub(crate) async fn set_retention(
         &self,

@@ -112,7 +112,7 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// What is to be told when a cause is an object that is missing or damaged.
+/// The error to report when a cause is an object that is missing or damaged.
 fn of_object(cause: &(dyn Error + 'static)) -> Option<EngineError> {
     match cause.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { path }) => Some(EngineError::MissingFile(path.clone())),

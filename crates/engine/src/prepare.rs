@@ -252,7 +252,7 @@ pub(crate) async fn views(
 /// Refuses a workspace that has neither events nor settings.
 ///
 /// # Errors
-/// [`EngineError::UnknownWorkspace`], or why the store cannot tell.
+/// [`EngineError::UnknownWorkspace`], or the error of the store.
 pub async fn require_workspace(store: &Store, workspace: &WorkspaceId) -> Result<(), EngineError> {
     match store.view(workspace).await? {
         Some(_) => Ok(()),

@@ -21,8 +21,8 @@ mod state;
 use deltalake_core::kernel::Action;
 use events::WorkspaceId;
 use futures::TryStreamExt;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Map, Value};
 
 use actions::INFO_KEY;
@@ -89,10 +89,8 @@ async fn refuse_beside_data(
 
 /// Whether the entry at `path` was written by a version of Vouch that states `vouch.log`.
 pub(crate) async fn states_itself(location: &Location, path: &Path) -> Result<bool, StoreError> {
-    let entry = match location.objects.get(path).await {
-        Ok(entry) => entry.bytes().await?,
-        Err(object_store::Error::NotFound { .. }) => return Ok(false),
-        Err(error) => return Err(error.into()),
+    let Some(entry) = entry::bytes(location, path).await? else {
+        return Ok(false);
     };
     let mut actions = actions_in(&entry);
     Ok(actions.any(|action| action["commitInfo"].get(INFO_KEY).is_some()))

@@ -71,7 +71,7 @@ fn assert_round_trips(events: &[Map<String, Value>]) {
     }
 }
 
-/// A text that is not empty: a cell of CSV cannot tell an empty text from a missing one.
+/// A text that is not empty: a cell of CSV is the same for an empty text and a missing one.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,8}",
@@ -137,7 +137,7 @@ fn a_null_character_near_the_top_is_imported_again() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Every format that is streamed gives back each value of each event.
+    /// Every streamed format returns each value of each event.
     #[test]
     fn every_streamed_format_is_imported_again(events in proptest::collection::vec(event(), 1..8)) {
         assert_round_trips(&events);

@@ -111,18 +111,34 @@ impl Run<'_> {
         Ok(committed.map(|committed| committed.value))
     }
 
-    /// Reads what must be read, and writes what must be rewritten.
-    async fn prepare(
-        &mut self,
+    /// Why nothing may be dropped; `None` when it may.
+    fn kept_back(
+        &self,
         newest: &Snapshot,
         settings: &Settings,
         choice: &Choice<'_>,
+    ) -> Option<ExpiryOutcome> {
+        if settings.is_withheld() {
+            return Some(ExpiryOutcome::Withheld);
+        }
+        match self.mode {
+            ExpiryMode::DryRun => Some(ExpiryOutcome::DryRun),
+            ExpiryMode::Guarded => {
+                is_unconfirmed(newest, settings, choice).then_some(ExpiryOutcome::Unconfirmed)
+            }
+            ExpiryMode::Confirmed => None,
+        }
+    }
+
+    /// Reads what must be read, and with `writes` writes what must be rewritten.
+    async fn prepare(
+        &mut self,
+        newest: &Snapshot,
+        choice: &Choice<'_>,
+        writes: bool,
     ) -> Result<Attempt, StoreError> {
         let mut attempt = Attempt::default();
         let figures = &mut attempt.figures;
-        let unconfirmed =
-            self.mode == ExpiryMode::Guarded && is_unconfirmed(newest, settings, choice);
-        let writes = self.mode != ExpiryMode::DryRun && !settings.is_withheld() && !unconfirmed;
         for (file, verdict) in &choice.files {
             match verdict {
                 Verdict::Foreign => figures.foreign_events += file.rows,
@@ -235,16 +251,12 @@ impl Planner for Run<'_> {
         let settings = newest.settings()?;
         let choice = choose(newest.files.iter(), &settings, self.store.location().now());
         self.discard_outdated(&choice).await;
-        let attempt = self.prepare(newest, &settings, &choice).await?;
+        let kept_back = self.kept_back(newest, &settings, &choice);
+        let attempt = self.prepare(newest, &choice, kept_back.is_none()).await?;
         let mut expiry = expiry(newest, &settings, &choice, &attempt.figures);
         expiry.outcome = match expiry.dropped.events {
             0 => ExpiryOutcome::Nothing,
-            _ if settings.is_withheld() => ExpiryOutcome::Withheld,
-            _ if self.mode == ExpiryMode::DryRun => ExpiryOutcome::DryRun,
-            _ if self.mode == ExpiryMode::Guarded && is_unconfirmed(newest, &settings, &choice) => {
-                ExpiryOutcome::Unconfirmed
-            }
-            _ => ExpiryOutcome::Dropped { version },
+            _ => kept_back.unwrap_or(ExpiryOutcome::Dropped { version }),
         };
         Ok(if matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }) {
             Plan::Commit(

@@ -1,5 +1,6 @@
 //! One entry of a log: putting it, and making sure that it counts.
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 use deltalake_core::kernel::Action;
 use events::WorkspaceId;
@@ -35,12 +36,14 @@ pub(crate) async fn digest(
     workspace: &WorkspaceId,
     version: u64,
 ) -> Result<Option<Digest>, StoreError> {
-    match location
-        .objects
-        .get(&paths::commit(workspace, version))
-        .await
-    {
-        Ok(found) => Ok(Some(blake3::hash(&found.bytes().await?).into())),
+    let entry = bytes(location, &paths::commit(workspace, version)).await?;
+    Ok(entry.map(|entry| blake3::hash(&entry).into()))
+}
+
+/// The bytes of the entry at `path`; `None` when it is not there.
+pub(crate) async fn bytes(location: &Location, path: &Path) -> Result<Option<Bytes>, StoreError> {
+    match location.objects.get(path).await {
+        Ok(found) => Ok(Some(found.bytes().await?)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
