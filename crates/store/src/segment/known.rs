@@ -19,7 +19,7 @@ use crate::paths;
 /// How many segments are fetched at the same time.
 const FETCH_CONCURRENCY: usize = 16;
 
-/// How often the root is listed again when segments disappear while they are fetched.
+/// A segment that so many listings show, and that is not there each time, is lost.
 const ATTEMPTS: usize = 10;
 
 /// After this time a damaged segment is read again: it may be its transfer that was damaged.
@@ -238,29 +238,55 @@ impl KnownSegments {
     }
 
     async fn list(&self, location: &Location) -> Result<(), StoreError> {
-        let mut missing = None;
-        for _ in 0..ATTEMPTS {
+        let mut fetched = BTreeMap::new();
+        let mut misses: BTreeMap<SegmentKey, usize> = BTreeMap::new();
+        loop {
             let begun = Instant::now();
             let additions = self.state().additions;
             let listed = listed(location).await?;
             self.note_seen(&listed);
-            let fetched = futures::stream::iter(listed)
-                .map(|listed| self.known_or_fetched(location, listed))
-                .buffered(FETCH_CONCURRENCY)
-                .try_collect()
-                .await;
-            match fetched {
-                // It was folded after it was listed: a new listing does not show it.
-                Err(StoreError::NotFound { path }) => missing = Some(path),
-                Err(error) => return Err(error),
-                Ok(fetched) => {
-                    self.replace(fetched, additions, begun);
-                    return Ok(());
+            let missing = self.fetch_into(&mut fetched, location, &listed).await?;
+            if missing.is_empty() {
+                let listed = listed.iter().map(|listed| &listed.key);
+                let listed = listed.filter_map(|key| fetched.remove(key)).collect();
+                self.replace(listed, additions, begun);
+                return Ok(());
+            }
+            for key in missing {
+                let misses = misses.entry(key).or_default();
+                *misses += 1;
+                if *misses == ATTEMPTS {
+                    let path = paths::segment(&key).to_string();
+                    return Err(StoreError::NotFound { path });
                 }
             }
         }
-        let path = missing.unwrap_or_default();
-        Err(StoreError::NotFound { path })
+    }
+
+    /// Adds what was listed and is not among the fetched yet; returns the segments that are not there.
+    /// Those were folded after they were listed: a new listing does not show them.
+    async fn fetch_into(
+        &self,
+        fetched: &mut BTreeMap<SegmentKey, Known>,
+        location: &Location,
+        listed: &[Listed],
+    ) -> Result<Vec<SegmentKey>, StoreError> {
+        let is_lacking = |listed: &&Listed| !fetched.contains_key(&listed.key);
+        let lacking: Vec<Listed> = listed.iter().filter(is_lacking).cloned().collect();
+        let mut found = futures::stream::iter(lacking)
+            .map(
+                |listed| async move { (listed.key, self.known_or_fetched(location, listed).await) },
+            )
+            .buffer_unordered(FETCH_CONCURRENCY);
+        let mut missing = Vec::new();
+        while let Some((key, known)) = found.next().await {
+            match known {
+                Ok(known) => drop(fetched.insert(key, known)),
+                Err(StoreError::NotFound { .. }) => missing.push(key),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(missing)
     }
 
     async fn known_or_fetched(

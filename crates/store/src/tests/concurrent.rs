@@ -1,7 +1,13 @@
 //! Several imports into the same tables at the same time.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use object_store::ObjectStoreExt;
+
+use super::hooked::{Hook, Request, hooked};
+use super::ingesting::{by_hand, seen_ids, segments, write};
 use super::*;
 
 #[tokio::test]
@@ -128,4 +134,45 @@ async fn a_store_sees_what_others_commit() {
             assert_eq!(snapshot.rows(), u64::try_from(number).unwrap());
         }
     }
+}
+
+/// A node that folds many segments deletes one after each listing of another node: that one still reads
+/// the others.
+#[tokio::test]
+async fn segments_that_vanish_one_by_one_do_not_fail_a_listing() {
+    const SEGMENTS: usize = 30;
+    let root = Root::in_memory();
+    let ingest = root.open().ingest(by_hand());
+    for id in 0..SEGMENTS {
+        write(&ingest, [event("w", DAY_START_MS, &format!("{id:02}"))]).await;
+    }
+    ingest.kill().await;
+    let newest = Mutex::new(segments(&root.open()).await);
+    let is_listed = AtomicBool::new(false);
+    let objects = Arc::clone(&root.location.objects);
+    let hook = Arc::new((newest, is_listed));
+    let hook: Hook = Arc::new(move |request| {
+        let (newest, is_listed) = &*hook;
+        let vanishes = match request {
+            Request::List => {
+                is_listed.store(true, Ordering::SeqCst);
+                false
+            }
+            _ => is_listed.swap(false, Ordering::SeqCst),
+        };
+        let vanishing = vanishes.then(|| newest.lock().unwrap().pop()).flatten();
+        let objects = Arc::clone(&objects);
+        Box::pin(async move {
+            match vanishing {
+                Some(path) => objects.delete(&Path::from(path)).await,
+                None => Ok(()),
+            }
+        })
+    });
+    let seen = seen_ids(&Store::at(hooked(&root, hook)), "w").await;
+    assert!(
+        seen.len() < SEGMENTS && seen.len() > SEGMENTS / 2,
+        "{}",
+        seen.len()
+    );
 }
