@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder};
 use arrow::error::ArrowError;
 
+use crate::delivery::Delivery;
 use crate::event::{Event, ValueRef};
-use crate::fields::{FIELDS, FieldType, schema};
+use crate::fields::{FIELDS, FieldType, SetBy, schema};
 
 #[derive(Debug)]
 enum Column {
@@ -44,16 +45,25 @@ impl EventBatchBuilder {
         }
     }
 
-    /// Adds an event as the last row. An event beyond [`Self::MAX_SIZE_BYTES`] is not taken, and
-    /// makes [`Self::finish`] fail.
+    /// Adds an event as the last row, without the fields that Vouch sets. An event beyond
+    /// [`Self::MAX_SIZE_BYTES`] is not taken, and makes [`Self::finish`] fail.
     pub fn append(&mut self, event: &Event) {
+        self.append_delivered(event, &Delivery::default());
+    }
+
+    /// Adds an event as the last row, with the fields that its delivery sets; as [`Self::append`].
+    pub fn append_delivered(&mut self, event: &Event, delivery: &Delivery) {
         let size_bytes = self.size_bytes.saturating_add(event.size_bytes());
         if size_bytes > Self::MAX_SIZE_BYTES || self.overflow_bytes.is_some() {
             self.overflow_bytes = Some(size_bytes);
             return;
         }
-        for (index, column) in self.columns.iter_mut().enumerate() {
-            match (column, event.value(index)) {
+        for (index, (column, field)) in self.columns.iter_mut().zip(&FIELDS).enumerate() {
+            let value = match field.set_by {
+                SetBy::Producer => event.value(index),
+                SetBy::Vouch => delivery.value(field.name),
+            };
+            match (column, value) {
                 (Column::Int(builder), Some(ValueRef::Int(number))) => builder.append_value(number),
                 (Column::Int(builder), _) => builder.append_null(),
                 (Column::Text(builder), Some(ValueRef::Text(text))) => builder.append_value(text),

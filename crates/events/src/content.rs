@@ -11,12 +11,15 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use serde_json::Value;
 
+use crate::delivery::{Delivery, sent_through};
 use crate::event::{Event, ValueRef};
 use crate::fields::{
-    Absence, EVENT_ID, FIELDS, Field, FieldType, RECORDED, RECORDED_WORKSPACE, SetBy, WORKSPACE,
+    Absence, DOOR, EVENT_ID, FIELDS, Field, FieldType, RECORDED, RECORDED_WORKSPACE, SetBy,
+    WORKSPACE, field,
 };
 use crate::identity::canonical_json;
 use crate::json::text;
+use crate::packed::PackedEvent;
 
 /// What stands first in every digest, so that none is the digest of something else.
 const DOMAIN: &[u8] = b"vouch event content";
@@ -74,7 +77,6 @@ impl ContentDigest {
             if let Some(value) = value
                 && counts(field, value, sent)
             {
-                hasher.update(&field.number.to_le_bytes());
                 update(&mut hasher, field, value, sent);
             }
         }
@@ -84,6 +86,64 @@ impl ContentDigest {
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// What tells whether two events that have one id are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    fields: ContentDigest,
+    record: ContentDigest,
+    /// `None` of an event from before Vouch recorded it.
+    sent: Option<Sent>,
+}
+
+impl Content {
+    /// That of the event in one row of a batch, whose columns have the names of the fields. A row without
+    /// `vouch_door` came by `delivery`.
+    pub fn of_row(batch: &RecordBatch, row: usize, delivery: Option<&Delivery>) -> Self {
+        let values = FIELDS.iter().map(|field| {
+            let column = batch.column_by_name(field.name);
+            (field, column.and_then(|column| cell(column, row, field)))
+        });
+        Self::of(&values.collect::<Vec<_>>(), delivery)
+    }
+
+    /// That of a packed event; as [`Content::of_row`].
+    pub fn of_packed(event: PackedEvent<'_>, delivery: Option<&Delivery>) -> Self {
+        let values = event.values();
+        let values = FIELDS.iter().zip(values);
+        Self::of(&values.collect::<Vec<_>>(), delivery)
+    }
+
+    fn of(values: &[(&Field, Option<ValueRef<'_>>)], delivery: Option<&Delivery>) -> Self {
+        let door = values.iter().find(|(field, _)| field.name == DOOR);
+        let sent = match door {
+            Some((_, Some(ValueRef::Text(door)))) => Some(sent_through(door)),
+            _ => delivery.and_then(Delivery::sent),
+        };
+        let digest = |sent| ContentDigest::of(sent, values.iter().copied());
+        Self {
+            fields: digest(Sent::Fields),
+            record: digest(Sent::Record),
+            sent,
+        }
+    }
+
+    /// Whether a producer said the same with both. Of two events that a mapping made, or may have made, it is enough
+    /// that the records are the same: the mapping may have changed in between.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let may_be_record = |content: &Self| content.sent != Some(Sent::Fields);
+        let are_records = may_be_record(self) && may_be_record(other);
+        self.fields == other.fields || (are_records && self.record == other.record)
+    }
+
+    /// The digest by which the event gets an id of its own.
+    pub fn digest(&self) -> &ContentDigest {
+        match self.sent {
+            Some(Sent::Record) => &self.record,
+            Some(Sent::Fields) | None => &self.fields,
+        }
     }
 }
 
@@ -100,27 +160,6 @@ impl fmt::Debug for ContentDigest {
     }
 }
 
-/// How much of a content digest an id carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Suffix {
-    /// The first 16 hexadecimal digits.
-    Short,
-    /// All 64 of them, for the event whose short id belongs to yet another event.
-    Full,
-}
-
-/// The id under which an event is kept whose own id belongs to another event: `<id>~<digits>`. The same
-/// event gets the same id whenever and wherever it comes again.
-pub fn conflict_id(id: &str, digest: &ContentDigest, suffix: Suffix) -> String {
-    const SHORT: usize = 16;
-    let digits = digest.to_string();
-    let digits = match suffix {
-        Suffix::Short => digits.get(..SHORT).unwrap_or_default(),
-        Suffix::Full => &digits,
-    };
-    format!("{id}~{digits}")
-}
-
 /// Whether the producer sent the value, rather than Vouch filled it in.
 fn counts(field: &Field, value: ValueRef<'_>, sent: Sent) -> bool {
     if sent == Sent::Record {
@@ -134,15 +173,23 @@ fn counts(field: &Field, value: ValueRef<'_>, sent: Sent) -> bool {
 }
 
 fn update(hasher: &mut blake3::Hasher, field: &Field, value: ValueRef<'_>, sent: Sent) {
+    let number = field.number.to_le_bytes();
     match value {
-        ValueRef::Int(number) => {
+        ValueRef::Int(value) => {
+            hasher.update(&number);
             hasher.update(&[1]);
-            hasher.update(&number.to_le_bytes());
+            hasher.update(&value.to_le_bytes());
         }
         ValueRef::Text(text) if field.field_type == FieldType::Json => {
-            update_text(hasher, 3, &canonical_attributes(text, sent));
+            if let Some(text) = canonical_attributes(text, sent) {
+                hasher.update(&number);
+                update_text(hasher, 3, &text);
+            }
         }
-        ValueRef::Text(text) => update_text(hasher, 2, text),
+        ValueRef::Text(text) => {
+            hasher.update(&number);
+            update_text(hasher, 2, text);
+        }
     }
 }
 
@@ -152,21 +199,28 @@ fn update_text(hasher: &mut blake3::Hasher, kind: u8, text: &str) {
     hasher.update(text.as_bytes());
 }
 
-/// The attributes in one form whatever the order of their keys. The workspace that a mapping found is
-/// not the producer's.
-fn canonical_attributes(text: &str, sent: Sent) -> String {
+/// The attributes in one form whatever the order of their keys, without what is not the producer's: the workspace that
+/// a mapping found, and fields of Vouch in what was exported before. `None` when that was all.
+fn canonical_attributes(text: &str, sent: Sent) -> Option<String> {
     let Ok(mut attributes) = serde_json::from_str::<Value>(text) else {
-        return text.to_owned();
+        return Some(text.to_owned());
     };
-    if sent == Sent::Record
-        && let Some(Value::Object(recorded)) = attributes.get_mut(RECORDED)
-        && recorded.shift_remove(RECORDED_WORKSPACE).is_some()
-        && recorded.is_empty()
-        && let Value::Object(attributes) = &mut attributes
+    if let Value::Object(members) = &mut attributes
+        && let Some(Value::Object(recorded)) = members.get_mut(RECORDED)
     {
-        attributes.shift_remove(RECORDED);
+        let before = recorded.len();
+        recorded.retain(|key, _| match key.as_str() {
+            RECORDED_WORKSPACE => sent == Sent::Fields,
+            key => field(key).is_none_or(|field| field.set_by == SetBy::Producer),
+        });
+        if recorded.len() < before && recorded.is_empty() {
+            members.shift_remove(RECORDED);
+            if members.is_empty() {
+                return None;
+            }
+        }
     }
-    canonical_json(&attributes)
+    Some(canonical_json(&attributes))
 }
 
 fn cell<'b>(column: &'b dyn Array, row: usize, field: &Field) -> Option<ValueRef<'b>> {

@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 use crate::fields::{
-    self, ATTRIBUTES_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, Field, FieldType, SetBy,
-    WORKSPACE_COLUMN,
+    self, ATTRIBUTES_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, Field, FieldType, RECORDED,
+    SetBy, WORKSPACE_COLUMN,
 };
 use crate::identity::{canonical_json, derived_id};
 use crate::read::{NotUnique, parse_unique};
@@ -142,12 +142,16 @@ impl Draft {
         let mut cells = vec![None; FIELDS.len()].into_boxed_slice();
         let mut given_attributes = None;
         let mut unlisted = Map::new();
+        let mut recorded = Map::new();
         for (key, value) in record {
             match fields::column(&key) {
                 None => {
                     unlisted.insert(key, value);
                 }
                 Some(_) if value.is_null() => {}
+                Some(column) if FIELDS[column].set_by == SetBy::Vouch => {
+                    recorded.insert(key, value);
+                }
                 Some(column) if FIELDS[column].field_type == FieldType::Json => {
                     given_attributes = Some(value);
                 }
@@ -157,7 +161,8 @@ impl Draft {
                 }
             }
         }
-        let attributes = merge_attributes(given_attributes, unlisted)?;
+        let mut attributes = merge_attributes(given_attributes, unlisted)?;
+        record_values(&mut attributes, recorded)?;
         if !attributes.is_empty() {
             let text = Value::Object(attributes).to_string();
             cells[ATTRIBUTES_COLUMN] = Some(Cell::Text(text));
@@ -335,6 +340,32 @@ fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+/// Keeps what a producer gave under the names of fields that Vouch sets.
+fn record_values(
+    attributes: &mut Map<String, Value>,
+    values: Map<String, Value>,
+) -> Result<(), Rejection> {
+    let Some(first) = values.keys().next().cloned() else {
+        return Ok(());
+    };
+    let recorded = attributes
+        .entry(RECORDED)
+        .or_insert_with(|| Value::Object(Map::new()));
+    let conflict = match recorded {
+        Value::Object(recorded) => merge(recorded, values).err(),
+        _ => Some(first),
+    };
+    match conflict {
+        None => Ok(()),
+        Some(key) => Err(Rejection::new(
+            RejectionCode::AttributesConflict,
+            format!(
+                "Vouch sets `{key}`, so that a given one is kept in `attributes.{RECORDED}`, which has another value for it"
+            ),
+        )),
+    }
 }
 
 fn merge_attributes(

@@ -18,6 +18,16 @@ pub const SOURCE: &str = "df_source";
 pub const STATUS: &str = "df_status";
 /// Everything that no other column holds.
 pub const ATTRIBUTES: &str = "attributes";
+/// When Vouch made the event durable.
+pub const RECEIVED: &str = "vouch_received";
+/// Who delivered the event.
+pub const SENDER: &str = "vouch_sender";
+/// The door that the event came through.
+pub const DOOR: &str = "vouch_door";
+/// The batch that brought the event.
+pub const BATCH: &str = "vouch_batch";
+/// The id that the producer gave the event, when another event had it.
+pub const CONFLICT: &str = "vouch_conflict";
 
 /// The member of [`ATTRIBUTES`] that holds values which a field of the event did not get.
 pub const RECORDED: &str = "recorded";
@@ -137,6 +147,13 @@ impl Field {
     const fn absence(self, absence: Absence) -> Self {
         Self { absence, ..self }
     }
+
+    const fn set_by_vouch(self) -> Self {
+        Self {
+            set_by: SetBy::Vouch,
+            ..self
+        }
+    }
 }
 
 /// The position of [`DATE`] in [`FIELDS`].
@@ -147,6 +164,8 @@ pub(crate) const EVENT_ID_COLUMN: usize = 6;
 pub(crate) const WORKSPACE_COLUMN: usize = 21;
 /// The position of [`ATTRIBUTES`] in [`FIELDS`].
 pub(crate) const ATTRIBUTES_COLUMN: usize = 37;
+/// The position of [`CONFLICT`] in [`FIELDS`].
+pub(crate) const CONFLICT_COLUMN: usize = 42;
 
 /// How many of [`FIELDS`], from the first on, the Guance/TrueWatch documentation of audit events
 /// lists. The others are Vouch's, for what other audit products record.
@@ -159,7 +178,7 @@ pub(crate) const FIRST_FIELDS: usize = 38;
 /// last. The names, the types and the spelling of
 /// `df_query_typeDQL` are those of the Guance/TrueWatch documentation ("Operation audit").
 #[rustfmt::skip]
-pub static FIELDS: [Field; 38] = [
+pub static FIELDS: [Field; 43] = [
     Field::int(1, DATE, "when the event happened").unit("ms since 1970-01-01T00:00:00Z").aliases(&["time"]).absence(Absence::Refused),
     Field::int(2, "df_date_range", "length of the time range that the event is about").unit("s"),
     Field::text(3, SOURCE, "kind of event; `audit` for audit events").absence(Absence::Default("audit")),
@@ -198,6 +217,11 @@ pub static FIELDS: [Field; 38] = [
     Field::text(36, "impersonator", "who acted on the user's behalf"),
     Field::text(37, "comments", "remarks, such as a stated reason"),
     Field::json(38, ATTRIBUTES, "everything else that the event carried, as one JSON object"),
+    Field::int(39, RECEIVED, "when Vouch made the event durable, by the clock of the store; of an import the time of its commit").unit("ms since 1970-01-01T00:00:00Z").set_by_vouch(),
+    Field::text(40, SENDER, "who delivered the event: the address of the connection").set_by_vouch(),
+    Field::text(41, DOOR, "how the event came in: `http`, `grpc`, `otlp`, `import`, or `vouch` for what Vouch itself recorded; with a mapping its name after a colon, such as `http:cloudtrail`").set_by_vouch(),
+    Field::text(42, BATCH, "the numbered batch that brought the event, as `producer/number`").set_by_vouch(),
+    Field::text(43, CONFLICT, "the id that the producer gave the event, when another event of the day had it already").set_by_vouch(),
 ];
 
 static BY_NAME: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| {
@@ -255,10 +279,13 @@ pub fn view_schema() -> SchemaRef {
 pub fn fields_markdown() -> String {
     let mut page = include_str!("fields_head.md").to_owned();
     let (documented, added) = FIELDS.split_at(DOCUMENTED_FIELDS);
+    let (added, set) = added.split_at(FIRST_FIELDS - DOCUMENTED_FIELDS);
     page.push_str("\n## Documented fields\n\nUnder the names, and with the types, of the Guance/TrueWatch documentation of audit events.\n\n");
     write_table(&mut page, documented);
     page.push_str("\n## Fields of other audit products\n\n");
     write_table(&mut page, added);
+    page.push_str("\n## Fields that Vouch sets\n\nWhen, how and from whom Vouch got the event. `*` does not select them; a query names them. They are null in events that came before Vouch set them. What a producer sends under these names is kept in `attributes`, under `recorded`.\n\n");
+    write_table(&mut page, set);
     page.push('\n');
     page.push_str(include_str!("fields_tail.md"));
     page
@@ -342,6 +369,15 @@ mod tests {
         assert_eq!(column(DATE), Some(DATE_COLUMN));
         assert_eq!(column(EVENT_ID), Some(EVENT_ID_COLUMN));
         assert_eq!(column(WORKSPACE), Some(WORKSPACE_COLUMN));
+        assert_eq!(column(CONFLICT), Some(CONFLICT_COLUMN));
+        let set: Vec<bool> = FIELDS
+            .iter()
+            .map(|field| field.set_by == SetBy::Vouch)
+            .collect();
+        assert!(
+            set[..FIRST_FIELDS].iter().all(|set| !set)
+                && set[FIRST_FIELDS..].iter().all(|set| *set)
+        );
         assert_eq!(FIELDS[DOCUMENTED_FIELDS - 1].name, WORKSPACE);
     }
 

@@ -8,7 +8,9 @@
 //! | [`event`] | one validated event, made from a JSON object |
 //! | [`identity`] | event ids derived from where an event came from or from what it says |
 //! | [`rejection`] | why a record is not an event |
-//! | [`content`] | what a producer said, as a digest; ids of events whose own is taken |
+//! | [`conflict`] | ids of events whose own is taken |
+//! | [`content`] | what a producer said, as a digest |
+//! | [`delivery`] | when, how and from whom Vouch got an event |
 //! | [`batch`] | events into Arrow record batches |
 //! | `direct` | the same without a JSON tree in between, for records that need no care |
 //! | [`packed`] | events that wait to be written, in little memory |
@@ -20,7 +22,9 @@
 //! care, or comes alone: JSON → (optionally) [`mapping::Mapping::apply`] → [`event::Event::from_json`].
 
 pub mod batch;
+pub mod conflict;
 pub mod content;
+pub mod delivery;
 mod direct;
 pub mod event;
 pub mod fields;
@@ -34,7 +38,9 @@ pub mod time;
 pub mod workspace;
 
 pub use batch::EventBatchBuilder;
-pub use content::{ContentDigest, Sent, Suffix, conflict_id};
+pub use conflict::{conflict_id, own_id, with_ids};
+pub use content::{Content, ContentDigest, Sent};
+pub use delivery::{Delivery, Origin, with_all_columns};
 pub use direct::DayEvents;
 pub use event::{Defaults, Event, ValueRef};
 pub use fields::{FIELDS, Field, FieldType, SetBy, field, schema, view_schema};

@@ -4,7 +4,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 
 use crate::event::{Event, ValueRef};
-use crate::fields::{DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, FIRST_FIELDS, Field, FieldType, SetBy};
+use crate::fields::{
+    CONFLICT_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, FIRST_FIELDS, Field, FieldType, SetBy,
+};
 
 mod batch;
 
@@ -74,6 +76,20 @@ impl PackedEvents {
         });
     }
 
+    /// Adds an event under another id, because another event has its own.
+    pub fn push_under(&mut self, event: PackedEvent<'_>, id: &str) {
+        let values = event.values();
+        let own = match values.get(CONFLICT_COLUMN) {
+            Some(Some(ValueRef::Text(own))) => own,
+            _ => event.id(),
+        };
+        self.push_values(|column| match column {
+            EVENT_ID_COLUMN => Some(ValueRef::Text(id)),
+            CONFLICT_COLUMN => Some(ValueRef::Text(own)),
+            column => values.get(column).copied().flatten(),
+        });
+    }
+
     fn push_values<'a>(&mut self, value: impl Fn(usize) -> Option<ValueRef<'a>>) {
         pack(&mut self.bytes, value);
         self.ends.push(self.bytes.len());
@@ -108,6 +124,24 @@ impl<'a> PackedEvent<'a> {
         let _ = values.number();
         let id = values.text().unwrap_or_default();
         std::str::from_utf8(id).unwrap_or_default()
+    }
+
+    /// Its values, one for each of [`FIELDS`].
+    pub fn values(&self) -> Vec<Option<ValueRef<'a>>> {
+        let mut values = Values(self.0);
+        let date_ms = values.number();
+        let id = values.text();
+        let text = |text: Option<&'a [u8]>| {
+            let text = text.and_then(|text| std::str::from_utf8(text).ok());
+            text.map(ValueRef::Text)
+        };
+        let of_field = |(column, field): (usize, &Field)| match (column, field.field_type) {
+            (DATE_COLUMN, _) => date_ms.map(ValueRef::Int),
+            (EVENT_ID_COLUMN, _) => text(id),
+            (_, FieldType::Int) => values.optional_number().map(ValueRef::Int),
+            (_, FieldType::String | FieldType::Json) => text(values.text()),
+        };
+        FIELDS.iter().enumerate().map(of_field).collect()
     }
 
     /// Adds the values, and where they end, to a digest. The form never changes, since digests are
@@ -252,19 +286,20 @@ mod tests {
         packed.push(&event(json!({"df_workspace": "w", "date": 1, "x": 1})));
         let event = packed.iter().next().unwrap().0;
         let added = |set_by| Field {
-            number: 39,
+            number: 99,
             set_by,
             ..FIELDS[1]
         };
         let digest = |later: &[u8], fields: &[Field]| {
             let mut hasher = blake3::Hasher::new();
             let event = [event, later].concat();
-            digest_into(&event, fields.iter(), &mut hasher);
+            let added = FIELDS.iter().skip(FIRST_FIELDS).chain(fields);
+            digest_into(&event, added, &mut hasher);
             hasher.finalize()
         };
         let [producer, vouch] = [SetBy::Producer, SetBy::Vouch].map(added);
         let other = Field {
-            number: 40,
+            number: 100,
             ..producer
         };
         let five: &[u8] = &[1, 5, 0, 0, 0, 0, 0, 0, 0];

@@ -3,7 +3,7 @@
 use super::compact::{self, write_key};
 use super::scan::{Scanner, plain_integer};
 use super::{Cell, Days, Parts, Unusual};
-use crate::fields::{self, ATTRIBUTES_COLUMN};
+use crate::fields::{self, ATTRIBUTES_COLUMN, FIELDS, SetBy};
 
 /// Makes events of the lines of one text.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ impl<'c> LineDecoder<'c> {
                 compact::value(scanner, &mut parts.unlisted, &mut self.keys, 1)
             }
             Some(ATTRIBUTES_COLUMN) => parts.attributes(scanner),
+            // It goes among the attributes.
+            Some(column) if FIELDS[column].set_by == SetBy::Vouch => Err(Unusual),
             Some(column) => {
                 let keys = &mut self.keys;
                 parts.value(column, scanner, keys)

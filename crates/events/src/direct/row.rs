@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::scan::Scanner;
 use super::{Days, Parts, Unusual};
-use crate::fields::{self, ATTRIBUTES_COLUMN, DATE_COLUMN, FIELDS, FieldType};
+use crate::fields::{self, ATTRIBUTES_COLUMN, DATE_COLUMN, FIELDS, FieldType, SetBy};
 use crate::json::{text, timestamp, value_json};
 
 /// Makes events of the rows of one batch.
@@ -38,8 +38,8 @@ enum Target {
 }
 
 impl<'c> RowDecoder<'c> {
-    /// A decoder of the rows of `batch`; `None` when two of its columns are one field, so that rows
-    /// have to be looked at with care.
+    /// A decoder of the rows of `batch`; `None` when two of its columns are one field, or one is a field that
+    /// Vouch sets, so that rows have to be looked at with care.
     pub(crate) fn new(batch: &'c RecordBatch) -> Option<Self> {
         let targets = targets(batch.schema_ref())?.into_iter();
         let columns = targets.zip(batch.columns()).filter_map(|(target, values)| {
@@ -181,7 +181,9 @@ fn targets(schema: &Schema) -> Option<Vec<Target>> {
     let targets = schema.fields().iter().map(|field| {
         let name = field.name();
         let column = fields::column(name);
-        let is_new = column.is_none_or(|column| columns.insert(column)) && names.insert(name);
+        let is_given = |column: usize| FIELDS[column].set_by == SetBy::Producer;
+        let is_new = column.is_none_or(|column| is_given(column) && columns.insert(column))
+            && names.insert(name);
         is_new.then(|| match column {
             Some(ATTRIBUTES_COLUMN) => Target::Attributes,
             Some(column) => Target::Column(column),

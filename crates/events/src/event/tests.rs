@@ -287,3 +287,32 @@ fn the_size_grows_with_the_text() {
     let large = read(json!({"date": 1, "df_title": "x".repeat(1001)})).unwrap();
     assert_eq!(large.size_bytes() - small.size_bytes(), 1000);
 }
+
+/// What is given under the name of a field that Vouch sets is an attribute, so that exports can be imported.
+#[test]
+fn fields_of_vouch_are_not_the_producers() {
+    let event = |record: Value| {
+        let record = record.as_object().unwrap().clone();
+        let event = Event::from_json_identified_by_content(record, &Defaults::default());
+        let column = fields::column(fields::ATTRIBUTES).unwrap();
+        event.map(|event| match event.value(column) {
+            Some(ValueRef::Text(text)) => serde_json::from_str::<Value>(text).unwrap(),
+            _ => Value::Null,
+        })
+    };
+    let record = json!({"date": 1, "df_workspace": "w", "vouch_received": "soon", "x": 1});
+    let recorded = json!({"x": 1, "recorded": {"vouch_received": "soon"}});
+    assert_eq!(event(record).unwrap(), recorded);
+    let record = json!({
+        "date": 1, "df_workspace": "w", "vouch_door": "http", "vouch_batch": null,
+        "attributes": {"recorded": {"workspace": "v", "vouch_door": "http"}},
+    });
+    let recorded = json!({"recorded": {"workspace": "v", "vouch_door": "http"}});
+    assert_eq!(event(record).unwrap(), recorded);
+    for taken in [json!("a"), json!({"vouch_door": "grpc"})] {
+        let record =
+            json!({"date": 1, "df_workspace": "w", "vouch_door": "http", "recorded": taken});
+        let rejection = event(record).unwrap_err();
+        assert_eq!(rejection.code, RejectionCode::AttributesConflict);
+    }
+}
