@@ -17,7 +17,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use engine::{Answer, Engine, EngineConfig, QueryOptions, QueryRequest, Scope};
-use events::{Defaults, Event, WorkspaceId};
+use events::{Defaults, Event, Origin, WorkspaceId};
 use futures::future::try_join_all;
 use s3_server::S3;
 use serde_json::{Value, json};
@@ -238,6 +238,7 @@ fn by_hand() -> IngestOptions {
 async fn write(ingest: &Ingest, events: Vec<Event>) -> Result<Option<String>> {
     let batch = WriteBatch {
         events,
+        origin: Origin::default(),
         number: None,
         all_or_nothing: false,
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use events::{Defaults, Event};
+use events::{Defaults, Event, Origin};
 use serde_json::{Value, json};
 use store::{IngestOptions, Store, StoreOptions, WriteBatch};
 
@@ -34,6 +34,7 @@ async fn leave_segment(vouch: &Vouch) -> PathBuf {
     });
     let batch = WriteBatch {
         events: WORKSPACES.map(event).to_vec(),
+        origin: Origin::default(),
         number: None,
         all_or_nothing: false,
     };

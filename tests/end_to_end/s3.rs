@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events::{Defaults, Event};
+use events::{Defaults, Event, Origin};
 use store::{
     CompactionOptions, ImportOptions, ImportSummary, Ingest, IngestOptions, Store, StoreOptions,
     WriteBatch, Written,
@@ -104,6 +104,7 @@ fn sign_in(workspace: &str, id: usize) -> Event {
 async fn write(ingest: &Ingest, events: Vec<Event>) -> Written {
     let batch = WriteBatch {
         events,
+        origin: Origin::default(),
         number: None,
         all_or_nothing: false,
     };

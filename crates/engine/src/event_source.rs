@@ -1,6 +1,7 @@
 //! Events in data files, as plans read them.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,11 +28,13 @@ use datafusion::physical_plan::execution_plan::SchedulingType;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use events::Delivery;
 use futures::{StreamExt, stream};
 use object_store::ObjectMeta;
 use store::{DataFile, Store};
 
 use crate::charged_scan::charged;
+use crate::delivery;
 
 /// The name under which the store's objects are registered with DataFusion.
 pub(crate) const STORE_URL: &str = "vouch://store";
@@ -67,6 +70,7 @@ impl EventSource {
 
     /// The same with only those rows for which a condition on the columns of the files holds.
     pub(crate) fn filtered(mut self, condition: Arc<dyn PhysicalExpr>) -> Self {
+        self.files = delivery::pruned(self.files, &condition, &self.table);
         self.condition = Some(conjunction(self.condition.into_iter().chain([condition])));
         self
     }
@@ -93,18 +97,41 @@ impl EventSource {
         partition: usize,
         session: &SessionConfig,
     ) -> Result<Vec<Arc<dyn DataSource>>> {
-        let mut files: BTreeMap<usize, Vec<PartitionedFile>> = BTreeMap::new();
+        let outputs = self.projection.iter().map(|output| &output.expr);
+        let is_delivery_asked = self.condition.iter().chain(outputs).any(delivery::is_asked);
+        let mut files: BTreeMap<_, HashMap<_, Vec<PartitionedFile>>> = BTreeMap::new();
         for file in self.files_of(partition) {
             let rows = match file.batch_rows(session.batch_size()) {
                 all if all == session.batch_size() => all,
                 fewer => 1 << fewer.ilog2(),
             };
-            files.entry(rows).or_default().push(partitioned(file));
+            let delivery = file.delivery.clone().filter(|_| is_delivery_asked);
+            let files = files.entry(rows).or_default().entry(delivery);
+            files.or_default().push(partitioned(file));
         }
-        let scans = files.into_iter().rev();
-        scans
-            .map(|(rows, files)| self.parquet_scan(files.into(), rows, session))
-            .collect()
+        let mut scans = Vec::new();
+        for (rows, files) in files.into_iter().rev() {
+            for (delivery, files) in files {
+                let source = self.of_delivery(delivery.as_deref())?;
+                scans.push(source.parquet_scan(files.into(), rows, session)?);
+            }
+        }
+        Ok(scans)
+    }
+
+    /// The same for files whose events have come by one delivery.
+    fn of_delivery(&self, delivery: Option<&Delivery>) -> Result<Cow<'_, Self>> {
+        let Some(delivery) = delivery else {
+            return Ok(Cow::Borrowed(self));
+        };
+        let mut source = self.clone();
+        let condition = source.condition.take();
+        let condition = condition.map(|condition| delivery::with_values(condition, delivery));
+        source.condition = condition.transpose()?;
+        source.projection = source
+            .projection
+            .try_map_exprs(|expr| delivery::with_values(expr, delivery))?;
+        Ok(Cow::Owned(source))
     }
 
     fn parquet_scan(

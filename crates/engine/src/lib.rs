@@ -35,6 +35,7 @@ mod cells;
 mod charge;
 mod charged_scan;
 mod complete;
+mod delivery;
 mod describe;
 mod engine;
 mod error;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::error::ArrowError;
 
@@ -77,6 +77,7 @@ fn valid_text(batch: &RecordBatch, column: usize, row: usize) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
     use serde_json::json;
 
     use super::*;

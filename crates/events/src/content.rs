@@ -32,6 +32,9 @@ pub enum Sent {
     /// As a record of another product, which a mapping made the event of. What was sent is kept in
     /// `attributes`; other versions of the mapping may derive other fields from it.
     Record,
+    /// Not at all: Vouch recorded it. Its id says what it is about, so it is the same event when it is recorded
+    /// again.
+    Itself,
 }
 
 /// A BLAKE3 digest of what a producer said.
@@ -133,7 +136,10 @@ impl Content {
     /// Whether a producer said the same with both. Of two events that a mapping made, or may have made, it is enough
     /// that the records are the same: the mapping may have changed in between.
     pub fn is_same(&self, other: &Self) -> bool {
-        let may_be_record = |content: &Self| content.sent != Some(Sent::Fields);
+        if [self.sent, other.sent] == [Some(Sent::Itself); 2] {
+            return true;
+        }
+        let may_be_record = |content: &Self| matches!(content.sent, Some(Sent::Record) | None);
         let are_records = may_be_record(self) && may_be_record(other);
         self.fields == other.fields || (are_records && self.record == other.record)
     }
@@ -142,7 +148,7 @@ impl Content {
     pub fn digest(&self) -> &ContentDigest {
         match self.sent {
             Some(Sent::Record) => &self.record,
-            Some(Sent::Fields) | None => &self.fields,
+            Some(Sent::Fields | Sent::Itself) | None => &self.fields,
         }
     }
 }

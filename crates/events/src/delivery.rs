@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ use crate::fields::{BATCH, DOOR, FIELDS, RECEIVED, SENDER, schema};
 
 /// What separates the door from the name of a mapping in `vouch_door`.
 const MAPPING_SEPARATOR: char = ':';
+
+/// The door of what Vouch itself records.
+const ITSELF: &str = "vouch";
 
 /// Through which door events come, and from whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +43,15 @@ pub struct Delivery {
 }
 
 impl Origin {
+    /// Where what Vouch itself records comes from.
+    #[must_use]
+    pub fn itself() -> Self {
+        Self {
+            door: Some(ITSELF.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// The text of `vouch_door`: a door, and the mapping that makes events of the records that come through it.
     #[must_use]
     pub fn door(door: &str, mapping: Option<&str>) -> String {
@@ -73,9 +85,10 @@ impl Delivery {
 
 /// In which form events came through a door, as `vouch_door` has it.
 pub(crate) fn sent_through(door: &str) -> Sent {
-    match door.contains(MAPPING_SEPARATOR) {
-        true => Sent::Record,
-        false => Sent::Fields,
+    match door {
+        ITSELF => Sent::Itself,
+        mapped if mapped.contains(MAPPING_SEPARATOR) => Sent::Record,
+        _ => Sent::Fields,
     }
 }
 

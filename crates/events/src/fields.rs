@@ -219,7 +219,7 @@ pub static FIELDS: [Field; 43] = [
     Field::json(38, ATTRIBUTES, "everything else that the event carried, as one JSON object"),
     Field::int(39, RECEIVED, "when Vouch made the event durable, by the clock of the store; of an import the time of its commit").unit("ms since 1970-01-01T00:00:00Z").set_by_vouch(),
     Field::text(40, SENDER, "who delivered the event: the address of the connection").set_by_vouch(),
-    Field::text(41, DOOR, "how the event came in: `http`, `grpc`, `otlp`, `import`, or `vouch` for what Vouch itself recorded; with a mapping its name after a colon, such as `http:cloudtrail`").set_by_vouch(),
+    Field::text(41, DOOR, "how the event came in: `http`, `grpc`, `otlp_http`, `otlp_grpc`, `import`, or `vouch` for what Vouch itself recorded; with a mapping its name after a colon, such as `http:cloudtrail`").set_by_vouch(),
     Field::text(42, BATCH, "the numbered batch that brought the event, as `producer/number`").set_by_vouch(),
     Field::text(43, CONFLICT, "the id that the producer gave the event, when another event of the day had it already").set_by_vouch(),
 ];

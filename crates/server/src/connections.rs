@@ -116,6 +116,8 @@ struct Place {
 /// Who is at the other end of a connection; an extension of its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
+    /// The address of the other end.
+    pub(crate) address: IpAddr,
     /// What the requests of the connection may take of the memory for requests.
     pub(crate) share: Share,
 }
@@ -229,6 +231,7 @@ impl Listener {
                 stream,
                 idle: self.port.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
                 peer: Peer {
+                    address: address.ip().to_canonical(),
                     share: self.budget.share(),
                 },
                 _place: place,

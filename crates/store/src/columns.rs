@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
+use events::ValueRef;
 use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::bloom_filter::Sbbf;
@@ -360,7 +361,8 @@ impl Columns {
             let footer = self.footer(&group.file).await?;
             for (place, field) in known.iter_mut().zip(wanted) {
                 if place.is_none() {
-                    let constant = footer.constant(group.index, field);
+                    let constant = delivered(group, field, footer.rows(group.index));
+                    let constant = constant.or_else(|| footer.constant(group.index, field));
                     *place = constant.map(|column| self.keep(group, field, column));
                 }
             }
@@ -373,6 +375,14 @@ impl Columns {
         let key = Lookup::of_group(group, field.name()).to_key();
         self.columns.insert(key, Arc::clone(&column));
         column
+    }
+}
+
+/// A column that the delivery of the file's events sets.
+fn delivered(group: &RowGroup, field: &Field, rows: usize) -> Option<Column> {
+    match group.file.delivery.as_ref()?.value(field.name())? {
+        ValueRef::Int(number) => Some(Column::constant_number(number, rows)),
+        ValueRef::Text(text) => Some(Column::constant(Some(text), field.data_type(), rows)),
     }
 }
 

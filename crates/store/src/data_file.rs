@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use chrono::{NaiveDate, TimeDelta};
-use events::WorkspaceId;
+use events::{Delivery, WorkspaceId};
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
@@ -55,6 +55,8 @@ pub(crate) struct StagedFile {
     pub(crate) decoded: Decoded,
     /// What the log says about its content.
     pub(crate) statistics: String,
+    /// How its events came, when that is the same of all of them and not in its columns.
+    pub(crate) delivery: Option<Arc<Delivery>>,
     /// What else its entry in the log carries, by keys.
     pub(crate) tags: BTreeMap<String, String>,
 }
@@ -171,6 +173,7 @@ impl DataFileWriter {
             tail: Tail { offset, digest },
             decoded: self.decoded,
             statistics: self.statistics.finish(),
+            delivery: None,
             tags: BTreeMap::new(),
         })
     }

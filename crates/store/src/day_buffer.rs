@@ -1,10 +1,14 @@
 //! The events of one workspace and day, until there are enough of them for a file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
-use events::{Event, PackedBatchBuilder, PackedEvent, PackedEvents, WorkspaceId};
+use events::{
+    Content, Delivery, Event, PackedBatchBuilder, PackedEvent, PackedEvents, WorkspaceId,
+};
 
+use crate::claims::{Claim, Holders, Settled};
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
 use crate::file_reader::FilePlace;
@@ -59,21 +63,27 @@ impl DayBuffer {
         self.size_bytes += later.size_bytes;
     }
 
-    /// Writes the events into one file, sorted, without those whose id came twice or is in one of
-    /// the `known` files. Gives the file, unless nothing was left, and the number of events left
-    /// out. The buffer keeps its events.
+    /// Writes the events into one file, sorted, without those that came twice or are in one of the `known` files.
+    /// An event whose id another one has gets an id of its own. Events that do not say how they came have come by
+    /// `delivery`. The buffer keeps its events.
     pub(crate) async fn write(
         &self,
         location: &Location,
         workspace: &WorkspaceId,
         day: NaiveDate,
         known: &[FilePlace],
-    ) -> Result<(Option<StagedFile>, u64), StoreError> {
-        let events = self.new_events(location, known).await?;
-        let count: usize = self.pieces.iter().map(PackedEvents::len).sum();
-        let repeated = (count - events.len()) as u64;
+        delivery: Option<&Arc<Delivery>>,
+    ) -> Result<Written, StoreError> {
+        let delivered = delivery.map(AsRef::as_ref);
+        let chosen = self.new_events(location, known, delivered).await?;
+        let mut written = Written {
+            file: None,
+            repeated: chosen.repeated,
+            conflicts: chosen.renamed.len() as u64,
+        };
+        let events = chosen.sorted();
         if events.is_empty() {
-            return Ok((None, repeated));
+            return Ok(written);
         }
         let mut file = DataFileWriter::create(location, workspace, day)?;
         let mut batch = PackedBatchBuilder::new();
@@ -85,35 +95,102 @@ impl DayBuffer {
             // Others share the processors, such as those who ask a service that folds.
             tokio::task::yield_now().await;
         }
-        Ok((Some(file.finish().await?), repeated))
+        let file = file.finish().await?;
+        written.file = Some(StagedFile {
+            delivery: delivery.cloned(),
+            ..file
+        });
+        Ok(written)
     }
 
-    /// The first event of each id that none of the `known` files holds, in the order of
-    /// [`layout::SORT_COLUMNS`], with its date.
+    /// The events that neither came before nor are in one of the `known` files.
     async fn new_events(
         &self,
         location: &Location,
         known: &[FilePlace],
-    ) -> Result<Vec<(i64, PackedEvent<'_>)>, StoreError> {
+        delivery: Option<&Delivery>,
+    ) -> Result<Chosen<'_>, StoreError> {
         let count = self.pieces.iter().map(PackedEvents::len).sum();
         let mut ids: HashSet<&str> = HashSet::with_capacity(count);
+        let mut contested: HashSet<&str> = HashSet::new();
         let mut events = Vec::with_capacity(count);
         for event in self.pieces.iter().flat_map(PackedEvents::iter) {
-            if ids.insert(event.id()) {
-                events.push((event.date_ms(), event));
+            if !ids.insert(event.id()) {
+                contested.insert(event.id());
+            }
+            events.push(event);
+        }
+        let mut holders = Holders::default();
+        holders.look_for(location, known, &ids).await?;
+        let is_contested = |event: &PackedEvent<'_>| {
+            contested.contains(event.id()) || holders.of(event.id()).is_some()
+        };
+        if contested.is_empty() && holders.is_empty() {
+            return Ok(Chosen {
+                events,
+                ..Chosen::default()
+            });
+        }
+        let (contested, plain): (Vec<_>, Vec<_>) = events.into_iter().partition(is_contested);
+        let by_id: HashMap<&str, PackedEvent<'_>> =
+            plain.iter().map(|event| (event.id(), *event)).collect();
+        let other = |id: &str| {
+            let event = by_id.get(id)?;
+            Some(Content::of_packed(*event, delivery))
+        };
+        let claims: Vec<Claim> = contested
+            .iter()
+            .map(|event| Claim {
+                own_id: event.id().to_owned(),
+                content: Content::of_packed(*event, delivery),
+            })
+            .collect();
+        let settled = holders.settle(location, known, &claims, other).await?;
+        let mut chosen = Chosen {
+            events: plain,
+            ..Chosen::default()
+        };
+        for (event, settled) in contested.into_iter().zip(settled) {
+            match settled {
+                Settled::Repeated => chosen.repeated += 1,
+                Settled::Under(id) if id == event.id() => chosen.events.push(event),
+                Settled::Under(id) => chosen.renamed.push_under(event, &id),
             }
         }
-        let mut stored: HashSet<&str> = HashSet::new();
-        for file in known {
-            stored.extend(file.ids_among(location, &ids).await?);
-        }
-        if !stored.is_empty() {
-            events.retain(|(_, event)| !stored.contains(event.id()));
-        }
+        Ok(chosen)
+    }
+}
+
+/// What was written of a buffer.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The file; `None` when nothing was left to be written.
+    pub(crate) file: Option<StagedFile>,
+    /// How many events were left out because they were there already.
+    pub(crate) repeated: u64,
+    /// How many events got another id because another event has theirs.
+    pub(crate) conflicts: u64,
+}
+
+/// The events of a buffer that are to be written.
+#[derive(Debug, Default)]
+struct Chosen<'a> {
+    events: Vec<PackedEvent<'a>>,
+    /// Those under another id than their own.
+    renamed: PackedEvents,
+    /// How many others there are.
+    repeated: u64,
+}
+
+impl Chosen<'_> {
+    /// The events in the order of [`layout::SORT_COLUMNS`], with their dates.
+    fn sorted(&self) -> Vec<(i64, PackedEvent<'_>)> {
+        let events = self.events.iter().copied().chain(self.renamed.iter());
+        let mut events: Vec<_> = events.map(|event| (event.date_ms(), event)).collect();
         events.sort_unstable_by(|(date_ms, event), (other_date_ms, other)| {
             let by_date = date_ms.cmp(other_date_ms);
             by_date.then_with(|| event.id().cmp(other.id()))
         });
-        Ok(events)
+        events
     }
 }

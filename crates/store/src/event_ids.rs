@@ -1,12 +1,14 @@
-//! Which event ids data files hold.
+//! Which event ids data files hold, and the events that have them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use arrow::array::{AsArray, StringArray};
-use events::fields;
+use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
+use events::{Content, fields};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::RowSelection;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::file::metadata::RowGroupMetaData;
 
 use crate::error::StoreError;
 use crate::file_reader::{FilePlace, FileReader, bloom_filters};
@@ -14,6 +16,14 @@ use crate::layout;
 use crate::location::Location;
 
 type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
+
+/// The id of an event that is stored under another id than the one that its producer gave it.
+#[derive(Debug)]
+pub(crate) struct RenamedId {
+    pub(crate) id: String,
+    /// The one that the producer gave it.
+    pub(crate) own: String,
+}
 
 impl FilePlace {
     /// All event ids of the file, in its order.
@@ -30,37 +40,121 @@ impl FilePlace {
         Ok(ids)
     }
 
-    /// Those of `wanted` that the file holds.
-    ///
-    /// Exact: the bloom filters only spare row groups that certainly hold none of them.
-    pub(crate) async fn ids_among<'a>(
+    /// The events of the file that are stored under another id than their own. Nothing is read of row groups whose
+    /// footer says that they have none.
+    pub(crate) async fn renamed_ids(
         &self,
         location: &Location,
-        wanted: &HashSet<&'a str>,
-    ) -> Result<HashSet<&'a str>, StoreError> {
-        let mut found = HashSet::new();
+    ) -> Result<Vec<RenamedId>, StoreError> {
+        let failed = |error| StoreError::parquet(&self.path, error);
+        let builder = self.open(location).await?;
+        let Some(conflict) = position(&builder, fields::CONFLICT) else {
+            return Ok(Vec::new());
+        };
+        let has_any = |group: &RowGroupMetaData| {
+            let statistics = group.column(conflict).statistics();
+            let nulls = statistics.and_then(|statistics| statistics.null_count_opt());
+            nulls.and_then(|nulls| i64::try_from(nulls).ok()) != Some(group.num_rows())
+        };
+        let groups = builder.metadata().row_groups().iter().enumerate();
+        let groups = groups.filter(|(_, group)| has_any(group));
+        let groups: Vec<usize> = groups.map(|(index, _)| index).collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = [self.id_column(&builder)?, conflict];
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), columns);
+        let builder = builder.with_projection(mask).with_row_groups(groups);
+        let mut batches = builder.build().map_err(failed)?;
+        let mut renamed = Vec::new();
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            let texts = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+            let ids = texts(fields::EVENT_ID).ok_or_else(|| self.without_ids())?;
+            let own = texts(fields::CONFLICT).ok_or_else(|| self.without_ids())?;
+            renamed.extend(ids.iter().zip(own).filter_map(|(id, own)| {
+                Some(RenamedId {
+                    id: id?.to_owned(),
+                    own: own?.to_owned(),
+                })
+            }));
+        }
+        Ok(renamed)
+    }
+
+    /// The events of the file with an id among `wanted`, by id.
+    ///
+    /// Exact: the bloom filters only spare row groups that certainly hold none of them. Nothing but ids is read of a
+    /// file that holds none.
+    pub(crate) async fn contents_among(
+        &self,
+        location: &Location,
+        wanted: &HashSet<&str>,
+    ) -> Result<HashMap<String, Content>, StoreError> {
+        let mut contents = HashMap::new();
+        self.for_rows_among(location, wanted, |batch, ids| {
+            for (row, id) in ids.iter().enumerate() {
+                let delivery = self.delivery.as_deref();
+                let content = Content::of_row(batch, row, delivery);
+                contents.insert(id.unwrap_or_default().to_owned(), content);
+            }
+        })
+        .await?;
+        Ok(contents)
+    }
+
+    /// The rows of the file with an id among `wanted`, in its order, in the columns of [`events::schema`].
+    pub(crate) async fn rows_among(
+        &self,
+        location: &Location,
+        wanted: &HashSet<&str>,
+    ) -> Result<Vec<RecordBatch>, StoreError> {
+        let mut rows = Vec::new();
+        self.for_rows_among(location, wanted, |batch, _| rows.push(batch.clone()))
+            .await?;
+        let all = |batch: &RecordBatch| Ok(events::with_all_columns(batch, None)?);
+        rows.iter().map(all).collect()
+    }
+
+    /// Calls `use_rows` with batches of the rows with an id among `wanted`, and their ids.
+    async fn for_rows_among(
+        &self,
+        location: &Location,
+        wanted: &HashSet<&str>,
+        mut use_rows: impl FnMut(&RecordBatch, &StringArray),
+    ) -> Result<(), StoreError> {
         if wanted.is_empty() {
-            return Ok(found);
+            return Ok(());
         }
         let mut builder = self.open(location).await?;
-        let row_groups = if wanted.len() <= layout::BLOOM_FILTER_IDS {
-            Some(self.row_groups_that_may_hold(&mut builder, wanted).await?)
-        } else {
-            None
+        let row_groups = match wanted.len() {
+            few if few <= layout::BLOOM_FILTER_IDS => {
+                self.row_groups_that_may_hold(&mut builder, wanted).await?
+            }
+            _ => (0..builder.metadata().num_row_groups()).collect(),
         };
-        if row_groups.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(found);
+        if row_groups.is_empty() {
+            return Ok(());
         }
-        let mut batches = self.id_batches(builder, row_groups)?;
-        while let Some(batch) = self.next(&mut batches).await? {
-            found.extend(
-                batch
-                    .iter()
-                    .flatten()
-                    .filter_map(|id| wanted.get(id).copied()),
-            );
+        let mut batches = self.id_batches(builder, Some(row_groups.clone()))?;
+        let mut selected = Vec::new();
+        while let Some(ids) = self.next(&mut batches).await? {
+            let is_wanted = |id: Option<&str>| id.is_some_and(|id| wanted.contains(id));
+            selected.extend(ids.iter().map(is_wanted));
         }
-        Ok(found)
+        if !selected.contains(&true) {
+            return Ok(());
+        }
+        let selection = RowSelection::from_filters(&[BooleanArray::from(selected)]);
+        let failed = |error| StoreError::parquet(&self.path, error);
+        let builder = self.open(location).await?.with_row_groups(row_groups);
+        let rows = builder.with_row_selection(selection).build();
+        let mut rows = rows.map_err(failed)?;
+        while let Some(batch) = rows.try_next().await.map_err(failed)? {
+            let ids = batch.column_by_name(fields::EVENT_ID);
+            let ids: Option<&StringArray> = ids.and_then(|ids| ids.as_string_opt());
+            use_rows(&batch, ids.ok_or_else(|| self.without_ids())?);
+        }
+        Ok(())
     }
 
     async fn row_groups_that_may_hold(
@@ -80,12 +174,7 @@ impl FilePlace {
     }
 
     fn id_column(&self, builder: &Builder) -> Result<usize, StoreError> {
-        builder
-            .parquet_schema()
-            .columns()
-            .iter()
-            .position(|column| column.path().string() == fields::EVENT_ID)
-            .ok_or_else(|| self.without_ids())
+        position(builder, fields::EVENT_ID).ok_or_else(|| self.without_ids())
     }
 
     fn id_batches(
@@ -125,4 +214,12 @@ impl FilePlace {
     fn without_ids(&self) -> StoreError {
         self.corrupt(format!("it has no text column `{}`", fields::EVENT_ID))
     }
+}
+
+/// The position of a column in a file.
+fn position(builder: &Builder, name: &str) -> Option<usize> {
+    let columns = builder.parquet_schema().columns();
+    columns
+        .iter()
+        .position(|column| column.path().string() == name)
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use events::Delivery;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
@@ -40,6 +41,8 @@ pub(crate) struct FilePlace {
     pub(crate) tail: Option<Tail>,
     /// What its events take when they are decoded; `None` when its writer has not told it.
     pub(crate) decoded: Option<Decoded>,
+    /// How its events came, when that is the same of all of them and not in its columns.
+    pub(crate) delivery: Option<Arc<Delivery>>,
 }
 
 impl FilePlace {
@@ -51,6 +54,7 @@ impl FilePlace {
             digest: None,
             tail: None,
             decoded: None,
+            delivery: None,
         }
     }
 

@@ -36,8 +36,10 @@ pub struct FoldSummary {
     pub segments: usize,
     /// How many events were added to tables.
     pub stored: u64,
-    /// How many events were left out because their id was stored already on that day.
+    /// How many events were left out because the same event was stored already on that day.
     pub repeated: u64,
+    /// How many of the added events got another id, because another event of the day has theirs.
+    pub conflicts: u64,
     /// The workspaces whose events stay in segments for now, and why.
     pub failed: BTreeMap<WorkspaceId, StoreError>,
     /// The segments that stay because events of theirs are lost, and what is wrong with each, by the path
@@ -168,6 +170,7 @@ impl FoldSummary {
     fn add(&mut self, folded: ImportSummary) {
         self.stored += folded.stored;
         self.repeated += folded.repeated;
+        self.conflicts += folded.conflicts;
         for workspace in folded.workspaces {
             if let Some(version) = workspace.version {
                 self.committed.insert(workspace.workspace, version);

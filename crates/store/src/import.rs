@@ -1,9 +1,10 @@
 //! Many events at once: straight into data files of their tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
-use events::{DayEvents, Event, WorkspaceId};
+use events::{DayEvents, Delivery, Event, Origin, WorkspaceId};
 use futures::{StreamExt, TryFutureExt, stream};
 use tokio::task::JoinSet;
 
@@ -59,6 +60,8 @@ pub struct Import {
     taken_bytes: u64,
     workspaces: BTreeMap<WorkspaceId, WorkspaceImport>,
     writes: JoinSet<Write>,
+    /// How the events come; `None` when they say it themselves.
+    delivery: Option<Arc<Delivery>>,
 }
 
 #[derive(Debug)]
@@ -84,9 +87,11 @@ struct Waiting {
 pub struct ImportSummary {
     /// How many events were stored.
     pub stored: u64,
-    /// How many events were left out because their id was already stored on that day, be it by
+    /// How many events were left out because the same event was already stored on that day, be it by
     /// this import or before it.
     pub repeated: u64,
+    /// How many of the stored events got another id, because another event of the day has theirs.
+    pub conflicts: u64,
     /// The same for each workspace that had events, sorted by workspace.
     pub workspaces: Vec<WorkspaceSummary>,
 }
@@ -98,8 +103,10 @@ pub struct WorkspaceSummary {
     pub workspace: WorkspaceId,
     /// How many events were stored.
     pub stored: u64,
-    /// How many events were left out because their id was already stored on that day.
+    /// How many events were left out because the same event was already stored on that day.
     pub repeated: u64,
+    /// How many of the stored events got another id, because another event of the day has theirs.
+    pub conflicts: u64,
     /// The version of the table that holds them; `None` when nothing new was to be stored.
     pub version: Option<u64>,
     /// How many files were added.
@@ -118,7 +125,18 @@ impl Import {
             taken_bytes: 0,
             workspaces: BTreeMap::new(),
             writes: JoinSet::new(),
+            delivery: None,
         }
+    }
+
+    /// Notes from whom the events come, and through which door. They are received when they are committed.
+    #[must_use]
+    pub fn from_origin(mut self, origin: Origin) -> Self {
+        self.delivery = Some(Arc::new(Delivery {
+            received_ms: None,
+            origin,
+        }));
+        self
     }
 
     /// Takes one event.
@@ -149,27 +167,24 @@ impl Import {
         day: NaiveDate,
         add: impl FnOnce(&mut DayBuffer) -> usize,
     ) {
-        let import = Self::of_workspace(&mut self.workspaces, workspace);
-        let waiting = import.days.entry(day).or_default();
+        let taken_bytes = self.taken_bytes;
+        let waiting = self.of_workspace(workspace).days.entry(day).or_default();
         let size_bytes = add(&mut waiting.buffer);
+        waiting.touched_at = taken_bytes + size_bytes as u64;
         self.waiting_bytes += size_bytes;
         self.taken_bytes += size_bytes as u64;
-        waiting.touched_at = self.taken_bytes;
     }
 
     /// Takes the numbers of batches whose events this import has; they are committed with the events.
     pub(crate) fn number(&mut self, number: &Number, now_ms: i64) {
-        Self::of_workspace(&mut self.workspaces, &number.workspace)
+        self.of_workspace(&number.workspace)
             .staging
             .number(number, now_ms);
     }
 
-    fn of_workspace<'a>(
-        workspaces: &'a mut BTreeMap<WorkspaceId, WorkspaceImport>,
-        workspace: &WorkspaceId,
-    ) -> &'a mut WorkspaceImport {
-        let new = || WorkspaceImport::new(workspace.clone());
-        workspaces.entry(workspace.clone()).or_insert_with(new)
+    fn of_workspace(&mut self, workspace: &WorkspaceId) -> &mut WorkspaceImport {
+        let new = || WorkspaceImport::new(workspace.clone(), self.delivery.clone());
+        self.workspaces.entry(workspace.clone()).or_insert_with(new)
     }
 
     /// Writes what is left and makes everything visible: one new version of each workspace's table
@@ -212,17 +227,18 @@ impl Import {
         Ok(ImportSummary {
             stored: workspaces.iter().map(|workspace| workspace.stored).sum(),
             repeated: workspaces.iter().map(|workspace| workspace.repeated).sum(),
+            conflicts: workspaces.iter().map(|workspace| workspace.conflicts).sum(),
             workspaces,
         })
     }
 }
 
 impl WorkspaceImport {
-    fn new(workspace: WorkspaceId) -> Self {
+    fn new(workspace: WorkspaceId, delivery: Option<Arc<Delivery>>) -> Self {
         Self {
             days: BTreeMap::new(),
             writing: BTreeSet::new(),
-            staging: Staging::new(workspace),
+            staging: Staging::new(workspace, delivery),
             missing: None,
         }
     }
@@ -233,7 +249,8 @@ impl WorkspaceSummary {
         Self {
             workspace,
             stored: committed.files.iter().map(|file| file.rows).sum(),
-            repeated: committed.repeated,
+            repeated: committed.counts.repeated,
+            conflicts: committed.counts.conflicts,
             version: committed.version,
             files: committed.files.len(),
             size_bytes: committed.files.iter().map(|file| file.size_bytes).sum(),

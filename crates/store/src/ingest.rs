@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use events::{Event, Rejection, WorkspaceId};
+use events::{Event, Origin, Rejection, WorkspaceId};
 use tokio::sync::{
     Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch,
 };
@@ -84,6 +84,8 @@ impl Default for IngestOptions {
 pub struct WriteBatch {
     /// The events, of any workspaces and days.
     pub events: Vec<Event>,
+    /// From whom they come, and through which door.
+    pub origin: Origin,
     /// The number that their producer has given them.
     pub number: Option<BatchNumber>,
     /// Store none of the events when one of them is refused.
@@ -157,6 +159,7 @@ struct Shared {
 #[derive(Debug)]
 struct Request {
     events: Vec<Event>,
+    origin: Origin,
     number: Option<Number>,
     size_bytes: usize,
     answer: oneshot::Sender<Result<WriteToken, Arc<StoreError>>>,
@@ -219,9 +222,13 @@ impl Ingest {
     pub async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
         let WriteBatch {
             events,
+            mut origin,
             number,
             all_or_nothing,
         } = batch;
+        if let Some(number) = &number {
+            origin.batch = Some(format!("{}/{}", number.producer, number.number));
+        }
         let number = number.map(|number| numbered::describe(number, &events));
         let refused = self.refused(&events).await;
         let is_stored = refused.is_empty() || !all_or_nothing;
@@ -236,12 +243,14 @@ impl Ingest {
                     .numbered
                     .turn(&self.shared.store, &number)
                     .await?;
-                let token = self.store_events(events, Some(number.clone())).await?;
+                let token = self
+                    .store_events(events, origin, Some(number.clone()))
+                    .await?;
                 turn.advance(&number, self.shared.store.location().now_ms());
                 Some(token)
             }
             _ if events.is_empty() => None,
-            _ => Some(self.store_events(events, None).await?),
+            _ => Some(self.store_events(events, origin, None).await?),
         };
         Ok(Written { refused, token })
     }
@@ -304,6 +313,7 @@ impl Ingest {
     async fn store_events(
         &self,
         events: Vec<Event>,
+        origin: Origin,
         number: Option<Number>,
     ) -> Result<WriteToken, StoreError> {
         self.refuse_parked(&events)?;
@@ -314,6 +324,7 @@ impl Ingest {
         let (answer, answered) = oneshot::channel();
         let request = Request {
             events,
+            origin,
             number,
             size_bytes,
             answer,

@@ -75,6 +75,7 @@
 mod activity;
 mod admission;
 mod blocks;
+mod claims;
 mod cleaning;
 mod columns;
 mod compaction;
@@ -82,6 +83,7 @@ mod damage;
 mod data_file;
 mod day_buffer;
 mod decoded;
+mod delivery;
 mod digest;
 mod durable;
 mod error;

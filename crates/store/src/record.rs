@@ -1,6 +1,8 @@
 //! Audit events of the store about what was done to a workspace, kept in that workspace.
 
-use events::{Defaults, Event, EventBatchBuilder, WorkspaceId, fields, identity};
+use std::sync::Arc;
+
+use events::{Defaults, Delivery, Event, EventBatchBuilder, Origin, WorkspaceId, fields, identity};
 use serde_json::{Map, Value, json};
 
 use crate::data_file::{DataFileWriter, StagedFile};
@@ -35,7 +37,14 @@ impl Record {
         batch.append(&event);
         let mut file = DataFileWriter::create(store.location(), &newest.workspace, event.day())?;
         file.write(&batch.finish()?).await?;
-        file.finish().await
+        let delivery = Delivery {
+            received_ms: Some(event.date_ms()),
+            origin: Origin::itself(),
+        };
+        Ok(StagedFile {
+            delivery: Some(Arc::new(delivery)),
+            ..file.finish().await?
+        })
     }
 
     fn event(&self, now_ms: i64, newest: &Snapshot) -> Result<Event, StoreError> {

@@ -17,10 +17,13 @@ mod recent;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
-use events::WorkspaceId;
+use events::{WorkspaceId, fields};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -31,6 +34,9 @@ pub use key::{InvalidToken, WriteToken};
 pub(crate) use known::{KnownSegments, Listed, listed};
 pub(crate) use put::put;
 pub(crate) use recent::RecentEvents;
+
+/// The put of a segment that takes longer is not acknowledged.
+pub(crate) const MOST_PUT_TIME: Duration = Duration::from_secs(30);
 
 /// How many keys of unfolded segments, and how many versions of tables, a header names at most.
 pub(crate) const MOST_WITNESSED: usize = 256;
@@ -224,6 +230,22 @@ impl Segment {
         }
     }
 
+    /// Takes the time at which the store got the object into account: events of a segment whose put took too long
+    /// are received then.
+    pub(crate) fn stored_at(&mut self, stored_ms: i64) -> Result<(), ArrowError> {
+        let most = i64::try_from(MOST_PUT_TIME.as_millis()).unwrap_or(i64::MAX);
+        let written_ms = i64::try_from(self.key.written_ms).unwrap_or(i64::MAX);
+        if self.key.is_parked() || stored_ms.saturating_sub(written_ms) <= most {
+            return Ok(());
+        }
+        for batch in &mut self.batches {
+            if let Some(events) = &mut batch.events {
+                *events = received_at(events, stored_ms)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The bytes of the object.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, ArrowError> {
         format::encode(&self.header, &self.batches)
@@ -249,4 +271,14 @@ impl Segment {
             ..Self::new(key, header, batches)
         }
     }
+}
+
+/// The events with a later time of receipt, as far as they have one.
+fn received_at(events: &RecordBatch, received_ms: i64) -> Result<RecordBatch, ArrowError> {
+    let column = events.schema_ref().index_of(fields::RECEIVED)?;
+    let received = events.column(column).as_primitive::<Int64Type>();
+    let received: Int64Array = received.unary(|before| before.max(received_ms));
+    let mut columns = events.columns().to_vec();
+    columns[column] = Arc::new(received);
+    RecordBatch::try_new(events.schema(), columns)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use events::{WorkspaceId, identity};
+use events::{Origin, WorkspaceId, identity};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Map, Value, json};
@@ -167,7 +167,9 @@ impl Store {
             identity::derived_id(&[b"set aside", key.as_bytes(), workspace.as_str().as_bytes()]);
         let record = record(segment, lost, by);
         let event = record.event_called(&id, CATEGORY, now_ms, workspace)?;
-        let mut import = self.import(ImportOptions::default());
+        let mut import = self
+            .import(ImportOptions::default())
+            .from_origin(Origin::itself());
         for number in lost.iter().flat_map(|lost| &lost.numbers) {
             import.number(number, now_ms);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use events::{TimeRange, WorkspaceId};
+use events::{Delivery, TimeRange, WorkspaceId};
 use object_store::path::Path;
 
 use crate::blocks::Tail;
@@ -64,6 +64,11 @@ pub struct DataFile {
     pub(crate) tail: Option<Tail>,
     /// What its events take when they are decoded; `None` when the writer of the file has not recorded it.
     pub(crate) decoded: Option<Decoded>,
+    /// How its events came, when that is the same of all of them and not in its columns.
+    pub delivery: Option<Arc<Delivery>>,
+    /// The smallest and the largest `vouch_received`, both inclusive, in Unix milliseconds; `None` when the log does
+    /// not have them.
+    pub received_range_ms: Option<(i64, i64)>,
     /// What else its entry in the log carries, by keys.
     pub(crate) tags: BTreeMap<String, String>,
     /// The digest of what its entry in the log says.

@@ -1,17 +1,20 @@
 //! The files of one import for one workspace, from when they are written until they are committed.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
-use events::{WorkspaceId, fields};
+use events::{Content, Delivery, PackedEvents, WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::claims::{Claim, Holders, Settled};
 use crate::data_file::{DataFileWriter, StagedFile};
+use crate::day_buffer::{DayBuffer, Written};
 use crate::error::StoreError;
 use crate::file_reader::FilePlace;
 use crate::location::Location;
@@ -30,9 +33,19 @@ use crate::store::Store;
 pub(crate) struct Staging {
     workspace: WorkspaceId,
     files: Vec<StagedFile>,
-    repeated: u64,
+    counts: Counts,
     numbers: Numbers,
+    delivery: Option<Arc<Delivery>>,
     checked: Option<Checked>,
+}
+
+/// What became of events beside being stored under their own id.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// How many were left out because the same event was stored already.
+    pub(crate) repeated: u64,
+    /// How many were stored under another id because another event has theirs.
+    pub(crate) conflicts: u64,
 }
 
 /// The version of the table that the staged files were checked against.
@@ -48,17 +61,18 @@ pub(crate) struct Committed {
     pub(crate) version: Option<u64>,
     /// The files as they were committed.
     pub(crate) files: Vec<StagedFile>,
-    /// How many events were left out because their id was stored already.
-    pub(crate) repeated: u64,
+    pub(crate) counts: Counts,
 }
 
 impl Staging {
-    pub(crate) fn new(workspace: WorkspaceId) -> Self {
+    /// Nothing yet, for events that come by `delivery` unless they say otherwise.
+    pub(crate) fn new(workspace: WorkspaceId, delivery: Option<Arc<Delivery>>) -> Self {
         Self {
             workspace,
             files: Vec::new(),
-            repeated: 0,
+            counts: Counts::default(),
             numbers: Numbers::default(),
+            delivery,
             checked: None,
         }
     }
@@ -68,11 +82,16 @@ impl Staging {
         self.numbers.add(number, seen_ms);
     }
 
-    /// Takes a file without any id that [`Staging::known`] files of its day hold, if one was written,
-    /// and the number of events that are not in it because of that.
-    pub(crate) fn add(&mut self, file: Option<StagedFile>, repeated: u64) {
-        self.files.extend(file);
-        self.repeated += repeated;
+    /// Takes what was written of a buffer: a file without any id that [`Staging::known`] files of its day hold.
+    pub(crate) fn add(&mut self, written: Written) {
+        self.files.extend(written.file);
+        self.counts.repeated += written.repeated;
+        self.counts.conflicts += written.conflicts;
+    }
+
+    /// How the events come that do not say it.
+    pub(crate) fn delivery(&self) -> Option<&Arc<Delivery>> {
+        self.delivery.as_ref()
     }
 
     /// The files whose ids a new file of the day must not have.
@@ -118,7 +137,7 @@ impl Staging {
             Ok(version) => Ok(Committed {
                 version,
                 files: self.files,
-                repeated: self.repeated,
+                counts: self.counts,
             }),
             Err(error) => {
                 if !matches!(error, StoreError::CommitUnknown { .. }) {
@@ -167,11 +186,26 @@ impl Staging {
         }
         let noted = self.noting_older_events(newest, numbered.as_ref().unwrap_or(before), now)?;
         let changes = Changes {
-            adds: self.files.clone(),
+            adds: self.received(now_ms),
             metadata: noted.or(numbered),
             ..Changes::new(Operation::Write)
         };
         Ok(Plan::Commit(Box::new(changes), ()))
+    }
+
+    /// The files as they are committed: their events are received at this moment, unless the events say otherwise.
+    fn received(&self, received_ms: i64) -> Vec<StagedFile> {
+        let delivery = self.delivery.as_deref().map(|delivery| {
+            Arc::new(Delivery {
+                received_ms: Some(received_ms),
+                ..delivery.clone()
+            })
+        });
+        let mut files = self.files.clone();
+        for file in &mut files {
+            file.delivery.clone_from(&delivery);
+        }
+        files
     }
 
     /// The metadata `before` with a note that keeps retention runs from dropping old events that
@@ -233,13 +267,11 @@ impl Staging {
             .map(|file| (file.day, file.place()))
             .collect();
         for index in (0..self.files.len()).rev() {
-            let arrived: Vec<&FilePlace> = arrived
-                .iter()
-                .filter(|(day, _)| *day == self.files[index].day)
-                .map(|(_, file)| file)
-                .collect();
+            let day = self.files[index].day;
+            let arrived = arrived.iter().filter(|(of_day, _)| *of_day == day);
+            let arrived: Vec<FilePlace> = arrived.map(|(_, file)| file.clone()).collect();
             if !arrived.is_empty() {
-                self.rewrite(location, index, &arrived).await?;
+                self.rewrite(location, index, &arrived, newest).await?;
             }
         }
         self.checked = Some(Checked {
@@ -248,31 +280,92 @@ impl Staging {
         Ok(())
     }
 
-    /// Replaces the staged file at `index` by one without the ids that `arrived` files hold.
+    /// Replaces the staged file at `index` by one without the ids that `arrived` files hold. Those of its events that
+    /// are others than the ones in these files go into another file, under ids of their own.
     async fn rewrite(
         &mut self,
         location: &Location,
         index: usize,
-        arrived: &[&FilePlace],
+        arrived: &[FilePlace],
+        newest: &Snapshot,
     ) -> Result<(), StoreError> {
-        let old = &self.files[index];
-        let ids = old.place().event_ids(location).await?;
-        let wanted: HashSet<&str> = ids.iter().flat_map(|ids| ids.iter().flatten()).collect();
-        let mut stored: HashSet<&str> = HashSet::new();
-        for file in arrived {
-            stored.extend(file.ids_among(location, &wanted).await?);
-        }
-        if stored.is_empty() {
+        let old = self.files[index].clone();
+        let taken = taken_ids(location, &old, arrived).await?;
+        let taken: HashSet<&str> = taken.iter().map(String::as_str).collect();
+        if taken.is_empty() {
             return Ok(());
         }
-        let new = rewritten(location, &self.workspace, old, &stored).await?;
-        self.repeated += stored.len() as u64;
-        let old = match new {
-            Some(new) => std::mem::replace(&mut self.files[index], new),
-            None => self.files.remove(index),
-        };
+        let rows = old.place().rows_among(location, &taken).await?;
+        let rest = rewritten(location, &self.workspace, &old, &taken).await?;
+        // The first file that holds an id counts.
+        let mut known = arrived.to_vec();
+        known.extend(newest.files_of(old.day).map(DataFile::place));
+        let others = self.files_of(old.day).filter(|file| file.path != old.path);
+        known.extend(others.chain(&rest).map(StagedFile::place));
+        let renamed = self.settled(location, &known, &rows).await?;
+        let renamed = self.staged(location, &old, &renamed).await?;
+        match rest {
+            Some(rest) => self.files[index] = rest,
+            None => drop(self.files.remove(index)),
+        }
+        let conflicts = renamed.as_ref().map_or(0, |file| file.rows);
+        self.counts.conflicts += conflicts;
+        self.counts.repeated += taken.len() as u64 - conflicts;
+        self.files.extend(renamed);
         old.delete(location).await;
         Ok(())
+    }
+
+    /// Those of the rows that are to be stored under other ids, under these.
+    async fn settled(
+        &self,
+        location: &Location,
+        known: &[FilePlace],
+        rows: &[RecordBatch],
+    ) -> Result<Vec<RecordBatch>, StoreError> {
+        let mut claims = Vec::new();
+        for batch in rows {
+            claims.extend((0..batch.num_rows()).map(|row| Claim {
+                own_id: events::own_id(batch, row).unwrap_or_default().to_owned(),
+                content: Content::of_row(batch, row, self.delivery.as_deref()),
+            }));
+        }
+        let mut holders = Holders::default();
+        let settled = holders.settle(location, known, &claims, |_| None).await?;
+        let mut settled = settled.into_iter();
+        let mut renamed = Vec::new();
+        for batch in rows {
+            let ids = settled.by_ref().take(batch.num_rows());
+            let ids = ids.map(|settled| match settled {
+                Settled::Under(id) => Some(id),
+                Settled::Repeated => None,
+            });
+            let ids: Vec<Option<String>> = ids.collect();
+            let is_kept: BooleanArray = ids.iter().map(|id| Some(id.is_some())).collect();
+            renamed.push(filter_record_batch(
+                &events::with_ids(batch, &ids)?,
+                &is_kept,
+            )?);
+        }
+        Ok(renamed)
+    }
+
+    /// Writes rows that were in the file `old`; `None` when there are none.
+    async fn staged(
+        &self,
+        location: &Location,
+        old: &StagedFile,
+        rows: &[RecordBatch],
+    ) -> Result<Option<StagedFile>, StoreError> {
+        let mut packed = PackedEvents::default();
+        for batch in rows {
+            (0..batch.num_rows()).for_each(|row| packed.push_row(batch, row));
+        }
+        let mut buffer = DayBuffer::default();
+        buffer.extend(packed);
+        let delivery = self.delivery.as_ref();
+        let written = buffer.write(location, &self.workspace, old.day, &[], delivery);
+        Ok(written.await?.file)
     }
 
     fn files_of(&self, day: NaiveDate) -> impl Iterator<Item = &StagedFile> {
@@ -313,6 +406,28 @@ impl Planner for Write<'_> {
     }
 }
 
+/// The ids of the events of `old` whose id, or the one that the producer gave them, is in one of the `arrived` files.
+async fn taken_ids(
+    location: &Location,
+    old: &StagedFile,
+    arrived: &[FilePlace],
+) -> Result<Vec<String>, StoreError> {
+    let ids = old.place().event_ids(location).await?;
+    let renamed = old.place().renamed_ids(location).await?;
+    let own = renamed.iter().map(|renamed| renamed.own.as_str());
+    let wanted = ids.iter().flat_map(|ids| ids.iter().flatten());
+    let wanted: HashSet<&str> = wanted.chain(own).collect();
+    let mut holders = Holders::default();
+    holders.look_for(location, arrived, &wanted).await?;
+    let ids = ids.iter().flat_map(|ids| ids.iter().flatten());
+    let taken = ids.filter(|id| holders.of(id).is_some());
+    let renamed = renamed
+        .iter()
+        .filter(|renamed| holders.of(&renamed.own).is_some());
+    let taken = taken.chain(renamed.map(|renamed| renamed.id.as_str()));
+    Ok(taken.map(str::to_owned).collect())
+}
+
 /// Copies `old` without the events whose ids are `stored`; `None` when no event is left.
 async fn rewritten(
     location: &Location,
@@ -337,7 +452,11 @@ async fn rewritten(
         let kept = kept.unwrap_or_else(|| BooleanArray::from(vec![true; batch.num_rows()]));
         file.write(&filter_record_batch(&batch, &kept)?).await?;
     }
-    file.finish().await.map(Some)
+    let file = file.finish().await?;
+    Ok(Some(StagedFile {
+        delivery: old.delivery.clone(),
+        ..file
+    }))
 }
 
 impl StagedFile {
@@ -356,6 +475,7 @@ impl StagedFile {
             digest: Some(self.digest),
             tail: Some(self.tail),
             decoded: Some(self.decoded),
+            delivery: self.delivery.clone(),
         }
     }
 }
@@ -368,6 +488,7 @@ impl DataFile {
             digest: self.digest,
             tail: self.tail,
             decoded: self.decoded,
+            delivery: self.delivery.clone(),
         }
     }
 }

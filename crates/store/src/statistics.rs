@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType, Int64Type};
 use events::fields;
 use serde_json::{Map, Value, json};
 
-/// The columns with statistics: `date`, and what audit questions select by.
-pub(crate) const STATISTICS_COLUMNS: [&str; 12] = [
+/// The columns with statistics: `date`, what audit questions select by, and when events came.
+pub(crate) const STATISTICS_COLUMNS: [&str; 13] = [
     fields::DATE,
     fields::EVENT_ID,
     fields::SOURCE,
@@ -24,6 +24,7 @@ pub(crate) const STATISTICS_COLUMNS: [&str; 12] = [
     "action",
     "result",
     "client_ip",
+    fields::RECEIVED,
 ];
 
 /// The characters that are kept of a text.
@@ -36,15 +37,20 @@ pub(crate) struct FileStatistics {
     pub(crate) rows: u64,
     /// The smallest and the largest `date`, both inclusive, in Unix milliseconds.
     pub(crate) date_range_ms: Option<(i64, i64)>,
+    /// The same of `vouch_received`; `None` also when some events have none.
+    pub(crate) received_range_ms: Option<(i64, i64)>,
 }
 
 impl FileStatistics {
     /// Reads the statistics in an entry of the log; `None` without a number of records.
     pub(crate) fn parse(statistics: &Value) -> Option<Self> {
-        let bound = |name: &str| statistics.get(name)?.get(fields::DATE)?.as_i64();
+        let value = |name: &str, column: &str| statistics.get(name)?.get(column)?.as_i64();
+        let range = |column| value("minValues", column).zip(value("maxValues", column));
+        let has_nulls = value("nullCount", fields::RECEIVED) != Some(0);
         Some(Self {
             rows: statistics.get("numRecords")?.as_u64()?,
-            date_range_ms: bound("minValues").zip(bound("maxValues")),
+            date_range_ms: range(fields::DATE),
+            received_range_ms: range(fields::RECEIVED).filter(|_| !has_nulls),
         })
     }
 }
@@ -281,11 +287,15 @@ mod tests {
 
     #[test]
     fn the_parts_that_readers_need_are_read_back() {
-        let text = r#"{"numRecords":2,"minValues":{"date":-5},"maxValues":{"date":7}}"#;
+        let text = r#"{"numRecords":2,"minValues":{"date":-5,"vouch_received":1},"maxValues":{"date":7,"vouch_received":2},"nullCount":{"vouch_received":0}}"#;
         let expected = FileStatistics {
             rows: 2,
             date_range_ms: Some((-5, 7)),
+            received_range_ms: Some((1, 2)),
         };
+        let some = text.replace(r#""vouch_received":0"#, r#""vouch_received":1"#);
+        let some = FileStatistics::parse(&parsed(&some));
+        assert_eq!(some.and_then(|some| some.received_range_ms), None);
         assert_eq!(FileStatistics::parse(&parsed(text)), Some(expected));
         let bare = FileStatistics::parse(&parsed(r#"{"numRecords":2}"#));
         assert_eq!(bare.and_then(|bare| bare.date_range_ms), None);

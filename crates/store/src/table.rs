@@ -24,6 +24,7 @@ use url::Url;
 use crate::blocks;
 use crate::damage;
 use crate::decoded;
+use crate::delivery;
 use crate::digest::{self, Digest};
 use crate::error::StoreError;
 use crate::location::Location;
@@ -432,6 +433,12 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     let tail = tail.transpose().map_err(|()| corrupt("its tail"))?;
     let decoded = tags.remove(decoded::TAG).map(|text| text.parse());
     let decoded = decoded.transpose();
+    let delivery = tags
+        .remove(delivery::TAG)
+        .map(|text| delivery::parse(&text));
+    let delivery = delivery.transpose();
+    let delivery = delivery.map_err(|_| corrupt("how its events came"))?;
+    let received_ms = delivery.as_ref().and_then(|delivery| delivery.received_ms);
     Ok(DataFile {
         digest,
         tail,
@@ -441,6 +448,11 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
         day,
         rows: statistics.rows,
         date_range_ms: statistics.date_range_ms,
+        received_range_ms: match received_ms {
+            Some(received_ms) => Some((received_ms, received_ms)),
+            None => statistics.received_range_ms,
+        },
+        delivery,
         modified,
         in_table,
         path,

@@ -20,6 +20,7 @@ mod model;
 #[cfg(unix)]
 mod power_cut;
 mod retention;
+mod same_id;
 mod segments;
 mod unreliable;
 mod verifying;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use events::{Defaults, Event, WorkspaceId, fields};
+use events::{Defaults, Event, Origin, WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -117,8 +118,17 @@ fn titled(workspace: &str, date_ms: i64, id: &str, title: &str) -> Event {
     .unwrap()
 }
 
+/// A door, without a mapping.
+fn through(door: &str) -> Origin {
+    Origin {
+        door: Some(Origin::door(door, None)),
+        ..Origin::default()
+    }
+}
+
 async fn import(store: &Store, events: impl IntoIterator<Item = Event>) -> ImportSummary {
-    let mut import = store.import(ImportOptions::default());
+    let import = store.import(ImportOptions::default());
+    let mut import = import.from_origin(through("import"));
     for event in events {
         import.push(event).await.unwrap();
     }
@@ -190,7 +200,10 @@ async fn try_read(store: &Store, snapshot: &Snapshot) -> Result<Vec<RecordBatch>
         let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(count as u64, file.rows);
-        batches.extend(rows);
+        for rows in rows {
+            let all = events::with_all_columns(&rows, file.delivery.as_deref());
+            batches.push(all.unwrap());
+        }
     }
     Ok(batches)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use engine::{Engine, QueryOptions, QueryRequest, Scope};
-use events::{Defaults, Event};
+use events::{Defaults, Event, Origin};
 use serde_json::{Map, Value};
 use store::{ImportOptions, Store, StoreOptions};
 
@@ -87,7 +87,10 @@ async fn import(store: &Store) -> Result<u64, Failure> {
     let records = sample()?;
     let newest_ms = records.iter().filter_map(date_ms).max().unwrap_or_default();
     let offset_ms = chrono::Utc::now().timestamp_millis() - 1_000 - newest_ms;
-    let mut import = store.import(ImportOptions::default());
+    let mut import = store.import(ImportOptions::default()).from_origin(Origin {
+        door: Some(Origin::door("import", None)),
+        ..Origin::default()
+    });
     for mut record in records {
         let moved_ms = date_ms(&record).map(|date_ms| date_ms + offset_ms);
         record.insert(events::fields::DATE.to_owned(), Value::from(moved_ms));

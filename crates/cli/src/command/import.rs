@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use events::read::{Input, ReadError};
-use events::{MappingSource, WorkspaceId};
+use events::{MappingSource, Origin, WorkspaceId};
 use indicatif::{ProgressBar, ProgressStyle};
 use store::{Import, ImportOptions};
 
@@ -33,7 +33,11 @@ pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
         .map(|path| (name(path), open(path)))
         .collect();
     let progress = Progress::new(&inputs);
-    let mut session = store.import(ImportOptions::default());
+    let mapping_name = mapping.as_ref().map(MappingSource::name);
+    let mut session = store.import(ImportOptions::default()).from_origin(Origin {
+        door: Some(Origin::door("import", mapping_name)),
+        ..Origin::default()
+    });
     let mut files = Vec::new();
     for (name, input) in inputs {
         let mut report = FileReport::new(name);

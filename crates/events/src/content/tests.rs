@@ -256,6 +256,16 @@ fn the_same_record_is_the_same_event() {
     }
 }
 
+/// What Vouch records twice because it was interrupted is one event; nobody else can take its id beforehand.
+#[test]
+fn an_event_of_vouch_is_known_by_its_id() {
+    let [first, again] = [1, 2].map(|date| json!({"date": date, "df_title": "Hold placed"}));
+    let [first, again] =
+        [first, again].map(|record| (content(record.clone(), "vouch"), content(record, "http")));
+    assert!(first.0.is_same(&again.0));
+    assert!(!first.0.is_same(&again.1) && !first.1.is_same(&again.0));
+}
+
 /// What was exported with the fields of Vouch is the same event when it comes again.
 #[test]
 fn an_exported_event_is_the_same_again() {

@@ -7,7 +7,7 @@ use datafusion::logical_expr::Expr;
 use dql::Span;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, PathStep};
 use events::FieldType;
-use events::fields::{ATTRIBUTES, FIELDS};
+use events::fields::{ATTRIBUTES, DATE, FIELDS, SetBy};
 
 use super::target::alias_of;
 use super::{Bind, Binder, Names, wrong};
@@ -125,12 +125,12 @@ impl Binder<'_> {
         }
     }
 
-    /// The columns that `*` stands for: every one but the time.
+    /// The columns that `*` stands for: every one but the time, and those that Vouch sets.
     pub(super) fn all_columns(&self) -> Vec<(String, Typed)> {
         match &self.names {
             Names::Events => FIELDS
                 .iter()
-                .filter(|field| field.name != events::fields::DATE)
+                .filter(|field| field.name != DATE && field.set_by == SetBy::Producer)
                 .map(|field| {
                     (
                         field.name.to_owned(),

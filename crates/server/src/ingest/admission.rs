@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -41,6 +42,8 @@ pub(crate) struct Admission<S> {
 /// The memory of the message that is being read, as an extension of its request.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
+    /// The address that the message comes from.
+    pub(super) sender: Option<IpAddr>,
     budget: Budget,
     share: Share,
     reservation: Arc<Mutex<Option<Reservation>>>,
@@ -128,6 +131,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<Peer>();
         let held = Held {
+            sender: peer.map(|peer| peer.address),
             budget: self.budget.clone(),
             share: peer.map_or_else(|| self.budget.share(), |peer| peer.share.clone()),
             reservation: Arc::default(),

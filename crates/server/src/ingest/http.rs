@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::body::media_type;
 use super::error::{Failure, WriteError};
-use super::writer::{AskedOptions, Door, Receipt, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
 use crate::web::is_of_browser;
 
 /// Media types of one JSON object a line; none at all counts as that, too.
@@ -51,10 +51,11 @@ async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError>
              a line, or application/json with a single object"
         )));
     }
+    let source = Source::of(Door::Http, &head.extensions);
     let received = writer.receive(&head, body).await?;
     let text = received.bytes;
     writer
-        .write(options, received.held, move |decoder, workspace| {
+        .write(source, options, received.held, move |decoder, workspace| {
             if is_single {
                 return decoder.take(text.len(), workspace, || parse_record(&text));
             }

@@ -17,7 +17,7 @@ use prost::Message;
 
 use super::budget::Reservation;
 use super::error::WriteError;
-use super::writer::{Receipt, WriteOptions, Writer, workspace};
+use super::writer::{Receipt, Source, WriteOptions, Writer, workspace};
 use crate::proto::otlp::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 
 /// Where logs are posted to: the path of OTLP over HTTP.
@@ -32,6 +32,7 @@ const REASONS: usize = 5;
 /// Stores log records.
 async fn export(
     writer: &Writer,
+    source: Source,
     workspace_header: Option<&str>,
     request: ExportLogsServiceRequest,
     held: Reservation,
@@ -44,7 +45,7 @@ async fn export(
         ..WriteOptions::default()
     };
     writer
-        .write(options, held, move |decoder, given| {
+        .write(source, options, held, move |decoder, given| {
             for resource_logs in &request.resource_logs {
                 let resource = resource_logs.resource.as_ref();
                 for scope_logs in &resource_logs.scope_logs {

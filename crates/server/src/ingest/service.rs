@@ -1,5 +1,6 @@
 //! `IngestService`.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admission::Held;
 use super::budget::Reservation;
 use super::error::{WriteError, of_message};
-use super::writer::{AskedOptions, Door, Receipt, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
 use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
@@ -46,8 +47,9 @@ impl IngestService for Service {
         let (_, extensions, request) = request.into_parts();
         let written = async {
             let held = Held::of(&extensions)?;
+            let sender = held.sender;
             let held = held.message(request.ndjson.len()).await?;
-            write(&self.writer, request, held).await
+            write(&self.writer, sender, request, held).await
         };
         let written = written.await;
         self.writer.count(Door::Grpc, written.as_ref());
@@ -110,6 +112,7 @@ struct Queue {
 struct Admitted {
     writer: Writer,
     request: WriteRequest,
+    sender: Option<IpAddr>,
     /// Its memory.
     held: Result<Reservation, WriteError>,
     index: u64,
@@ -132,6 +135,7 @@ impl Queue {
         Ok(Admitted {
             writer: self.writer.clone(),
             request,
+            sender: self.held.sender,
             held,
             index,
             _place: place,
@@ -154,7 +158,7 @@ impl Admitted {
             }
         };
         let written = match self.held {
-            Ok(held) => write(&self.writer, self.request, held).await,
+            Ok(held) => write(&self.writer, self.sender, self.request, held).await,
             Err(error) => Err(error),
         };
         self.writer.count(Door::Grpc, written.as_ref());
@@ -178,13 +182,18 @@ async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePerm
 
 async fn write(
     writer: &Writer,
+    sender: Option<IpAddr>,
     request: WriteRequest,
     held: Reservation,
 ) -> Result<Receipt, WriteError> {
     let options = options(writer, &request)?;
     let ndjson = request.ndjson;
+    let source = Source {
+        door: Door::Grpc,
+        sender,
+    };
     writer
-        .write(options, held, move |decoder, workspace| {
+        .write(source, options, held, move |decoder, workspace| {
             decoder.take_lines(&ndjson, workspace)
         })
         .await

@@ -1,12 +1,14 @@
 //! A request of any door, stored.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
+use axum::http::Extensions;
 use axum::http::request::Parts;
-use events::{Mapping, MappingSource, WorkspaceId};
+use events::{Mapping, MappingSource, Origin, WorkspaceId};
 use store::{BatchNumber, Ingest, WriteBatch};
 use tokio::runtime::Handle;
 
@@ -55,6 +57,36 @@ impl Door {
             Self::Grpc => "grpc",
             Self::OtlpHttp => "otlp_http",
             Self::OtlpGrpc => "otlp_grpc",
+        }
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) door: Door,
+    /// The address of its sender.
+    pub(crate) sender: Option<IpAddr>,
+}
+
+impl Source {
+    /// A request with these extensions.
+    pub(crate) fn of(door: Door, extensions: &Extensions) -> Self {
+        let peer = extensions.get::<Peer>();
+        Self {
+            door,
+            sender: peer.map(|peer| peer.address),
+        }
+    }
+
+    fn origin(self, mapping: Option<&MappingSource>) -> Origin {
+        Origin {
+            sender: self.sender.map(|sender| sender.to_string()),
+            door: Some(Origin::door(
+                self.door.as_str(),
+                mapping.map(MappingSource::name),
+            )),
+            batch: None,
         }
     }
 }
@@ -209,6 +241,7 @@ impl Writer {
     /// When the records cannot be taken, or the store fails. Nothing is acknowledged then.
     pub(crate) async fn write(
         &self,
+        source: Source,
         options: WriteOptions,
         held: Reservation,
         take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>
@@ -232,7 +265,7 @@ impl Writer {
             let mut decoded = decoded?;
             quotas.admit(&mut decoded, options.number.as_ref()).await?;
             let number = options.number.clone();
-            let receipt = store(&ingest, options, decoded).await;
+            let receipt = store(&ingest, source, options, decoded).await;
             if receipt.is_ok() {
                 metrics.write(begun.elapsed());
                 if let Some(number) = number {
@@ -250,6 +283,7 @@ impl Writer {
 
 async fn store(
     ingest: &Ingest,
+    source: Source,
     options: WriteOptions,
     decoded: Decoded,
 ) -> Result<Receipt, WriteError> {
@@ -270,6 +304,7 @@ async fn store(
     let written = ingest
         .write(WriteBatch {
             events,
+            origin: source.origin(options.mapping.as_ref()),
             number: options.number,
             all_or_nothing: options.all_or_nothing,
         })

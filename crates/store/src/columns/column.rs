@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, StringViewArray, UInt8Array, UInt16Array,
-    UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, StringViewArray, UInt8Array,
+    UInt16Array, UInt32Array, new_null_array,
 };
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
@@ -129,6 +129,13 @@ enum Codes {
 }
 
 impl Column {
+    /// A column that has the same number in all rows.
+    pub(super) fn constant_number(number: i64, rows: usize) -> Self {
+        Self::Plain(PlainColumn::new(Arc::new(Int64Array::from_value(
+            number, rows,
+        ))))
+    }
+
     /// A column that has the same text in all rows, or nothing.
     pub(super) fn constant(text: Option<&str>, data_type: &DataType, rows: usize) -> Self {
         if *data_type != DataType::Utf8View {

@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
@@ -246,29 +246,23 @@ impl Input {
         }
     }
 
-    /// The columns that events have, in their order; those that the file lacks are empty.
+    /// The columns that events have, in their order, with the delivery that the log has of the file.
     fn as_events(&self, batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
         let schema = events::schema();
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| match batch.column_by_name(field.name()) {
-                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
-                Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-                Some(_) => Err(no_column(&self.file, field.name())),
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        let unknown = batch.schema_ref().fields().iter();
-        let unknown = unknown
-            .map(|field| field.name())
-            .find(|name| schema.index_of(name).is_err());
-        match unknown {
-            None => Ok(RecordBatch::try_new(schema, columns)?),
-            Some(name) => Err(corrupt(
-                &self.file,
-                format!("it has a column `{name}`, which this version does not know"),
-            )),
+        for found in batch.schema_ref().fields() {
+            let name = found.name();
+            match schema.field_with_name(name) {
+                Ok(field) if field.data_type() == found.data_type() => {}
+                Ok(_) => return Err(no_column(&self.file, name)),
+                Err(_) => {
+                    let reason =
+                        format!("it has a column `{name}`, which this version does not know");
+                    return Err(corrupt(&self.file, reason));
+                }
+            }
         }
+        let delivery = self.file.delivery.as_deref();
+        Ok(events::with_all_columns(batch, delivery)?)
     }
 }
 

@@ -100,6 +100,8 @@ mod tests {
             day,
             rows: 1,
             date_range_ms: None,
+            received_range_ms: None,
+            delivery: None,
             modified: DateTime::UNIX_EPOCH,
             digest: None,
             tail: None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, or};
 use async_trait::async_trait;
 use chrono::Days;
@@ -404,8 +404,9 @@ async fn rewrite(
     let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         let held = held_rows(&place, &batch, holds)?;
-        copy.write(&with_all_columns(&filter_record_batch(&batch, &held)?)?)
-            .await?;
+        let held = filter_record_batch(&batch, &held)?;
+        let held = events::with_all_columns(&held, file.delivery.as_deref())?;
+        copy.write(&held).await?;
     }
     let copy = copy.finish().await?;
     if copy.rows == expected {
@@ -419,18 +420,4 @@ async fn rewrite(
             copy.rows
         ),
     })
-}
-
-/// The rows with the columns of events, empty where the file was written before there was such a column.
-fn with_all_columns(batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
-    let schema = events::schema();
-    let columns: Vec<ArrayRef> = schema
-        .fields()
-        .iter()
-        .map(|field| match batch.column_by_name(field.name()) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        })
-        .collect();
-    Ok(RecordBatch::try_new(schema, columns)?)
 }

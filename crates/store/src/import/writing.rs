@@ -5,8 +5,7 @@ use events::WorkspaceId;
 use tokio::task::JoinError;
 
 use super::{Import, Waiting, WorkspaceImport};
-use crate::data_file::StagedFile;
-use crate::day_buffer::DayBuffer;
+use crate::day_buffer::{DayBuffer, Written};
 use crate::error::StoreError;
 
 /// How many files are written at the same time: enough to keep all processors busy while some files
@@ -22,7 +21,7 @@ pub(super) struct Write {
     workspace: WorkspaceId,
     day: NaiveDate,
     buffer: DayBuffer,
-    outcome: Result<(Option<StagedFile>, u64), StoreError>,
+    outcome: Result<Written, StoreError>,
 }
 
 impl Import {
@@ -109,8 +108,11 @@ impl Import {
         self.waiting_bytes -= buffer.size_bytes();
         self.writing_bytes += buffer.size_bytes();
         let location = self.store.location().clone();
+        let delivery = import.staging.delivery().cloned();
         self.writes.spawn(async move {
-            let outcome = buffer.write(&location, &workspace, day, &known).await;
+            let outcome = buffer
+                .write(&location, &workspace, day, &known, delivery.as_ref())
+                .await;
             Write {
                 workspace,
                 day,
@@ -129,12 +131,13 @@ impl Import {
             Err(Err(source)) => return Err(object_store::Error::JoinError { source }.into()),
         };
         let size_bytes = write.buffer.size_bytes();
-        let import = Self::of_workspace(&mut self.workspaces, &write.workspace);
-        import.writing.remove(&write.day);
         self.writing_bytes -= size_bytes;
+        let touched_at = self.taken_bytes;
+        let import = self.of_workspace(&write.workspace);
+        import.writing.remove(&write.day);
         let error = match write.outcome {
-            Ok((file, repeated)) => {
-                import.staging.add(file, repeated);
+            Ok(written) => {
+                import.staging.add(written);
                 return Ok(());
             }
             Err(error) => error,
@@ -142,19 +145,23 @@ impl Import {
         let later = import.days.remove(&write.day);
         let mut waiting = Waiting {
             buffer: write.buffer,
-            touched_at: self.taken_bytes,
+            touched_at,
         };
         if let Some(later) = later {
             waiting.buffer.append(later.buffer);
         }
         import.days.insert(write.day, waiting);
+        let is_missing = error.is_missing_object();
+        let outcome = match is_missing {
+            true => {
+                // Reported when it is missing in the newest version too.
+                import.missing = Some(error);
+                Ok(())
+            }
+            false => Err(error),
+        };
         self.waiting_bytes += size_bytes;
-        if error.is_missing_object() {
-            // Told when it is missing in the newest version too.
-            import.missing = Some(error);
-            return Ok(());
-        }
-        Err(error)
+        outcome
     }
 }
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use arrow::error::ArrowError;
-use events::{Event, EventBatchBuilder, WorkspaceId};
+use events::{Delivery, Event, EventBatchBuilder, Origin, WorkspaceId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{MANY_SEGMENTS, Request, Shared};
 use crate::error::StoreError;
-use crate::segment::{Batch, Header, Number, Segment, SegmentKey, WriteToken, put};
+use crate::paths;
+use crate::segment::{Batch, Header, MOST_PUT_TIME, Number, Segment, SegmentKey, WriteToken, put};
 
 /// How many requests may wait, whatever their size.
 pub(super) const WAITING_REQUESTS: usize = 64 * 1024;
@@ -24,6 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
     let mut closing = shared.closing.subscribe();
     let mut writes = JoinSet::new();
     let mut sequence = 0;
+    let mut written_ms = 0;
     let mut begun: Option<Instant> = None;
     loop {
         let first = tokio::select! {
@@ -44,8 +46,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
             writes.join_next().await;
         }
         let work = Work::new(group, shared.options.largest_segment_bytes);
+        // What was received later never has an earlier time, whatever becomes of the clock.
+        let now_ms = u64::try_from(shared.store.location().now_ms()).unwrap_or_default();
+        written_ms = now_ms.max(written_ms);
         let key = SegmentKey {
-            written_ms: u64::try_from(shared.store.location().now_ms()).unwrap_or_default(),
+            written_ms,
             node: shared.node,
             sequence,
         };
@@ -99,9 +104,15 @@ async fn gather(
 /// Requests that are answered together.
 struct Work {
     /// Their events, for a segment each.
-    parts: Vec<Vec<Event>>,
+    parts: Vec<Vec<Delivered>>,
     numbers: Vec<Number>,
     answers: Vec<Answer>,
+}
+
+/// Events of a request.
+struct Delivered {
+    origin: Origin,
+    events: Vec<Event>,
 }
 
 /// A request without its events.
@@ -119,18 +130,25 @@ impl Work {
             numbers: Vec::new(),
             answers: Vec::with_capacity(group.len()),
         };
-        let mut part = Vec::new();
+        let mut part: Vec<Delivered> = Vec::new();
         let mut part_bytes = 0;
         for request in group {
+            let mut events = Vec::new();
             for event in request.events {
                 let size_bytes = event.size_bytes();
-                if part_bytes + size_bytes > largest_bytes && !part.is_empty() {
+                if part_bytes + size_bytes > largest_bytes && part_bytes > 0 {
+                    let origin = request.origin.clone();
+                    part.push(Delivered { origin, events });
                     work.parts.push(std::mem::take(&mut part));
-                    part_bytes = 0;
+                    (part_bytes, events) = (0, Vec::new());
                 }
                 part_bytes += size_bytes;
-                part.push(event);
+                events.push(event);
             }
+            part.push(Delivered {
+                origin: request.origin,
+                events,
+            });
             work.numbers.extend(request.number);
             work.answers.push(Answer {
                 answer: request.answer,
@@ -157,7 +175,7 @@ async fn write(shared: Arc<Shared>, key: SegmentKey, work: Work) {
 async fn store(
     shared: &Shared,
     key: SegmentKey,
-    parts: Vec<Vec<Event>>,
+    parts: Vec<Vec<Delivered>>,
     numbers: Vec<Number>,
 ) -> Result<WriteToken, StoreError> {
     for (index, events) in parts.into_iter().enumerate().rev() {
@@ -177,7 +195,7 @@ async fn store(
 async fn store_one(
     shared: &Shared,
     key: SegmentKey,
-    events: Vec<Event>,
+    events: Vec<Delivered>,
     numbers: Vec<Number>,
 ) -> Result<(), StoreError> {
     let header = shared.header();
@@ -186,7 +204,7 @@ async fn store_one(
         Ok(encoded) => encoded?,
         Err(error) => return Err(ArrowError::from_external_error(error.into()).into()),
     };
-    let put = put(shared.store.location(), key, bytes).await;
+    let put = put_in_time(shared, key, bytes).await;
     shared.store.activity().puts.record(put.is_ok());
     put?;
     let known = shared.store.known_segments();
@@ -196,6 +214,22 @@ async fn store_one(
         shared.fold_soon.notify_one();
     }
     Ok(())
+}
+
+/// Puts a segment. One that takes too long is not acknowledged, as questions for what came lately do not wait for it:
+/// its events count as received when the store says that it came.
+async fn put_in_time(shared: &Shared, key: SegmentKey, bytes: Vec<u8>) -> Result<(), StoreError> {
+    let put = put(shared.store.location(), key, bytes);
+    match tokio::time::timeout(MOST_PUT_TIME, put).await {
+        Ok(put) => put,
+        Err(elapsed) => Err(StoreError::OutcomeUnknown {
+            path: paths::segment(&key).to_string(),
+            source: object_store::Error::Generic {
+                store: "segments",
+                source: elapsed.into(),
+            },
+        }),
+    }
 }
 
 impl Shared {
@@ -231,17 +265,23 @@ impl Shared {
 fn encode(
     key: SegmentKey,
     header: Header,
-    events: Vec<Event>,
+    delivered: Vec<Delivered>,
     numbers: Vec<Number>,
 ) -> Result<(Segment, Vec<u8>), StoreError> {
     let mut builders: BTreeMap<WorkspaceId, EventBatchBuilder> = BTreeMap::new();
-    for event in events {
-        let workspace = event.workspace();
-        match builders.get_mut(workspace) {
-            Some(builder) => builder.append(&event),
-            None => {
-                let builder = builders.entry(workspace.clone()).or_default();
-                builder.append(&event);
+    for Delivered { origin, events } in delivered {
+        let delivery = Delivery {
+            received_ms: i64::try_from(key.written_ms).ok(),
+            origin,
+        };
+        for event in events {
+            let workspace = event.workspace();
+            match builders.get_mut(workspace) {
+                Some(builder) => builder.append_delivered(&event, &delivery),
+                None => {
+                    let builder = builders.entry(workspace.clone()).or_default();
+                    builder.append_delivered(&event, &delivery);
+                }
             }
         }
     }

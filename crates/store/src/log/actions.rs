@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use deltalake_core::kernel::{Action, Add, CommitInfo, Remove};
-use events::WorkspaceId;
+use events::{Delivery, WorkspaceId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use super::state::entry_digest;
 use crate::blocks::{self, Tail};
 use crate::data_file::StagedFile;
 use crate::decoded::{self, Decoded};
+use crate::delivery;
 use crate::digest::{self, Digest};
 use crate::paths::{self, DAY_COLUMN, PARTITION_COLUMNS, WORKSPACE_COLUMN};
 use crate::snapshot::DataFile;
@@ -128,6 +129,7 @@ pub(crate) fn remove(
             file.digest,
             file.tail,
             file.decoded,
+            file.delivery.as_deref(),
         ))),
         ..Remove::default()
     })
@@ -146,11 +148,13 @@ fn tags(
     digest: Option<Digest>,
     tail: Option<Tail>,
     decoded: Option<Decoded>,
+    delivery: Option<&Delivery>,
 ) -> BTreeMap<String, String> {
     let recorded = [
         (digest::TAG, digest.map(|digest| digest.to_string())),
         (blocks::TAG, tail.map(|tail| tail.to_string())),
         (decoded::TAG, decoded.map(|decoded| decoded.to_string())),
+        (delivery::TAG, delivery.and_then(delivery::text)),
     ];
     let mut tags = others.clone();
     for (key, value) in recorded {
@@ -168,7 +172,14 @@ impl StagedFile {
     /// The tags of the file's entry in the log, its digest among them.
     fn all_tags(&self) -> BTreeMap<String, String> {
         let (digest, tail, decoded) = (self.digest, self.tail, self.decoded);
-        tags(&self.tags, Some(digest), Some(tail), Some(decoded))
+        let delivery = self.delivery.as_deref();
+        tags(
+            &self.tags,
+            Some(digest),
+            Some(tail),
+            Some(decoded),
+            delivery,
+        )
     }
 
     /// The digest of what the log says about the file, as [`DataFile::entry_digest`].

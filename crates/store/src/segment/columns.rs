@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Int64Type, Schema};
 use arrow::error::ArrowError;
@@ -65,20 +65,30 @@ pub(super) fn of_one_workspace(batch: &RecordBatch) -> Result<Option<WorkspaceId
 }
 
 fn with_known_columns(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let schema = events::schema();
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        columns.push(match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-            Some(column) => cast(column, field.data_type())?,
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
-    }
-    let unknown = unknown_columns(batch, &schema);
-    if let (false, Ok(attributes)) = (unknown.is_empty(), schema.index_of(fields::ATTRIBUTES)) {
+    let known = events::schema();
+    let unknown = unknown_columns(batch, &known);
+    let events = events::with_all_columns(&in_known_types(batch, &known)?, None)?;
+    let mut columns = events.columns().to_vec();
+    if let (false, Ok(attributes)) = (unknown.is_empty(), known.index_of(fields::ATTRIBUTES)) {
         columns[attributes] = with_unknown(&columns[attributes], &unknown)?;
     }
-    RecordBatch::try_new(schema, columns)
+    RecordBatch::try_new(known, columns)
+}
+
+/// The batch with the types of the known columns.
+fn in_known_types(batch: &RecordBatch, known: &Schema) -> Result<RecordBatch, ArrowError> {
+    let schema = batch.schema();
+    let mut types = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        let data_type = match known.field_with_name(field.name()) {
+            Ok(known) => known.data_type(),
+            Err(_) => field.data_type(),
+        };
+        columns.push(cast(column, data_type)?);
+        types.push(field.as_ref().clone().with_data_type(data_type.clone()));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(types)), columns)
 }
 
 /// A column that this version does not have, by its name.

@@ -303,8 +303,8 @@ impl KnownSegments {
         let (segment, read) = match known {
             Some(known) => known,
             None => {
-                let read = Some((listed.object, Instant::now()));
-                (Arc::new(fetch(location, listed.key).await?), read)
+                let segment = fetch(location, &listed).await?;
+                (Arc::new(segment), Some((listed.object, Instant::now())))
             }
         };
         Ok(Known {
@@ -357,10 +357,11 @@ pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreErro
     Ok(listed)
 }
 
-async fn fetch(location: &Location, key: SegmentKey) -> Result<Segment, StoreError> {
-    let path = paths::segment(&key);
+async fn fetch(location: &Location, listed: &Listed) -> Result<Segment, StoreError> {
+    let path = paths::segment(&listed.key);
     let bytes = location.objects.get(&path).await?.bytes().await?;
-    let segment = Segment::decode(key, &bytes);
+    let mut segment = Segment::decode(listed.key, &bytes);
+    segment.stored_at(listed.object.last_modified.timestamp_millis())?;
     if segment.damage != super::Damage::default() {
         tracing::error!(%path, damage = %segment.damage, "a segment is damaged");
     }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{Segment, SegmentKey};
 use crate::error::StoreError;
 use crate::location::Location;
-use crate::snapshot::{Snapshot, day_range};
+use crate::snapshot::{DataFile, Snapshot, day_range};
 use day::Day;
 
 /// What was found out about the segments of each workspace, so that a question looks only at what is new.
@@ -57,10 +57,10 @@ impl RecentEvents {
         let mut found = Vec::new();
         for (date, day) in &mut recent.days {
             if is_needed(*date) {
-                if let Some(snapshot) = snapshot {
-                    day.compare(location, snapshot.files_of(*date)).await?;
-                }
-                found.extend_from_slice(day.batches());
+                let files = snapshot.map(|snapshot| snapshot.files_of(*date));
+                let files = files.into_iter().flatten().map(DataFile::place);
+                day.compare(location, files.collect()).await?;
+                found.extend(day.batches().cloned());
             }
         }
         *slot = recent;

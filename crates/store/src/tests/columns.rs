@@ -69,6 +69,8 @@ fn data_file(size_bytes: u64) -> DataFile {
         day: NaiveDate::default(),
         rows: ROWS as u64,
         date_range_ms: None,
+        received_range_ms: None,
+        delivery: None,
         modified: DateTime::UNIX_EPOCH,
         digest: None,
         tail: None,

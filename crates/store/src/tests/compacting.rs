@@ -65,7 +65,8 @@ async fn small_files_become_one_and_events_stay_what_they_were() {
             // Nobody who reads the old version is disturbed.
             assert_eq!(sorted_rows(&store, &before).await, rows_before);
             assert_eq!(compact(&store, "w").await.replaced_files, 0);
-            let again = import(&store, [event("w", DAY_START_MS, "3")]).await;
+            let next = event("w", DAY_START_MS + DAY_MS, "next 3");
+            let again = import(&store, [next]).await;
             assert_eq!((again.stored, again.repeated), (0, 1));
         }
     }

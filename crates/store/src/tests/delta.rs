@@ -109,7 +109,7 @@ async fn many_versions() {
             );
         }
         assert_eq!(plain_table(&root, "w").await.version(), Some(25));
-        let summary = import(&root.open(), [event("w", DAY_START_MS, "25")]).await;
+        let summary = import(&root.open(), [event("w", DAY_START_MS + 25, "25")]).await;
         assert_eq!((summary.stored, summary.repeated), (0, 1));
     }
 }

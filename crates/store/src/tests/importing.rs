@@ -90,7 +90,7 @@ async fn an_event_is_stored_once_a_day() {
             &store,
             [
                 titled("w", DAY_START_MS + 7, "x", "first"),
-                titled("w", DAY_START_MS + 2, "x", "second"),
+                titled("w", DAY_START_MS + 7, "x", "first"),
                 event("w", DAY_START_MS + DAY_MS, "x"),
                 event("v", DAY_START_MS, "x"),
             ],
@@ -102,7 +102,7 @@ async fn an_event_is_stored_once_a_day() {
         let again = import(
             &root.open(),
             [
-                event("w", DAY_START_MS + 9, "x"),
+                titled("w", DAY_START_MS + 7, "x", "first"),
                 event("w", DAY_START_MS + 9, "y"),
             ],
         )
@@ -162,13 +162,13 @@ async fn little_memory_makes_more_files_and_the_same_events() {
     let count = 3000;
     for number in 0..count {
         let day = i64::from(number % 3);
-        let date_ms = DAY_START_MS + day * DAY_MS + i64::from(number * 7919 % count);
-        // Each tenth id comes a second time on its day, much later.
+        // Each tenth event comes a second time, much later.
         let id = if number >= 1500 && number % 10 == 0 {
             number - 1500
         } else {
             number
         };
+        let date_ms = DAY_START_MS + day * DAY_MS + i64::from(id * 7919 % count);
         import
             .push(event("w", date_ms, &id.to_string()))
             .await

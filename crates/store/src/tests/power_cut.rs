@@ -67,6 +67,7 @@ async fn what_was_acknowledged_survives_a_power_cut() {
             });
             let batch = WriteBatch {
                 events,
+                origin: Origin::default(),
                 number,
                 all_or_nothing: false,
             };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::DateTime;
-use events::{RejectionCode, TimeRange};
+use events::{Origin, RejectionCode, TimeRange};
 
 use super::hooked::{Hook, Request, dead, hooked};
 use super::*;
@@ -604,6 +604,7 @@ async fn an_ingest_refuses_by_date_and_folds_old_events_for_good() {
         events: [5, -80, -95, 0]
             .map(|day| of_user(day, &day.to_string(), "Zoë"))
             .to_vec(),
+        origin: Origin::default(),
         number: None,
         all_or_nothing: false,
     };
@@ -630,6 +631,7 @@ async fn old_events_that_come_in_through_a_door_are_not_dropped_by_default() {
     let ingest = store.ingest(IngestOptions::default());
     let batch = WriteBatch {
         events: vec![of_user(-1000, "old", "Zoë")],
+        origin: Origin::default(),
         number: Some(BatchNumber {
             producer: "p".to_owned(),
             workspace: workspace("w"),

@@ -282,12 +282,12 @@ impl Run {
         for number in 1..=BATCHES {
             let events: Vec<Event> = (0..=self.random.below(3))
                 .map(|index| {
-                    // Some ids are those of other producers.
-                    let id = match self.random.percent(20) {
-                        true => format!("common {}", self.random.below(3)),
-                        false => format!("{producer} {number} {index}"),
+                    // Some events are those of other producers.
+                    let (offset_ms, id) = match self.random.percent(20) {
+                        true => (0, format!("common {}", self.random.below(3))),
+                        false => (index, format!("{producer} {number} {index}")),
                     };
-                    event(name, DAY_START_MS + i64::try_from(index).unwrap(), &id)
+                    event(name, DAY_START_MS + i64::try_from(offset_ms).unwrap(), &id)
                 })
                 .collect();
             let keys = || {
@@ -300,6 +300,7 @@ impl Run {
                 let node = self.node(self.random.below(2));
                 let written = node.ingest.write(WriteBatch {
                     events: events.clone(),
+                    origin: Origin::default(),
                     number: Some(BatchNumber {
                         producer: producer.to_string(),
                         workspace: workspace(name),

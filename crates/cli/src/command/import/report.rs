@@ -84,10 +84,11 @@ pub(super) fn print(
     for workspace in &summary.workspaces {
         writeln!(
             out,
-            "workspace {}: {} stored, {} repeated, {}, {}",
+            "workspace {}: {} stored, {} repeated, {}{}, {}",
             workspace.workspace,
             workspace.stored,
             workspace.repeated,
+            conflicts(workspace.conflicts),
             counted(workspace.files as u64, "file"),
             size(workspace.size_bytes),
         )?;
@@ -96,9 +97,19 @@ pub(super) fn print(
     let refused: u64 = files.iter().map(|file| file.refused).sum();
     writeln!(
         out,
-        "total: {read} read, {} stored, {} repeated, {refused} refused",
-        summary.stored, summary.repeated
+        "total: {read} read, {} stored, {} repeated, {}{refused} refused",
+        summary.stored,
+        summary.repeated,
+        conflicts(summary.conflicts),
     )
+}
+
+/// How many of the stored events have another id than their own, where there are any.
+fn conflicts(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        count => format!("{count} under an id of their own (`vouch_conflict`), "),
+    }
 }
 
 #[cfg(test)]
@@ -128,10 +139,12 @@ mod tests {
         let summary = ImportSummary {
             stored: 3,
             repeated: 1,
+            conflicts: 0,
             workspaces: vec![WorkspaceSummary {
                 workspace: "acme".parse().unwrap(),
                 stored: 3,
                 repeated: 1,
+                conflicts: 0,
                 version: Some(1),
                 files: 2,
                 size_bytes: 2_048,

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use super::{WORKSPACE_HEADER, export, partial_success};
 use crate::ingest::admission::Held;
 use crate::ingest::error::WriteError;
-use crate::ingest::writer::{Door, Writer};
+use crate::ingest::writer::{Door, Source, Writer};
 use crate::proto::otlp::logs_service_server::LogsService;
 use crate::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 
@@ -36,8 +36,12 @@ impl Service {
             })
             .transpose()?;
         let held = Held::of(&extensions)?;
+        let source = Source {
+            door: Door::OtlpGrpc,
+            sender: held.sender,
+        };
         let held = held.message(request.encoded_len()).await?;
-        let receipt = export(&self.writer, workspace, request, held).await?;
+        let receipt = export(&self.writer, source, workspace, request, held).await?;
         self.writer.count(Door::OtlpGrpc, Ok(&receipt));
         let partial_success = partial_success(&receipt);
         Ok(ExportLogsServiceResponse { partial_success })

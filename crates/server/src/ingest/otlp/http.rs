@@ -12,7 +12,7 @@ use super::{WORKSPACE_HEADER, export, json, partial_success};
 use crate::ingest::body::{media_type, text};
 use crate::ingest::error::WriteError;
 use crate::ingest::http::{failed, tell_what_helps};
-use crate::ingest::writer::{Door, Receipt, Writer};
+use crate::ingest::writer::{Door, Receipt, Source, Writer};
 use crate::proto::otlp::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
@@ -56,6 +56,7 @@ pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Resp
 
 async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt, WriteError> {
     let (head, body) = request.into_parts();
+    let source = Source::of(Door::OtlpHttp, &head.extensions);
     let received = writer.receive(&head, body).await?;
     let bytes = received.bytes;
     let request = tokio::task::spawn_blocking(move || match form {
@@ -66,7 +67,7 @@ async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt,
     .await
     .map_err(|error| WriteError::Defect(error.to_string()))??;
     let workspace = text(&head.headers, &HeaderName::from_static(WORKSPACE_HEADER));
-    export(writer, workspace, request, received.held).await
+    export(writer, source, workspace, request, received.held).await
 }
 
 fn respond(

@@ -33,6 +33,8 @@ fn file(day: NaiveDate, rows: u64, size_bytes: u64, modified: DateTime<Utc>) -> 
         day,
         rows,
         date_range_ms: None,
+        received_range_ms: None,
+        delivery: None,
         modified,
         digest: Some(blake3::hash(b"").into()),
         tail: None,

@@ -1,20 +1,20 @@
 //! The events of one workspace and day that are in segments and not in its table.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
-use arrow::compute::{cast, concat_batches, filter_record_batch};
+use arrow::compute::{cast, concat_batches, filter_record_batch, not};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
-use events::{day_of, fields};
+use events::{Content, day_of, fields};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
+use crate::claims::{Claim, Holders, Settled};
 use crate::error::StoreError;
 use crate::file_reader::FilePlace;
 use crate::location::Location;
-use crate::snapshot::DataFile;
 
 /// Batches with fewer rows than this are put together, so that a question does not read many small ones.
 const BATCH_ROWS: usize = 8 * 1024;
@@ -30,20 +30,33 @@ type ShortId = [u8; 16];
 pub(super) struct Day {
     /// The ids of all events of the segments.
     ids: HashSet<ShortId>,
-    /// The first event of each id, without those that are `stored`, in the columns of
-    /// [`events::view_schema`].
+    /// The only event of each id, without those that are `stored`, in the columns of [`events::view_schema`].
     batches: Vec<RecordBatch>,
+    contested: Contested,
     /// The files that `compared` ids were looked for in.
     files: HashSet<Path>,
     /// The ids that were looked for in all `files`.
     compared: HashSet<ShortId>,
-    /// Those of them that a file has.
-    stored: HashSet<ShortId>,
+    /// The events that files have under some of them.
+    stored: HashMap<ShortId, Content>,
+}
+
+/// Different events that have the same id, or whose id a file has for another event.
+#[derive(Debug, Default)]
+struct Contested {
+    /// Each event in the order in which they came, as a batch of one row.
+    events: Vec<RecordBatch>,
+    /// What is known of them, by id.
+    contents: HashMap<ShortId, Vec<Content>>,
+    /// Those of them that no file has, under ids of their own; `None` when that is not known.
+    shown: Option<Vec<RecordBatch>>,
 }
 
 impl Day {
-    pub(super) fn batches(&self) -> &[RecordBatch] {
-        &self.batches
+    /// The events that no file has.
+    pub(super) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        let contested = self.contested.shown.iter().flatten();
+        self.batches.iter().chain(contested)
     }
 
     pub(super) fn has_events(&self) -> bool {
@@ -54,40 +67,121 @@ impl Day {
     pub(super) fn clear_events(&mut self) {
         self.ids.clear();
         self.batches.clear();
+        self.contested = Contested::default();
     }
 
     /// Forgets what was found out about ids of other events.
     pub(super) fn forget_others(&mut self) {
         self.compared.retain(|id| self.ids.contains(id));
-        self.stored.retain(|id| self.ids.contains(id));
+        self.stored.retain(|id, _| self.ids.contains(id));
     }
 
     /// Adds the events of a segment that are new.
     pub(super) fn add(&mut self, events: &RecordBatch) -> Result<(), StoreError> {
         let events = as_views(events)?;
-        let is_new = ids(&events)?.iter().map(|id| {
+        let mut again = Vec::new();
+        let is_new = ids(&events)?.iter().enumerate().map(|(row, id)| {
             let id = short(id.unwrap_or_default());
-            self.ids.insert(id) && !self.stored.contains(&id)
+            let is_first = self.ids.insert(id) && !self.stored.contains_key(&id);
+            if !is_first {
+                again.push((id, row));
+            }
+            is_first
         });
         let is_new: Vec<bool> = is_new.collect();
-        let events = filter_record_batch(&events, &BooleanArray::from(is_new))?;
-        if events.num_rows() == 0 {
+        let new = filter_record_batch(&events, &BooleanArray::from(is_new))?;
+        match self.batches.last_mut() {
+            _ if new.num_rows() == 0 => {}
+            Some(last) if last.num_rows() + new.num_rows() <= BATCH_ROWS => {
+                *last = concat_batches(&new.schema(), [&*last, &new])?;
+            }
+            _ => self.batches.push(new),
+        }
+        self.add_again(&events, &again)
+    }
+
+    /// Adds those of the rows, whose ids came before, that are other events.
+    fn add_again(
+        &mut self,
+        events: &RecordBatch,
+        again: &[(ShortId, usize)],
+    ) -> Result<(), StoreError> {
+        if again.is_empty() {
             return Ok(());
         }
-        match self.batches.last_mut() {
-            Some(last) if last.num_rows() + events.num_rows() <= BATCH_ROWS => {
-                *last = concat_batches(&events.schema(), [&*last, &events])?;
+        let first = self.contents_of(&again.iter().map(|(id, _)| *id).collect())?;
+        let mut contested = HashSet::new();
+        let mut rows = Vec::new();
+        for (id, row) in again {
+            let content = Content::of_row(events, *row, None);
+            let before = first.get(id).or_else(|| self.stored.get(id));
+            if before.is_none_or(|before| !before.is_same(&content)) {
+                contested.insert(*id);
+                rows.push((*id, *row, content));
             }
-            _ => self.batches.push(events),
+        }
+        self.contest(&contested)?;
+        for (id, row, content) in rows {
+            self.contested.add(id, events.slice(row, 1), content);
         }
         Ok(())
+    }
+
+    /// The contents of the events that alone have some ids.
+    fn contents_of(
+        &self,
+        wanted: &HashSet<ShortId>,
+    ) -> Result<HashMap<ShortId, Content>, StoreError> {
+        let mut contents = HashMap::new();
+        for batch in &self.batches {
+            for (row, id) in ids(batch)?.iter().enumerate() {
+                let id = short(id.unwrap_or_default());
+                if wanted.contains(&id) {
+                    contents.insert(id, Content::of_row(batch, row, None));
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Takes the events that have some ids out of those that have theirs alone.
+    fn contest(&mut self, contested: &HashSet<ShortId>) -> Result<(), StoreError> {
+        for batch in self.take_out(contested)? {
+            for (row, id) in ids(&batch)?.iter().enumerate() {
+                let content = Content::of_row(&batch, row, None);
+                let id = short(id.unwrap_or_default());
+                self.contested.add(id, batch.slice(row, 1), content);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the events with some ids from `batches`, and returns them.
+    fn take_out(&mut self, wanted: &HashSet<ShortId>) -> Result<Vec<RecordBatch>, StoreError> {
+        let mut taken = Vec::new();
+        if wanted.is_empty() {
+            return Ok(taken);
+        }
+        for batch in &mut self.batches {
+            let is_wanted = ids(batch)?.iter().map(|id| {
+                let id = short(id.unwrap_or_default());
+                Some(wanted.contains(&id))
+            });
+            let is_wanted: BooleanArray = is_wanted.collect();
+            if is_wanted.true_count() > 0 {
+                taken.push(filter_record_batch(batch, &is_wanted)?);
+                *batch = filter_record_batch(batch, &not(&is_wanted)?)?;
+            }
+        }
+        self.batches.retain(|batch| batch.num_rows() > 0);
+        Ok(taken)
     }
 
     /// Leaves out what `files`, those of the day, hold. Each is read once, however many segments there are.
     pub(super) async fn compare(
         &mut self,
         location: &Location,
-        files: impl Iterator<Item = &DataFile>,
+        files: Vec<FilePlace>,
     ) -> Result<(), StoreError> {
         let (mut all, mut new) = (Vec::new(), Vec::new());
         for batch in &self.batches {
@@ -101,50 +195,90 @@ impl Day {
         let (all, new) = (wanted(&all), wanted(&new));
         let all: HashSet<&str> = all.iter().map(String::as_str).collect();
         let new: HashSet<&str> = new.iter().map(String::as_str).collect();
-        let files: Vec<FilePlace> = files.map(DataFile::place).collect();
         let lookups = files.iter().map(|file| {
             let wanted = match self.files.contains(&file.path) {
                 true => &new,
                 false => &all,
             };
-            stored_in(location, file, wanted)
+            file.contents_among(location, wanted)
         });
         let lookups: Vec<_> = lookups.collect();
-        let found: Vec<Vec<ShortId>> = futures::stream::iter(lookups)
+        let found: Vec<HashMap<String, Content>> = futures::stream::iter(lookups)
             .buffer_unordered(FILE_CONCURRENCY)
             .try_collect()
             .await?;
         self.compared.extend(new.iter().map(|id| short(id)));
-        self.files = files.into_iter().map(|file| file.path).collect();
-        self.leave_out(&found.into_iter().flatten().collect())
+        let found = found.into_iter().flatten();
+        self.leave_out(&found.map(|(id, content)| (short(&id), content)).collect())?;
+        let paths = files.iter().map(|file| file.path.clone()).collect();
+        if self.files != paths {
+            self.files = paths;
+            self.contested.shown = None;
+        }
+        self.settle(location, &files).await
     }
 
-    fn leave_out(&mut self, found: &HashSet<ShortId>) -> Result<(), StoreError> {
-        if found.is_empty() {
+    /// Takes out the events with the ids that files hold. Those that are others than the events in the files are
+    /// contested.
+    fn leave_out(&mut self, found: &HashMap<ShortId, Content>) -> Result<(), StoreError> {
+        let taken = self.take_out(&found.keys().copied().collect())?;
+        for batch in taken {
+            for (row, id) in ids(&batch)?.iter().enumerate() {
+                let id = short(id.unwrap_or_default());
+                let content = Content::of_row(&batch, row, None);
+                let stored = found.get(&id);
+                if !stored.is_some_and(|stored| stored.is_same(&content)) {
+                    self.contested.add(id, batch.slice(row, 1), content);
+                }
+            }
+        }
+        self.stored.extend(found);
+        Ok(())
+    }
+
+    /// Finds out which of the contested events no file has, and under which ids they are shown.
+    async fn settle(&mut self, location: &Location, files: &[FilePlace]) -> Result<(), StoreError> {
+        if self.contested.shown.is_some() || self.contested.events.is_empty() {
             return Ok(());
         }
-        for batch in &mut self.batches {
-            let is_kept = ids(batch)?.iter().map(|id| {
-                let id = short(id.unwrap_or_default());
-                Some(!found.contains(&id))
-            });
-            let is_kept: BooleanArray = is_kept.collect();
-            *batch = filter_record_batch(batch, &is_kept)?;
+        let claims = self.contested.events.iter().map(|event| Claim {
+            own_id: events::own_id(event, 0).unwrap_or_default().to_owned(),
+            content: Content::of_row(event, 0, None),
+        });
+        let claims: Vec<Claim> = claims.collect();
+        let other = |id: &str| {
+            let wanted = HashSet::from([short(id)]);
+            let contents = self.contents_of(&wanted).ok()?;
+            contents.into_values().next()
+        };
+        let mut holders = Holders::default();
+        let settled = holders.settle(location, files, &claims, other).await?;
+        let mut shown = Vec::new();
+        for (event, settled) in self.contested.events.iter().zip(settled) {
+            if let Settled::Under(id) = settled {
+                let is_own = events::own_id(event, 0) == Some(&id);
+                let id = (!is_own).then_some(id);
+                shown.push(events::with_ids(event, &[id])?);
+            }
         }
-        self.batches.retain(|batch| batch.num_rows() > 0);
-        self.stored.extend(found);
+        if shown.len() > 1 {
+            shown = vec![concat_batches(&events::view_schema(), &shown)?];
+        }
+        self.contested.shown = Some(shown);
         Ok(())
     }
 }
 
-/// Those of some ids that a file holds.
-async fn stored_in(
-    location: &Location,
-    file: &FilePlace,
-    wanted: &HashSet<&str>,
-) -> Result<Vec<ShortId>, StoreError> {
-    let found = file.ids_among(location, wanted).await?;
-    Ok(found.into_iter().map(short).collect())
+impl Contested {
+    /// Adds an event, a batch of one row, unless the same is there.
+    fn add(&mut self, id: ShortId, event: RecordBatch, content: Content) {
+        let contents = self.contents.entry(id).or_default();
+        if !contents.iter().any(|before| before.is_same(&content)) {
+            contents.push(content);
+            self.events.push(event);
+            self.shown = None;
+        }
+    }
 }
 
 /// The events of a batch by day.

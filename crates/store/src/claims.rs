@@ -1,0 +1,105 @@
+//! Under which id events are stored: of several events with one id on a day, the first has it, and each other one gets
+//! an id made of its content. So whoever stores the same events again finds each of them stored.
+
+use std::collections::{HashMap, HashSet};
+
+use events::{Content, conflict_id};
+
+use crate::error::StoreError;
+use crate::file_reader::FilePlace;
+use crate::location::Location;
+
+/// An event whose id may belong to another event.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    /// The id that its producer gave it.
+    pub(crate) own_id: String,
+    pub(crate) content: Content,
+}
+
+/// What becomes of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It is stored under this id.
+    Under(String),
+    /// The same event is there already.
+    Repeated,
+}
+
+/// The events that have some ids.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    contents: HashMap<String, Content>,
+    /// The ids that were looked for in all files.
+    compared: HashSet<String>,
+}
+
+impl Holders {
+    /// Looks in files for ids that were not looked for yet.
+    pub(crate) async fn look_for(
+        &mut self,
+        location: &Location,
+        files: &[FilePlace],
+        ids: &HashSet<&str>,
+    ) -> Result<(), StoreError> {
+        let is_new = |id: &&&str| !self.compared.contains(**id);
+        let new: HashSet<&str> = ids.iter().filter(is_new).copied().collect();
+        for file in files {
+            for (id, content) in file.contents_among(location, &new).await? {
+                self.contents.entry(id).or_insert(content);
+            }
+        }
+        self.compared.extend(new.into_iter().map(str::to_owned));
+        Ok(())
+    }
+
+    /// The event that has an id, as far as it was looked for.
+    pub(crate) fn of(&self, id: &str) -> Option<&Content> {
+        self.contents.get(id)
+    }
+
+    /// Whether no id that was looked for is taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.contents.is_empty()
+    }
+
+    /// Decides about events in their order. `other` is the event beside the files and the claims that has an id.
+    pub(crate) async fn settle(
+        &mut self,
+        location: &Location,
+        files: &[FilePlace],
+        claims: &[Claim],
+        other: impl Fn(&str) -> Option<Content>,
+    ) -> Result<Vec<Settled>, StoreError> {
+        let mut settled: Vec<Option<Settled>> = vec![None; claims.len()];
+        let mut open: Vec<usize> = (0..claims.len()).collect();
+        for attempt in 0.. {
+            if open.is_empty() {
+                break;
+            }
+            let id_of = |index: usize| {
+                let claim: &Claim = &claims[index];
+                conflict_id(&claim.own_id, claim.content.digest(), attempt)
+            };
+            let ids: Vec<String> = open.iter().map(|index| id_of(*index)).collect();
+            let wanted = ids.iter().map(String::as_str).collect();
+            self.look_for(location, files, &wanted).await?;
+            let mut next = Vec::new();
+            for (index, id) in open.into_iter().zip(ids) {
+                let content = claims[index].content;
+                match self.of(&id).copied().or_else(|| other(&id)) {
+                    Some(holder) if holder.is_same(&content) => {
+                        settled[index] = Some(Settled::Repeated);
+                    }
+                    Some(_) => next.push(index),
+                    None => {
+                        self.contents.insert(id.clone(), content);
+                        settled[index] = Some(Settled::Under(id));
+                    }
+                }
+            }
+            open = next;
+        }
+        Ok(settled.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,323 @@
+//! Different events with the same id.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::concat_batches;
+use events::Delivery;
+
+use super::ingesting::{by_hand, write};
+use super::*;
+use crate::{BatchNumber, WriteBatch};
+
+/// The id, the title and the own id of each event that a question reads, sorted by title.
+async fn seen(store: &Store) -> Vec<(String, String, Option<String>)> {
+    let view = store.view(&workspace("w")).await.unwrap().unwrap();
+    let mut rows = view.recent.to_vec();
+    if let Some(table) = &view.table {
+        for batch in read(store, table).await {
+            rows.push(as_views(&batch));
+        }
+    }
+    let rows = concat_batches(&events::view_schema(), &rows).unwrap();
+    let column = |name: &str| rows.column_by_name(name).unwrap().as_string_view().clone();
+    let (ids, titles, own) = (
+        column("df_event_id"),
+        column("df_title"),
+        column("vouch_conflict"),
+    );
+    let mut seen: Vec<_> = (0..rows.num_rows())
+        .map(|row| {
+            let own = own.is_valid(row).then(|| own.value(row).to_owned());
+            (ids.value(row).to_owned(), titles.value(row).to_owned(), own)
+        })
+        .collect();
+    seen.sort_by(|one, other| one.1.cmp(&other.1));
+    seen
+}
+
+fn as_views(batch: &RecordBatch) -> RecordBatch {
+    let schema = events::view_schema();
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name()).unwrap();
+        arrow::compute::cast(column, field.data_type()).unwrap()
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
+}
+
+/// Each title once; the one of `own` under the id `1`, the others under ids made of it.
+fn assert_kept(seen: &[(String, String, Option<String>)], titles: &[&str], own: &str) {
+    let found: Vec<&str> = seen.iter().map(|(_, title, _)| title.as_str()).collect();
+    assert_eq!(found, titles, "{seen:?}");
+    for (id, title, conflict) in seen {
+        if title == own {
+            assert_eq!((id.as_str(), conflict.as_deref()), ("1", None), "{seen:?}");
+        } else {
+            assert!(id.starts_with("1~") && id.len() == 18, "{seen:?}");
+            assert_eq!(conflict.as_deref(), Some("1"), "{seen:?}");
+        }
+    }
+}
+
+fn named(title: &str) -> Event {
+    titled("w", DAY_START_MS, "1", title)
+}
+
+/// Both are seen before they are folded and afterwards, and neither comes twice when it is sent again.
+#[tokio::test]
+async fn both_events_of_one_id_are_kept() {
+    for root in Root::all() {
+        let store = root.open();
+        let ingest = store.ingest(by_hand());
+        for title in [
+            "harmless",
+            "delete all backups",
+            "harmless",
+            "delete all backups",
+        ] {
+            write(&ingest, [named(title)]).await;
+        }
+        write(&ingest, [named("third"), named("harmless"), named("third")]).await;
+        let titles = ["delete all backups", "harmless", "third"];
+        let before = seen(&store).await;
+        assert_kept(&before, &titles, "harmless");
+        let other = root.open();
+        assert_eq!(seen(&other).await, before);
+        let folded = other.fold().await.unwrap();
+        assert_eq!(
+            (folded.stored, folded.repeated, folded.conflicts),
+            (3, 4, 2)
+        );
+        assert_eq!(seen(&other).await, before);
+        for title in titles {
+            write(&ingest, [named(title)]).await;
+        }
+        assert_eq!(seen(&store).await, before);
+        let folded = store.fold().await.unwrap();
+        assert_eq!(
+            (folded.stored, folded.repeated, folded.conflicts),
+            (0, 3, 0)
+        );
+        compact(&store, "w").await;
+        assert_eq!(seen(&store).await, before);
+        assert_whole(&store, "w").await;
+        ingest.close().await.unwrap();
+    }
+}
+
+/// The event that is in the table has the id, whichever a reader saw first.
+#[tokio::test]
+async fn an_event_of_the_table_keeps_its_id() {
+    let root = Root::in_memory();
+    let store = root.open();
+    let ingest = store.ingest(by_hand());
+    write(&ingest, [named("a"), named("b")]).await;
+    assert_kept(&seen(&store).await, &["a", "b"], "a");
+    let summary = import(&root.open(), [named("b"), named("c")]).await;
+    assert_eq!((summary.stored, summary.conflicts), (2, 1));
+    let before = seen(&store).await;
+    assert_kept(&before, &["a", "b", "c"], "b");
+    let folded = store.fold().await.unwrap();
+    assert_eq!(
+        (folded.stored, folded.repeated, folded.conflicts),
+        (1, 1, 1)
+    );
+    assert_eq!(seen(&store).await, before);
+    ingest.close().await.unwrap();
+}
+
+/// Imports that run at the same time compare what each has stored with what the other commits first.
+#[tokio::test]
+async fn imports_at_the_same_time_keep_both_events() {
+    for root in Root::all() {
+        let (one, other) = (root.open(), root.open());
+        let [mut first, mut second] = [&one, &other].map(|store| {
+            let import = store.import(ImportOptions { memory_bytes: 1 });
+            import.from_origin(through("import"))
+        });
+        for title in ["a", "b"] {
+            first.push(named(title)).await.unwrap();
+        }
+        for title in ["b", "c", "a"] {
+            second.push(named(title)).await.unwrap();
+        }
+        // Others of the same millisecond, between which an event may move when its id changes.
+        for id in ["0", "2", "1a", "1~"] {
+            second
+                .push(titled("w", DAY_START_MS, id, &format!("z{id}")))
+                .await
+                .unwrap();
+        }
+        assert_eq!(first.finish().await.unwrap().conflicts, 1);
+        let second = second.finish().await.unwrap();
+        assert_eq!(
+            (second.stored, second.repeated, second.conflicts),
+            (5, 2, 3)
+        );
+        let seen = seen(&root.open()).await;
+        assert_kept(&seen[..3], &["a", "b", "c"], "a");
+        assert_eq!(seen.len(), 7);
+        assert_whole(&root.open(), "w").await;
+        compact(&root.open(), "w").await;
+        assert_whole(&root.open(), "w").await;
+    }
+}
+
+/// Whoever takes an id beforehand, also the one that an event would get because of it, does not keep the event out.
+#[tokio::test]
+async fn taken_ids_keep_no_event_out() {
+    let root = Root::in_memory();
+    let store = root.open();
+    import(&store, [named("a"), named("b")]).await;
+    let short = seen(&store).await[1].0.clone();
+    let root = Root::in_memory();
+    let store = root.open();
+    let taken = titled("w", DAY_START_MS, &short, "taken");
+    import(&store, [named("a"), taken]).await;
+    let ingest = store.ingest(by_hand());
+    write(&ingest, [named("b")]).await;
+    let before = seen(&store).await;
+    assert_eq!(before.len(), 3);
+    assert_eq!(
+        (before[1].0.len(), before[1].2.as_deref()),
+        (2 + 64, Some("1"))
+    );
+    store.fold().await.unwrap();
+    assert_eq!(seen(&store).await, before);
+    ingest.close().await.unwrap();
+}
+
+/// An export carries the ids that events were given, and is known when it comes again.
+#[tokio::test]
+async fn an_exported_event_is_known_by_its_id() {
+    let root = Root::in_memory();
+    let store = root.open();
+    import(&store, [named("a"), named("b")]).await;
+    let before = seen(&store).await;
+    let exported = before
+        .iter()
+        .map(|(id, title, _)| titled("w", DAY_START_MS, id, title));
+    let summary = import(&store, exported).await;
+    assert_eq!((summary.stored, summary.repeated), (0, 2));
+    assert_eq!(seen(&store).await, before);
+}
+
+/// What a mapping makes of a record may change; the record stays the same event.
+#[tokio::test]
+async fn another_version_of_a_mapping_does_not_double_events() {
+    let mapped = |title: &str, who: &str| {
+        let record = serde_json::json!({
+            "date": DAY_START_MS, "df_workspace": "w", "df_event_id": "1", "df_title": title,
+            "attributes": {"who": who},
+        });
+        let record = record.as_object().unwrap().clone();
+        Event::from_json_identified_by_content(record, &Defaults::default()).unwrap()
+    };
+    let root = Root::in_memory();
+    let store = root.open();
+    let origin = |door: &str| Origin {
+        door: Some(Origin::door(door, Some("okta"))),
+        ..Origin::default()
+    };
+    let mut import = store
+        .import(ImportOptions::default())
+        .from_origin(origin("import"));
+    import.push(mapped("Login", "eve")).await.unwrap();
+    assert_eq!(import.finish().await.unwrap().stored, 1);
+    let ingest = store.ingest(by_hand());
+    for (title, who) in [("Sign-in", "eve"), ("Sign-in", "adam")] {
+        let batch = WriteBatch {
+            events: vec![mapped(title, who)],
+            origin: origin("http"),
+            number: None,
+            all_or_nothing: false,
+        };
+        ingest.write(batch).await.unwrap();
+    }
+    let before = seen(&store).await;
+    assert_kept(&before, &["Login", "Sign-in"], "Login");
+    store.fold().await.unwrap();
+    assert_eq!(seen(&store).await, before);
+    ingest.close().await.unwrap();
+}
+
+/// When, how and from whom events came, is in their columns, or in the log and in columns after compaction.
+#[tokio::test]
+async fn the_delivery_of_events_is_kept() {
+    let root = Root::in_memory();
+    let store = root.open();
+    let ingest = store.ingest(by_hand());
+    let sent = Origin {
+        sender: Some("192.0.2.1".to_owned()),
+        door: Some("http".to_owned()),
+        batch: None,
+    };
+    let batch = WriteBatch {
+        events: vec![titled("w", DAY_START_MS, "1", "sent")],
+        origin: sent.clone(),
+        number: Some(BatchNumber {
+            producer: "p".to_owned(),
+            workspace: workspace("w"),
+            number: 1,
+        }),
+        all_or_nothing: false,
+    };
+    ingest.write(batch).await.unwrap();
+    store.fold().await.unwrap();
+    let imported = Origin {
+        door: Some("import".to_owned()),
+        ..Origin::default()
+    };
+    let mut import = store
+        .import(ImportOptions::default())
+        .from_origin(imported.clone());
+    import
+        .push(titled("w", DAY_START_MS, "2", "imported"))
+        .await
+        .unwrap();
+    import.finish().await.unwrap();
+    let snapshot = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+    let tags: Vec<Option<&Delivery>> = snapshot
+        .files
+        .iter()
+        .map(|file| file.delivery.as_deref())
+        .collect();
+    assert_eq!(
+        tags.iter()
+            .flatten()
+            .map(|tag| &tag.origin)
+            .collect::<Vec<_>>(),
+        [&imported]
+    );
+    let ranges: Vec<_> = snapshot
+        .files
+        .iter()
+        .map(|file| file.received_range_ms)
+        .collect();
+    assert!(
+        ranges
+            .iter()
+            .all(|range| range.is_some_and(|(first, last)| first == last))
+    );
+    compact(&store, "w").await;
+    let compacted = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+    let [file] = compacted.files.iter().collect::<Vec<_>>()[..] else {
+        panic!("{:?}", compacted.files);
+    };
+    assert_eq!(file.delivery, None);
+    let received: Vec<i64> = ranges.iter().flatten().map(|(first, _)| *first).collect();
+    let range = (
+        *received.iter().min().unwrap(),
+        *received.iter().max().unwrap(),
+    );
+    assert_eq!(file.received_range_ms, Some(range));
+    let rows = concat_batches(&events::schema(), &read(&store, &compacted).await).unwrap();
+    let text = |name: &str, row: usize| {
+        let column = rows.column_by_name(name).unwrap().as_string::<i32>();
+        column.is_valid(row).then(|| column.value(row).to_owned())
+    };
+    let of_row = |row| ["vouch_sender", "vouch_door", "vouch_batch"].map(|name| text(name, row));
+    assert_eq!(of_row(0), [sent.sender, sent.door, Some("p/1".to_owned())]);
+    assert_eq!(of_row(1), [None, imported.door, None]);
+    ingest.close().await.unwrap();
+}
