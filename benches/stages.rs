@@ -137,6 +137,7 @@ fn answer() -> Answer {
             rows: ROWS as u64,
             search_after: None,
             next_cursor_time: None,
+            watermark_ms: None,
             has_more: false,
             warnings: Vec::new(),
             raw_query: None,

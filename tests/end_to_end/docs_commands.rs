@@ -161,7 +161,9 @@ fn without_cost(line: &str) -> String {
         }
         Ok(mut content) if content["content"].is_array() => {
             for answer in content["content"].as_array_mut().unwrap() {
-                answer.as_object_mut().unwrap().remove("cost");
+                for changing in ["cost", "watermark_ms"] {
+                    answer.as_object_mut().unwrap().remove(changing);
+                }
             }
             content.to_string()
         }

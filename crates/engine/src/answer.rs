@@ -70,6 +70,9 @@ pub struct Summary {
     /// The time that the next page stands before, Unix milliseconds; absent when nothing follows, and
     /// when no `cursor_time` was asked for.
     pub next_cursor_time: Option<i64>,
+    /// Up to here it is certain that nothing comes any more: every event with a smaller `vouch_received`, Unix ms, that
+    /// the answer could have is in it. Absent where no events were read.
+    pub watermark_ms: Option<i64>,
     /// Whether rows or groups follow behind the last ones.
     pub has_more: bool,
     /// Everything the reader of the answer should know: what was assumed, cut off or missing.

@@ -53,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) query: BoundQuery,
     pub(crate) lowered: Lowered,
     pub(crate) views: Vec<View>,
+    /// See [`Summary::watermark_ms`].
+    watermark_ms: i64,
 }
 
 impl Engine {
@@ -273,6 +275,7 @@ impl Engine {
         request: &QueryRequest,
         query: BoundQuery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
+        let watermark_ms = self.store.watermark_ms();
         let views = prepare::views(&self.store, request, &query.windows()).await?;
         let events = prepare::events(&query, &views);
         let state = self.session.state(&query, events.count());
@@ -283,6 +286,7 @@ impl Engine {
                 query,
                 lowered,
                 views,
+                watermark_ms,
             },
             batches,
         ))
@@ -329,6 +333,7 @@ impl Engine {
                 filter,
                 counted,
                 started.elapsed(),
+                running.watermark_ms,
             )
         };
         let summary = summarise(None);

@@ -34,6 +34,7 @@ fn answer(answer: &Answer) -> Value {
         "group_by": summary.group_by,
         "search_after": summary.search_after.as_ref().map(search_after),
         "next_cursor_time": summary.next_cursor_time.unwrap_or(-1),
+        "watermark_ms": summary.watermark_ms,
         "window": window(summary),
         "interval": summary.step_ms.unwrap_or(0),
         "query_warning": warnings_text(&summary.warnings),

@@ -105,6 +105,7 @@ fn workspaces(names: impl Iterator<Item = WorkspaceId>, cost: Duration) -> Answe
             rows: count,
             search_after: None,
             next_cursor_time: None,
+            watermark_ms: None,
             has_more: false,
             warnings: Vec::new(),
             raw_query: None,

@@ -155,6 +155,7 @@ mod tests {
             rows: 0,
             search_after: None,
             next_cursor_time: None,
+            watermark_ms: None,
             has_more: false,
             warnings: vec![],
             raw_query: None,

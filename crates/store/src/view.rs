@@ -82,6 +82,9 @@ impl View {
     }
 }
 
+/// How long after its time of receipt an event may come into views.
+const WATERMARK_MARGIN: Duration = Duration::from_secs(60);
+
 impl Store {
     /// The newest events of `workspace`; `None` when there is no such workspace.
     ///
@@ -129,6 +132,14 @@ impl Store {
             table,
             recent: recent.unwrap_or_default(),
         }))
+    }
+
+    /// Every event with a smaller `vouch_received`, Unix ms, is in each later [`Store::view`]: what is received before
+    /// takes 30 seconds at most to be durable, and is listed half a second later.
+    #[must_use]
+    pub fn watermark_ms(&self) -> i64 {
+        let margin_ms = i64::try_from(WATERMARK_MARGIN.as_millis()).unwrap_or(i64::MAX);
+        self.location().now_ms() - margin_ms
     }
 
     /// Makes sure that every later [`Store::view`] has the writes that were acknowledged with these

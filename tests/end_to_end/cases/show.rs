@@ -98,7 +98,9 @@ pub(super) fn json(answers: &[Answer]) -> String {
     let mut content = engine::content_json(answers);
     for answer in content["content"].as_array_mut().unwrap() {
         assert!(answer["cost"].as_str().unwrap().ends_with("ms"));
-        answer.as_object_mut().unwrap().shift_remove("cost");
+        for changing in ["cost", "watermark_ms"] {
+            answer.as_object_mut().unwrap().shift_remove(changing);
+        }
     }
     let mut text = serde_json::to_string_pretty(&content).unwrap();
     text.push('\n');

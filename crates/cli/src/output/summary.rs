@@ -89,6 +89,7 @@ mod tests {
             rows: 2,
             search_after: None,
             next_cursor_time: None,
+            watermark_ms: None,
             has_more: false,
             warnings: vec![warning],
             raw_query: None,

@@ -81,6 +81,7 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
         search_after: summary.search_after.clone().map(position_to_message),
         has_more: summary.has_more,
         next_cursor_time: summary.next_cursor_time,
+        watermark_ms: summary.watermark_ms,
         warnings: diagnostics_to_messages(query, &summary.warnings),
         raw_query: summary.raw_query.clone(),
         query_parse: summary
@@ -114,6 +115,7 @@ pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, M
             .transpose()?,
         has_more: message.has_more,
         next_cursor_time: message.next_cursor_time,
+        watermark_ms: message.watermark_ms,
         warnings: message
             .warnings
             .into_iter()
@@ -206,6 +208,7 @@ mod tests {
             rows: 2,
             search_after: None,
             next_cursor_time: None,
+            watermark_ms: Some(3),
             has_more: false,
             warnings: vec![warning],
             raw_query: None,
@@ -222,6 +225,7 @@ mod tests {
         assert_eq!(back.series, answer.series);
         let (back, summary) = (back.summary, answer.summary);
         assert_eq!(back.cost, summary.cost);
+        assert_eq!(back.watermark_ms, summary.watermark_ms);
         assert_eq!(back.total_hits, summary.total_hits);
         assert_eq!(back.group_by, summary.group_by);
         assert_eq!(back.window, summary.window);
