@@ -9,6 +9,10 @@
 //! name. It is never set here: on a shared disk the clock of the file server counts, and that of this machine
 //! may be wrong.
 //!
+//! The root is never made by a write, nor is anything directly below it while the marker of the store is not
+//! there: were the volume of the store not mounted, or moved away, writes would be acknowledged into a directory
+//! that is hidden later.
+//!
 //! Listings are sorted, which those of a local disk are not by themselves: the Delta library relies
 //! on it.
 
@@ -33,6 +37,8 @@ use object_store::{
 };
 use uuid::Uuid;
 
+use crate::paths::MARKER;
+
 pub(crate) const STORE_NAME: &str = "local disk";
 const STAGING_DIRECTORY: &str = "_staging";
 
@@ -47,7 +53,7 @@ pub(crate) struct DurableLocal {
 }
 
 impl DurableLocal {
-    /// Writes below the absolute directory `root`, which is created by the first write.
+    /// Writes below the absolute directory `root`, which must be there: see [`create_root`].
     pub(crate) fn new(root: &FilePath) -> Self {
         Self {
             disk: LocalFileSystem::new(),
@@ -58,15 +64,25 @@ impl DurableLocal {
     async fn prepare(&self, location: &Path) -> Result<Staged> {
         let target = self.disk.path_to_filesystem(location)?;
         let directory = self.root.join(STAGING_DIRECTORY);
+        // Nothing can be there before the marker is.
+        let is_marker = target == self.root.join(MARKER);
         let source = directory.join(Uuid::new_v4().to_string());
         let location = Path::from_absolute_path(&source)?;
         let root = Arc::clone(&self.root);
-        blocking(move || create_directories(&directory)).await?;
+        let staged_root = Arc::clone(&self.root);
+        blocking(move || {
+            if is_marker && root.is_dir() {
+                create_directories(&directory)
+            } else {
+                create_directories_below(&root, &directory)
+            }
+        })
+        .await?;
         Ok(Staged {
             location,
             source,
             target,
-            root,
+            root: staged_root,
         })
     }
 }
@@ -108,7 +124,7 @@ impl Staged {
         let file = File::options().write(true).open(&self.source)?;
         sync_file(&file, &self.source)?;
         let directory = self.target.parent().unwrap_or(&self.root);
-        create_directories(directory)?;
+        create_directories_below(&self.root, directory)?;
         if !create {
             fs::rename(&self.source, &self.target)?;
             return sync_directories(directory, &self.root);
@@ -177,10 +193,42 @@ fn create_directories(directory: &FilePath) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::NotFound, "no such directory"));
     };
     create_directories(parent)?;
+    create_directory(directory, parent)
+}
+
+fn create_directory(directory: &FilePath, parent: &FilePath) -> io::Result<()> {
     match fs::create_dir(directory) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => sync_directory(parent),
     }
+}
+
+/// Creates `directory`, which is below `root` or is the root itself, unless the store is not there.
+fn create_directories_below(root: &FilePath, directory: &FilePath) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let gone = |what: &str| {
+        let reason = format!("the store is not there: {} is missing", root.join(what).display());
+        io::Error::new(ErrorKind::NotFound, reason)
+    };
+    if !root.is_dir() {
+        return Err(gone(""));
+    }
+    let parent = directory.parent().unwrap_or(root);
+    if parent == root {
+        if !root.join(MARKER).is_file() {
+            return Err(gone(MARKER));
+        }
+    } else {
+        create_directories_below(root, parent)?;
+    }
+    create_directory(directory, parent)
+}
+
+/// Creates the root of a store with all its parents.
+pub(crate) async fn create_root(root: PathBuf) -> Result<()> {
+    blocking(move || create_directories(&root)).await
 }
 
 /// Syncs `directory` and its parents up to the parent of `root`.

@@ -353,16 +353,23 @@ pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreErro
             }
         }
     }
+    if listed.is_empty() {
+        location.check_present().await?;
+    }
     listed.sort_unstable_by_key(|listed| listed.key);
     Ok(listed)
 }
 
-async fn fetch(location: &Location, key: SegmentKey) -> Result<Segment, StoreError> {
+/// Reads a segment, which must be of this store.
+pub(crate) async fn fetch(location: &Location, key: SegmentKey) -> Result<Segment, StoreError> {
     let path = paths::segment(&key);
     let bytes = location.objects.get(&path).await?.bytes().await?;
     let segment = Segment::decode(key, &bytes);
     if segment.damage != super::Damage::default() {
         tracing::error!(%path, damage = %segment.damage, "a segment is damaged");
     }
+    location
+        .check_owner(|| path.to_string(), segment.header.store.as_deref())
+        .await?;
     Ok(segment)
 }
