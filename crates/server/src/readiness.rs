@@ -42,6 +42,9 @@ impl fmt::Display for NotReady {
 /// # Errors
 /// [`NotReady`].
 pub(crate) fn ready(store: &Store) -> Result<(), NotReady> {
+    if let Some(since) = store.missing_for() {
+        return Err(NotReady(vec![("finding the marker of the store", since)]));
+    }
     let activity = store.activity();
     judged([
         ("writing", &activity.puts, ACCESS_BOUND),

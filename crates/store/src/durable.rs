@@ -209,7 +209,10 @@ fn create_directories_below(root: &FilePath, directory: &FilePath) -> io::Result
         return Ok(());
     }
     let gone = |what: &str| {
-        let reason = format!("the store is not there: {} is missing", root.join(what).display());
+        let reason = format!(
+            "the store is not there: {} is missing",
+            root.join(what).display()
+        );
         io::Error::new(ErrorKind::NotFound, reason)
     };
     if !root.is_dir() {

@@ -48,7 +48,7 @@ pub struct Marker {
 }
 
 impl Marker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             format: FORMAT,
             program: PROGRAM.to_owned(),
@@ -79,7 +79,7 @@ impl Marker {
     }
 
     /// The bytes of the object.
-    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, StoreError> {
         serde_json::to_vec_pretty(self).map_err(|error| corrupt(error.to_string()))
     }
 
@@ -320,7 +320,11 @@ impl Location {
             durable::create_root(directory).await?;
         }
         let options = PutMode::Create.into();
-        match self.objects.put_opts(&paths::marker(), bytes.into(), options).await {
+        match self
+            .objects
+            .put_opts(&paths::marker(), bytes.into(), options)
+            .await
+        {
             Ok(_) => Ok(()),
             // An earlier attempt, whose answer was lost, may have made it.
             Err(error) => match self.read_marker().await? {
@@ -358,6 +362,14 @@ impl Store {
         let marker = Marker::new();
         self.create_marker(&marker).await?;
         Ok(marker)
+    }
+
+    /// Whether the root is a directory of a local disk that does not exist, so that no volume can be missing
+    /// there.
+    #[must_use]
+    pub fn is_missing_directory(&self) -> bool {
+        let directory = self.location().directory();
+        directory.is_some_and(|directory| !directory.exists())
     }
 
     /// Makes `marker` the marker of the root, which must be without marker and without events. A restore does

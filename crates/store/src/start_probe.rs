@@ -54,9 +54,11 @@ impl Store {
         };
         let listed = objects.list_with_delimiter(None).await.map_err(failed)?;
         if !listed.objects.iter().any(|object| object.location == *path) {
-            return Err("an object is not listed after it was written; use an object store with \
+            return Err(
+                "an object is not listed after it was written; use an object store with \
                         consistent listings"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         objects.delete(path).await.map_err(|error| {
             format!("an object cannot be deleted ({error}); allow this process to delete")

@@ -11,7 +11,10 @@ struct Disk {
 impl Disk {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let objects = DurableLocal::new(&directory.path().join("root"));
+        let root = directory.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join(MARKER), "{}").unwrap();
+        let objects = DurableLocal::new(&root);
         Self { directory, objects }
     }
 
@@ -32,7 +35,7 @@ impl Disk {
         String::from_utf8(object.bytes().await.unwrap().to_vec()).unwrap()
     }
 
-    /// The names of all files below the root, those that wait for their name included.
+    /// The names of all files below the root but the marker, those that wait for their name included.
     async fn names(&self) -> Vec<String> {
         fn walk(directory: &FilePath, names: &mut Vec<String>) {
             for entry in fs::read_dir(directory).unwrap() {
@@ -46,6 +49,7 @@ impl Disk {
         }
         let mut names = Vec::new();
         walk(&self.directory.path().join("root"), &mut names);
+        names.retain(|name| name != MARKER);
         names.sort_unstable();
         names
     }
