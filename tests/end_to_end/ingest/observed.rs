@@ -85,6 +85,7 @@ async fn readiness_falls_with_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_records_leave_a_line() {
     let vouch = Vouch::new();
+    vouch.ensure_store();
     let mut process = vouch
         .command(&["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
         .stdout(Stdio::piped())

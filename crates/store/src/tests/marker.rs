@@ -174,6 +174,7 @@ async fn a_root_that_goes_away_is_not_empty() {
         }
         std::fs::rename(&away, &path).unwrap();
         assert_eq!(store.workspaces().await.unwrap(), [workspace("w")]);
+        store.check_present().await.unwrap();
         assert!(store.missing_for().is_none());
         ingest.write(batch("after")).await.unwrap();
     }
