@@ -4,6 +4,7 @@
 //! `workspace`, which is the same in the whole table, and `day`, the UTC date of an event:
 //!
 //! ```text
+//! <root>/vouch-store.json
 //! <root>/workspace=<id>/_delta_log/00000000000000000000.json
 //! <root>/workspace=<id>/day=2026-11-21/<uuid>.parquet
 //! <root>/segments/<milliseconds>-<node>-<sequence>
@@ -19,6 +20,8 @@
 //! |---|---|
 //! | `store` | the root, its workspaces and their newest snapshots |
 //! | `location` | from an address to an object store |
+//! | `marker` | which store is at the root, and whether it is there |
+//! | `start_probe` | what is relied on of an object store, tried |
 //! | `small_files` | data files that one request fetches whole |
 //! | `durable` | local disk that survives a power cut |
 //! | `paths` | every object path, built and parsed |
