@@ -14,7 +14,7 @@
 //! that is hidden later.
 //!
 //! Listings are sorted, which those of a local disk are not by themselves: the Delta library relies
-//! on it.
+//! on it. They fail when the system does not describe a file: see [`mod@listing`].
 
 use std::fmt;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryFutureExt, TryStreamExt};
+use futures::{StreamExt, TryFutureExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -59,6 +59,30 @@ impl DurableLocal {
             disk: LocalFileSystem::new(),
             root: Arc::from(root),
         }
+    }
+
+    fn directory(&self, prefix: Option<&Path>) -> Result<PathBuf> {
+        match prefix {
+            Some(prefix) => self.disk.path_to_filesystem(prefix),
+            None => Ok(self.root.to_path_buf()),
+        }
+    }
+
+    /// A listing in the order of names, as every other object store gives it.
+    fn listing(
+        &self,
+        prefix: Option<&Path>,
+        offset: Option<Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let directory = self.directory(prefix);
+        let listing = async move {
+            let directory = directory?;
+            let list =
+                move || listing::below(&directory, offset.as_ref(), |path| fs::metadata(path));
+            let objects = tokio::task::spawn_blocking(list).await??;
+            Ok(stream::iter(objects.into_iter().map(Ok)))
+        };
+        listing.try_flatten_stream().boxed()
     }
 
     async fn prepare(&self, location: &Path) -> Result<Staged> {
@@ -170,18 +194,6 @@ pub(crate) fn staging_files(
         }
     }
     Ok(files)
-}
-
-/// A listing in the order of names, as every other object store gives it.
-fn sorted(
-    listing: BoxStream<'static, Result<ObjectMeta>>,
-) -> BoxStream<'static, Result<ObjectMeta>> {
-    let sorting = async move {
-        let mut objects: Vec<ObjectMeta> = listing.try_collect().await?;
-        objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
-        Ok(stream::iter(objects.into_iter().map(Ok)))
-    };
-    sorting.try_flatten_stream().boxed()
 }
 
 /// Creates `directory` with all its parents and makes their names durable.
@@ -378,7 +390,7 @@ impl ObjectStore for DurableLocal {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        sorted(self.disk.list(prefix))
+        self.listing(prefix, None)
     }
 
     fn list_with_offset(
@@ -386,11 +398,13 @@ impl ObjectStore for DurableLocal {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        sorted(self.disk.list_with_offset(prefix, offset))
+        self.listing(prefix, Some(offset.clone()))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.disk.list_with_delimiter(prefix).await
+        let directory = self.directory(prefix)?;
+        tokio::task::spawn_blocking(move || listing::within(&directory, |path| fs::metadata(path)))
+            .await?
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -402,6 +416,7 @@ impl ObjectStore for DurableLocal {
     }
 }
 
+mod listing;
 #[cfg(unix)]
 #[cfg(test)]
 pub(crate) mod power_cut;
