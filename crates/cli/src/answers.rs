@@ -61,6 +61,14 @@ impl Answers {
         }
     }
 
+    /// Like [`Answers::open`], for what needs no store, so that there need not be one.
+    pub(crate) async fn without_store(arguments: &AskArguments) -> Result<Self, Failure> {
+        match arguments.server {
+            Some(_) => Self::open(arguments).await,
+            None => Ok(Self::Here(open_engine(locate_store(&arguments.store)?)?)),
+        }
+    }
+
     /// The question that the command line asks; says on standard error what it had to assume.
     pub(crate) async fn request(
         &self,
