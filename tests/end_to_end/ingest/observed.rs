@@ -6,13 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::post::{Answer, post, send};
+use super::post::{get, post};
 use super::{DATE_MS, Running, event};
 use crate::program::Vouch;
-
-fn get(address: &str, path: &str) -> Answer {
-    send("GET", address, path, &[], 0, b"")
-}
 
 /// Figures are there for what was done, by door and code.
 #[tokio::test(flavor = "multi_thread")]
