@@ -1,3 +1,4 @@
+use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use tempfile::TempDir;
 
