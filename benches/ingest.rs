@@ -57,13 +57,19 @@ async fn main() -> Result<()> {
     for (clients, events) in LOADS {
         let name = format!("load-{clients}-{events}");
         for (root, store) in [("disk", on_disk(&name)?), ("s3", on_s3(&name)?)] {
+            store.init().await?;
             let load = load(&store, clients, events, Duration::from_secs(seconds)).await?;
             println!("{root:<6} {clients:>8} {events:>7} {load}");
         }
     }
-    one_event_writes(on_disk("one by one")?).await?;
-    many_workspaces(&on_disk("workspaces")?).await?;
-    question(on_disk("question")?).await
+    let [one_by_one, workspaces, asked] = ["one by one", "workspaces", "question"].map(on_disk);
+    let (one_by_one, workspaces, asked) = (one_by_one?, workspaces?, asked?);
+    for store in [&one_by_one, &workspaces, &asked] {
+        store.init().await?;
+    }
+    one_event_writes(one_by_one).await?;
+    many_workspaces(&workspaces).await?;
+    question(asked).await
 }
 
 /// What a load has shown.

@@ -67,11 +67,17 @@ impl Loader<'_> {
     /// Imports into Vouch, from both formats, and compacts.
     pub(crate) async fn vouch(&self) -> Result<Loaded> {
         let store = self.work.vouch();
-        emptied(&store)?;
+        // An import makes a store where no directory is.
+        fs::remove_dir(emptied(&store)?)?;
         let parquet = vouch(self.program, "import", &store, &[&self.work.parquet()])?;
         let compact = vouch(self.program, "compact", &store, &[])?;
         let scratch = emptied(&self.work.scratch())?;
-        let ndjson = vouch(self.program, "import", &scratch, &[&self.work.ndjson()])?;
+        let ndjson = vouch(
+            self.program,
+            "import",
+            &scratch.join("vouch"),
+            &[&self.work.ndjson()],
+        )?;
         emptied(&scratch)?;
         let bytes = self.link_for_datafusion().await?;
         Ok(Loaded {

@@ -169,7 +169,7 @@ fn a_store_with_one_workspace_needs_no_choice() {
     vouch
         .run(&question)
         .expect_status(2)
-        .expect_error("holds no events");
+        .expect_error("vouch init");
     vouch
         .run_with_input(
             &["import", "-"],

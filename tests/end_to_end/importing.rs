@@ -257,8 +257,8 @@ fn a_wrong_mapping_stores_nothing() {
         .expect_status(2);
     vouch
         .run(&["stats", "--format", "json"])
-        .expect_status(0)
-        .expect_output("[]");
+        .expect_status(2)
+        .expect_error("there is no store");
 }
 
 #[test]

@@ -15,12 +15,15 @@
 //! | `ingest` | events through every door of the service |
 //! | `retention` | how long events are kept, and which are held |
 //! | `s3` | a store in S3 |
+//! | `absence` | stores that are not there, or not any more |
 //! | `repairing` | damaged stores, and what is done about them |
 //! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
 //! | `program` | the program, run in a directory of its own |
 
+#[cfg(test)]
+mod absence;
 #[cfg(test)]
 mod asking;
 #[cfg(test)]

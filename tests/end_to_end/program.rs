@@ -60,6 +60,13 @@ impl Vouch {
         vouch
     }
 
+    /// Makes the store when there is none yet: a service needs one.
+    pub(crate) fn ensure_store(&self) {
+        if !self.path("vouch-data").exists() {
+            self.run(&["init"]).expect_status(0);
+        }
+    }
+
     /// The path of a file in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

@@ -26,6 +26,7 @@ fn event(workspace: &str) -> Event {
 
 /// Leaves a segment with an event of each workspace, as a node does that is killed; returns its file.
 async fn leave_segment(vouch: &Vouch) -> PathBuf {
+    vouch.ensure_store();
     let path = vouch.path("vouch-data");
     let store = Store::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
     let ingest = store.ingest(IngestOptions {

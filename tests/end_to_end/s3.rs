@@ -41,6 +41,7 @@ async fn the_program_imports_and_answers_from_a_bucket() {
         assert!(output.status.success(), "{said}");
         String::from_utf8(output.stdout).unwrap()
     };
+    assert!(run(&["init"]).contains("s3://audit/vouch/store"));
     assert!(run(&["import", "events.ndjson"]).contains("total: 41 read, 41 stored, 0 repeated"));
     assert!(run(&["import", "events.ndjson"]).contains("total: 41 read, 0 stored, 41 repeated"));
     let mut query = vec!["query", "--workspace", "*", "--format", "csv"];
@@ -59,6 +60,7 @@ async fn the_program_imports_and_answers_from_a_bucket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn imports_at_the_same_time_store_every_event_once() {
     let s3 = S3::start().await;
+    open(&s3, "s3://audit/together").init().await.unwrap();
     let imports = (0..4).map(|_| tokio::spawn(import(open(&s3, "s3://audit/together"))));
     let mut stored = 0;
     for import in imports.collect::<Vec<_>>() {
@@ -114,6 +116,7 @@ async fn write(ingest: &Ingest, events: Vec<Event>) -> Written {
 /// What every root must do: two nodes that take in, fold and compact the same events at the same time
 /// store each once, and each sees what the other has acknowledged.
 async fn nodes_share_a_root(open: impl Fn() -> Store) {
+    open().init().await.unwrap();
     let stores = [open(), open()];
     let options = IngestOptions {
         fold_interval: Duration::from_millis(20),

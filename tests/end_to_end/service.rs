@@ -52,6 +52,7 @@ impl Service {
 
     /// Serves the store of `vouch` with more arguments.
     pub(crate) fn start_with(vouch: &Vouch, arguments: &[&str]) -> Self {
+        vouch.ensure_store();
         let addresses = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"];
         let command = vouch.command(&[&addresses, arguments].concat());
         Self::spawn(command, arguments.contains(&"--admin"))

@@ -12,8 +12,15 @@ use store::{Store, StoreOptions};
 use crate::arguments::{AskArguments, StoreArguments};
 use crate::failure::Failure;
 
-/// Opens the store that the command line names. Nothing is read yet.
-pub(crate) fn open_store(arguments: &StoreArguments) -> Result<Store, Failure> {
+/// Opens the store that the command line names, which must be there.
+pub(crate) async fn open_store(arguments: &StoreArguments) -> Result<Store, Failure> {
+    let store = locate_store(arguments)?;
+    store.check_present().await?;
+    Ok(store)
+}
+
+/// Like [`open_store`], but does not look whether there is one.
+pub(crate) fn locate_store(arguments: &StoreArguments) -> Result<Store, Failure> {
     Ok(Store::open(
         &arguments.url(),
         &StoreOptions::from_environment(),
@@ -48,7 +55,17 @@ impl Answers {
                     client.map_err(|error| Failure::of_client("", error))?,
                 ))
             }
-            None => Ok(Self::Here(open_engine(open_store(&arguments.store)?)?)),
+            None => Ok(Self::Here(open_engine(
+                open_store(&arguments.store).await?,
+            )?)),
+        }
+    }
+
+    /// Like [`Answers::open`], for what needs no store, so that there need not be one.
+    pub(crate) async fn without_store(arguments: &AskArguments) -> Result<Self, Failure> {
+        match arguments.server {
+            Some(_) => Self::open(arguments).await,
+            None => Ok(Self::Here(open_engine(locate_store(&arguments.store)?)?)),
         }
     }
 

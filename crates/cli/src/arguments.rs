@@ -37,6 +37,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Answer four questions about sample events; nothing to set up, nothing left behind
     Demo,
+    /// Make a new, empty store
+    Init(InitArguments),
     /// Store the events of files
     Import(ImportArguments),
     /// Answer a DQL question
@@ -205,6 +207,13 @@ impl From<StageName> for Stage {
             StageName::Physical => Self::Physical,
         }
     }
+}
+
+/// `vouch init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
 }
 
 /// `vouch import`.

@@ -7,6 +7,7 @@ mod explain;
 mod generate;
 mod hold;
 mod import;
+mod init;
 mod query;
 mod repair;
 mod retention;
@@ -24,6 +25,7 @@ use crate::failure::Failure;
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Demo => demo::run().await,
+        Command::Init(arguments) => init::run(arguments).await,
         Command::Import(arguments) => import::run(arguments).await,
         Command::Query(arguments) => query::run(arguments).await,
         Command::Check { query } => check::run(&query_text(query)?),

@@ -121,7 +121,9 @@ impl From<io::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::InvalidUrl { .. } => Self::Usage(error.to_string()),
+            StoreError::InvalidUrl { .. }
+            | StoreError::NoStore { .. }
+            | StoreError::StoreExists { .. } => Self::Usage(error.to_string()),
             StoreError::InvalidSetting { .. }
             | StoreError::HoldExists { .. }
             | StoreError::UnknownHold { .. }

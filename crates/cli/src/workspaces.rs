@@ -26,7 +26,7 @@ impl Workspaces {
                 let client = client.map_err(|error| Failure::of_client("", error))?;
                 Ok(Self::Service(client))
             }
-            None => Ok(Self::Here(open_store(&arguments.store)?)),
+            None => Ok(Self::Here(open_store(&arguments.store).await?)),
         }
     }
 

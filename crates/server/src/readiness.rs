@@ -42,6 +42,9 @@ impl fmt::Display for NotReady {
 /// # Errors
 /// [`NotReady`].
 pub(crate) fn ready(store: &Store) -> Result<(), NotReady> {
+    if let Some(since) = store.missing_for() {
+        return Err(NotReady(vec![("finding the marker of the store", since)]));
+    }
     let activity = store.activity();
     judged([
         ("writing", &activity.puts, ACCESS_BOUND),
@@ -67,7 +70,8 @@ fn judged<const N: usize>(parts: [(&'static str, &Outcomes, Duration); N]) -> Re
 pub(crate) async fn probe_if_idle(store: &Store) {
     let activity = store.activity();
     let is_idle = |outcomes: &Outcomes| outcomes.since_success() > IDLE;
-    if !is_idle(&activity.puts) && !is_idle(&activity.listings) {
+    let is_missing = store.missing_for().is_some();
+    if !is_missing && !is_idle(&activity.puts) && !is_idle(&activity.listings) {
         return;
     }
     match tokio::time::timeout(PROBE_TIMEOUT, store.probe()).await {

@@ -47,6 +47,8 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
 const INCOMPLETE: &str =
     "an object of the store is missing or damaged, so there is no answer rather than half of one";
 
+const NOT_THERE: &str = "the store is not there, so nothing is answered or stored; the volume or bucket of the service has to be brought back";
+
 /// The status code for a failure of the store, and what may be told about it.
 pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
     match error {
@@ -55,7 +57,12 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::Corrupt { .. }
         | StoreError::Parquet { .. }
         | StoreError::Delta { .. }
-        | StoreError::LogMissing { .. } => (Code::DataLoss, INCOMPLETE),
+        | StoreError::LogMissing { .. }
+        | StoreError::MarkerMissing { .. }
+        | StoreError::OtherStore { .. } => (Code::DataLoss, INCOMPLETE),
+        StoreError::NoStore { .. } | StoreError::Gone { .. } | StoreError::Replaced { .. } => {
+            (Code::Unavailable, NOT_THERE)
+        }
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }
@@ -81,6 +88,9 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
             "the settings of the workspace do not allow it",
         ),
         StoreError::InvalidUrl { .. }
+        | StoreError::StoreExists { .. }
+        | StoreError::NewerFormat { .. }
+        | StoreError::Lacking { .. }
         | StoreError::Unsupported { .. }
         | StoreError::Record { .. }
         | StoreError::Arrow(_) => (Code::Internal, "the store cannot be read by this service"),

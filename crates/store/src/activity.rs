@@ -124,11 +124,17 @@ impl Store {
     ///
     /// What fails of it; [`Store::activity`] counts it too.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        let objects = &self.location().objects;
-        let put = objects.put(&paths::probe(), Vec::new().into()).await;
+        let put = self.put_probe().await;
         self.activity().puts.record(put.is_ok());
         put?;
         self.segments(Duration::ZERO).await.map(|_| ())
+    }
+
+    async fn put_probe(&self) -> Result<(), StoreError> {
+        self.check_writable().await?;
+        let objects = &self.location().objects;
+        objects.put(&paths::probe(), Vec::new().into()).await?;
+        Ok(())
     }
 
     /// What is not folded yet.

@@ -71,6 +71,7 @@ impl StagedFile {
 
 /// A data file that is being written. Large ones are uploaded in parts while they grow.
 pub(crate) struct DataFileWriter {
+    location: Location,
     path: Path,
     in_table: String,
     day: NaiveDate,
@@ -105,6 +106,7 @@ impl DataFileWriter {
         let writer = ArrowWriter::try_new(Vec::new(), events::schema(), Some(properties))
             .map_err(|error| StoreError::parquet(&path, error))?;
         Ok(Self {
+            location: location.clone(),
             upload: BufWriter::new(Arc::clone(&location.objects), path.clone()),
             path,
             in_table,
@@ -200,6 +202,7 @@ impl DataFileWriter {
     }
 
     async fn put(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.location.check_writable().await?;
         let sent = self.upload.put(bytes).await;
         sent.map_err(|error| self.failed(ParquetError::External(error.into())))
     }

@@ -9,8 +9,12 @@
 //! name. It is never set here: on a shared disk the clock of the file server counts, and that of this machine
 //! may be wrong.
 //!
+//! The root is never made by a write, nor is anything directly below it while the marker of the store is not
+//! there: were the volume of the store not mounted, or moved away, writes would be acknowledged into a directory
+//! that is hidden later.
+//!
 //! Listings are sorted, which those of a local disk are not by themselves: the Delta library relies
-//! on it.
+//! on it. They fail when the system does not describe a file: see [`mod@listing`].
 
 use std::fmt;
 use std::fs::{self, File};
@@ -23,7 +27,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryFutureExt, TryStreamExt};
+use futures::{StreamExt, TryFutureExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -32,6 +36,8 @@ use object_store::{
     Result, UploadPart,
 };
 use uuid::Uuid;
+
+use crate::paths::MARKER;
 
 pub(crate) const STORE_NAME: &str = "local disk";
 const STAGING_DIRECTORY: &str = "_staging";
@@ -47,7 +53,7 @@ pub(crate) struct DurableLocal {
 }
 
 impl DurableLocal {
-    /// Writes below the absolute directory `root`, which is created by the first write.
+    /// Writes below the absolute directory `root`, which must be there: see [`create_root`].
     pub(crate) fn new(root: &FilePath) -> Self {
         Self {
             disk: LocalFileSystem::new(),
@@ -55,18 +61,52 @@ impl DurableLocal {
         }
     }
 
+    fn directory(&self, prefix: Option<&Path>) -> Result<PathBuf> {
+        match prefix {
+            Some(prefix) => self.disk.path_to_filesystem(prefix),
+            None => Ok(self.root.to_path_buf()),
+        }
+    }
+
+    /// A listing in the order of names, as every other object store gives it.
+    fn listing(
+        &self,
+        prefix: Option<&Path>,
+        offset: Option<Path>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let directory = self.directory(prefix);
+        let listing = async move {
+            let directory = directory?;
+            let list =
+                move || listing::below(&directory, offset.as_ref(), |path| fs::metadata(path));
+            let objects = tokio::task::spawn_blocking(list).await??;
+            Ok(stream::iter(objects.into_iter().map(Ok)))
+        };
+        listing.try_flatten_stream().boxed()
+    }
+
     async fn prepare(&self, location: &Path) -> Result<Staged> {
         let target = self.disk.path_to_filesystem(location)?;
         let directory = self.root.join(STAGING_DIRECTORY);
+        // Nothing can be there before the marker is.
+        let is_marker = target == self.root.join(MARKER);
         let source = directory.join(Uuid::new_v4().to_string());
         let location = Path::from_absolute_path(&source)?;
         let root = Arc::clone(&self.root);
-        blocking(move || create_directories(&directory)).await?;
+        let staged_root = Arc::clone(&self.root);
+        blocking(move || {
+            if is_marker && root.is_dir() {
+                create_directories(&directory)
+            } else {
+                create_directories_below(&root, &directory)
+            }
+        })
+        .await?;
         Ok(Staged {
             location,
             source,
             target,
-            root,
+            root: staged_root,
         })
     }
 }
@@ -108,7 +148,7 @@ impl Staged {
         let file = File::options().write(true).open(&self.source)?;
         sync_file(&file, &self.source)?;
         let directory = self.target.parent().unwrap_or(&self.root);
-        create_directories(directory)?;
+        create_directories_below(&self.root, directory)?;
         if !create {
             fs::rename(&self.source, &self.target)?;
             return sync_directories(directory, &self.root);
@@ -156,18 +196,6 @@ pub(crate) fn staging_files(
     Ok(files)
 }
 
-/// A listing in the order of names, as every other object store gives it.
-fn sorted(
-    listing: BoxStream<'static, Result<ObjectMeta>>,
-) -> BoxStream<'static, Result<ObjectMeta>> {
-    let sorting = async move {
-        let mut objects: Vec<ObjectMeta> = listing.try_collect().await?;
-        objects.sort_unstable_by(|one, other| one.location.cmp(&other.location));
-        Ok(stream::iter(objects.into_iter().map(Ok)))
-    };
-    sorting.try_flatten_stream().boxed()
-}
-
 /// Creates `directory` with all its parents and makes their names durable.
 fn create_directories(directory: &FilePath) -> io::Result<()> {
     if directory.is_dir() {
@@ -177,10 +205,45 @@ fn create_directories(directory: &FilePath) -> io::Result<()> {
         return Err(io::Error::new(ErrorKind::NotFound, "no such directory"));
     };
     create_directories(parent)?;
+    create_directory(directory, parent)
+}
+
+fn create_directory(directory: &FilePath, parent: &FilePath) -> io::Result<()> {
     match fs::create_dir(directory) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => sync_directory(parent),
     }
+}
+
+/// Creates `directory`, which is below `root` or is the root itself, unless the store is not there.
+fn create_directories_below(root: &FilePath, directory: &FilePath) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let gone = |what: &str| {
+        let reason = format!(
+            "the store is not there: {} is missing",
+            root.join(what).display()
+        );
+        io::Error::new(ErrorKind::NotFound, reason)
+    };
+    if !root.is_dir() {
+        return Err(gone(""));
+    }
+    let parent = directory.parent().unwrap_or(root);
+    if parent == root {
+        if !root.join(MARKER).is_file() {
+            return Err(gone(MARKER));
+        }
+    } else {
+        create_directories_below(root, parent)?;
+    }
+    create_directory(directory, parent)
+}
+
+/// Creates the root of a store with all its parents.
+pub(crate) async fn create_root(root: PathBuf) -> Result<()> {
+    blocking(move || create_directories(&root)).await
 }
 
 /// Syncs `directory` and its parents up to the parent of `root`.
@@ -327,7 +390,7 @@ impl ObjectStore for DurableLocal {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        sorted(self.disk.list(prefix))
+        self.listing(prefix, None)
     }
 
     fn list_with_offset(
@@ -335,11 +398,13 @@ impl ObjectStore for DurableLocal {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        sorted(self.disk.list_with_offset(prefix, offset))
+        self.listing(prefix, Some(offset.clone()))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.disk.list_with_delimiter(prefix).await
+        let directory = self.directory(prefix)?;
+        tokio::task::spawn_blocking(move || listing::within(&directory, |path| fs::metadata(path)))
+            .await?
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -351,6 +416,7 @@ impl ObjectStore for DurableLocal {
     }
 }
 
+mod listing;
 #[cfg(unix)]
 #[cfg(test)]
 pub(crate) mod power_cut;

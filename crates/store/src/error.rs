@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use deltalake_core::DeltaTableError;
 use events::WorkspaceId;
 use parquet::errors::ParquetError;
+use uuid::Uuid;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,84 @@ pub enum StoreError {
         url: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// There is neither a marker nor anything else of a store.
+    #[error(
+        "there is no store at `{url}`; if there should be one, check the address and mount its volume; `vouch init` makes a new one"
+    )]
+    NoStore {
+        /// The address of the root.
+        url: String,
+    },
+    /// A new store is to be made where one is.
+    #[error("there is a store at `{url}` already: {found} was found; choose another place")]
+    StoreExists {
+        /// The address of the root.
+        url: String,
+        /// What was found.
+        found: String,
+    },
+    /// The store that this process uses is no longer there.
+    #[error(
+        "store {id} is no longer at `{url}`: its marker, `vouch-store.json`, is missing; mount its volume again, or restore the store from a backup"
+    )]
+    Gone {
+        /// The address of the root.
+        url: String,
+        /// The id of the store.
+        id: Uuid,
+    },
+    /// Another store is there than the one that this process uses.
+    #[error(
+        "`vouch-store.json` at `{url}` is no longer that of store {id}, incarnation {incarnation}; mount the right volume, or restart this process to use the store that is there now"
+    )]
+    Replaced {
+        /// The address of the root.
+        url: String,
+        /// The id of the store that this process uses.
+        id: Uuid,
+        /// Its incarnation.
+        incarnation: Uuid,
+    },
+    /// An object names its store, and the store has no marker.
+    #[error(
+        "`vouch-store.json` is missing, although `{object}` belongs to store {found}; mount the whole volume, or restore `vouch-store.json` from a backup"
+    )]
+    MarkerMissing {
+        /// The path of the object under the root of the store.
+        object: String,
+        /// The id that it names.
+        found: String,
+    },
+    /// An object is of another store than the one whose marker is there.
+    #[error(
+        "`{object}` belongs to store {found}, and this is store {id}; move it to where it belongs, or restore `vouch-store.json` from a backup"
+    )]
+    OtherStore {
+        /// The path of the object under the root of the store.
+        object: String,
+        /// The id that it names.
+        found: String,
+        /// The id of the store.
+        id: Uuid,
+    },
+    /// A newer version of Vouch has made or changed the store.
+    #[error(
+        "the store has format {format}, which this version of vouch cannot use; use version {program} or later"
+    )]
+    NewerFormat {
+        /// The format of the store.
+        format: u32,
+        /// The oldest version of Vouch that can use it.
+        program: String,
+    },
+    /// The object store cannot do what a store relies on.
+    #[error("`{url}` cannot hold a store that is written to: {lack}")]
+    Lacking {
+        /// The address of the root.
+        url: String,
+        /// What it cannot do, and what to do about it.
+        lack: String,
     },
     /// An object that the table's log names is not there.
     #[error(

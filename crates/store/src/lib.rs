@@ -4,6 +4,7 @@
 //! `workspace`, which is the same in the whole table, and `day`, the UTC date of an event:
 //!
 //! ```text
+//! <root>/vouch-store.json
 //! <root>/workspace=<id>/_delta_log/00000000000000000000.json
 //! <root>/workspace=<id>/day=2026-11-21/<uuid>.parquet
 //! <root>/segments/<milliseconds>-<node>-<sequence>
@@ -19,6 +20,8 @@
 //! |---|---|
 //! | `store` | the root, its workspaces and their newest snapshots |
 //! | `location` | from an address to an object store |
+//! | `marker` | which store is at the root, and whether it is there |
+//! | `start_probe` | what is relied on of an object store, tried |
 //! | `small_files` | data files that one request fetches whole |
 //! | `durable` | local disk that survives a power cut |
 //! | `paths` | every object path, built and parsed |
@@ -97,6 +100,7 @@ mod ingest;
 mod layout;
 mod location;
 mod log;
+mod marker;
 mod numbers;
 mod paths;
 mod record;
@@ -108,6 +112,7 @@ mod settings;
 mod small_files;
 mod snapshot;
 mod staging;
+mod start_probe;
 mod statistics;
 mod store;
 mod table;
@@ -132,6 +137,7 @@ pub use hold::{HeldEvents, Hold, NewHold};
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Written};
 pub use location::StoreOptions;
+pub use marker::Marker;
 pub use retention::Retention;
 pub use segment::{InvalidToken, WriteToken};
 pub use set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};

@@ -15,6 +15,7 @@ use url::Url;
 use crate::blocks::KnownBlocks;
 use crate::durable::DurableLocal;
 use crate::error::StoreError;
+use crate::marker::KnownMarker;
 
 /// The beginnings of the setting names that object stores understand.
 const SETTING_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
@@ -51,6 +52,8 @@ pub(crate) struct Location {
     pub(crate) clock: Clock,
     /// What the bytes of data files are compared with.
     pub(crate) blocks: KnownBlocks,
+    /// What is known of the marker.
+    pub(crate) marker: KnownMarker,
 }
 
 /// What tells the time: the system, or a test.
@@ -106,6 +109,7 @@ impl Location {
                     objects: Arc::new(PrefixStore::new(objects, prefix)),
                     clock: Clock::System,
                     blocks: KnownBlocks::default(),
+                    marker: KnownMarker::default(),
                 })
             }
         }
@@ -144,6 +148,7 @@ impl Location {
             objects: Arc::new(PrefixStore::new(DurableLocal::new(root), prefix)),
             clock: Clock::System,
             blocks: KnownBlocks::default(),
+            marker: KnownMarker::default(),
         })
     }
 }

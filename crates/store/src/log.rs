@@ -33,6 +33,7 @@ pub(crate) use state::{FileTotals, LogState, entry_digest};
 
 use crate::error::StoreError;
 use crate::location::Location;
+use crate::marker;
 use crate::paths;
 use crate::table;
 
@@ -48,6 +49,7 @@ pub(crate) async fn create_table(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<(), StoreError> {
+    let marker = location.check_writable().await?;
     refuse_beside_data(location, workspace).await?;
     let invalid = |error: serde_json::Error| StoreError::Unsupported {
         workspace: workspace.clone(),
@@ -55,6 +57,7 @@ pub(crate) async fn create_table(
     };
     let now = location.now();
     let mut metadata = TableMetadata::new(now.timestamp_millis());
+    marker::write_to(marker.as_ref(), &mut metadata);
     let state = LogState::new(0, None, &FileTotals::default(), &metadata);
     state.write_to(&mut metadata).map_err(invalid)?;
     let actions = [

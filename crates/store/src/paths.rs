@@ -1,6 +1,7 @@
 //! Every object path of a store is built and parsed here.
 //!
 //! ```text
+//! vouch-store.json
 //! workspace=<id>/_delta_log/00000000000000000000.json
 //! workspace=<id>/day=2026-11-21/<uuid>.parquet
 //! segments/<milliseconds>-<node>-<sequence>
@@ -30,6 +31,8 @@ const SEGMENTS_DIRECTORY: &str = "segments";
 const PARKED_DIRECTORY: &str = "parked";
 const SET_ASIDE_DIRECTORY: &str = "set-aside";
 const PROBE: &str = "probe";
+/// The file name of the marker; on a local disk the marker is looked for by it.
+pub(crate) const MARKER: &str = "vouch-store.json";
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
 const VERSION_DIGITS: usize = 20;
@@ -40,9 +43,26 @@ pub(crate) fn table(workspace: &WorkspaceId) -> Path {
     Path::from(format!("{WORKSPACE_PREFIX}{workspace}"))
 }
 
+/// The object that says which store it is.
+pub(crate) fn marker() -> Path {
+    Path::from(MARKER)
+}
+
+/// Whether a directory of the root is one that only a store has.
+pub(crate) fn is_data(directory: &Path) -> bool {
+    let directories = [SEGMENTS_DIRECTORY, PARKED_DIRECTORY, SET_ASIDE_DIRECTORY];
+    let is_named = |name: &str| directory.as_ref() == name;
+    directories.into_iter().any(is_named) || workspace_of_table(directory).is_some()
+}
+
 /// The object that is written to find out whether writing works.
 pub(crate) fn probe() -> Path {
     Path::from(PROBE)
+}
+
+/// An object by which a process that starts finds out what the object store can do.
+pub(crate) fn start_probe() -> Path {
+    Path::from(format!("{PROBE}-{}", Uuid::new_v4()))
 }
 
 /// The directories of all segments, in the order in which events move: from the first to the second, never

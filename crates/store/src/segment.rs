@@ -27,11 +27,12 @@ use events::{WorkspaceId, fields};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::marker::Marker;
 use crate::paths;
 
 pub(crate) use key::SegmentKey;
 pub use key::{InvalidToken, WriteToken};
-pub(crate) use known::{KnownSegments, Listed, listed};
+pub(crate) use known::{KnownSegments, Listed, fetch, listed};
 pub(crate) use put::put;
 pub(crate) use recent::RecentEvents;
 
@@ -58,6 +59,17 @@ pub(crate) struct Header {
     /// The newest versions of tables that the node has committed, at most [`MOST_WITNESSED`].
     #[serde(default)]
     pub(crate) committed: BTreeMap<WorkspaceId, u64>,
+}
+
+impl Header {
+    /// The header of a segment of this store.
+    pub(crate) fn of(marker: Option<&Marker>) -> Self {
+        Self {
+            store: marker.map(|marker| marker.id().to_string()),
+            incarnation: marker.map(|marker| marker.incarnation().to_string()),
+            ..Self::default()
+        }
+    }
 }
 
 /// A batch that its producer has given a number.

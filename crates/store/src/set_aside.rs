@@ -180,6 +180,7 @@ impl Store {
 
     /// Copies the object of a segment to where nothing reads it.
     async fn keep_aside(&self, key: &SegmentKey) -> Result<(), StoreError> {
+        self.check_writable().await?;
         let objects = &self.location().objects;
         let bytes = objects.get(&paths::segment(key)).await?.bytes().await?;
         let path = paths::set_aside(key);

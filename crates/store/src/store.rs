@@ -18,6 +18,7 @@ use crate::error::StoreError;
 use crate::file_reader::FileReader;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Clock, Location, StoreOptions};
+use crate::marker::KnownMarker;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::small_files::SmallFiles;
@@ -68,8 +69,8 @@ impl Store {
     /// Opens the store at `url`: the path of a directory, or an address that starts with
     /// `file://`, `s3://`, `gs://`, `az://` or `memory://` (every `memory://` store is a new one).
     ///
-    /// Nothing is read or written yet. A directory that does not exist is an empty store and is
-    /// created by the first write.
+    /// Nothing is read or written yet. Whether there is a store is found out by whatever is done first, or by
+    /// [`Store::check_present`]; [`Store::init`] makes a new one. A `memory://` store need not be made.
     ///
     /// # Errors
     ///
@@ -94,6 +95,7 @@ impl Store {
             objects,
             clock: Clock::System,
             blocks: KnownBlocks::default(),
+            marker: KnownMarker::default(),
         })
     }
 
@@ -106,6 +108,7 @@ impl Store {
         let inner = Inner {
             location: Location {
                 blocks: KnownBlocks::default(),
+                marker: KnownMarker::default(),
                 ..location
             },
             tables: Mutex::default(),
@@ -188,7 +191,11 @@ impl Store {
             .buffered(WORKSPACE_CONCURRENCY)
             .try_collect()
             .await?;
-        Ok(found.into_iter().flatten().collect())
+        let found: Vec<WorkspaceId> = found.into_iter().flatten().collect();
+        if found.is_empty() {
+            location.check_present().await?;
+        }
+        Ok(found)
     }
 
     /// The workspaces that have a folder under the root, whether or not there is a table in it.
@@ -199,10 +206,14 @@ impl Store {
     ///
     /// When the root cannot be listed.
     pub async fn workspace_folders(&self) -> Result<BTreeSet<WorkspaceId>, StoreError> {
-        let objects = &self.inner.location.objects;
-        let root = objects.list_with_delimiter(None).await?;
+        let location = &self.inner.location;
+        let root = location.objects.list_with_delimiter(None).await?;
         let folders = root.common_prefixes.iter();
-        Ok(folders.filter_map(paths::workspace_of_table).collect())
+        let folders: BTreeSet<_> = folders.filter_map(paths::workspace_of_table).collect();
+        if folders.is_empty() {
+            location.check_present().await?;
+        }
+        Ok(folders)
     }
 
     /// The newest version of the table of `workspace`; `None` when there is no such table.

@@ -65,6 +65,7 @@ impl Table {
     ) -> Result<Option<Self>, StoreError> {
         let log = list_from(location, workspace, 0).await?;
         if !log.iter().any(is_versioned) {
+            location.check_present().await?;
             return Ok(None);
         }
         refuse_empty_commits(&log)?;
@@ -150,6 +151,9 @@ impl Table {
     ) -> Result<Self, StoreError> {
         let mut snapshot = read_snapshot(workspace, &delta)?;
         check_state(location, &snapshot).await?;
+        location
+            .check_table(&paths::log(workspace), &snapshot.metadata)
+            .await?;
         let commit = head(location, &paths::commit(workspace, snapshot.version)).await?;
         snapshot.committed = commit.as_ref().map(|commit| commit.last_modified);
         Ok(Self {
@@ -284,6 +288,7 @@ pub(crate) async fn exists(
             return Ok(true);
         }
     }
+    location.check_present().await?;
     Ok(false)
 }
 

@@ -16,6 +16,7 @@ mod importing;
 mod ingesting;
 mod large_events;
 mod log_damage;
+mod marker;
 mod model;
 #[cfg(unix)]
 mod power_cut;
@@ -38,6 +39,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::location::{Location, StoreOptions};
+use crate::marker::Marker;
+use crate::paths;
 use crate::{
     Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, StoreError,
     Verification,
@@ -77,6 +80,8 @@ impl Root {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("not yet there/100% audit");
         let location = Location::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join(paths::MARKER), Marker::new().encode().unwrap()).unwrap();
         Self {
             location,
             _directory: Some(directory),
@@ -241,15 +246,16 @@ async fn stored_ids(store: &Store, id: &str) -> Vec<String> {
     ids
 }
 
-/// The paths of all objects under the root, sorted.
+/// The paths of all objects under the root but the marker, sorted.
 async fn objects(store: &Store) -> Vec<String> {
-    let mut paths: Vec<String> = store
+    let mut found: Vec<String> = store
         .object_store()
         .list(None)
         .map_ok(|object| object.location.to_string())
         .try_collect()
         .await
         .unwrap();
-    paths.sort_unstable();
-    paths
+    found.retain(|path| path != paths::MARKER);
+    found.sort_unstable();
+    found
 }

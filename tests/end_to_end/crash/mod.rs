@@ -88,6 +88,7 @@ async fn kill_nodes_of_one_store(plan: &Arc<Mutex<Plan>>, nodes: usize, seed: u6
     let store = directory.path().join("store");
     let log = directory.path().join("log");
     let begun = Instant::now();
+    open(&store).init().await.unwrap();
     let cluster = Arc::new(Cluster::new(store, log, nodes, Arc::clone(plan)));
     let answers = run(&cluster, seed).await;
     let sound = examine(&cluster).await;

@@ -6,13 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::post::{Answer, post, send};
+use super::post::{get, post};
 use super::{DATE_MS, Running, event};
 use crate::program::Vouch;
-
-fn get(address: &str, path: &str) -> Answer {
-    send("GET", address, path, &[], 0, b"")
-}
 
 /// Figures are there for what was done, by door and code.
 #[tokio::test(flavor = "multi_thread")]
@@ -85,6 +81,7 @@ async fn readiness_falls_with_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_records_leave_a_line() {
     let vouch = Vouch::new();
+    vouch.ensure_store();
     let mut process = vouch
         .command(&["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
         .stdout(Stdio::piped())

@@ -28,6 +28,11 @@ impl Answer {
     }
 }
 
+/// Asks for a page.
+pub(crate) fn get(address: &str, path: &str) -> Answer {
+    send("GET", address, path, &[], 0, b"")
+}
+
 /// Posts a body, compressed or not, with its headers.
 pub(crate) fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     send("POST", address, path, headers, body.len(), body)

@@ -142,6 +142,7 @@ async fn post_on(stream: &mut tokio::net::TcpStream, address: &str, number: i64)
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_stop_no_writer() {
     let vouch = Vouch::new();
+    vouch.ensure_store();
     let serve = vouch.command(&["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
     let mut limited = std::process::Command::new("sh");
     limited

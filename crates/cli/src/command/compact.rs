@@ -15,7 +15,7 @@ use crate::output::{counted, size};
 
 /// Folds segments, merges small files, then deletes what nobody needs any more.
 pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
-    let store = open_store(&arguments.store)?;
+    let store = open_store(&arguments.store).await?;
     let workspaces = workspaces(&store, arguments.workspace).await?;
     let mut out = io::stdout();
     if workspaces.is_empty() {

@@ -42,8 +42,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let mut out = io::stdout();
     let directory = tempfile::tempdir()
         .map_err(|error| Failure::Engine(format!("no temporary directory: {error}")))?;
-    let root = directory.path().to_string_lossy();
-    let store = Store::open(&root, &StoreOptions::from_environment())?;
+    let root = directory.path().join("store");
+    let store = Store::open(&root.to_string_lossy(), &StoreOptions::from_environment())?;
+    store.init().await?;
     let stored = import(&store).await?;
     writeln!(
         out,

@@ -22,7 +22,10 @@ pub(crate) async fn run(arguments: ExplainArguments) -> Result<(), Failure> {
         // The syntax tree has nothing to do with workspaces, so none need be chosen.
         ask.workspace = Some(Scope::All);
     }
-    let answers = Answers::open(&ask).await?;
+    let answers = match stage {
+        StageName::Ast => Answers::without_store(&ask).await?,
+        _ => Answers::open(&ask).await?,
+    };
     let request = answers.request(&ask, query).await?;
     let explanation = answers.explain(&request, stage.into()).await?;
     let mut out = io::stdout();

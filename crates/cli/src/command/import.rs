@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use events::read::{Input, ReadError};
 use events::{MappingSource, Origin, WorkspaceId};
 use indicatif::{ProgressBar, ProgressStyle};
-use store::{Import, ImportOptions};
+use store::{Import, ImportOptions, Store};
 
-use crate::answers::open_store;
-use crate::arguments::ImportArguments;
+use crate::answers::locate_store;
+use crate::arguments::{ImportArguments, StoreArguments};
 use crate::failure::Failure;
 use crate::mapping;
 use reading::read_in_background;
@@ -26,12 +26,12 @@ pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
         .as_deref()
         .map(mapping::find)
         .transpose()?;
-    let store = open_store(&arguments.store)?;
     let inputs: Vec<(String, Result<Input, ReadError>)> = arguments
         .files
         .iter()
         .map(|path| (name(path), open(path)))
         .collect();
+    let store = open_or_make(&arguments.store, &inputs).await?;
     let progress = Progress::new(&inputs);
     let mapping_name = mapping.as_ref().map(MappingSource::name);
     let mut session = store.import(ImportOptions::default()).from_origin(Origin {
@@ -65,6 +65,23 @@ pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
     } else {
         Err(Failure::Partial)
     }
+}
+
+/// The store to import into. A directory that does not exist becomes a new one, when there is anything to read.
+async fn open_or_make(
+    arguments: &StoreArguments,
+    inputs: &[(String, Result<Input, ReadError>)],
+) -> Result<Store, Failure> {
+    let store = locate_store(arguments)?;
+    let is_readable = inputs.iter().any(|(_, input)| input.is_ok());
+    if is_readable && store.is_missing_directory() {
+        store.init().await?;
+    }
+    // Without a file to read there is nothing to make sure of.
+    if is_readable {
+        store.check_present().await?;
+    }
+    Ok(store)
 }
 
 /// How the files of one import are read.

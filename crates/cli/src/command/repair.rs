@@ -17,7 +17,7 @@ pub(crate) async fn run(command: RepairCommand) -> Result<(), Failure> {
 }
 
 async fn segments(arguments: RepairSegmentsArguments) -> Result<(), Failure> {
-    let store = open_store(&arguments.store)?;
+    let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let damaged = store.damaged_segments().await?;
     if damaged.is_empty() {

@@ -44,7 +44,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         questions: arguments.questions.limits(),
         ..ServerConfig::default()
     };
-    let store = open_store(&arguments.store)?;
+    let store = open_store(&arguments.store).await?;
+    store.check_writable().await?;
+    store.probe_object_store().await?;
     tracing::info!(store = %store.url(), "store");
     let ingest = store.ingest(IngestOptions::default());
     let upkeep = store.clone();

@@ -12,7 +12,7 @@ use crate::output::{Sheet, note, rfc3339, size, terminal_width};
 
 /// Says how much each workspace holds.
 pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
-    let store = open_store(&arguments.store)?;
+    let store = open_store(&arguments.store).await?;
     let (views, unreadable) = views(&store).await?;
     let mut out = io::stdout();
     match arguments.format {

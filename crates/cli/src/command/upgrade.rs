@@ -12,7 +12,10 @@ use crate::output::{counted, size};
 
 /// Writes files of older versions anew, one workspace after the other.
 pub(crate) async fn run(arguments: UpgradeArguments) -> Result<(), Failure> {
-    let store = open_store(&arguments.store)?;
+    let store = open_store(&arguments.store).await?;
+    if !arguments.dry_run {
+        store.check_writable().await?;
+    }
     let mut out = io::stdout();
     let mut faulty = 0;
     for workspace in workspaces(&store, arguments.workspace).await? {

@@ -13,7 +13,7 @@ use crate::output::{counted, size};
 
 /// Reads every file of the workspaces and says what is wrong.
 pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
-    let store = open_store(&arguments.store)?;
+    let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let segments = store.verify_segments().await?;
     tell_segments(&segments, &mut out)?;

@@ -23,6 +23,7 @@ pub(super) fn is_lasting(error: &StoreError) -> bool {
                 | StoreError::Delta { .. }
                 | StoreError::Parquet { .. }
                 | StoreError::Unsupported { .. }
+                | StoreError::OtherStore { .. }
         )
 }
 
@@ -103,7 +104,9 @@ impl Store {
                 false => Some(concat_batches(&events::schema(), events)?),
             },
         };
-        let segment = Segment::new(key, Header::default(), vec![batch]);
+        let marker = self.location().check_writable().await?;
+        let header = Header::of(marker.as_ref());
+        let segment = Segment::new(key, header, vec![batch]);
         let bytes = segment.encode()?;
         segment::put(self.location(), key, bytes).await?;
         self.known_segments().add(Arc::new(segment));

@@ -198,7 +198,11 @@ async fn store_one(
     events: Vec<Delivered>,
     numbers: Vec<Number>,
 ) -> Result<(), StoreError> {
-    let header = shared.header();
+    let writable = shared.store.location().check_writable().await;
+    if writable.is_err() {
+        shared.store.activity().puts.record(false);
+    }
+    let header = shared.header(Header::of(writable?.as_ref()));
     let encoding = tokio::task::spawn_blocking(move || encode(key, header, events, numbers));
     let (segment, bytes) = match encoding.await {
         Ok(encoded) => encoded?,
@@ -249,7 +253,7 @@ impl Shared {
     }
 
     /// What the next segment says about the store.
-    fn header(&self) -> Header {
+    fn header(&self, header: Header) -> Header {
         let committed = self
             .committed
             .lock()
@@ -257,7 +261,7 @@ impl Shared {
         Header {
             unfolded: self.store.known_segments().keys_of(self.node),
             committed: committed.clone(),
-            ..Header::default()
+            ..header
         }
     }
 }

@@ -18,6 +18,7 @@ use super::state::{FileTotals, LogState};
 use crate::data_file::StagedFile;
 use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::marker::{self, Marker};
 use crate::paths;
 use crate::record::Record;
 use crate::snapshot::{DataFile, Snapshot};
@@ -173,6 +174,7 @@ impl Store {
     async fn put_changes(&self, newest: &Snapshot, changes: Changes) -> Result<bool, StoreError> {
         let location = self.location();
         let workspace = &newest.workspace;
+        let marker = location.check_writable().await?;
         self.check_staged(&changes.adds).await?;
         if let Some(later) = entry::first_after(location, workspace, newest.version).await? {
             // A lost entry must not be replaced by another one: those after it follow the lost one.
@@ -184,7 +186,7 @@ impl Store {
             };
         }
         let previous = entry::digest(location, workspace, newest.version).await?;
-        let metadata = with_state(newest, &changes, previous)?;
+        let metadata = with_state(newest, &changes, previous, marker.as_ref())?;
         let (at, operation) = (location.now(), changes.operation);
         let removes = changes.removes.iter();
         let adds = changes.adds.iter();
@@ -234,6 +236,7 @@ fn with_state(
     newest: &Snapshot,
     changes: &Changes,
     previous: Option<Digest>,
+    marker: Option<&Marker>,
 ) -> Result<TableMetadata, StoreError> {
     let mut totals: FileTotals = newest.totals;
     let removed: HashSet<&Path> = changes.removes.iter().map(|file| &file.path).collect();
@@ -248,6 +251,7 @@ fn with_state(
     }
     let metadata = changes.metadata.as_ref();
     let mut metadata = metadata.unwrap_or(newest.metadata_to_commit()).clone();
+    marker::write_to(marker, &mut metadata);
     LogState::new(newest.version + 1, previous, &totals, &metadata)
         .write_to(&mut metadata)
         .map_err(|error| unencodable(newest, &error))?;

@@ -353,17 +353,27 @@ pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreErro
             }
         }
     }
+    if listed.is_empty() {
+        location.check_present().await?;
+    }
     listed.sort_unstable_by_key(|listed| listed.key);
     Ok(listed)
 }
 
-async fn fetch(location: &Location, listed: &Listed) -> Result<Segment, StoreError> {
+/// Reads a segment, which must be of this store.
+pub(crate) async fn fetch(location: &Location, listed: &Listed) -> Result<Segment, StoreError> {
     let path = paths::segment(&listed.key);
     let bytes = location.objects.get(&path).await?.bytes().await?;
     let mut segment = Segment::decode(listed.key, &bytes);
-    segment.stored_at(listed.object.last_modified.timestamp_millis())?;
     if segment.damage != super::Damage::default() {
         tracing::error!(%path, damage = %segment.damage, "a segment is damaged");
+    }
+    location
+        .check_owner(|| path.to_string(), segment.header.store.as_deref())
+        .await?;
+    // A copy that a restore has made is newer than the segment.
+    if location.is_of_incarnation(segment.header.incarnation.as_deref()) {
+        segment.stored_at(listed.object.last_modified.timestamp_millis())?;
     }
     Ok(segment)
 }

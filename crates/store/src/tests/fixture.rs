@@ -22,7 +22,7 @@ fn copy(from: &FilePath, to: &FilePath) {
 }
 
 /// A copy of a committed store.
-fn fixture(name: &str) -> Root {
+pub(super) fn fixture(name: &str) -> Root {
     let stores = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/stores"));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");

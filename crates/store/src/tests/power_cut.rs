@@ -51,6 +51,7 @@ async fn what_was_acknowledged_survives_a_power_cut() {
     let scratch = directory.path().join("after");
     power_cut::watch(&root);
     let store = open(&root);
+    store.init().await.unwrap();
     let ingest = store.ingest(IngestOptions {
         fold_interval: Duration::from_hours(1),
         ..IngestOptions::default()

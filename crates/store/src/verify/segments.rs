@@ -46,6 +46,8 @@ impl Store {
             verification.size_bytes += bytes.len() as u64;
             let segment = Segment::decode(key, &bytes);
             let path = object.location.to_string();
+            let owner = segment.header.store.as_deref();
+            self.location().check_owner(|| path.clone(), owner).await?;
             let events = segment.batches.iter();
             let events = events.filter_map(|batch| batch.events.as_ref());
             verification.events += events.map(|events| events.num_rows() as u64).sum::<u64>();

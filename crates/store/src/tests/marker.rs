@@ -1,0 +1,456 @@
+//! What is not there is not empty.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, PutMode};
+
+use super::hooked::{Hook, Request, hooked};
+use super::*;
+use crate::log::LogState;
+use crate::segment::Segment;
+use crate::{Ingest, IngestOptions, WriteBatch};
+
+/// A root in an object store, without anything in it.
+fn bucket() -> Root {
+    let memory = Root::in_memory();
+    let url = "s3://bucket/audit".parse().unwrap();
+    let store = Store::on(Arc::new(InMemory::new()), url);
+    Root {
+        location: store.location().clone(),
+        ..memory
+    }
+}
+
+/// A directory that does not exist, and what is to be deleted in the end.
+fn nowhere() -> (PathBuf, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    (directory.path().join("deep/er/store"), directory)
+}
+
+fn at(path: &std::path::Path) -> Store {
+    Store::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap()
+}
+
+/// An ingest that does not fold by itself.
+fn ingest(store: &Store) -> Ingest {
+    store.ingest(IngestOptions {
+        fold_interval: Duration::from_hours(1),
+        ..IngestOptions::default()
+    })
+}
+
+fn batch(id: &str) -> WriteBatch {
+    WriteBatch {
+        events: vec![event("w", DAY_START_MS, id)],
+        origin: Origin::default(),
+        number: None,
+        all_or_nothing: false,
+    }
+}
+
+/// Every question that could be answered with nothing.
+async fn ask(store: &Store) -> [Result<(), StoreError>; 6] {
+    let name = workspace("w");
+    [
+        store.view(&name).await.map(drop),
+        store.snapshot(&name).await.map(drop),
+        store.workspaces().await.map(drop),
+        store.workspaces_with_table().await.map(drop),
+        store.workspace_folders().await.map(drop),
+        store.verify_segments().await.map(drop),
+    ]
+}
+
+/// A root without a store answers no question and takes no event.
+#[tokio::test]
+async fn nothing_is_no_store() {
+    let (path, _directory) = nowhere();
+    for store in [at(&path), bucket().open()] {
+        for answer in ask(&store).await {
+            let error = answer.unwrap_err();
+            assert!(matches!(error, StoreError::NoStore { .. }), "{error}");
+            assert!(error.to_string().contains("vouch init"), "{error}");
+        }
+        assert!(store.check_present().await.is_err());
+        assert!(store.check_writable().await.is_err());
+        let mut import = store.import(ImportOptions::default());
+        let pushed = import.push(event("w", DAY_START_MS, "a")).await;
+        assert!(pushed.is_err() || import.finish().await.is_err());
+        let ingest = ingest(&store);
+        ingest.write(batch("a")).await.unwrap_err();
+        assert!(
+            store
+                .object_store()
+                .list(None)
+                .try_next()
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+    assert!(!path.exists());
+    // The mount point of a volume that is not mounted.
+    std::fs::create_dir_all(&path).unwrap();
+    assert!(at(&path).check_present().await.is_err());
+    assert!(at(&path).check_writable().await.is_err());
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+}
+
+/// A store is made once, with or without its directory.
+#[tokio::test]
+async fn a_store_is_made_once() {
+    let (path, _directory) = nowhere();
+    let (other, _other) = nowhere();
+    std::fs::create_dir_all(&other).unwrap();
+    for store in [at(&path), at(&other), bucket().open()] {
+        let marker = store.init().await.unwrap();
+        assert_eq!(store.marker().await.unwrap(), Some(marker.clone()));
+        let again = store.init().await.unwrap_err();
+        assert!(matches!(again, StoreError::StoreExists { .. }), "{again}");
+        assert_eq!(store.marker().await.unwrap(), Some(marker));
+        assert_eq!(store.workspaces().await.unwrap(), []);
+        import(&store, [event("w", DAY_START_MS, "a")]).await;
+    }
+}
+
+/// Tables and segments name the store and its incarnation.
+#[tokio::test]
+async fn tables_and_segments_name_their_store() {
+    for root in [Root::on_disk(), bucket()] {
+        let store = root.open();
+        if store.marker().await.unwrap().is_none() {
+            store.init().await.unwrap();
+        }
+        let marker = store.marker().await.unwrap().unwrap();
+        let ingest = ingest(&store);
+        ingest.write(batch("a")).await.unwrap();
+        let segments = store.segments(Duration::ZERO).await.unwrap();
+        let header = &segments[0].header;
+        assert_eq!(header.store, Some(marker.id().to_string()));
+        assert_eq!(header.incarnation, Some(marker.incarnation().to_string()));
+        store.fold().await.unwrap();
+        let snapshot = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+        let id = snapshot.metadata.property("vouch.store");
+        assert_eq!(id, Some(marker.id().to_string().as_str()));
+        assert_whole(&store, "w").await;
+    }
+}
+
+/// A store whose root goes away while it is used answers nothing and acknowledges nothing, and goes on when the
+/// root is back.
+#[tokio::test]
+async fn a_root_that_goes_away_is_not_empty() {
+    let (path, _directory) = nowhere();
+    let away = path.with_file_name("away");
+    let store = at(&path);
+    store.init().await.unwrap();
+    let ingest = ingest(&store);
+    ingest.write(batch("before")).await.unwrap();
+    store.fold().await.unwrap();
+    assert_eq!(store.workspaces().await.unwrap(), [workspace("w")]);
+    for leaves_mount_point in [false, true] {
+        std::fs::rename(&path, &away).unwrap();
+        if leaves_mount_point {
+            std::fs::create_dir(&path).unwrap();
+        }
+        // Nothing that was read lately hides it.
+        ingest.write(batch("lost")).await.unwrap_err();
+        tokio::time::sleep(2 * crate::view::LISTING_AGE).await;
+        for answer in ask(&store).await {
+            let error = answer.unwrap_err();
+            assert!(matches!(error, StoreError::Gone { .. }), "{error}");
+        }
+        assert!(store.missing_for().is_some());
+        assert!(store.probe().await.is_err());
+        ingest.write(batch("lost")).await.unwrap_err();
+        let mut session = store.import(ImportOptions::default());
+        let pushed = session.push(event("v", DAY_START_MS, "lost")).await;
+        assert!(pushed.is_err() || session.finish().await.is_err());
+        assert_eq!(path.exists(), leaves_mount_point);
+        if leaves_mount_point {
+            assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+            std::fs::remove_dir(&path).unwrap();
+        }
+        std::fs::rename(&away, &path).unwrap();
+        assert_eq!(store.workspaces().await.unwrap(), [workspace("w")]);
+        store.check_present().await.unwrap();
+        assert!(store.missing_for().is_none());
+        ingest.write(batch("after")).await.unwrap();
+    }
+    store.fold().await.unwrap();
+    assert_eq!(stored_ids(&store, "w").await, ["after", "before"]);
+}
+
+/// A bucket that is emptied is noticed in the same way.
+#[tokio::test]
+async fn an_emptied_bucket_is_not_empty() {
+    let root = bucket();
+    let store = root.open();
+    store.init().await.unwrap();
+    import(&store, [event("w", DAY_START_MS, "a")]).await;
+    let objects = store.object_store();
+    let all: Vec<_> = objects.list(None).try_collect().await.unwrap();
+    for object in all {
+        objects.delete(&object.location).await.unwrap();
+    }
+    for answer in ask(&store).await {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, StoreError::Gone { .. }), "{error}");
+    }
+}
+
+/// Another store in the place of the one that is used is noticed, and so is a restored one.
+#[tokio::test]
+async fn another_store_in_its_place_is_refused() {
+    let root = bucket();
+    let store = root.open();
+    let marker = store.init().await.unwrap();
+    for other in [Marker::new(), marker.restored()] {
+        let bytes = other.encode().unwrap();
+        let objects = store.object_store();
+        objects.put(&paths::marker(), bytes.into()).await.unwrap();
+        let error = store.workspaces().await.unwrap_err();
+        assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
+        // A process that starts now finds nothing wrong.
+        assert_eq!(root.open().workspaces().await.unwrap(), []);
+    }
+    assert_eq!(marker.restored().id(), marker.id());
+    assert_ne!(marker.restored().incarnation(), marker.incarnation());
+}
+
+/// A restore makes the marker first, and only where nothing is.
+#[tokio::test]
+async fn a_marker_is_made_only_where_nothing_is() {
+    let root = bucket();
+    let marker = Marker::new().restored();
+    root.open().create_marker(&marker).await.unwrap();
+    // As after a lost answer.
+    root.open().create_marker(&marker).await.unwrap();
+    let other = root.open().create_marker(&Marker::new()).await.unwrap_err();
+    assert!(matches!(other, StoreError::StoreExists { .. }), "{other}");
+    assert_eq!(root.open().marker().await.unwrap(), Some(marker));
+}
+
+/// A marker that is gone is not made again while anything names its store, in tables or in segments.
+#[tokio::test]
+async fn a_lost_marker_is_an_error_that_names_what_was_found() {
+    for is_folded in [false, true] {
+        let root = bucket();
+        let store = root.open();
+        store.init().await.unwrap();
+        let ingest = ingest(&store);
+        ingest.write(batch("a")).await.unwrap();
+        if is_folded {
+            store.fold().await.unwrap();
+        }
+        let objects = store.object_store();
+        let marker = objects.get(&paths::marker()).await.unwrap();
+        let marker = marker.bytes().await.unwrap();
+        objects.delete(&paths::marker()).await.unwrap();
+        let found = if is_folded {
+            "workspace=w/_delta_log"
+        } else {
+            "segments/"
+        };
+        let asked = root.open().view(&workspace("w")).await.unwrap_err();
+        let written = root.open().check_writable().await.unwrap_err();
+        for error in [asked, written] {
+            assert!(matches!(error, StoreError::MarkerMissing { .. }), "{error}");
+            assert!(error.to_string().contains(found), "{error}");
+        }
+        let made = root.open().init().await.unwrap_err();
+        assert!(matches!(made, StoreError::StoreExists { .. }), "{made}");
+        // With the marker of a backup all goes on.
+        objects.put(&paths::marker(), marker.into()).await.unwrap();
+        let view = root.open().view(&workspace("w")).await.unwrap().unwrap();
+        assert_eq!(view.rows(), 1);
+    }
+}
+
+/// A table or a segment of another store is named.
+#[tokio::test]
+async fn objects_of_another_store_are_refused() {
+    for is_folded in [false, true] {
+        let (one, other) = (bucket(), bucket());
+        let store = one.open();
+        store.init().await.unwrap();
+        other.open().init().await.unwrap();
+        let ingest = ingest(&store);
+        ingest.write(batch("a")).await.unwrap();
+        if is_folded {
+            store.fold().await.unwrap();
+        }
+        for path in objects(&store).await {
+            let path = Path::from(path);
+            let bytes = store.object_store().get(&path).await.unwrap();
+            let bytes = bytes.bytes().await.unwrap();
+            let to = &other.location.objects;
+            to.put(&path, bytes.into()).await.unwrap();
+        }
+        let error = other.open().view(&workspace("w")).await.unwrap_err();
+        assert!(matches!(error, StoreError::OtherStore { .. }), "{error}");
+        let found = if is_folded {
+            "workspace=w/_delta_log"
+        } else {
+            "segments/"
+        };
+        assert!(error.to_string().contains(found), "{error}");
+    }
+}
+
+/// Unknown keys are ignored, and a newer format is refused with the version that is needed.
+#[tokio::test]
+async fn a_newer_format_is_refused_with_the_version_that_reads_it() {
+    let root = bucket();
+    let marker = root.open().init().await.unwrap();
+    let mut written: Value = serde_json::from_slice(&marker.encode().unwrap()).unwrap();
+    written["later"] = json!({"more": 1});
+    let objects = &root.location.objects;
+    let put = async |value: &Value| {
+        let bytes = value.to_string().into_bytes();
+        objects.put(&paths::marker(), bytes.into()).await.unwrap();
+    };
+    put(&written).await;
+    assert_eq!(root.open().marker().await.unwrap(), Some(marker));
+    put(&json!({"format": 2, "program": "9.1.0", "id": 7})).await;
+    let store = root.open();
+    for error in [
+        store.check_present().await.unwrap_err(),
+        store.check_writable().await.unwrap_err(),
+        store.view(&workspace("w")).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::NewerFormat { .. }), "{error}");
+        assert!(error.to_string().contains("version 9.1.0"), "{error}");
+    }
+    put(&json!({"format": "x"})).await;
+    let error = root.open().check_present().await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+}
+
+/// Stores whose writes are refused are read all the same.
+#[tokio::test]
+async fn reading_needs_no_permission_to_write() {
+    for root in [Root::on_disk(), super::fixture::fixture("0.1.0"), bucket()] {
+        let store = root.open();
+        if root.location.url.scheme() == "s3" {
+            store.init().await.unwrap();
+        }
+        if store.marker().await.unwrap().is_some() {
+            import(&store, [event("w", DAY_START_MS, "a")]).await;
+            ingest(&store).write(batch("b")).await.unwrap();
+        }
+        let read_only: Hook = Arc::new(|request| {
+            let refused = matches!(request, Request::Put | Request::Delete);
+            Box::pin(async move {
+                let error = || object_store::Error::PermissionDenied {
+                    path: String::new(),
+                    source: "read only".into(),
+                };
+                if refused { Err(error()) } else { Ok(()) }
+            })
+        });
+        let store = Store::at(hooked(&root, read_only));
+        store.check_present().await.unwrap();
+        let workspaces = store.workspaces().await.unwrap();
+        assert!(!workspaces.is_empty());
+        assert_eq!(store.verify_segments().await.unwrap().faults, []);
+        for workspace in workspaces {
+            let view = store.view(&workspace).await.unwrap().unwrap();
+            assert!(view.rows() > 0);
+            let verification = store.verify(&workspace).await.unwrap().unwrap();
+            assert_eq!(verification.faults, []);
+        }
+        let error = store.probe_object_store().await.unwrap_err();
+        assert!(error.to_string().contains("cannot be created"), "{error}");
+    }
+}
+
+/// A service finds out at its start what the object store cannot do, and leaves nothing behind.
+#[tokio::test]
+async fn a_start_finds_out_what_the_object_store_lacks() {
+    let fails = |what: Request| -> Hook {
+        Arc::new(move |request| {
+            let is_refused = request == what;
+            Box::pin(async move {
+                if is_refused {
+                    Err(super::hooked::dead())
+                } else {
+                    Ok(())
+                }
+            })
+        })
+    };
+    let root = bucket();
+    root.open().init().await.unwrap();
+    root.open().probe_object_store().await.unwrap();
+    assert_eq!(objects(&root.open()).await, [""; 0]);
+    for (what, words) in [
+        (Request::Put, "cannot be created"),
+        (Request::List, "cannot be listed"),
+        (Request::Delete, "cannot be deleted"),
+    ] {
+        let store = Store::at(hooked(&root, fails(what)));
+        let error = store.probe_object_store().await.unwrap_err();
+        assert!(matches!(error, StoreError::Lacking { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+/// Of version 0.1.0, a store has no marker. It is read without one, and gets one at the first write.
+#[tokio::test]
+async fn a_store_of_version_0_1_0_gets_a_marker_at_its_first_write() {
+    let root = super::fixture::fixture("0.1.0");
+    let store = root.open();
+    for workspace in store.workspaces().await.unwrap() {
+        store.view(&workspace).await.unwrap().unwrap();
+    }
+    assert_eq!(store.marker().await.unwrap(), None);
+    let made = store.init().await.unwrap_err();
+    assert!(matches!(made, StoreError::StoreExists { .. }), "{made}");
+    let before = LogState::read(
+        &store
+            .snapshot(&workspace("nordlicht"))
+            .await
+            .unwrap()
+            .unwrap()
+            .metadata,
+    );
+    assert_eq!(before, Ok(None));
+
+    // Two processes at the same moment make one marker.
+    let other = root.open();
+    let (one, two) = futures::join!(store.check_writable(), other.check_writable());
+    one.unwrap();
+    two.unwrap();
+    let marker = store.marker().await.unwrap().unwrap();
+    store.fold().await.unwrap();
+    let id = marker.id().to_string();
+    for name in ["acme-production", "nordlicht"] {
+        let snapshot = store.snapshot(&workspace(name)).await.unwrap().unwrap();
+        assert_eq!(snapshot.metadata.property("vouch.store"), Some(id.as_str()));
+        // Who has read the store without a marker goes on.
+        assert!(other.view(&workspace(name)).await.unwrap().is_some());
+        assert_whole(&root.open(), name).await;
+    }
+}
+
+/// A segment of version 0.1.0 or without an id is of any store.
+#[tokio::test]
+async fn segments_without_an_id_are_taken() {
+    let root = bucket();
+    let store = root.open();
+    store.init().await.unwrap();
+    let ingest = ingest(&store);
+    ingest.write(batch("a")).await.unwrap();
+    let segment = store.segments(Duration::ZERO).await.unwrap()[0].clone();
+    let anonymous = Segment::new(segment.key, Default::default(), segment.batches.clone());
+    let bytes = anonymous.encode().unwrap();
+    let path = paths::segment(&segment.key);
+    let put = PutMode::Overwrite.into();
+    let objects = &root.location.objects;
+    objects.put_opts(&path, bytes.into(), put).await.unwrap();
+    let view = root.open().view(&workspace("w")).await.unwrap().unwrap();
+    assert_eq!(view.rows(), 1);
+}
