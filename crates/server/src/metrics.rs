@@ -148,6 +148,14 @@ impl Collector for Parts {
         ] {
             gauge(&mut encoder, name, help, value)?;
         }
+        if let Some(difference_ms) = self.store.clock_difference_ms() {
+            gauge(
+                &mut encoder,
+                "clock_difference_seconds",
+                "By how much the clock of this node is ahead of the store's time; negative when it is behind",
+                difference_ms as f64 / 1_000.0,
+            )?;
+        }
         let activity = self.store.activity();
         outcomes(
             &mut encoder,

@@ -34,7 +34,7 @@ use object_store::{
 use uuid::Uuid;
 
 pub(crate) const STORE_NAME: &str = "local disk";
-const STAGING_DIRECTORY: &str = "_staging";
+pub(crate) const STAGING_DIRECTORY: &str = "_staging";
 
 /// The local file system below one root directory, with durable writes.
 ///

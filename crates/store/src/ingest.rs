@@ -237,7 +237,7 @@ impl Ingest {
                     .turn(&self.shared.store, &number)
                     .await?;
                 let token = self.store_events(events, Some(number.clone())).await?;
-                turn.advance(&number, self.shared.store.location().now_ms());
+                turn.advance(&number, self.shared.store.location().corrected_ms());
                 Some(token)
             }
             _ if events.is_empty() => None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -60,6 +60,16 @@ impl Staging {
             repeated: 0,
             numbers: Numbers::default(),
             checked: None,
+        }
+    }
+
+    /// For files that are written without the ids that `snapshot` has.
+    pub(crate) fn on(snapshot: &Snapshot) -> Self {
+        Self {
+            checked: Some(Checked {
+                snapshot: Some(snapshot.clone()),
+            }),
+            ..Self::new(snapshot.workspace.clone())
         }
     }
 
@@ -154,18 +164,21 @@ impl Staging {
         location: &Location,
         newest: &Snapshot,
     ) -> Result<Plan<()>, StoreError> {
-        self.write_old_files_anew(location).await?;
-        self.leave_out_repeats(location, newest).await?;
-        let now = location.now();
+        self.settle(location, newest).await?;
         let before = newest.metadata_to_commit();
-        let now_ms = now.timestamp_millis();
+        let trusted_ms = if self.numbers.is_empty() {
+            None
+        } else {
+            location.trusted_ms().await
+        };
         let numbered = self
             .numbers
-            .merged_into(before, &newest.workspace, now_ms)?;
+            .merged_into(before, &newest.workspace, trusted_ms)?;
         if self.files.is_empty() && numbered.is_none() {
             return Ok(Plan::Stop(()));
         }
-        let noted = self.noting_older_events(newest, numbered.as_ref().unwrap_or(before), now)?;
+        let before = numbered.as_ref().unwrap_or(before);
+        let noted = self.noting_older_events(location, newest, before).await?;
         let changes = Changes {
             adds: self.files.clone(),
             metadata: noted.or(numbered),
@@ -174,21 +187,46 @@ impl Staging {
         Ok(Plan::Commit(Box::new(changes), ()))
     }
 
+    /// Makes the files ready to be committed on top of `newest`.
+    pub(crate) async fn settle(
+        &mut self,
+        location: &Location,
+        newest: &Snapshot,
+    ) -> Result<(), StoreError> {
+        self.write_old_files_anew(location).await?;
+        self.leave_out_repeats(location, newest).await
+    }
+
+    /// The files, none of whose ids is in a file of the version that they were settled on.
+    pub(crate) fn files(&self) -> &[StagedFile] {
+        &self.files
+    }
+
+    /// How many events are not in the files because their id is stored already.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
     /// The metadata `before` with a note that keeps retention runs from dropping old events that
     /// somebody has brought on purpose: when nobody has set how long to keep them, and the default
     /// would drop them at once.
-    fn noting_older_events(
+    async fn noting_older_events(
         &self,
+        location: &Location,
         newest: &Snapshot,
         before: &TableMetadata,
-        now: DateTime<Utc>,
     ) -> Result<Option<TableMetadata>, StoreError> {
-        let kept_from = Retention::DEFAULT.kept_from(now);
-        if self.files.iter().all(|file| file.day >= kept_from) {
+        if !self.has_older_than_default(location.corrected_ms()) {
             return Ok(None);
         }
         let settings = newest.settings()?;
         if settings.retention.is_some() || settings.older_events {
+            return Ok(None);
+        }
+        // The note is for good: a clock that is ahead must not make it.
+        if let Some(now_ms) = location.trusted_ms().await
+            && !self.has_older_than_default(now_ms)
+        {
             return Ok(None);
         }
         let noted = Settings {
@@ -196,6 +234,12 @@ impl Staging {
             ..settings
         };
         Ok(Some(noted.written_to(before)))
+    }
+
+    fn has_older_than_default(&self, now_ms: i64) -> bool {
+        let now = DateTime::from_timestamp_millis(now_ms).unwrap_or_default();
+        let kept_from = Retention::DEFAULT.kept_from(now);
+        self.files.iter().any(|file| file.day < kept_from)
     }
 
     /// Copies files that are so old that a cleaner may be about to delete them.

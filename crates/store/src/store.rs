@@ -14,10 +14,11 @@ use url::Url;
 
 use crate::activity::Activity;
 use crate::blocks::KnownBlocks;
+use crate::clock::{Clock, Comparison};
 use crate::error::StoreError;
 use crate::file_reader::FileReader;
 use crate::import::{Import, ImportOptions};
-use crate::location::{Clock, Location, StoreOptions};
+use crate::location::{Location, StoreOptions};
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::small_files::SmallFiles;
@@ -93,7 +94,17 @@ impl Store {
             url,
             objects,
             clock: Clock::System,
+            comparison: Comparison::default(),
             blocks: KnownBlocks::default(),
+        })
+    }
+
+    /// The same store with another clock. Nothing that was read is kept.
+    #[must_use]
+    pub fn with_clock(&self, clock: Clock) -> Self {
+        Self::at(Location {
+            clock,
+            ..self.location().clone()
         })
     }
 
@@ -106,6 +117,7 @@ impl Store {
         let inner = Inner {
             location: Location {
                 blocks: KnownBlocks::default(),
+                comparison: Comparison::default(),
                 ..location
             },
             tables: Mutex::default(),
