@@ -118,7 +118,7 @@ async fn kill_nodes_of_one_store(
     }
     let (sent, acknowledged) = cluster.model.totals();
     println!(
-        "store {seed}: {nodes} nodes, one of two with a clock {} days ahead, {} processes, {sent} events sent, {acknowledged} acknowledged, \
+        "store {seed}: {nodes} nodes, the first of two {} days ahead, {} processes, {sent} events sent, {acknowledged} acknowledged, \
          {answers} answers, {sound} files, {:.1} s",
         ahead.num_days(),
         cluster.lives(),
