@@ -3,7 +3,7 @@
 use server::proto::workspace_service_client::WorkspaceServiceClient;
 use server::proto::{
     GetSettingsRequest, HeldEvents, ListHoldsRequest, PlaceHoldRequest, ReleaseHoldRequest,
-    RetentionOutcome, RunRetentionRequest, SetRetentionRequest,
+    RetentionOutcome, RunRetentionRequest, SetRetentionRequest, UndoRetentionRequest,
 };
 use tonic::Code;
 use tonic::transport::Channel;
@@ -248,11 +248,75 @@ async fn the_service_sets_and_runs_a_retention() {
         dry_run: false,
         confirm: false,
     };
-    let run = client.run_retention(request).await.unwrap().into_inner();
-    let run = run.run.unwrap();
+    let run = client.run_retention(request.clone()).await;
+    let run = run.unwrap().into_inner().run.unwrap();
     assert_eq!(run.outcome(), RetentionOutcome::Dropped);
     assert_eq!(run.dropped_days[0].first, "2020-01-04");
     assert_eq!(old_events(&vouch), "2");
+
+    let undo = UndoRetentionRequest {
+        workspace: acme(),
+        version: run.version,
+        by: "ops".to_owned(),
+        dry_run: false,
+    };
+    let undone = client.undo_retention(undo.clone()).await.unwrap();
+    let undone = undone.into_inner().undone.unwrap();
+    assert_eq!(Some(undone.dropped_version), run.version);
+    assert_eq!(
+        (undone.events, undone.days[0].first.as_str()),
+        (2, "2020-01-04")
+    );
+    assert_eq!(old_events(&vouch), "4");
+    let twice = client.undo_retention(undo).await.unwrap_err();
+    assert_eq!(
+        (twice.code(), error_info(&twice).code.as_str()),
+        (Code::FailedPrecondition, "nothing_to_undo")
+    );
+    let again = client.run_retention(request).await.unwrap().into_inner();
+    assert_eq!(again.run.unwrap().outcome(), RetentionOutcome::Undone);
+    assert_eq!(old_events(&vouch), "4");
+}
+
+#[test]
+fn the_command_line_undoes_a_drop() {
+    let vouch = with_old_events();
+    let (_service, admin) = start(&vouch);
+    run(&vouch, &["retention", "set", "1y"], &ACME).expect_status(0);
+    for server in [&[][..], &["--server", &admin]] {
+        let confirmed = ["retention", "run", "--confirm", "--workspace", "acme"];
+        run(&vouch, &confirmed, server)
+            .expect_status(0)
+            .expect_output("workspace acme: dropped 4 events");
+        assert_eq!(old_events(&vouch), "0");
+        let options = [&ACME[..], server].concat();
+        run(&vouch, &["retention", "undo", "--dry-run"], &options)
+            .expect_status(0)
+            .expect_output("would bring back 4 events of 2 days (2020-01-03 to 2020-01-04)");
+        assert_eq!(old_events(&vouch), "0");
+        run(&vouch, &["retention", "undo"], &options)
+            .expect_status(0)
+            .expect_output("brought back 4 events of 2 days");
+        assert_eq!(old_events(&vouch), "4");
+        run(&vouch, &["retention", "undo"], &options)
+            .expect_status(1)
+            .expect_error("is not undone");
+        run(&vouch, &["retention", "run", "--workspace", "acme"], server)
+            .expect_status(0)
+            .expect_output("nothing is dropped: a drop was undone");
+        run(
+            &vouch,
+            &["retention", "show", "--workspace", "acme"],
+            server,
+        )
+        .expect_status(0)
+        .expect_output("a drop was undone, so nothing is dropped until");
+    }
+    run(&vouch, &["verify"], &[]).expect_status(0);
+    let question = "TAE::audit:(df_message) {action = 'retention.undone'} [1d]";
+    let options = ["--workspace", "acme", "--format", "csv", question];
+    let records = run(&vouch, &["query"], &options).expect_status(0).text();
+    assert_eq!(records.lines().count(), 3, "{records}");
 }
 
 #[tokio::test]
@@ -447,6 +511,15 @@ async fn other_ports_change_nothing() {
                 workspace: acme(),
                 dry_run: false,
                 confirm: false,
+            })
+            .await
+            .unwrap_err(),
+        client
+            .undo_retention(UndoRetentionRequest {
+                workspace: acme(),
+                version: None,
+                by: "ops".to_owned(),
+                dry_run: false,
             })
             .await
             .unwrap_err(),

@@ -127,6 +127,8 @@ impl From<StoreError> for Failure {
             StoreError::InvalidSetting { .. }
             | StoreError::HoldExists { .. }
             | StoreError::UnknownHold { .. }
+            | StoreError::NothingToUndo { .. }
+            | StoreError::DropGone { .. }
             | StoreError::HoldTooLate { .. } => Self::Refused(error.to_string()),
             error => Self::Engine(with_causes(&error)),
         }

@@ -3,7 +3,7 @@
 use engine::Scope;
 use events::WorkspaceId;
 use server::Client;
-use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Store};
+use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Store, Undone};
 
 use crate::answers::open_store;
 use crate::arguments::KeeperArguments;
@@ -121,6 +121,25 @@ impl Workspaces {
                 Ok(store.expire(workspace, mode).await?)
             }
             Self::Service(client) => told(client.expire(workspace, mode).await),
+        }
+    }
+
+    /// Brings back what a retention run has dropped, or tells what that would be.
+    pub(crate) async fn undo_retention(
+        &self,
+        workspace: &WorkspaceId,
+        version: Option<u64>,
+        by: &str,
+        dry_run: bool,
+    ) -> Result<Option<Undone>, Failure> {
+        match self {
+            Self::Here(store) => {
+                require(store, workspace).await?;
+                Ok(store.undo_drop(workspace, version, by, dry_run).await?)
+            }
+            Self::Service(client) => {
+                told(client.undo_retention(workspace, version, by, dry_run).await)
+            }
         }
     }
 }

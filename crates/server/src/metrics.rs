@@ -148,6 +148,7 @@ impl Collector for Parts {
         ] {
             gauge(&mut encoder, name, help, value)?;
         }
+        clock(&mut encoder, &self.store)?;
         let activity = self.store.activity();
         outcomes(
             &mut encoder,
@@ -185,6 +186,18 @@ impl Collector for Parts {
         }
         Ok(())
     }
+}
+
+fn clock(encoder: &mut DescriptorEncoder<'_>, store: &Store) -> fmt::Result {
+    if let Some(difference_ms) = store.clock_difference_ms() {
+        gauge(
+            encoder,
+            "clock_difference_seconds",
+            "By how much the clock of this node is ahead of the store's time; negative when it is behind",
+            difference_ms as f64 / 1_000.0,
+        )?;
+    }
+    Ok(())
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {

@@ -80,6 +80,9 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         ),
         StoreError::Shared(error) => of_store_error(error),
         StoreError::InvalidSetting { .. }
+        | StoreError::ClockDiffers { .. }
+        | StoreError::NothingToUndo { .. }
+        | StoreError::DropGone { .. }
         | StoreError::NotSetAside { .. }
         | StoreError::UnknownHold { .. }
         | StoreError::HoldExists { .. }
@@ -103,7 +106,10 @@ pub(crate) fn of_settings_error(error: &StoreError) -> Status {
         StoreError::InvalidSetting { .. } => Code::InvalidArgument,
         StoreError::UnknownHold { .. } => Code::NotFound,
         StoreError::HoldExists { .. } => Code::AlreadyExists,
-        StoreError::HoldTooLate { .. } => Code::FailedPrecondition,
+        StoreError::HoldTooLate { .. }
+        | StoreError::ClockDiffers { .. }
+        | StoreError::NothingToUndo { .. }
+        | StoreError::DropGone { .. } => Code::FailedPrecondition,
         other => {
             let (code, public) = of_store_error(other);
             return kept_back_as(code, other.code(), other, public);

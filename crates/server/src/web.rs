@@ -92,7 +92,13 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
 
 async fn ready(State(report): State<Report>) -> Response {
     match readiness::ready(&report.store) {
-        Ok(()) => "ok\n".into_response(),
+        // The service is ready all the same: it answers questions and takes events.
+        Ok(()) => match report.store.clock_difference() {
+            Some(difference) => {
+                format!("ok, but the clock of this node is {difference}\n").into_response()
+            }
+            None => "ok\n".into_response(),
+        },
         Err(not_ready) => refusal(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",

@@ -6,13 +6,14 @@ use tonic::{Request, Response, Status};
 
 use crate::convert::{
     RequestError, expiry_to_message, hold_to_message, new_hold_from_message, placed_to_message,
-    settings_to_message,
+    settings_to_message, undone_to_message,
 };
 use crate::proto::workspace_service_server::WorkspaceService;
 use crate::proto::{
     GetSettingsRequest, GetSettingsResponse, ListHoldsRequest, ListHoldsResponse, PlaceHoldRequest,
     PlaceHoldResponse, ReleaseHoldRequest, ReleaseHoldResponse, RunRetentionRequest,
-    RunRetentionResponse, SetRetentionRequest, SetRetentionResponse,
+    RunRetentionResponse, SetRetentionRequest, SetRetentionResponse, UndoRetentionRequest,
+    UndoRetentionResponse,
 };
 use crate::status::{of_engine_error, of_read_only, of_request_error, of_settings_error};
 
@@ -168,6 +169,25 @@ impl WorkspaceService for Service {
         let run = run.map_err(|error| of_settings_error(&error))?;
         Ok(Response::new(RunRetentionResponse {
             run: run.as_ref().map(expiry_to_message),
+        }))
+    }
+
+    async fn undo_retention(
+        &self,
+        request: Request<UndoRetentionRequest>,
+    ) -> Result<Response<UndoRetentionResponse>, Status> {
+        let message = request.into_inner();
+        if !message.dry_run {
+            self.check_change()?;
+        }
+        let workspace = self.known(&message.workspace).await?;
+        let undone = self
+            .store
+            .undo_drop(&workspace, message.version, &message.by, message.dry_run)
+            .await
+            .map_err(|error| of_settings_error(&error))?;
+        Ok(Response::new(UndoRetentionResponse {
+            undone: undone.as_ref().map(undone_to_message),
         }))
     }
 }

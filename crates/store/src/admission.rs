@@ -20,6 +20,8 @@ const MOST_AHEAD: Duration = Duration::days(1);
 pub struct Admission<'a> {
     store: &'a Store,
     now: DateTime<Utc>,
+    /// Whether the clock agrees with the store's time, once that was asked.
+    is_clock_right: Option<bool>,
     dropped_before: HashMap<WorkspaceId, Option<NaiveDate>>,
 }
 
@@ -30,6 +32,7 @@ impl Store {
         Admission {
             store: self,
             now: self.location().now(),
+            is_clock_right: None,
             dropped_before: HashMap::new(),
         }
     }
@@ -41,8 +44,19 @@ impl Admission<'_> {
     /// Refused are a `date` later than a day from now (`date_in_future`), and a day that the retention of
     /// the event's workspace has dropped already (`day_dropped`). Where a table cannot say what it has
     /// dropped, no day counts as dropped: the event waits in its segment, as all of that table do, and a
-    /// later retention run drops it where it belongs to a dropped day.
+    /// later retention run drops it where it belongs to a dropped day. Nothing is refused while the clock of
+    /// this node differs from the store's time.
     pub async fn refusal(&mut self, event: &Event) -> Option<Rejection> {
+        let rejection = self.refusal_by_clock(event).await?;
+        let is_clock_right = match self.is_clock_right {
+            Some(known) => known,
+            None => self.store.location().is_clock_right().await,
+        };
+        self.is_clock_right = Some(is_clock_right);
+        is_clock_right.then_some(rejection)
+    }
+
+    async fn refusal_by_clock(&mut self, event: &Event) -> Option<Rejection> {
         if event.date_ms() > (self.now + MOST_AHEAD).timestamp_millis() {
             let message = format!(
                 "`date` is {}, more than a day after now, {}; check the clock of the source, and that `date` is in milliseconds",

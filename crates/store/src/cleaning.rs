@@ -7,7 +7,8 @@
 //! | an entry of the log | it is 30 days old, and so is a later checkpoint that can be read and a version behind it |
 //! | a staging file on a local disk | nobody has written to it for a week |
 //!
-//! All ages are told by the object store alone, so that the clocks of nodes do not matter. The commit
+//! All ages are told by the object store alone. A node whose clock differs from the time of the store deletes
+//! nothing (`clock`). The commit
 //! (`VACUUM START`) changes nothing; it is what a writer loses to that has slept for days and would
 //! still name a file: see [`crate::data_file::StagedFile::is_too_old`].
 //!
@@ -71,14 +72,18 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the table cannot be read or the object store fails; what was deleted by then was not
-    /// needed.
+    /// [`StoreError::ClockDiffers`]; else when the table cannot be read or the object store fails; what was
+    /// deleted by then was not needed.
     pub async fn clean(
         &self,
         workspace: &WorkspaceId,
         dry_run: bool,
     ) -> Result<Option<Vec<Removal>>, StoreError> {
-        let now = self.location().now();
+        let Some(newest) = self.snapshot(workspace).await? else {
+            return Ok(None);
+        };
+        self.location().saw_object_of(newest.committed);
+        let now = self.cleaning_time(dry_run).await?;
         let Some(found) = self.removable(workspace, now).await? else {
             return Ok(None);
         };
@@ -108,12 +113,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the directory cannot be read or a file not be deleted.
+    /// [`StoreError::ClockDiffers`]; else when the directory cannot be read or a file not be deleted.
     pub async fn clean_staging(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
         let Some(root) = self.location().directory() else {
             return Ok(Vec::new());
         };
-        let before = self.location().now() - plan::UNNAMED_AGE;
+        if !root.join(durable::STAGING_DIRECTORY).is_dir() {
+            return Ok(Vec::new());
+        }
+        let before = self.cleaning_time(dry_run).await? - plan::UNNAMED_AGE;
         let files = tokio::task::spawn_blocking(move || {
             let files = durable::staging_files(&root, before.into())?;
             if !dry_run {
@@ -132,6 +140,22 @@ impl Store {
             reason: RemovalReason::Staging,
         };
         Ok(files.into_iter().map(removal).collect())
+    }
+
+    /// The time by which objects are old. A full disk takes no object to compare clocks with, and only deleting
+    /// makes room on it: the clock of the node counts there, as in a dry run.
+    async fn cleaning_time(&self, dry_run: bool) -> Result<DateTime<Utc>, StoreError> {
+        let location = self.location();
+        if dry_run {
+            return Ok(location.now());
+        }
+        match location.right_time().await {
+            Err(error) if !matches!(error, StoreError::ClockDiffers { .. }) => {
+                tracing::warn!(%error, "the clock of this node cannot be compared with the store's time");
+                Ok(location.now())
+            }
+            time => time,
+        }
     }
 
     /// Deletes those of `found` that a version has removed: no writer can name them again, so this needs no

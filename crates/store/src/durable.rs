@@ -40,7 +40,7 @@ use uuid::Uuid;
 use crate::paths::MARKER;
 
 pub(crate) const STORE_NAME: &str = "local disk";
-const STAGING_DIRECTORY: &str = "_staging";
+pub(crate) const STAGING_DIRECTORY: &str = "_staging";
 
 /// The local file system below one root directory, with durable writes.
 ///

@@ -11,6 +11,8 @@ use events::WorkspaceId;
 use parquet::errors::ParquetError;
 use uuid::Uuid;
 
+use crate::clock::Difference;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -153,6 +155,35 @@ pub enum StoreError {
     StagedFileMissing {
         /// The file's path under the root of the store.
         path: String,
+    },
+    /// The clock of this node differs from the store's time.
+    #[error(
+        "the clock of this node is {}: nothing is dropped or deleted; set the clock, then do this again",
+        Difference(*difference_ms)
+    )]
+    ClockDiffers {
+        /// By how much it is ahead of the store's time, in milliseconds; negative when it is behind.
+        difference_ms: i64,
+    },
+    /// There is no drop that could be undone.
+    #[error("nothing was undone in workspace `{workspace}`: {reason}")]
+    NothingToUndo {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// Files of a drop that was to be undone are deleted.
+    #[error(
+        "the drop of version {version} cannot be undone: {missing} of its {files} files are deleted, as they are a day after a drop; restore the events from a backup"
+    )]
+    DropGone {
+        /// The version that dropped them.
+        version: u64,
+        /// How many files are deleted.
+        missing: usize,
+        /// How many files the drop took out.
+        files: usize,
     },
     /// Data files are there, but not the log that names them.
     #[error(
@@ -308,6 +339,9 @@ impl StoreError {
             Self::HoldExists { .. } => "hold_exists",
             Self::UnknownHold { .. } => "unknown_hold",
             Self::HoldTooLate { .. } => "hold_too_late",
+            Self::ClockDiffers { .. } => "clock_differs",
+            Self::NothingToUndo { .. } => "nothing_to_undo",
+            Self::DropGone { .. } => "drop_gone",
             _ => "store_error",
         }
     }

@@ -6,14 +6,16 @@
 //!    files go, the new ones come, a receipt comes, and `vouch.droppedBefore` moves.
 //! 3. If somebody else has made that version, all this begins again with the newest one. So a hold that
 //!    was placed meanwhile is found, and a hold that comes later finds the drop in the log ([`lost`]).
+//!
+//! [`undo`] brings back what a run has dropped, as long as its files are there.
 
 mod background;
 mod choose;
 mod figures;
 mod lost;
 mod receipt;
-
 mod run;
+mod undo;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +25,7 @@ use events::WorkspaceId;
 use crate::retention::Retention;
 
 pub(crate) use lost::dropped_since;
+pub use undo::Undone;
 
 /// What a retention run has done in one workspace, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +82,9 @@ pub enum ExpiryOutcome {
     /// Nothing is dropped: more than a tenth of the events would go, which are more than a week younger than
     /// what was dropped or confirmed before. Setting the retention confirms what is older at that time.
     Unconfirmed,
+    /// Nothing is dropped: a drop was undone, and since then nobody has set another retention or confirmed a
+    /// run.
+    Undone,
 }
 
 /// Events that were dropped, or would be.

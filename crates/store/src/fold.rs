@@ -199,7 +199,16 @@ pub(crate) async fn add_to_table(
         memory_bytes: MEMORY_BYTES,
     };
     let mut import = store.import(options);
-    let now_ms = store.location().now().timestamp_millis();
+    let parts = segments
+        .iter()
+        .filter_map(|segment| segment.part(workspace));
+    let now_ms = if parts.into_iter().any(|part| !part.numbers.is_empty()) {
+        // Other nodes tell by it when a producer is to be forgotten.
+        let trusted_ms = store.location().trusted_ms().await;
+        trusted_ms.unwrap_or_else(|| store.location().corrected_ms())
+    } else {
+        store.location().corrected_ms()
+    };
     for segment in segments {
         let Some(part) = segment.part(workspace) else {
             continue;

@@ -246,7 +246,7 @@ impl Ingest {
                 let token = self
                     .store_events(events, origin, Some(number.clone()))
                     .await?;
-                turn.advance(&number, self.shared.store.location().now_ms());
+                turn.advance(&number, self.shared.store.location().corrected_ms());
                 Some(token)
             }
             _ if events.is_empty() => None,

@@ -52,6 +52,7 @@
 //! | `digest` | what tells a changed file from the one that was committed |
 //! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
 //! | `cleaning` | deleting what nobody can need any more |
+//! | `clock` | the time of a node, and how far it is from the store's |
 //! | `upkeep` | retention, compaction and cleaning of all workspaces, in the background |
 //! | `verify` | tables and segments read in full, and compared with logs and digests |
 //! | `layout` | how rows lie in a file |
@@ -80,6 +81,7 @@ mod admission;
 mod blocks;
 mod claims;
 mod cleaning;
+mod clock;
 mod columns;
 mod compaction;
 mod damage;
@@ -126,11 +128,12 @@ mod view;
 pub use activity::{Activity, Outcomes, Unfolded};
 pub use admission::Admission;
 pub use cleaning::{Removal, RemovalReason};
+pub use clock::Clock;
 pub use columns::{CodedColumn, Column, Columns, Part, PlainColumn, RowGroup, Rows};
 pub use compaction::{Compaction, CompactionOptions};
 pub use digest::Digest;
 pub use error::StoreError;
-pub use expiry::{Dropped, Expiry, ExpiryMode, ExpiryOutcome};
+pub use expiry::{Dropped, Expiry, ExpiryMode, ExpiryOutcome, Undone};
 pub use file_reader::FileReader;
 pub use fold::FoldSummary;
 pub use hold::{HeldEvents, Hold, NewHold};

@@ -2,8 +2,6 @@
 
 use std::path::{Path as FilePath, PathBuf, absolute};
 use std::sync::Arc;
-#[cfg(test)]
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
@@ -13,6 +11,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::blocks::KnownBlocks;
+use crate::clock::{Clock, Comparison};
 use crate::durable::DurableLocal;
 use crate::error::StoreError;
 use crate::marker::KnownMarker;
@@ -50,20 +49,12 @@ pub(crate) struct Location {
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// What tells the time here.
     pub(crate) clock: Clock,
+    /// How far that is from the time of the store.
+    pub(crate) comparison: Comparison,
     /// What the bytes of data files are compared with.
     pub(crate) blocks: KnownBlocks,
     /// What is known of the marker.
     pub(crate) marker: KnownMarker,
-}
-
-/// What tells the time: the system, or a test.
-#[derive(Debug, Clone)]
-pub(crate) enum Clock {
-    /// The clock of this machine.
-    System,
-    /// Unix milliseconds that a test sets.
-    #[cfg(test)]
-    Given(Arc<AtomicI64>),
 }
 
 impl Location {
@@ -108,6 +99,7 @@ impl Location {
                     url,
                     objects: Arc::new(PrefixStore::new(objects, prefix)),
                     clock: Clock::System,
+                    comparison: Comparison::default(),
                     blocks: KnownBlocks::default(),
                     marker: KnownMarker::default(),
                 })
@@ -117,13 +109,7 @@ impl Location {
 
     /// The time here and now.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        match &self.clock {
-            Clock::System => Utc::now(),
-            #[cfg(test)]
-            Clock::Given(time_ms) => {
-                DateTime::from_timestamp_millis(time_ms.load(Ordering::SeqCst)).unwrap_or_default()
-            }
-        }
+        self.clock.now()
     }
 
     /// The time here and now, in Unix milliseconds.
@@ -147,6 +133,7 @@ impl Location {
             url,
             objects: Arc::new(PrefixStore::new(DurableLocal::new(root), prefix)),
             clock: Clock::System,
+            comparison: Comparison::default(),
             blocks: KnownBlocks::default(),
             marker: KnownMarker::default(),
         })

@@ -76,7 +76,8 @@ impl Numbers {
     }
 
     /// The metadata of the table of `workspace` with these numbers besides those it has; `None` when it
-    /// has them already, or there are none to add.
+    /// has them already, or there are none to add. No producer is forgotten when the time, `now_ms`, is not
+    /// known.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl Numbers {
         &self,
         metadata: &TableMetadata,
         workspace: &WorkspaceId,
-        now_ms: i64,
+        now_ms: Option<i64>,
     ) -> Result<Option<TableMetadata>, StoreError> {
         if self.is_empty() {
             return Ok(None);
@@ -98,9 +99,9 @@ impl Numbers {
         if merged == before {
             return Ok(None);
         }
-        merged
-            .0
-            .retain(|_, newest| now_ms - newest.seen_ms < FORGOTTEN_AFTER_MS);
+        merged.0.retain(|_, newest| {
+            now_ms.is_none_or(|now_ms| now_ms - newest.seen_ms < FORGOTTEN_AFTER_MS)
+        });
         let text = serde_json::to_string(&merged.0).unwrap_or_default();
         let mut metadata = metadata.clone();
         metadata.set_property(PROPERTY, Some(text));
@@ -126,7 +127,8 @@ mod tests {
     }
 
     fn merged(numbers: &Numbers, metadata: &TableMetadata, now_ms: i64) -> Option<TableMetadata> {
-        numbers.merged_into(metadata, &workspace(), now_ms).unwrap()
+        let merged = numbers.merged_into(metadata, &workspace(), Some(now_ms));
+        merged.unwrap()
     }
 
     fn number(producer: &str, number: u64) -> Number {
@@ -156,6 +158,9 @@ mod tests {
         let mut later = Numbers::default();
         let later_ms = FORGOTTEN_AFTER_MS + 11;
         later.add(&number("b", 2), later_ms);
+        let unknown = later.merged_into(&stored, &workspace(), None);
+        let read = Numbers::of(&unknown.unwrap().unwrap(), &workspace()).unwrap();
+        assert_eq!(read.newest("a").unwrap().number, 3);
         let stored = merged(&later, &stored, later_ms).unwrap();
         let read = Numbers::of(&stored, &workspace()).unwrap();
         assert_eq!(read.newest("a"), None);
@@ -175,7 +180,9 @@ mod tests {
             damaged.set_property(PROPERTY, Some(text.to_owned()));
             for error in [
                 Numbers::of(&damaged, &workspace()).unwrap_err(),
-                numbers.merged_into(&damaged, &workspace(), 20).unwrap_err(),
+                numbers
+                    .merged_into(&damaged, &workspace(), None)
+                    .unwrap_err(),
             ] {
                 assert!(matches!(error, StoreError::Unsupported { .. }), "{error}");
                 assert!(error.to_string().contains("vouch.producers"), "{error}");

@@ -32,7 +32,7 @@ impl Record {
         store: &Store,
         newest: &Snapshot,
     ) -> Result<StagedFile, StoreError> {
-        let event = self.event(store.location().now().timestamp_millis(), newest)?;
+        let event = self.event(store.location().corrected_ms(), newest)?;
         let mut batch = EventBatchBuilder::new();
         batch.append(&event);
         let mut file = DataFileWriter::create(store.location(), &newest.workspace, event.day())?;

@@ -7,6 +7,7 @@
 //! | `vouch.droppedBefore` | the first day that no retention run has dropped yet |
 //! | `vouch.confirmedBefore` | the first day that setting the retention has not confirmed to be dropped |
 //! | `vouch.olderEvents` | `true` once events came in that were older than the default retention, while nobody had set one |
+//! | `vouch.dropUndone` | `true` once a drop was undone, until somebody confirms that events go |
 //!
 //! They are part of the table's log, so that changing them and dropping events conflict like any two
 //! commits.
@@ -30,6 +31,7 @@ const HOLDS: &str = "vouch.holds";
 const DROPPED_BEFORE: &str = "vouch.droppedBefore";
 const CONFIRMED_BEFORE: &str = "vouch.confirmedBefore";
 const OLDER_EVENTS: &str = "vouch.olderEvents";
+const DROP_UNDONE: &str = "vouch.dropUndone";
 
 /// What is set for a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,6 +48,9 @@ pub struct Settings {
     pub confirmed_before: Option<NaiveDate>,
     /// Whether events came in that were older than the default retention, while nobody had set one.
     pub older_events: bool,
+    /// Whether a drop was undone, and nobody has set another retention or confirmed a run since: nothing is
+    /// dropped until then.
+    pub drop_undone: bool,
 }
 
 impl Settings {
@@ -81,6 +86,7 @@ impl Settings {
             dropped_before: day(DROPPED_BEFORE)?,
             confirmed_before: day(CONFIRMED_BEFORE)?,
             older_events: property(OLDER_EVENTS) == Some("true"),
+            drop_undone: property(DROP_UNDONE) == Some("true"),
         })
     }
 
@@ -97,6 +103,7 @@ impl Settings {
             (DROPPED_BEFORE, self.dropped_before.map(paths::day_text)),
             (CONFIRMED_BEFORE, self.confirmed_before.map(paths::day_text)),
             (OLDER_EVENTS, self.older_events.then(|| true.to_string())),
+            (DROP_UNDONE, self.drop_undone.then(|| true.to_string())),
         ] {
             metadata.set_property(name, value);
         }
@@ -152,6 +159,7 @@ mod tests {
             dropped_before: NaiveDate::from_ymd_opt(987, 1, 2),
             confirmed_before: NaiveDate::from_ymd_opt(988, 1, 2),
             older_events: true,
+            drop_undone: true,
         }
     }
 

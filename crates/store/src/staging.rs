@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use events::{Content, Delivery, PackedEvents, WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -173,20 +173,23 @@ impl Staging {
         location: &Location,
         newest: &Snapshot,
     ) -> Result<Plan<()>, StoreError> {
-        self.write_old_files_anew(location).await?;
-        self.leave_out_repeats(location, newest).await?;
-        let now = location.now();
+        self.settle(location, newest).await?;
         let before = newest.metadata_to_commit();
-        let now_ms = now.timestamp_millis();
+        let trusted_ms = if self.numbers.is_empty() {
+            None
+        } else {
+            location.trusted_ms().await
+        };
         let numbered = self
             .numbers
-            .merged_into(before, &newest.workspace, now_ms)?;
+            .merged_into(before, &newest.workspace, trusted_ms)?;
         if self.files.is_empty() && numbered.is_none() {
             return Ok(Plan::Stop(()));
         }
-        let noted = self.noting_older_events(newest, numbered.as_ref().unwrap_or(before), now)?;
+        let before = numbered.as_ref().unwrap_or(before);
+        let noted = self.noting_older_events(location, newest, before).await?;
         let changes = Changes {
-            adds: self.received(now_ms),
+            adds: self.received(location.corrected_ms()),
             metadata: noted.or(numbered),
             ..Changes::new(Operation::Write)
         };
@@ -208,21 +211,46 @@ impl Staging {
         files
     }
 
+    /// Makes the files ready to be committed on top of `newest`.
+    pub(crate) async fn settle(
+        &mut self,
+        location: &Location,
+        newest: &Snapshot,
+    ) -> Result<(), StoreError> {
+        self.write_old_files_anew(location).await?;
+        self.leave_out_repeats(location, newest).await
+    }
+
+    /// The files, none of whose ids is in a file of the version that they were settled on.
+    pub(crate) fn files(&self) -> &[StagedFile] {
+        &self.files
+    }
+
+    /// How many events are not in the files because they are stored already.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.counts.repeated
+    }
+
     /// The metadata `before` with a note that keeps retention runs from dropping old events that
     /// somebody has brought on purpose: when nobody has set how long to keep them, and the default
     /// would drop them at once.
-    fn noting_older_events(
+    async fn noting_older_events(
         &self,
+        location: &Location,
         newest: &Snapshot,
         before: &TableMetadata,
-        now: DateTime<Utc>,
     ) -> Result<Option<TableMetadata>, StoreError> {
-        let kept_from = Retention::DEFAULT.kept_from(now);
-        if self.files.iter().all(|file| file.day >= kept_from) {
+        if !self.has_older_than_default(location.corrected_ms()) {
             return Ok(None);
         }
         let settings = newest.settings()?;
         if settings.retention.is_some() || settings.older_events {
+            return Ok(None);
+        }
+        // The note is for good: a clock that is ahead must not make it.
+        if let Some(now_ms) = location.trusted_ms().await
+            && !self.has_older_than_default(now_ms)
+        {
             return Ok(None);
         }
         let noted = Settings {
@@ -230,6 +258,12 @@ impl Staging {
             ..settings
         };
         Ok(Some(noted.written_to(before)))
+    }
+
+    fn has_older_than_default(&self, now_ms: i64) -> bool {
+        let now = DateTime::from_timestamp_millis(now_ms).unwrap_or_default();
+        let kept_from = Retention::DEFAULT.kept_from(now);
+        self.files.iter().any(|file| file.day < kept_from)
     }
 
     /// Copies files that are so old that a cleaner may be about to delete them.

@@ -14,10 +14,11 @@ use url::Url;
 
 use crate::activity::Activity;
 use crate::blocks::KnownBlocks;
+use crate::clock::{Clock, Comparison};
 use crate::error::StoreError;
 use crate::file_reader::FileReader;
 use crate::import::{Import, ImportOptions};
-use crate::location::{Clock, Location, StoreOptions};
+use crate::location::{Location, StoreOptions};
 use crate::marker::KnownMarker;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
@@ -94,8 +95,18 @@ impl Store {
             url,
             objects,
             clock: Clock::System,
+            comparison: Comparison::default(),
             blocks: KnownBlocks::default(),
             marker: KnownMarker::default(),
+        })
+    }
+
+    /// The same store with another clock. Nothing that was read is kept.
+    #[must_use]
+    pub fn with_clock(&self, clock: Clock) -> Self {
+        Self::at(Location {
+            clock,
+            ..self.location().clone()
         })
     }
 
@@ -109,6 +120,7 @@ impl Store {
             location: Location {
                 blocks: KnownBlocks::default(),
                 marker: KnownMarker::default(),
+                comparison: Comparison::default(),
                 ..location
             },
             tables: Mutex::default(),

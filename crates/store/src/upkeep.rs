@@ -46,20 +46,30 @@ impl Store {
     /// Drops what is older than the retention, compacts and cleans the tables of all workspaces from now
     /// on, one after the other; never ends.
     ///
+    /// It compares the clock of this node with the store's time as well. While they differ, it only compacts.
     /// What fails is logged and tried again in the next round. Any number of processes may do this on
     /// one store; each takes the workspaces in an order of its own, so that two seldom do the same
     /// work. The future may be dropped at any moment.
     pub async fn upkeep(&self, options: UpkeepOptions) {
+        futures::join!(self.watch_clock(), self.rounds(options));
+    }
+
+    async fn rounds(&self, options: UpkeepOptions) {
         let node = Uuid::new_v4();
         let mut cleaned = Instant::now();
         let mut expired: Option<Instant> = None;
         loop {
             tokio::time::sleep(options.compaction_interval).await;
-            let cleans = cleaned.elapsed() >= options.cleaning_interval;
+            // The other tasks are due as before when the clock is right again. Cleaning makes room on a full
+            // disk, where clocks cannot be compared.
+            let compared = self.location().right_time().await;
+            let is_clock_right = !matches!(compared, Err(StoreError::ClockDiffers { .. }));
+            let cleans = is_clock_right && cleaned.elapsed() >= options.cleaning_interval;
             if cleans {
                 cleaned = Instant::now();
             }
-            let expires = expired.is_none_or(|last| last.elapsed() >= options.retention_interval);
+            let expires = is_clock_right
+                && expired.is_none_or(|last| last.elapsed() >= options.retention_interval);
             if expires {
                 expired = Some(Instant::now());
             }

@@ -139,7 +139,7 @@ impl Store {
     #[must_use]
     pub fn watermark_ms(&self) -> i64 {
         let margin_ms = i64::try_from(WATERMARK_MARGIN.as_millis()).unwrap_or(i64::MAX);
-        self.location().now_ms() - margin_ms
+        self.location().corrected_ms() - margin_ms
     }
 
     /// Makes sure that every later [`Store::view`] has the writes that were acknowledged with these

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
@@ -38,6 +39,8 @@ pub(super) struct Cluster {
     pub(super) model: Model,
     pub(super) expiring: Expiring,
     pub(super) plan: Arc<Mutex<Plan>>,
+    /// By how much the clock of the first of several nodes is ahead.
+    ahead: TimeDelta,
     /// The nodes; none where one is dead.
     nodes: Vec<watch::Sender<Option<Node>>>,
     /// Whether clients are to come to an end.
@@ -56,6 +59,7 @@ impl Cluster {
         log: PathBuf,
         nodes: usize,
         plan: Arc<Mutex<Plan>>,
+        ahead: TimeDelta,
     ) -> Self {
         Self {
             directory,
@@ -63,6 +67,7 @@ impl Cluster {
             model: Model::default(),
             expiring: Expiring::default(),
             plan,
+            ahead,
             nodes: (0..nodes).map(|_| watch::Sender::new(None)).collect(),
             is_ending: watch::Sender::new(false),
             is_over: watch::Sender::new(false),
@@ -127,7 +132,12 @@ impl Cluster {
         }
     }
 
-    fn start(&self, ending: Option<Ending>) -> (Process, Instant, Life) {
+    /// By how much the clock of the node in a place is ahead.
+    fn ahead(&self, place: usize) -> Option<TimeDelta> {
+        (place == 0 && self.size() > 1).then_some(self.ahead)
+    }
+
+    fn start(&self, place: usize, ending: Option<Ending>) -> (Process, Instant, Life) {
         let failpoint = match ending {
             Some(Ending::At(failpoint)) => Some(failpoint),
             _ => None,
@@ -137,19 +147,23 @@ impl Cluster {
             remains::age(&self.directory);
         }
         let began = Instant::now();
-        let process = Process::start(&self.directory, &self.log, failpoint);
+        let process = Process::start(&self.directory, &self.log, failpoint, self.ahead(place));
         (process, began, life)
     }
 
     /// Lets processes live and die in one place as the plan says.
     pub(super) async fn live_and_die(self: Arc<Self>, place: usize) {
         loop {
-            let ending = self.plan.lock().unwrap().next(self.size());
+            let ending = self
+                .plan
+                .lock()
+                .unwrap()
+                .next(self.size(), self.ahead(place).is_none());
             let Some(ending) = ending.filter(|_| !self.model.has_problems()) else {
                 return;
             };
             self.prepare(ending).await;
-            let (mut process, began, life) = self.start(Some(ending));
+            let (mut process, began, life) = self.start(place, Some(ending));
             let outcome = match process.listening().await {
                 None => Outcome::AsPlanned,
                 Some(address) => {
@@ -167,7 +181,7 @@ impl Cluster {
 
     /// Lets a process live in one place until everything is over; it must stop when it is told to.
     pub(super) async fn live(self: Arc<Self>, place: usize) {
-        let (mut process, began, life) = self.start(None);
+        let (mut process, began, life) = self.start(place, None);
         let address = process.listening().await.unwrap();
         self.publish(place, Some(node(address, life, began)));
         let mut over = self.is_over.subscribe();

@@ -2,6 +2,9 @@
 //! what was not acknowledged to whichever node is alive. At the end every acknowledged event is there
 //! once, no event is there twice, nothing is there that nobody sent, and every file is sound.
 //!
+//! Every second run has two nodes; the clock of one of them is 30 days behind, 30 days ahead or 3 years ahead.
+//! Nothing that is young is dropped then, either.
+//!
 //! `VOUCH_CRASH_SEED` chooses what happens, `VOUCH_CRASH_KILLS` how often.
 //!
 //! | module | is |
@@ -35,6 +38,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use chrono::TimeDelta;
 use engine::{Engine, EngineConfig, StreamItem};
 use futures::TryStreamExt;
 use store::{Store, StoreOptions};
@@ -73,7 +77,8 @@ async fn whatever_is_killed_no_acknowledged_event_is_lost_and_none_is_there_twic
             .extend((kills - done).min(KILLS_PER_STORE));
         let nodes = 1 + stores % 2;
         stores += 1;
-        kill_nodes_of_one_store(&plan, nodes, seed + stores as u64).await;
+        let ahead = shift(seed, stores);
+        kill_nodes_of_one_store(&plan, nodes, ahead, seed + stores as u64).await;
     }
     let table = plan.lock().unwrap().table();
     println!(
@@ -82,26 +87,41 @@ async fn whatever_is_killed_no_acknowledged_event_is_lost_and_none_is_there_twic
     );
 }
 
+/// By how much the clock of a node is ahead in the run with this number.
+fn shift(seed: u64, run: usize) -> TimeDelta {
+    let turn = usize::try_from(seed).unwrap_or_default() + run / 2;
+    TimeDelta::days([-30, 30, 3 * 365][turn % 3])
+}
+
 /// Kills processes on a new store until the plan ends, and looks at what is left.
-async fn kill_nodes_of_one_store(plan: &Arc<Mutex<Plan>>, nodes: usize, seed: u64) {
+async fn kill_nodes_of_one_store(
+    plan: &Arc<Mutex<Plan>>,
+    nodes: usize,
+    ahead: TimeDelta,
+    seed: u64,
+) {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store");
     let log = directory.path().join("log");
     let begun = Instant::now();
     open(&store).init().await.unwrap();
-    let cluster = Arc::new(Cluster::new(store, log, nodes, Arc::clone(plan)));
+    let cluster = Arc::new(Cluster::new(store, log, nodes, Arc::clone(plan), ahead));
     let answers = run(&cluster, seed).await;
     let sound = examine(&cluster).await;
     // On a disk that works nothing fails, however many processes die.
     let log = std::fs::read_to_string(&cluster.log).unwrap();
-    let is_trouble = |line: &&str| line.contains("ERROR") || line.contains(" WARN store");
+    let is_trouble = |line: &&str| {
+        let is_of_clock = line.contains("the clock of this node is");
+        line.contains("ERROR") || (line.contains(" WARN store") && !is_of_clock)
+    };
     for line in log.lines().filter(is_trouble) {
         cluster.model.problem(format!("logged: {line}"));
     }
     let (sent, acknowledged) = cluster.model.totals();
     println!(
-        "store {seed}: {nodes} nodes, {} processes, {sent} events sent, {acknowledged} acknowledged, \
+        "store {seed}: {nodes} nodes, the first of two {} days ahead, {} processes, {sent} events sent, {acknowledged} acknowledged, \
          {answers} answers, {sound} files, {:.1} s",
+        ahead.num_days(),
         cluster.lives(),
         begun.elapsed().as_secs_f32()
     );

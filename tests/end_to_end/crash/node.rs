@@ -7,9 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use engine::{Engine, EngineConfig};
 use server::{Server, ServerConfig};
-use store::{IngestOptions, Store, StoreOptions, UpkeepOptions};
+use store::{Clock, IngestOptions, Store, StoreOptions, UpkeepOptions};
 use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -19,6 +20,8 @@ use super::failpoint::{Deadly, Failpoint, LAST_WORDS, Write};
 const STORE: &str = "VOUCH_CRASH_NODE";
 /// Where the process is to die.
 const FAILPOINT: &str = "VOUCH_CRASH_AT";
+/// By how many seconds the clock of the process is ahead.
+const CLOCK: &str = "VOUCH_CRASH_CLOCK_AHEAD";
 /// How the test is called that is a node.
 const TEST: &str = "crash::node::process";
 const LISTENING: &str = "listening on ";
@@ -68,18 +71,24 @@ fn process() {
         .init();
     let failpoint = std::env::var(FAILPOINT).ok();
     let failpoint = failpoint.map(|text| text.parse().unwrap());
+    let ahead = std::env::var(CLOCK).ok();
+    let ahead = ahead.map(|text| TimeDelta::seconds(text.parse().unwrap()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(serve(&path, failpoint));
+    runtime.block_on(serve(&path, failpoint, ahead));
 }
 
-async fn serve(path: &str, failpoint: Option<Failpoint>) {
+async fn serve(path: &str, failpoint: Option<Failpoint>, ahead: Option<TimeDelta>) {
     let disk = Store::open(path, &StoreOptions::default()).unwrap();
     let objects = Deadly::new(disk.object_store(), failpoint);
     let store = Store::on(Arc::new(objects), disk.url().clone());
+    let store = match ahead {
+        Some(ahead) => store.with_clock(Clock::Shifted(ahead)),
+        None => store,
+    };
     let ingest = store.ingest(options(failpoint));
     let config = EngineConfig {
         memory_bytes: 256 << 20,
@@ -147,8 +156,13 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Starts a node on the store in `directory`; what it logs is added to `log`.
-    pub(super) fn start(directory: &Path, log: &Path, failpoint: Option<Failpoint>) -> Self {
+    /// Starts a node on the store in `directory`, whose clock is `ahead`; what it logs is added to `log`.
+    pub(super) fn start(
+        directory: &Path,
+        log: &Path,
+        failpoint: Option<Failpoint>,
+        ahead: Option<TimeDelta>,
+    ) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(log);
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
@@ -159,6 +173,9 @@ impl Process {
             .stderr(log.unwrap());
         if let Some(failpoint) = failpoint {
             command.env(FAILPOINT, failpoint.to_string());
+        }
+        if let Some(ahead) = ahead {
+            command.env(CLOCK, ahead.num_seconds().to_string());
         }
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();

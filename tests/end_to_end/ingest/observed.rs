@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
 use super::post::{get, post};
 use super::{DATE_MS, Running, event};
 use crate::program::Vouch;
+use crate::service::Service;
 
 /// Figures are there for what was done, by door and code.
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +76,57 @@ async fn readiness_falls_with_the_store() {
     let message = answer.json()["message"].to_string();
     assert!(message.contains("writing has not succeeded"), "{message}");
     assert_eq!(get(&address, "/healthz").status, 200);
+}
+
+/// An object of a later time shows that the clock is behind: the service says so and refuses nothing by date, and
+/// no retention run drops anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_went_back_is_told() {
+    let vouch = Vouch::new();
+    let in_days = |days: u64| SystemTime::now() + Duration::from_hours(24 * days);
+    let probe = vouch.path("vouch-data/probe");
+    let date = |days| in_days(days).duration_since(UNIX_EPOCH).unwrap();
+    let event = |days| {
+        let event =
+            json!({"date": u64::try_from(date(days).as_millis()).unwrap(), "df_workspace": "acme"});
+        event.to_string()
+    };
+    let write_probe = || {
+        std::fs::create_dir_all(probe.parent().unwrap()).unwrap();
+        let file = std::fs::File::create(&probe).unwrap();
+        file.set_modified(in_days(30)).unwrap();
+    };
+    vouch.write("events.ndjson", event(0));
+    vouch.run(&["import", "events.ndjson"]).expect_status(0);
+    write_probe();
+    let service = Service::start(&vouch);
+    let address = service.http_address.clone();
+    let begun = Instant::now();
+    let said = loop {
+        let answer = get(&address, "/readyz");
+        assert_eq!(answer.status, 200);
+        let said = String::from_utf8(answer.body).unwrap();
+        if said != "ok\n" {
+            break said;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is said");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(said.contains("29 days behind the store's time"), "{said}");
+    let answer = post(&address, "/v1/events", &[], event(20).as_bytes());
+    assert_eq!(answer.json()["refused"], json!([]), "{:?}", answer.json());
+    let text = String::from_utf8(get(&address, "/metrics").body).unwrap();
+    assert!(
+        text.contains("\nvouch_clock_difference_seconds -25919"),
+        "{text}"
+    );
+    write_probe();
+    vouch
+        .run(&["retention", "run", "--confirm", "--workspace", "acme"])
+        .expect_status(3)
+        .expect_error(
+            "29 days behind the store's time: nothing is dropped or deleted; set the clock",
+        );
 }
 
 /// A collector and its exporter say nothing of what was refused; the log of the service does.

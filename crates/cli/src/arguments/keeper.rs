@@ -83,6 +83,22 @@ pub(crate) enum RetentionCommand {
         #[arg(long)]
         confirm: bool,
     },
+    /// Bring back what a run has dropped, as long as its files are there: for a day
+    Undo {
+        #[command(flatten)]
+        keeper: KeeperArguments,
+        /// The workspace
+        #[arg(long, value_name = "ID")]
+        workspace: WorkspaceId,
+        #[command(flatten)]
+        by: ActorArguments,
+        /// The version of the table that the run made [default: the newest run that is not undone]
+        #[arg(long, value_name = "NUMBER")]
+        version: Option<u64>,
+        /// Only say what would come back
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `vouch hold`.

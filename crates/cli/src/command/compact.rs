@@ -113,8 +113,14 @@ async fn compact(
         }
         Err(error) => return Err(error.into()),
     };
-    let removals = store.clean(workspace, dry_run).await?.unwrap_or_default();
-    tell_removals(&removals, dry_run, out)?;
+    match store.clean(workspace, dry_run).await {
+        Ok(removals) => tell_removals(&removals.unwrap_or_default(), dry_run, out)?,
+        Err(error @ StoreError::ClockDiffers { .. }) => {
+            writeln!(out, "  {error}")?;
+            return Ok(false);
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(is_whole)
 }
 

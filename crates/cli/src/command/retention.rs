@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use engine::Scope;
 use events::WorkspaceId;
-use store::{Expiry, ExpiryMode, ExpiryOutcome, Retention, Settings};
+use store::{Dropped, Expiry, ExpiryMode, ExpiryOutcome, Retention, Settings, Undone};
 
 use crate::arguments::{KeeperArguments, RetentionCommand};
 use crate::command::hold;
@@ -38,6 +38,26 @@ pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
                 (false, false) => ExpiryMode::Guarded,
             };
             expire(&keeper, workspace, mode).await
+        }
+        RetentionCommand::Undo {
+            keeper,
+            workspace,
+            by,
+            version,
+            dry_run,
+        } => {
+            let by = by.name()?;
+            let workspaces = Workspaces::open(&keeper).await?;
+            let undone = workspaces
+                .undo_retention(&workspace, version, &by, dry_run)
+                .await?;
+            let mut out = io::stdout();
+            write!(out, "workspace {workspace}: ")?;
+            match undone {
+                Some(undone) => tell_undone(&undone, &mut out)?,
+                None => writeln!(out, "it has no events")?,
+            }
+            Ok(())
         }
     }
 }
@@ -93,6 +113,43 @@ async fn expire(
     Ok(())
 }
 
+fn tell_undone(undone: &Undone, out: &mut impl Write) -> io::Result<()> {
+    let Undone {
+        restored,
+        dropped_version,
+        ..
+    } = undone;
+    let what = format!(
+        "{} of {}, which version {dropped_version} has dropped",
+        counted(restored.events, "event"),
+        days(restored)
+    );
+    if undone.repeated > 0 {
+        let repeated = counted(undone.repeated, "event");
+        writeln!(
+            out,
+            "{} {what}; {repeated} of its files are there anyway",
+            verb(undone)
+        )?;
+    } else {
+        writeln!(out, "{} {what}", verb(undone))?;
+    }
+    if undone.version.is_some() {
+        writeln!(
+            out,
+            "  nothing is dropped until another retention is set, or `vouch retention run --confirm`"
+        )?;
+    }
+    Ok(())
+}
+
+fn verb(undone: &Undone) -> &'static str {
+    match undone.version {
+        Some(_) => "brought back",
+        None => "would bring back",
+    }
+}
+
 fn tell_settings(
     workspace: &WorkspaceId,
     settings: &Settings,
@@ -114,6 +171,12 @@ fn tell_settings(
             "  older events came in, so nothing is dropped until a retention is set"
         )?;
     }
+    if settings.drop_undone {
+        writeln!(
+            out,
+            "  a drop was undone, so nothing is dropped until another retention is set or a run is confirmed"
+        )?;
+    }
     if let Some(day) = settings.dropped_before {
         writeln!(out, "  dropped so far: days before {day}")?;
     }
@@ -130,7 +193,7 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
         format!(
             "{} of {}, {}",
             counted(dropped.events, "event"),
-            days(expiry),
+            days(dropped),
             size(dropped.size_bytes)
         )
     };
@@ -146,6 +209,17 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
             writeln!(
                 out,
                 "  check the clock; `vouch retention run --confirm` would drop {}",
+                what()
+            )?;
+        }
+        ExpiryOutcome::Undone => {
+            writeln!(
+                out,
+                "nothing is dropped: a drop was undone, and nobody has set another retention or confirmed a run since"
+            )?;
+            writeln!(
+                out,
+                "  `vouch retention run --confirm` would drop {}",
                 what()
             )?;
         }
@@ -176,9 +250,8 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The days of what is dropped, the first few ranges of them.
-fn days(expiry: &Expiry) -> String {
+fn days(dropped: &Dropped) -> String {
     const SHOWN: usize = 3;
-    let dropped = &expiry.dropped;
     let ranges = dropped.days.iter().take(SHOWN);
     let mut shown: Vec<String> = ranges
         .map(|(first, last)| match first == last {

@@ -1,15 +1,16 @@
 //! The calls about what is set for a workspace.
 
 use events::WorkspaceId;
-use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings};
+use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Undone};
 
 use super::{Client, ClientError, refused};
 use crate::convert::{
     MessageError, expiry_from_message, hold_from_message, new_hold_to_message, placed_from_message,
-    settings_from_message,
+    settings_from_message, undone_from_message,
 };
 use crate::proto::{
     GetSettingsRequest, ReleaseHoldRequest, RunRetentionRequest, SetRetentionRequest,
+    UndoRetentionRequest,
 };
 
 impl Client {
@@ -111,5 +112,29 @@ impl Client {
         let response = self.workspaces().run_retention(message).await;
         let run = response.map_err(refused)?.into_inner().run;
         Ok(run.map(expiry_from_message).transpose()?)
+    }
+
+    /// Brings back what a retention run has dropped, on behalf of `by`: the one that made `version`, or the
+    /// newest one that is not undone. With `dry_run` it only tells what that is. `None` when the workspace has
+    /// no events.
+    ///
+    /// # Errors
+    /// Any [`ClientError`] but those of connecting.
+    pub async fn undo_retention(
+        &self,
+        workspace: &WorkspaceId,
+        version: Option<u64>,
+        by: &str,
+        dry_run: bool,
+    ) -> Result<Option<Undone>, ClientError> {
+        let message = UndoRetentionRequest {
+            workspace: workspace.to_string(),
+            version,
+            by: by.to_owned(),
+            dry_run,
+        };
+        let response = self.workspaces().undo_retention(message).await;
+        let undone = response.map_err(refused)?.into_inner().undone;
+        Ok(undone.map(undone_from_message).transpose()?)
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate};
 use events::{TimeRange, WorkspaceId};
 use store::{
     Dropped, Expiry, ExpiryOutcome, HeldEvents, Hold, NewHold, PlacedHold, Retention, Settings,
+    Undone,
 };
 
 use super::{MessageError, RequestError};
@@ -17,6 +18,7 @@ pub(crate) fn settings_to_message(settings: &Settings) -> proto::WorkspaceSettin
         dropped_before: settings.dropped_before.map(day_text).unwrap_or_default(),
         confirmed_before: settings.confirmed_before.map(day_text).unwrap_or_default(),
         older_events: settings.older_events,
+        drop_undone: settings.drop_undone,
         holds: settings.holds.iter().map(hold_to_message).collect(),
     }
 }
@@ -33,6 +35,7 @@ pub(crate) fn settings_from_message(
         dropped_before: optional_day(&message.dropped_before)?,
         confirmed_before: optional_day(&message.confirmed_before)?,
         older_events: message.older_events,
+        drop_undone: message.drop_undone,
     })
 }
 
@@ -118,15 +121,8 @@ pub(crate) fn expiry_to_message(expiry: &Expiry) -> proto::RetentionRun {
         ExpiryOutcome::DryRun => (proto::RetentionOutcome::DryRun, None),
         ExpiryOutcome::Withheld => (proto::RetentionOutcome::Withheld, None),
         ExpiryOutcome::Unconfirmed => (proto::RetentionOutcome::Unconfirmed, None),
+        ExpiryOutcome::Undone => (proto::RetentionOutcome::Undone, None),
     };
-    let days = expiry
-        .dropped
-        .days
-        .iter()
-        .map(|(first, last)| proto::DayRange {
-            first: day_text(*first),
-            last: day_text(*last),
-        });
     let held_by = expiry.held_by.iter().map(|(name, events)| proto::HeldBy {
         name: name.clone(),
         events: *events,
@@ -138,7 +134,7 @@ pub(crate) fn expiry_to_message(expiry: &Expiry) -> proto::RetentionRun {
         retention: expiry.retention.to_string(),
         retention_is_set: expiry.retention_is_set,
         kept_from: day_text(expiry.kept_from),
-        dropped_days: days.collect(),
+        dropped_days: days_to_message(&expiry.dropped),
         dropped_events: expiry.dropped.events,
         dropped_bytes: expiry.dropped.size_bytes,
         held_events: expiry.held_events,
@@ -156,10 +152,9 @@ pub(crate) fn expiry_from_message(message: proto::RetentionRun) -> Result<Expiry
         proto::RetentionOutcome::DryRun => ExpiryOutcome::DryRun,
         proto::RetentionOutcome::Withheld => ExpiryOutcome::Withheld,
         proto::RetentionOutcome::Unconfirmed => ExpiryOutcome::Unconfirmed,
+        proto::RetentionOutcome::Undone => ExpiryOutcome::Undone,
         proto::RetentionOutcome::Unspecified => return Err(MessageError::UnknownKind),
     };
-    let range = |range: &proto::DayRange| Ok((day(&range.first)?, day(&range.last)?));
-    let days = message.dropped_days.iter().map(range);
     let held_by = message.held_by.into_iter();
     Ok(Expiry {
         workspace: message
@@ -171,7 +166,7 @@ pub(crate) fn expiry_from_message(message: proto::RetentionRun) -> Result<Expiry
         retention_is_set: message.retention_is_set,
         kept_from: day(&message.kept_from)?,
         dropped: Dropped {
-            days: days.collect::<Result<_, MessageError>>()?,
+            days: days_from_message(&message.dropped_days)?,
             events: message.dropped_events,
             size_bytes: message.dropped_bytes,
         },
@@ -179,6 +174,53 @@ pub(crate) fn expiry_from_message(message: proto::RetentionRun) -> Result<Expiry
         held_by: held_by.map(|held| (held.name, held.events)).collect(),
         foreign_events: message.foreign_events,
     })
+}
+
+/// An undone drop as a message.
+pub(crate) fn undone_to_message(undone: &Undone) -> proto::UndoneDrop {
+    proto::UndoneDrop {
+        workspace: undone.workspace.to_string(),
+        dropped_version: undone.dropped_version,
+        version: undone.version,
+        days: days_to_message(&undone.restored),
+        events: undone.restored.events,
+        bytes: undone.restored.size_bytes,
+        repeated_events: undone.repeated,
+    }
+}
+
+/// The undone drop of a message.
+pub(crate) fn undone_from_message(message: proto::UndoneDrop) -> Result<Undone, MessageError> {
+    Ok(Undone {
+        workspace: message
+            .workspace
+            .parse()
+            .map_err(|_| MessageError::Missing("workspace"))?,
+        dropped_version: message.dropped_version,
+        version: message.version,
+        restored: Dropped {
+            days: days_from_message(&message.days)?,
+            events: message.events,
+            size_bytes: message.bytes,
+        },
+        repeated: message.repeated_events,
+    })
+}
+
+fn days_to_message(dropped: &Dropped) -> Vec<proto::DayRange> {
+    let days = dropped.days.iter();
+    let ranges = days.map(|(first, last)| proto::DayRange {
+        first: day_text(*first),
+        last: day_text(*last),
+    });
+    ranges.collect()
+}
+
+fn days_from_message(
+    ranges: &[proto::DayRange],
+) -> Result<Vec<(NaiveDate, NaiveDate)>, MessageError> {
+    let days = |range: &proto::DayRange| Ok((day(&range.first)?, day(&range.last)?));
+    ranges.iter().map(days).collect()
 }
 
 fn held_to_message(held: &HeldEvents) -> proto::HeldEvents {
@@ -252,6 +294,7 @@ mod tests {
             dropped_before: Some(a_day(2)),
             confirmed_before: Some(a_day(1)),
             older_events: true,
+            drop_undone: true,
         };
         for settings in [all, Settings::default()] {
             let message = settings_to_message(&settings);
@@ -282,6 +325,7 @@ mod tests {
             ExpiryOutcome::DryRun,
             ExpiryOutcome::Withheld,
             ExpiryOutcome::Unconfirmed,
+            ExpiryOutcome::Undone,
         ] {
             let message = expiry_to_message(&run(outcome));
             assert_eq!(expiry_from_message(message).unwrap(), run(outcome));
@@ -291,6 +335,17 @@ mod tests {
             ..expiry_to_message(&run(ExpiryOutcome::Nothing))
         };
         assert!(expiry_from_message(unknown).is_err());
+        for version in [None, Some(9)] {
+            let undone = Undone {
+                workspace: "w".parse().unwrap(),
+                dropped_version: 8,
+                version,
+                restored: run(ExpiryOutcome::Nothing).dropped,
+                repeated: 3,
+            };
+            let message = undone_to_message(&undone);
+            assert_eq!(undone_from_message(message).unwrap(), undone);
+        }
     }
 
     #[test]

@@ -37,6 +37,9 @@ fn log_expiry(expiry: &Expiry) {
         ExpiryOutcome::Unconfirmed => {
             tracing::error!(%workspace, %retention, events, "a large share of the events would be dropped: check the clock, then run `vouch retention run --confirm`");
         }
+        ExpiryOutcome::Undone => {
+            tracing::warn!(%workspace, %retention, events, "a drop was undone: nothing is dropped until somebody sets another retention or runs `vouch retention run --confirm`");
+        }
         ExpiryOutcome::Nothing | ExpiryOutcome::DryRun => {}
     }
     if *foreign_events > 0 {

@@ -35,7 +35,8 @@ impl Figures {
     }
 }
 
-fn add_day(days: &mut Vec<(NaiveDate, NaiveDate)>, day: NaiveDate) {
+/// Adds a day that is not before the last of `days`.
+pub(super) fn add_day(days: &mut Vec<(NaiveDate, NaiveDate)>, day: NaiveDate) {
     match days.last_mut() {
         Some((_, last)) if *last == day => {}
         Some((_, last)) if last.succ_opt() == Some(day) => *last = day,

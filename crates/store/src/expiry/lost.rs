@@ -5,11 +5,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
+use events::Delivery;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::Value;
 
 use super::run::rows_held;
 use crate::blocks;
+use crate::decoded;
+use crate::delivery;
 use crate::digest;
 use crate::error::StoreError;
 use crate::file_reader::FilePlace;
@@ -64,10 +68,10 @@ pub(crate) async fn dropped_since(
 }
 
 /// A file that a dropping commit took out (sign 1) or put in its place (sign -1).
-struct ChangedFile {
-    place: FilePlace,
-    day: NaiveDate,
-    sign: i128,
+pub(super) struct ChangedFile {
+    pub(super) place: FilePlace,
+    pub(super) day: NaiveDate,
+    pub(super) sign: i128,
 }
 
 /// The files of a commit that has removed events; none of any other commit.
@@ -78,17 +82,37 @@ async fn changed_files(
 ) -> Result<Vec<ChangedFile>, StoreError> {
     let path = paths::commit(&newest.workspace, version);
     let bytes = location.objects.get(&path).await?.bytes().await?;
+    let actions = actions(&path, &bytes)?;
+    files_of_drop(newest, &path, &actions)
+}
+
+/// The actions of the entry at `path`.
+pub(super) fn actions(path: &Path, bytes: &[u8]) -> Result<Vec<Value>, StoreError> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            serde_json::from_slice(line).map_err(|_| StoreError::Corrupt {
+                path: path.to_string(),
+                reason: "it is not JSON".to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// The files of the commit at `path` when it has removed events; none of any other commit.
+pub(super) fn files_of_drop(
+    newest: &Snapshot,
+    path: &Path,
+    actions: &[Value],
+) -> Result<Vec<ChangedFile>, StoreError> {
     let corrupt = |reason: &str| StoreError::Corrupt {
         path: path.to_string(),
         reason: reason.to_owned(),
     };
     let mut files = Vec::new();
     let mut drops = false;
-    for line in bytes
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        let action: Value = serde_json::from_slice(line).map_err(|_| corrupt("it is not JSON"))?;
+    for action in actions {
         for (kind, sign) in [("remove", 1), ("add", -1)] {
             let Some(file) = action.get(kind).filter(|file| file["dataChange"] == true) else {
                 continue;
@@ -102,6 +126,8 @@ async fn changed_files(
                 place: FilePlace {
                     digest: tag(file, digest::TAG),
                     tail: tag(file, blocks::TAG),
+                    decoded: tag(file, decoded::TAG),
+                    delivery: delivery_of(file),
                     ..FilePlace::unproved(paths::data_file(&newest.workspace, in_table), size_bytes)
                 },
                 day: day
@@ -115,6 +141,12 @@ async fn changed_files(
         files.clear();
     }
     Ok(files)
+}
+
+/// How the events of a file came, as far as the log has it.
+fn delivery_of(file: &Value) -> Option<Arc<Delivery>> {
+    let text = file["tags"][delivery::TAG].as_str()?;
+    delivery::parse(text).ok()
 }
 
 /// What the log has under a key for a file.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, or};
 use async_trait::async_trait;
-use chrono::Days;
+use chrono::{DateTime, Days, Utc};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the table cannot be read or the commit fails. Then nothing was dropped, except on
+    /// [`StoreError::ClockDiffers`]; else when the table cannot be read or the commit fails. Then nothing was dropped, except on
     /// [`StoreError::CommitUnknown`]; running it again is always safe.
     pub async fn expire(
         &self,
@@ -111,6 +111,16 @@ impl Run<'_> {
         Ok(committed.map(|committed| committed.value))
     }
 
+    /// The time by which events are old.
+    async fn now(&self, newest: &Snapshot) -> Result<DateTime<Utc>, StoreError> {
+        let location = self.store.location();
+        if self.mode == ExpiryMode::DryRun {
+            return Ok(location.now());
+        }
+        location.saw_object_of(newest.committed);
+        location.right_time().await
+    }
+
     /// Why nothing may be dropped; `None` when it may.
     fn kept_back(
         &self,
@@ -123,6 +133,7 @@ impl Run<'_> {
         }
         match self.mode {
             ExpiryMode::DryRun => Some(ExpiryOutcome::DryRun),
+            ExpiryMode::Guarded if settings.drop_undone => Some(ExpiryOutcome::Undone),
             ExpiryMode::Guarded => {
                 is_unconfirmed(newest, settings, choice).then_some(ExpiryOutcome::Unconfirmed)
             }
@@ -249,7 +260,8 @@ impl Planner for Run<'_> {
 
     async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Expiry>, StoreError> {
         let settings = newest.settings()?;
-        let choice = choose(newest.files.iter(), &settings, self.store.location().now());
+        let now = self.now(newest).await?;
+        let choice = choose(newest.files.iter(), &settings, now);
         self.discard_outdated(&choice).await;
         let kept_back = self.kept_back(newest, &settings, &choice);
         let attempt = self.prepare(newest, &choice, kept_back.is_none()).await?;
@@ -286,6 +298,7 @@ fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &Choice<'_>) -
 fn changes(newest: &Snapshot, settings: Settings, attempt: Attempt, expiry: &Expiry) -> Changes {
     let metadata = newest.metadata_with(&Settings {
         dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
+        drop_undone: false,
         ..settings
     });
     Changes {

@@ -137,7 +137,7 @@ async fn newest_in(
         Some(table) => Numbers::of(&table.metadata, &number.workspace)?,
         None => Numbers::default(),
     };
-    let now_ms = store.location().now_ms();
+    let now_ms = store.location().corrected_ms();
     for other in segments.iter().flat_map(|segment| segment.numbers()) {
         if other.workspace == number.workspace {
             numbers.add(other, now_ms);

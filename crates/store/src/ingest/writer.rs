@@ -47,7 +47,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         }
         let work = Work::new(group, shared.options.largest_segment_bytes);
         // What was received later never has an earlier time, whatever becomes of the clock.
-        let now_ms = u64::try_from(shared.store.location().now_ms()).unwrap_or_default();
+        let now_ms = u64::try_from(shared.store.location().corrected_ms()).unwrap_or_default();
         written_ms = now_ms.max(written_ms);
         let key = SegmentKey {
             written_ms,

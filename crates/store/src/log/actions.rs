@@ -40,7 +40,7 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The name that other software has for it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::CreateTable => "CREATE TABLE",
             Self::Write => "WRITE",

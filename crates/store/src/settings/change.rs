@@ -1,7 +1,7 @@
 //! Changing the settings of a workspace: each change is one commit, with an audit event about itself.
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
@@ -62,7 +62,7 @@ impl Store {
         let mut planner = SetRetention {
             retention,
             by,
-            now: self.location().now(),
+            now_ms: self.location().trusted_ms().await,
         };
         Ok(self.commit(workspace, &mut planner).await?.value)
     }
@@ -172,7 +172,8 @@ impl Planner for PlaceHold<'_> {
 struct SetRetention<'a> {
     retention: Retention,
     by: &'a str,
-    now: DateTime<Utc>,
+    /// The right time in Unix milliseconds; `None` when it is not known.
+    now_ms: Option<i64>,
 }
 
 #[async_trait]
@@ -184,9 +185,14 @@ impl Planner for SetRetention<'_> {
         if before.retention == Some(self.retention) {
             return Ok(Plan::Stop(before));
         }
+        let now = self.now_ms.and_then(DateTime::from_timestamp_millis);
         let settings = Settings {
             retention: Some(self.retention),
-            confirmed_before: Some(self.retention.kept_from(self.now)),
+            // Without the right time, nothing is confirmed.
+            confirmed_before: now
+                .map(|now| self.retention.kept_from(now))
+                .or(before.confirmed_before),
+            drop_undone: false,
             ..before.clone()
         };
         let record = retention_record(&before, self.retention, self.by);

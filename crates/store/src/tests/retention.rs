@@ -1,8 +1,10 @@
 //! Retention and legal holds.
 
+mod clocks;
 mod crashes;
 mod damage;
 mod interleaved;
+mod undo;
 mod years;
 
 use std::sync::Arc;
@@ -12,28 +14,35 @@ use chrono::DateTime;
 use events::{Origin, RejectionCode, TimeRange};
 
 use super::hooked::{Hook, Request, dead, hooked};
+use super::virtual_time::{Modified, dated};
 use super::*;
-use crate::location::Clock;
+use crate::clock::Clock;
 use crate::{
     BatchNumber, Expiry, ExpiryMode, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings,
     UpkeepOptions, WriteBatch,
 };
 
-/// A time that tests turn.
+/// A time that tests turn, of nodes and of the store.
 #[derive(Clone)]
-struct Time(Arc<AtomicI64>);
+struct Time {
+    time_ms: Arc<AtomicI64>,
+    modified: Modified,
+}
 
 impl Time {
     fn at(now_ms: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(now_ms)))
+        Self {
+            time_ms: Arc::new(AtomicI64::new(now_ms)),
+            modified: Modified::default(),
+        }
     }
 
     fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.time_ms.load(Ordering::SeqCst)
     }
 
     fn turn(&self, days: i64) {
-        self.0.fetch_add(days * DAY_MS, Ordering::SeqCst);
+        self.time_ms.fetch_add(days * DAY_MS, Ordering::SeqCst);
     }
 
     fn open(&self, root: &Root) -> Store {
@@ -45,7 +54,8 @@ impl Time {
     }
 
     fn open_at(&self, mut location: Location) -> Store {
-        location.clock = Clock::Given(Arc::clone(&self.0));
+        location.objects = dated(&location.objects, &self.time_ms, &self.modified);
+        location.clock = Clock::Given(Arc::clone(&self.time_ms));
         Store::at(location)
     }
 }

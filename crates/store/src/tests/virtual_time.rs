@@ -18,7 +18,7 @@ use object_store::{
 };
 
 use super::*;
-use crate::location::Clock;
+use crate::clock::Clock;
 
 /// A root in memory where time stands still until it is moved on. It begins at [`DAY_START_MS`].
 pub(super) struct VirtualTime {
@@ -30,11 +30,7 @@ impl VirtualTime {
     pub(super) fn new() -> Self {
         let time_ms = Arc::new(AtomicI64::new(DAY_START_MS));
         let mut root = Root::in_memory();
-        root.location.objects = Arc::new(Dated {
-            objects: Arc::clone(&root.location.objects),
-            time_ms: Arc::clone(&time_ms),
-            modified: Mutex::default(),
-        });
+        root.location.objects = dated(&root.location.objects, &time_ms, &Modified::default());
         root.location.clock = Clock::Given(Arc::clone(&time_ms));
         Self { root, time_ms }
     }
@@ -49,13 +45,29 @@ impl VirtualTime {
     }
 }
 
+/// When objects were put, by their paths.
+pub(super) type Modified = Arc<Mutex<HashMap<Path, DateTime<Utc>>>>;
+
+/// The objects with the times of their puts that `time_ms` has then.
+pub(super) fn dated(
+    objects: &Arc<dyn ObjectStore>,
+    time_ms: &Arc<AtomicI64>,
+    modified: &Modified,
+) -> Arc<dyn ObjectStore> {
+    Arc::new(Dated {
+        objects: Arc::clone(objects),
+        time_ms: Arc::clone(time_ms),
+        modified: Arc::clone(modified),
+    })
+}
+
 /// Objects with the virtual time of their puts. An upload in parts has the time of its beginning,
 /// as on S3.
 #[derive(Debug)]
 struct Dated {
     objects: Arc<dyn ObjectStore>,
     time_ms: Arc<AtomicI64>,
-    modified: Mutex<HashMap<Path, DateTime<Utc>>>,
+    modified: Modified,
 }
 
 impl Dated {

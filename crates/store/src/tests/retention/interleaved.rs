@@ -6,10 +6,10 @@ use futures::future::BoxFuture;
 
 use super::*;
 
-type Action = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+pub(super) type Action = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A hook that runs `action` once, before the listing or writing request with this number.
-fn before_request(number: usize, action: Action) -> (Hook, Arc<AtomicUsize>) {
+pub(super) fn before_request(number: usize, action: Action) -> (Hook, Arc<AtomicUsize>) {
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&requests);
     let hook: Hook = Arc::new(move |request| {

@@ -161,7 +161,10 @@ async fn take(store: &Store, time: &Time, model: &mut Model, step: Step) {
 
 async fn live(steps: Vec<Step>) {
     let years = VirtualTime::new();
-    let time = Time(Arc::clone(&years.time_ms));
+    let time = Time {
+        time_ms: Arc::clone(&years.time_ms),
+        modified: Modified::default(),
+    };
     let root = years.root;
     let mut model = Model::default();
     let mut dropped_before = None;

@@ -1,0 +1,388 @@
+//! Bringing back what a retention run has dropped.
+//!
+//! The files that a drop took out are there for a day. Their events are copied into new files, without those
+//! that the table has: held ones that stayed, and those that arrived again. The old files are not named
+//! again, as a cleaner may be about to delete them.
+
+use std::collections::HashSet;
+
+use arrow::array::Array;
+use async_trait::async_trait;
+use events::{Content, WorkspaceId};
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use serde_json::{Map, Value, json};
+
+use super::Dropped;
+use super::figures::add_day;
+use super::lost::{ChangedFile, actions, files_of_drop};
+use crate::claims::Holders;
+use crate::data_file::{DataFileWriter, StagedFile};
+use crate::day_buffer::Written;
+use crate::error::StoreError;
+use crate::hold::check_actor;
+use crate::location::Location;
+use crate::log::{Changes, Operation, Plan, Planner};
+use crate::paths;
+use crate::record::Record;
+use crate::settings::Settings;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::staging::Staging;
+use crate::store::Store;
+
+/// The key with the version of the drop, in what an undo records of its commit.
+const UNDONE: &str = "undone";
+
+/// A drop that was undone, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The version that dropped the events.
+    pub dropped_version: u64,
+    /// The version from which on they are back; `None` of a dry run.
+    pub version: Option<u64>,
+    /// What came back, or would.
+    pub restored: Dropped,
+    /// How many events of the files were there anyway: held ones that stayed, and those that arrived again.
+    pub repeated: u64,
+}
+
+impl Store {
+    /// Brings back the events that the retention run dropped which made `dropped_version`, or the newest one
+    /// that is not undone, on behalf of `by`. With `dry_run` it only tells which. `None` when there is no such
+    /// table.
+    ///
+    /// After this, no retention run drops anything in the workspace until somebody sets another retention or
+    /// confirms a run.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NothingToUndo`] when there is no such drop, or it is undone already;
+    /// [`StoreError::DropGone`] when files of it are deleted; [`StoreError::InvalidSetting`] when `by` is empty
+    /// or too long; else as for committing.
+    pub async fn undo_drop(
+        &self,
+        workspace: &WorkspaceId,
+        dropped_version: Option<u64>,
+        by: &str,
+        dry_run: bool,
+    ) -> Result<Option<Undone>, StoreError> {
+        check_actor(by)?;
+        let mut undo = UndoDrop {
+            location: self.location(),
+            dropped_version,
+            by,
+            dry_run,
+            copies: None,
+        };
+        let result = self.commit_existing(workspace, &mut undo).await;
+        if !matches!(result, Ok(_) | Err(StoreError::CommitUnknown { .. }))
+            && let Some(copies) = undo.copies
+        {
+            copies.staging.discard(self.location()).await;
+        }
+        Ok(result?.map(|committed| committed.value))
+    }
+}
+
+/// The commit that brings events back.
+struct UndoDrop<'a> {
+    location: &'a Location,
+    dropped_version: Option<u64>,
+    by: &'a str,
+    dry_run: bool,
+    /// The events of a drop in new files, for the next attempt.
+    copies: Option<Copies>,
+}
+
+/// The events of one drop in new files.
+struct Copies {
+    dropped_version: u64,
+    staging: Staging,
+}
+
+/// A drop as the log has it.
+struct FoundDrop {
+    version: u64,
+    /// The files that it took out, by day.
+    files: Vec<ChangedFile>,
+}
+
+#[async_trait]
+impl Planner for UndoDrop<'_> {
+    type Value = Undone;
+
+    async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Undone>, StoreError> {
+        let found = find(self.location, newest, self.dropped_version).await?;
+        check_files(self.location, &found).await?;
+        if self.dry_run {
+            let undone = preview(self.location, newest, &found).await?;
+            return Ok(Plan::Stop(undone));
+        }
+        let mut copies = match self.copies.take() {
+            Some(copies) if copies.dropped_version == found.version => copies,
+            other => {
+                if let Some(outdated) = other {
+                    outdated.staging.discard(self.location).await;
+                }
+                let copied = copies_of(self.location, newest, &found).await;
+                match copied {
+                    // A cleaner was faster.
+                    Err(error) if error.is_missing_object() => {
+                        check_files(self.location, &found).await?;
+                        return Err(error);
+                    }
+                    copied => copied?,
+                }
+            }
+        };
+        let settled = copies.staging.settle(self.location, newest).await;
+        let undone = undone(newest, version, &copies);
+        let adds = copies.staging.files().to_vec();
+        self.copies = Some(copies);
+        settled?;
+        let changes = changes(newest, &found, &undone, adds, self.by)?;
+        Ok(Plan::Commit(Box::new(changes), undone))
+    }
+}
+
+/// The drop that made the version `wanted`, or the newest one that is not undone.
+async fn find(
+    location: &Location,
+    newest: &Snapshot,
+    wanted: Option<u64>,
+) -> Result<FoundDrop, StoreError> {
+    let nothing = |reason: String| StoreError::NothingToUndo {
+        workspace: newest.workspace.clone(),
+        reason,
+    };
+    let mut undone = HashSet::new();
+    for version in (wanted.unwrap_or_default()..=newest.version).rev() {
+        let path = paths::commit(&newest.workspace, version);
+        let bytes = match location.objects.get(&path).await {
+            Ok(entry) => entry.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let actions = actions(&path, &bytes)?;
+        let info = actions
+            .iter()
+            .find_map(|action| action.get("commitInfo"))
+            .unwrap_or(&Value::Null);
+        undone.extend(info["vouch"][UNDONE].as_u64());
+        let engine = info["engineInfo"].as_str().unwrap_or_default();
+        let is_drop = info["operation"] == Operation::Delete.name() && engine.starts_with("vouch/");
+        if !is_drop || wanted.is_some_and(|wanted| version != wanted) {
+            continue;
+        }
+        if !undone.contains(&version) {
+            let mut files = files_of_drop(newest, &path, &actions)?;
+            files.retain(|file| file.sign > 0);
+            files.sort_by_key(|file| file.day);
+            return Ok(FoundDrop { version, files });
+        }
+        if wanted.is_some() {
+            return Err(nothing(format!(
+                "the drop of version {version} is undone already"
+            )));
+        }
+    }
+    Err(nothing(match wanted {
+        Some(wanted) => format!(
+            "version {wanted} is no retention run; the audit events `retention.expired` tell of them, and without a version the newest one is undone"
+        ),
+        None => "the log has no retention run that dropped something and is not undone".to_owned(),
+    }))
+}
+
+/// Makes sure that the files are there, and that a copy of them loses nothing.
+async fn check_files(location: &Location, found: &FoundDrop) -> Result<(), StoreError> {
+    let mut missing = 0;
+    for file in &found.files {
+        match location.objects.head(&file.place.path).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => missing += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if missing > 0 {
+        return Err(StoreError::DropGone {
+            version: found.version,
+            missing,
+            files: found.files.len(),
+        });
+    }
+    Ok(())
+}
+
+/// What the drop would bring back.
+async fn preview(
+    location: &Location,
+    newest: &Snapshot,
+    found: &FoundDrop,
+) -> Result<Undone, StoreError> {
+    let mut undone = Undone {
+        workspace: newest.workspace.clone(),
+        dropped_version: found.version,
+        version: None,
+        restored: Dropped::default(),
+        repeated: 0,
+    };
+    for file in &found.files {
+        let ids = file.place.event_ids(location).await?;
+        let rows: u64 = ids.iter().map(|ids| ids.len() as u64).sum();
+        let ids: HashSet<&str> = ids.iter().flat_map(|ids| ids.iter().flatten()).collect();
+        let active = newest.files_of(file.day).map(DataFile::place);
+        let mut holders = Holders::default();
+        holders
+            .look_for(location, &active.collect::<Vec<_>>(), &ids)
+            .await?;
+        let taken = ids.into_iter().filter(|id| holders.of(id).is_some());
+        let own = file
+            .place
+            .contents_among(location, &taken.collect())
+            .await?;
+        let is_stored = |(id, content): &(&String, &Content)| {
+            holders.of(id).is_some_and(|stored| stored.is_same(content))
+        };
+        let repeated = own.iter().filter(is_stored).count() as u64;
+        undone.repeated += repeated;
+        if repeated < rows {
+            undone.restored.events += rows - repeated;
+            undone.restored.size_bytes += file.place.size_bytes;
+            add_day(&mut undone.restored.days, file.day);
+        }
+    }
+    Ok(undone)
+}
+
+/// Copies the events of the drop. Those that the table has are left out when the copies are settled.
+async fn copies_of(
+    location: &Location,
+    newest: &Snapshot,
+    found: &FoundDrop,
+) -> Result<Copies, StoreError> {
+    let mut staging = Staging::new(newest.workspace.clone(), None);
+    for file in &found.files {
+        match copy_of(location, newest, file).await {
+            Ok(file) => staging.add(Written {
+                file: Some(file),
+                repeated: 0,
+                conflicts: 0,
+            }),
+            Err(error) => {
+                staging.discard(location).await;
+                return Err(error);
+            }
+        }
+    }
+    Ok(Copies {
+        dropped_version: found.version,
+        staging,
+    })
+}
+
+/// Copies the events of one file.
+async fn copy_of(
+    location: &Location,
+    newest: &Snapshot,
+    file: &ChangedFile,
+) -> Result<StagedFile, StoreError> {
+    let place = &file.place;
+    let failed = |error| StoreError::parquet(&place.path, error);
+    let builder = place.open(location).await?;
+    let known = events::schema();
+    let is_known = |name: &str| known.field_with_name(name).is_ok();
+    let mut columns = builder.schema().fields().iter();
+    if place.digest.is_none() || !columns.all(|column| is_known(column.name())) {
+        return Err(StoreError::NothingToUndo {
+            workspace: newest.workspace.clone(),
+            reason: format!(
+                "`{}` is a file of other software, and a copy might lose columns; restore it with that software",
+                place.path
+            ),
+        });
+    }
+    let mut batches = builder.build().map_err(failed)?;
+    let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        let delivery = place.delivery.as_deref();
+        copy.write(&events::with_all_columns(&batch, delivery)?)
+            .await?;
+    }
+    copy.finish().await
+}
+
+fn undone(newest: &Snapshot, version: u64, copies: &Copies) -> Undone {
+    let mut files: Vec<&StagedFile> = copies.staging.files().iter().collect();
+    files.sort_by_key(|file| file.day);
+    let mut restored = Dropped::default();
+    for file in files {
+        restored.events += file.rows;
+        restored.size_bytes += file.size_bytes;
+        add_day(&mut restored.days, file.day);
+    }
+    Undone {
+        workspace: newest.workspace.clone(),
+        dropped_version: copies.dropped_version,
+        version: Some(version),
+        restored,
+        repeated: copies.staging.repeated(),
+    }
+}
+
+fn changes(
+    newest: &Snapshot,
+    found: &FoundDrop,
+    undone: &Undone,
+    adds: Vec<StagedFile>,
+    by: &str,
+) -> Result<Changes, StoreError> {
+    let settings = newest.settings()?;
+    let first_day = found.files.first().map(|file| file.day);
+    let metadata = newest.metadata_with(&Settings {
+        // Of the days from here on, nothing counts as dropped any more.
+        dropped_before: settings.dropped_before.min(first_day),
+        drop_undone: true,
+        ..settings
+    });
+    Ok(Changes {
+        adds,
+        metadata: Some(metadata),
+        record: Some(record(undone, by)),
+        info: Map::from_iter([(UNDONE.to_owned(), json!(found.version))]),
+        ..Changes::new(Operation::Write)
+    })
+}
+
+/// The audit event about an undo.
+fn record(undone: &Undone, by: &str) -> Record {
+    let restored = &undone.restored;
+    let days = restored.days.iter().map(
+        |(first, last)| json!({"first": paths::day_text(*first), "last": paths::day_text(*last)}),
+    );
+    Record {
+        action: "retention.undone",
+        title: "Drop undone",
+        message: format!(
+            "{} events of {} days are back, which version {} had dropped; {} were there already",
+            restored.events,
+            restored.day_count(),
+            undone.dropped_version,
+            undone.repeated,
+        ),
+        by: Some(by.to_owned()),
+        attributes: Map::from_iter([(
+            "undone".to_owned(),
+            json!({
+                "dropped_version": undone.dropped_version,
+                "events": restored.events,
+                "bytes": restored.size_bytes,
+                "day_count": restored.day_count(),
+                "days": Value::from_iter(days),
+                "repeated": undone.repeated,
+            }),
+        )]),
+    }
+}

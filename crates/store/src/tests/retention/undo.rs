@@ -1,0 +1,168 @@
+//! Drops that are undone.
+
+use super::interleaved::{Action, before_request};
+use super::*;
+use crate::Undone;
+
+/// A store from which a run has dropped events of four days and three users, but for those that a hold keeps.
+async fn dropped(root: &Root) -> (Time, Store, Expiry) {
+    let time = Time::at(DAY_START_MS + 400 * DAY_MS);
+    let store = time.open(root);
+    for day in 0..4 {
+        let users = [("a", "Amara"), ("z", "Zoë"), ("y", "Yann")];
+        let events = users.map(|(id, user)| of_user(day, &format!("{id}{day}"), user));
+        import(&store, events).await;
+    }
+    import(&store, [of_user(399, "young", "Zoë")]).await;
+    set(&store, "1y").await;
+    let amara = hold("amara", TimeRange::ALL, Some("Amara"));
+    store.place_hold(&workspace("w"), amara).await.unwrap();
+    let expiry = expire(&store).await;
+    assert_eq!((expiry.dropped.events, expiry.held_events), (8, 4));
+    (time, store, expiry)
+}
+
+async fn undo(store: &Store, version: Option<u64>, dry_run: bool) -> Result<Undone, StoreError> {
+    let id = workspace("w");
+    let undone = store.undo_drop(&id, version, "ops", dry_run).await?;
+    Ok(undone.unwrap())
+}
+
+const ALL: [&str; 13] = [
+    "a0", "a1", "a2", "a3", "y0", "y1", "y2", "y3", "young", "z0", "z1", "z2", "z3",
+];
+
+/// All of a drop comes back once, also beside held events, and those that came again. Then nothing goes until
+/// somebody says so.
+#[tokio::test]
+async fn a_drop_comes_back_once_and_stays() {
+    for root in Root::all() {
+        let (time, store, expiry) = dropped(&root).await;
+        import(&store, [of_user(0, "y0", "Yann")]).await;
+        compact(&store, "w").await;
+        let before = objects(&store).await;
+        let preview = undo(&store, None, true).await.unwrap();
+        assert_eq!(objects(&store).await, before);
+        let undone = undo(&time.open(&root), None, false).await.unwrap();
+        assert_eq!((undone.restored.events, undone.repeated), (7, 5));
+        assert_eq!(preview.restored.events, undone.restored.events);
+        assert_eq!(preview.restored.days, undone.restored.days);
+        assert_eq!((preview.repeated, preview.version), (5, None));
+        assert_eq!(given_ids(&store).await, ALL);
+        assert_whole(&store, "w").await;
+
+        let records = records(&store).await;
+        let of = |action: &str| records.iter().find(|record| record.0 == action).unwrap();
+        assert_eq!(of("retention.expired").3["dropped"]["events"], 8);
+        let (_, user, message, attributes) = of("retention.undone");
+        assert_eq!(user.as_deref(), Some("ops"));
+        assert!(message.contains("7 events of 4 days are back"), "{message}");
+        assert_eq!(attributes["undone"]["repeated"], 5);
+
+        let settings = store.settings(&workspace("w")).await.unwrap();
+        assert!(settings.drop_undone);
+        assert!(settings.dropped_before < Some(expiry.kept_from));
+        let guarded = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        assert_eq!(guarded.unwrap().unwrap().outcome, ExpiryOutcome::Undone);
+        assert_eq!(given_ids(&store).await, ALL);
+        let again = undo(&store, None, false).await.unwrap_err();
+        assert_eq!(again.code(), "nothing_to_undo", "{again}");
+
+        // A confirmed run drops it anew, and that drop can be undone, too.
+        assert_eq!(expire(&store).await.dropped.events, 8);
+        let settings = store.settings(&workspace("w")).await.unwrap();
+        assert!(!settings.drop_undone);
+        let first = undone.dropped_version;
+        let twice = undo(&store, Some(first), false).await.unwrap_err();
+        assert!(twice.to_string().contains("undone already"), "{twice}");
+        undo(&store, None, false).await.unwrap();
+        assert_eq!(given_ids(&store).await, ALL);
+        assert_whole(&store, "w").await;
+
+        // The same retention is no change, another one is.
+        set(&store, "1y").await;
+        assert!(store.settings(&workspace("w")).await.unwrap().drop_undone);
+        set(&store, "30d").await;
+        let guarded = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        let outcome = guarded.unwrap().unwrap().outcome;
+        assert!(
+            matches!(outcome, ExpiryOutcome::Dropped { .. }),
+            "{outcome:?}"
+        );
+    }
+}
+
+/// When files of the drop are deleted, nothing is undone, and the error says how many.
+#[tokio::test]
+async fn a_drop_whose_files_are_deleted_is_not_undone() {
+    let root = Root::in_memory();
+    let (time, store, _) = dropped(&root).await;
+    time.turn(2);
+    store.clean(&workspace("w"), false).await.unwrap();
+    let before = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+    for dry_run in [true, false] {
+        let error = undo(&store, None, dry_run).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::DropGone {
+                    missing: 4,
+                    files: 4,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    let after = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+    assert_eq!(after.version, before.version);
+}
+
+/// Only a retention run that dropped something can be undone.
+#[tokio::test]
+async fn what_is_no_drop_is_not_undone() {
+    let root = Root::in_memory();
+    let time = Time::at(DAY_START_MS);
+    let store = time.open(&root);
+    let nothing = store.undo_drop(&workspace("w"), None, "ops", false).await;
+    assert_eq!(nothing.unwrap(), None);
+    import(&store, [of_user(0, "a", "Zoë")]).await;
+    for version in [None, Some(0), Some(1), Some(99)] {
+        let error = undo(&store, version, false).await.unwrap_err();
+        assert_eq!(error.code(), "nothing_to_undo", "{error}");
+    }
+    let by_nobody = store.undo_drop(&workspace("w"), None, "", false).await;
+    assert_eq!(by_nobody.unwrap_err().code(), "invalid_setting");
+}
+
+/// Another writer stores an event of the drop at any moment of an undo: each event is there once.
+#[tokio::test]
+async fn an_import_that_meets_an_undo_stores_each_event_once() {
+    let mut number = 0;
+    loop {
+        let root = Root::in_memory();
+        let (time, other, _) = dropped(&root).await;
+        let action: Action = Arc::new(move || {
+            let other = other.clone();
+            Box::pin(async move {
+                import(
+                    &other,
+                    [of_user(1, "y1", "Yann"), of_user(1, "new", "Yann")],
+                )
+                .await;
+            })
+        });
+        let (hook, requests) = before_request(number, action);
+        let store = time.open_hooked(&root, hook);
+        undo(&store, None, false).await.unwrap();
+        if requests.load(Ordering::SeqCst) <= number {
+            return;
+        }
+        let mut expected = vec!["new"];
+        expected.extend(ALL);
+        expected.sort_unstable();
+        assert_eq!(given_ids(&store).await, expected, "before request {number}");
+        assert_whole(&store, "w").await;
+        number += 1;
+    }
+}
