@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::location::Location;
 use crate::log;
 use crate::paths;
+use crate::verify::{Fault, FaultKind};
 
 /// The error of a log that could not be read because of `error`, with the object that is to blame when
 /// one can be found.
@@ -26,12 +27,31 @@ pub(crate) async fn explain(
     }
 }
 
-/// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
-/// the digest of the one before.
-pub(crate) async fn find(
+/// The first damage of the log.
+async fn find(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Option<StoreError>, StoreError> {
+    let faults = find_all(location, workspace).await?;
+    Ok(faults
+        .into_iter()
+        .next()
+        .map(|Fault { path, kind }| match kind {
+            FaultKind::Missing => StoreError::NotFound { path },
+            FaultKind::Unreadable(reason) => StoreError::Corrupt { path, reason },
+            other => StoreError::Corrupt {
+                path,
+                reason: other.to_string(),
+            },
+        }))
+}
+
+/// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
+/// the digest of the one before.
+pub(crate) async fn find_all(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<Vec<Fault>, StoreError> {
     let mut log: Vec<Path> = location
         .objects
         .list(Some(&paths::log(workspace)))
@@ -39,26 +59,22 @@ pub(crate) async fn find(
         .try_collect()
         .await?;
     log.sort_unstable();
+    let mut faults: Vec<Fault> = Vec::new();
     let mut previous: Option<(u64, Digest)> = None;
     for path in log {
         let Some(version) = paths::version_of(&path) else {
             continue;
         };
-        let content = location.objects.get(&path).await?.bytes().await?;
+        let content = match location.objects.get(&path).await {
+            Ok(found) => found.bytes().await?,
+            // It was cleaned after it was listed.
+            Err(object_store::Error::NotFound { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
         let reason = if paths::is_commit(&path) {
             let before = previous.replace((version, blake3::hash(&content).into()));
             if let Some((before, digest)) = before {
-                if before + 1 < version {
-                    return Ok(Some(StoreError::NotFound {
-                        path: paths::commit(workspace, before + 1).to_string(),
-                    }));
-                }
-                if log::previous_of(&content).is_some_and(|stated| stated != digest.to_string()) {
-                    return Ok(Some(StoreError::Corrupt {
-                        path: paths::commit(workspace, before).to_string(),
-                        reason: "it is not the entry that the next one follows".to_owned(),
-                    }));
-                }
+                faults.extend(fault_before(workspace, version, before, digest, &content));
             }
             damage_of_commit(&content)
         } else {
@@ -67,14 +83,36 @@ pub(crate) async fn find(
                 .err()
                 .map(|error| error.to_string())
         };
-        if let Some(reason) = reason {
-            return Ok(Some(StoreError::Corrupt {
-                path: path.to_string(),
-                reason,
-            }));
-        }
+        let path = path.to_string();
+        faults.extend(reason.map(|reason| Fault {
+            path,
+            kind: FaultKind::Unreadable(reason),
+        }));
     }
-    Ok(None)
+    faults.dedup_by(|one, other| one.path == other.path);
+    Ok(faults)
+}
+
+/// What the entry of `version` shows to be wrong before it; `before` is the version of the entry that is there before
+/// it, and `digest` that entry's digest.
+fn fault_before(
+    workspace: &WorkspaceId,
+    version: u64,
+    before: u64,
+    digest: Digest,
+    content: &[u8],
+) -> Option<Fault> {
+    if before + 1 < version {
+        return Some(Fault {
+            path: paths::commit(workspace, before + 1).to_string(),
+            kind: FaultKind::Missing,
+        });
+    }
+    let is_other = log::previous_of(content).is_some_and(|stated| stated != digest.to_string());
+    is_other.then(|| Fault {
+        path: paths::commit(workspace, before).to_string(),
+        kind: FaultKind::Unreadable("it is not the entry that the next one follows".to_owned()),
+    })
 }
 
 /// A commit is one JSON object a line.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::segment::Number;
+use crate::segment::{Number, SegmentKey};
 use crate::staging::{Committed, Staging};
 use crate::store::Store;
 
@@ -162,6 +162,12 @@ impl Import {
         Self::of_workspace(&mut self.workspaces, &number.workspace)
             .staging
             .number(number, now_ms);
+    }
+
+    /// Notes that all events which a segment has of a workspace are in this import: its commit names the segment.
+    pub(crate) fn folds(&mut self, workspace: &WorkspaceId, key: &SegmentKey) {
+        let import = Self::of_workspace(&mut self.workspaces, workspace);
+        import.staging.folds(key);
     }
 
     fn of_workspace<'a>(

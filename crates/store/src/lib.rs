@@ -27,6 +27,7 @@
 //! | `snapshot` | the files of a table at one version, and which of them a time range needs |
 //! | `ingest` | events of many clients into segments, and folding beside it |
 //! | `segment` | one segment, those that are known, and their events that no table has |
+//! | `heads` | what nodes say about the store, so that what was removed is noticed |
 //! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
 //! | `set_aside` | damaged segments out of the way |
 //! | `activity` | whether what a store is used for works |
@@ -89,6 +90,7 @@ mod event_ids;
 mod expiry;
 mod file_reader;
 mod fold;
+mod heads;
 mod hold;
 mod import;
 mod ingest;

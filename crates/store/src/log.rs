@@ -28,12 +28,14 @@ use serde_json::{Map, Value};
 use actions::INFO_KEY;
 pub(crate) use actions::Operation;
 pub(crate) use commit::{Changes, Plan, Planner};
+pub(crate) use entry::{bytes as entry_at, digest as entry_digest_of};
 pub(crate) use metadata::{READER_VERSION, TableMetadata, WRITER_VERSION};
 pub(crate) use state::{FileTotals, LogState, entry_digest};
 
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::paths;
+use crate::segment::FoldedSegments;
 use crate::table;
 
 /// Makes version 0 of the table of `workspace`, which has columns but no events.
@@ -94,6 +96,15 @@ pub(crate) async fn states_itself(location: &Location, path: &Path) -> Result<bo
     };
     let mut actions = actions_in(&entry);
     Ok(actions.any(|action| action["commitInfo"].get(INFO_KEY).is_some()))
+}
+
+/// The segments that the fold which made an entry took; none of any other entry.
+pub(crate) fn folded_in(entry: &[u8]) -> FoldedSegments {
+    let info = actions_in(entry).find_map(|mut action| {
+        let info = action.get_mut("commitInfo")?.get_mut(INFO_KEY)?;
+        Some(info.take())
+    });
+    FoldedSegments::read(&info.unwrap_or_default())
 }
 
 /// The digest of the entry before, as an entry states it; `None` when it states none.

@@ -7,6 +7,7 @@
 //! parked/<milliseconds>-<random>-<sequence>
 //! set-aside/<milliseconds>-<node>-<sequence>
 //! probe
+//! heads/<node>
 //! ```
 
 use chrono::NaiveDate;
@@ -29,6 +30,7 @@ pub(crate) const DAY_COLUMN: &str = "day";
 const SEGMENTS_DIRECTORY: &str = "segments";
 const PARKED_DIRECTORY: &str = "parked";
 const SET_ASIDE_DIRECTORY: &str = "set-aside";
+const HEADS_DIRECTORY: &str = "heads";
 const PROBE: &str = "probe";
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
@@ -43,6 +45,27 @@ pub(crate) fn table(workspace: &WorkspaceId) -> Path {
 /// The object that is written to find out whether writing works.
 pub(crate) fn probe() -> Path {
     Path::from(PROBE)
+}
+
+/// Where nodes say what they know of the store.
+pub(crate) fn heads() -> Path {
+    Path::from(HEADS_DIRECTORY)
+}
+
+/// What the node of this name says.
+pub(crate) fn head(node: Uuid) -> Path {
+    heads().join(node.simple().to_string())
+}
+
+/// Where damaged objects are moved.
+pub(crate) fn set_aside_directory() -> Path {
+    Path::from(SET_ASIDE_DIRECTORY)
+}
+
+/// Where a damaged object of a table is moved.
+pub(crate) fn set_aside_of_table(path: &Path) -> Path {
+    let parts = path.parts();
+    parts.fold(set_aside_directory(), |aside, part| aside.join(part))
 }
 
 /// The directories of all segments, in the order in which events move: from the first to the second, never

@@ -9,6 +9,7 @@
 
 mod columns;
 mod first_format;
+mod folded;
 mod format;
 mod key;
 mod known;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::paths;
 
+pub(crate) use folded::FoldedSegments;
 pub(crate) use key::SegmentKey;
 pub use key::{InvalidToken, WriteToken};
 pub(crate) use known::{KnownSegments, Listed, listed};
@@ -52,6 +54,9 @@ pub(crate) struct Header {
     /// The newest versions of tables that the node has committed, at most [`MOST_WITNESSED`].
     #[serde(default)]
     pub(crate) committed: BTreeMap<WorkspaceId, u64>,
+    /// The segments that the events of a parked one were copied from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parked_from: Vec<SegmentKey>,
 }
 
 /// A batch that its producer has given a number.

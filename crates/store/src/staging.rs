@@ -18,7 +18,7 @@ use crate::location::Location;
 use crate::log::{self, Changes, Operation, Plan, Planner, TableMetadata};
 use crate::numbers::Numbers;
 use crate::retention::Retention;
-use crate::segment::Number;
+use crate::segment::{FoldedSegments, Number, SegmentKey};
 use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
@@ -32,6 +32,7 @@ pub(crate) struct Staging {
     files: Vec<StagedFile>,
     repeated: u64,
     numbers: Numbers,
+    folded: FoldedSegments,
     checked: Option<Checked>,
 }
 
@@ -59,6 +60,7 @@ impl Staging {
             files: Vec::new(),
             repeated: 0,
             numbers: Numbers::default(),
+            folded: FoldedSegments::default(),
             checked: None,
         }
     }
@@ -66,6 +68,11 @@ impl Staging {
     /// Takes the number of a batch whose events are staged; it is committed with them.
     pub(crate) fn number(&mut self, number: &Number, seen_ms: i64) {
         self.numbers.add(number, seen_ms);
+    }
+
+    /// Takes a segment all of whose events are staged; the commit names it, also when none of them is new.
+    pub(crate) fn folds(&mut self, key: &SegmentKey) {
+        self.folded.insert(key);
     }
 
     /// Takes a file without any id that [`Staging::known`] files of its day hold, if one was written,
@@ -137,7 +144,7 @@ impl Staging {
     }
 
     async fn try_commit(&mut self, store: &Store) -> Result<Option<u64>, StoreError> {
-        if self.files.is_empty() && self.numbers.is_empty() {
+        if self.files.is_empty() && self.numbers.is_empty() && self.folded.is_empty() {
             return Ok(None);
         }
         let workspace = self.workspace.clone();
@@ -162,15 +169,16 @@ impl Staging {
         let numbered = self
             .numbers
             .merged_into(before, &newest.workspace, now_ms)?;
-        if self.files.is_empty() && numbered.is_none() {
+        if self.files.is_empty() && numbered.is_none() && self.folded.is_empty() {
             return Ok(Plan::Stop(()));
         }
         let noted = self.noting_older_events(newest, numbered.as_ref().unwrap_or(before), now)?;
-        let changes = Changes {
+        let mut changes = Changes {
             adds: self.files.clone(),
             metadata: noted.or(numbered),
             ..Changes::new(Operation::Write)
         };
+        self.folded.write_to(&mut changes.info);
         Ok(Plan::Commit(Box::new(changes), ()))
     }
 

@@ -292,6 +292,18 @@ impl Store {
         }
     }
 
+    /// The id and the version of each table that is in memory and not being read at the moment.
+    pub(crate) fn loaded_versions(&self) -> Vec<(WorkspaceId, String, u64)> {
+        let tables = self.tables();
+        let loaded = tables.iter().filter_map(|(workspace, slot)| {
+            let table = slot.try_lock().ok()?;
+            let snapshot = table.as_ref()?.snapshot();
+            let id = snapshot.table_id().to_owned();
+            Some((workspace.clone(), id, snapshot.version))
+        });
+        loaded.collect()
+    }
+
     fn slot(&self, workspace: &WorkspaceId) -> Arc<TableSlot> {
         let mut tables = self.tables();
         if let Some(slot) = tables.get(workspace) {

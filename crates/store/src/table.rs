@@ -127,6 +127,18 @@ impl Table {
         Self::read(location, workspace, delta).await
     }
 
+    /// Loads the table at a version, without some objects of its log.
+    pub(crate) async fn load_at(
+        location: &Location,
+        workspace: &WorkspaceId,
+        version: u64,
+        hidden: &HashSet<Path>,
+    ) -> Result<Self, StoreError> {
+        let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
+        guarded(workspace, delta.load_version(version)).await?;
+        Self::read(location, workspace, delta).await
+    }
+
     /// Whether the table has lost versions since it was read as version `known` of the table `id`.
     fn is_behind(&self, id: &str, known: u64) -> bool {
         self.snapshot.table_id() == id && self.snapshot.version < known

@@ -19,6 +19,7 @@ mod log_damage;
 mod model;
 #[cfg(unix)]
 mod power_cut;
+mod removed;
 mod retention;
 mod segments;
 mod unreliable;

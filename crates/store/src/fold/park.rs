@@ -66,6 +66,7 @@ impl Store {
         parts: &[(SegmentKey, &Batch)],
     ) -> Result<(), StoreError> {
         let mut group: Vec<&Batch> = Vec::new();
+        let mut from: Vec<SegmentKey> = Vec::new();
         let mut size_bytes = 0;
         let mut written_ms = 0;
         for (index, (key, batch)) in parts.iter().enumerate() {
@@ -73,11 +74,16 @@ impl Store {
                 written_ms = key.written_ms;
             }
             group.push(batch);
+            from.push(*key);
             let events = batch.events.as_ref();
             size_bytes += events.map_or(0, RecordBatch::get_array_memory_size);
             if size_bytes >= PARKED_BYTES || index + 1 == parts.len() {
                 let key = SegmentKey::parked(written_ms);
-                self.put_parked(key, workspace, &group).await?;
+                let header = Header {
+                    parked_from: std::mem::take(&mut from),
+                    ..Header::default()
+                };
+                self.put_parked(key, header, workspace, &group).await?;
                 group.clear();
                 size_bytes = 0;
             }
@@ -88,6 +94,7 @@ impl Store {
     async fn put_parked(
         &self,
         key: SegmentKey,
+        header: Header,
         workspace: &WorkspaceId,
         group: &[&Batch],
     ) -> Result<(), StoreError> {
@@ -103,7 +110,7 @@ impl Store {
                 false => Some(concat_batches(&events::schema(), events)?),
             },
         };
-        let segment = Segment::new(key, Header::default(), vec![batch]);
+        let segment = Segment::new(key, header, vec![batch]);
         let bytes = segment.encode()?;
         segment::put(self.location(), key, bytes).await?;
         self.known_segments().add(Arc::new(segment));

@@ -400,7 +400,7 @@ async fn a_log_that_has_lost_its_end_is_found_by_a_segment() {
     let kind = FaultKind::LostVersion {
         found: Some(1),
         committed: 2,
-        segment: path.to_string(),
+        witness: path.to_string(),
     };
     assert_eq!(faults.len(), 1);
     assert_eq!(faults[0].kind, kind);
