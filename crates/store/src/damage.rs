@@ -2,8 +2,7 @@
 
 use events::WorkspaceId;
 use futures::TryStreamExt;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
@@ -52,26 +51,26 @@ pub(crate) async fn find_all(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Vec<Fault>, StoreError> {
-    let mut log: Vec<Path> = location
+    let mut log: Vec<ObjectMeta> = location
         .objects
         .list(Some(&paths::log(workspace)))
-        .map_ok(|object| object.location)
         .try_collect()
         .await?;
-    log.sort_unstable();
+    log.sort_unstable_by(|one, other| one.location.cmp(&other.location));
+    let log = without_strays(&log);
     let mut faults: Vec<Fault> = Vec::new();
     let mut previous: Option<(u64, Digest)> = None;
-    for path in log {
-        let Some(version) = paths::version_of(&path) else {
+    for path in log.iter().map(|object| &object.location) {
+        let Some(version) = paths::version_of(path) else {
             continue;
         };
-        let content = match location.objects.get(&path).await {
+        let content = match location.objects.get(path).await {
             Ok(found) => found.bytes().await?,
             // It was cleaned after it was listed.
             Err(object_store::Error::NotFound { .. }) => continue,
             Err(error) => return Err(error.into()),
         };
-        let reason = if paths::is_commit(&path) {
+        let reason = if paths::is_commit(path) {
             let before = previous.replace((version, blake3::hash(&content).into()));
             if let Some((before, digest)) = before {
                 faults.extend(fault_before(workspace, version, before, digest, &content));
@@ -89,8 +88,33 @@ pub(crate) async fn find_all(
             kind: FaultKind::Unreadable(reason),
         }));
     }
+    faults.sort_by(|one, other| one.path.cmp(&other.path));
     faults.dedup_by(|one, other| one.path == other.path);
     Ok(faults)
+}
+
+/// The log without entries that a writer has put where cleaning had made room, after it slept for very long: they
+/// are before a checkpoint, older by version than the entry of it, and younger by time.
+fn without_strays(log: &[ObjectMeta]) -> &[ObjectMeta] {
+    let version = |object: &ObjectMeta| paths::version_of(&object.location);
+    let is_begin = |index: &usize| {
+        let object = &log[*index];
+        if !paths::is_checkpoint(&object.location) {
+            return false;
+        }
+        let same = log[*index..].iter();
+        let mut same = same.take_while(|other| version(other) == version(object));
+        let entry = same.find(|other| paths::is_commit(&other.location));
+        let mut before = log[..*index].iter().rev();
+        let before = before.find(|other| paths::is_commit(&other.location));
+        let (Some(entry), Some(before)) = (entry, before) else {
+            return false;
+        };
+        version(before).map(|version| version + 1) < version(object)
+            && before.last_modified > entry.last_modified
+    };
+    let begin = (0..log.len()).rev().find(is_begin);
+    &log[begin.unwrap_or_default()..]
 }
 
 /// What the entry of `version` shows to be wrong before it; `before` is the version of the entry that is there before

@@ -15,6 +15,7 @@ mod receipt;
 
 mod run;
 
+pub(crate) use run::with_all_columns;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;

@@ -30,6 +30,7 @@
 //! | `heads` | what nodes say about the store, so that what was removed is noticed |
 //! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
 //! | `set_aside` | damaged segments out of the way |
+//! | `repair` | damaged logs and data files of a table |
 //! | `activity` | whether what a store is used for works |
 //! | `view` | all events of a workspace at one moment |
 //! | `numbers` | the numbers of batches, in the properties of a table |
@@ -100,6 +101,7 @@ mod log;
 mod numbers;
 mod paths;
 mod record;
+mod repair;
 mod retention;
 mod schema;
 mod segment;
@@ -132,6 +134,7 @@ pub use hold::{HeldEvents, Hold, NewHold};
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Written};
 pub use location::StoreOptions;
+pub use repair::{RebuiltLog, RepairStep, TableRepair};
 pub use retention::Retention;
 pub use segment::{InvalidToken, WriteToken};
 pub use set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};

@@ -62,10 +62,11 @@ pub(crate) fn set_aside_directory() -> Path {
     Path::from(SET_ASIDE_DIRECTORY)
 }
 
-/// Where a damaged object of a table is moved.
-pub(crate) fn set_aside_of_table(path: &Path) -> Path {
+/// Where an object of a table is moved by a repair at a time in Unix milliseconds.
+pub(crate) fn set_aside_of_table(repaired_ms: i64, path: &Path) -> Path {
+    let directory = set_aside_directory().join(repaired_ms.to_string());
     let parts = path.parts();
-    parts.fold(set_aside_directory(), |aside, part| aside.join(part))
+    parts.fold(directory, |aside, part| aside.join(part))
 }
 
 /// The directories of all segments, in the order in which events move: from the first to the second, never

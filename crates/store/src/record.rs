@@ -9,7 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::store::Store;
 
 /// What an audit event of the store says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Record {
     /// The machine name of what was done.
     pub(crate) action: &'static str,
@@ -39,7 +39,11 @@ impl Record {
     }
 
     fn event(&self, now_ms: i64, newest: &Snapshot) -> Result<Event, StoreError> {
-        self.event_called(&id(newest), "retention", now_ms, &newest.workspace)
+        let category = match self.action.starts_with("file.") {
+            true => "repair",
+            false => "retention",
+        };
+        self.event_called(&id(newest), category, now_ms, &newest.workspace)
     }
 
     /// The event with this id.

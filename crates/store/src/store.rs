@@ -18,6 +18,7 @@ use crate::error::StoreError;
 use crate::file_reader::FileReader;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Clock, Location, StoreOptions};
+use crate::log;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
 use crate::small_files::SmallFiles;
@@ -182,7 +183,9 @@ impl Store {
                 let Some(workspace) = paths::workspace_of_table(&path) else {
                     return Ok(None);
                 };
-                let exists = table::exists(location, &workspace).await?;
+                // Data files without a log are a table that has lost its log.
+                let exists = table::exists(location, &workspace).await?
+                    || log::refuse_beside_data(location, &workspace).await.is_err();
                 Ok::<_, StoreError>(exists.then_some(workspace))
             })
             .buffered(WORKSPACE_CONCURRENCY)
@@ -241,7 +244,8 @@ impl Store {
         }
     }
 
-    async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+    /// Sums up the log of `workspace` in a checkpoint of its newest version.
+    pub(crate) async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;
         *slot = self.newest(workspace, slot.take()).await?;

@@ -20,6 +20,7 @@ mod model;
 #[cfg(unix)]
 mod power_cut;
 mod removed;
+mod repairing;
 mod retention;
 mod segments;
 mod unreliable;

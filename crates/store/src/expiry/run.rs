@@ -422,7 +422,7 @@ async fn rewrite(
 }
 
 /// The rows with the columns of events, empty where the file was written before there was such a column.
-fn with_all_columns(batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
+pub(crate) fn with_all_columns(batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
     let schema = events::schema();
     let columns: Vec<ArrayRef> = schema
         .fields()

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::heads::{FoundHead, KnownVersion};
 use crate::log;
 use crate::paths;
-use crate::segment::{Segment, SegmentKey, listed};
+use crate::segment::{Listed, Segment, SegmentKey, listed};
 use crate::store::Store;
 use crate::table;
 
@@ -115,6 +115,54 @@ impl Store {
         Ok(faults)
     }
 
+    /// Everything that heads and segment headers say.
+    async fn witnessed(&self) -> Result<Witnessed, StoreError> {
+        let mut witnessed = Witnessed::default();
+        witnessed.add_heads(self.heads().await?);
+        for Listed { key, object } in listed(self.location()).await? {
+            match self.location().objects.get(&object.location).await {
+                Ok(found) => {
+                    let segment = Segment::decode(key, &found.bytes().await?);
+                    witnessed.add_header(&segment, object.location.as_ref());
+                }
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(witnessed)
+    }
+
+    /// The newest version of the table of `workspace` that anything says was committed.
+    pub(crate) async fn witnessed_version(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<u64>, StoreError> {
+        let witnessed = self.witnessed().await?;
+        let named = witnessed
+            .versions
+            .get(workspace)
+            .map(|(version, _)| *version);
+        let known = witnessed.known.iter();
+        let known = known.filter(|(other, _, _)| other == workspace);
+        Ok(known.map(|(_, known, _)| known.version).chain(named).max())
+    }
+
+    /// That the newest entries of the log of `workspace` were removed, or replaced, as an error.
+    pub(crate) async fn witnessed_loss(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<StoreError>, StoreError> {
+        let mut witnessed = self.witnessed().await?;
+        witnessed.segments.clear();
+        witnessed.versions.retain(|other, _| other == workspace);
+        witnessed.known.retain(|(other, _, _)| other == workspace);
+        let faults = self.removed(witnessed).await?;
+        Ok(faults.into_iter().next().map(|fault| StoreError::Corrupt {
+            path: fault.path,
+            reason: fault.kind.to_string(),
+        }))
+    }
+
     /// The id and the newest version of a table; `None` when it is gone. Of a log that cannot be read the versions
     /// of its objects count: [`Store::verify_log`] finds what is wrong with it.
     async fn table_and_version(
@@ -150,7 +198,7 @@ impl Store {
                     Ok(found) => {
                         let segment = Segment::decode(listed.key, &found.bytes().await?);
                         let from = segment.header.parked_from.iter();
-                        from.for_each(|key| drop(missing.remove(key)));
+                        from.for_each(|key| _ = missing.remove(key));
                     }
                     Err(object_store::Error::NotFound { .. }) => {}
                     Err(error) => return Err(error.into()),
