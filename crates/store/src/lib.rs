@@ -53,6 +53,7 @@
 //! | `cleaning` | deleting what nobody can need any more |
 //! | `upkeep` | retention, compaction and cleaning of all workspaces, in the background |
 //! | `verify` | tables and segments read in full, and compared with logs and digests |
+//! | `scrub` | everything read again in the background |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
 //! | `event_ids` | which event ids files hold |
@@ -104,6 +105,7 @@ mod record;
 mod repair;
 mod retention;
 mod schema;
+mod scrub;
 mod segment;
 mod set_aside;
 mod settings;
@@ -136,6 +138,7 @@ pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Writte
 pub use location::StoreOptions;
 pub use repair::{RebuiltLog, RepairStep, TableRepair};
 pub use retention::Retention;
+pub use scrub::{ScrubOptions, Scrubbing};
 pub use segment::{InvalidToken, WriteToken};
 pub use set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};
 pub use settings::{PlacedHold, Settings};

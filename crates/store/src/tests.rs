@@ -22,6 +22,7 @@ mod power_cut;
 mod removed;
 mod repairing;
 mod retention;
+mod scrubbing;
 mod segments;
 mod unreliable;
 mod verifying;

@@ -28,6 +28,8 @@ use crate::table::{self, Table};
 struct Readable {
     /// The last version whose files are known as a whole.
     base: Option<u64>,
+    /// The last version whose entry is sound.
+    newest: Option<u64>,
     files: BTreeMap<String, Add>,
     /// The files that entries after the base have added.
     added: BTreeSet<String>,
@@ -118,6 +120,7 @@ impl Store {
             match Table::load_at(self.location(), workspace, version, &hidden).await {
                 Ok(table) => {
                     readable.base = Some(version);
+                    readable.newest = Some(version);
                     readable.files = table.adds()?;
                     readable.removed = table.removed_paths().await?;
                     let snapshot = table.snapshot();
@@ -138,10 +141,16 @@ impl Store {
                 continue;
             }
             if let Some(entry) = log::entry_at(self.location(), path).await? {
+                readable.newest = paths::version_of(path);
                 readable.replay(&entry);
             }
         }
-        readable.is_complete = readable.base.is_some() && readable.states_itself(workspace).await;
+        let lost = damaged.iter().map(|path| Path::from(*path));
+        let lost = lost.filter(paths::is_commit);
+        let lost = lost.filter_map(|path| paths::version_of(&path)).max();
+        let witnessed = self.witnessed_version(workspace).await?;
+        let is_newest = readable.newest > lost && readable.newest >= witnessed;
+        readable.is_complete = is_newest && readable.states_itself(workspace).await;
         Ok(readable)
     }
 

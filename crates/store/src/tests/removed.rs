@@ -139,6 +139,15 @@ async fn a_removed_only_segment_is_noticed_by_the_head() {
     let found = faults(&root).await;
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].0, node.to_string());
+    let aside = root.copy().await;
+    import(&aside.open(), [event("w", DAY_START_MS, "2")]).await;
+    let damaged = aside.open().damaged_segments().await.unwrap();
+    assert_eq!(damaged.len(), 1);
+    let store = aside.open();
+    let done = store.set_aside_segment(&damaged[0].path, Some("ada")).await;
+    assert_eq!(done.unwrap().recorded, [workspace("w")]);
+    assert_eq!(stored_ids(&aside.open(), "w").await.len(), 2);
+    assert_eq!(faults(&aside).await, []);
     let heads = paths_below(&root, "heads/").await;
     root.location
         .objects

@@ -147,6 +147,17 @@ impl Store {
         Ok(known.map(|(_, known, _)| known.version).chain(named).max())
     }
 
+    /// The segments that were removed before they were folded, each with what names it.
+    pub(crate) async fn removed_segments(
+        &self,
+    ) -> Result<BTreeMap<SegmentKey, String>, StoreError> {
+        let mut segments = self.witnessed().await?.segments;
+        let missing = self.not_accounted_for(segments.keys().copied().collect());
+        let missing = missing.await?;
+        segments.retain(|key, _| missing.contains(key));
+        Ok(segments)
+    }
+
     /// That the newest entries of the log of `workspace` were removed, or replaced, as an error.
     pub(crate) async fn witnessed_loss(
         &self,
