@@ -2,6 +2,7 @@
 
 use events::WorkspaceId;
 use futures::TryStreamExt;
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::error::StoreError;
 use crate::location::Location;
 use crate::log;
 use crate::paths;
-use crate::verify::{Fault, FaultKind};
+use crate::verify::{Fault, FaultKind, damaged_checkpoints};
 
 /// The error of a log that could not be read because of `error`, with the object that is to blame when
 /// one can be found.
@@ -31,7 +32,16 @@ async fn find(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Option<StoreError>, StoreError> {
-    let faults = find_all(location, workspace).await?;
+    let mut faults = find_all(location, workspace).await?;
+    if faults.is_empty() {
+        let log: Vec<Path> = location
+            .objects
+            .list(Some(&paths::log(workspace)))
+            .map_ok(|object| object.location)
+            .try_collect()
+            .await?;
+        faults = damaged_checkpoints(location, workspace, &log, &faults).await?;
+    }
     Ok(faults
         .into_iter()
         .next()

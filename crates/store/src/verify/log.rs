@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{Fault, FaultKind};
 use crate::damage;
 use crate::error::StoreError;
+use crate::location::Location;
 use crate::paths;
 use crate::store::Store;
 use crate::table::Table;
@@ -36,24 +37,8 @@ impl Store {
             .map_ok(|object| object.location)
             .try_collect()
             .await?;
-        let damaged: HashSet<String> = faults.iter().map(|fault| fault.path.clone()).collect();
-        for path in log.iter().filter(|path| paths::is_checkpoint(path)) {
-            let Some(version) = paths::version_of(path) else {
-                continue;
-            };
-            if damaged.contains(path.as_ref()) {
-                continue;
-            }
-            let others = log.iter().filter(|other| *other != path).cloned().collect();
-            match Table::load_at(location, workspace, version, &others).await {
-                Ok(_) => {}
-                Err(StoreError::ObjectStore(error)) => return Err(error.into()),
-                Err(error) => faults.push(Fault {
-                    path: path.to_string(),
-                    kind: FaultKind::Unreadable(error.to_string()),
-                }),
-            }
-        }
+        let checkpoints = damaged_checkpoints(location, workspace, &log, &faults).await?;
+        faults.extend(checkpoints);
         faults.extend(self.fault_of_hint(workspace, &log).await?);
         Ok(faults)
     }
@@ -88,4 +73,33 @@ impl Store {
             kind: FaultKind::Unreadable(reason),
         }))
     }
+}
+
+/// The checkpoints that do not hold what was committed, besides those that have `faults` already.
+pub(crate) async fn damaged_checkpoints(
+    location: &Location,
+    workspace: &WorkspaceId,
+    log: &[Path],
+    faults: &[Fault],
+) -> Result<Vec<Fault>, StoreError> {
+    let damaged: HashSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    let mut found = Vec::new();
+    for path in log.iter().filter(|path| paths::is_checkpoint(path)) {
+        let Some(version) = paths::version_of(path) else {
+            continue;
+        };
+        if damaged.contains(path.as_ref()) {
+            continue;
+        }
+        let others = log.iter().filter(|other| *other != path).cloned().collect();
+        match Table::load_at(location, workspace, version, &others).await {
+            Ok(_) => {}
+            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(error) => found.push(Fault {
+                path: path.to_string(),
+                kind: FaultKind::Unreadable(error.to_string()),
+            }),
+        }
+    }
+    Ok(found)
 }
