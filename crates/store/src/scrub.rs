@@ -166,7 +166,9 @@ impl Store {
                 Ok(Some(snapshot)) => {
                     for file in snapshot.files() {
                         let fault = self.scrub_file(&workspace, file, &mut pace).await?;
-                        fault.map(|fault| scrubbing.note(&mut round, &fault));
+                        if let Some(fault) = fault {
+                            scrubbing.note(&mut round, &fault);
+                        }
                     }
                 }
                 Ok(None) => {}

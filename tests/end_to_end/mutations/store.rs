@@ -123,6 +123,23 @@ impl Sound {
     }
 }
 
+/// A store of its own with the objects of another one, of which nothing is in a cache.
+pub(super) async fn copy_of(store: &Store) -> Store {
+    let copy = empty();
+    let (from, to) = (store.object_store(), copy.object_store());
+    let paths: Vec<Path> = from
+        .list(None)
+        .map_ok(|object| object.location)
+        .try_collect()
+        .await
+        .unwrap();
+    for path in paths {
+        let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
+        to.put(&path, bytes.into()).await.unwrap();
+    }
+    copy
+}
+
 fn empty() -> Store {
     Store::open("memory://", &StoreOptions::default()).unwrap()
 }

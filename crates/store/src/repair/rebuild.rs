@@ -433,10 +433,10 @@ impl Sorting<'_> {
         let location = self.store.location();
         let mut ids = DayIds::default();
         for file in named {
-            match ids.add(location, &file.place()).await {
-                Err(StoreError::ObjectStore(error)) => return Err(error.into()),
-                // A damaged file is set aside afterwards; what others have of it is kept.
-                Ok(()) | Err(_) => {}
+            let added = ids.add(location, &file.place()).await;
+            // A damaged file is set aside afterwards; what others have of it is kept.
+            if let Err(StoreError::ObjectStore(error)) = added {
+                return Err(error.into());
             }
         }
         for candidate in found {
