@@ -27,7 +27,10 @@ use store::Sound;
 use super::oracle::random::Random;
 
 /// How many objects of a kind are damaged unless the environment says otherwise.
-const MUTATIONS: u64 = 40;
+const MUTATIONS: u64 = 16;
+
+/// After one of so many mutations what writes to the store does so.
+const MAINTAINED: u64 = 4;
 
 /// After so many mutations the counts are recorded.
 const RECORDED: u64 = 20;
@@ -119,7 +122,7 @@ async fn check(
     } else if !is_noticed {
         wrong.push(format!("`verify` says {verified:?}"));
     }
-    if mutation.bytes.is_some() {
+    if mutation.bytes.is_some() && counts.done.is_multiple_of(MAINTAINED) {
         // What writes to the damaged store must not make the damage permanent.
         questions::maintain(&damaged).await;
         let whole = sound.objects[&mutation.path].clone();
