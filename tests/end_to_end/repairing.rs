@@ -117,3 +117,52 @@ async fn a_damaged_segment_disturbs_one_workspace_until_it_is_set_aside() {
         .expect_status(0)
         .expect_output("segment.set_aside,ada,1");
 }
+
+/// A table that lost its log is named by `verify`, refused by questions, and rebuilt from its data files.
+#[tokio::test]
+async fn a_lost_log_is_rebuilt() {
+    let vouch = Vouch::new();
+    leave_segment(&vouch).await;
+    vouch.run(&["compact"]).expect_status(0);
+    vouch
+        .run(&["repair", "table", "--workspace", "a"])
+        .expect_status(0)
+        .expect_output("workspace a: nothing is damaged");
+    std::fs::remove_dir_all(vouch.path("vouch-data/workspace=a/_delta_log")).unwrap();
+    let ask = |workspace: &str| {
+        let mut arguments = Vec::new();
+        count(workspace, &mut arguments);
+        vouch.run(&arguments)
+    };
+    ask("a").expect_status(3).expect_error("vouch repair table");
+    ask("b").expect_status(0);
+    vouch
+        .run(&["verify"])
+        .expect_status(3)
+        .expect_output("workspace a: its log cannot be read");
+    let repair = ["repair", "table", "--workspace", "a", "--by", "ada"];
+    vouch
+        .run(&repair)
+        .expect_status(0)
+        .expect_output("1 events of 1 files that nothing names")
+        .expect_output("nothing was changed; --apply repairs it");
+    ask("a").expect_status(3);
+    vouch
+        .run(&[&repair[..], &["--apply"]].concat())
+        .expect_status(0)
+        .expect_output("workspace a: repaired, version ");
+    ask("a").expect_status(0);
+    vouch.run(&["verify"]).expect_status(0);
+    let record = [
+        "query",
+        "--workspace",
+        "a",
+        "--format",
+        "csv",
+        "TAE::audit:(action, df_user_name)",
+    ];
+    vouch
+        .run(&record)
+        .expect_status(0)
+        .expect_output("log.rebuilt,ada");
+}

@@ -269,6 +269,27 @@ pub(crate) enum RepairCommand {
     /// Questions about a workspace that has lost events are refused until then. What is whole of a segment
     /// is stored in its tables first, and an audit event in each workspace says what is lost.
     Segments(RepairSegmentsArguments),
+    /// The table of a workspace: say what is damaged of its log and its data files, or repair it
+    ///
+    /// Damaged objects are moved to `set-aside`. A log that lost entries is rebuilt from what can be read of it and
+    /// from data files; stop every `vouch serve` on the store before. An audit event in the workspace says what
+    /// was done.
+    Table(RepairTableArguments),
+}
+
+/// `vouch repair table`.
+#[derive(Debug, Args)]
+pub(crate) struct RepairTableArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The workspace
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: WorkspaceId,
+    /// Repair it; without this, nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    #[command(flatten)]
+    pub(crate) by: ActorArguments,
 }
 
 /// `vouch repair segments`.

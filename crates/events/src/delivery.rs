@@ -13,9 +13,6 @@ use crate::fields::{BATCH, DOOR, FIELDS, RECEIVED, SENDER, schema};
 /// What separates the door from the name of a mapping in `vouch_door`.
 const MAPPING_SEPARATOR: char = ':';
 
-/// The door of what Vouch itself records.
-const ITSELF: &str = "vouch";
-
 /// Through which door events come, and from whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
@@ -43,11 +40,14 @@ pub struct Delivery {
 }
 
 impl Origin {
+    /// The door of what Vouch itself records.
+    pub const ITSELF: &'static str = "vouch";
+
     /// Where what Vouch itself records comes from.
     #[must_use]
     pub fn itself() -> Self {
         Self {
-            door: Some(ITSELF.to_owned()),
+            door: Some(Self::ITSELF.to_owned()),
             ..Self::default()
         }
     }
@@ -86,7 +86,7 @@ impl Delivery {
 /// In which form events came through a door, as `vouch_door` has it.
 pub(crate) fn sent_through(door: &str) -> Sent {
     match door {
-        ITSELF => Sent::Itself,
+        Origin::ITSELF => Sent::Itself,
         mapped if mapped.contains(MAPPING_SEPARATOR) => Sent::Record,
         _ => Sent::Fields,
     }

@@ -13,7 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use store::{Outcomes, Store};
+use store::{Outcomes, Scrubbing, Store};
 
 use crate::connections::Counts;
 use crate::ingest::Budget;
@@ -168,6 +168,7 @@ impl Collector for Parts {
             "Runs of the folding",
             &activity.folds,
         )?;
+        scrubbing(&mut encoder, &activity.scrubbing)?;
         let not_folded = ConstCounter::new(activity.workspaces_not_folded());
         let metric = encoder.encode_descriptor(
             "workspaces_not_folded",
@@ -198,6 +199,34 @@ fn clock(encoder: &mut DescriptorEncoder<'_>, store: &Store) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+fn scrubbing(encoder: &mut DescriptorEncoder<'_>, scrubbing: &Scrubbing) -> fmt::Result {
+    for (name, help, value) in [
+        (
+            "scrubbed_files",
+            "Data files that were read again in the background",
+            scrubbing.files(),
+        ),
+        ("scrubbed_bytes", "Their bytes", scrubbing.bytes()),
+    ] {
+        let counter = ConstCounter::new(value);
+        let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+        counter.encode(metric)?;
+    }
+    gauge(
+        encoder,
+        "scrub_faults",
+        "Damaged or missing objects that reading again has found",
+        scrubbing.faults() as f64,
+    )?;
+    let last = scrubbing.last_round();
+    gauge(
+        encoder,
+        "scrub_last_round_timestamp_seconds",
+        "When everything was read again last, Unix time; 0 before that",
+        last.map_or(0.0, |last| last.timestamp() as f64),
+    )
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {

@@ -9,6 +9,7 @@ use object_store::ObjectStoreExt;
 use crate::error::StoreError;
 use crate::fold::FoldSummary;
 use crate::paths;
+use crate::scrub::Scrubbing;
 use crate::store::Store;
 
 /// The outcomes of each kind of access, since the store was opened.
@@ -21,6 +22,8 @@ pub struct Activity {
     /// Folding segments into tables. It succeeds also when the events of single workspaces stay where they
     /// are, which [`Activity::workspaces_not_folded`] counts.
     pub folds: Outcomes,
+    /// Reading everything again in the background.
+    pub scrubbing: Scrubbing,
     not_folded: AtomicU64,
 }
 

@@ -3,7 +3,7 @@
 use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::location::Location;
 use crate::log;
 use crate::paths;
+use crate::verify::{Fault, FaultKind, damaged_checkpoints};
 
 /// The error of a log that could not be read because of `error`, with the object that is to blame when
 /// one can be found.
@@ -26,39 +27,63 @@ pub(crate) async fn explain(
     }
 }
 
-/// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
-/// the digest of the one before.
-pub(crate) async fn find(
+/// The first damage of the log.
+async fn find(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Option<StoreError>, StoreError> {
-    let mut log: Vec<Path> = location
+    let mut faults = find_all(location, workspace).await?;
+    if faults.is_empty() {
+        let log: Vec<Path> = location
+            .objects
+            .list(Some(&paths::log(workspace)))
+            .map_ok(|object| object.location)
+            .try_collect()
+            .await?;
+        faults = damaged_checkpoints(location, workspace, &log, &faults).await?;
+    }
+    Ok(faults
+        .into_iter()
+        .next()
+        .map(|Fault { path, kind }| match kind {
+            FaultKind::Missing => StoreError::NotFound { path },
+            FaultKind::Unreadable(reason) => StoreError::Corrupt { path, reason },
+            other => StoreError::Corrupt {
+                path,
+                reason: other.to_string(),
+            },
+        }))
+}
+
+/// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
+/// the digest of the one before.
+pub(crate) async fn find_all(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<Vec<Fault>, StoreError> {
+    let mut log: Vec<ObjectMeta> = location
         .objects
         .list(Some(&paths::log(workspace)))
-        .map_ok(|object| object.location)
         .try_collect()
         .await?;
-    log.sort_unstable();
+    log.sort_unstable_by(|one, other| one.location.cmp(&other.location));
+    let log = without_strays(&log);
+    let mut faults: Vec<Fault> = Vec::new();
     let mut previous: Option<(u64, Digest)> = None;
-    for path in log {
-        let Some(version) = paths::version_of(&path) else {
+    for path in log.iter().map(|object| &object.location) {
+        let Some(version) = paths::version_of(path) else {
             continue;
         };
-        let content = location.objects.get(&path).await?.bytes().await?;
-        let reason = if paths::is_commit(&path) {
+        let content = match location.objects.get(path).await {
+            Ok(found) => found.bytes().await?,
+            // It was cleaned after it was listed.
+            Err(object_store::Error::NotFound { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let reason = if paths::is_commit(path) {
             let before = previous.replace((version, blake3::hash(&content).into()));
             if let Some((before, digest)) = before {
-                if before + 1 < version {
-                    return Ok(Some(StoreError::NotFound {
-                        path: paths::commit(workspace, before + 1).to_string(),
-                    }));
-                }
-                if log::previous_of(&content).is_some_and(|stated| stated != digest.to_string()) {
-                    return Ok(Some(StoreError::Corrupt {
-                        path: paths::commit(workspace, before).to_string(),
-                        reason: "it is not the entry that the next one follows".to_owned(),
-                    }));
-                }
+                faults.extend(fault_before(workspace, version, before, digest, &content));
             }
             damage_of_commit(&content)
         } else {
@@ -67,14 +92,61 @@ pub(crate) async fn find(
                 .err()
                 .map(|error| error.to_string())
         };
-        if let Some(reason) = reason {
-            return Ok(Some(StoreError::Corrupt {
-                path: path.to_string(),
-                reason,
-            }));
-        }
+        let path = path.to_string();
+        faults.extend(reason.map(|reason| Fault {
+            path,
+            kind: FaultKind::Unreadable(reason),
+        }));
     }
-    Ok(None)
+    faults.sort_by(|one, other| one.path.cmp(&other.path));
+    faults.dedup_by(|one, other| one.path == other.path);
+    Ok(faults)
+}
+
+/// The log without entries that a writer has put where cleaning had made room, after it slept for very long: they
+/// are before a checkpoint, older by version than the entry of it, and younger by time.
+fn without_strays(log: &[ObjectMeta]) -> &[ObjectMeta] {
+    let version = |object: &ObjectMeta| paths::version_of(&object.location);
+    let is_begin = |index: &usize| {
+        let object = &log[*index];
+        if !paths::is_checkpoint(&object.location) {
+            return false;
+        }
+        let same = log[*index..].iter();
+        let mut same = same.take_while(|other| version(other) == version(object));
+        let entry = same.find(|other| paths::is_commit(&other.location));
+        let mut before = log[..*index].iter().rev();
+        let before = before.find(|other| paths::is_commit(&other.location));
+        let (Some(entry), Some(before)) = (entry, before) else {
+            return false;
+        };
+        version(before).map(|version| version + 1) < version(object)
+            && before.last_modified > entry.last_modified
+    };
+    let begin = (0..log.len()).rev().find(is_begin);
+    &log[begin.unwrap_or_default()..]
+}
+
+/// What the entry of `version` shows to be wrong before it; `before` is the version of the entry that is there before
+/// it, and `digest` that entry's digest.
+fn fault_before(
+    workspace: &WorkspaceId,
+    version: u64,
+    before: u64,
+    digest: Digest,
+    content: &[u8],
+) -> Option<Fault> {
+    if before + 1 < version {
+        return Some(Fault {
+            path: paths::commit(workspace, before + 1).to_string(),
+            kind: FaultKind::Missing,
+        });
+    }
+    let is_other = log::previous_of(content).is_some_and(|stated| stated != digest.to_string());
+    is_other.then(|| Fault {
+        path: paths::commit(workspace, before).to_string(),
+        kind: FaultKind::Unreadable("it is not the entry that the next one follows".to_owned()),
+    })
 }
 
 /// A commit is one JSON object a line.

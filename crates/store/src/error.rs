@@ -187,7 +187,7 @@ pub enum StoreError {
     },
     /// Data files are there, but not the log that names them.
     #[error(
-        "workspace `{workspace}` has data files, such as `{file}`, and no log that names them; restore its _delta_log from a backup, or run `vouch repair`"
+        "workspace `{workspace}` has data files, such as `{file}`, and no log that names them; restore its _delta_log from a backup, or run `vouch repair table`"
     )]
     LogMissing {
         /// Whose table it is.
@@ -356,6 +356,7 @@ impl StoreError {
                 | Self::Delta { .. }
                 | Self::Parquet { .. }
                 | Self::Unsupported { .. }
+                | Self::LogMissing { .. }
         )
     }
 

@@ -213,6 +213,10 @@ pub(crate) async fn add_to_table(
         let Some(part) = segment.part(workspace) else {
             continue;
         };
+        import.folds(workspace, &segment.key);
+        for from in &segment.header.parked_from {
+            import.folds(workspace, from);
+        }
         for number in &part.numbers {
             import.number(number, now_ms);
         }

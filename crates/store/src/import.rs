@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::segment::Number;
+use crate::segment::{Number, SegmentKey};
 use crate::staging::{Committed, Staging};
 use crate::store::Store;
 
@@ -180,6 +180,11 @@ impl Import {
         self.of_workspace(&number.workspace)
             .staging
             .number(number, now_ms);
+    }
+
+    /// Notes that all events which a segment has of a workspace are in this import: its commit names the segment.
+    pub(crate) fn folds(&mut self, workspace: &WorkspaceId, key: &SegmentKey) {
+        self.of_workspace(workspace).staging.folds(key);
     }
 
     fn of_workspace(&mut self, workspace: &WorkspaceId) -> &mut WorkspaceImport {

@@ -18,10 +18,12 @@ use tokio::sync::{
     Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch,
 };
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::fold::FoldSummary;
+use crate::heads::Head;
 use crate::segment::{MOST_WITNESSED, Number, WriteToken};
 use crate::store::Store;
 
@@ -148,11 +150,21 @@ struct Shared {
     stuck: stuck::StuckTables,
     /// The newest versions of tables that this node has committed, some of them.
     committed: Mutex<BTreeMap<WorkspaceId, u64>>,
+    /// What this node says about the store.
+    head: AsyncMutex<OwnHead>,
     /// There is much to fold.
     fold_soon: Notify,
     /// Something was folded.
     folded: Notify,
     closing: watch::Sender<bool>,
+}
+
+/// The head of this node.
+#[derive(Debug, Default)]
+struct OwnHead {
+    head: Head,
+    /// When it was put last.
+    put: Option<Instant>,
 }
 
 /// A batch that waits for its segment.
@@ -180,6 +192,7 @@ impl Store {
             numbered: numbered::Producers::default(),
             stuck: stuck::StuckTables::default(),
             committed: Mutex::default(),
+            head: AsyncMutex::default(),
             fold_soon: Notify::new(),
             folded: Notify::new(),
             closing: watch::Sender::new(false),
@@ -271,7 +284,9 @@ impl Ingest {
                 tracing::error!(%error, "a task of the ingest has failed");
             }
         }
-        self.shared.fold_own().await
+        let folded = self.shared.fold_own().await;
+        self.shared.put_last_head().await;
+        folded
     }
 
     /// Stops at once, as a process that is killed.

@@ -30,8 +30,10 @@
 //! | `snapshot` | the files of a table at one version, and which of them a time range needs |
 //! | `ingest` | events of many clients into segments, and folding beside it |
 //! | `segment` | one segment, those that are known, and their events that no table has |
+//! | `heads` | what nodes say about the store, so that what was removed is noticed |
 //! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
 //! | `set_aside` | damaged segments out of the way |
+//! | `repair` | damaged logs and data files of a table |
 //! | `activity` | whether what a store is used for works |
 //! | `view` | all events of a workspace at one moment |
 //! | `numbers` | the numbers of batches, in the properties of a table |
@@ -55,6 +57,7 @@
 //! | `clock` | the time of a node, and how far it is from the store's |
 //! | `upkeep` | retention, compaction and cleaning of all workspaces, in the background |
 //! | `verify` | tables and segments read in full, and compared with logs and digests |
+//! | `scrub` | everything read again in the background |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
 //! | `event_ids` | which event ids files hold |
@@ -96,6 +99,7 @@ mod event_ids;
 mod expiry;
 mod file_reader;
 mod fold;
+mod heads;
 mod hold;
 mod import;
 mod ingest;
@@ -106,8 +110,10 @@ mod marker;
 mod numbers;
 mod paths;
 mod record;
+mod repair;
 mod retention;
 mod schema;
+mod scrub;
 mod segment;
 mod set_aside;
 mod settings;
@@ -141,7 +147,9 @@ pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
 pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Written};
 pub use location::StoreOptions;
 pub use marker::Marker;
+pub use repair::{RebuiltLog, RepairStep, TableRepair};
 pub use retention::Retention;
+pub use scrub::{ScrubOptions, Scrubbing};
 pub use segment::{InvalidToken, WriteToken};
 pub use set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};
 pub use settings::{PlacedHold, Settings};

@@ -18,6 +18,7 @@ mod entry;
 mod metadata;
 mod state;
 
+use chrono::{DateTime, Utc};
 use deltalake_core::kernel::Action;
 use events::WorkspaceId;
 use futures::TryStreamExt;
@@ -26,8 +27,9 @@ use object_store::path::Path;
 use serde_json::{Map, Value};
 
 use actions::INFO_KEY;
-pub(crate) use actions::Operation;
+pub(crate) use actions::{Operation, add};
 pub(crate) use commit::{Changes, Plan, Planner};
+pub(crate) use entry::{bytes as entry_at, digest as entry_digest_of};
 pub(crate) use metadata::{READER_VERSION, TableMetadata, WRITER_VERSION};
 pub(crate) use state::{FileTotals, LogState, entry_digest};
 
@@ -35,6 +37,8 @@ use crate::error::StoreError;
 use crate::location::Location;
 use crate::marker;
 use crate::paths;
+use crate::segment::FoldedSegments;
+use crate::snapshot::Snapshot;
 use crate::table;
 
 /// Makes version 0 of the table of `workspace`, which has columns but no events.
@@ -69,7 +73,8 @@ pub(crate) async fn create_table(
     Ok(())
 }
 
-async fn refuse_beside_data(
+/// Fails when data files are there, and still no log.
+pub(crate) async fn refuse_beside_data(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<(), StoreError> {
@@ -90,6 +95,61 @@ async fn refuse_beside_data(
     Ok(())
 }
 
+/// The actions of an entry that needs nothing before it: a table with these metadata and files.
+pub(crate) fn restored(
+    now: DateTime<Utc>,
+    metadata: &TableMetadata,
+    adds: &[Action],
+) -> Result<Vec<Action>, StoreError> {
+    let invalid = |error: serde_json::Error| StoreError::Corrupt {
+        path: metadata.id.clone(),
+        reason: format!("the metadata of the table cannot be written again: {error}"),
+    };
+    let mut actions = vec![
+        actions::commit_info(now, Operation::Restore, Map::new()),
+        Action::Protocol(metadata::protocol().map_err(invalid)?),
+        Action::Metadata(metadata.to_action().map_err(invalid)?),
+    ];
+    actions.extend(adds.iter().cloned());
+    Ok(actions)
+}
+
+/// The metadata with the state of the log in which the files of `snapshot` are all there are at `version`.
+pub(crate) fn stated(
+    version: u64,
+    snapshot: &Snapshot,
+    mut metadata: TableMetadata,
+) -> Result<TableMetadata, StoreError> {
+    let state = LogState::new(version, None, &snapshot.totals, &metadata);
+    state
+        .write_to(&mut metadata)
+        .map_err(|error| StoreError::Unsupported {
+            workspace: snapshot.workspace.clone(),
+            reason: format!("has metadata that cannot be written again: {error}"),
+        })?;
+    Ok(metadata)
+}
+
+/// Whether the metadata of `snapshot` state just the files that it has.
+pub(crate) fn is_stated(snapshot: &Snapshot) -> bool {
+    let state = LogState::read(&snapshot.metadata);
+    let verified = state.map(|state| {
+        state.is_some_and(|state| state.verify(&snapshot.totals, &snapshot.metadata).is_ok())
+    });
+    verified == Ok(true)
+}
+
+/// Puts the entry that makes exactly `version`; `false` when there is another one.
+pub(crate) async fn put_entry(
+    location: &Location,
+    workspace: &WorkspaceId,
+    version: u64,
+    actions: &[Action],
+) -> Result<bool, StoreError> {
+    let put = entry::put(location, workspace, version, actions).await?;
+    Ok(put == entry::PutEntry::Created)
+}
+
 /// Whether the entry at `path` was written by a version of Vouch that states `vouch.log`.
 pub(crate) async fn states_itself(location: &Location, path: &Path) -> Result<bool, StoreError> {
     let Some(entry) = entry::bytes(location, path).await? else {
@@ -97,6 +157,15 @@ pub(crate) async fn states_itself(location: &Location, path: &Path) -> Result<bo
     };
     let mut actions = actions_in(&entry);
     Ok(actions.any(|action| action["commitInfo"].get(INFO_KEY).is_some()))
+}
+
+/// The segments that the fold which made an entry took; none of any other entry.
+pub(crate) fn folded_in(entry: &[u8]) -> FoldedSegments {
+    let info = actions_in(entry).find_map(|mut action| {
+        let info = action.get_mut("commitInfo")?.get_mut(INFO_KEY)?;
+        Some(info.take())
+    });
+    FoldedSegments::read(&info.unwrap_or_default())
 }
 
 /// The digest of the entry before, as an entry states it; `None` when it states none.
@@ -108,7 +177,7 @@ pub(crate) fn previous_of(entry: &[u8]) -> Option<String> {
     LogState::read(&metadata.next()?).ok()??.previous
 }
 
-fn actions_in(entry: &[u8]) -> impl Iterator<Item = Value> {
+pub(crate) fn actions_in(entry: &[u8]) -> impl Iterator<Item = Value> {
     let lines = entry.split(|byte| *byte == b'\n');
     lines.filter_map(|line| serde_json::from_slice(line).ok())
 }

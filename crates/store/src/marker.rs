@@ -270,6 +270,16 @@ impl Location {
         }
     }
 
+    /// The incarnation of the store; `None` of a store without a marker.
+    pub(crate) async fn incarnation(&self) -> Result<Option<String>, StoreError> {
+        let marker = match self.marker.marker() {
+            Some(marker) => Some(marker),
+            None if self.is_in_memory() => None,
+            None => self.check_marker().await?,
+        };
+        Ok(marker.map(|marker| marker.incarnation.to_string()))
+    }
+
     /// Whether an object was written since the store was made, or restored from a backup; `incarnation` is what it
     /// says.
     pub(crate) fn is_of_incarnation(&self, incarnation: Option<&str>) -> bool {

@@ -8,6 +8,7 @@
 //! parked/<milliseconds>-<random>-<sequence>
 //! set-aside/<milliseconds>-<node>-<sequence>
 //! probe
+//! heads/<node>
 //! ```
 
 use chrono::NaiveDate;
@@ -30,6 +31,7 @@ pub(crate) const DAY_COLUMN: &str = "day";
 const SEGMENTS_DIRECTORY: &str = "segments";
 const PARKED_DIRECTORY: &str = "parked";
 const SET_ASIDE_DIRECTORY: &str = "set-aside";
+const HEADS_DIRECTORY: &str = "heads";
 const PROBE: &str = "probe";
 /// The file name of the marker; on a local disk the marker is looked for by it.
 pub(crate) const MARKER: &str = "vouch-store.json";
@@ -63,6 +65,28 @@ pub(crate) fn probe() -> Path {
 /// An object by which a process that starts finds out what the object store can do.
 pub(crate) fn start_probe() -> Path {
     Path::from(format!("{PROBE}-{}", Uuid::new_v4()))
+}
+
+/// Where nodes say what they know of the store.
+pub(crate) fn heads() -> Path {
+    Path::from(HEADS_DIRECTORY)
+}
+
+/// What the node of this name says.
+pub(crate) fn head(node: Uuid) -> Path {
+    heads().join(node.simple().to_string())
+}
+
+/// Where damaged objects are moved.
+pub(crate) fn set_aside_directory() -> Path {
+    Path::from(SET_ASIDE_DIRECTORY)
+}
+
+/// Where an object of a table is moved by a repair at a time in Unix milliseconds.
+pub(crate) fn set_aside_of_table(repaired_ms: i64, path: &Path) -> Path {
+    let directory = set_aside_directory().join(repaired_ms.to_string());
+    let parts = path.parts();
+    parts.fold(directory, |aside, part| aside.join(part))
 }
 
 /// The directories of all segments, in the order in which events move: from the first to the second, never

@@ -1,7 +1,5 @@
 //! Audit events of the store about what was done to a workspace, kept in that workspace.
 
-use std::sync::Arc;
-
 use events::{Defaults, Delivery, Event, EventBatchBuilder, Origin, WorkspaceId, fields, identity};
 use serde_json::{Map, Value, json};
 
@@ -11,7 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::store::Store;
 
 /// What an audit event of the store says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Record {
     /// The machine name of what was done.
     pub(crate) action: &'static str,
@@ -33,22 +31,23 @@ impl Record {
         newest: &Snapshot,
     ) -> Result<StagedFile, StoreError> {
         let event = self.event(store.location().corrected_ms(), newest)?;
-        let mut batch = EventBatchBuilder::new();
-        batch.append(&event);
-        let mut file = DataFileWriter::create(store.location(), &newest.workspace, event.day())?;
-        file.write(&batch.finish()?).await?;
         let delivery = Delivery {
             received_ms: Some(event.date_ms()),
             origin: Origin::itself(),
         };
-        Ok(StagedFile {
-            delivery: Some(Arc::new(delivery)),
-            ..file.finish().await?
-        })
+        let mut batch = EventBatchBuilder::new();
+        batch.append_delivered(&event, &delivery);
+        let mut file = DataFileWriter::create(store.location(), &newest.workspace, event.day())?;
+        file.write(&batch.finish()?).await?;
+        file.finish().await
     }
 
     fn event(&self, now_ms: i64, newest: &Snapshot) -> Result<Event, StoreError> {
-        self.event_called(&id(newest), "retention", now_ms, &newest.workspace)
+        let category = match self.action.starts_with("file.") {
+            true => "repair",
+            false => "retention",
+        };
+        self.event_called(&id(newest), category, now_ms, &newest.workspace)
     }
 
     /// The event with this id.

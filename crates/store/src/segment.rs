@@ -9,6 +9,7 @@
 
 mod columns;
 mod first_format;
+mod folded;
 mod format;
 mod key;
 mod known;
@@ -30,6 +31,7 @@ use crate::error::StoreError;
 use crate::marker::Marker;
 use crate::paths;
 
+pub(crate) use folded::FoldedSegments;
 pub(crate) use key::SegmentKey;
 pub use key::{InvalidToken, WriteToken};
 pub(crate) use known::{KnownSegments, Listed, fetch, listed};
@@ -47,6 +49,9 @@ pub(crate) const MOST_WITNESSED: usize = 256;
 /// A key that a newer version of Vouch writes is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
+    /// The key of the segment, so that the content of another one is noticed; set and compared with its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<SegmentKey>,
     /// The id of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) store: Option<String>,
@@ -59,6 +64,9 @@ pub(crate) struct Header {
     /// The newest versions of tables that the node has committed, at most [`MOST_WITNESSED`].
     #[serde(default)]
     pub(crate) committed: BTreeMap<WorkspaceId, u64>,
+    /// The segments that the events of a parked one were copied from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parked_from: Vec<SegmentKey>,
 }
 
 impl Header {
@@ -260,7 +268,26 @@ impl Segment {
 
     /// The bytes of the object.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, ArrowError> {
-        format::encode(&self.header, &self.batches)
+        let header = Header {
+            key: Some(self.key),
+            ..self.header.clone()
+        };
+        format::encode(&header, &self.batches)
+    }
+
+    /// What was decoded, unless it is the content of another segment.
+    fn own(key: SegmentKey, decoded: (Header, Vec<Batch>, Damage)) -> (Header, Vec<Batch>, Damage) {
+        let (mut header, batches, damage) = decoded;
+        match header.key.take() {
+            Some(other) if other != key => {
+                let damage = Damage {
+                    unlisted: Some(format!("its content is that of the segment {other}")),
+                    ..Damage::default()
+                };
+                (Header::default(), Vec::new(), damage)
+            }
+            _ => (header, batches, damage),
+        }
     }
 
     /// Reads the bytes of the object, as far as they are whole.
@@ -276,7 +303,7 @@ impl Segment {
                     (Header::default(), Vec::new(), damage)
                 }
             },
-            false => format::decode(bytes),
+            false => Self::own(key, format::decode(bytes)),
         };
         Self {
             damage,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use events::{Origin, WorkspaceId, identity};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
@@ -14,11 +15,14 @@ use crate::fold;
 use crate::import::ImportOptions;
 use crate::paths;
 use crate::record::Record;
-use crate::segment::{LostBatch, Segment, SegmentKey};
+use crate::segment::{Damage, Header, LostBatch, Segment, SegmentKey};
 use crate::store::Store;
 
 /// The category of the audit events.
 const CATEGORY: &str = "repair";
+
+/// What is set aside in place of a segment that is gone.
+const REMOVED_NOTE: &[u8] = b"this segment was removed before it was folded\n";
 
 /// A segment of which events are lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +71,7 @@ pub struct SetAside {
 }
 
 impl Store {
-    /// The segments of which events are lost.
+    /// The segments of which events are lost, those that were removed before they were folded among them.
     ///
     /// # Errors
     ///
@@ -77,7 +81,11 @@ impl Store {
         let segments = known.chosen(self.location(), |_, _| true).await?;
         let damaged = segments.iter();
         let damaged = damaged.filter(|segment| segment.damage.loses_events());
-        Ok(damaged.map(|segment| describe(segment)).collect())
+        let mut damaged: Vec<DamagedSegment> = damaged.map(|segment| describe(segment)).collect();
+        for (key, witness) in self.removed_segments().await? {
+            damaged.push(describe(&removed(key, &witness)));
+        }
+        Ok(damaged)
     }
 
     /// Moves the damaged segment at `path` out of the way, so that questions are answered without the events
@@ -142,8 +150,12 @@ impl Store {
         let key = key.ok_or_else(|| refused("no segment has such a path"))?;
         let known = self.known_segments();
         let found = known.chosen(self.location(), |other, _| *other == key);
-        let found = found.await?.into_iter().next();
-        let segment = found.ok_or_else(|| refused("it is not there"))?;
+        let Some(segment) = found.await?.into_iter().next() else {
+            let missing = self.removed_segments().await?;
+            let witness = missing.get(&key);
+            let witness = witness.ok_or_else(|| refused("it is not there"))?;
+            return Ok(Arc::new(removed(key, witness)));
+        };
         match segment.damage.loses_events() {
             true => Ok(segment),
             false => Err(refused(
@@ -182,7 +194,12 @@ impl Store {
     async fn keep_aside(&self, key: &SegmentKey) -> Result<(), StoreError> {
         self.check_writable().await?;
         let objects = &self.location().objects;
-        let bytes = objects.get(&paths::segment(key)).await?.bytes().await?;
+        let bytes = match objects.get(&paths::segment(key)).await {
+            Ok(found) => found.bytes().await?,
+            // That it is gone was told, and need not be told again.
+            Err(object_store::Error::NotFound { .. }) => Bytes::from_static(REMOVED_NOTE),
+            Err(error) => return Err(error.into()),
+        };
         let path = paths::set_aside(key);
         let sent = objects.put_opts(&path, bytes.clone().into(), PutMode::Create.into());
         match sent.await {
@@ -198,6 +215,20 @@ impl Store {
             }
             sent => Ok(sent.map(|_| ())?),
         }
+    }
+}
+
+/// A segment that is gone, of which nothing is known.
+fn removed(key: SegmentKey, witness: &str) -> Segment {
+    let damage = Damage {
+        unlisted: Some(format!(
+            "it was removed before it was folded; `{witness}` says that it was there"
+        )),
+        ..Damage::default()
+    };
+    Segment {
+        damage,
+        ..Segment::new(key, Header::default(), Vec::new())
     }
 }
 

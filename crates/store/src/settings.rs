@@ -67,6 +67,11 @@ impl Settings {
         self.retention.is_none() && self.older_events
     }
 
+    /// Reads the settings in the metadata of a table; `None` when a property cannot be understood.
+    pub(crate) fn of(metadata: &TableMetadata) -> Option<Self> {
+        Self::parse(metadata).ok()
+    }
+
     /// Reads the settings in the metadata of a table; the error is the property and what is wrong.
     fn parse(metadata: &TableMetadata) -> Result<Self, (&'static str, String)> {
         let property = |name: &str| metadata.property(name);

@@ -21,7 +21,7 @@ use crate::location::Location;
 use crate::log::{self, Changes, Operation, Plan, Planner, TableMetadata};
 use crate::numbers::Numbers;
 use crate::retention::Retention;
-use crate::segment::Number;
+use crate::segment::{FoldedSegments, Number, SegmentKey};
 use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
@@ -36,6 +36,7 @@ pub(crate) struct Staging {
     counts: Counts,
     numbers: Numbers,
     delivery: Option<Arc<Delivery>>,
+    folded: FoldedSegments,
     checked: Option<Checked>,
 }
 
@@ -73,6 +74,7 @@ impl Staging {
             counts: Counts::default(),
             numbers: Numbers::default(),
             delivery,
+            folded: FoldedSegments::default(),
             checked: None,
         }
     }
@@ -80,6 +82,11 @@ impl Staging {
     /// Takes the number of a batch whose events are staged; it is committed with them.
     pub(crate) fn number(&mut self, number: &Number, seen_ms: i64) {
         self.numbers.add(number, seen_ms);
+    }
+
+    /// Takes a segment all of whose events are staged; the commit names it, also when none of them is new.
+    pub(crate) fn folds(&mut self, key: &SegmentKey) {
+        self.folded.insert(key);
     }
 
     /// Takes what was written of a buffer: a file without any id that [`Staging::known`] files of its day hold.
@@ -156,7 +163,7 @@ impl Staging {
     }
 
     async fn try_commit(&mut self, store: &Store) -> Result<Option<u64>, StoreError> {
-        if self.files.is_empty() && self.numbers.is_empty() {
+        if self.files.is_empty() && self.numbers.is_empty() && self.folded.is_empty() {
             return Ok(None);
         }
         let workspace = self.workspace.clone();
@@ -183,16 +190,17 @@ impl Staging {
         let numbered = self
             .numbers
             .merged_into(before, &newest.workspace, trusted_ms)?;
-        if self.files.is_empty() && numbered.is_none() {
+        if self.files.is_empty() && numbered.is_none() && self.folded.is_empty() {
             return Ok(Plan::Stop(()));
         }
         let before = numbered.as_ref().unwrap_or(before);
         let noted = self.noting_older_events(location, newest, before).await?;
-        let changes = Changes {
+        let mut changes = Changes {
             adds: self.received(location.corrected_ms()),
             metadata: noted.or(numbered),
             ..Changes::new(Operation::Write)
         };
+        self.folded.write_to(&mut changes.info);
         Ok(Plan::Commit(Box::new(changes), ()))
     }
 

@@ -19,6 +19,7 @@ use crate::error::StoreError;
 use crate::file_reader::FileReader;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Location, StoreOptions};
+use crate::log;
 use crate::marker::KnownMarker;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
@@ -197,7 +198,9 @@ impl Store {
                 let Some(workspace) = paths::workspace_of_table(&path) else {
                     return Ok(None);
                 };
-                let exists = table::exists(location, &workspace).await?;
+                // Data files without a log are a table that has lost its log.
+                let exists = table::exists(location, &workspace).await?
+                    || log::refuse_beside_data(location, &workspace).await.is_err();
                 Ok::<_, StoreError>(exists.then_some(workspace))
             })
             .buffered(WORKSPACE_CONCURRENCY)
@@ -264,7 +267,8 @@ impl Store {
         }
     }
 
-    async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+    /// Sums up the log of `workspace` in a checkpoint of its newest version.
+    pub(crate) async fn checkpoint(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;
         *slot = self.newest(workspace, slot.take()).await?;
@@ -313,6 +317,18 @@ impl Store {
             Some(table) => table.refresh(location).await,
             None => Table::load(location, workspace).await,
         }
+    }
+
+    /// The id and the version of each table that is in memory and not being read at the moment.
+    pub(crate) fn loaded_versions(&self) -> Vec<(WorkspaceId, String, u64)> {
+        let tables = self.tables();
+        let loaded = tables.iter().filter_map(|(workspace, slot)| {
+            let table = slot.try_lock().ok()?;
+            let snapshot = table.as_ref()?.snapshot();
+            let id = snapshot.table_id().to_owned();
+            Some((workspace.clone(), id, snapshot.version))
+        });
+        loaded.collect()
     }
 
     fn slot(&self, workspace: &WorkspaceId) -> Arc<TableSlot> {

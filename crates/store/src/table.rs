@@ -3,6 +3,7 @@
 //! What was read is compared with what the newest commit states about the whole log ([`LogState`]), so
 //! that no damage in entries or checkpoints is answered.
 
+mod alone;
 mod hidden;
 
 use std::collections::{BTreeMap, HashSet};
@@ -36,6 +37,8 @@ use crate::schema;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::statistics::FileStatistics;
 
+pub(crate) use alone::{alone, checkpoint_of};
+
 /// The root as the Delta library sees it: it takes only the path of an address, and finds it in the
 /// objects that it is given. Of a file address it would look at the disk by itself.
 pub(crate) const DELTA_ROOT: &str = "memory:///";
@@ -58,7 +61,8 @@ enum Freshness {
 }
 
 impl Table {
-    /// Loads the newest version of the table of `workspace`; `None` when there is no such table.
+    /// Loads the newest version of the table of `workspace`; `None` when there is no such table. Data files without a
+    /// log are a log that got lost.
     pub(crate) async fn load(
         location: &Location,
         workspace: &WorkspaceId,
@@ -66,6 +70,7 @@ impl Table {
         let log = list_from(location, workspace, 0).await?;
         if !log.iter().any(is_versioned) {
             location.check_present().await?;
+            log::refuse_beside_data(location, workspace).await?;
             return Ok(None);
         }
         refuse_empty_commits(&log)?;
@@ -126,6 +131,18 @@ impl Table {
     ) -> Result<Self, StoreError> {
         let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
         guarded(workspace, delta.load()).await?;
+        Self::read(location, workspace, delta).await
+    }
+
+    /// Loads the table at a version, without some objects of its log.
+    pub(crate) async fn load_at(
+        location: &Location,
+        workspace: &WorkspaceId,
+        version: u64,
+        hidden: &HashSet<Path>,
+    ) -> Result<Self, StoreError> {
+        let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
+        guarded(workspace, delta.load_version(version)).await?;
         Self::read(location, workspace, delta).await
     }
 
@@ -275,6 +292,15 @@ impl Past {
             removed,
         })
     }
+}
+
+/// Whether there is anything of the table of `workspace`: a log or a data file.
+pub(crate) async fn has_objects(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<bool, StoreError> {
+    let mut objects = location.objects.list(Some(&paths::table(workspace)));
+    Ok(objects.try_next().await?.is_some())
 }
 
 /// Whether anything was ever committed to the table of `workspace`.

@@ -20,8 +20,11 @@ mod marker;
 mod model;
 #[cfg(unix)]
 mod power_cut;
+mod removed;
+mod repairing;
 mod retention;
 mod same_id;
+mod scrubbing;
 mod segments;
 mod unreliable;
 mod verifying;

@@ -91,6 +91,9 @@ impl Store {
             let name = format!("{node}/{workspace}");
             *blake3::hash(name.as_bytes()).as_bytes()
         });
+        if tasks.cleans {
+            self.merge_heads().await?;
+        }
         for workspace in workspaces {
             if tasks.expires {
                 let mut rest = Rest::new(options.compaction.rest_factor);

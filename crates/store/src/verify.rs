@@ -1,5 +1,7 @@
 //! A table read in full and compared with what its log says about it.
 
+mod log;
+mod removed;
 mod segments;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +22,7 @@ use crate::paths;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
 
+pub(crate) use log::damaged_checkpoints;
 pub use segments::SegmentVerification;
 
 /// What reading a whole table has shown.
@@ -103,9 +106,21 @@ pub enum FaultKind {
         /// What is wrong with them, as the end of a sentence about them.
         problem: &'static str,
     },
-    /// A version of the log is gone that a segment says was committed.
+    /// A segment is gone whose events no table has.
+    #[error("it was removed before it was folded; `{witness}` says that it was there")]
+    RemovedSegment {
+        /// The path under the root of the store of what names it.
+        witness: String,
+    },
+    /// An entry of the log is another one than a node has read or written.
+    #[error("it is not the entry that was committed; `{witness}` has the digest of that one")]
+    Replaced {
+        /// The path under the root of the store of what has the digest.
+        witness: String,
+    },
+    /// A version of the log is gone that a segment or a node says was committed.
     #[error(
-        "{}, and the segment `{segment}` says that version {committed} was committed; the newest entries of the log are lost",
+        "{}, and `{witness}` says that version {committed} was committed; the newest entries of the log are lost",
         match .found {
             Some(found) => format!("its newest version is {found}"),
             None => "it is gone".to_owned(),
@@ -116,8 +131,8 @@ pub enum FaultKind {
         found: Option<u64>,
         /// The version that was committed.
         committed: u64,
-        /// The path of the segment under the root of the store.
-        segment: String,
+        /// The path under the root of the store of what says so.
+        witness: String,
     },
     /// An event id is in the table more than once on that day.
     #[error(
@@ -140,7 +155,7 @@ pub enum FaultKind {
 type DayIds = HashMap<[u8; 16], usize>;
 
 impl Store {
-    /// Reads every file of the table of `workspace` and compares it with the log; `None` when there
+    /// Reads the log of the table of `workspace` and every file of it, and compares them; `None` when there
     /// is no such table.
     ///
     /// Memory grows with the number of events of one day, about 40 bytes for each.
@@ -170,7 +185,7 @@ impl Store {
             size_bytes: snapshot.size_bytes(),
             unnamed_files,
             unnamed_bytes,
-            faults: Vec::new(),
+            faults: self.verify_log(workspace).await?,
         };
         let mut day = None;
         let mut ids = DayIds::new();

@@ -12,12 +12,32 @@ use super::store::Sound;
 pub(super) enum Kind {
     /// A Parquet file that the newest version of a table names.
     DataFile,
+    /// An entry of the log.
+    LogEntry,
+    /// A checkpoint, or the hint to it.
+    Checkpoint,
+    /// A segment that is not folded.
+    Segment,
+}
+
+/// An object that is damaged.
+pub(super) struct Mutation {
+    pub(super) path: Path,
+    /// What was done to it.
+    pub(super) what: String,
+    /// Its bytes now; `None` when it is gone.
+    pub(super) bytes: Option<Bytes>,
 }
 
 impl Kind {
     fn is(self, path: &Path, sound: &Sound) -> bool {
+        let path_text = path.as_ref();
+        let is_log = path_text.contains("_delta_log/");
         match self {
             Self::DataFile => sound.data_files.contains(path),
+            Self::LogEntry => is_log && path_text.ends_with(".json"),
+            Self::Checkpoint => is_log && !path_text.ends_with(".json"),
+            Self::Segment => path_text.starts_with("segments/"),
         }
     }
 
@@ -25,12 +45,24 @@ impl Kind {
     fn sensitive(self, bytes: &Bytes) -> Vec<usize> {
         match self {
             Self::DataFile => sensitive_in_parquet(bytes),
+            Self::Checkpoint if bytes.starts_with(b"PAR1") => sensitive_in_parquet(bytes),
+            Self::LogEntry | Self::Checkpoint => (0..bytes.len()).collect(),
+            // The header, in front of the first block.
+            Self::Segment => (0..bytes.len().min(2_048)).collect(),
+        }
+    }
+
+    /// How often of 8 an object of this kind is removed.
+    fn removals(self) -> usize {
+        match self {
+            Self::DataFile => 0,
+            Self::LogEntry | Self::Checkpoint | Self::Segment => 1,
         }
     }
 }
 
-/// Damages one object of a kind: its path, what was done, and its bytes now.
-pub(super) fn mutate(random: &mut Random, kind: Kind, sound: &Sound) -> (Path, String, Bytes) {
+/// Damages one object of a kind.
+pub(super) fn mutate(random: &mut Random, kind: Kind, sound: &Sound) -> Mutation {
     let objects: Vec<_> = sound
         .objects
         .iter()
@@ -43,7 +75,12 @@ pub(super) fn mutate(random: &mut Random, kind: Kind, sound: &Sound) -> (Path, S
         true => random.choose(&sensitive),
         false => random.below(bytes.len()),
     };
-    let what = match random.below(8) {
+    let removals = kind.removals();
+    let others: Vec<_> = objects
+        .iter()
+        .filter(|(_, other)| *other != bytes)
+        .collect();
+    let what = match random.below(8 + removals) {
         0..5 => {
             let bit = random.below(8);
             damaged[offset] ^= 1 << bit;
@@ -58,17 +95,24 @@ pub(super) fn mutate(random: &mut Random, kind: Kind, sound: &Sound) -> (Path, S
             damaged.truncate(offset);
             format!("the file ends after {offset} bytes")
         }
-        _ => {
-            let others: Vec<_> = objects
-                .iter()
-                .filter(|(_, other)| *other != bytes)
-                .collect();
+        7 => {
             let (other, content) = random.pick(&others);
             damaged = content.to_vec();
             format!("its content is that of {other}")
         }
+        _ => {
+            return Mutation {
+                path: path.clone(),
+                what: "it is removed".to_owned(),
+                bytes: None,
+            };
+        }
     };
-    (path.clone(), what, damaged.into())
+    Mutation {
+        path: path.clone(),
+        what,
+        bytes: Some(damaged.into()),
+    }
 }
 
 /// Bytes of the footer, of the page index, of page headers and of dictionaries.

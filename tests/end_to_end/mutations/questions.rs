@@ -3,7 +3,7 @@
 
 use engine::{Engine, EngineConfig, QueryOptions, QueryRequest, Scope, StreamItem};
 use futures::TryStreamExt;
-use store::Store;
+use store::{ExpiryMode, Store};
 
 use super::store::{DAYS, START_MS};
 
@@ -55,13 +55,28 @@ pub(super) async fn ask_all(store: &Store) -> Vec<Result<String, String>> {
 
 /// What `verify` finds.
 pub(super) async fn faults(store: &Store) -> Vec<String> {
-    let mut faults = Vec::new();
-    for workspace in store.workspaces().await.unwrap() {
-        let verification = store.verify(&workspace).await.unwrap().unwrap();
-        let found = verification.faults.into_iter();
-        faults.extend(found.map(|fault| format!("{}: {}", fault.path, fault.kind)));
+    let store = fresh(store);
+    let mut faults = store.verify_segments().await.unwrap().faults;
+    for workspace in store.workspaces_with_table().await.unwrap() {
+        match store.verify(&workspace).await {
+            Ok(verification) => faults.extend(verification.unwrap().faults),
+            Err(_) => faults.extend(store.verify_log(&workspace).await.unwrap()),
+        }
     }
+    let faults = faults.into_iter();
     faults
+        .map(|fault| format!("{}: {}", fault.path, fault.kind))
+        .collect()
+}
+
+/// Whatever may write to a damaged store does so.
+pub(super) async fn maintain(store: &Store) {
+    let store = fresh(store);
+    let _ = store.fold().await;
+    super::store::compact(&store).await;
+    for workspace in store.workspaces_with_table().await.unwrap() {
+        let _ = store.expire(&workspace, ExpiryMode::Confirmed).await;
+    }
 }
 
 fn fresh(store: &Store) -> Store {

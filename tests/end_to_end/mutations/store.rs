@@ -9,11 +9,22 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Value, json};
-use store::{CompactionOptions, ImportOptions, Store, StoreOptions};
+use store::{
+    CompactionOptions, ImportOptions, Ingest, IngestOptions, Store, StoreOptions, WriteBatch,
+};
+
+use super::mutate::Mutation;
 
 /// 2026-11-21T00:00:00Z.
 pub(super) const START_MS: i64 = 1_795_219_200_000;
 pub(super) const DAYS: i64 = 3;
+
+/// The versions of a store with a log, of which the last is made by a fold, and the checkpoint that is needed.
+const VERSIONS: i64 = 42;
+const CHECKPOINT: i64 = 40;
+
+/// The events of a day in it.
+const EVENTS: i64 = 164;
 
 /// The objects of a store that is whole.
 pub(super) struct Sound {
@@ -31,6 +42,31 @@ impl Sound {
                 compact(&store).await;
             }
         }
+        Self::of(&store).await
+    }
+
+    /// A store whose log begins at a checkpoint, with events in segments, and a head that names the newest version.
+    pub(super) async fn with_log() -> Self {
+        let store = empty();
+        let parts = VERSIONS - 1;
+        for part in 0..parts {
+            let numbers = (0..DAYS * EVENTS / parts).map(|number| number * parts + part);
+            import(&store, numbers).await;
+        }
+        let first = DAYS * EVENTS;
+        // Its last fold makes the newest version, and then it puts its head.
+        let ingest = ingest(&store, first..first + 20).await;
+        ingest.close().await.unwrap();
+        ingest_parts(&store, first + 20, 3).await;
+        let objects = store.object_store();
+        for version in 0..CHECKPOINT {
+            let entry = format!("workspace=w/_delta_log/{version:020}.json");
+            objects.delete(&entry.as_str().into()).await.unwrap();
+        }
+        Self::of(&store).await
+    }
+
+    async fn of(store: &Store) -> Self {
         let snapshot = store.snapshot(&"w".parse().unwrap()).await.unwrap();
         let snapshot = snapshot.unwrap();
         let data_files = snapshot.files.iter().map(|file| file.path.clone());
@@ -52,6 +88,14 @@ impl Sound {
         }
     }
 
+    /// The newest object whose path begins with `directory` and ends with `end`.
+    pub(super) fn newest(&self, directory: &str, end: &str) -> &Path {
+        let mut paths = self.objects.keys().rev();
+        paths
+            .find(|path| path.as_ref().starts_with(directory) && path.as_ref().ends_with(end))
+            .unwrap()
+    }
+
     /// A store of its own with all objects.
     pub(super) async fn open(&self) -> Store {
         let store = empty();
@@ -62,12 +106,38 @@ impl Sound {
         store
     }
 
-    /// A store of its own in which one object has other bytes.
-    pub(super) async fn with(&self, path: &Path, bytes: Bytes) -> Store {
+    /// A store of its own in which one object has other bytes, or is gone.
+    pub(super) async fn with(&self, mutation: &Mutation) -> Store {
         let store = self.open().await;
-        store.object_store().put(path, bytes.into()).await.unwrap();
+        let objects = store.object_store();
+        match &mutation.bytes {
+            Some(bytes) => drop(
+                objects
+                    .put(&mutation.path, bytes.clone().into())
+                    .await
+                    .unwrap(),
+            ),
+            None => objects.delete(&mutation.path).await.unwrap(),
+        }
         store
     }
+}
+
+/// A store of its own with the objects of another one, of which nothing is in a cache.
+pub(super) async fn copy_of(store: &Store) -> Store {
+    let copy = empty();
+    let (from, to) = (store.object_store(), copy.object_store());
+    let paths: Vec<Path> = from
+        .list(None)
+        .map_ok(|object| object.location)
+        .try_collect()
+        .await
+        .unwrap();
+    for path in paths {
+        let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
+        to.put(&path, bytes.into()).await.unwrap();
+    }
+    copy
 }
 
 fn empty() -> Store {
@@ -84,14 +154,46 @@ async fn import(store: &Store, numbers: impl Iterator<Item = i64>) {
     import.finish().await.unwrap();
 }
 
-async fn compact(store: &Store) {
+/// A node that has taken events in and folds nothing by itself.
+async fn ingest(store: &Store, numbers: std::ops::Range<i64>) -> Ingest {
+    let ingest = store.ingest(IngestOptions {
+        fold_interval: Duration::from_hours(1),
+        ..IngestOptions::default()
+    });
+    write(&ingest, numbers).await;
+    ingest
+}
+
+async fn write(ingest: &Ingest, numbers: std::ops::Range<i64>) {
+    let events = numbers.map(|number| {
+        let event = Event::from_json(event(number), &Defaults::default(), || unreachable!());
+        event.unwrap()
+    });
+    let batch = WriteBatch {
+        events: events.collect(),
+        number: None,
+        all_or_nothing: false,
+    };
+    ingest.write(batch).await.unwrap();
+}
+
+/// Leaves segments as a node does that is killed.
+async fn ingest_parts(store: &Store, first: i64, segments: i64) {
+    let node = ingest(store, first..first + 20).await;
+    for segment in 1..segments {
+        write(&node, first + segment * 20..first + segment * 20 + 20).await;
+    }
+}
+
+pub(super) async fn compact(store: &Store) {
     let options = CompactionOptions {
         settle_after: Duration::ZERO,
         rest_factor: 0,
         ..CompactionOptions::default()
     };
-    for workspace in store.workspaces().await.unwrap() {
-        store.compact(&workspace, &options).await.unwrap();
+    for workspace in store.known_workspaces().await.unwrap() {
+        // Of a damaged store.
+        let _ = store.compact(&workspace, &options).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use server::{ConnectionLimits, IngestLimits, IngestQuotas};
+use store::ScrubOptions;
 
 /// How much `vouch serve` takes at a time.
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ pub(crate) struct LimitArguments {
     /// The producers of numbered batches that a workspace may have within a day
     #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().producers)]
     pub(crate) max_producers: usize,
+    /// The bytes of data files that are read again and compared in a second, in the background; 0 reads none
+    #[arg(long, value_name = "BYTES", default_value_t = ScrubOptions::default().bytes_per_second)]
+    pub(crate) scrub_bytes_per_second: u64,
     /// The connections to each port; never more than a quarter of the files that the process may open
     #[arg(long, value_name = "NUMBER", default_value_t = ConnectionLimits::default().per_port)]
     pub(crate) max_connections: usize,
@@ -42,6 +46,14 @@ pub(crate) struct LimitArguments {
 }
 
 impl LimitArguments {
+    /// How everything is read again in the background.
+    pub(crate) fn scrub(&self) -> ScrubOptions {
+        ScrubOptions {
+            bytes_per_second: self.scrub_bytes_per_second,
+            ..ScrubOptions::default()
+        }
+    }
+
     /// How much is taken at a time.
     pub(crate) fn limits(&self) -> IngestLimits {
         IngestLimits {

@@ -24,6 +24,7 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     let mut faulty = 0;
     if !arguments.dry_run {
         faulty += fold(&store, &mut out).await?;
+        store.merge_heads().await?;
     }
     for workspace in workspaces {
         faulty += u64::from(!compact(&store, &workspace, arguments.dry_run, &mut out).await?);

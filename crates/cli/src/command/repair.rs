@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use store::{DamagedSegment, SetAside, Store};
 
 use crate::answers::open_store;
-use crate::arguments::{RepairCommand, RepairSegmentsArguments};
+use crate::arguments::{RepairCommand, RepairSegmentsArguments, RepairTableArguments};
 use crate::failure::Failure;
 use crate::output::counted;
 
@@ -13,6 +13,7 @@ use crate::output::counted;
 pub(crate) async fn run(command: RepairCommand) -> Result<(), Failure> {
     match command {
         RepairCommand::Segments(arguments) => segments(arguments).await,
+        RepairCommand::Table(arguments) => table(arguments).await,
     }
 }
 
@@ -36,6 +37,35 @@ async fn segments(arguments: RepairSegmentsArguments) -> Result<(), Failure> {
     }
     let by = arguments.by.name()?;
     set_aside(&store, &damaged, &by, &mut out).await
+}
+
+async fn table(arguments: RepairTableArguments) -> Result<(), Failure> {
+    let store = open_store(&arguments.store).await?;
+    let mut out = io::stdout();
+    let workspace = &arguments.workspace;
+    let by = match arguments.apply {
+        true => Some(arguments.by.name()?),
+        false => None,
+    };
+    let Some(repair) = store.repair_table(workspace, by.as_deref()).await? else {
+        return Err(Failure::Refused(format!(
+            "there is no workspace `{workspace}` in the store"
+        )));
+    };
+    if repair.steps.is_empty() {
+        writeln!(out, "workspace {workspace}: nothing is damaged")?;
+        return Ok(());
+    }
+    for step in &repair.steps {
+        for line in step.to_string().lines() {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    match repair.version {
+        Some(version) => writeln!(out, "workspace {workspace}: repaired, version {version}")?,
+        None => writeln!(out, "nothing was changed; --apply repairs it")?,
+    }
+    Ok(())
 }
 
 fn describe(segment: &DamagedSegment, out: &mut impl Write) -> io::Result<()> {

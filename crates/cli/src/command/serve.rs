@@ -51,6 +51,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let ingest = store.ingest(IngestOptions::default());
     let upkeep = store.clone();
     let upkeep = tokio::spawn(async move { upkeep.upkeep(UpkeepOptions::default()).await });
+    let (scrubbed, scrub) = (store.clone(), arguments.limits.scrub());
+    let scrub = tokio::spawn(async move { scrubbed.scrub(scrub).await });
     let engine = open_engine_with(store, arguments.questions.engine())?;
     let server = Server::bind(config)?;
     // For a program that started this one with port 0.
@@ -68,6 +70,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     };
     let served = server.serve(engine, ingest.clone(), stop).await;
     upkeep.abort();
+    scrub.abort();
     let closed = ingest.close().await;
     served?;
     closed?;

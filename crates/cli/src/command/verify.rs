@@ -35,20 +35,21 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
         damaged.push(counted(damaged_workspaces, "workspace"));
     }
     if !segments.faults.is_empty() {
-        damaged.push(counted(segments.faults.len() as u64, "segment"));
+        let objects = counted(segments.faults.len() as u64, "object");
+        damaged.push(format!("{objects} outside of tables"));
     }
     if damaged.is_empty() {
         return Ok(());
     }
     let damaged = damaged.join(" and ");
     Err(Failure::Engine(format!(
-        "{damaged} damaged: restore the files named above from a backup"
+        "{damaged} damaged: restore the files named above from a backup, or see `vouch repair`"
     )))
 }
 
 /// What is true of the events that are in no table yet; nothing when there are none.
 fn tell_segments(found: &SegmentVerification, out: &mut impl Write) -> io::Result<()> {
-    if found.segments == 0 {
+    if found.segments == 0 && found.faults.is_empty() {
         return Ok(());
     }
     let verdict = match found.faults.len() {
@@ -87,12 +88,16 @@ async fn verify(
             error @ (StoreError::Corrupt { .. }
             | StoreError::NotFound { .. }
             | StoreError::Unsupported { .. }
+            | StoreError::LogMissing { .. }
             | StoreError::Delta { .. }),
         ) => {
             writeln!(
                 out,
                 "workspace {workspace}: its log cannot be read: {error}"
             )?;
+            for fault in store.verify_log(workspace).await? {
+                writeln!(out, "  {}: {}", fault.path, fault.kind)?;
+            }
             Ok(false)
         }
         Err(error) => Err(error.into()),

@@ -67,6 +67,7 @@ impl Store {
         parts: &[(SegmentKey, &Batch)],
     ) -> Result<(), StoreError> {
         let mut group: Vec<&Batch> = Vec::new();
+        let mut from: Vec<SegmentKey> = Vec::new();
         let mut size_bytes = 0;
         let mut written_ms = 0;
         for (index, (key, batch)) in parts.iter().enumerate() {
@@ -74,11 +75,13 @@ impl Store {
                 written_ms = key.written_ms;
             }
             group.push(batch);
+            from.push(*key);
             let events = batch.events.as_ref();
             size_bytes += events.map_or(0, RecordBatch::get_array_memory_size);
             if size_bytes >= PARKED_BYTES || index + 1 == parts.len() {
                 let key = SegmentKey::parked(written_ms);
-                self.put_parked(key, workspace, &group).await?;
+                let from = std::mem::take(&mut from);
+                self.put_parked(key, from, workspace, &group).await?;
                 group.clear();
                 size_bytes = 0;
             }
@@ -89,6 +92,7 @@ impl Store {
     async fn put_parked(
         &self,
         key: SegmentKey,
+        parked_from: Vec<SegmentKey>,
         workspace: &WorkspaceId,
         group: &[&Batch],
     ) -> Result<(), StoreError> {
@@ -105,7 +109,10 @@ impl Store {
             },
         };
         let marker = self.location().check_writable().await?;
-        let header = Header::of(marker.as_ref());
+        let header = Header {
+            parked_from,
+            ..Header::of(marker.as_ref())
+        };
         let segment = Segment::new(key, header, vec![batch]);
         let bytes = segment.encode()?;
         segment::put(self.location(), key, bytes).await?;

@@ -1,15 +1,19 @@
 //! Folding beside the writing.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{MANY_SEGMENTS, Shared};
+use super::{MANY_SEGMENTS, OwnHead, Shared};
 use crate::error::StoreError;
 use crate::fold::FoldSummary;
 
 /// Folding rests this many times as long as it has worked, so that it takes at most a fifth of the time.
 const REST: u32 = 4;
+
+/// The least time between two heads of a node.
+const HEAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whose segments to fold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         shared.folded.notify_waiters();
         shared.store.activity().record_fold(&outcome);
         report(outcome);
+        shared.put_head_if_due().await;
         let rest = begun.elapsed() * REST;
         which = Which::OwnAndAbandoned;
         let due = async {
@@ -84,6 +89,33 @@ impl Shared {
         Ok(summary)
     }
 
+    /// Puts the head of this node unless that was done within the last minute.
+    async fn put_head_if_due(&self) {
+        let is_due = |put: &Option<Instant>| put.is_none_or(|put| put.elapsed() >= HEAD_INTERVAL);
+        let mut head = self.head.lock().await;
+        if is_due(&head.put) {
+            self.put_head(&mut head).await;
+        }
+    }
+
+    /// Puts the head of this node as the last thing it does.
+    pub(super) async fn put_last_head(&self) {
+        self.put_head(&mut *self.head.lock().await).await;
+    }
+
+    async fn put_head(&self, own: &mut OwnHead) {
+        own.put = Some(Instant::now());
+        let committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let put = self.store.put_head(self.node, &committed, &mut own.head);
+        if let Err(error) = put.await {
+            tracing::warn!(%error, "this node could not say what it knows of the store");
+        }
+    }
+
     /// Folds what this node has written.
     pub(super) async fn fold_own(&self) -> Result<(), StoreError> {
         let fold = self
@@ -91,6 +123,7 @@ impl Shared {
             .fold_where(|key, _| key.node == self.node, |_| true);
         let summary = fold.await?;
         report_damage(&summary);
+        self.note_committed(&summary);
         match summary.failed.into_values().next() {
             Some(error) => Err(error),
             None => Ok(()),

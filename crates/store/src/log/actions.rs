@@ -33,6 +33,8 @@ pub(crate) enum Operation {
     Delete,
     /// The same events in other files.
     Optimize,
+    /// What is damaged goes out, and what is whole of it comes in.
+    Restore,
     /// Vacuum is about to delete files that no version names. A writer that would still name one of
     /// them has not seen this version and loses the next one.
     VacuumStart,
@@ -47,6 +49,7 @@ impl Operation {
             Self::SetProperties => "SET TBLPROPERTIES",
             Self::Delete => "DELETE",
             Self::Optimize => "OPTIMIZE",
+            Self::Restore => "RESTORE",
             Self::VacuumStart => "VACUUM START",
         }
     }
@@ -54,7 +57,11 @@ impl Operation {
     /// Whether the table holds other events afterwards, and not the same in other files.
     fn changes_data(self) -> bool {
         match self {
-            Self::CreateTable | Self::Write | Self::SetProperties | Self::Delete => true,
+            Self::CreateTable
+            | Self::Write
+            | Self::SetProperties
+            | Self::Delete
+            | Self::Restore => true,
             Self::Optimize | Self::VacuumStart => false,
         }
     }
@@ -69,9 +76,11 @@ impl Operation {
                     json!(json!(PARTITION_COLUMNS).to_string()),
                 ),
             ]),
-            Self::SetProperties | Self::Delete | Self::Optimize | Self::VacuumStart => {
-                HashMap::new()
-            }
+            Self::SetProperties
+            | Self::Delete
+            | Self::Optimize
+            | Self::Restore
+            | Self::VacuumStart => HashMap::new(),
         }
     }
 }

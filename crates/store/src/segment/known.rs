@@ -153,6 +153,13 @@ impl KnownSegments {
         parked
     }
 
+    /// All segments of a node.
+    pub(crate) fn all_keys_of(&self, node: Uuid) -> Vec<SegmentKey> {
+        let state = self.state();
+        let keys = state.segments.keys();
+        keys.filter(|key| key.node == node).copied().collect()
+    }
+
     /// The newest segments of a node, for the header of its next one.
     pub(crate) fn keys_of(&self, node: Uuid) -> Vec<SegmentKey> {
         let state = self.state();

@@ -362,11 +362,13 @@ async fn a_header_names_what_its_node_has_committed() {
         write(&ingest, [event("w", DAY_START_MS, &number.to_string())]).await;
         for path in super::ingesting::segments(&store).await {
             // It may be folded meanwhile.
-            let Ok(object) = store.object_store().get(&Path::from(path)).await else {
+            let path = Path::from(path);
+            let key = crate::paths::segment_key(&path).unwrap();
+            let Ok(object) = store.object_store().get(&path).await else {
                 continue;
             };
             let bytes = object.bytes().await.unwrap();
-            let header = Segment::decode(KEY.parse().unwrap(), &bytes).header;
+            let header = Segment::decode(key, &bytes).header;
             if header.committed.contains_key(&workspace("w")) {
                 return;
             }
@@ -400,7 +402,7 @@ async fn a_log_that_has_lost_its_end_is_found_by_a_segment() {
     let kind = FaultKind::LostVersion {
         found: Some(1),
         committed: 2,
-        segment: path.to_string(),
+        witness: path.to_string(),
     };
     assert_eq!(faults.len(), 1);
     assert_eq!(faults[0].kind, kind);

@@ -1,13 +1,10 @@
 //! All segments read in full.
 
-use std::collections::BTreeMap;
-
-use events::WorkspaceId;
 use object_store::ObjectStoreExt;
 
+use super::removed::Witnessed;
 use super::{Fault, FaultKind};
 use crate::error::StoreError;
-use crate::paths;
 use crate::segment::{Damage, Listed, Segment, listed};
 use crate::store::Store;
 
@@ -25,7 +22,8 @@ pub struct SegmentVerification {
 }
 
 impl Store {
-    /// Reads every segment under the root and compares it with its digest.
+    /// Reads every segment under the root and compares it with its digest, and finds what is gone of what segments and
+    /// heads say was there.
     ///
     /// # Errors
     ///
@@ -34,7 +32,10 @@ impl Store {
     pub async fn verify_segments(&self) -> Result<SegmentVerification, StoreError> {
         let objects = &self.location().objects;
         let mut verification = SegmentVerification::default();
-        let mut committed: BTreeMap<WorkspaceId, (u64, String)> = BTreeMap::new();
+        let mut witnessed = Witnessed::default();
+        // Before the listing, so that no head names a segment that came after it.
+        let heads = self.heads().await?;
+        verification.faults.extend(witnessed.add_heads(heads));
         for Listed { key, object } in listed(self.location()).await? {
             let bytes = match objects.get(&object.location).await {
                 Ok(found) => found.bytes().await?,
@@ -59,39 +60,10 @@ impl Store {
                 let path = path.clone();
                 verification.faults.push(Fault { path, kind });
             }
-            for (workspace, version) in segment.header.committed {
-                let newest = committed.entry(workspace).or_default();
-                if version >= newest.0 {
-                    *newest = (version, path.clone());
-                }
-            }
+            witnessed.add_header(&segment, &path);
         }
-        for (workspace, (version, segment)) in committed {
-            let kind = self.lost_version(&workspace, version, &segment).await?;
-            let path = paths::log(&workspace).to_string();
-            let faults = kind.map(|kind| Fault { path, kind });
-            verification.faults.extend(faults);
-        }
+        let removed = self.removed(witnessed).await?;
+        verification.faults.extend(removed);
         Ok(verification)
-    }
-
-    /// That a version is gone which a segment says was committed; a table that cannot be read is for
-    /// [`Store::verify`] to find.
-    async fn lost_version(
-        &self,
-        workspace: &WorkspaceId,
-        committed: u64,
-        segment: &str,
-    ) -> Result<Option<FaultKind>, StoreError> {
-        let found = match self.snapshot(workspace).await {
-            Ok(snapshot) => snapshot.map(|snapshot| snapshot.version),
-            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
-            Err(_) => return Ok(None),
-        };
-        Ok((found < Some(committed)).then(|| FaultKind::LostVersion {
-            found,
-            committed,
-            segment: segment.to_owned(),
-        }))
     }
 }

@@ -1,0 +1,272 @@
+//! Repairing a table: damaged checkpoints, a log that lost entries, damaged data files.
+//!
+//! Nothing is deleted: damaged objects are moved to `set-aside/`, and an audit event in the workspace says what was done.
+//!
+//! | module | is |
+//! |---|---|
+//! | `log` | damaged objects of a log that can still be read |
+//! | `rebuild` | a new log from what can be read of the old one and from data files |
+//! | `found` | rows of data files that the log does not name |
+//! | `recorded` | drops and holds, as audit events tell them |
+//! | `files` | damaged data files |
+
+mod files;
+mod found;
+mod log;
+mod rebuild;
+mod recorded;
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use events::WorkspaceId;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+use serde_json::{Map, Value, json};
+
+use crate::error::StoreError;
+use crate::import::ImportOptions;
+use crate::paths;
+use crate::record::Record;
+use crate::store::Store;
+use crate::table;
+
+/// What was repaired of a table, or is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableRepair {
+    /// What is done, in its order.
+    pub steps: Vec<RepairStep>,
+    /// The version of the table afterwards; `None` when nothing was changed.
+    pub version: Option<u64>,
+}
+
+/// A part of a repair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepairStep {
+    /// A damaged checkpoint or hint, or an entry that a checkpoint sums up, is moved to `set-aside`.
+    SetAside {
+        /// Its path under the root of the store.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A new checkpoint is written.
+    Checkpoint,
+    /// A new log replaces the one that lost entries.
+    Rebuild(RebuiltLog),
+    /// A damaged data file is moved to `set-aside`.
+    File {
+        /// Its path under the root of the store.
+        path: String,
+        /// The day of its events.
+        day: NaiveDate,
+        /// What is wrong with it.
+        reason: String,
+        /// How many of its events are lost.
+        lost: u64,
+        /// How many are in row groups that are whole, and are kept.
+        kept: u64,
+    },
+}
+
+/// What a new log consists of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RebuiltLog {
+    /// What is wrong with the old one, by object.
+    pub damage: Vec<String>,
+    /// The last version whose files are known as a whole; `None` without any.
+    pub base: Option<u64>,
+    /// How many files come from entries and checkpoints.
+    pub named_files: usize,
+    /// How many data files, of those that nothing names, have events that are in no other.
+    pub found_files: usize,
+    /// Those events.
+    pub found_events: u64,
+    /// How many events stay dropped, because a retention run has dropped them.
+    pub dropped_events: u64,
+    /// Data files that nothing names and that cannot be read; they stay where they are.
+    pub unreadable: Vec<String>,
+    /// The holds that were placed by lost entries; an audit event tells them, and they are placed again.
+    pub holds: Vec<String>,
+    /// Whether the settings are lost. Then no retention run drops anything until a retention is set.
+    pub settings_lost: bool,
+}
+
+impl fmt::Display for RepairStep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetAside { path, reason } => write!(formatter, "set aside {path}: {reason}"),
+            Self::Checkpoint => formatter.write_str("write a new checkpoint"),
+            Self::Rebuild(log) => log.fmt(formatter),
+            Self::File {
+                path,
+                day,
+                reason,
+                lost,
+                kept,
+            } => write!(
+                formatter,
+                "set aside {path} of {day}: {reason}; {lost} events are lost, {kept} are kept"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for RebuiltLog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for damage in &self.damage {
+            writeln!(formatter, "damaged {damage}")?;
+        }
+        match self.base {
+            Some(version) => write!(formatter, "rebuild the log from version {version}")?,
+            None => formatter.write_str("rebuild the log without any version")?,
+        }
+        let Self {
+            named_files,
+            found_files,
+            found_events,
+            dropped_events,
+            ..
+        } = self;
+        write!(
+            formatter,
+            ": {named_files} files that it names; {found_events} events of {found_files} files that nothing names; {dropped_events} events stay dropped"
+        )?;
+        for path in &self.unreadable {
+            write!(formatter, "\nnot readable, and named by nothing: {path}")?;
+        }
+        for hold in &self.holds {
+            write!(formatter, "\nplace the hold `{hold}` again")?;
+        }
+        if self.settings_lost {
+            formatter.write_str(
+                "\nretention and holds are lost but for the holds above: nothing is dropped until a retention is set",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Says what is damaged of the table of `workspace`, and with `by`, the name of who does it, repairs it; `None`
+    /// when there is no such table.
+    ///
+    /// What is damaged and not needed is moved to `set-aside/`. A log that lost entries is replaced by a new one, with
+    /// what can be read of it and with data files that nothing names: each id once, and what a retention run has
+    /// dropped stays dropped. The new version is higher than every version that anybody has seen, so nothing that
+    /// nodes and segments say about the old log makes it look damaged. Damaged data files are moved to
+    /// `set-aside/`; row groups of them that are whole are kept.
+    ///
+    /// A log is only rebuilt rightly while nobody else writes to it. Doing a repair again after it was interrupted does
+    /// no harm.
+    ///
+    /// # Errors
+    ///
+    /// When the object store fails, and as for writing to the table.
+    pub async fn repair_table(
+        &self,
+        workspace: &WorkspaceId,
+        by: Option<&str>,
+    ) -> Result<Option<TableRepair>, StoreError> {
+        let mut repair = TableRepair::default();
+        if !table::has_objects(self.location(), workspace).await? {
+            return Ok(None);
+        }
+        let readable = match self.witnessed_loss(workspace).await? {
+            Some(lost) => Err(lost),
+            None => self.snapshot(workspace).await,
+        };
+        let is_readable = match readable {
+            Ok(Some(_)) => {
+                self.repair_readable_log(workspace, by, &mut repair).await?;
+                true
+            }
+            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(error @ StoreError::Unsupported { .. }) => return Err(error),
+            Ok(None) => {
+                self.rebuild_log(workspace, None, by, &mut repair).await?;
+                by.is_some()
+            }
+            Err(error) => {
+                let reason = Some(error.to_string());
+                self.rebuild_log(workspace, reason, by, &mut repair).await?;
+                by.is_some()
+            }
+        };
+        if is_readable {
+            self.repair_files(workspace, by, &mut repair).await?;
+        }
+        if by.is_some() && !repair.steps.is_empty() {
+            let snapshot = self.snapshot(workspace).await?;
+            repair.version = snapshot.map(|snapshot| snapshot.version);
+        }
+        Ok(Some(repair))
+    }
+
+    /// Moves an object of a table to where nothing reads it, in a folder of this repair.
+    async fn move_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
+        let objects = &self.location().objects;
+        let bytes = match objects.get(path).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let aside = paths::set_aside_of_table(repaired_ms, path);
+        let sent = objects.put_opts(&aside, bytes.into(), PutMode::Create.into());
+        match sent.await {
+            // Of an attempt whose answer was lost.
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match objects.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores an audit event about a repair.
+    async fn record_repair(
+        &self,
+        workspace: &WorkspaceId,
+        record: &Record,
+    ) -> Result<(), StoreError> {
+        let now_ms = self.location().now_ms();
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let event = record.event_called(&id, "repair", now_ms, workspace)?;
+        let mut import = self.import(ImportOptions::default());
+        import.push(event).await?;
+        import.finish().await?;
+        Ok(())
+    }
+}
+
+/// The audit event about a repaired log.
+fn log_record(by: &str, steps: &[RepairStep]) -> Record {
+    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    Record {
+        action: "log.repaired",
+        title: "Log of the table repaired",
+        message: "damaged objects of the log were set aside".to_owned(),
+        by: Some(by.to_owned()),
+        attributes: Map::from_iter([("steps".to_owned(), Value::from(steps))]),
+    }
+}
+
+/// The audit event about a rebuilt log.
+fn rebuild_record(by: &str, rebuilt: &RebuiltLog) -> Record {
+    Record {
+        action: "log.rebuilt",
+        title: "Log of the table rebuilt",
+        message: rebuilt.to_string(),
+        by: Some(by.to_owned()),
+        attributes: Map::from_iter([
+            ("damage".to_owned(), json!(rebuilt.damage)),
+            ("base_version".to_owned(), json!(rebuilt.base)),
+            ("found_events".to_owned(), json!(rebuilt.found_events)),
+            ("dropped_events".to_owned(), json!(rebuilt.dropped_events)),
+            ("unreadable".to_owned(), json!(rebuilt.unreadable)),
+            ("holds".to_owned(), json!(rebuilt.holds)),
+            ("settings_lost".to_owned(), json!(rebuilt.settings_lost)),
+        ]),
+    }
+}
