@@ -7,11 +7,13 @@
 //! | `otlp` | OTLP logs over gRPC and HTTP |
 //! | `large` | large events and requests, and the limits |
 //! | `slow` | connections that are idle or slow |
+//! | `delivered` | when, how and from whom events came |
 //! | `foreign` | what web pages may not send |
 //! | `quotas` | how many workspaces, days and producers there may be |
 //! | `observed` | readiness, metrics, and lines of the log |
 //! | `post` | the HTTP client of these tests |
 
+mod delivered;
 mod foreign;
 mod grpc;
 mod http;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Defaults, Event};
+use events::{Defaults, Event, Origin};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -170,6 +170,7 @@ async fn write(ingest: &Ingest, numbers: std::ops::Range<i64>) {
         event.unwrap()
     });
     let batch = WriteBatch {
+        origin: Origin::default(),
         events: events.collect(),
         number: None,
         all_or_nothing: false,
