@@ -169,14 +169,26 @@ impl Collector for Parts {
             &activity.folds,
         )?;
         scrubbing(&mut encoder, &activity.scrubbing)?;
-        let not_folded = ConstCounter::new(activity.workspaces_not_folded());
-        let metric = encoder.encode_descriptor(
-            "workspaces_not_folded",
-            "How often the events of one workspace could not be folded",
-            None,
-            not_folded.metric_type(),
+        counters(
+            &mut encoder,
+            [
+                (
+                    "workspaces_not_folded",
+                    "How often the events of one workspace could not be folded",
+                    activity.workspaces_not_folded(),
+                ),
+                (
+                    "repeated_events",
+                    "Events that were stored already when they were folded",
+                    activity.repeated_events(),
+                ),
+                (
+                    "id_conflicts",
+                    "Folded events whose id another event of the day had",
+                    activity.id_conflicts(),
+                ),
+            ],
         )?;
-        not_folded.encode(metric)?;
         let kind = ConstGauge::new(0_i64).metric_type();
         let mut metric =
             encoder.encode_descriptor("connections", "Open connections, by port", None, kind)?;
@@ -202,18 +214,17 @@ fn clock(encoder: &mut DescriptorEncoder<'_>, store: &Store) -> fmt::Result {
 }
 
 fn scrubbing(encoder: &mut DescriptorEncoder<'_>, scrubbing: &Scrubbing) -> fmt::Result {
-    for (name, help, value) in [
-        (
-            "scrubbed_files",
-            "Data files that were read again in the background",
-            scrubbing.files(),
-        ),
-        ("scrubbed_bytes", "Their bytes", scrubbing.bytes()),
-    ] {
-        let counter = ConstCounter::new(value);
-        let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
-        counter.encode(metric)?;
-    }
+    counters(
+        encoder,
+        [
+            (
+                "scrubbed_files",
+                "Data files that were read again in the background",
+                scrubbing.files(),
+            ),
+            ("scrubbed_bytes", "Their bytes", scrubbing.bytes()),
+        ],
+    )?;
     gauge(
         encoder,
         "scrub_faults",
@@ -227,6 +238,18 @@ fn scrubbing(encoder: &mut DescriptorEncoder<'_>, scrubbing: &Scrubbing) -> fmt:
         "When everything was read again last, Unix time; 0 before that",
         last.map_or(0.0, |last| last.timestamp() as f64),
     )
+}
+
+fn counters<const N: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    counters: [(&str, &str, u64); N],
+) -> fmt::Result {
+    for (name, help, value) in counters {
+        let counter = ConstCounter::new(value);
+        let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+        counter.encode(metric)?;
+    }
+    Ok(())
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {

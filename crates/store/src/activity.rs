@@ -25,6 +25,8 @@ pub struct Activity {
     /// Reading everything again in the background.
     pub scrubbing: Scrubbing,
     not_folded: AtomicU64,
+    repeated: AtomicU64,
+    conflicts: AtomicU64,
 }
 
 impl Activity {
@@ -34,11 +36,28 @@ impl Activity {
         self.not_folded.load(Ordering::Relaxed)
     }
 
+    /// How many folded events were left out because they were stored already.
+    #[must_use]
+    pub fn repeated_events(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// How many folded events got another id because another event of the day has theirs.
+    #[must_use]
+    pub fn id_conflicts(&self) -> u64 {
+        self.conflicts.load(Ordering::Relaxed)
+    }
+
     /// Counts a run of the folding.
     pub(crate) fn record_fold(&self, outcome: &Result<FoldSummary, StoreError>) {
         self.folds.record(outcome.is_ok());
-        let failed = outcome.as_ref().map_or(0, |summary| summary.failed.len());
-        self.not_folded.fetch_add(failed as u64, Ordering::Relaxed);
+        if let Ok(summary) = outcome {
+            let failed = summary.failed.len() as u64;
+            self.not_folded.fetch_add(failed, Ordering::Relaxed);
+            self.repeated.fetch_add(summary.repeated, Ordering::Relaxed);
+            self.conflicts
+                .fetch_add(summary.conflicts, Ordering::Relaxed);
+        }
     }
 }
 

@@ -144,9 +144,10 @@ fn report(outcome: Result<FoldSummary, StoreError>) {
                     segments,
                     stored,
                     repeated,
+                    conflicts,
                     ..
                 } = summary;
-                tracing::info!(segments, stored, repeated, "folded");
+                tracing::info!(segments, stored, repeated, conflicts, "folded");
             }
         }
     }

@@ -6,6 +6,7 @@ use object_store::ObjectStoreExt;
 
 use super::ingesting::{batch, by_hand, numbered, seen_ids, segments, write};
 use super::*;
+use crate::segment::Segment;
 use crate::{Ingest, IngestOptions};
 
 /// An event of about this size makes a backlog soon.
@@ -159,12 +160,13 @@ async fn segments_of_a_node_whose_clock_was_ahead_are_folded() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let written = write(&writer, [event("w", DAY_START_MS, "1")]).await;
     let token = written.token.unwrap().to_string();
-    let (written_ms, rest) = token.split_once('-').unwrap();
-    let ahead = written_ms.parse::<u64>().unwrap() + 3 * 60 * 60 * 1000;
     let objects = store.object_store();
     let from = Path::from(format!("segments/{token}"));
     let bytes = objects.get(&from).await.unwrap().bytes().await.unwrap();
-    let to = Path::from(format!("segments/{ahead:013}-{rest}"));
+    let mut segment = Segment::decode(token.parse().unwrap(), &bytes);
+    segment.key.written_ms += 3 * 60 * 60 * 1000;
+    let to = Path::from(format!("segments/{}", segment.key));
+    let bytes = segment.encode().unwrap();
     objects.put(&to, bytes.into()).await.unwrap();
     wait_until(&store, |segments| segments.is_empty()).await;
     assert_eq!(stored_ids(&store, "w").await, ["1"]);

@@ -103,7 +103,11 @@ async fn what_a_killed_import_left_goes_after_a_week_and_unknown_objects_stay() 
             .all(|path| left.iter().any(|other| other == path)),
         "{left:?}"
     );
-    assert!(store.clean(&workspace("v"), false).await.unwrap().is_none());
+    let cleaned = store.clean(&workspace("v"), false).await;
+    assert!(
+        matches!(cleaned, Err(StoreError::LogMissing { .. })),
+        "{cleaned:?}"
+    );
 }
 
 #[tokio::test]
