@@ -30,25 +30,48 @@ pub(crate) enum Settled {
 #[derive(Debug, Default)]
 pub(crate) struct Holders {
     contents: HashMap<String, Content>,
-    /// The ids that were looked for in all files.
+    /// Other ids that no file has.
     compared: HashSet<String>,
 }
 
 impl Holders {
-    /// Looks in files for ids that were not looked for yet.
-    pub(crate) async fn look_for(
+    /// The events of files that have some ids. Of two files with the same id the first counts.
+    pub(crate) async fn of_files(
+        location: &Location,
+        files: &[FilePlace],
+        ids: &HashSet<&str>,
+    ) -> Result<Self, StoreError> {
+        let mut holders = Self::default();
+        holders.add(location, files, ids).await?;
+        Ok(holders)
+    }
+
+    async fn add(
         &mut self,
         location: &Location,
         files: &[FilePlace],
         ids: &HashSet<&str>,
     ) -> Result<(), StoreError> {
-        let is_new = |id: &&&str| !self.compared.contains(**id);
-        let new: HashSet<&str> = ids.iter().filter(is_new).copied().collect();
         for file in files {
-            for (id, content) in file.contents_among(location, &new).await? {
+            for (id, content) in file.contents_among(location, ids).await? {
                 self.contents.entry(id).or_insert(content);
             }
         }
+        Ok(())
+    }
+
+    /// Looks in files for ids of which it is not known whether they are taken.
+    async fn look_for(
+        &mut self,
+        location: &Location,
+        files: &[FilePlace],
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        let is_new =
+            |id: &&&str| !self.compared.contains(**id) && !self.contents.contains_key(**id);
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        let new: HashSet<&str> = ids.iter().filter(is_new).copied().collect();
+        self.add(location, files, &new).await?;
         self.compared.extend(new.into_iter().map(str::to_owned));
         Ok(())
     }
@@ -82,8 +105,7 @@ impl Holders {
                 conflict_id(&claim.own_id, claim.content.digest(), attempt)
             };
             let ids: Vec<String> = open.iter().map(|index| id_of(*index)).collect();
-            let wanted = ids.iter().map(String::as_str).collect();
-            self.look_for(location, files, &wanted).await?;
+            self.look_for(location, files, &ids).await?;
             let mut next = Vec::new();
             for (index, id) in open.into_iter().zip(ids) {
                 let content = claims[index].content;

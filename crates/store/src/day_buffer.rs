@@ -120,8 +120,7 @@ impl DayBuffer {
             }
             events.push(event);
         }
-        let mut holders = Holders::default();
-        holders.look_for(location, known, &ids).await?;
+        let mut holders = Holders::of_files(location, known, &ids).await?;
         let is_contested = |event: &PackedEvent<'_>| {
             contested.contains(event.id()) || holders.of(event.id()).is_some()
         };

@@ -234,10 +234,8 @@ async fn preview(
         let rows: u64 = ids.iter().map(|ids| ids.len() as u64).sum();
         let ids: HashSet<&str> = ids.iter().flat_map(|ids| ids.iter().flatten()).collect();
         let active = newest.files_of(file.day).map(DataFile::place);
-        let mut holders = Holders::default();
-        holders
-            .look_for(location, &active.collect::<Vec<_>>(), &ids)
-            .await?;
+        let active: Vec<_> = active.collect();
+        let holders = Holders::of_files(location, &active, &ids).await?;
         let taken = ids.into_iter().filter(|id| holders.of(id).is_some());
         let own = file
             .place

@@ -154,8 +154,7 @@ async fn taken_ids(
     let own = renamed.iter().map(|renamed| renamed.own.as_str());
     let wanted = ids.iter().flat_map(|ids| ids.iter().flatten());
     let wanted: HashSet<&str> = wanted.chain(own).collect();
-    let mut holders = Holders::default();
-    holders.look_for(location, arrived, &wanted).await?;
+    let holders = Holders::of_files(location, arrived, &wanted).await?;
     let ids = ids.iter().flat_map(|ids| ids.iter().flatten());
     let taken = ids.filter(|id| holders.of(id).is_some());
     let renamed = renamed
