@@ -399,7 +399,10 @@ impl Staging {
         buffer.extend(packed);
         let delivery = self.delivery.as_ref();
         let written = buffer.write(location, &self.workspace, old.day, &[], delivery);
-        Ok(written.await?.file)
+        Ok(written.await?.file.map(|file| StagedFile {
+            tags: old.tags.clone(),
+            ..file
+        }))
     }
 
     fn files_of(&self, day: NaiveDate) -> impl Iterator<Item = &StagedFile> {
@@ -489,6 +492,7 @@ async fn rewritten(
     let file = file.finish().await?;
     Ok(Some(StagedFile {
         delivery: old.delivery.clone(),
+        tags: old.tags.clone(),
         ..file
     }))
 }
