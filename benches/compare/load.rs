@@ -37,19 +37,8 @@ pub(crate) struct Loader<'a> {
 impl Loader<'_> {
     /// Makes the events, as NDJSON and Parquet, unless they are there.
     pub(crate) fn make_events(&self) -> Result<()> {
-        let (ndjson, parquet) = (self.work.ndjson(), self.work.parquet());
-        if !ndjson.is_file() {
-            let arguments = ["--seed", "1", "--events", &self.work.events.to_string()]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([
-                    "--days".to_owned(),
-                    DAYS.to_string(),
-                    "--to".to_owned(),
-                    END.to_owned(),
-                ]);
-            generate(self.program, arguments, &ndjson)?;
-        }
+        make_ndjson(self.work, self.program)?;
+        let parquet = self.work.parquet();
         if !parquet.is_file() {
             let unfinished = parquet.with_extension("unfinished");
             let mut peer = self.scratch_peer()?;
@@ -79,7 +68,8 @@ impl Loader<'_> {
             &[&self.work.ndjson()],
         )?;
         emptied(&scratch)?;
-        let bytes = self.link_for_datafusion().await?;
+        self.link_for_datafusion().await?;
+        let bytes = bytes_on_disk(&store).await?;
         Ok(Loaded {
             steps: vec![
                 ("from NDJSON".to_owned(), ndjson.as_secs_f64()),
@@ -91,12 +81,11 @@ impl Loader<'_> {
     }
 
     /// Gives DataFusion the active files of Vouch's tables under other names, since the folders also hold
-    /// files that are replaced. Gives the bytes of the files and the logs.
-    async fn link_for_datafusion(&self) -> Result<u64> {
+    /// files that are replaced.
+    async fn link_for_datafusion(&self) -> Result<()> {
         let folder = self.work.vouch();
         let links = emptied(&self.work.peer(Dialect::DataFusion))?;
         let store = Store::open(&folder.to_string_lossy(), &StoreOptions::default())?;
-        let mut bytes = 0;
         for workspace in store.workspaces_with_table().await? {
             let snapshot = store.snapshot(&workspace).await?;
             let snapshot = snapshot.ok_or("a table is missing")?;
@@ -105,11 +94,9 @@ impl Loader<'_> {
                 let link = links.join(path);
                 fs::create_dir_all(link.parent().ok_or("a file lies nowhere")?)?;
                 fs::hard_link(folder.join(path), link)?;
-                bytes += file.size_bytes;
             }
-            bytes += size(&folder.join(format!("workspace={workspace}/_delta_log")))?;
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Loads into DuckDB, sorted, from both formats.
@@ -231,6 +218,39 @@ fn clickhouse_columns() -> String {
         format!(r#""{}" {data_type}"#, field.name)
     });
     columns.collect::<Vec<String>>().join(", ")
+}
+
+/// Makes the events as NDJSON, unless they are there.
+pub(crate) fn make_ndjson(work: &Work, program: &Path) -> Result<()> {
+    let ndjson = work.ndjson();
+    if ndjson.is_file() {
+        return Ok(());
+    }
+    let arguments = ["--seed", "1", "--to", END].map(str::to_owned);
+    let arguments = arguments.into_iter().chain([
+        "--events".to_owned(),
+        work.events.to_string(),
+        "--days".to_owned(),
+        DAYS.to_string(),
+    ]);
+    generate(program, arguments, &ndjson)
+}
+
+/// The bytes of the active files and of the logs of a store of Vouch.
+pub(crate) async fn bytes_on_disk(folder: &Path) -> Result<u64> {
+    let store = Store::open(&folder.to_string_lossy(), &StoreOptions::default())?;
+    let mut bytes = 0;
+    for workspace in store.workspaces_with_table().await? {
+        let snapshot = store.snapshot(&workspace).await?;
+        let snapshot = snapshot.ok_or("a table is missing")?;
+        bytes += snapshot
+            .files
+            .iter()
+            .map(|file| file.size_bytes)
+            .sum::<u64>();
+        bytes += size(&folder.join(format!("workspace={workspace}/_delta_log")))?;
+    }
+    Ok(bytes)
 }
 
 /// Writes a load of events, compressed.

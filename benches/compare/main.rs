@@ -12,18 +12,21 @@
 //! | `work`, `load` | the stores |
 //! | `timing` | asks and measures |
 //! | `report` | prints tables |
+//! | `against`, `ratio` | a build of Vouch beside another one |
 //! | `growth` | what questions and imports cost in stores of different sizes |
 #![expect(
     clippy::print_stdout,
     reason = "the tables are what the program is for"
 )]
 
+mod against;
 mod dialect;
 mod growth;
 mod literals;
 mod load;
 mod peer;
 mod question;
+mod ratio;
 mod report;
 mod rows;
 mod timing;
@@ -36,6 +39,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 
+use crate::against::Against;
 use crate::literals::Found;
 use crate::load::Loader;
 use crate::question::{QUESTIONS, Question};
@@ -73,6 +77,9 @@ struct Arguments {
     /// A `vouch` program to measure, instead of building that of this workspace
     #[arg(long, value_name = "FILE")]
     vouch: Option<PathBuf>,
+    /// Compare with this `vouch` program instead of with other engines
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["growth", "reload"])]
+    against: Option<PathBuf>,
     /// Measure instead how costs grow with the days that are stored
     #[arg(long)]
     growth: bool,
@@ -110,10 +117,21 @@ async fn main() -> Result<()> {
         let folder = folder.unwrap_or_else(|| cache.join("compare-growth"));
         return growth::measure(&program, &folder, arguments.runs).await;
     }
-    let python = peer::python(&cache)?;
     let folder = arguments.work.clone();
     let folder = folder.unwrap_or_else(|| cache.join(format!("compare-{}", arguments.events)));
     let work = Work::open(folder, arguments.events)?;
+    let is_wanted = |question: &&Question| {
+        let only = &arguments.only;
+        only.is_empty() || only.iter().any(|name| question.name.contains(name))
+    };
+    let questions: Vec<&Question> = QUESTIONS.iter().filter(is_wanted).collect();
+    if let Some(other) = &arguments.against {
+        let other = other.canonicalize()?;
+        load::make_ndjson(&work, &program)?;
+        let against = Against::new(&work, &program, &other, arguments.runs);
+        return against.measure(&arguments.tables, &questions).await;
+    }
+    let python = peer::python(&cache)?;
     let found = load_all(&work, &program, &python, &arguments.reload).await?;
     let timing = Timing {
         work: &work,
@@ -122,11 +140,6 @@ async fn main() -> Result<()> {
         found: &found,
         runs: arguments.runs,
     };
-    let is_wanted = |question: &&Question| {
-        let only = &arguments.only;
-        only.is_empty() || only.iter().any(|name| question.name.contains(name))
-    };
-    let questions: Vec<&Question> = QUESTIONS.iter().filter(is_wanted).collect();
     for table in &arguments.tables {
         timing.measure(*table, &questions).await?;
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::ratio::Compared;
 use crate::work::Loaded;
 
 const ENGINES: [&str; 4] = ["Vouch", "DuckDB", "ClickHouse", "DataFusion"];
@@ -72,6 +73,30 @@ pub(crate) fn table(title: &str, lines: &[Line]) {
 fn geometric_mean(ratios: impl Iterator<Item = f64> + Clone) -> f64 {
     let count = ratios.clone().count().max(1);
     (ratios.map(f64::ln).sum::<f64>() / count as f64).exp()
+}
+
+/// A table of what a program costs beside another one, as Markdown; gives whether the bar of every line
+/// holds.
+pub(crate) fn compared(title: &str, unit: &str, lines: &[Compared]) -> bool {
+    println!("\n### {title}: median in {unit}\n");
+    println!("| | other | measured | ratio | noise | bar |");
+    println!("|---|---:|---:|---:|---:|---|");
+    let mean = Compared::mean(lines);
+    let mut holds = true;
+    for line in lines.iter().chain(&mean) {
+        let verdict = match (line.holds(), line.is_near()) {
+            (true, false) => "holds",
+            (true, true) => "holds, within the noise",
+            (false, false) => "exceeded",
+            (false, true) => "exceeded, within the noise",
+        };
+        println!(
+            "| {} | {:.2} | {:.2} | {:.3} | {:.3} | {verdict} |",
+            line.name, line.medians.0, line.medians.1, line.ratio, line.noise
+        );
+        holds &= line.holds();
+    }
+    holds
 }
 
 /// The most memory that each engine had, in bytes.

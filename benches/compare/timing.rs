@@ -118,7 +118,8 @@ impl Timing<'_> {
     }
 }
 
-async fn ask_vouch(
+/// Asks a service a question about the largest workspace, or about all.
+pub(crate) async fn ask_vouch(
     service: &Service,
     question: &Question,
     literals: Literals<'_>,

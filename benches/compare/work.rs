@@ -50,6 +50,11 @@ impl Work {
         self.folder.join("vouch")
     }
 
+    /// A store of a program that is compared with another.
+    pub(crate) fn against(&self, name: &str) -> PathBuf {
+        self.folder.join("against").join(name)
+    }
+
     /// What a peer opens.
     pub(crate) fn peer(&self, dialect: Dialect) -> PathBuf {
         self.folder.join(match dialect {

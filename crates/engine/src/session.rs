@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -80,6 +81,9 @@ impl Session {
             .enable_round_robin_repartition = false;
         // A second pass leaves nearly all plans of DQL as they are, and a few with a projection more.
         options.options_mut().optimizer.max_passes = 1;
+        // Each spilled batch of a repartition is a file of its own: its reader takes the files in turn, and
+        // DataFusion 55 would let it wait for more of the first one while what it waits for is in another.
+        options.options_mut().execution.max_spill_file_size_bytes = ConfigNonZeroUsize::try_new(1)?;
         // DataFusion 55 refuses some plans because it does not know the same columns as never missing
         // before and after it has optimised them.
         options

@@ -13,7 +13,8 @@
 //! | `metrics` | what the service counts, as Prometheus reads it |
 //! | `tally` | what happens often, in few lines of the log |
 //! | `service` | each method of `QueryService`: message in, engine, message out |
-//! | `questions` | where questions run: a runtime of their own, how many at a time, how long |
+//! | `questions` | where questions run: a runtime of their own, for how long |
+//! | `turns` | how many questions run at a time, and whose is next |
 //! | `ingest` | events on their way in: gRPC, HTTP, OTLP |
 //! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
@@ -37,6 +38,7 @@ mod serve;
 mod service;
 mod status;
 mod tally;
+mod turns;
 mod web;
 mod workspace;
 

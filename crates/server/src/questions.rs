@@ -13,15 +13,14 @@ use std::time::Duration;
 use engine::EngineError;
 use futures::{Stream, StreamExt, stream};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 
 use crate::status;
+use crate::turns::{Asker, Turns};
 
-/// The longest that a question waits for its turn.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A reader of a stream that takes nothing for so long is taken for gone.
 const LONGEST_STALL: Duration = Duration::from_secs(60);
 /// Planning a question recurses with the depth of its text, and deepest in debug builds.
@@ -62,21 +61,21 @@ impl Default for QuestionLimits {
 pub(crate) struct Questions {
     runtime: Handle,
     limits: QuestionLimits,
-    answers: Gate,
-    streams: Gate,
-    checks: Gate,
+    answers: Turns,
+    streams: Turns,
+    checks: Turns,
 }
 
 impl Questions {
     /// Runs questions on a runtime.
     pub(crate) fn new(runtime: &QuestionRuntime, limits: QuestionLimits) -> Self {
-        let gate = |running| Gate::new(running, limits.waiting);
+        let turns = |running| Turns::new(running, limits.waiting);
         Self {
             runtime: runtime.handle(),
             limits,
-            answers: gate(limits.running),
-            streams: gate(limits.running),
-            checks: gate(CHECKS),
+            answers: turns(limits.running),
+            streams: turns(limits.running),
+            checks: turns(CHECKS),
         }
     }
 
@@ -99,11 +98,12 @@ impl Questions {
     pub(crate) async fn answer<T: Send + 'static>(
         &self,
         query: &str,
+        asker: Asker,
         time: Duration,
         work: impl Future<Output = Result<T, Status>> + Send + 'static,
     ) -> Result<T, Status> {
         let end = Instant::now() + time;
-        let turn = self.answers.turn(end).await?;
+        let turn = self.answers.turn(asker, end).await?;
         let task = self.runtime.spawn(async move {
             let _turn = turn;
             work.await
@@ -126,7 +126,7 @@ impl Questions {
     ) -> Result<T, Status> {
         let time = self.time(None);
         let end = Instant::now() + time;
-        let turn = self.checks.turn(end).await?;
+        let turn = self.checks.turn(Asker::default(), end).await?;
         let task = self.runtime.spawn_blocking(move || {
             let _turn = turn;
             work()
@@ -145,11 +145,12 @@ impl Questions {
     pub(crate) async fn stream<T: Send + 'static>(
         &self,
         query: String,
+        asker: Asker,
         time: Duration,
         messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     ) -> Result<impl Stream<Item = Result<T, Status>> + Send + 'static, Status> {
         let end = Instant::now() + time;
-        let turn = self.streams.turn(end).await?;
+        let turn = self.streams.turn(asker, end).await?;
         let (sender, receiver) = mpsc::channel(READY_MESSAGES);
         let stalled = Arc::new(AtomicBool::new(false));
         let has_stalled = Arc::clone(&stalled);
@@ -229,38 +230,6 @@ impl Drop for EndsWithCall {
     }
 }
 
-/// Lets so many through at a time, and so many more wait.
-#[derive(Debug, Clone)]
-struct Gate {
-    running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-    counts: (usize, usize),
-}
-
-impl Gate {
-    fn new(running: usize, waiting: usize) -> Self {
-        Self {
-            running: Arc::new(Semaphore::new(running)),
-            waiting: Arc::new(Semaphore::new(waiting)),
-            counts: (running, waiting),
-        }
-    }
-
-    /// A turn, which lasts as long as the permit does.
-    async fn turn(&self, end: Instant) -> Result<OwnedSemaphorePermit, Status> {
-        let refused = || status::of_too_many_questions(self.counts.0, self.counts.1);
-        if let Ok(turn) = Arc::clone(&self.running).try_acquire_owned() {
-            return Ok(turn);
-        }
-        let _waits = self.waiting.try_acquire().map_err(|_| refused())?;
-        let end = end.min(Instant::now() + LONGEST_WAIT);
-        match timeout_at(end, Arc::clone(&self.running).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(refused()),
-        }
-    }
-}
-
 /// The runtime of questions. When it is dropped what still runs ends at its next pause.
 #[derive(Debug)]
 pub(crate) struct QuestionRuntime(Option<Runtime>);
@@ -316,6 +285,20 @@ mod tests {
         (runtime, questions)
     }
 
+    fn anyone() -> Asker {
+        Asker::default()
+    }
+
+    /// Waits until so many turns are taken.
+    async fn running(turns: &Turns, count: usize) {
+        let is_so = async {
+            while turns.counts().0 != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, is_so).await.unwrap();
+    }
+
     const SHORT: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(60);
 
@@ -331,17 +314,19 @@ mod tests {
             }
             Ok(())
         };
-        let outcome = questions.answer("", SHORT, busy).await;
+        let outcome = questions.answer("", anyone(), SHORT, busy).await;
         assert_eq!(outcome.unwrap_err().code(), Code::DeadlineExceeded);
         // It still has its turn, and the other one is free.
-        assert_eq!(questions.answers.running.available_permits(), 1);
+        assert_eq!(questions.answers.counts().0, 1);
         assert_eq!(
-            questions.answer("", LONG, async { Ok(7) }).await.unwrap(),
+            questions
+                .answer("", anyone(), LONG, async { Ok(7) })
+                .await
+                .unwrap(),
             7
         );
         goes_on.store(false, Ordering::Relaxed);
-        let both = questions.answers.running.acquire_many(2);
-        assert!(timeout(LONG, both).await.is_ok());
+        running(&questions.answers, 0).await;
     }
 
     /// What is more than may run waits, what is more than may wait is refused, with a code.
@@ -356,14 +341,15 @@ mod tests {
             Ok(1)
         };
         let (one, two) = (questions.clone(), questions.clone());
-        let first = tokio::spawn(async move { one.answer("", LONG, first).await });
+        let first = tokio::spawn(async move { one.answer("", anyone(), LONG, first).await });
         has_started.await.unwrap();
-        let second = tokio::spawn(async move { two.answer("", LONG, async { Ok(2) }).await });
-        while questions.answers.waiting.available_permits() > 0 {
+        let second =
+            tokio::spawn(async move { two.answer("", anyone(), LONG, async { Ok(2) }).await });
+        while questions.answers.counts().1 == 0 {
             tokio::task::yield_now().await;
         }
         let refused = questions
-            .answer("", LONG, async { Ok(3) })
+            .answer("", anyone(), LONG, async { Ok(3) })
             .await
             .unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
@@ -383,10 +369,9 @@ mod tests {
     async fn work_ends_with_its_call() {
         let (_runtime, questions) = questions(1, 0);
         let endless = std::future::pending::<Result<(), Status>>();
-        let left = timeout(SHORT, questions.answer("", LONG, endless)).await;
+        let left = timeout(SHORT, questions.answer("", anyone(), LONG, endless)).await;
         assert!(left.is_err());
-        let turn = timeout(LONG, questions.answers.running.acquire()).await;
-        assert!(turn.is_ok());
+        running(&questions.answers, 0).await;
     }
 
     /// A stream ends with an error when its time is over.
@@ -395,7 +380,7 @@ mod tests {
         let (_runtime, questions) = questions(1, 0);
         let endless = stream::iter([Ok(1)]).chain(stream::pending());
         let stream = questions
-            .stream(String::new(), SHORT, endless)
+            .stream(String::new(), anyone(), SHORT, endless)
             .await
             .unwrap();
         let items: Vec<Result<i32, Status>> = stream.collect().await;
@@ -403,11 +388,7 @@ mod tests {
             panic!("{items:?}")
         };
         assert_eq!(error.code(), Code::DeadlineExceeded);
-        assert!(
-            timeout(LONG, questions.streams.running.acquire())
-                .await
-                .is_ok()
-        );
+        running(&questions.streams, 0).await;
     }
 
     /// What a request asks for is kept below the longest time, and left out means the default.

@@ -19,6 +19,7 @@ use crate::proto::{
     QueryResponse, QueryStreamResponse, ValidateRequest, ValidateResponse,
 };
 use crate::questions::Questions;
+use crate::turns::Asker;
 use crate::{MAX_MESSAGE_BYTES, convert, status};
 
 /// The candidates of a completion where the client does not say how many it wants.
@@ -51,8 +52,9 @@ impl Service {
     {
         let time = self.questions.time(request.options.timeout);
         let query = request.query.clone();
+        let asker = Asker::from(&request.scope);
         let work = work(self.engine.clone(), request);
-        let outcome = self.questions.answer(&query, time, work).await;
+        let outcome = self.questions.answer(&query, asker, time, work).await;
         outcome.map(Response::new)
     }
 }
@@ -79,11 +81,12 @@ impl QueryService for Service {
         request.options.timeout = Some(time);
         let text = request.query.clone();
         let query = request.query.clone();
+        let asker = Asker::from(&request.scope);
         let mut encoder = Encoder::default();
         let items = self.engine.query_stream(request);
         let messages =
             items.flat_map(move |item| stream::iter(messages(&mut encoder, &text, item)));
-        let messages = self.questions.stream(query, time, messages).await?;
+        let messages = self.questions.stream(query, asker, time, messages).await?;
         Ok(Response::new(Box::pin(messages)))
     }
 

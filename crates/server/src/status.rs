@@ -152,7 +152,7 @@ pub(crate) fn of_too_many_questions(running: usize, waiting: usize) -> Status {
         message: format!(
             "the service answers {running} questions of this kind at a time, and {waiting} more may \
              wait for at most {} s; ask again later",
-            crate::questions::LONGEST_WAIT.as_secs()
+            crate::turns::LONGEST_WAIT.as_secs()
         ),
         ..Default::default()
     };

@@ -18,6 +18,7 @@ mod large_events;
 mod log_damage;
 mod marker;
 mod model;
+mod next_format;
 #[cfg(unix)]
 mod power_cut;
 mod removed;

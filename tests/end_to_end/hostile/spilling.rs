@@ -44,10 +44,6 @@ fn question(query: &str) -> QueryRequest {
 
 /// More groups than memory holds are spilled, in several partitions, by several questions at a time; each
 /// question is answered or refused, and none waits for another for ever.
-///
-/// It does not hold yet: the process falls idle, as in issue 24883 of DataFusion, whose RepartitionExec waits for
-/// its own spill pool under a memory limit. A service ends such a question when its time is over.
-#[ignore = "DataFusion 55.2 waits for ever: its issue 24883"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_groups_under_little_memory_come_to_an_end() {
     let store = store().await;

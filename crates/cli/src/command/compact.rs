@@ -21,17 +21,20 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     if workspaces.is_empty() {
         writeln!(out, "the store at {} holds no events", store.url())?;
     }
-    let mut faulty = 0;
+    // What fails keeps nothing else from being done: on a full disk only what is deleted at the end makes room.
+    let mut done = Vec::new();
     if !arguments.dry_run {
-        faulty += fold(&store, &mut out).await?;
-        store.merge_heads().await?;
+        done.push(fold(&store, &mut out).await);
+        done.push(store.merge_heads().await.map(|()| 0).map_err(Failure::from));
     }
     for workspace in workspaces {
-        faulty += u64::from(!compact(&store, &workspace, arguments.dry_run, &mut out).await?);
+        let merged = merge(&store, &workspace, arguments.dry_run, &mut out).await;
+        let cleaned = clean(&store, &workspace, arguments.dry_run, &mut out).await;
+        done.extend([merged, cleaned]);
     }
     let staging = store.clean_staging(arguments.dry_run).await?;
     tell_removals(&staging, arguments.dry_run, &mut out)?;
-    match faulty {
+    match done.into_iter().sum::<Result<u64, Failure>>()? {
         0 => Ok(()),
         faulty => {
             let faulty = counted(faulty, "problem");
@@ -83,13 +86,13 @@ async fn fold(store: &Store, out: &mut impl Write) -> Result<u64, Failure> {
     Ok((folded.failed.len() + folded.damaged.len()) as u64)
 }
 
-/// Whether nothing kept the workspace from being compacted in full.
-async fn compact(
+/// Merges the small files of a workspace; returns the number of problems that kept some from being merged.
+async fn merge(
     store: &Store,
     workspace: &WorkspaceId,
     dry_run: bool,
     out: &mut impl Write,
-) -> Result<bool, Failure> {
+) -> Result<u64, Failure> {
     let options = CompactionOptions {
         // Whoever asks for it does not want to wait for days to settle, nor for rests.
         settle_after: Duration::ZERO,
@@ -97,32 +100,43 @@ async fn compact(
         dry_run,
         ..CompactionOptions::default()
     };
-    let is_whole = match store.compact(workspace, &options).await {
+    match store.compact(workspace, &options).await {
         Ok(Some(compaction)) => {
             tell(&compaction, dry_run, out)?;
-            compaction.faults.is_empty()
+            Ok(u64::from(!compaction.faults.is_empty()))
         }
         // All its events are too new to be in a table.
         Ok(None) => {
             writeln!(out, "workspace {workspace}: nothing to merge")?;
-            true
+            Ok(0)
         }
         // The others may be compacted all the same.
         Err(error @ StoreError::Unsupported { .. }) => {
             writeln!(out, "workspace {workspace}: not compacted: {error}")?;
-            false
+            Ok(1)
         }
-        Err(error) => return Err(error.into()),
-    };
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Deletes what nobody needs any more of a workspace; returns the number of problems.
+async fn clean(
+    store: &Store,
+    workspace: &WorkspaceId,
+    dry_run: bool,
+    out: &mut impl Write,
+) -> Result<u64, Failure> {
     match store.clean(workspace, dry_run).await {
-        Ok(removals) => tell_removals(&removals.unwrap_or_default(), dry_run, out)?,
+        Ok(removals) => {
+            tell_removals(&removals.unwrap_or_default(), dry_run, out)?;
+            Ok(0)
+        }
         Err(error @ StoreError::ClockDiffers { .. }) => {
             writeln!(out, "  {error}")?;
-            return Ok(false);
+            Ok(1)
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => Err(error.into()),
     }
-    Ok(is_whole)
 }
 
 fn tell(compaction: &Compaction, dry_run: bool, out: &mut impl Write) -> io::Result<()> {

@@ -72,6 +72,8 @@ pub(super) struct ChangedFile {
     pub(super) place: FilePlace,
     pub(super) day: NaiveDate,
     pub(super) sign: i128,
+    /// What its writer has recorded of it that this version does not know.
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 /// The files of a commit that has removed events; none of any other commit.
@@ -134,6 +136,7 @@ pub(super) fn files_of_drop(
                     .and_then(paths::parse_day)
                     .ok_or_else(|| corrupt("it does not tell the day of a file"))?,
                 sign,
+                tags: other_tags(file),
             });
         }
     }
@@ -147,6 +150,15 @@ pub(super) fn files_of_drop(
 fn delivery_of(file: &Value) -> Option<Arc<Delivery>> {
     let text = file["tags"][delivery::TAG].as_str()?;
     delivery::parse(text).ok()
+}
+
+/// What the log has for a file under keys that this version does not know.
+fn other_tags(file: &Value) -> BTreeMap<String, String> {
+    const KNOWN: [&str; 4] = [digest::TAG, blocks::TAG, decoded::TAG, delivery::TAG];
+    let tags = file["tags"].as_object().into_iter().flatten();
+    let others = tags.filter(|(key, _)| !KNOWN.contains(&key.as_str()));
+    let others = others.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+    others.collect()
 }
 
 /// What the log has under a key for a file.

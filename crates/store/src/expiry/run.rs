@@ -421,7 +421,8 @@ async fn rewrite(
         let held = events::with_all_columns(&held, file.delivery.as_deref())?;
         copy.write(&held).await?;
     }
-    let copy = copy.finish().await?;
+    let mut copy = copy.finish().await?;
+    copy.tags = file.tags.clone();
     if copy.rows == expected {
         return Ok(copy);
     }

@@ -309,7 +309,9 @@ async fn copy_of(
         copy.write(&events::with_all_columns(&batch, delivery)?)
             .await?;
     }
-    copy.finish().await
+    let mut copy = copy.finish().await?;
+    copy.tags = file.tags.clone();
+    Ok(copy)
 }
 
 fn undone(newest: &Snapshot, version: u64, copies: &Copies) -> Undone {

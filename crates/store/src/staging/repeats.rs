@@ -139,7 +139,10 @@ impl Staging {
         buffer.extend(packed);
         let delivery = self.delivery.as_ref();
         let written = buffer.write(location, &self.workspace, old.day, &[], delivery);
-        Ok(written.await?.file)
+        Ok(written.await?.file.map(|file| StagedFile {
+            tags: old.tags.clone(),
+            ..file
+        }))
     }
 }
 
@@ -191,6 +194,7 @@ pub(super) async fn rewritten(
     let file = file.finish().await?;
     Ok(Some(StagedFile {
         delivery: old.delivery.clone(),
+        tags: old.tags.clone(),
         ..file
     }))
 }

@@ -10,6 +10,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::faults::{Delegate, interpose};
+use super::hooked::{Hook, Request, hooked};
 use super::virtual_time::VirtualTime;
 use super::*;
 use crate::RemovalReason;
@@ -381,4 +382,60 @@ async fn staging_files_of_killed_processes_go_after_a_week() {
         Root::in_memory().open().clean_staging(false).await.unwrap(),
         []
     );
+}
+
+/// What a disk without room answers to whatever would take some.
+fn disk_full() -> Hook {
+    const ENOSPC: i32 = 28;
+    Arc::new(|request| {
+        let source = std::io::Error::from_raw_os_error(ENOSPC);
+        let answer = match request {
+            Request::Put => Err(object_store::Error::Generic {
+                store: "full",
+                source: source.into(),
+            }),
+            _ => Ok(()),
+        };
+        async move { answer }.boxed()
+    })
+}
+
+/// A full disk takes no commit. What a version has removed is deleted all the same, since only that makes room;
+/// a file that no version names may be another writer's, and stays.
+#[tokio::test]
+async fn cleaning_makes_room_on_a_full_disk() {
+    let time = VirtualTime::new();
+    let store = time.root.open();
+    for id in ["1", "2"] {
+        import(&store, [event("w", DAY_START_MS, id)]).await;
+    }
+    let before = newest(&store).await;
+    drop(staged(&store, "3").await);
+    time.pass(TimeDelta::days(20));
+    compact(&store, "w").await;
+    time.pass(TimeDelta::hours(25));
+
+    let full = Store::at(hooked(&time.root, disk_full()));
+    let refused = full.import(ImportOptions::default());
+    let mut refused = refused.from_origin(through("import"));
+    let pushed = refused.push(event("w", DAY_START_MS, "4")).await;
+    assert!(pushed.is_err() || refused.finish().await.is_err());
+    let removed = clean(&full).await;
+    let mut expected: Vec<_> = before
+        .files
+        .iter()
+        .map(|file| (RemovalReason::Removed, file.path.to_string()))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(removed, expected);
+    assert_eq!(files(&full).await.len(), 2);
+    assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
+
+    // Nothing is left that may go without a commit: the cause is told.
+    let error = full.clean(&workspace("w"), false).await.unwrap_err();
+    assert!(error.to_string().contains("No space left"), "{error}");
+    let removed = clean(&store).await;
+    assert_eq!((removed.len(), removed[0].0), (1, RemovalReason::Unnamed));
+    assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
+    assert_eq!(assert_whole(&store, "w").await.unnamed_files, 0);
 }

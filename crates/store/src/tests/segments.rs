@@ -18,7 +18,7 @@ use crate::segment::{Batch, Header, Segment};
 const WORKSPACES: [&str; 3] = ["a", "b", "c"];
 
 /// The path of a segment.
-const KEY: &str = "1795219200000-00000000000040008000000000000000-0000000000";
+pub(super) const KEY: &str = "1795219200000-00000000000040008000000000000000-0000000000";
 
 /// A root with one segment that holds an event of each workspace.
 async fn root_with_segment() -> (Root, Path, Bytes) {
@@ -201,14 +201,14 @@ async fn a_segment_is_set_aside_with_a_record() {
     }
 }
 
-fn batch_of(events: &[Event]) -> RecordBatch {
+pub(super) fn batch_of(events: &[Event]) -> RecordBatch {
     let mut builder = EventBatchBuilder::new();
     events.iter().for_each(|event| builder.append(event));
     builder.finish().unwrap()
 }
 
 /// The batch with columns that this version does not know.
-fn with_new_columns(batch: &RecordBatch) -> RecordBatch {
+pub(super) fn with_new_columns(batch: &RecordBatch) -> RecordBatch {
     let mut fields = batch.schema().fields().to_vec();
     let mut columns = batch.columns().to_vec();
     let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("text"), None]));
@@ -264,7 +264,7 @@ fn framed(json: &Value) -> Vec<u8> {
 }
 
 /// A segment with a changed header.
-fn with_header(whole: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+pub(super) fn with_header(whole: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
     let length = u32::from_le_bytes(whole[8..12].try_into().unwrap());
     let end = 12 + usize::try_from(length).unwrap();
     let mut header: Value = serde_json::from_slice(&whole[12..end]).unwrap();
