@@ -117,8 +117,9 @@ pub(crate) struct Parts {
     pub(crate) connections: Vec<(&'static str, Arc<Counts>)>,
 }
 
-impl Collector for Parts {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+impl Parts {
+    /// What waits: events for being folded, requests for memory.
+    fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let unfolded = self.store.unfolded();
         let age_s = unfolded.oldest_ms.map_or(0.0, |oldest_ms| {
             let now_ms = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
@@ -146,8 +147,15 @@ impl Collector for Parts {
                 self.budget.held_bytes() as f64,
             ),
         ] {
-            gauge(&mut encoder, name, help, value)?;
+            gauge(encoder, name, help, value)?;
         }
+        Ok(())
+    }
+}
+
+impl Collector for Parts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.waiting(&mut encoder)?;
         clock(&mut encoder, &self.store)?;
         let activity = self.store.activity();
         outcomes(

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
-use events::Delivery;
 
-use super::ingesting::{by_hand, write};
+use super::ingesting::{by_hand, numbered, write};
 use super::*;
-use crate::{BatchNumber, WriteBatch};
+use crate::WriteBatch;
 
 /// The id, the title and the own id of each event that a question reads, sorted by title.
 async fn seen(store: &Store) -> Vec<(String, String, Option<String>)> {
@@ -249,46 +248,22 @@ async fn the_delivery_of_events_is_kept() {
     let ingest = store.ingest(by_hand());
     let sent = Origin {
         sender: Some("192.0.2.1".to_owned()),
-        door: Some("http".to_owned()),
-        batch: None,
+        ..through("http")
     };
     let batch = WriteBatch {
-        events: vec![titled("w", DAY_START_MS, "1", "sent")],
         origin: sent.clone(),
-        number: Some(BatchNumber {
-            producer: "p".to_owned(),
-            workspace: workspace("w"),
-            number: 1,
-        }),
-        all_or_nothing: false,
+        ..numbered(1, [titled("w", DAY_START_MS, "1", "sent")])
     };
     ingest.write(batch).await.unwrap();
     store.fold().await.unwrap();
-    let imported = Origin {
-        door: Some("import".to_owned()),
-        ..Origin::default()
-    };
-    let mut import = store
-        .import(ImportOptions::default())
-        .from_origin(imported.clone());
-    import
-        .push(titled("w", DAY_START_MS, "2", "imported"))
-        .await
-        .unwrap();
-    import.finish().await.unwrap();
+    import(&store, [titled("w", DAY_START_MS, "2", "imported")]).await;
     let snapshot = store.snapshot(&workspace("w")).await.unwrap().unwrap();
-    let tags: Vec<Option<&Delivery>> = snapshot
+    let tags = snapshot
         .files
         .iter()
-        .map(|file| file.delivery.as_deref())
-        .collect();
-    assert_eq!(
-        tags.iter()
-            .flatten()
-            .map(|tag| &tag.origin)
-            .collect::<Vec<_>>(),
-        [&imported]
-    );
+        .filter_map(|file| file.delivery.as_deref());
+    let tags: Vec<&Origin> = tags.map(|tag| &tag.origin).collect();
+    assert_eq!(tags, [&through("import")]);
     let ranges: Vec<_> = snapshot
         .files
         .iter()
@@ -317,7 +292,10 @@ async fn the_delivery_of_events_is_kept() {
         column.is_valid(row).then(|| column.value(row).to_owned())
     };
     let of_row = |row| ["vouch_sender", "vouch_door", "vouch_batch"].map(|name| text(name, row));
-    assert_eq!(of_row(0), [sent.sender, sent.door, Some("p/1".to_owned())]);
-    assert_eq!(of_row(1), [None, imported.door, None]);
+    assert_eq!(
+        of_row(0),
+        [sent.sender, sent.door, Some("collector/1".to_owned())]
+    );
+    assert_eq!(of_row(1), [None, through("import").door, None]);
     ingest.close().await.unwrap();
 }
