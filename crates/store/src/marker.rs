@@ -391,6 +391,7 @@ impl Store {
         let location = self.location();
         location.refuse_data().await?;
         location.create_marker(&marker).await?;
+        location.marker.note(marker.clone());
         Ok(marker)
     }
 

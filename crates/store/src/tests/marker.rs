@@ -13,7 +13,7 @@ use crate::segment::Segment;
 use crate::{Ingest, IngestOptions, WriteBatch};
 
 /// A root in an object store, without anything in it.
-fn bucket() -> Root {
+pub(super) fn bucket() -> Root {
     let memory = Root::in_memory();
     let url = "s3://bucket/audit".parse().unwrap();
     let store = Store::on(Arc::new(InMemory::new()), url);
