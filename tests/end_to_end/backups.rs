@@ -25,7 +25,8 @@ fn ids(vouch: &Vouch, store: &str) -> Vec<String> {
     arguments.extend(["--format", "csv", "TAE::audit:(df_event_id)"]);
     let done = vouch.run(&arguments).expect_status(0);
     let text = done.text();
-    let ids = text.lines().filter(|line| line.starts_with("drill"));
+    let cells = text.split([',', '\n']);
+    let ids = cells.filter(|cell| cell.starts_with("drill"));
     let mut ids: Vec<String> = ids.map(str::to_owned).collect();
     ids.sort_unstable();
     ids
