@@ -17,6 +17,7 @@
 //! | `s3` | a store in S3 |
 //! | `absence` | stores that are not there, or not any more |
 //! | `repairing` | damaged stores, and what is done about them |
+//! | `backups` | a store that is backed up while it is used, and restored |
 //! | `crash` | nodes that are killed at the worst moments |
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
@@ -26,6 +27,8 @@
 mod absence;
 #[cfg(test)]
 mod asking;
+#[cfg(test)]
+mod backups;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]

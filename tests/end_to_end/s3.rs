@@ -55,6 +55,15 @@ async fn the_program_imports_and_answers_from_a_bucket() {
     query.pop();
     query.push("TAE::*:(*)");
     assert!(run(&query) == local.run(&query).expect_status(0).text());
+
+    let (backups, restored) = ("s3://audit/vouch/backups", "s3://audit/vouch/restored");
+    run(&["backup", "--to", backups, "--new"]);
+    assert!(run(&["backup", "--to", backups]).contains("copied: 0 objects"));
+    let restore = [
+        "restore", "--from", backups, "--by", "ada", "--store", restored,
+    ];
+    assert!(run(&restore).contains("every object is what was copied"));
+    assert!(run(&["verify", "--store", restored]).contains("workspace acme: whole; "));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

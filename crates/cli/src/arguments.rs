@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod keeper;
 mod limits;
 mod questions;
@@ -14,6 +15,7 @@ use events::WorkspaceId;
 use server::AdminAddress;
 use store::WriteToken;
 
+pub(crate) use backup::{BackupArguments, RestoreArguments};
 pub(crate) use keeper::{
     ActorArguments, HoldCommand, KeeperArguments, PlaceArguments, RetentionCommand,
 };
@@ -63,6 +65,10 @@ pub(crate) enum Command {
     /// Move what is damaged out of the way, with a record of what is lost
     #[command(subcommand)]
     Repair(RepairCommand),
+    /// Copy a store while it is used; what earlier backups have is not copied again
+    Backup(BackupArguments),
+    /// Make a store of a backup
+    Restore(RestoreArguments),
     /// Merge small files into large ones, and delete what nobody needs any more
     Compact(CompactArguments),
     /// Write files of older versions anew, so that reading a part of one compares that part only

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+mod backup;
 mod check;
 mod compact;
 mod demo;
@@ -10,6 +11,7 @@ mod import;
 mod init;
 mod query;
 mod repair;
+mod restore;
 mod retention;
 mod serve;
 mod stats;
@@ -35,6 +37,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Retention(command) => retention::run(command).await,
         Command::Hold(command) => hold::run(command).await,
         Command::Repair(command) => repair::run(command).await,
+        Command::Backup(arguments) => backup::run(arguments).await,
+        Command::Restore(arguments) => restore::run(arguments).await,
         Command::Compact(arguments) => compact::run(arguments).await,
         Command::Upgrade(arguments) => upgrade::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,

@@ -123,6 +123,9 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::InvalidUrl { .. }
             | StoreError::NoStore { .. }
+            | StoreError::BackupHere { .. }
+            | StoreError::RestoreUnfinished { .. }
+            | StoreError::NoBackup { .. }
             | StoreError::StoreExists { .. } => Self::Usage(error.to_string()),
             StoreError::InvalidSetting { .. }
             | StoreError::HoldExists { .. }

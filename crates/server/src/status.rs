@@ -60,9 +60,11 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::LogMissing { .. }
         | StoreError::MarkerMissing { .. }
         | StoreError::OtherStore { .. } => (Code::DataLoss, INCOMPLETE),
-        StoreError::NoStore { .. } | StoreError::Gone { .. } | StoreError::Replaced { .. } => {
-            (Code::Unavailable, NOT_THERE)
-        }
+        StoreError::NoStore { .. }
+        | StoreError::BackupHere { .. }
+        | StoreError::RestoreUnfinished { .. }
+        | StoreError::Gone { .. }
+        | StoreError::Replaced { .. } => (Code::Unavailable, NOT_THERE),
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }
@@ -92,6 +94,9 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
         ),
         StoreError::InvalidUrl { .. }
         | StoreError::StoreExists { .. }
+        | StoreError::NoBackup { .. }
+        | StoreError::NotBackedUp { .. }
+        | StoreError::NotRestored { .. }
         | StoreError::NewerFormat { .. }
         | StoreError::Lacking { .. }
         | StoreError::Unsupported { .. }

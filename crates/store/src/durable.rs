@@ -37,7 +37,7 @@ use object_store::{
 };
 use uuid::Uuid;
 
-use crate::paths::MARKER;
+use crate::paths::{MARKER, MARKERS};
 
 pub(crate) const STORE_NAME: &str = "local disk";
 pub(crate) const STAGING_DIRECTORY: &str = "_staging";
@@ -89,7 +89,7 @@ impl DurableLocal {
         let target = self.disk.path_to_filesystem(location)?;
         let directory = self.root.join(STAGING_DIRECTORY);
         // Nothing can be there before the marker is.
-        let is_marker = target == self.root.join(MARKER);
+        let is_marker = MARKERS.iter().any(|name| target == self.root.join(name));
         let source = directory.join(Uuid::new_v4().to_string());
         let location = Path::from_absolute_path(&source)?;
         let root = Arc::clone(&self.root);
@@ -232,7 +232,7 @@ fn create_directories_below(root: &FilePath, directory: &FilePath) -> io::Result
     }
     let parent = directory.parent().unwrap_or(root);
     if parent == root {
-        if !root.join(MARKER).is_file() {
+        if !MARKERS.iter().any(|name| root.join(name).is_file()) {
             return Err(gone(MARKER));
         }
     } else {

@@ -42,6 +42,46 @@ pub enum StoreError {
         /// What was found.
         found: String,
     },
+    /// The root holds backups of a store.
+    #[error(
+        "`{url}` holds backups of store {id} and is no store itself; `vouch restore --from` makes a store of one"
+    )]
+    BackupHere {
+        /// The address of the root.
+        url: String,
+        /// The id of the store.
+        id: Uuid,
+    },
+    /// A backup is being restored into the root, or that was interrupted.
+    #[error(
+        "backup {backup} is being restored at `{url}`, or that was interrupted; run the same `vouch restore` again"
+    )]
+    RestoreUnfinished {
+        /// The address of the root.
+        url: String,
+        /// The number of the backup.
+        backup: u64,
+    },
+    /// There are no backups.
+    #[error(
+        "there are no backups at `{url}`; if there should be, check the address and mount its volume; `vouch backup --new` begins with the first one there"
+    )]
+    NoBackup {
+        /// The address of the root.
+        url: String,
+    },
+    /// No backup could be made.
+    #[error("no backup was made: {reason}")]
+    NotBackedUp {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A backup could not be restored.
+    #[error("the store was not restored: {reason}")]
+    NotRestored {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The store that this process uses is no longer there.
     #[error(
         "store {id} is no longer at `{url}`: its marker, `vouch-store.json`, is missing; mount its volume again, or restore the store from a backup"

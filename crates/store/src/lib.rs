@@ -34,6 +34,7 @@
 //! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
 //! | `set_aside` | damaged segments out of the way |
 //! | `repair` | damaged logs and data files of a table |
+//! | `backup` | copies of a store, and stores of copies |
 //! | `activity` | whether what a store is used for works |
 //! | `view` | all events of a workspace at one moment |
 //! | `numbers` | the numbers of batches, in the properties of a table |
@@ -81,6 +82,7 @@
 
 mod activity;
 mod admission;
+mod backup;
 mod blocks;
 mod claims;
 mod cleaning;
@@ -133,6 +135,10 @@ mod view;
 
 pub use activity::{Activity, Outcomes, Unfolded};
 pub use admission::Admission;
+pub use backup::{
+    Backup, BackupFault, BackupRoot, BackupSummary, BackupVerification, CopiedWorkspace,
+    RestoreOptions, Restored,
+};
 pub use cleaning::{Removal, RemovalReason};
 pub use clock::Clock;
 pub use columns::{CodedColumn, Column, Columns, Part, PlainColumn, RowGroup, Rows};

@@ -84,7 +84,7 @@ impl Marker {
     }
 
     /// Reads the bytes of the object.
-    fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         /// What every version understands.
         #[derive(Deserialize)]
         struct Format {
@@ -135,8 +135,8 @@ impl KnownMarker {
         checked.is_some_and(|checked| checked.elapsed() <= age)
     }
 
-    /// Notes a marker that was just read.
-    fn note(&self, marker: Marker) {
+    /// Notes a marker that was just read, or will be written when a restore is done.
+    pub(crate) fn note(&self, marker: Marker) {
         let mut state = self.state();
         state.marker = Some(marker);
         state.checked = Some(Instant::now());
@@ -162,7 +162,7 @@ impl Location {
     }
 
     /// Reads the marker; `None` when there is none.
-    async fn read_marker(&self) -> Result<Option<Marker>, StoreError> {
+    pub(crate) async fn read_marker(&self) -> Result<Option<Marker>, StoreError> {
         match self.objects.get(&paths::marker()).await {
             Ok(found) => Marker::decode(&found.bytes().await?).map(Some),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -204,10 +204,14 @@ impl Location {
     ///
     /// [`StoreError::Gone`], [`StoreError::Replaced`] and [`StoreError::NoStore`].
     pub(crate) async fn check_present(&self) -> Result<(), StoreError> {
-        if self.is_in_memory() || self.check_marker().await?.is_some() || self.has_data().await? {
+        if self.is_in_memory() || self.check_marker().await?.is_some() {
             return Ok(());
         }
-        Err(self.no_store())
+        self.refuse_other_marks().await?;
+        match self.has_data().await? {
+            true => Ok(()),
+            false => Err(self.no_store()),
+        }
     }
 
     /// Makes sure that the store is there before something is written. A store of version 0.1.0 has no marker;
@@ -228,6 +232,7 @@ impl Location {
         if let Some(marker) = self.check_marker().await? {
             return Ok(Some(marker));
         }
+        self.refuse_other_marks().await?;
         if !self.has_data().await? {
             return Err(self.no_store());
         }
@@ -331,8 +336,23 @@ impl Location {
         Ok(false)
     }
 
+    /// Makes sure that nothing at the root is of a store whose marker is missing, of a backup, or of a restore.
+    pub(crate) async fn refuse_data(&self) -> Result<(), StoreError> {
+        if self.read_marker().await?.is_some() {
+            return Ok(());
+        }
+        self.refuse_other_marks().await?;
+        match self.has_data().await? {
+            false => Ok(()),
+            true => Err(StoreError::StoreExists {
+                url: self.url.to_string(),
+                found: "events".to_owned(),
+            }),
+        }
+    }
+
     /// Makes the marker, and on a local disk the directory.
-    async fn create_marker(&self, marker: &Marker) -> Result<(), StoreError> {
+    pub(crate) async fn create_marker(&self, marker: &Marker) -> Result<(), StoreError> {
         let bytes = marker.encode()?;
         if let Some(directory) = self.directory() {
             durable::create_root(directory).await?;
@@ -378,7 +398,10 @@ impl Store {
     /// [`StoreError::StoreExists`] when there is a store, or events of one whose marker is missing.
     pub async fn init(&self) -> Result<Marker, StoreError> {
         let marker = Marker::new();
-        self.create_marker(&marker).await?;
+        let location = self.location();
+        location.refuse_data().await?;
+        location.create_marker(&marker).await?;
+        location.marker.note(marker.clone());
         Ok(marker)
     }
 
@@ -388,25 +411,6 @@ impl Store {
     pub fn is_missing_directory(&self) -> bool {
         let directory = self.location().directory();
         directory.is_some_and(|directory| !directory.exists())
-    }
-
-    /// Makes `marker` the marker of the root, which must be without marker and without events. A restore does
-    /// this, before it writes anything else.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Store::init`].
-    pub async fn create_marker(&self, marker: &Marker) -> Result<(), StoreError> {
-        let location = self.location();
-        if location.read_marker().await?.is_none() && location.has_data().await? {
-            return Err(StoreError::StoreExists {
-                url: location.url.to_string(),
-                found: "events".to_owned(),
-            });
-        }
-        location.create_marker(marker).await?;
-        location.marker.note(marker.clone());
-        Ok(())
     }
 
     /// The marker of the store, read anew; `None` when it has none: it is in memory, not there, or of version

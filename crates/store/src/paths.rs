@@ -1,7 +1,7 @@
 //! Every object path of a store is built and parsed here.
 //!
 //! ```text
-//! vouch-store.json
+//! vouch-store.json, vouch-backup.json, vouch-restore.json
 //! workspace=<id>/_delta_log/00000000000000000000.json
 //! workspace=<id>/day=2026-11-21/<uuid>.parquet
 //! segments/<milliseconds>-<node>-<sequence>
@@ -35,6 +35,12 @@ const HEADS_DIRECTORY: &str = "heads";
 const PROBE: &str = "probe";
 /// The file name of the marker; on a local disk the marker is looked for by it.
 pub(crate) const MARKER: &str = "vouch-store.json";
+/// The same of a root that holds backups.
+pub(crate) const BACKUP_MARKER: &str = "vouch-backup.json";
+/// The same of a root into which a backup is being restored.
+pub(crate) const RESTORE_MARKER: &str = "vouch-restore.json";
+/// On a local disk nothing is written below a root that has none of them.
+pub(crate) const MARKERS: [&str; 3] = [MARKER, BACKUP_MARKER, RESTORE_MARKER];
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
 const VERSION_DIGITS: usize = 20;
@@ -48,6 +54,16 @@ pub(crate) fn table(workspace: &WorkspaceId) -> Path {
 /// The object that says which store it is.
 pub(crate) fn marker() -> Path {
     Path::from(MARKER)
+}
+
+/// The object that says whose backups a root holds.
+pub(crate) fn backup_marker() -> Path {
+    Path::from(BACKUP_MARKER)
+}
+
+/// The object that says which backup is being restored into a root.
+pub(crate) fn restore_marker() -> Path {
+    Path::from(RESTORE_MARKER)
 }
 
 /// Whether a directory of the root is one that only a store has.
@@ -104,7 +120,12 @@ pub(crate) fn segment(key: &SegmentKey) -> Path {
 
 /// Where the damaged segment of this key is moved.
 pub(crate) fn set_aside(key: &SegmentKey) -> Path {
-    Path::from(SET_ASIDE_DIRECTORY).join(key.to_string())
+    all_set_aside().join(key.to_string())
+}
+
+/// The directory of everything that was moved out of the way.
+pub(crate) fn all_set_aside() -> Path {
+    Path::from(SET_ASIDE_DIRECTORY)
 }
 
 /// The key of the segment at `path`; `None` for other objects.

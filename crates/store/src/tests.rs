@@ -1,6 +1,7 @@
 //! The store as its users see it, on every kind of root that a test can have.
 
 mod backlog;
+mod backup;
 mod blocks;
 mod cleaning;
 mod cold_start;

@@ -27,7 +27,7 @@ use store::Sound;
 use super::oracle::random::Random;
 
 /// How many objects of a kind are damaged unless the environment says otherwise.
-const MUTATIONS: u64 = 16;
+const MUTATIONS: u64 = 8;
 
 /// After one of so many mutations what writes to the store does so.
 const MAINTAINED: u64 = 4;

@@ -13,7 +13,7 @@ use crate::segment::Segment;
 use crate::{Ingest, IngestOptions, WriteBatch};
 
 /// A root in an object store, without anything in it.
-fn bucket() -> Root {
+pub(super) fn bucket() -> Root {
     let memory = Root::in_memory();
     let url = "s3://bucket/audit".parse().unwrap();
     let store = Store::on(Arc::new(InMemory::new()), url);
@@ -225,10 +225,14 @@ async fn another_store_in_its_place_is_refused() {
 async fn a_marker_is_made_only_where_nothing_is() {
     let root = bucket();
     let marker = Marker::new().restored();
-    root.open().create_marker(&marker).await.unwrap();
+    root.location.create_marker(&marker).await.unwrap();
     // As after a lost answer.
-    root.open().create_marker(&marker).await.unwrap();
-    let other = root.open().create_marker(&Marker::new()).await.unwrap_err();
+    root.location.create_marker(&marker).await.unwrap();
+    let other = root
+        .location
+        .create_marker(&Marker::new())
+        .await
+        .unwrap_err();
     assert!(matches!(other, StoreError::StoreExists { .. }), "{other}");
     assert_eq!(root.open().marker().await.unwrap(), Some(marker));
 }

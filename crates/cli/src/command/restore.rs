@@ -1,0 +1,74 @@
+//! `vouch restore`.
+
+use std::io::{self, Write};
+
+use store::{BackupFault, BackupRoot, BackupSummary, RestoreOptions, StoreOptions};
+
+use super::backup::{tell, tell_faults};
+use crate::answers::locate_store;
+use crate::arguments::RestoreArguments;
+use crate::failure::Failure;
+use crate::output::{counted, rfc3339};
+
+/// Makes a store of a backup, or only reads the backup.
+pub(crate) async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
+    let from = BackupRoot::open(&arguments.from, &StoreOptions::from_environment())?;
+    let mut out = io::stdout();
+    if arguments.dry_run {
+        let found = from.verify(arguments.incomplete).await?;
+        tell(&found.summary, &mut out)?;
+        tell_newer(found.newer.as_ref(), &mut out)?;
+        return tell_verdict(&found.faults, "nothing was restored", &mut out);
+    }
+    let store = locate_store(&arguments.store)?;
+    let options = RestoreOptions {
+        incomplete: arguments.incomplete,
+        by: Some(arguments.by.name()?),
+    };
+    let restored = store.restore(&from, &options).await?;
+    tell(&restored.summary, &mut out)?;
+    tell_newer(restored.newer.as_ref(), &mut out)?;
+    let workspaces = counted(restored.recorded.len() as u64, "workspace");
+    writeln!(
+        out,
+        "restored to {}; an audit event in {workspaces} says so",
+        store.url()
+    )?;
+    for (workspace, error) in &restored.unrecorded {
+        writeln!(out, "  no audit event in workspace {workspace}: {error}")?;
+    }
+    tell_verdict(
+        &restored.faults,
+        "restored without what is damaged",
+        &mut out,
+    )
+}
+
+fn tell_newer(newer: Option<&BackupSummary>, out: &mut impl Write) -> io::Result<()> {
+    if let Some(newer) = newer {
+        writeln!(
+            out,
+            "not taken: backup {} of {}, which is incomplete ({}); --incomplete takes it",
+            newer.number,
+            rfc3339(newer.begun_ms),
+            counted(newer.faults.len() as u64, "fault")
+        )?;
+    }
+    Ok(())
+}
+
+fn tell_verdict(
+    faults: &[BackupFault],
+    consequence: &str,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    tell_faults(faults, out)?;
+    if faults.is_empty() {
+        writeln!(out, "every object is what was copied")?;
+        return Ok(());
+    }
+    let faults = counted(faults.len() as u64, "object");
+    Err(Failure::Engine(format!(
+        "{faults} of the backup damaged or missing: {consequence}"
+    )))
+}
