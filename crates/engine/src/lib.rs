@@ -8,6 +8,7 @@
 //! | `session` | what plans are made and run with |
 //! | `table` | the events of a question as a DataFusion table |
 //! | `event_source` | those of them that are in files, as plans read them |
+//! | `delivery` | fields that Vouch sets, of files that have them in the log only |
 //! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
 //! | `cells` | columns of batches as values |

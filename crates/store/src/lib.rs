@@ -41,6 +41,8 @@
 //! | `import` | events into files, files into one commit per workspace |
 //! | `day_buffer` | the events of one workspace and day, before they are a file |
 //! | `staging` | the files of one import until they are committed |
+//! | `claims` | under which id an event is stored whose id another one has |
+//! | `delivery` | how the events of a file came, in the log |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
 //! | `blocks` | digests of parts of a file, with which whatever is read is compared |
@@ -61,14 +63,15 @@
 //! | `scrub` | everything read again in the background |
 //! | `layout` | how rows lie in a file |
 //! | `statistics` | what the log says about a file |
-//! | `event_ids` | which event ids files hold |
+//! | `event_ids` | which event ids files hold, and the events that have them |
 //! | `schema` | the columns of a table, also of one that an older version has made |
 //! | `log` | writing commits |
 //!
 //! # What is always true
 //!
-//! * A table holds an event id once a day: the first stored wins. New events are checked against
-//!   the files of the newest version, and again against whatever others have committed meanwhile.
+//! * A table holds an event id once a day, and each event once: another event with the same id gets one of its
+//!   own. New events are compared with the files of the newest version, and again with whatever others have
+//!   committed meanwhile.
 //! * A commit creates exactly the next version of a table. Who finds it taken reads the newest
 //!   version and plans again.
 //! * What was answered as stored is durable, and in every later [`Store::view`].

@@ -265,9 +265,9 @@ mod tests {
         for request in &mut requests {
             request.grow_to(3 * KIB).await.unwrap();
         }
-        // One is in the lane.
-        requests[0].grow_to(9 * KIB).await.unwrap();
-        let growing = requests.into_iter().skip(1).map(|mut request| async move {
+        let mut in_lane = requests.remove(0);
+        in_lane.grow_to(9 * KIB).await.unwrap();
+        let growing = requests.into_iter().map(|mut request| async move {
             let grown = request.grow_to(9 * KIB).await;
             drop(request);
             grown.is_err()
@@ -277,6 +277,7 @@ mod tests {
             futures::join!(futures::future::join_all(growing), other.grow_to(5 * KIB));
         assert_eq!(refused, [true, true]);
         admitted.unwrap();
+        drop(in_lane);
     }
 
     /// However many requests hold a part of what they need, one of them can finish.
