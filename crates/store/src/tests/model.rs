@@ -122,7 +122,11 @@ impl Model {
         let today = self.time.now_ms();
         let events = events.iter();
         events
-            .map(|(days_ago, id)| event("w", today - days_ago * DAY_MS, &id.to_string()))
+            .map(|(days_ago, id)| {
+                // The same event whenever it is made on a day.
+                let day = (today - days_ago * DAY_MS).div_euclid(DAY_MS);
+                event("w", day * DAY_MS + i64::from(*id), &id.to_string())
+            })
             .collect()
     }
 
