@@ -70,7 +70,7 @@ async fn slow_bodies_make_way() {
         tries += 1;
         let answer = post(&address, "/v1/events", &[], event(1).as_bytes());
         match answer.status {
-            429 if tries < 8 => {}
+            429 if tries < 20 => {}
             status => {
                 assert_eq!(status, 200, "{answer:?}");
                 break;

@@ -23,10 +23,6 @@ const UNIT_BYTES: usize = 1 << 10;
 /// The longest that a request waits for memory.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A request that holds memory waits for more only this part of the time: it gives back what it holds before those
-/// that hold none are refused.
-const HOLDING_PART: u32 = 4;
-
 /// A number of bytes that everybody who holds a clone shares.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
@@ -168,11 +164,9 @@ impl Reservation {
     /// Takes `more` units, or the lane.
     async fn take(&mut self, more: u32) -> Result<(), WriteError> {
         let shared = Arc::clone(&self.budget.shared);
-        let patience = match self.bytes {
-            0 => shared.patience,
-            _ => shared.patience / HOLDING_PART,
+        let overloaded = WriteError::Overloaded {
+            waited: shared.patience,
         };
-        let overloaded = WriteError::Overloaded { waited: patience };
         let of_share = Arc::clone(&self.share.left).try_acquire_many_owned(more);
         if let Ok(of_share) = of_share {
             if let Ok(free) = Arc::clone(&shared.free).try_acquire_many_owned(more) {
@@ -186,12 +180,12 @@ impl Reservation {
                 biased;
                 free = free => self.joined(free, of_share, overloaded),
                 lane = lane => self.entered(lane, overloaded),
-                () = tokio::time::sleep(patience) => Err(overloaded),
+                () = tokio::time::sleep(shared.patience) => Err(overloaded),
             };
         }
         // Others must not make way for a connection that has its share.
         let lane = Arc::clone(&shared.lane).acquire_owned();
-        match tokio::time::timeout(patience, lane).await {
+        match tokio::time::timeout(shared.patience, lane).await {
             Ok(lane) => self.entered(lane, overloaded),
             Err(_) => Err(overloaded),
         }
@@ -254,30 +248,6 @@ mod tests {
         third.grow_by(5 * KIB).await.unwrap();
         drop((second, third));
         assert_eq!(budget.held_bytes(), 0);
-    }
-
-    /// Who waits for more gives back what it holds before who holds nothing is refused.
-    #[tokio::test]
-    async fn requests_that_hold_memory_make_way() {
-        let budget = Budget::with_patience(20 * KIB, 10 * KIB, Duration::from_secs(2));
-        let mut requests: Vec<Reservation> =
-            (0..3).map(|_| budget.request(&budget.share())).collect();
-        for request in &mut requests {
-            request.grow_to(3 * KIB).await.unwrap();
-        }
-        let mut in_lane = requests.remove(0);
-        in_lane.grow_to(9 * KIB).await.unwrap();
-        let growing = requests.into_iter().map(|mut request| async move {
-            let grown = request.grow_to(9 * KIB).await;
-            drop(request);
-            grown.is_err()
-        });
-        let mut other = budget.request(&budget.share());
-        let (refused, admitted) =
-            futures::join!(futures::future::join_all(growing), other.grow_to(5 * KIB));
-        assert_eq!(refused, [true, true]);
-        admitted.unwrap();
-        drop(in_lane);
     }
 
     /// However many requests hold a part of what they need, one of them can finish.

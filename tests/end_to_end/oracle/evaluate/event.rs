@@ -7,8 +7,11 @@ use super::value::{Kind, Value};
 
 /// The rows that JSON events in Vouch's own field names are.
 pub(crate) fn rows_of(events: &[Json]) -> Rows {
-    let names: Vec<(String, Kind)> = events::FIELDS
+    // Nothing is asked about the fields that Vouch sets, and `*` does not show them.
+    let given = events::FIELDS
         .iter()
+        .filter(|field| field.set_by == events::SetBy::Producer);
+    let names: Vec<(String, Kind)> = given
         .map(|field| {
             let kind = match field.field_type {
                 events::FieldType::Int => Kind::Int,
