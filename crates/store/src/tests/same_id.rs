@@ -5,9 +5,12 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
 
-use super::ingesting::{by_hand, numbered, write};
+use object_store::ObjectStoreExt;
+
+use super::ingesting::{by_hand, numbered, segments, write};
 use super::*;
 use crate::WriteBatch;
+use crate::view::LISTING_AGE;
 
 /// The id, the title and the own id of each event that a question reads, sorted by title.
 async fn seen(store: &Store) -> Vec<(String, String, Option<String>)> {
@@ -102,6 +105,62 @@ async fn both_events_of_one_id_are_kept() {
         assert_whole(&store, "w").await;
         ingest.close().await.unwrap();
     }
+}
+
+/// Whichever segment goes first after a fold, no event is shown twice.
+#[tokio::test]
+async fn segments_that_go_one_by_one_after_a_fold_double_nothing() {
+    for gone in 0..2 {
+        let root = Root::in_memory();
+        let reader = root.open();
+        let ingest = root.open().ingest(by_hand());
+        import(&reader, [titled("w", DAY_START_MS, "0", "z")]).await;
+        write(&ingest, [named("a")]).await;
+        assert_eq!(seen(&reader).await.len(), 2);
+        write(&ingest, [named("b")]).await;
+        tokio::time::sleep(LISTING_AGE).await;
+        let before = seen(&reader).await;
+        assert_kept(&before[..2], &["a", "b"], "a");
+        ingest.kill().await;
+        let objects = reader.object_store();
+        let mut segment_objects = Vec::new();
+        for path in segments(&reader).await {
+            let path = Path::from(path);
+            let bytes = objects.get(&path).await.unwrap().bytes().await.unwrap();
+            segment_objects.push((path, bytes));
+        }
+        root.open().fold().await.unwrap();
+        // As if they were not deleted yet, and then one was.
+        for (path, bytes) in &segment_objects {
+            objects.put(path, bytes.clone().into()).await.unwrap();
+        }
+        tokio::time::sleep(LISTING_AGE).await;
+        assert_eq!(seen(&reader).await, before, "{gone}");
+        objects.delete(&segment_objects[gone].0).await.unwrap();
+        tokio::time::sleep(LISTING_AGE).await;
+        assert_eq!(seen(&reader).await, before, "{gone}");
+        assert_eq!(seen(&root.open()).await, before, "{gone}");
+    }
+}
+
+/// What is shown under an id of its own and comes in with that id is shown once.
+#[tokio::test]
+async fn an_event_that_comes_with_the_id_that_it_was_given_is_shown_once() {
+    let root = Root::in_memory();
+    let store = root.open();
+    let ingest = store.ingest(by_hand());
+    write(&ingest, [named("a"), named("b")]).await;
+    let before = seen(&store).await;
+    let again = titled("w", DAY_START_MS, &before[1].0, "b");
+    write(&ingest, [again]).await;
+    let titles: Vec<String> = seen(&store)
+        .await
+        .into_iter()
+        .map(|(_, title, _)| title)
+        .collect();
+    assert_eq!(titles, ["a", "b"]);
+    ingest.close().await.unwrap();
+    assert_eq!(seen(&store).await.len(), 2);
 }
 
 /// The event that is in the table has the id, whichever a reader saw first.

@@ -67,7 +67,11 @@ impl Day {
     pub(super) fn clear_events(&mut self) {
         self.ids.clear();
         self.batches.clear();
-        self.contested = Contested::default();
+        // Files that came after an id was contested were not asked for it.
+        let contested = std::mem::take(&mut self.contested);
+        for id in contested.contents.keys() {
+            self.compared.remove(id);
+        }
     }
 
     /// Forgets what was found out about ids of other events.
@@ -90,6 +94,10 @@ impl Day {
         });
         let is_new: Vec<bool> = is_new.collect();
         let new = filter_record_batch(&events, &BooleanArray::from(is_new))?;
+        if new.num_rows() > 0 {
+            // A contested event may be shown under an id that is one of theirs.
+            self.contested.shown = None;
+        }
         match self.batches.last_mut() {
             _ if new.num_rows() == 0 => {}
             Some(last) if last.num_rows() + new.num_rows() <= BATCH_ROWS => {
@@ -247,8 +255,11 @@ impl Day {
         });
         let claims: Vec<Claim> = claims.collect();
         let other = |id: &str| {
-            let wanted = HashSet::from([short(id)]);
-            let contents = self.contents_of(&wanted).ok()?;
+            let id = short(id);
+            if !self.ids.contains(&id) || self.contested.contents.contains_key(&id) {
+                return None;
+            }
+            let contents = self.contents_of(&HashSet::from([id])).ok()?;
             contents.into_values().next()
         };
         let mut holders = Holders::default();
