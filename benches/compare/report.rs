@@ -75,7 +75,7 @@ fn geometric_mean(ratios: impl Iterator<Item = f64> + Clone) -> f64 {
     (ratios.map(f64::ln).sum::<f64>() / count as f64).exp()
 }
 
-/// A table of what a program costs beside another one, as Markdown; gives whether the bar of every line
+/// A table of what a program costs beside another one, as Markdown; returns whether the bar of every line
 /// holds.
 pub(crate) fn compared(title: &str, unit: &str, lines: &[Compared]) -> bool {
     println!("\n### {title}: median in {unit}\n");

@@ -124,7 +124,7 @@ impl Workspaces {
         }
     }
 
-    /// Brings back what a retention run has dropped, or tells what that would be.
+    /// Brings back what a retention run has dropped, or reports what that would be.
     pub(crate) async fn undo_retention(
         &self,
         workspace: &WorkspaceId,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// What is always left free, in bytes.
 const LEFT_FREE: u64 = 5 << 30;
-/// Where the free space cannot be told.
+/// Where the free space is not known.
 const UNKNOWN_SPACE: u64 = 1 << 30;
 
 /// A tenth of the space that is free in a directory, and no more than leaves 5 GiB of it.
@@ -23,7 +23,7 @@ fn share(free_bytes: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// A small disk keeps its reserve, a large one gives a tenth.
+    /// A small disk keeps its reserve, of a large one a tenth is used.
     #[test]
     fn a_share_leaves_a_reserve() {
         assert_eq!(share(100 << 30), 10 << 30);

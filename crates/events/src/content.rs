@@ -21,7 +21,7 @@ use crate::identity::canonical_json;
 use crate::json::text;
 use crate::packed::PackedEvent;
 
-/// What stands first in every digest, so that none is the digest of something else.
+/// What is first in every digest, so that none is the digest of something else.
 const DOMAIN: &[u8] = b"vouch event content";
 
 /// The form in which a producer sent an event.

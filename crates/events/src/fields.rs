@@ -69,7 +69,7 @@ pub enum Absence {
     Null,
 }
 
-/// Who gives a field its value.
+/// Who sets a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetBy {
     /// The producer of the event, or the mapping of its record.

@@ -119,7 +119,7 @@ async fn merge(
     }
 }
 
-/// Deletes what nobody needs any more of a workspace; returns the number of problems.
+/// Deletes what no reader needs any more of a workspace; returns the number of problems.
 async fn clean(
     store: &Store,
     workspace: &WorkspaceId,

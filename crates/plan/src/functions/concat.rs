@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 use super::text_result::TextResult;
 use crate::resources::Resources;
 
-/// The texts behind each other.
+/// The texts one after the other.
 pub(crate) fn concat(texts: Vec<Expr>, resources: &Resources) -> Expr {
     let function = Concat {
         signature: Signature::variadic_any(Volatility::Immutable),

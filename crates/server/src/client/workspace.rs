@@ -115,7 +115,7 @@ impl Client {
     }
 
     /// Brings back what a retention run has dropped, on behalf of `by`: the one that made `version`, or the
-    /// newest one that is not undone. With `dry_run` it only tells what that is. `None` when the workspace has
+    /// newest one that is not undone. With `dry_run` it only reports what that is. `None` when the workspace has
     /// no events.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ type IngestServer = IngestServiceServer<service::Service>;
 type LogsServer = LogsServiceServer<otlp::grpc::Service>;
 type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
 
-/// The services whose health is told; the empty name stands for all together.
+/// The services whose health is reported; the empty name stands for all together.
 const NAMES: [&str; 5] = [
     "",
     <QueryServer as NamedService>::NAME,
@@ -63,7 +63,7 @@ const NAMES: [&str; 5] = [
     <WorkspaceServer as NamedService>::NAME,
 ];
 
-/// What the health service tells.
+/// What the health service reports.
 #[derive(Debug)]
 pub(super) struct Health {
     reporter: HealthReporter,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, or};
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use chrono::{DateTime, Days, Utc};
 use events::{WorkspaceId, fields};
@@ -396,11 +397,17 @@ pub(super) async fn rows_held(
 /// Whether a copy of some rows of the file loses nothing else: other software may have written columns
 /// that a new file would not have, and rows in another order. Such a file stays as a whole.
 async fn can_be_rewritten(location: &Location, file: &DataFile) -> Result<bool, StoreError> {
-    let builder = file.place().open(location).await?;
+    let place = file.place();
+    let builder = place.open(location).await?;
+    Ok(is_copied_whole(&place, builder.schema()))
+}
+
+/// The same of a file that is open, with its columns.
+pub(super) fn is_copied_whole(place: &FilePlace, columns: &Schema) -> bool {
     let known = events::schema();
     let is_known = |name: &str| known.field_with_name(name).is_ok();
-    let columns = builder.schema().fields();
-    Ok(file.digest.is_some() && columns.iter().all(|column| is_known(column.name())))
+    let mut columns = columns.fields().iter();
+    place.digest.is_some() && columns.all(|column| is_known(column.name()))
 }
 
 /// Copies the rows of `file` that any of `holds` covers; there must be `expected` of them.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::Dropped;
 use super::figures::add_day;
 use super::lost::{ChangedFile, actions, files_of_drop};
+use super::run::is_copied_whole;
 use crate::claims::Holders;
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::day_buffer::Written;
@@ -290,10 +291,7 @@ async fn copy_of(
     let place = &file.place;
     let failed = |error| StoreError::parquet(&place.path, error);
     let builder = place.open(location).await?;
-    let known = events::schema();
-    let is_known = |name: &str| known.field_with_name(name).is_ok();
-    let mut columns = builder.schema().fields().iter();
-    if place.digest.is_none() || !columns.all(|column| is_known(column.name())) {
+    if !is_copied_whole(place, builder.schema()) {
         return Err(StoreError::NothingToUndo {
             workspace: newest.workspace.clone(),
             reason: format!(

@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// Makes a store of the newest backup although objects of it are damaged.
+async fn restored_with_damage(from: &Root) -> (Root, Restored) {
+    let incomplete = RestoreOptions {
+        incomplete: true,
+        ..options()
+    };
+    let root = bucket();
+    let restored = root.open().restore(&backups(from), &incomplete).await;
+    (root, restored.unwrap())
+}
+
 /// A damaged file of the store makes the backup incomplete. The newest complete one stays, and is what is restored.
 #[tokio::test]
 async fn a_damaged_file_makes_a_backup_incomplete() {
@@ -30,16 +41,7 @@ async fn a_damaged_file_makes_a_backup_incomplete() {
     }
     assert_eq!(below(&to, "manifests").await.len(), 2);
     // A root may have but one restore, so the incomplete one needs another.
-    let incomplete = RestoreOptions {
-        incomplete: true,
-        ..options()
-    };
-    let other = bucket();
-    let made = other
-        .open()
-        .restore(&backups(&to), &incomplete)
-        .await
-        .unwrap();
+    let (other, made) = restored_with_damage(&to).await;
     assert_eq!(made.faults.len(), 1);
     let found = other.open().verify(&workspace("w")).await.unwrap().unwrap();
     assert!(
@@ -89,16 +91,7 @@ async fn what_is_damaged_or_missing_is_named() {
         matches!(refused, Err(StoreError::NotRestored { .. })),
         "{refused:?}"
     );
-    let incomplete = RestoreOptions {
-        incomplete: true,
-        ..options()
-    };
-    let other = bucket();
-    let made = other
-        .open()
-        .restore(&backups(&to), &incomplete)
-        .await
-        .unwrap();
+    let (other, made) = restored_with_damage(&to).await;
     assert_eq!(made.faults.len(), 3);
     assert_whole(&other.open(), "u").await;
     other.open().snapshot(&workspace("v")).await.unwrap_err();
