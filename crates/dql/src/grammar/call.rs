@@ -10,6 +10,7 @@ use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::select::{query_starts, select};
 use crate::grammar::terminal::{List, alias, list};
 use crate::grammar::unexpected::unexpected;
+use crate::keyword;
 use crate::path;
 use crate::quoting;
 use crate::span::Span;
@@ -208,7 +209,9 @@ pub(super) fn chained_call(input: Tokens<'_>) -> Parsed<'_, Call> {
     } else {
         Some(word)
     };
-    if name.is_none_or(|name| name.starts_with('.')) || !named.is_symbol(1, "(") {
+    let is_function =
+        name.is_some_and(|name| !name.starts_with('.') && !keyword::is_reserved(name));
+    if !is_function || !named.is_symbol(1, "(") {
         return Err(Failure::diagnosed(unexpected(
             named,
             "a function call after `.`",

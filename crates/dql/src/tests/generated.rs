@@ -79,6 +79,8 @@ fn what_did_not_survive_once_does_now() {
         "TAE::* [0D]",
         "rate(`M::a`).. (b)",
         "rate(`M::a`). .b()",
+        "series_sum(rate(`M::cpu:(avg(usage))`).as())",
+        "rate(`M::a`).limit()",
     ] {
         survives(text).unwrap();
     }
