@@ -10,12 +10,16 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::error::ArrowError;
 
-use crate::content::ContentDigest;
+use crate::content::{ContentDigest, Sent};
+use crate::event::Event;
 use crate::fields::{CONFLICT, EVENT_ID};
 use crate::json::text;
 
 /// How many hexadecimal digits of the digest an id has at first.
 const SHORT_DIGITS: usize = 16;
+
+/// How many it has in all.
+const ALL_DIGITS: usize = 64;
 
 /// The id under which an event with the id `own` is kept when the ids of the attempts before belong to other events:
 /// at first its own, then with 16 digits of its digest, then with all 64, and then with all of them once more each
@@ -33,6 +37,40 @@ pub fn conflict_id(own: &str, digest: &ContentDigest, attempt: usize) -> String 
     }
 }
 
+/// The id that the producer gave an event which comes with one that [`conflict_id`] has made of it, as an exported event
+/// does. Under its own id it is found to be stored, whether or not the other event still has that id.
+pub(crate) fn given_own_id(event: &Event) -> Option<String> {
+    let (mut own, digits) = split(event.id())?;
+    let is_made_of = |sent| {
+        ContentDigest::of_event(event, sent)
+            .to_string()
+            .starts_with(digits)
+    };
+    if !is_made_of(Sent::Fields) && !is_made_of(Sent::Record) {
+        return None;
+    }
+    while let Some((shorter, others)) = split(own)
+        && others == digits
+    {
+        own = shorter;
+    }
+    Some(own.to_owned())
+}
+
+/// Whether an id has the form of those that [`conflict_id`] makes.
+pub(crate) fn may_be_made(id: &str) -> bool {
+    split(id).is_some()
+}
+
+/// The id without the digits of a digest at its end, and these.
+fn split(id: &str) -> Option<(&str, &str)> {
+    let (own, digits) = id.rsplit_once('~')?;
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_digest =
+        matches!(digits.len(), SHORT_DIGITS | ALL_DIGITS) && digits.bytes().all(is_digit);
+    (is_digest && !own.is_empty()).then_some((own, digits))
+}
+
 /// The id that the producer gave the event in a row of a batch.
 #[must_use]
 pub fn own_id(batch: &RecordBatch, row: usize) -> Option<&str> {
@@ -43,7 +81,8 @@ pub fn own_id(batch: &RecordBatch, row: usize) -> Option<&str> {
     value(CONFLICT).or_else(|| value(EVENT_ID))
 }
 
-/// The batch with other ids for some rows, which [`conflict_id`] has made: one for each row, `None` where the id stays.
+/// The batch with other ids for some rows: one for each row, its own or one that [`conflict_id`] has made; `None` where
+/// the id stays.
 ///
 /// # Errors
 /// When the batch lacks a column, or has ids of another type than text.
@@ -58,7 +97,7 @@ pub fn with_ids(batch: &RecordBatch, ids: &[Option<String>]) -> Result<RecordBat
         .collect();
     let own: StringArray = rows
         .map(|(row, id)| match id {
-            Some(_) => own_id(batch, row),
+            Some(id) => own_id(batch, row).filter(|own| own != id),
             None => valid_text(batch, conflict_column, row),
         })
         .collect();
@@ -106,6 +145,32 @@ mod tests {
         assert_eq!(ids, expected);
     }
 
+    /// What was exported under an id that was made of it has its own id again; others keep theirs.
+    #[test]
+    fn an_event_that_comes_with_a_made_id_has_its_own_again() {
+        let read = |id: &str| {
+            let record = json!({"date": 1, "df_workspace": "w", "df_event_id": id, "x": 1, "vouch_conflict": "1"});
+            let record = record.as_object().unwrap().clone();
+            Event::from_json(record, &Defaults::default(), || unreachable!()).unwrap()
+        };
+        let event = read("1");
+        for sent in [Sent::Fields, Sent::Record] {
+            let digest = ContentDigest::of_event(&event, sent);
+            for attempt in 0..4 {
+                assert_eq!(read(&conflict_id("1", &digest, attempt)), event);
+            }
+        }
+        let digits = ContentDigest::of_event(&event, Sent::Fields).to_string();
+        let other = digits.replace(|digit| digit != '0', "0");
+        for id in [
+            "1~".to_owned() + &other[..16],
+            "1~".to_owned() + &digits[..15],
+            format!("~{digits}"),
+        ] {
+            assert_eq!(read(&id).id(), id);
+        }
+    }
+
     /// A row and a packed event are renamed alike, keep their content, and remember their own id.
     #[test]
     fn a_renamed_event_keeps_its_own_id() {
@@ -126,6 +191,8 @@ mod tests {
         };
         assert_eq!(ids(&new), ["1 1", "2~a 2"]);
         assert_eq!(ids(&again), ["1 1", "2~ab 2"]);
+        let first = with_ids(&again, &[None, Some("2".to_owned())]).unwrap();
+        assert_eq!(first, batch);
         assert_eq!(
             Content::of_row(&new, 1, None),
             Content::of_row(&batch, 1, None)

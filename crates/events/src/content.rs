@@ -5,6 +5,7 @@
 //! mapping derived from the record. Fields without a value are left out too, and the others are told apart
 //! by their numbers, so that fields which are added later change no digest of an event without them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -15,7 +16,7 @@ use crate::delivery::{Delivery, sent_through};
 use crate::event::{Event, ValueRef};
 use crate::fields::{
     Absence, DOOR, EVENT_ID, FIELDS, Field, FieldType, RECORDED, RECORDED_WORKSPACE, SetBy,
-    WORKSPACE, field,
+    WORKSPACE, is_of_vouch,
 };
 use crate::identity::canonical_json;
 use crate::json::text;
@@ -139,17 +140,49 @@ impl Content {
         if [self.sent, other.sent] == [Some(Sent::Itself); 2] {
             return true;
         }
-        let may_be_record = |content: &Self| matches!(content.sent, Some(Sent::Record) | None);
-        let are_records = may_be_record(self) && may_be_record(other);
+        let are_records = self.may_be_record() && other.may_be_record();
         self.fields == other.fields || (are_records && self.record == other.record)
     }
 
-    /// The digest by which the event gets an id of its own.
-    pub fn digest(&self) -> &ContentDigest {
+    fn may_be_record(&self) -> bool {
+        matches!(self.sent, Some(Sent::Record) | None)
+    }
+
+    /// The digests by which the event may have an id of its own, the one that it gets first: the program that stored
+    /// it may not have known in which form it was sent, or it was sent in another form.
+    pub fn digests(&self) -> [&ContentDigest; 2] {
         match self.sent {
-            Some(Sent::Record) => &self.record,
-            Some(Sent::Fields | Sent::Itself) | None => &self.fields,
+            Some(Sent::Record) => [&self.record, &self.fields],
+            Some(Sent::Fields | Sent::Itself) | None => [&self.fields, &self.record],
         }
+    }
+}
+
+/// The contents of the events that have one id.
+#[derive(Debug, Default)]
+pub struct Contents {
+    fields: HashSet<ContentDigest>,
+    /// Of those that a mapping made, or may have made.
+    records: HashSet<ContentDigest>,
+    has_itself: bool,
+}
+
+impl Contents {
+    /// Adds a content; `false` when [the same](Content::is_same) is there.
+    pub fn insert(&mut self, content: &Content) -> bool {
+        let is_itself = content.sent == Some(Sent::Itself);
+        let is_there = self.fields.contains(&content.fields)
+            || (content.may_be_record() && self.records.contains(&content.record))
+            || (is_itself && self.has_itself);
+        if is_there {
+            return false;
+        }
+        self.fields.insert(content.fields);
+        if content.may_be_record() {
+            self.records.insert(content.record);
+        }
+        self.has_itself |= is_itself;
+        true
     }
 }
 
@@ -217,7 +250,7 @@ fn canonical_attributes(text: &str, sent: Sent) -> Option<String> {
         let before = recorded.len();
         recorded.retain(|key, _| match key.as_str() {
             RECORDED_WORKSPACE => sent == Sent::Fields,
-            key => field(key).is_none_or(|field| field.set_by == SetBy::Producer),
+            key => !is_of_vouch(key),
         });
         if recorded.len() < before && recorded.is_empty() {
             members.shift_remove(RECORDED);

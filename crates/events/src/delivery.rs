@@ -1,14 +1,10 @@
 //! How and when Vouch got an event, in the fields that Vouch sets.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
-use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Sent;
 use crate::event::ValueRef;
-use crate::fields::{BATCH, DOOR, FIELDS, RECEIVED, SENDER, schema};
+use crate::fields::{BATCH, DOOR, RECEIVED, SENDER};
 
 /// What separates the door from the name of a mapping in `vouch_door`.
 const MAPPING_SEPARATOR: char = ':';
@@ -92,37 +88,14 @@ pub(crate) fn sent_through(door: &str) -> Sent {
     }
 }
 
-/// The batch in the columns of the [`schema`]. A column that it lacks has the value that the `delivery` of its events
-/// sets, or none; a column that is no field is left out.
-///
-/// # Errors
-/// When a column has another type than its field.
-pub fn with_all_columns(
-    batch: &RecordBatch,
-    delivery: Option<&Delivery>,
-) -> Result<RecordBatch, ArrowError> {
-    let schema = schema();
-    let rows = batch.num_rows();
-    let columns = schema.fields().iter().zip(&FIELDS).map(|(column, field)| {
-        let set = delivery.and_then(|delivery| delivery.value(field.name));
-        match (set, batch.column_by_name(column.name())) {
-            (Some(ValueRef::Int(number)), _) => Arc::new(Int64Array::from_value(number, rows)),
-            (Some(ValueRef::Text(text)), _) => Arc::new(StringArray::from_iter_values(
-                std::iter::repeat_n(text, rows),
-            )) as ArrayRef,
-            (None, Some(values)) => Arc::clone(values),
-            (None, None) => new_null_array(column.data_type(), rows),
-        }
-    });
-    RecordBatch::try_new(Arc::clone(&schema), columns.collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow::array::Array;
     use serde_json::json;
 
     use super::*;
     use crate::batch::EventBatchBuilder;
+    use crate::columns::with_all_columns;
     use crate::event::{Defaults, Event};
     use crate::fields::column;
 

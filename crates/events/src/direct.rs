@@ -5,6 +5,7 @@
 //! [`crate::Event::from_json`], which decides and gives the reason of a refusal. So the quick way never
 //! refuses, and where it gives an event, it is the event that the careful way would give.
 
+use crate::conflict::may_be_made;
 use crate::event::{ValueRef, integer_in};
 use crate::fields::{
     ATTRIBUTES_COLUMN, Absence, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, FieldType, WORKSPACE_COLUMN,
@@ -159,6 +160,7 @@ impl<'c> Parts<'c> {
             (None, given) => given.ok_or(Unusual)?,
         };
         let derived = match text_of(EVENT_ID_COLUMN) {
+            Some(id) if may_be_made(id) => return Err(Unusual),
             Some(_) => None,
             None => Some(derive_id().ok_or(Unusual)?),
         };

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
+use crate::conflict;
 use crate::fields::{
     self, ATTRIBUTES_COLUMN, DATE_COLUMN, EVENT_ID_COLUMN, FIELDS, Field, FieldType, RECORDED,
     SetBy, WORKSPACE_COLUMN,
@@ -145,13 +146,15 @@ impl Draft {
         let mut recorded = Map::new();
         for (key, value) in record {
             match fields::column(&key) {
+                _ if fields::is_of_vouch(&key) => {
+                    if !value.is_null() {
+                        recorded.insert(key, value);
+                    }
+                }
                 None => {
                     unlisted.insert(key, value);
                 }
                 Some(_) if value.is_null() => {}
-                Some(column) if FIELDS[column].set_by == SetBy::Vouch => {
-                    recorded.insert(key, value);
-                }
                 Some(column) if FIELDS[column].field_type == FieldType::Json => {
                     given_attributes = Some(value);
                 }
@@ -188,12 +191,16 @@ impl Draft {
             Some(id) => id,
             None => derive_id(&self)?,
         };
-        Ok(Event {
+        let mut event = Event {
             date_ms: self.date_ms,
             id,
             workspace: self.workspace,
             cells: self.cells,
-        })
+        };
+        if let Some(own) = conflict::given_own_id(&event) {
+            event.id = own;
+        }
+        Ok(event)
     }
 
     /// The id from the canonical form of everything else.

@@ -148,12 +148,21 @@ impl Field {
         Self { absence, ..self }
     }
 
+    /// Names of such fields begin with [`VOUCH_PREFIX`].
     const fn set_by_vouch(self) -> Self {
         Self {
             set_by: SetBy::Vouch,
             ..self
         }
     }
+}
+
+/// What the names of fields that Vouch sets begin with, those of later versions too.
+const VOUCH_PREFIX: &str = "vouch_";
+
+/// Whether Vouch, of this version or a later one, sets the field of that name.
+pub(crate) fn is_of_vouch(name: &str) -> bool {
+    name.starts_with(VOUCH_PREFIX)
 }
 
 /// The position of [`DATE`] in [`FIELDS`].
@@ -370,6 +379,15 @@ mod tests {
         assert_eq!(column(EVENT_ID), Some(EVENT_ID_COLUMN));
         assert_eq!(column(WORKSPACE), Some(WORKSPACE_COLUMN));
         assert_eq!(column(CONFLICT), Some(CONFLICT_COLUMN));
+        for field in &FIELDS {
+            let names = std::iter::once(&field.name).chain(field.aliases);
+            let is_set = field.set_by == SetBy::Vouch;
+            assert!(
+                names.into_iter().all(|name| is_of_vouch(name) == is_set),
+                "{}",
+                field.name
+            );
+        }
         let set: Vec<bool> = FIELDS
             .iter()
             .map(|field| field.set_by == SetBy::Vouch)

@@ -8,6 +8,7 @@
 //! | [`event`] | one validated event, made from a JSON object |
 //! | [`identity`] | event ids derived from where an event came from or from what it says |
 //! | [`rejection`] | why a record is not an event |
+//! | [`columns`] | rows of other versions in the columns of this one |
 //! | [`conflict`] | ids of events whose own is taken |
 //! | [`content`] | what a producer said, as a digest |
 //! | [`delivery`] | when, how and from whom Vouch got an event |
@@ -22,6 +23,7 @@
 //! care, or comes alone: JSON → (optionally) [`mapping::Mapping::apply`] → [`event::Event::from_json`].
 
 pub mod batch;
+pub mod columns;
 pub mod conflict;
 pub mod content;
 pub mod delivery;
@@ -38,9 +40,10 @@ pub mod time;
 pub mod workspace;
 
 pub use batch::EventBatchBuilder;
+pub use columns::with_all_columns;
 pub use conflict::{conflict_id, own_id, with_ids};
-pub use content::{Content, ContentDigest, Sent};
-pub use delivery::{Delivery, Origin, with_all_columns};
+pub use content::{Content, ContentDigest, Contents, Sent};
+pub use delivery::{Delivery, Origin};
 pub use direct::DayEvents;
 pub use event::{Defaults, Event, ValueRef};
 pub use fields::{FIELDS, Field, FieldType, SetBy, field, schema, view_schema};

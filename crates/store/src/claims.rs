@@ -17,6 +17,15 @@ pub(crate) struct Claim {
     pub(crate) content: Content,
 }
 
+impl Claim {
+    /// The id that the event gets when those of the attempts before belong to others, and one that it may have got
+    /// before.
+    fn ids(&self, attempt: usize) -> [String; 2] {
+        let digests = self.content.digests();
+        digests.map(|digest| conflict_id(&self.own_id, digest, attempt))
+    }
+}
+
 /// What becomes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Settled {
@@ -100,24 +109,24 @@ impl Holders {
             if open.is_empty() {
                 break;
             }
-            let id_of = |index: usize| {
-                let claim: &Claim = &claims[index];
-                conflict_id(&claim.own_id, claim.content.digest(), attempt)
-            };
-            let ids: Vec<String> = open.iter().map(|index| id_of(*index)).collect();
-            self.look_for(location, files, &ids).await?;
+            let ids: Vec<[String; 2]> = open
+                .iter()
+                .map(|index| claims[*index].ids(attempt))
+                .collect();
+            self.look_for(location, files, ids.as_flattened()).await?;
             let mut next = Vec::new();
-            for (index, id) in open.into_iter().zip(ids) {
+            for (index, [id, otherwise]) in open.into_iter().zip(ids) {
                 let content = claims[index].content;
-                match self.of(&id).copied().or_else(|| other(&id)) {
-                    Some(holder) if holder.is_same(&content) => {
-                        settled[index] = Some(Settled::Repeated);
-                    }
-                    Some(_) => next.push(index),
-                    None => {
-                        self.contents.insert(id.clone(), content);
-                        settled[index] = Some(Settled::Under(id));
-                    }
+                let holder = |id: &str| self.of(id).copied().or_else(|| other(id));
+                let has_event =
+                    |id: &str| holder(id).is_some_and(|holder| holder.is_same(&content));
+                if has_event(&id) || has_event(&otherwise) {
+                    settled[index] = Some(Settled::Repeated);
+                } else if holder(&id).is_some() {
+                    next.push(index);
+                } else {
+                    self.contents.insert(id.clone(), content);
+                    settled[index] = Some(Settled::Under(id));
                 }
             }
             open = next;

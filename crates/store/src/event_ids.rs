@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
-use events::{Content, fields};
+use events::{Content, PackedEvents, fields};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
@@ -17,7 +17,7 @@ use crate::location::Location;
 
 type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
 
-/// The id of an event that is stored under another id than the one that its producer gave it.
+/// The id of an event that may be stored under another id than the one that its producer gave it.
 #[derive(Debug)]
 pub(crate) struct RenamedId {
     pub(crate) id: String,
@@ -102,20 +102,29 @@ impl FilePlace {
         Ok(contents)
     }
 
-    /// The rows of the file with an id among `wanted`, in its order, in the columns of [`events::schema`].
-    pub(crate) async fn rows_among(
+    /// The events of the file with an id among the keys of `new_ids`, under the ids that these have.
+    pub(crate) async fn rows_under(
         &self,
         location: &Location,
-        wanted: &HashSet<&str>,
-    ) -> Result<Vec<RecordBatch>, StoreError> {
+        new_ids: &HashMap<String, String>,
+    ) -> Result<PackedEvents, StoreError> {
+        let wanted = new_ids.keys().map(String::as_str).collect();
+        let mut packed = PackedEvents::default();
         let mut rows = Vec::new();
-        self.for_rows_among(location, wanted, |batch, _| rows.push(batch.clone()))
-            .await?;
-        let all = |batch: &RecordBatch| Ok(events::with_all_columns(batch, None)?);
-        rows.iter().map(all).collect()
+        self.for_rows_among(location, &wanted, |batch, ids| {
+            let new = ids.iter().map(|id| new_ids.get(id?).cloned());
+            rows.push(events::with_ids(batch, &new.collect::<Vec<_>>()));
+        })
+        .await?;
+        for batch in rows {
+            let batch = batch?;
+            (0..batch.num_rows()).for_each(|row| packed.push_row(&batch, row));
+        }
+        Ok(packed)
     }
 
-    /// Calls `use_rows` with batches of the rows with an id among `wanted`, and their ids.
+    /// Calls `use_rows` with batches of the rows with an id among `wanted`, in the columns of [`events::schema`], and
+    /// their ids.
     async fn for_rows_among(
         &self,
         location: &Location,
@@ -152,7 +161,10 @@ impl FilePlace {
         while let Some(batch) = rows.try_next().await.map_err(failed)? {
             let ids = batch.column_by_name(fields::EVENT_ID);
             let ids: Option<&StringArray> = ids.and_then(|ids| ids.as_string_opt());
-            use_rows(&batch, ids.ok_or_else(|| self.without_ids())?);
+            use_rows(
+                &events::with_all_columns(&batch, None)?,
+                ids.ok_or_else(|| self.without_ids())?,
+            );
         }
         Ok(())
     }

@@ -7,11 +7,13 @@
 //! | `log` | damaged objects of a log that can still be read |
 //! | `rebuild` | a new log from what can be read of the old one and from data files |
 //! | `found` | rows of data files that the log does not name |
+//! | `kept` | of the events of a day each one once |
 //! | `recorded` | drops and holds, as audit events tell them |
 //! | `files` | damaged data files |
 
 mod files;
 mod found;
+mod kept;
 mod log;
 mod rebuild;
 mod recorded;

@@ -3,7 +3,7 @@
 use super::compact::{self, write_key};
 use super::scan::{Scanner, plain_integer};
 use super::{Cell, Days, Parts, Unusual};
-use crate::fields::{self, ATTRIBUTES_COLUMN, FIELDS, SetBy};
+use crate::fields::{self, ATTRIBUTES_COLUMN, is_of_vouch};
 
 /// Makes events of the lines of one text.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ impl<'c> LineDecoder<'c> {
     fn member(&mut self, key: &'c str, scanner: &mut Scanner<'c>) -> Result<(), Unusual> {
         let parts = &mut self.parts;
         match self.order.column(key) {
+            // It goes among the attributes' recorded values.
+            _ if is_of_vouch(key) => Err(Unusual),
             None => {
                 parts.add_unlisted_key(key)?;
                 if !parts.unlisted.is_empty() {
@@ -71,8 +73,6 @@ impl<'c> LineDecoder<'c> {
                 compact::value(scanner, &mut parts.unlisted, &mut self.keys, 1)
             }
             Some(ATTRIBUTES_COLUMN) => parts.attributes(scanner),
-            // It goes among the attributes.
-            Some(column) if FIELDS[column].set_by == SetBy::Vouch => Err(Unusual),
             Some(column) => {
                 let keys = &mut self.keys;
                 parts.value(column, scanner, keys)

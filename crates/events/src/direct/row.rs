@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::scan::Scanner;
 use super::{Days, Parts, Unusual};
-use crate::fields::{self, ATTRIBUTES_COLUMN, DATE_COLUMN, FIELDS, FieldType, SetBy};
+use crate::fields::{self, ATTRIBUTES_COLUMN, DATE_COLUMN, FIELDS, FieldType};
 use crate::json::{text, timestamp, value_json};
 
 /// Makes events of the rows of one batch.
@@ -181,8 +181,8 @@ fn targets(schema: &Schema) -> Option<Vec<Target>> {
     let targets = schema.fields().iter().map(|field| {
         let name = field.name();
         let column = fields::column(name);
-        let is_given = |column: usize| FIELDS[column].set_by == SetBy::Producer;
-        let is_new = column.is_none_or(|column| is_given(column) && columns.insert(column))
+        let is_new = !fields::is_of_vouch(name)
+            && column.is_none_or(|column| columns.insert(column))
             && names.insert(name);
         is_new.then(|| match column {
             Some(ATTRIBUTES_COLUMN) => Target::Attributes,

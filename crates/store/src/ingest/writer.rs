@@ -55,8 +55,9 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
             sequence,
         };
         sequence += work.parts.len() as u64;
-        begun = Some(Instant::now());
-        writes.spawn(write(Arc::clone(&shared), key, work));
+        let now = Instant::now();
+        begun = Some(now);
+        writes.spawn(write(Arc::clone(&shared), key, now + MOST_PUT_TIME, work));
     }
     while writes.join_next().await.is_some() {}
 }
@@ -160,9 +161,22 @@ impl Work {
     }
 }
 
-/// Writes the segments of some requests, from `key` on, and answers them.
-async fn write(shared: Arc<Shared>, key: SegmentKey, work: Work) {
-    let outcome = store(&shared, key, work.parts, work.numbers).await;
+/// Writes the segments of some requests, from `key` on, and answers them. What is not durable at the `deadline` is not
+/// acknowledged, as questions for what came lately do not wait for it: its events count as received when the store says
+/// that they came.
+async fn write(shared: Arc<Shared>, key: SegmentKey, deadline: Instant, work: Work) {
+    let stored = store(&shared, key, work.parts, work.numbers);
+    let stored = tokio::time::timeout_at(deadline, stored).await;
+    let outcome = stored.unwrap_or_else(|elapsed| {
+        shared.store.activity().puts.record(false);
+        Err(StoreError::OutcomeUnknown {
+            path: paths::segment(&key).to_string(),
+            source: object_store::Error::Generic {
+                store: "segments",
+                source: elapsed.into(),
+            },
+        })
+    });
     let outcome = outcome.map_err(Arc::new);
     for Answer { answer, _waiting } in work.answers {
         // No client waits for it when its connection is gone.
@@ -208,7 +222,7 @@ async fn store_one(
         Ok(encoded) => encoded?,
         Err(error) => return Err(ArrowError::from_external_error(error.into()).into()),
     };
-    let put = put_in_time(shared, key, bytes).await;
+    let put = put(shared.store.location(), key, bytes).await;
     shared.store.activity().puts.record(put.is_ok());
     put?;
     let known = shared.store.known_segments();
@@ -218,22 +232,6 @@ async fn store_one(
         shared.fold_soon.notify_one();
     }
     Ok(())
-}
-
-/// Puts a segment. One that takes too long is not acknowledged, as questions for what came lately do not wait for it:
-/// its events count as received when the store says that it came.
-async fn put_in_time(shared: &Shared, key: SegmentKey, bytes: Vec<u8>) -> Result<(), StoreError> {
-    let put = put(shared.store.location(), key, bytes);
-    match tokio::time::timeout(MOST_PUT_TIME, put).await {
-        Ok(put) => put,
-        Err(elapsed) => Err(StoreError::OutcomeUnknown {
-            path: paths::segment(&key).to_string(),
-            source: object_store::Error::Generic {
-                store: "segments",
-                source: elapsed.into(),
-            },
-        }),
-    }
 }
 
 impl Shared {

@@ -1,17 +1,16 @@
-//! Rows of data files that the log does not name, or of which some stay dropped: each id of a day once.
+//! Data files that the log does not name, or of which some events stay dropped.
 
-use std::collections::HashSet;
-
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use chrono::NaiveDate;
-use events::{WorkspaceId, fields};
+use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
+use super::kept::{KeptEvents, Taking};
 use super::recorded::{Drop, Recorded};
 use crate::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
-use crate::data_file::{DataFileWriter, StagedFile};
+use crate::data_file::StagedFile;
 use crate::error::StoreError;
 use crate::file_reader::FilePlace;
 use crate::hold::Hold;
@@ -25,34 +24,10 @@ pub(super) struct Candidate {
     pub(super) begun_ms: i64,
 }
 
-/// The event ids of one day, as 16 bytes of their digests.
-#[derive(Debug, Default)]
-pub(super) struct DayIds(HashSet<[u8; 16]>);
-
-impl DayIds {
-    fn insert(&mut self, id: &str) -> bool {
-        let mut short = [0; 16];
-        short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
-        self.0.insert(short)
-    }
-
-    /// Takes the ids of a file that stays.
-    pub(super) async fn add(
-        &mut self,
-        location: &Location,
-        place: &FilePlace,
-    ) -> Result<(), StoreError> {
-        for ids in place.event_ids(location).await? {
-            ids.iter().flatten().for_each(|id| _ = self.insert(id));
-        }
-        Ok(())
-    }
-}
-
 /// What was taken of a file.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    pub(super) file: Option<StagedFile>,
+    pub(super) files: Vec<StagedFile>,
     pub(super) rows: u64,
     pub(super) dropped: u64,
 }
@@ -79,47 +54,32 @@ impl Candidate {
         drops.any(|drop| drop.covers(self.day, self.begun_ms))
     }
 
-    /// Takes the rows that `ids` lacks, and that no run of `drops` has dropped. With `workspace` they are written to a
-    /// new file; without, only counted.
+    /// Takes the events that `kept` lacks, and that no run of `drops` has dropped. With `workspace` they are written to
+    /// new files; without, only counted.
     pub(super) async fn take(
         &self,
         location: &Location,
         workspace: Option<&WorkspaceId>,
-        ids: &mut DayIds,
+        kept: &mut KeptEvents,
         drops: &[Drop],
         holds: &[Hold],
     ) -> Result<Taken, StoreError> {
         let is_dropped = self.is_dropped(drops);
         let failed = |error| StoreError::parquet(&self.place.path, error);
         let mut batches = self.place.open(location).await?.build().map_err(failed)?;
-        let mut taken = Taken::default();
-        let mut writer = None;
+        let mut taking = Taking::new(location, self, workspace, kept);
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            let kept = match is_dropped {
+            let rows = match is_dropped {
                 true => held(&batch, holds).map_err(|column| {
                     self.place
                         .corrupt(format!("its column `{column}` has another type"))
                 })?,
                 false => BooleanArray::from(vec![true; batch.num_rows()]),
             };
-            taken.dropped += (batch.num_rows() - kept.true_count()) as u64;
-            let batch = new_rows(&filter_record_batch(&batch, &kept)?, ids)?;
-            taken.rows += batch.num_rows() as u64;
-            let Some(workspace) = workspace.filter(|_| batch.num_rows() > 0) else {
-                continue;
-            };
-            let writer = match &mut writer {
-                Some(writer) => writer,
-                None => writer.insert(DataFileWriter::create(location, workspace, self.day)?),
-            };
-            let delivery = self.place.delivery.as_deref();
-            let batch = events::with_all_columns(&batch, delivery)?;
-            writer.write(&batch).await?;
+            taking.taken.dropped += (batch.num_rows() - rows.true_count()) as u64;
+            taking.add(&filter_record_batch(&batch, &rows)?).await?;
         }
-        if let Some(writer) = writer {
-            taken.file = Some(writer.finish().await?);
-        }
-        Ok(taken)
+        taking.finish().await
     }
 
     /// Reads all rows, and takes what audit events among them tell. A file that this succeeds with is whole.
@@ -145,18 +105,6 @@ fn held(batch: &RecordBatch, holds: &[Hold]) -> Result<BooleanArray, &'static st
         }
     }
     Ok(held.into())
-}
-
-fn new_rows(batch: &RecordBatch, ids: &mut DayIds) -> Result<RecordBatch, StoreError> {
-    let column = batch.column_by_name(fields::EVENT_ID);
-    let Some(column) = column.and_then(|column| column.as_string_opt::<i32>()) else {
-        return Ok(batch.slice(0, 0));
-    };
-    let new = column
-        .iter()
-        .map(|id| Some(id.is_some_and(|id| ids.insert(id))));
-    let new: BooleanArray = new.collect();
-    Ok(filter_record_batch(batch, &new)?)
 }
 
 /// The tail of a file whose entry in the log is not known, found by its footer; `None` when the file has no digests of

@@ -10,7 +10,8 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
-use super::found::{Candidate, DayIds};
+use super::found::Candidate;
+use super::kept::KeptEvents;
 use super::recorded::{Drop, Recorded};
 use super::{RebuiltLog, RepairStep, TableRepair, rebuild_record};
 use crate::data_file::{DataFileWriter, StagedFile};
@@ -431,9 +432,9 @@ impl Sorting<'_> {
             return Ok(());
         }
         let location = self.store.location();
-        let mut ids = DayIds::default();
+        let mut kept = KeptEvents::default();
         for file in named {
-            let added = ids.add(location, &file.place()).await;
+            let added = kept.add(location, file.place()).await;
             // A damaged file is set aside afterwards; what others have of it is kept.
             if let Err(StoreError::ObjectStore(error)) = added {
                 return Err(error.into());
@@ -441,7 +442,7 @@ impl Sorting<'_> {
         }
         for candidate in found {
             let workspace = self.is_applied.then_some(self.workspace);
-            let taken = candidate.take(location, workspace, &mut ids, self.drops, self.holds);
+            let taken = candidate.take(location, workspace, &mut kept, self.drops, self.holds);
             let taken = match taken.await {
                 Ok(taken) => taken,
                 Err(StoreError::ObjectStore(error)) => return Err(error.into()),
@@ -453,7 +454,7 @@ impl Sorting<'_> {
             self.rebuilt.dropped_events += taken.dropped;
             self.rebuilt.found_files += usize::from(taken.rows > 0);
             self.rebuilt.found_events += taken.rows;
-            self.new.staged.extend(taken.file);
+            self.new.staged.extend(taken.files);
         }
         Ok(())
     }

@@ -1,20 +1,21 @@
 //! What others have stored since files were staged: repetitions go, and other events with the same ids get ids of
 //! their own.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
 use chrono::NaiveDate;
-use events::{Content, PackedEvents, WorkspaceId, fields};
+use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::{Checked, Staging};
+use super::{Checked, Counts, Staging};
 use crate::claims::{Claim, Holders, Settled};
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
+use crate::event_ids::RenamedId;
 use crate::file_reader::FilePlace;
 use crate::location::Location;
 use crate::snapshot::{DataFile, Snapshot};
@@ -64,79 +65,47 @@ impl Staging {
         newest: &Snapshot,
     ) -> Result<(), StoreError> {
         let old = self.files[index].clone();
-        let taken = taken_ids(location, &old, arrived).await?;
-        let taken: HashSet<&str> = taken.iter().map(String::as_str).collect();
-        if taken.is_empty() {
+        let taken = TakenIds::of(location, &old, arrived).await?;
+        let ids: HashSet<&str> = taken.0.iter().map(|renamed| renamed.id.as_str()).collect();
+        if ids.is_empty() {
             return Ok(());
         }
-        let rows = old.place().rows_among(location, &taken).await?;
-        let rest = rewritten(location, &self.workspace, &old, &taken).await?;
+        let claims = taken.claims(location, &old.place(), &ids).await?;
+        let rest = rewritten(location, &self.workspace, &old, &ids).await?;
         // The first file that holds an id counts.
         let mut known = arrived.to_vec();
         known.extend(newest.files_of(old.day).map(DataFile::place));
         let others = self.files_of(old.day).filter(|file| file.path != old.path);
         known.extend(others.chain(&rest).map(StagedFile::place));
-        let renamed = self.settled(location, &known, &rows).await?;
-        let renamed = self.staged(location, &old, &renamed).await?;
+        let mut holders = Holders::default();
+        let settled = holders.settle(location, &known, &claims, |_| None).await?;
+        let mut new_ids = HashMap::new();
+        for (renamed, settled) in taken.0.iter().zip(settled) {
+            self.counts.count(renamed, &settled);
+            if let Settled::Under(id) = settled {
+                new_ids.insert(renamed.id.clone(), id);
+            }
+        }
+        let renamed = self.staged_under(location, &old, &new_ids).await?;
         match rest {
             Some(rest) => self.files[index] = rest,
             None => drop(self.files.remove(index)),
         }
-        let conflicts = renamed.as_ref().map_or(0, |file| file.rows);
-        self.counts.conflicts += conflicts;
-        self.counts.repeated += taken.len() as u64 - conflicts;
         self.files.extend(renamed);
         old.delete(location).await;
         Ok(())
     }
 
-    /// Those of the rows that are to be stored under other ids, under these.
-    async fn settled(
-        &self,
-        location: &Location,
-        known: &[FilePlace],
-        rows: &[RecordBatch],
-    ) -> Result<Vec<RecordBatch>, StoreError> {
-        let mut claims = Vec::new();
-        for batch in rows {
-            claims.extend((0..batch.num_rows()).map(|row| Claim {
-                own_id: events::own_id(batch, row).unwrap_or_default().to_owned(),
-                content: Content::of_row(batch, row, self.delivery.as_deref()),
-            }));
-        }
-        let mut holders = Holders::default();
-        let settled = holders.settle(location, known, &claims, |_| None).await?;
-        let mut settled = settled.into_iter();
-        let mut renamed = Vec::new();
-        for batch in rows {
-            let ids = settled.by_ref().take(batch.num_rows());
-            let ids = ids.map(|settled| match settled {
-                Settled::Under(id) => Some(id),
-                Settled::Repeated => None,
-            });
-            let ids: Vec<Option<String>> = ids.collect();
-            let is_kept: BooleanArray = ids.iter().map(|id| Some(id.is_some())).collect();
-            renamed.push(filter_record_batch(
-                &events::with_ids(batch, &ids)?,
-                &is_kept,
-            )?);
-        }
-        Ok(renamed)
-    }
-
-    /// Writes rows that were in the file `old`; `None` when there are none.
-    async fn staged(
+    /// Writes those events of the file `old` that get other ids, by the ids that they have in it; `None` when there are
+    /// none.
+    async fn staged_under(
         &self,
         location: &Location,
         old: &StagedFile,
-        rows: &[RecordBatch],
+        new_ids: &HashMap<String, String>,
     ) -> Result<Option<StagedFile>, StoreError> {
-        let mut packed = PackedEvents::default();
-        for batch in rows {
-            (0..batch.num_rows()).for_each(|row| packed.push_row(batch, row));
-        }
         let mut buffer = DayBuffer::default();
-        buffer.extend(packed);
+        buffer.extend(old.place().rows_under(location, new_ids).await?);
         let delivery = self.delivery.as_ref();
         let written = buffer.write(location, &self.workspace, old.day, &[], delivery);
         Ok(written.await?.file.map(|file| StagedFile {
@@ -146,25 +115,64 @@ impl Staging {
     }
 }
 
-/// The ids of the events of `old` whose id, or the one that the producer gave them, is in one of the `arrived` files.
-async fn taken_ids(
-    location: &Location,
-    old: &StagedFile,
-    arrived: &[FilePlace],
-) -> Result<Vec<String>, StoreError> {
-    let ids = old.place().event_ids(location).await?;
-    let renamed = old.place().renamed_ids(location).await?;
-    let own = renamed.iter().map(|renamed| renamed.own.as_str());
-    let wanted = ids.iter().flat_map(|ids| ids.iter().flatten());
-    let wanted: HashSet<&str> = wanted.chain(own).collect();
-    let holders = Holders::of_files(location, arrived, &wanted).await?;
-    let ids = ids.iter().flat_map(|ids| ids.iter().flatten());
-    let taken = ids.filter(|id| holders.of(id).is_some());
-    let renamed = renamed
-        .iter()
-        .filter(|renamed| holders.of(&renamed.own).is_some());
-    let taken = taken.chain(renamed.map(|renamed| renamed.id.as_str()));
-    Ok(taken.map(str::to_owned).collect())
+impl Counts {
+    /// Counts what becomes of a staged event, which was counted as a conflict if its id is not its own.
+    fn count(&mut self, staged: &RenamedId, settled: &Settled) {
+        self.conflicts = self
+            .conflicts
+            .saturating_sub(u64::from(staged.id != staged.own));
+        match settled {
+            Settled::Repeated => self.repeated += 1,
+            Settled::Under(id) => self.conflicts += u64::from(*id != staged.own),
+        }
+    }
+}
+
+/// The events of a staged file whose id, or the one that the producer gave them, is in other files.
+struct TakenIds(Vec<RenamedId>);
+
+impl TakenIds {
+    /// Those of the staged file `old` that are in `arrived` files.
+    async fn of(
+        location: &Location,
+        old: &StagedFile,
+        arrived: &[FilePlace],
+    ) -> Result<Self, StoreError> {
+        let ids = old.place().event_ids(location).await?;
+        let renamed = old.place().renamed_ids(location).await?;
+        let own: HashMap<&str, &str> = renamed
+            .iter()
+            .map(|renamed| (renamed.id.as_str(), renamed.own.as_str()))
+            .collect();
+        let all = || ids.iter().flat_map(|ids| ids.iter().flatten());
+        let wanted: HashSet<&str> = all().chain(own.values().copied()).collect();
+        let holders = Holders::of_files(location, arrived, &wanted).await?;
+        let named = all().map(|id| (id, own.get(id).copied().unwrap_or(id)));
+        let taken = named.filter(|(id, own)| holders.of(id).or(holders.of(own)).is_some());
+        let taken = taken.map(|(id, own)| RenamedId {
+            id: id.to_owned(),
+            own: own.to_owned(),
+        });
+        Ok(Self(taken.collect()))
+    }
+
+    /// The events as they claim ids, in their order.
+    async fn claims(
+        &self,
+        location: &Location,
+        old: &FilePlace,
+        ids: &HashSet<&str>,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let contents = old.contents_among(location, ids).await?;
+        let claims = self.0.iter().map(|renamed| {
+            let content = contents.get(&renamed.id);
+            Ok(Claim {
+                own_id: renamed.own.clone(),
+                content: *content.ok_or_else(|| old.corrupt("it lost an event".to_owned()))?,
+            })
+        });
+        claims.collect()
+    }
 }
 
 /// Copies `old` without the events whose ids are `stored`; `None` when no event is left.

@@ -7,7 +7,7 @@ use arrow::compute::{cast, concat_batches, filter_record_batch, not};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
-use events::{Content, day_of, fields};
+use events::{Content, Contents, day_of, fields};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::file_reader::FilePlace;
 use crate::location::Location;
 
-/// Batches with fewer rows than this are put together, so that a question does not read many small ones.
+/// Batches are put together up to so many rows.
 const BATCH_ROWS: usize = 8 * 1024;
 
 /// How many files are asked for ids at the same time.
@@ -31,7 +31,7 @@ pub(super) struct Day {
     /// The ids of all events of the segments.
     ids: HashSet<ShortId>,
     /// The only event of each id, without those that are `stored`, in the columns of [`events::view_schema`].
-    batches: Vec<RecordBatch>,
+    batches: Batches,
     contested: Contested,
     /// The files that `compared` ids were looked for in.
     files: HashSet<Path>,
@@ -41,13 +41,17 @@ pub(super) struct Day {
     stored: HashMap<ShortId, Content>,
 }
 
+/// Batches of which only the last one may be small, so that a question does not read many small ones.
+#[derive(Debug, Default)]
+struct Batches(Vec<RecordBatch>);
+
 /// Different events that have the same id, or whose id a file has for another event.
 #[derive(Debug, Default)]
 struct Contested {
-    /// Each event in the order in which they came, as a batch of one row.
-    events: Vec<RecordBatch>,
+    /// The events in the order in which they came.
+    events: Batches,
     /// What is known of them, by id.
-    contents: HashMap<ShortId, Vec<Content>>,
+    contents: HashMap<ShortId, Contents>,
     /// Those of them that no file has, under ids of their own; `None` when that is not known.
     shown: Option<Vec<RecordBatch>>,
 }
@@ -56,7 +60,7 @@ impl Day {
     /// The events that no file has.
     pub(super) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
         let contested = self.contested.shown.iter().flatten();
-        self.batches.iter().chain(contested)
+        self.batches.0.iter().chain(contested)
     }
 
     pub(super) fn has_events(&self) -> bool {
@@ -66,7 +70,7 @@ impl Day {
     /// Forgets all events, but not what was found out about ids.
     pub(super) fn clear_events(&mut self) {
         self.ids.clear();
-        self.batches.clear();
+        self.batches.0.clear();
         // Files that came after an id was contested were not asked for it.
         let contested = std::mem::take(&mut self.contested);
         for id in contested.contents.keys() {
@@ -98,13 +102,7 @@ impl Day {
             // A contested event may be shown under an id that is one of theirs.
             self.contested.shown = None;
         }
-        match self.batches.last_mut() {
-            _ if new.num_rows() == 0 => {}
-            Some(last) if last.num_rows() + new.num_rows() <= BATCH_ROWS => {
-                *last = concat_batches(&new.schema(), [&*last, &new])?;
-            }
-            _ => self.batches.push(new),
-        }
+        self.batches.push(new)?;
         self.add_again(&events, &again)
     }
 
@@ -119,20 +117,20 @@ impl Day {
         }
         let first = self.contents_of(&again.iter().map(|(id, _)| *id).collect())?;
         let mut contested = HashSet::new();
-        let mut rows = Vec::new();
+        let mut is_other = vec![false; events.num_rows()];
         for (id, row) in again {
             let content = Content::of_row(events, *row, None);
             let before = first.get(id).or_else(|| self.stored.get(id));
             if before.is_none_or(|before| !before.is_same(&content)) {
                 contested.insert(*id);
-                rows.push((*id, *row, content));
+                is_other[*row] = true;
             }
         }
-        self.contest(&contested)?;
-        for (id, row, content) in rows {
-            self.contested.add(id, events.slice(row, 1), content);
+        for batch in self.take_out(&contested)? {
+            self.contested.add(&batch)?;
         }
-        Ok(())
+        let others = filter_record_batch(events, &BooleanArray::from(is_other))?;
+        self.contested.add(&others)
     }
 
     /// The contents of the events that alone have some ids.
@@ -141,7 +139,7 @@ impl Day {
         wanted: &HashSet<ShortId>,
     ) -> Result<HashMap<ShortId, Content>, StoreError> {
         let mut contents = HashMap::new();
-        for batch in &self.batches {
+        for batch in &self.batches.0 {
             for (row, id) in ids(batch)?.iter().enumerate() {
                 let id = short(id.unwrap_or_default());
                 if wanted.contains(&id) {
@@ -152,25 +150,13 @@ impl Day {
         Ok(contents)
     }
 
-    /// Takes the events that have some ids out of those that have theirs alone.
-    fn contest(&mut self, contested: &HashSet<ShortId>) -> Result<(), StoreError> {
-        for batch in self.take_out(contested)? {
-            for (row, id) in ids(&batch)?.iter().enumerate() {
-                let content = Content::of_row(&batch, row, None);
-                let id = short(id.unwrap_or_default());
-                self.contested.add(id, batch.slice(row, 1), content);
-            }
-        }
-        Ok(())
-    }
-
     /// Removes the events with some ids from `batches`, and returns them.
     fn take_out(&mut self, wanted: &HashSet<ShortId>) -> Result<Vec<RecordBatch>, StoreError> {
         let mut taken = Vec::new();
         if wanted.is_empty() {
             return Ok(taken);
         }
-        for batch in &mut self.batches {
+        for batch in &mut self.batches.0 {
             let is_wanted = ids(batch)?.iter().map(|id| {
                 let id = short(id.unwrap_or_default());
                 Some(wanted.contains(&id))
@@ -181,7 +167,7 @@ impl Day {
                 *batch = filter_record_batch(batch, &not(&is_wanted)?)?;
             }
         }
-        self.batches.retain(|batch| batch.num_rows() > 0);
+        self.batches.0.retain(|batch| batch.num_rows() > 0);
         Ok(taken)
     }
 
@@ -192,7 +178,7 @@ impl Day {
         files: Vec<FilePlace>,
     ) -> Result<(), StoreError> {
         let (mut all, mut new) = (Vec::new(), Vec::new());
-        for batch in &self.batches {
+        for batch in &self.batches.0 {
             let ids = ids(batch)?.iter().flatten();
             all.extend(ids.map(|id| (short(id), id)));
         }
@@ -231,14 +217,14 @@ impl Day {
     fn leave_out(&mut self, found: &HashMap<ShortId, Content>) -> Result<(), StoreError> {
         let taken = self.take_out(&found.keys().copied().collect())?;
         for batch in taken {
-            for (row, id) in ids(&batch)?.iter().enumerate() {
-                let id = short(id.unwrap_or_default());
+            let is_other = ids(&batch)?.iter().enumerate().map(|(row, id)| {
+                let stored = found.get(&short(id.unwrap_or_default()));
                 let content = Content::of_row(&batch, row, None);
-                let stored = found.get(&id);
-                if !stored.is_some_and(|stored| stored.is_same(&content)) {
-                    self.contested.add(id, batch.slice(row, 1), content);
-                }
-            }
+                Some(stored.is_none_or(|stored| !stored.is_same(&content)))
+            });
+            let is_other: BooleanArray = is_other.collect();
+            self.contested
+                .add(&filter_record_batch(&batch, &is_other)?)?;
         }
         self.stored.extend(found);
         Ok(())
@@ -246,12 +232,14 @@ impl Day {
 
     /// Finds out which of the contested events no file has, and under which ids they are shown.
     async fn settle(&mut self, location: &Location, files: &[FilePlace]) -> Result<(), StoreError> {
-        if self.contested.shown.is_some() || self.contested.events.is_empty() {
+        if self.contested.shown.is_some() || self.contested.events.0.is_empty() {
             return Ok(());
         }
-        let claims = self.contested.events.iter().map(|event| Claim {
-            own_id: events::own_id(event, 0).unwrap_or_default().to_owned(),
-            content: Content::of_row(event, 0, None),
+        let claims = self.contested.events.0.iter().flat_map(|events| {
+            (0..events.num_rows()).map(|row| Claim {
+                own_id: events::own_id(events, row).unwrap_or_default().to_owned(),
+                content: Content::of_row(events, row, None),
+            })
         });
         let claims: Vec<Claim> = claims.collect();
         let other = |id: &str| {
@@ -264,31 +252,54 @@ impl Day {
         };
         let mut holders = Holders::default();
         let settled = holders.settle(location, files, &claims, other).await?;
+        let mut settled = settled.into_iter();
         let mut shown = Vec::new();
-        for (event, settled) in self.contested.events.iter().zip(settled) {
-            if let Settled::Under(id) = settled {
-                let is_own = events::own_id(event, 0) == Some(&id);
-                let id = (!is_own).then_some(id);
-                shown.push(events::with_ids(event, &[id])?);
+        for events in &self.contested.events.0 {
+            let ids = settled.by_ref().take(events.num_rows());
+            let ids = ids.map(|settled| match settled {
+                Settled::Under(id) => Some(id),
+                Settled::Repeated => None,
+            });
+            let ids: Vec<Option<String>> = ids.collect();
+            let is_shown: BooleanArray = ids.iter().map(|id| Some(id.is_some())).collect();
+            let events = filter_record_batch(&events::with_ids(events, &ids)?, &is_shown)?;
+            if events.num_rows() > 0 {
+                shown.push(events);
             }
-        }
-        if shown.len() > 1 {
-            shown = vec![concat_batches(&events::view_schema(), &shown)?];
         }
         self.contested.shown = Some(shown);
         Ok(())
     }
 }
 
+impl Batches {
+    /// Adds the rows of a batch.
+    fn push(&mut self, new: RecordBatch) -> Result<(), ArrowError> {
+        match self.0.last_mut() {
+            _ if new.num_rows() == 0 => {}
+            Some(last) if last.num_rows() + new.num_rows() <= BATCH_ROWS => {
+                *last = concat_batches(&new.schema(), [&*last, &new])?;
+            }
+            _ => self.0.push(new),
+        }
+        Ok(())
+    }
+}
+
 impl Contested {
-    /// Adds an event, a batch of one row, unless the same is there.
-    fn add(&mut self, id: ShortId, event: RecordBatch, content: Content) {
-        let contents = self.contents.entry(id).or_default();
-        if !contents.iter().any(|before| before.is_same(&content)) {
-            contents.push(content);
-            self.events.push(event);
+    /// Adds the events of a batch, without those that are there.
+    fn add(&mut self, events: &RecordBatch) -> Result<(), StoreError> {
+        let is_new = ids(events)?.iter().enumerate().map(|(row, id)| {
+            let contents = self.contents.entry(short(id.unwrap_or_default()));
+            let content = Content::of_row(events, row, None);
+            Some(contents.or_default().insert(&content))
+        });
+        let is_new: BooleanArray = is_new.collect();
+        if is_new.true_count() > 0 {
+            self.events.push(filter_record_batch(events, &is_new)?)?;
             self.shown = None;
         }
+        Ok(())
     }
 }
 

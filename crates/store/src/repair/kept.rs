@@ -1,0 +1,203 @@
+//! The events of a day that a rebuilt log keeps: each one once, however many files have it, and of different events
+//! with one id all.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use events::{Content, WorkspaceId, fields};
+use futures::TryStreamExt;
+
+use super::found::{Candidate, Taken};
+use crate::claims::{Claim, Holders, Settled};
+use crate::data_file::{DataFileWriter, StagedFile};
+use crate::day_buffer::DayBuffer;
+use crate::error::StoreError;
+use crate::file_reader::FilePlace;
+use crate::location::Location;
+
+/// Events whose ids are taken are compared with those that have them when there are so many, so that memory is bounded.
+const COMPARED_EVENTS: usize = 64 * 1024;
+
+/// The first half of an id's digest.
+type ShortId = [u8; 16];
+
+fn short(id: &str) -> ShortId {
+    let mut short = [0; 16];
+    short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
+    short
+}
+
+/// The events of one day that are kept so far.
+#[derive(Debug, Default)]
+pub(super) struct KeptEvents {
+    ids: HashSet<ShortId>,
+    files: Vec<FilePlace>,
+    /// Those under other ids than the ones that they have in the file that they were found in.
+    renamed: HashMap<String, Content>,
+}
+
+impl KeptEvents {
+    /// Adds a file that the log keeps.
+    ///
+    /// # Errors
+    /// When it is damaged; then nothing of it counts as kept.
+    pub(super) async fn add(
+        &mut self,
+        location: &Location,
+        place: FilePlace,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::parquet(&place.path, error);
+        let mut batches = place.open(location).await?.build().map_err(failed)?;
+        let mut found = HashSet::new();
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            found.extend(ids(&batch).map(|id| short(id.unwrap_or_default())));
+        }
+        self.ids.extend(found);
+        self.files.push(place);
+        Ok(())
+    }
+}
+
+/// The events of a file on their way into a new one.
+pub(super) struct Taking<'a> {
+    location: &'a Location,
+    from: &'a Candidate,
+    /// The workspace of the new files; `None` when none are written.
+    workspace: Option<&'a WorkspaceId>,
+    kept: &'a mut KeptEvents,
+    pub(super) taken: Taken,
+    writer: Option<DataFileWriter>,
+    ids: HashSet<ShortId>,
+    /// Events whose ids are taken, and the ids that they have in the file.
+    again: Vec<(String, Claim)>,
+    /// The new ids of those that are other events, by the ids that they have in the file.
+    new_ids: HashMap<String, String>,
+}
+
+impl<'a> Taking<'a> {
+    pub(super) fn new(
+        location: &'a Location,
+        from: &'a Candidate,
+        workspace: Option<&'a WorkspaceId>,
+        kept: &'a mut KeptEvents,
+    ) -> Self {
+        Self {
+            location,
+            from,
+            workspace,
+            kept,
+            taken: Taken::default(),
+            writer: None,
+            ids: HashSet::new(),
+            again: Vec::new(),
+            new_ids: HashMap::new(),
+        }
+    }
+
+    /// Takes what is new of a batch of the file.
+    pub(super) async fn add(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let delivery = self.from.place.delivery.as_deref();
+        let mut is_new = Vec::with_capacity(batch.num_rows());
+        for (row, id) in ids(batch).enumerate() {
+            let id = id.unwrap_or_default();
+            let own_id = events::own_id(batch, row).unwrap_or(id);
+            let is_taken = [id, own_id]
+                .map(short)
+                .iter()
+                .any(|id| self.kept.ids.contains(id));
+            // No version writes an id twice into a file.
+            let is_first = self.ids.insert(short(id));
+            is_new.push(is_first && !is_taken);
+            if is_taken {
+                let content = Content::of_row(batch, row, delivery);
+                let own_id = own_id.to_owned();
+                self.again.push((id.to_owned(), Claim { own_id, content }));
+            }
+        }
+        is_new.resize(batch.num_rows(), false);
+        let new = filter_record_batch(batch, &BooleanArray::from(is_new))?;
+        self.write(&new).await?;
+        match self.again.len() {
+            few if few < COMPARED_EVENTS => Ok(()),
+            _ => self.compare().await,
+        }
+    }
+
+    async fn write(&mut self, new: &RecordBatch) -> Result<(), StoreError> {
+        self.taken.rows += new.num_rows() as u64;
+        let Some(workspace) = self.workspace.filter(|_| new.num_rows() > 0) else {
+            return Ok(());
+        };
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let file = DataFileWriter::create(self.location, workspace, self.from.day)?;
+                self.writer.insert(file)
+            }
+        };
+        let delivery = self.from.place.delivery.as_deref();
+        writer
+            .write(&events::with_all_columns(new, delivery)?)
+            .await
+    }
+
+    /// Finds out which of the events whose ids are taken are other events.
+    async fn compare(&mut self) -> Result<(), StoreError> {
+        let (ids, claims): (Vec<String>, Vec<Claim>) = self.again.drain(..).unzip();
+        let renamed = &self.kept.renamed;
+        let other = |id: &str| renamed.get(id).copied();
+        let mut holders = Holders::default();
+        let files = &self.kept.files;
+        let settled = holders.settle(self.location, files, &claims, other).await?;
+        for ((id, claim), settled) in ids.into_iter().zip(claims).zip(settled) {
+            if let Settled::Under(new_id) = settled {
+                self.kept.renamed.insert(new_id.clone(), claim.content);
+                self.new_ids.insert(id, new_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was taken, which is kept from now on.
+    pub(super) async fn finish(mut self) -> Result<Taken, StoreError> {
+        self.compare().await?;
+        self.taken.rows += self.new_ids.len() as u64;
+        if let Some(writer) = self.writer.take() {
+            self.taken.files.push(writer.finish().await?);
+        }
+        if let Some(workspace) = self.workspace {
+            let renamed = self.write_renamed(workspace).await?;
+            self.taken.files.extend(renamed);
+            let files = self.taken.files.iter().map(StagedFile::place);
+            self.kept.files.extend(files);
+        } else {
+            self.kept.files.push(self.from.place.clone());
+        }
+        self.kept.ids.extend(self.ids);
+        self.kept
+            .ids
+            .extend(self.new_ids.values().map(|id| short(id)));
+        Ok(self.taken)
+    }
+
+    async fn write_renamed(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<StagedFile>, StoreError> {
+        let place = &self.from.place;
+        let rows = place.rows_under(self.location, &self.new_ids).await?;
+        let mut buffer = DayBuffer::default();
+        buffer.extend(rows);
+        let delivery = place.delivery.as_ref();
+        let written = buffer.write(self.location, workspace, self.from.day, &[], delivery);
+        Ok(written.await?.file)
+    }
+}
+
+/// The ids of a batch; none of a batch that is no events.
+fn ids(batch: &RecordBatch) -> impl Iterator<Item = Option<&str>> {
+    let ids = batch.column_by_name(fields::EVENT_ID);
+    let ids = ids.and_then(|ids| ids.as_string_opt::<i32>());
+    ids.into_iter().flatten()
+}
