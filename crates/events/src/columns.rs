@@ -110,3 +110,66 @@ fn merged(before: Option<&str>, values: Vec<(&str, Value)>) -> Result<String, Ar
     }
     serde_json::to_string(&attributes).map_err(external)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::batch::EventBatchBuilder;
+    use crate::content::Content;
+    use crate::event::{Defaults, Event};
+
+    fn batch(record: &Value) -> RecordBatch {
+        let record = record.as_object().unwrap().clone();
+        let event = Event::from_json_identified_by_content(record, &Defaults::default());
+        let mut batch = EventBatchBuilder::new();
+        batch.append(&event.unwrap());
+        batch.finish().unwrap()
+    }
+
+    fn with_column(batch: &RecordBatch, name: &str, column: ArrayRef) -> RecordBatch {
+        let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            columns.push((field.name(), Arc::clone(column)));
+        }
+        columns.push((name, column));
+        RecordBatch::try_from_iter_with_nullable(
+            columns
+                .into_iter()
+                .map(|(name, column)| (name, column, true)),
+        )
+        .unwrap()
+    }
+
+    /// What a newer version has of an event is kept; it is another event only when a producer said something else.
+    #[test]
+    fn columns_of_a_newer_version_go_into_attributes() {
+        let plain = batch(&json!({"date": 1, "df_workspace": "w", "x": 1}));
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["text"]));
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+        let of_producer = with_column(&plain, "later", text);
+        let newer = with_column(&of_producer, "vouch_later", number);
+        let kept = with_all_columns(&newer, None).unwrap();
+        assert_eq!(kept.schema(), schema());
+        let attributes = kept.columns()[ATTRIBUTES_COLUMN].as_string::<i32>();
+        let expected = json!({"x": 1, "later": "text", "recorded": {"vouch_later": 7}});
+        assert_eq!(
+            serde_json::from_str::<Value>(attributes.value(0)).unwrap(),
+            expected
+        );
+
+        let content =
+            |batch: &RecordBatch| Content::of_row(&with_all_columns(batch, None).unwrap(), 0, None);
+        assert!(content(&newer).is_same(&content(&of_producer)));
+        assert!(!content(&newer).is_same(&content(&plain)));
+        // A producer that sends such a name does not set the field of a later version either.
+        let sent =
+            json!({"date": 1, "df_workspace": "w", "x": 1, "later": "text", "vouch_later": 8});
+        assert!(content(&newer).is_same(&content(&batch(&sent))));
+        let room = batch(&json!({"date": 1, "df_workspace": "w", "recorded": "no object"}));
+        let number: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+        let filled = with_column(&room, "vouch_later", number);
+        assert_eq!(with_all_columns(&filled, None).unwrap(), room);
+    }
+}

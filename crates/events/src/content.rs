@@ -152,8 +152,8 @@ impl Content {
     /// it may not have known in which form it was sent, or it was sent in another form.
     pub fn digests(&self) -> [&ContentDigest; 2] {
         match self.sent {
-            Some(Sent::Record) => [&self.record, &self.fields],
-            Some(Sent::Fields | Sent::Itself) | None => [&self.fields, &self.record],
+            Some(Sent::Record) | None => [&self.record, &self.fields],
+            Some(Sent::Fields | Sent::Itself) => [&self.fields, &self.record],
         }
     }
 }

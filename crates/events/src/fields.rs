@@ -293,7 +293,7 @@ pub fn fields_markdown() -> String {
     write_table(&mut page, documented);
     page.push_str("\n## Fields of other audit products\n\n");
     write_table(&mut page, added);
-    page.push_str("\n## Fields that Vouch sets\n\nWhen, how and from whom Vouch got the event. `*` does not select them; a query names them. They are null in events that came before Vouch set them. What a producer sends under these names is kept in `attributes`, under `recorded`.\n\n");
+    page.push_str("\n## Fields that Vouch sets\n\nWhen, how and from whom Vouch got the event. `*` does not select them; a query names them. They are null in events that came before Vouch set them. What a producer sends under these names, or another one that begins with `vouch_`, is kept in `attributes`, under `recorded`.\n\n");
     write_table(&mut page, set);
     page.push('\n');
     page.push_str(include_str!("fields_tail.md"));

@@ -79,6 +79,8 @@ fn what_needs_care_gets_it() {
         r#"{"date":1,"attributes":{"x":1},"attributes":null}"#,
         r#"{"date":1,"attributes":{"x":1},"x":1}"#,
         r#"{"date":1,"vouch_received":1}"#,
+        r#"{"date":1,"vouch_later":1}"#,
+        r#"{"date":1,"df_event_id":"a~0123456789abcdef"}"#,
         r#"{"date":1,"attributes":"{\"x\":1}"}"#,
         r#"{"date":1,"attributes":[]}"#,
         r#"{"date":1,"df_workspace":"other"}"#,

@@ -400,6 +400,42 @@ impl super::faults::Delegate for Stuck {
     }
 }
 
+/// An object store that takes 12 s for each segment.
+struct Slow;
+
+#[async_trait::async_trait]
+impl super::faults::Delegate for Slow {
+    async fn before_put(&self, path: &object_store::path::Path) {
+        if path.as_ref().starts_with("segments/") {
+            tokio::time::sleep(Duration::from_secs(12)).await;
+        }
+    }
+}
+
+/// The time at which events count as received is taken before the first put, and all of them have to be done within 30 s
+/// of it.
+#[tokio::test]
+async fn what_takes_too_long_to_be_durable_is_not_acknowledged() {
+    let root = Root::in_memory();
+    let store = super::faults::interpose(&root, Slow);
+    let ingest = store.ingest(IngestOptions {
+        largest_segment_bytes: 1,
+        ..by_hand()
+    });
+    let events = ["1", "2", "3"].map(|id| event("w", DAY_START_MS, id));
+    let outcome = ingest.write(batch(events)).await;
+    let Err(StoreError::Shared(error)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        matches!(*error, StoreError::OutcomeUnknown { .. }),
+        "{error}"
+    );
+    // What came all the same is not lost.
+    assert_eq!(seen_ids(&root.open(), "w").await, ["2", "3"]);
+    ingest.kill().await;
+}
+
 #[tokio::test]
 async fn events_wait_when_the_object_store_is_slow_and_are_refused_in_the_end() {
     let root = Root::in_memory();

@@ -175,6 +175,45 @@ async fn a_store_of_the_next_format_is_read_and_written_to() {
     assert_whole(&store, "w").await;
 }
 
+/// The next version has stored an event, and the same one comes again in a segment of the next version: it is one
+/// event, while one with another value in the new column is another one.
+#[tokio::test]
+async fn an_event_of_the_next_format_is_known_by_its_new_column() {
+    let root = Root::in_memory();
+    import(&root.open(), [event("w", DAY_START_MS, "1")]).await;
+    import(&root.open(), [event("w", DAY_START_MS, "2")]).await;
+    let stored = root
+        .open()
+        .snapshot(&workspace("w"))
+        .await
+        .unwrap()
+        .unwrap();
+    let file = &stored.files[0];
+    let content = add_column(&root, &file.path).await;
+    change_log(&root, |action| {
+        with_new_column(action, &file.in_table, &content);
+    })
+    .await;
+    // The first one has the text that the file has, and the second one a number that the other file lacks.
+    let segment = next_segment(&[event("w", DAY_START_MS, "1"), event("w", DAY_START_MS, "2")]);
+    let path = Path::from(format!("segments/{KEY}"));
+    root.location
+        .objects
+        .put(&path, segment.into())
+        .await
+        .unwrap();
+    let before = seen_ids(&root.open(), "w").await;
+    assert_eq!(before.len(), 3, "{before:?}");
+    let folded = root.open().fold().await.unwrap();
+    assert_eq!(
+        (folded.stored, folded.repeated, folded.conflicts),
+        (1, 1, 1)
+    );
+    let store = root.open();
+    assert_eq!(stored_ids(&store, "w").await, before);
+    assert_whole(&store, "w").await;
+}
+
 /// Files of which the next version has recorded something are merged with those of which it has recorded the
 /// same, and the merged file has it too.
 #[tokio::test]

@@ -260,33 +260,90 @@ async fn an_exported_event_is_known_by_its_id() {
     assert_eq!(seen(&store).await, before);
 }
 
+/// In another store the ids may have other events; whoever has an event there already keeps it once.
+#[tokio::test]
+async fn an_event_that_was_exported_under_a_made_id_is_known_under_its_own() {
+    let root = Root::in_memory();
+    import(&root.open(), [named("a"), named("b")]).await;
+    let exported = seen(&root.open()).await;
+    assert_kept(&exported, &["a", "b"], "a");
+    let root = Root::in_memory();
+    let store = root.open();
+    import(&store, [named("b")]).await;
+    let again = || {
+        let events = exported.iter();
+        events.map(|(id, title, _)| titled("w", DAY_START_MS, id, title))
+    };
+    let ingest = store.ingest(by_hand());
+    write(&ingest, again()).await;
+    let before = seen(&store).await;
+    assert_kept(&before, &["a", "b"], "b");
+    let summary = import(&store, again()).await;
+    assert_eq!(
+        (summary.stored, summary.repeated, summary.conflicts),
+        (1, 1, 1)
+    );
+    assert_eq!(seen(&store).await, before);
+    assert_eq!(store.fold().await.unwrap().stored, 0);
+    assert_eq!(seen(&store).await, before);
+    ingest.close().await.unwrap();
+}
+
+/// Very many different events with one id are all kept, and are no more batches than others.
+#[tokio::test]
+async fn very_many_events_with_one_id_are_kept() {
+    const EVENTS: usize = 3000;
+    let root = Root::in_memory();
+    let store = root.open();
+    let ingest = store.ingest(by_hand());
+    for _ in 0..2 {
+        for part in 0..3 {
+            let events = (0..EVENTS / 3).map(|number| named(&format!("{part} {number}")));
+            write(&ingest, events).await;
+        }
+    }
+    let view = store.view(&workspace("w")).await.unwrap().unwrap();
+    assert!(view.recent.len() <= 2, "{}", view.recent.len());
+    let before = seen(&store).await;
+    assert_eq!(before.len(), EVENTS);
+    let folded = store.fold().await.unwrap();
+    assert_eq!(folded.stored, EVENTS as u64);
+    assert_eq!(seen(&store).await, before);
+    ingest.close().await.unwrap();
+}
+
+/// An event that a mapping made of a record.
+fn mapped(title: &str, who: &str) -> Event {
+    let record = json!({
+        "date": DAY_START_MS, "df_workspace": "w", "df_event_id": "1", "df_title": title,
+        "attributes": {"who": who},
+    });
+    let record = record.as_object().unwrap().clone();
+    Event::from_json_identified_by_content(record, &Defaults::default()).unwrap()
+}
+
+fn through_mapping(door: &str) -> Origin {
+    Origin {
+        door: Some(Origin::door(door, Some("okta"))),
+        ..Origin::default()
+    }
+}
+
 /// What a mapping makes of a record may change; the record stays the same event.
 #[tokio::test]
 async fn another_version_of_a_mapping_does_not_double_events() {
-    let mapped = |title: &str, who: &str| {
-        let record = serde_json::json!({
-            "date": DAY_START_MS, "df_workspace": "w", "df_event_id": "1", "df_title": title,
-            "attributes": {"who": who},
-        });
-        let record = record.as_object().unwrap().clone();
-        Event::from_json_identified_by_content(record, &Defaults::default()).unwrap()
-    };
     let root = Root::in_memory();
     let store = root.open();
-    let origin = |door: &str| Origin {
-        door: Some(Origin::door(door, Some("okta"))),
-        ..Origin::default()
-    };
     let mut import = store
         .import(ImportOptions::default())
-        .from_origin(origin("import"));
+        .from_origin(through_mapping("import"));
     import.push(mapped("Login", "eve")).await.unwrap();
     assert_eq!(import.finish().await.unwrap().stored, 1);
     let ingest = store.ingest(by_hand());
     for (title, who) in [("Sign-in", "eve"), ("Sign-in", "adam")] {
         let batch = WriteBatch {
             events: vec![mapped(title, who)],
-            origin: origin("http"),
+            origin: through_mapping("http"),
             number: None,
             all_or_nothing: false,
         };
@@ -297,6 +354,27 @@ async fn another_version_of_a_mapping_does_not_double_events() {
     store.fold().await.unwrap();
     assert_eq!(seen(&store).await, before);
     ingest.close().await.unwrap();
+}
+
+/// An earlier version does not say that a mapping made an event, which got an id by its fields then.
+#[tokio::test]
+async fn an_event_that_got_its_id_before_its_mapping_was_known_is_not_doubled() {
+    let root = Root::in_memory();
+    let store = root.open();
+    let mut import = store.import(ImportOptions::default());
+    for who in ["eve", "adam"] {
+        import.push(mapped("Login", who)).await.unwrap();
+    }
+    assert_eq!(import.finish().await.unwrap().conflicts, 1);
+    let before = seen(&store).await;
+    let import = store.import(ImportOptions::default());
+    let mut import = import.from_origin(through_mapping("import"));
+    for (title, who) in [("Sign-in", "adam"), ("Login", "adam"), ("Sign-in", "eve")] {
+        import.push(mapped(title, who)).await.unwrap();
+    }
+    let summary = import.finish().await.unwrap();
+    assert_eq!((summary.stored, summary.repeated), (0, 3));
+    assert_eq!(seen(&store).await, before);
 }
 
 /// When, how and from whom events came, is in their columns, or in the log and in columns after compaction.
