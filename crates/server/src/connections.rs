@@ -48,19 +48,27 @@ impl ConnectionLimits {
     /// The limits that leave at least half of the file descriptors to the store. There are two ports.
     pub(crate) fn within_descriptors(self) -> Self {
         let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(1_024);
-        let most = usize::try_from(descriptors / 4)
-            .unwrap_or(usize::MAX)
-            .max(1);
-        if most < self.per_port {
+        let limits = self.within(descriptors);
+        if limits.per_port < self.per_port {
             tracing::warn!(
                 descriptors,
-                connections = most,
+                connections = limits.per_port,
                 "the process may open few files, so it takes few connections; raise its limit (ulimit -n)"
             );
         }
+        limits
+    }
+
+    /// Where fewer connections are taken than asked for, one address still has at most a quarter of them, as by default.
+    fn within(self, descriptors: u64) -> Self {
+        let most = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
+        let most = most.max(1);
+        if most >= self.per_port {
+            return self;
+        }
         Self {
-            per_port: self.per_port.min(most),
-            per_address: self.per_address.min(most),
+            per_port: most,
+            per_address: self.per_address.min((most / 4).max(1)),
         }
     }
 }
@@ -312,5 +320,28 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However few files the process may open, one address cannot take all connections.
+    #[test]
+    fn one_address_never_has_all_connections() {
+        let limits = |descriptors| {
+            let limits = ConnectionLimits::default().within(descriptors);
+            (limits.per_port, limits.per_address)
+        };
+        assert_eq!(limits(65_536), (2_048, 512));
+        assert_eq!(limits(1_024), (256, 64));
+        assert_eq!(limits(16), (4, 1));
+        let few = ConnectionLimits {
+            per_port: 8,
+            per_address: 8,
+        };
+        let few = few.within(1_024);
+        assert_eq!((few.per_port, few.per_address), (8, 8));
     }
 }
