@@ -7,6 +7,7 @@
 //! | `budget` | the memory that requests share |
 //! | `pace` | how fast a body has to come |
 //! | `admission` | the memory of gRPC requests that are being read |
+//! | `messages` | compressed gRPC messages, decompressed within the limits |
 //! | `body` | the body of an HTTP request, read and decompressed within the limits |
 //! | `decode` | records into events, with what is refused of them |
 //! | `writer` | a request of any door, stored |
@@ -22,6 +23,7 @@ mod decode;
 mod error;
 pub(crate) mod http;
 mod limits;
+mod messages;
 pub(crate) mod otlp;
 mod pace;
 mod quotas;

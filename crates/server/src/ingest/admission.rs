@@ -23,7 +23,9 @@ use tonic::server::NamedService;
 use super::body::frame_bytes;
 use super::budget::{Budget, Reservation, Share};
 use super::error::{WriteError, of_message};
+use super::messages::{MessageLimit, decompressed};
 use super::pace::Pace;
+use super::service::STREAM_BYTES;
 use crate::connections::Peer;
 
 /// The method that goes on as long as its client likes, so that its messages have a limit of their own.
@@ -50,13 +52,28 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// That of a request on a connection of its own.
+    #[cfg(test)]
+    pub(super) fn new(budget: Budget) -> Self {
+        Self {
+            sender: None,
+            share: budget.share(),
+            budget,
+            reservation: Arc::default(),
+        }
+    }
+
     /// Takes memory for `bytes` more of the message.
     async fn grow_by(&self, bytes: usize) -> Result<(), WriteError> {
         let mut reservation = self.take();
         let grown = reservation.grow_by(bytes).await;
-        let mut held = self.lock();
-        *held = Some(reservation);
+        self.put_back(reservation);
         grown
+    }
+
+    /// Holds the memory of the message again, which was taken.
+    pub(super) fn put_back(&self, reservation: Reservation) {
+        *self.lock() = Some(reservation);
     }
 
     /// Whether a part of a message is in memory.
@@ -64,7 +81,8 @@ impl Held {
         self.lock().is_some()
     }
 
-    fn take(&self) -> Reservation {
+    /// Takes the memory of the message.
+    pub(super) fn take(&self) -> Reservation {
         let held = self.lock().take();
         held.unwrap_or_else(|| self.budget.request(&self.share))
     }
@@ -136,11 +154,24 @@ where
             share: peer.map_or_else(|| self.budget.share(), |peer| peer.share.clone()),
             reservation: Arc::default(),
         };
-        let counting = held.clone();
-        let mut request = request.map(|body| counted(body, counting));
-        request.extensions_mut().insert(held);
         let limit = self.message_bytes;
-        if request.uri().path() == ENDLESS {
+        let is_endless = request.uri().path() == ENDLESS;
+        let message_limit = match is_endless {
+            true => MessageLimit {
+                bytes: limit.min(STREAM_BYTES),
+                too_large: |limit| WriteError::MessageTooLarge { limit },
+            },
+            false => MessageLimit {
+                bytes: limit,
+                too_large,
+            },
+        };
+        let (mut parts, body) = request.into_parts();
+        let body = counted(body, held.clone());
+        let body = decompressed(&mut parts.headers, body, held.clone(), message_limit);
+        parts.extensions.insert(held);
+        let request = Request::from_parts(parts, body);
+        if is_endless {
             return self.streams.call(request).boxed();
         }
         let answered = self.service.call(request).map(move |response| {

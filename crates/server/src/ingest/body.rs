@@ -5,19 +5,20 @@ use std::io::{self, Read};
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use tokio::runtime::Handle;
 
 use super::budget::{Budget, Reservation};
 use super::error::WriteError;
 use super::limits::IngestLimits;
 use super::pace::Pace;
 
-/// Memory for what is decompressed is taken in parts of this size.
+/// What is decompressed is so in parts of at most this size.
 const PART_BYTES: usize = 1 << 20;
+/// The first part has at least this size.
+const FIRST_PART_BYTES: usize = 16 << 10;
 
 /// The largest window of a zstd frame, as a power of two: 8 MiB, which RFC 9659 allows in HTTP.
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -65,26 +66,13 @@ pub(crate) async fn receive(
 ) -> Result<Received, WriteError> {
     let encoding = encoding(headers)?;
     let sent = read(headers, body, limits, budget, &mut held).await?;
-    if encoding == Encoding::Identity {
-        return Ok(Received { bytes: sent, held });
-    }
     let limit = limits.decompressed_bytes;
-    let runtime = Handle::current();
-    let decompressed = tokio::task::spawn_blocking(move || {
-        let take = |bytes| runtime.block_on(held.grow_by(bytes));
-        let bytes = match encoding {
-            Encoding::Identity => sent.to_vec(),
-            Encoding::Gzip => decompress(MultiGzDecoder::new(&*sent), limit, take)?,
-            Encoding::Zstd => decompress(zstd_reader(&sent)?, limit, take)?,
-        };
-        Ok::<_, WriteError>(Received {
-            bytes: bytes.into(),
-            held,
-        })
-    });
-    decompressed
-        .await
-        .map_err(|error| WriteError::Defect(error.to_string()))?
+    let bytes = match encoding {
+        Encoding::Identity => sent,
+        Encoding::Gzip => decompress(gzip_reader(sent.clone()), &sent, limit, &mut held).await?,
+        Encoding::Zstd => decompress(zstd_reader(sent.clone())?, &sent, limit, &mut held).await?,
+    };
+    Ok(Received { bytes, held })
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, WriteError> {
@@ -143,27 +131,47 @@ pub(super) fn frame_bytes<E>(frame: &Option<Result<Frame<Bytes>, E>>) -> usize {
     }
 }
 
-fn zstd_reader(sent: &[u8]) -> Result<impl Read, WriteError> {
+/// What gzip members decompress to.
+pub(super) fn gzip_reader(sent: Bytes) -> impl Read + Send + 'static {
+    MultiGzDecoder::new(sent.reader())
+}
+
+fn zstd_reader(sent: Bytes) -> Result<impl Read + Send + 'static, WriteError> {
     let unreadable = |error: io::Error| WriteError::Body(error.to_string());
-    let mut reader = zstd::Decoder::with_buffer(sent).map_err(unreadable)?;
+    let mut reader = zstd::Decoder::with_buffer(sent.reader()).map_err(unreadable)?;
     reader.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
     Ok(reader)
 }
 
-/// Everything that `reader` gives, as far as the limit and `take`, which takes memory, let it.
-fn decompress(
-    mut reader: impl Read,
+/// Everything that `reader` returns of what was `sent`, as far as the limit and memory, which is added to `held`, let it.
+///
+/// Each part waits for its memory and for its turn, so that large bodies leave processors to the others.
+///
+/// # Errors
+/// When it is larger than the limit, or damaged, and when there is no memory for it.
+pub(super) async fn decompress(
+    mut reader: impl Read + Send + 'static,
+    sent: &Bytes,
     limit: usize,
-    mut take: impl FnMut(usize) -> Result<(), WriteError>,
-) -> Result<Vec<u8>, WriteError> {
+    held: &mut Reservation,
+) -> Result<Bytes, WriteError> {
     let mut bytes = Vec::new();
+    let mut part_bytes = (4 * sent.len()).clamp(FIRST_PART_BYTES, PART_BYTES);
     loop {
-        take(PART_BYTES)?;
-        let place = PART_BYTES.min(limit + 1 - bytes.len());
-        let mut part = reader.by_ref().take(place as u64);
-        let read = part.read_to_end(&mut bytes).map_err(|error| {
+        let wanted = part_bytes.min(limit + 1 - bytes.len());
+        held.grow_by(wanted).await?;
+        let turn = held.turn().await;
+        let before = bytes.len();
+        let part = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut part = reader.by_ref().take(wanted as u64);
+            part.read_to_end(&mut bytes).map(|_| (reader, bytes))
+        });
+        let part = part.await;
+        let part = part.map_err(|error| WriteError::Defect(error.to_string()))?;
+        (reader, bytes) = part.map_err(|error| {
             WriteError::Body(format!(
-                "it is not what its Content-Encoding says, or is cut off: {error}"
+                "it is not what its encoding says, or is cut off: {error}"
             ))
         })?;
         if bytes.len() > limit {
@@ -173,9 +181,10 @@ fn decompress(
                 option: "--max-decompressed-bytes",
             });
         }
-        if read < place {
-            return Ok(bytes);
+        if bytes.len() < before + wanted {
+            return Ok(bytes.into());
         }
+        part_bytes = PART_BYTES.min(2 * part_bytes);
     }
 }
 

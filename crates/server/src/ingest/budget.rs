@@ -39,6 +39,8 @@ struct Shared {
     /// The requests that wait for memory now.
     waiting: AtomicUsize,
     patience: Duration,
+    /// Those who may decompress now: not on all processors.
+    turns: Arc<Semaphore>,
 }
 
 /// What the requests of one connection may take of a [`Budget`] outside of the lane.
@@ -92,6 +94,7 @@ impl Budget {
                 lane_bytes,
                 waiting: AtomicUsize::new(0),
                 patience,
+                turns: Arc::new(Semaphore::new(processors().div_ceil(2))),
             }),
         }
     }
@@ -151,6 +154,15 @@ impl Reservation {
         }
         self.bytes = self.bytes.max(bytes);
         Ok(())
+    }
+
+    /// A turn on one of the processors that decompress. Those who wait for one have it in their order.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.budget.shared.turns)
+            .acquire_owned()
+            .await
+            .ok()
     }
 
     /// Takes `bytes` more.
@@ -219,6 +231,10 @@ impl Reservation {
         self.lane = Some(lane.map_err(|_| overloaded)?);
         Ok(())
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

@@ -145,7 +145,8 @@ pub(super) fn router(
     let query_service = QueryServer::new(service)
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    // The service measures the events of a message itself, and says what the limit is.
+    // The service measures the events of a message itself, and says what the limit is. `Admission` decompresses messages;
+    // the codec tells clients what they may use.
     let limit = writer.limits().decompressed_bytes;
     let with_slack = |bytes: usize| bytes.saturating_add(1 << 20);
     let ingest_service = |limit: usize| {

@@ -1,0 +1,212 @@
+//! Compressed gRPC messages, decompressed as far as there is memory for them.
+//!
+//! The codec would decompress a message at once and as a whole, before anybody counts what it takes.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures::{StreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::HeaderMap;
+
+use super::admission::Held;
+use super::body::{decompress, gzip_reader};
+use super::error::WriteError;
+
+/// The header that names the compression of messages.
+const ENCODING: &str = "grpc-encoding";
+
+/// A byte that says whether the message is compressed, and its length in four (gRPC over HTTP/2, Length-Prefixed-Message).
+const PREFIX_BYTES: usize = 5;
+
+/// How large a message may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MessageLimit {
+    pub(super) bytes: usize,
+    /// The error of one that is larger.
+    pub(super) too_large: fn(usize) -> WriteError,
+}
+
+/// The body with plain messages within the limit, when its headers say that messages may be compressed with gzip; the
+/// header goes.
+pub(super) fn decompressed(
+    headers: &mut HeaderMap,
+    body: Body,
+    held: Held,
+    limit: MessageLimit,
+) -> Body {
+    if headers.get(ENCODING).map(|name| name.as_bytes()) != Some(b"gzip") {
+        return body;
+    }
+    headers.remove(ENCODING);
+    let reading = Messages {
+        body,
+        held,
+        limit,
+        received: BytesMut::new(),
+    };
+    let frames = stream::unfold(Some(reading), |reading| async move {
+        let mut reading = reading?;
+        match reading.next().await {
+            Ok(frame) => Some((Ok(frame?), Some(reading))),
+            Err(status) => Some((Err(status), None)),
+        }
+    });
+    Body::new(StreamBody::new(frames.boxed()))
+}
+
+/// A body whose messages are put together.
+struct Messages {
+    body: Body,
+    held: Held,
+    limit: MessageLimit,
+    received: BytesMut,
+}
+
+impl Messages {
+    /// The next message, or what comes after the last one.
+    async fn next(&mut self) -> Result<Option<Frame<Bytes>>, Status> {
+        loop {
+            if let Some(message) = self.message().await.map_err(|error| error.status())? {
+                return Ok(Some(Frame::data(message)));
+            }
+            let Some(frame) = self.body.frame().await.transpose()? else {
+                // A message that was cut off is for the codec to refuse.
+                let rest = self.received.split().freeze();
+                return Ok((!rest.is_empty()).then(|| Frame::data(rest)));
+            };
+            match frame.into_data() {
+                Ok(data) => self.received.extend_from_slice(&data),
+                Err(trailers) => return Ok(Some(trailers)),
+            }
+        }
+    }
+
+    /// The first message that has come as a whole, as a plain one.
+    async fn message(&mut self) -> Result<Option<Bytes>, WriteError> {
+        let Some(mut prefix) = self.received.get(..PREFIX_BYTES) else {
+            return Ok(None);
+        };
+        let is_compressed = prefix.get_u8() != 0;
+        let length = usize::try_from(prefix.get_u32()).unwrap_or(usize::MAX);
+        if length > self.limit.bytes {
+            return Err(self.too_large());
+        }
+        if self.received.len() - PREFIX_BYTES < length {
+            return Ok(None);
+        }
+        let mut message = self.received.split_to(PREFIX_BYTES + length).freeze();
+        if !is_compressed {
+            return Ok(Some(message));
+        }
+        message.advance(PREFIX_BYTES);
+        let mut reservation = self.held.take();
+        let reader = gzip_reader(message.clone());
+        let limit = self.limit.bytes;
+        let plain = decompress(reader, &message, limit, &mut reservation).await;
+        self.held.put_back(reservation);
+        let plain = plain.map_err(|error| match error {
+            WriteError::TooLarge { .. } => self.too_large(),
+            other => other,
+        })?;
+        let mut message = BytesMut::with_capacity(PREFIX_BYTES + plain.len());
+        message.put_u8(0);
+        message.put_u32(u32::try_from(plain.len()).map_err(|_| self.too_large())?);
+        message.extend_from_slice(&plain);
+        Ok(Some(message.freeze()))
+    }
+
+    fn too_large(&self) -> WriteError {
+        (self.limit.too_large)(self.limit.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use tonic::Code;
+
+    use super::super::budget::Budget;
+    use super::*;
+
+    const LIMIT: MessageLimit = MessageLimit {
+        bytes: 1 << 20,
+        too_large: |limit| WriteError::MessageTooLarge { limit },
+    };
+
+    fn message(flag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&[flag], &length[..], content].concat()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// What the codec gets of a body that comes in parts, and the memory that is held for it.
+    async fn received(encoding: &str, parts: Vec<Vec<u8>>) -> Result<(Vec<u8>, usize), Status> {
+        let budget = Budget::new(8 << 20, 4 << 20);
+        let held = Held::new(budget.clone());
+        let frames = parts
+            .into_iter()
+            .map(|part| Ok::<_, Status>(Frame::data(Bytes::from(part))));
+        let body = Body::new(StreamBody::new(stream::iter(frames)));
+        let mut headers =
+            HeaderMap::from_iter([(ENCODING.parse().unwrap(), encoding.parse().unwrap())]);
+        let body = decompressed(&mut headers, body, held.clone(), LIMIT);
+        assert_eq!(headers.contains_key(ENCODING), encoding != "gzip");
+        let bytes = body.collect().await?.to_bytes().to_vec();
+        Ok((bytes, budget.held_bytes()))
+    }
+
+    /// Messages come whole however their bytes come, and compressed ones are plain.
+    #[tokio::test]
+    async fn compressed_messages_are_plain() {
+        let plain = [
+            message(0, b"one"),
+            message(0, b""),
+            message(0, &[b'x'; 100_000]),
+        ]
+        .concat();
+        let sent = [
+            message(1, &gzip(b"one")),
+            message(0, b""),
+            message(1, &gzip(&[b'x'; 100_000])),
+        ];
+        let sent = sent.concat();
+        for length in [1, 7, sent.len()] {
+            let parts = sent.chunks(length).map(<[u8]>::to_vec).collect();
+            let (bytes, _) = received("gzip", parts).await.unwrap();
+            assert_eq!(bytes, plain);
+        }
+        let (bytes, _) = received("identity", vec![sent.clone()]).await.unwrap();
+        assert_eq!(bytes, sent);
+        // What was cut off is for the codec to refuse.
+        let (bytes, _) = received("gzip", vec![sent[..7].to_vec()]).await.unwrap();
+        assert_eq!(bytes, sent[..7]);
+    }
+
+    /// What a small message decompresses to is counted, and refused beyond the limit before it is all in memory.
+    #[tokio::test]
+    async fn bombs_are_refused() {
+        let bomb = message(1, &gzip(&vec![0; 64 << 20]));
+        let refused = received("gzip", vec![bomb]).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        let whole = message(1, &gzip(&vec![0; 1 << 20]));
+        let (bytes, held) = received("gzip", vec![whole]).await.unwrap();
+        assert_eq!(bytes.len(), PREFIX_BYTES + (1 << 20));
+        assert!(held >= 1 << 20, "{held}");
+        let announced = [&[1_u8], &u32::MAX.to_be_bytes()[..]].concat();
+        let refused = received("gzip", vec![announced]).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        let damaged = message(1, b"no gzip at all");
+        let refused = received("gzip", vec![damaged]).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+}
