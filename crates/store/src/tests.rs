@@ -28,6 +28,7 @@ mod retention;
 mod same_id;
 mod scrubbing;
 mod segments;
+mod unreadable;
 mod unreliable;
 mod verifying;
 mod virtual_time;
