@@ -167,13 +167,13 @@ impl Store {
         let incarnation = self.location().incarnation().await?;
         let mut heads = Vec::with_capacity(listed.len());
         for object in listed {
-            let bytes = match objects.get(&object.location).await {
-                Ok(found) => found.bytes().await?,
+            let head = match self.location().bytes_of(&object.location).await {
+                Ok(bytes) => Head::decode(&bytes),
                 // It was merged into another one after it was listed.
-                Err(object_store::Error::NotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
+                Err(StoreError::NotFound { .. }) => continue,
+                Err(StoreError::Corrupt { reason, .. }) => Err(reason),
+                Err(error) => return Err(error),
             };
-            let head = Head::decode(&bytes);
             if head
                 .as_ref()
                 .is_ok_and(|head| head.incarnation != incarnation)

@@ -86,7 +86,9 @@ impl Table {
         let loaded = Self::load_without(location, workspace, &nothing, &failures);
         let error = match loaded.await {
             Ok(table) => return Ok(Some(table)),
-            Err(error) if !is_worth_trying(&error) => return Err(error),
+            Err(error) if !is_worth_trying(&error) => {
+                return Err(failures.explain(location, error).await);
+            }
             Err(error) => error,
         };
         for hidden in watched::candidates(workspace, &log) {
@@ -100,7 +102,7 @@ impl Table {
                     return Ok(Some(table));
                 }
                 Err(StoreError::ObjectStore(error)) if !failures.is_of_checkpoint() => {
-                    return Err(error.into());
+                    return Err(failures.explain(location, error.into()).await);
                 }
                 Err(_) => {}
             }
@@ -135,7 +137,7 @@ impl Table {
                 };
                 match updated {
                     // A load from the start can do without what is damaged, or names it.
-                    Err(error) if error.may_be_damage() || failures.is_of_checkpoint() => {
+                    Err(error) if error.may_be_damage() || error.is_of_object_store() => {
                         Self::load(location, &workspace).await
                     }
                     updated => updated.map(Some),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{GetResult, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -125,7 +125,7 @@ impl<'a> Copies<'a> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`] when the object is not there, and when an object store fails.
+    /// As for [`copy`].
     pub(super) async fn take(&self, from: &Location, source: &Source) -> Result<Taken, StoreError> {
         if let Some(taken) = self.known(source).await? {
             return Ok(taken);
@@ -144,7 +144,7 @@ impl<'a> Copies<'a> {
         if let Some(taken) = self.known(source).await? {
             return Ok((taken, None));
         }
-        let bytes = read(from, &source.path).await?.bytes().await?;
+        let bytes = from.bytes_of(&source.path).await?;
         let to = path(source.path.as_ref(), &self.run);
         let sent = self.target.objects.put(&to, bytes.clone().into()).await;
         sent.map_err(StoreError::ObjectStore)?;
@@ -205,7 +205,12 @@ impl<'a> Copies<'a> {
         let leftovers = self.leftovers.get(source.path.as_ref());
         for (run, size) in leftovers.into_iter().flatten() {
             let copy = path(source.path.as_ref(), run);
-            if *size == source.size && digest::of_object(self.target, &copy).await? == digest {
+            let found = match digest::of_object(self.target, &copy).await {
+                Ok((_, found)) => Some(found),
+                Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            if *size == source.size && found == Some(digest) {
                 let mut taken = self.taken(source, *size, digest);
                 taken.object.run.clone_from(run);
                 return Ok(Some(taken));
@@ -221,9 +226,8 @@ impl<'a> Copies<'a> {
     /// When the object store fails.
     pub(super) async fn fault(&self, object: &Object) -> Result<Option<BackupFault>, StoreError> {
         match digest::of_object(self.target, &object.copy_path()).await {
-            Ok(digest) => Ok(fault_of_copy(object, digest)),
-            Err(StoreError::NotFound { .. }) => Ok(Some(missing(object))),
-            Err(error) => Err(error),
+            Ok((_, digest)) => Ok(fault_of_copy(object, digest)),
+            Err(error) => without_copy(object, error).map(Some),
         }
     }
 }
@@ -236,54 +240,76 @@ pub(super) fn fault_of_copy(object: &Object, digest: Digest) -> Option<BackupFau
     })
 }
 
-/// That the copy of an object is not there.
-pub(super) fn missing(object: &Object) -> BackupFault {
-    BackupFault {
-        path: object.path.clone(),
-        reason: format!("its copy `{}` is missing", object.copy_path()),
-    }
-}
-
-/// An object of the store; its path is the one that the store has for it.
-pub(super) async fn read(from: &Location, path: &Path) -> Result<GetResult, StoreError> {
-    from.objects.get(path).await.map_err(|error| match error {
-        object_store::Error::NotFound { .. } => StoreError::NotFound {
-            path: path.to_string(),
-        },
-        error => StoreError::ObjectStore(error),
-    })
+/// That the copy of an object is missing or cannot be read, which is what `error` says.
+///
+/// # Errors
+///
+/// `error`, when it is about the object store.
+pub(super) fn without_copy(object: &Object, error: StoreError) -> Result<BackupFault, StoreError> {
+    let copy = object.copy_path();
+    let reason = match error {
+        StoreError::NotFound { .. } => format!("its copy `{copy}` is missing"),
+        StoreError::Corrupt { reason, .. } => format!("its copy `{copy}` is damaged: {reason}"),
+        error => return Err(error),
+    };
+    let path = object.path.clone();
+    Ok(BackupFault { path, reason })
 }
 
 /// Copies an object of any size; returns the size and the digest of what was read.
 ///
 /// # Errors
 ///
-/// [`StoreError::NotFound`] when it is not there, and when an object store fails.
+/// [`StoreError::NotFound`] when it is not there; [`StoreError::Corrupt`] when it alone cannot be read; and when an
+/// object store fails.
 pub(super) async fn copy(
     from: &Location,
     source: &Path,
     to: &Location,
     target: &Path,
 ) -> Result<(u64, Digest), StoreError> {
-    let mut parts = read(from, source).await?.into_stream();
+    let read = || async {
+        match copy_once(from, source, to, target).await {
+            Err(CopyError::Source(error)) => Err(error.into()),
+            Err(CopyError::Target(error)) => Ok(Err(StoreError::ObjectStore(error))),
+            Ok(copied) => Ok(Ok(copied)),
+        }
+    };
+    from.read_object(source, read).await?
+}
+
+/// Which of two object stores has failed.
+enum CopyError {
+    Source(object_store::Error),
+    Target(object_store::Error),
+}
+
+async fn copy_once(
+    from: &Location,
+    source: &Path,
+    to: &Location,
+    target: &Path,
+) -> Result<(u64, Digest), CopyError> {
+    let found = from.objects.get(source).await.map_err(CopyError::Source)?;
+    let mut parts = found.into_stream();
     let mut upload = BufWriter::new(Arc::clone(&to.objects), target.clone());
     let mut hasher = blake3::Hasher::new();
     let mut size = 0;
     let sent = async {
-        while let Some(part) = parts.try_next().await? {
+        while let Some(part) = parts.try_next().await.map_err(CopyError::Source)? {
             hasher.update(&part);
             size += part.len() as u64;
-            upload.put(part).await?;
+            upload.put(part).await.map_err(CopyError::Target)?;
         }
-        Ok::<_, object_store::Error>(())
+        Ok(())
     };
     if let Err(error) = sent.await {
         // What is left of the upload goes with the lifecycle rule of the bucket, or with the next cleaning.
         let _ = upload.abort().await;
-        return Err(StoreError::ObjectStore(error));
+        return Err(error);
     }
     let finished = upload.shutdown().await;
-    finished.map_err(|error| StoreError::ObjectStore(of_upload(error)))?;
+    finished.map_err(|error| CopyError::Target(of_upload(error)))?;
     Ok((size, hasher.finalize().into()))
 }
 

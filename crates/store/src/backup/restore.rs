@@ -8,7 +8,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Map, json};
 
-use super::copies::{self, fault_of_copy, missing};
+use super::copies::{self, fault_of_copy, without_copy};
 use super::manifest::{BackupFault, BackupSummary, Manifest, Object};
 use super::marks::RestoreMark;
 use super::{BackupRoot, CONCURRENCY};
@@ -226,15 +226,16 @@ async fn copy_one(
     there: &HashMap<Path, u64>,
 ) -> Result<Option<BackupFault>, StoreError> {
     let path = Path::parse(&object.path).map_err(object_store::Error::from)?;
-    if there.get(&path) == Some(&object.size)
-        && object.has_digest(digest::of_object(to, &path).await?)
-    {
-        return Ok(None);
+    if there.get(&path) == Some(&object.size) {
+        match digest::of_object(to, &path).await {
+            Ok((_, digest)) if object.has_digest(digest) => return Ok(None),
+            Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     match copies::copy(&from.location, &object.copy_path(), to, &path).await {
         Ok((_, digest)) => Ok(fault_of_copy(object, digest)),
-        Err(StoreError::NotFound { .. }) => Ok(Some(missing(object))),
-        Err(error) => Err(error),
+        Err(error) => without_copy(object, error).map(Some),
     }
 }
 

@@ -21,6 +21,8 @@ use object_store::{
     PutPayload, PutResult, Result,
 };
 
+use crate::error::StoreError;
+use crate::location::Location;
 use crate::paths;
 
 /// What to hide of a log that cannot be read, one attempt after the other: the hint, then one checkpoint
@@ -67,6 +69,19 @@ impl Failures {
         let slot = self.slot();
         let path = slot.as_ref().and_then(|failure| failure.path.as_ref());
         path.is_some_and(|path| is_part_of_checkpoint(path) || path.filename() == Some(paths::HINT))
+    }
+
+    /// The error of a log that could not be read because of `error`: that the object is damaged which the last failure is
+    /// about, if only that cannot be read.
+    pub(super) async fn explain(&self, location: &Location, error: StoreError) -> StoreError {
+        let path = self
+            .slot()
+            .as_ref()
+            .and_then(|failure| failure.path.clone());
+        match path {
+            Some(path) => location.explain_read(&path, error).await,
+            None => error,
+        }
     }
 
     fn note(&self, path: Option<&Path>, error: Error) -> Error {

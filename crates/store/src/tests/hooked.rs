@@ -12,7 +12,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::*;
@@ -62,9 +62,17 @@ pub(super) fn unreadable(
     root: &Root,
     is_unreadable: impl Fn(&Path) -> bool + Send + Sync + 'static,
 ) -> Location {
+    let objects = Arc::clone(&root.location.objects);
     let hook = move |request, path: &Path| {
         let fails = request == Request::Get && is_unreadable(path);
-        async move { if fails { Err(io_error()) } else { Ok(()) } }.boxed()
+        let (objects, path) = (Arc::clone(&objects), path.clone());
+        async move {
+            match fails && objects.head(&path).await.is_ok() {
+                true => Err(io_error()),
+                false => Ok(()),
+            }
+        }
+        .boxed()
     };
     hooked_by_path(root, Arc::new(hook))
 }
