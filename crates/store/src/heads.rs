@@ -5,6 +5,8 @@
 //! with its BLAKE3 digest. Heads of nodes that have vanished are merged into one by maintenance. A head only ever
 //! adds statements, so that any order of merging and deleting loses none.
 
+mod aside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -141,8 +141,8 @@ mod view;
 pub use activity::{Activity, Outcomes, Unfolded};
 pub use admission::Admission;
 pub use backup::{
-    Backup, BackupFault, BackupRoot, BackupSummary, BackupVerification, CopiedWorkspace,
-    RestoreOptions, Restored,
+    Backup, BackupFault, BackupOptions, BackupRoot, BackupSummary, BackupVerification,
+    CopiedWorkspace, RestoreOptions, Restored,
 };
 pub use cleaning::{Removal, RemovalReason};
 pub use clock::Clock;

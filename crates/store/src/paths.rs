@@ -100,7 +100,7 @@ pub(crate) fn set_aside_directory() -> Path {
     Path::from(SET_ASIDE_DIRECTORY)
 }
 
-/// Where an object of a table is moved by a repair at a time in Unix milliseconds.
+/// Where an object of a table, or a head, is moved by a repair at a time in Unix milliseconds.
 pub(crate) fn set_aside_of_table(repaired_ms: i64, path: &Path) -> Path {
     let directory = set_aside_directory().join(repaired_ms.to_string());
     let parts = path.parts();

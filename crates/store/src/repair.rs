@@ -205,8 +205,8 @@ impl Store {
         Ok(Some(repair))
     }
 
-    /// Moves an object of a table to where nothing reads it, in a folder of this repair.
-    async fn move_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
+    /// Moves an object of a table, or a head, to where nothing reads it, in a folder of this repair.
+    pub(crate) async fn move_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
         let objects = &self.location().objects;
         let aside = paths::set_aside_of_table(repaired_ms, path);
         let bytes = match self.location().bytes_of(path).await {

@@ -122,19 +122,21 @@ impl Pace {
 
     /// Waits until so many more bytes are due.
     async fn keep(&self, bytes: u64) {
-        let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second.max(1));
-        let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
-        let early = {
-            let now = Instant::now();
-            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            let earliest = now.checked_sub(MOST_CREDIT).unwrap_or(now);
-            let later = due.max(earliest).checked_add(takes);
-            *due = later.unwrap_or(*due);
-            due.saturating_duration_since(now)
-        };
+        let early = self.early(bytes, Instant::now());
         if early > Duration::from_millis(10) {
             sleep(early).await;
         }
+    }
+
+    /// How long to wait at the time `now` until so many more bytes are due.
+    fn early(&self, bytes: u64, now: Instant) -> Duration {
+        let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second.max(1));
+        let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = now.checked_sub(MOST_CREDIT).unwrap_or(now);
+        let later = due.max(earliest).checked_add(takes);
+        *due = later.unwrap_or(*due);
+        due.saturating_duration_since(now)
     }
 }
 
@@ -258,5 +260,22 @@ impl Store {
             tokio::task::consume_budget().await;
         }
         Ok((size_bytes, hasher.finalize().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A minute in which nothing was read makes up for a second of reading.
+    #[test]
+    fn little_is_made_up_for() {
+        let pace = Pace::new(1000);
+        let begun = Instant::now();
+        *pace.due.lock().unwrap() = begun;
+        assert_eq!(pace.early(2000, begun), Duration::from_secs(2));
+        let later = begun + Duration::from_mins(1);
+        assert_eq!(pace.early(5000, later), Duration::from_secs(4));
+        assert_eq!(pace.early(1000, later), Duration::from_secs(5));
     }
 }

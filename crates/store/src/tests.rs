@@ -32,6 +32,7 @@ mod unreadable;
 mod unreliable;
 mod verifying;
 mod virtual_time;
+mod while_cleaning;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,8 +12,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
-use super::Earlier;
 use super::manifest::{BackupFault, Object};
+use super::{BackupOptions, Earlier};
 use crate::digest::{self, Digest};
 use crate::error::StoreError;
 use crate::location::Location;
@@ -31,6 +31,16 @@ pub(super) fn path(path: &str, run: &str) -> Path {
 fn parse(path: &Path) -> Option<(&str, &str)> {
     let path = path.as_ref().strip_prefix(DIRECTORY)?.strip_prefix('/')?;
     path.rsplit_once('.')
+}
+
+/// The number of the backup for which a run has made the copy at `path`.
+pub(super) fn number(path: &Path) -> Option<u64> {
+    let (_, run) = parse(path)?;
+    number_of_run(run)
+}
+
+fn number_of_run(run: &str) -> Option<u64> {
+    run.split_once('-')?.0.parse().ok()
 }
 
 /// All copies that there are, also those that belong to no backup.
@@ -70,6 +80,9 @@ pub(super) struct Taken {
     pub(super) fault: Option<String>,
 }
 
+/// A run reads one of so many copies of earlier backups again, so that all are read in this many runs.
+const SHARES: u64 = 32;
+
 /// The copies that a run may use, and where it makes more.
 pub(super) struct Copies<'a> {
     target: &'a Location,
@@ -79,6 +92,11 @@ pub(super) struct Copies<'a> {
     known: HashMap<String, Object>,
     /// Copies of a run that was interrupted, by paths in the store.
     leftovers: HashMap<String, Vec<(String, u64)>>,
+    /// The number of the backup.
+    number: u64,
+    options: BackupOptions,
+    /// Copies of earlier backups that are damaged.
+    damaged: Mutex<Vec<String>>,
 }
 
 impl<'a> Copies<'a> {
@@ -89,6 +107,9 @@ impl<'a> Copies<'a> {
             run: String::new(),
             known: HashMap::new(),
             leftovers: HashMap::new(),
+            number: 0,
+            options: BackupOptions::default(),
+            damaged: Mutex::default(),
         }
     }
 
@@ -96,10 +117,14 @@ impl<'a> Copies<'a> {
     pub(super) async fn of_run(
         target: &'a Location,
         earlier: &Earlier,
+        options: &BackupOptions,
     ) -> Result<Self, StoreError> {
         let run = Uuid::new_v4().simple().to_string();
+        let number = earlier.number + 1;
         let mut copies = Self {
-            run: format!("{}-{}", earlier.number + 1, &run[..8]),
+            run: format!("{number}-{}", &run[..8]),
+            number,
+            options: *options,
             ..Self::new(target)
         };
         let listed = listed(target).await?.into_iter();
@@ -113,7 +138,10 @@ impl<'a> Copies<'a> {
             named.insert(path);
         }
         for (copy, size) in there.iter().filter(|(copy, _)| !named.contains(*copy)) {
-            if let Some((path, run)) = parse(copy) {
+            // Those of earlier numbers may be deleted at any moment, by the backup of that number.
+            if let Some((path, run)) = parse(copy)
+                && number_of_run(run) == Some(number)
+            {
                 let leftovers = copies.leftovers.entry(path.to_owned()).or_default();
                 leftovers.push((run.to_owned(), *size));
             }
@@ -191,7 +219,7 @@ impl<'a> Copies<'a> {
                 // A data file that the log had a digest of has no time here, and never changes.
                 None => known.modified_ms.is_none() || known.modified_ms == source.modified_ms,
             };
-            if is_same && known.size == source.size {
+            if is_same && known.size == source.size && self.is_sound(known).await? {
                 return Ok(Some(Taken {
                     object: known.clone(),
                     is_new: false,
@@ -217,6 +245,32 @@ impl<'a> Copies<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the copy that an earlier backup has of an object is what was copied, as far as it is looked at.
+    async fn is_sound(&self, known: &Object) -> Result<bool, StoreError> {
+        let is_own = known.run == self.run;
+        let share = blake3::hash(known.path.as_bytes()).as_bytes()[0];
+        let is_due = u64::from(share) % SHARES == self.number % SHARES;
+        if is_own || !(self.options.verify || is_due) {
+            return Ok(true);
+        }
+        let Some(fault) = self.fault(known).await? else {
+            return Ok(true);
+        };
+        tracing::warn!(path = %fault.path, reason = %fault.reason, "a copy is damaged and is made anew");
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.push(known.copy_path().to_string());
+        Ok(false)
+    }
+
+    /// The copies of earlier backups that were found to be damaged.
+    pub(super) fn into_damaged(self) -> Vec<String> {
+        let damaged = self.damaged.into_inner();
+        let mut damaged = damaged.unwrap_or_else(PoisonError::into_inner);
+        damaged.sort_unstable();
+        damaged.dedup();
+        damaged
     }
 
     /// What is wrong with the copy of an object.
@@ -304,7 +358,8 @@ async fn copy_once(
         Ok(())
     };
     if let Err(error) = sent.await {
-        // What is left of the upload goes with the lifecycle rule of the bucket, or with the next cleaning.
+        // What is left of the upload goes with the lifecycle rule of the bucket, or with a backup that is finished a
+        // week later.
         let _ = upload.abort().await;
         return Err(error);
     }

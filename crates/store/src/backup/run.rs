@@ -169,6 +169,7 @@ impl<'a> Run<'a> {
             summary: summary.clone(),
             new_objects: self.new_objects,
             new_bytes: self.new_bytes,
+            replaced: self.copies.into_damaged(),
         };
         Ok((Manifest { summary, objects }, backup))
     }

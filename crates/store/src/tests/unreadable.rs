@@ -9,7 +9,7 @@ use super::hooked::unreadable;
 use super::ingesting::{by_hand, write};
 use super::marker::bucket;
 use super::*;
-use crate::BackupRoot;
+use crate::{BackupOptions, BackupRoot};
 
 /// A root with a table of `versions` versions.
 async fn table_of(versions: i64) -> Root {
@@ -105,8 +105,17 @@ async fn one_unreadable_object_stops_nothing() {
         let faults = 1 + usize::from(directory.contains("_delta_log"));
         assert_eq!(store.scrub_round(u64::MAX).await.unwrap(), faults);
         let to = backups_of(&store).await;
-        let backup = store.backup(&to).await.unwrap().summary;
-        let whole = root.open().backup(&to).await.unwrap().summary;
+        let backup = store
+            .backup(&to, &BackupOptions::default())
+            .await
+            .unwrap()
+            .summary;
+        let whole = root
+            .open()
+            .backup(&to, &BackupOptions::default())
+            .await
+            .unwrap()
+            .summary;
         assert!(whole.is_complete());
         assert!(
             backup
@@ -155,5 +164,10 @@ async fn a_store_that_does_not_answer_is_no_damage() {
     assert!(is_error(&store.verify(&workspace("w")).await.unwrap_err()));
     assert!(is_error(&store.verify_segments().await.unwrap_err()));
     assert!(is_error(&store.scrub_round(u64::MAX).await.unwrap_err()));
-    assert!(is_error(&store.backup(&to).await.unwrap_err()));
+    assert!(is_error(
+        &store
+            .backup(&to, &BackupOptions::default())
+            .await
+            .unwrap_err()
+    ));
 }
