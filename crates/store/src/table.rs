@@ -80,8 +80,9 @@ impl Table {
         }
         refuse_empty_commits(&log)?;
         let failures = Failures::default();
-        let is_worth_trying =
-            |error: &StoreError| error.may_be_damage() || failures.is_of_checkpoint();
+        let is_worth_trying = |error: &StoreError| {
+            error.may_be_damage() || error.is_of_object_store() && failures.is_of_checkpoint()
+        };
         let nothing = HashSet::new();
         let loaded = Self::load_without(location, workspace, &nothing, &failures);
         let error = match loaded.await {

@@ -79,8 +79,8 @@ impl Failures {
             .as_ref()
             .and_then(|failure| failure.path.clone());
         match path {
-            Some(path) => location.explain_read(&path, error).await,
-            None => error,
+            Some(path) if error.is_of_object_store() => location.explain_read(&path, error).await,
+            _ => error,
         }
     }
 
