@@ -166,3 +166,68 @@ async fn a_lost_log_is_rebuilt() {
         .expect_status(0)
         .expect_output("log.rebuilt,ada");
 }
+
+/// Whatever is wrong with one workspace, `verify` goes on with the others; one that has only segments is known.
+#[tokio::test]
+async fn verify_goes_on_after_any_error_of_one_workspace() {
+    let vouch = Vouch::new();
+    let segment = leave_segment(&vouch).await;
+    let of = |workspace| ["verify", "--workspace", workspace];
+    vouch
+        .run(&of("a"))
+        .expect_status(0)
+        .expect_output("workspace a: it has no table yet");
+    vouch.run(&of("nobody")).expect_status(1);
+    let whole = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &whole[..whole.len() - 1]).unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    for workspace in ["a", "nobody"] {
+        vouch
+            .run(&of(workspace))
+            .expect_status(3)
+            .expect_output(name)
+            .expect_error("1 object outside of tables damaged");
+    }
+    std::fs::write(&segment, whole).unwrap();
+    vouch.run(&["compact"]).expect_status(0);
+    let other = Vouch::new();
+    leave_segment(&other).await;
+    other.run(&["compact"]).expect_status(0);
+    let log = "vouch-data/workspace=a/_delta_log";
+    std::fs::remove_dir_all(vouch.path(log)).unwrap();
+    std::fs::rename(other.path(log), vouch.path(log)).unwrap();
+    vouch
+        .run(&["verify"])
+        .expect_status(3)
+        .expect_output("workspace a: its log cannot be read: ")
+        .expect_output("workspace b: whole")
+        .expect_output("workspace c: whole");
+}
+
+/// A damaged head of a node that has vanished is named until it is set aside.
+#[tokio::test]
+async fn a_damaged_head_is_set_aside() {
+    let vouch = Vouch::new();
+    leave_segment(&vouch).await;
+    vouch.run(&["compact"]).expect_status(0);
+    let head = "heads/00000000000040008000000000000000";
+    let heads = vouch.path("vouch-data/heads");
+    std::fs::create_dir_all(heads).unwrap();
+    vouch.write(&format!("vouch-data/{head}"), "{}");
+    vouch.run(&["verify"]).expect_status(3).expect_output(head);
+    vouch
+        .run(&["repair", "heads"])
+        .expect_status(0)
+        .expect_output(&format!("{head}: it cannot be read: it is cut off"))
+        .expect_output("nothing was changed");
+    vouch
+        .run(&["repair", "heads", "--apply", "--by", "ada"])
+        .expect_status(0)
+        .expect_output(&format!("{head} is now set-aside/"))
+        .expect_output("an audit event in workspace c says what is lost");
+    vouch
+        .run(&["repair", "heads"])
+        .expect_status(0)
+        .expect_output("no head is damaged");
+    vouch.run(&["verify"]).expect_status(0);
+}

@@ -274,7 +274,12 @@ pub(crate) enum RepairCommand {
     ///
     /// Questions about a workspace that has lost events are refused until then. What is whole of a segment
     /// is stored in its tables first, and an audit event in each workspace says what is lost.
-    Segments(RepairSegmentsArguments),
+    Segments(RepairObjectsArguments),
+    /// Heads that are damaged, which are what nodes say about the store: show them, or move them to `set-aside`
+    ///
+    /// What a damaged head of a node that has vanished said about removed events is lost. An audit event in every
+    /// workspace says so.
+    Heads(RepairObjectsArguments),
     /// The table of a workspace: say what is damaged of its log and its data files, or repair it
     ///
     /// Damaged objects are moved to `set-aside`. A log that lost entries is rebuilt from what can be read of it and
@@ -298,9 +303,9 @@ pub(crate) struct RepairTableArguments {
     pub(crate) by: ActorArguments,
 }
 
-/// `vouch repair segments`.
+/// `vouch repair segments` and `vouch repair heads`.
 #[derive(Debug, Args)]
-pub(crate) struct RepairSegmentsArguments {
+pub(crate) struct RepairObjectsArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
     /// Move them; without it, nothing is changed

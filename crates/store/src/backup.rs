@@ -36,6 +36,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use url::Url;
 
+use crate::cleaning::old_staging_files;
 use crate::error::StoreError;
 use crate::location::{Location, StoreOptions};
 use crate::marker::Marker;
@@ -56,6 +57,13 @@ pub struct BackupRoot {
     location: Location,
 }
 
+/// How a backup is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// Read every copy of earlier backups again, and copy anew what is damaged.
+    pub verify: bool,
+}
+
 /// What making a backup has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
@@ -65,6 +73,9 @@ pub struct Backup {
     pub new_objects: u64,
     /// Their bytes.
     pub new_bytes: u64,
+    /// The copies of earlier backups that were damaged or missing, by paths in the root of backups. Their objects were
+    /// copied anew.
+    pub replaced: Vec<String>,
 }
 
 /// What reading a backup has shown.
@@ -76,6 +87,17 @@ pub struct BackupVerification {
     pub faults: Vec<BackupFault>,
     /// A newer backup, which is incomplete.
     pub newer: Option<BackupSummary>,
+    /// The manifests of newer backups that cannot be read.
+    pub damaged: Vec<BackupFault>,
+}
+
+/// The backup that is restored.
+struct Chosen {
+    manifest: Manifest,
+    /// The newest backup, if that is an incomplete one which is not taken.
+    newer: Option<BackupSummary>,
+    /// The manifests of newer backups that cannot be read.
+    damaged: Vec<BackupFault>,
 }
 
 /// The manifests that a root of backups has.
@@ -128,7 +150,11 @@ impl BackupRoot {
     ///
     /// As for [`Store::restore`]; what is wrong with single objects is no error but returned.
     pub async fn verify(&self, incomplete: bool) -> Result<BackupVerification, StoreError> {
-        let (manifest, newer) = self.chosen(incomplete).await?;
+        let Chosen {
+            manifest,
+            newer,
+            damaged,
+        } = self.chosen(incomplete).await?;
         let copies = Copies::new(&self.location);
         let copies = &copies;
         let checked = stream::iter(manifest.objects)
@@ -141,24 +167,36 @@ impl BackupRoot {
             summary: manifest.summary,
             faults,
             newer,
+            damaged,
         })
     }
 
-    /// The manifest of the backup that is restored, and the newest backup, if that is an incomplete one which is not
-    /// taken.
-    async fn chosen(
-        &self,
-        incomplete: bool,
-    ) -> Result<(Manifest, Option<BackupSummary>), StoreError> {
+    /// The backup that is restored.
+    async fn chosen(&self, incomplete: bool) -> Result<Chosen, StoreError> {
         self.marker().await?;
         let numbers = manifest::numbers(&self.location).await?;
         let mut newer = None;
+        let mut damaged = Vec::new();
         for number in numbers.iter().rev() {
-            let manifest = Manifest::read(&self.location, *number).await?;
+            let manifest = match Manifest::read(&self.location, *number).await {
+                Ok(manifest) => manifest,
+                Err(StoreError::Corrupt { path, reason }) => {
+                    damaged.push(BackupFault { path, reason });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if incomplete || manifest.summary.is_complete() {
-                return Ok((manifest, newer));
+                return Ok(Chosen {
+                    manifest,
+                    newer,
+                    damaged,
+                });
             }
             newer.get_or_insert(manifest.summary);
+        }
+        if let (None, Some(BackupFault { path, reason })) = (&newer, damaged.pop()) {
+            return Err(StoreError::Corrupt { path, reason });
         }
         let reason = match numbers.is_empty() {
             true => format!("no backup was ever finished at `{}`", self.url()),
@@ -234,9 +272,17 @@ impl BackupRoot {
         let objects = kept.iter().flat_map(|manifest| &manifest.objects);
         let named: HashSet<Path> = objects.map(manifest::Object::copy_path).collect();
         let copies = copies::listed(&self.location).await?;
+        // The copies of a later run, which may go on already, are its own.
+        let is_old = |path: &Path| {
+            copies::number(path).is_some_and(|number| number <= manifest.summary.number)
+        };
         let paths = copies.into_iter().map(|copy| copy.location);
-        self.delete(paths.filter(|path| !named.contains(path)).collect())
-            .await
+        let unnamed = paths.filter(|path| is_old(path) && !named.contains(path));
+        self.delete(unnamed.collect()).await?;
+        if let Some(root) = self.location.directory() {
+            old_staging_files(root, self.location.now(), false).await?;
+        }
+        Ok(())
     }
 
     async fn delete(&self, paths: Vec<Path>) -> Result<(), StoreError> {
@@ -265,22 +311,28 @@ impl Store {
     }
 
     /// Copies the store, while it is used. Every event that was acknowledged before is in the copy. What earlier
-    /// backups have is not copied again. The newest complete backup stays until this one is complete.
+    /// backups have is not copied again, unless its copy turns out to be damaged: a thirty-second part of the copies is
+    /// read again each time, or all with [`BackupOptions::verify`]. The newest complete backup stays until this one is
+    /// complete.
     ///
-    /// What is damaged is copied as it is, named in [`BackupSummary::faults`], and the backup is incomplete then.
-    /// Only one backup may be made to a root at a time.
+    /// What is damaged is copied as it is, what cannot be read is left out; both are named in
+    /// [`BackupSummary::faults`], and the backup is incomplete then. Only one backup may be made to a root at a time.
     ///
     /// # Errors
     ///
     /// [`StoreError::NoBackup`] when the root was not made by [`Store::init_backup`];
     /// [`StoreError::NotBackedUp`] when it holds backups of another store; or when an object store fails.
-    pub async fn backup(&self, to: &BackupRoot) -> Result<Backup, StoreError> {
+    pub async fn backup(
+        &self,
+        to: &BackupRoot,
+        options: &BackupOptions,
+    ) -> Result<Backup, StoreError> {
         let begun_ms = self.location().now_ms();
         let marker = self.marker_to_back_up().await?;
         self.refuse_inside(to)?;
         to.check_owner(&marker).await?;
         let earlier = to.earlier().await?;
-        let copies = Copies::of_run(&to.location, &earlier).await?;
+        let copies = Copies::of_run(&to.location, &earlier, options).await?;
         let mut run = Run::new(self, copies);
         run.segments().await?;
         run.tables().await?;

@@ -24,7 +24,7 @@ use quick_cache::sync::Cache;
 
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::file_reader::{FilePlace, fetch};
+use crate::file_reader::{FilePlace, fetch_compared};
 use crate::location::Location;
 use crate::small_files::LARGEST_BYTES;
 
@@ -254,11 +254,12 @@ async fn read_tail(location: &Location, file: &FilePlace, tail: Tail) -> Result<
         return Err(file.corrupt("the log says that its footer is after its end"));
     }
     let range = tail.offset..file.size_bytes;
-    let mut content = fetch(location, file, std::slice::from_ref(&range)).await?;
-    match content.pop() {
-        Some(content) if Digest::from(blake3::hash(&content)) == tail.digest => Ok(content),
-        _ => Err(file.changed()),
-    }
+    let is_right = |content: &[Bytes]| {
+        let mut parts = content.iter();
+        parts.all(|part| Digest::from(blake3::hash(part)) == tail.digest)
+    };
+    let read = fetch_compared(location, file, std::slice::from_ref(&range), is_right);
+    Ok(read.await?.pop().unwrap_or_default())
 }
 
 /// Compares a whole file with its digest, and digests its blocks meanwhile.
@@ -269,7 +270,12 @@ async fn read_all(
 ) -> Result<Arc<Blocks>, StoreError> {
     let mut content = if file.size_bytes <= LARGEST_BYTES {
         let whole = 0..file.size_bytes;
-        let parts = fetch(location, file, std::slice::from_ref(&whole)).await?;
+        let is_right = |parts: &[Bytes]| {
+            let mut parts = parts.iter();
+            parts.all(|part| Digest::from(blake3::hash(part)) == digest)
+        };
+        let range = std::slice::from_ref(&whole);
+        let parts = fetch_compared(location, file, range, is_right).await?;
         stream::iter(parts).map(Ok).boxed()
     } else {
         match location.objects.get(&file.path).await {

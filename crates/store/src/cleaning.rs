@@ -121,19 +121,8 @@ impl Store {
         if !root.join(durable::STAGING_DIRECTORY).is_dir() {
             return Ok(Vec::new());
         }
-        let before = self.cleaning_time(dry_run).await? - plan::UNNAMED_AGE;
-        let files = tokio::task::spawn_blocking(move || {
-            let files = durable::staging_files(&root, before.into())?;
-            if !dry_run {
-                files.iter().try_for_each(|(path, _)| delete_file(path))?;
-            }
-            Ok::<_, io::Error>(files)
-        });
-        let files = files.await.map_err(object_store::Error::from)?;
-        let files = files.map_err(|source| object_store::Error::Generic {
-            store: durable::STORE_NAME,
-            source: source.into(),
-        })?;
+        let now = self.cleaning_time(dry_run).await?;
+        let files = old_staging_files(root, now, dry_run).await?;
         let removal = |(path, size_bytes): (PathBuf, u64)| Removal {
             path: path.display().to_string(),
             size_bytes,
@@ -287,6 +276,8 @@ async fn kept_checkpoint(
 }
 
 async fn remove(location: &Location, removable: &[Removable]) -> Result<(), StoreError> {
+    // Another store may be there since they were listed, whose objects have the same paths.
+    location.check_present().await?;
     let is_entry = |found: &&Removable| found.reason == RemovalReason::LogEntry;
     let files = removable.iter().filter(|found| !is_entry(found));
     let files: Vec<_> = files
@@ -301,6 +292,29 @@ async fn remove(location: &Location, removable: &[Removable]) -> Result<(), Stor
         forgive_missing(location.objects.delete(&entry.object.location).await)?;
     }
     Ok(())
+}
+
+/// The files in the staging directory of `root` that nobody has written to for a week at the time `now`, with their
+/// sizes; they are deleted unless it is a `dry_run`.
+pub(crate) async fn old_staging_files(
+    root: PathBuf,
+    now: DateTime<Utc>,
+    dry_run: bool,
+) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    let before = now - plan::UNNAMED_AGE;
+    let files = tokio::task::spawn_blocking(move || {
+        let files = durable::staging_files(&root, before.into())?;
+        if !dry_run {
+            files.iter().try_for_each(|(path, _)| delete_file(path))?;
+        }
+        Ok::<_, io::Error>(files)
+    });
+    let files = files.await.map_err(object_store::Error::from)?;
+    let files = files.map_err(|source| object_store::Error::Generic {
+        store: durable::STORE_NAME,
+        source: source.into(),
+    })?;
+    Ok(files)
 }
 
 /// Another cleaner may have been faster.

@@ -3,7 +3,7 @@
 use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
@@ -74,11 +74,22 @@ pub(crate) async fn find_all(
         let Some(version) = paths::version_of(path) else {
             continue;
         };
-        let content = match location.objects.get(path).await {
-            Ok(found) => found.bytes().await?,
-            // It was cleaned after it was listed.
-            Err(object_store::Error::NotFound { .. }) => continue,
-            Err(error) => return Err(error.into()),
+        let content = match location.bytes_of(path).await {
+            Ok(content) => content,
+            Err(error) => {
+                if paths::is_commit(path) {
+                    previous = None;
+                }
+                match error {
+                    // It was cleaned after it was listed.
+                    StoreError::NotFound { .. } => {}
+                    StoreError::Corrupt { path, reason } => {
+                        faults.push(Fault::unreadable(path, reason))
+                    }
+                    error => return Err(error),
+                }
+                continue;
+            }
         };
         let reason = if paths::is_commit(path) {
             let before = previous.replace((version, blake3::hash(&content).into()));
@@ -93,10 +104,7 @@ pub(crate) async fn find_all(
                 .map(|error| error.to_string())
         };
         let path = path.to_string();
-        faults.extend(reason.map(|reason| Fault {
-            path,
-            kind: FaultKind::Unreadable(reason),
-        }));
+        faults.extend(reason.map(|reason| Fault::unreadable(path, reason)));
     }
     faults.sort_by(|one, other| one.path.cmp(&other.path));
     faults.dedup_by(|one, other| one.path == other.path);
@@ -105,7 +113,7 @@ pub(crate) async fn find_all(
 
 /// The log without entries that a writer has put where cleaning had made room, after it slept for very long: they
 /// are before a checkpoint, older by version than the entry of it, and younger by time.
-fn without_strays(log: &[ObjectMeta]) -> &[ObjectMeta] {
+pub(crate) fn without_strays(log: &[ObjectMeta]) -> &[ObjectMeta] {
     let version = |object: &ObjectMeta| paths::version_of(&object.location);
     let is_begin = |index: &usize| {
         let object = &log[*index];

@@ -37,12 +37,24 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Reads an object in full.
-pub(crate) async fn of_object(location: &Location, path: &Path) -> Result<Digest, StoreError> {
-    let mut bytes = location.objects.get(path).await?.into_stream();
-    let mut hasher = blake3::Hasher::new();
-    while let Some(part) = bytes.try_next().await? {
-        hasher.update(&part);
-    }
-    Ok(hasher.finalize().into())
+/// Reads an object in full; returns its size in bytes and its digest.
+///
+/// # Errors
+///
+/// As for [`Location::read_object`].
+pub(crate) async fn of_object(
+    location: &Location,
+    path: &Path,
+) -> Result<(u64, Digest), StoreError> {
+    let read = || async {
+        let mut bytes = location.objects.get(path).await?.into_stream();
+        let mut hasher = blake3::Hasher::new();
+        let mut size_bytes = 0;
+        while let Some(part) = bytes.try_next().await? {
+            size_bytes += part.len() as u64;
+            hasher.update(&part);
+        }
+        Ok((size_bytes, hasher.finalize().into()))
+    };
+    location.read_object(path, read).await
 }

@@ -400,6 +400,12 @@ impl StoreError {
         )
     }
 
+    /// Whether the object store refused or failed.
+    #[must_use]
+    pub(crate) fn is_of_object_store(&self) -> bool {
+        matches!(self, Self::ObjectStore(_))
+    }
+
     /// Whether an object that was expected is not there.
     ///
     /// A reader that holds an old snapshot takes the newest one and tries once more; when the

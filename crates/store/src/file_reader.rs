@@ -9,7 +9,7 @@ use events::Delivery;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -22,7 +22,7 @@ use crate::decoded::{self, Decoded};
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::location::Location;
-use crate::small_files::LARGEST_BYTES;
+use crate::small_files::{FetchAnew, LARGEST_BYTES};
 
 /// What is fetched of the end of a file at first, when the log does not tell how long its footer with the page index
 /// is. It is mostly smaller, and then nothing else has to be fetched for it.
@@ -109,18 +109,47 @@ pub(crate) async fn bloom_filters(
     Ok(filters)
 }
 
-/// Fetches ranges of a file, which are not compared yet.
-pub(crate) async fn fetch(
+/// Fetches ranges of a file that are right as `is_right` tells. What was damaged in its transfer is right when it is
+/// fetched once more.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] when the file itself is not right.
+pub(crate) async fn fetch_compared(
     location: &Location,
     file: &FilePlace,
     ranges: &[Range<u64>],
+    is_right: impl Fn(&[Bytes]) -> bool,
+) -> std::result::Result<Vec<Bytes>, StoreError> {
+    for options in [GetOptions::default(), anew()] {
+        let parts = fetch(location, file, ranges, options).await?;
+        if is_right(&parts) {
+            return Ok(parts);
+        }
+    }
+    Err(file.changed())
+}
+
+/// A request for an object that no cache answers.
+fn anew() -> GetOptions {
+    let mut options = GetOptions::default();
+    options.extensions.insert(FetchAnew);
+    options
+}
+
+/// Fetches ranges of a file, which are not compared yet; `options` are those for a small file.
+async fn fetch(
+    location: &Location,
+    file: &FilePlace,
+    ranges: &[Range<u64>],
+    options: GetOptions,
 ) -> std::result::Result<Vec<Bytes>, StoreError> {
     let size_bytes = file.size_bytes;
     if ranges.iter().any(|range| range.end > size_bytes) {
         return Err(file.corrupt("its footer names bytes after its end"));
     }
     let fetched = if size_bytes <= LARGEST_BYTES {
-        fetch_small(location, file, ranges).await
+        fetch_small(location, file, ranges, options).await
     } else {
         location.objects.get_ranges(&file.path, ranges).await
     };
@@ -154,11 +183,11 @@ async fn fetch_small(
     location: &Location,
     file: &FilePlace,
     ranges: &[Range<u64>],
+    options: GetOptions,
 ) -> object_store::Result<Vec<Bytes>> {
-    let whole = location
-        .objects
-        .get_range(&file.path, 0..file.size_bytes)
-        .await?;
+    let options = options.with_range(Some(0..file.size_bytes));
+    let whole = location.objects.get_opts(&file.path, options).await?;
+    let whole = whole.bytes().await?;
     let part = |range: &Range<u64>| {
         let start = usize::try_from(range.start).ok()?;
         let end = usize::try_from(range.end).ok()?;
@@ -185,7 +214,7 @@ impl FileReader {
     /// Ranges of the file, compared as far as possible.
     async fn read(&mut self, ranges: &[Range<u64>]) -> std::result::Result<Vec<Bytes>, StoreError> {
         let Some(blocks) = self.blocks().await? else {
-            return fetch(&self.location, &self.file, ranges).await;
+            return fetch(&self.location, &self.file, ranges, GetOptions::default()).await;
         };
         if ranges.iter().any(|range| range.end > self.file.size_bytes) {
             return Err(self.file.corrupt("its footer names bytes after its end"));
@@ -235,12 +264,11 @@ impl FileReader {
         blocks: &Blocks,
         spans: &[Range<u64>],
     ) -> std::result::Result<Vec<Bytes>, StoreError> {
-        let parts = fetch(&self.location, &self.file, spans).await?;
-        let mut all = spans.iter().zip(&parts);
-        match all.all(|(span, part)| blocks.hold(span.start, part)) {
-            true => Ok(parts),
-            false => Err(self.file.changed()),
-        }
+        fetch_compared(&self.location, &self.file, spans, |parts| {
+            let mut all = spans.iter().zip(parts);
+            all.all(|(span, part)| blocks.hold(span.start, part))
+        })
+        .await
     }
 
     async fn blocks(&mut self) -> std::result::Result<Option<Arc<Blocks>>, StoreError> {

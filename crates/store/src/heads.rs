@@ -5,6 +5,8 @@
 //! with its BLAKE3 digest. Heads of nodes that have vanished are merged into one by maintenance. A head only ever
 //! adds statements, so that any order of merging and deleting loses none.
 
+mod aside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -167,13 +169,13 @@ impl Store {
         let incarnation = self.location().incarnation().await?;
         let mut heads = Vec::with_capacity(listed.len());
         for object in listed {
-            let bytes = match objects.get(&object.location).await {
-                Ok(found) => found.bytes().await?,
+            let head = match self.location().bytes_of(&object.location).await {
+                Ok(bytes) => Head::decode(&bytes),
                 // It was merged into another one after it was listed.
-                Err(object_store::Error::NotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
+                Err(StoreError::NotFound { .. }) => continue,
+                Err(StoreError::Corrupt { reason, .. }) => Err(reason),
+                Err(error) => return Err(error),
             };
-            let head = Head::decode(&bytes);
             if head
                 .as_ref()
                 .is_ok_and(|head| head.incarnation != incarnation)

@@ -26,6 +26,7 @@
 //! | `durable` | local disk that survives a power cut |
 //! | `paths` | every object path, built and parsed |
 //! | `table` | the log of a table, read and kept up to date |
+//! | `reading` | one object that cannot be read, told from a store that does not answer |
 //! | `damage` | what is wrong with a log that could not be read |
 //! | `snapshot` | the files of a table at one version, and which of them a time range needs |
 //! | `ingest` | events of many clients into segments, and folding beside it |
@@ -114,6 +115,7 @@ mod log;
 mod marker;
 mod numbers;
 mod paths;
+mod reading;
 mod record;
 mod repair;
 mod retention;
@@ -139,8 +141,8 @@ mod view;
 pub use activity::{Activity, Outcomes, Unfolded};
 pub use admission::Admission;
 pub use backup::{
-    Backup, BackupFault, BackupRoot, BackupSummary, BackupVerification, CopiedWorkspace,
-    RestoreOptions, Restored,
+    Backup, BackupFault, BackupOptions, BackupRoot, BackupSummary, BackupVerification,
+    CopiedWorkspace, RestoreOptions, Restored,
 };
 pub use cleaning::{Removal, RemovalReason};
 pub use clock::Clock;

@@ -43,6 +43,8 @@ pub(crate) const RESTORE_MARKER: &str = "vouch-restore.json";
 pub(crate) const MARKERS: [&str; 3] = [MARKER, BACKUP_MARKER, RESTORE_MARKER];
 const WORKSPACE_PREFIX: &str = "workspace=";
 const LOG_DIRECTORY: &str = "_delta_log";
+/// The name of the object of a log that leads readers to its newest checkpoint.
+pub(crate) const HINT: &str = "_last_checkpoint";
 const VERSION_DIGITS: usize = 20;
 const CHECKPOINT_SUFFIX: &str = ".checkpoint.parquet";
 
@@ -98,7 +100,7 @@ pub(crate) fn set_aside_directory() -> Path {
     Path::from(SET_ASIDE_DIRECTORY)
 }
 
-/// Where an object of a table is moved by a repair at a time in Unix milliseconds.
+/// Where an object of a table, or a head, is moved by a repair at a time in Unix milliseconds.
 pub(crate) fn set_aside_of_table(repaired_ms: i64, path: &Path) -> Path {
     let directory = set_aside_directory().join(repaired_ms.to_string());
     let parts = path.parts();
@@ -159,7 +161,7 @@ pub(crate) fn checkpoint(workspace: &WorkspaceId, version: u64) -> Path {
 
 /// The object that leads readers of the table of `workspace` to its newest checkpoint.
 pub(crate) fn last_checkpoint(workspace: &WorkspaceId) -> Path {
-    log(workspace).join("_last_checkpoint")
+    log(workspace).join(HINT)
 }
 
 /// A path after which a listing of the log begins with everything that belongs to `version`.

@@ -205,15 +205,18 @@ impl Store {
         Ok(Some(repair))
     }
 
-    /// Moves an object of a table to where nothing reads it, in a folder of this repair.
-    async fn move_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
+    /// Moves an object of a table, or a head, to where nothing reads it, in a folder of this repair.
+    pub(crate) async fn move_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
         let objects = &self.location().objects;
-        let bytes = match objects.get(path).await {
-            Ok(found) => found.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
         let aside = paths::set_aside_of_table(repaired_ms, path);
+        let bytes = match self.location().bytes_of(path).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) => return Ok(()),
+            Err(StoreError::Corrupt { .. }) => {
+                return self.location().move_unread(path, &aside).await;
+            }
+            Err(error) => return Err(error),
+        };
         let sent = objects.put_opts(&aside, bytes.into(), PutMode::Create.into());
         match sent.await {
             // Of an attempt whose answer was lost.

@@ -14,9 +14,12 @@ use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use tokio::time::{Instant, sleep};
 
+use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::paths;
 use crate::snapshot::DataFile;
 use crate::store::Store;
+use crate::table;
 use crate::verify::{Fault, FaultKind};
 
 /// How scrubbing works.
@@ -99,23 +102,41 @@ impl Scrubbing {
     }
 }
 
+/// A time in which less was read than may be makes up for at most this much more afterwards.
+const MOST_CREDIT: Duration = Duration::from_secs(1);
+
 /// Keeps reading at a rate.
 struct Pace {
     bytes_per_second: u64,
-    begun: Instant,
-    bytes: u64,
+    /// When the bytes that were read until now are due.
+    due: Mutex<Instant>,
 }
 
 impl Pace {
+    fn new(bytes_per_second: u64) -> Self {
+        Self {
+            bytes_per_second,
+            due: Mutex::new(Instant::now()),
+        }
+    }
+
     /// Waits until so many more bytes are due.
-    async fn keep(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        let due_ms = u128::from(self.bytes) * 1000 / u128::from(self.bytes_per_second.max(1));
-        let due = Duration::from_millis(u64::try_from(due_ms).unwrap_or(u64::MAX));
-        let early = due.saturating_sub(self.begun.elapsed());
+    async fn keep(&self, bytes: u64) {
+        let early = self.early(bytes, Instant::now());
         if early > Duration::from_millis(10) {
             sleep(early).await;
         }
+    }
+
+    /// How long to wait at the time `now` until so many more bytes are due.
+    fn early(&self, bytes: u64, now: Instant) -> Duration {
+        let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second.max(1));
+        let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = now.checked_sub(MOST_CREDIT).unwrap_or(now);
+        let later = due.max(earliest).checked_add(takes);
+        *due = later.unwrap_or(*due);
+        due.saturating_duration_since(now)
     }
 }
 
@@ -147,17 +168,15 @@ impl Store {
     pub async fn scrub_round(&self, bytes_per_second: u64) -> Result<usize, StoreError> {
         let scrubbing = &self.activity().scrubbing;
         let mut round = BTreeMap::new();
-        let mut pace = Pace {
-            bytes_per_second,
-            begun: Instant::now(),
-            bytes: 0,
-        };
+        let pace = Pace::new(bytes_per_second);
         let segments = self.verify_segments().await?;
         for fault in &segments.faults {
             scrubbing.note(&mut round, fault);
         }
         pace.keep(segments.size_bytes).await;
         for workspace in self.workspaces_with_table().await? {
+            let log = table::list_from(self.location(), &workspace, 0).await?;
+            pace.keep(log.iter().map(|object| object.size).sum()).await;
             let faults = self.verify_log(&workspace).await?;
             for fault in &faults {
                 scrubbing.note(&mut round, fault);
@@ -165,7 +184,7 @@ impl Store {
             match self.snapshot(&workspace).await {
                 Ok(Some(snapshot)) => {
                     for file in snapshot.files() {
-                        let fault = self.scrub_file(&workspace, file, &mut pace).await?;
+                        let fault = self.scrub_file(&workspace, file, &pace).await?;
                         if let Some(fault) = fault {
                             scrubbing.note(&mut round, &fault);
                         }
@@ -174,9 +193,9 @@ impl Store {
                 Ok(None) => {}
                 Err(StoreError::ObjectStore(error)) => return Err(error.into()),
                 Err(error) => {
-                    let path = crate::paths::log(&workspace).to_string();
-                    let kind = FaultKind::Unreadable(error.to_string());
-                    scrubbing.note(&mut round, &Fault { path, kind });
+                    let path = paths::log(&workspace).to_string();
+                    let fault = Fault::unreadable(path, error.to_string());
+                    scrubbing.note(&mut round, &fault);
                 }
             }
         }
@@ -189,14 +208,14 @@ impl Store {
         &self,
         workspace: &WorkspaceId,
         file: &DataFile,
-        pace: &mut Pace,
+        pace: &Pace,
     ) -> Result<Option<Fault>, StoreError> {
         let path = file.path.to_string();
-        let mut hasher = blake3::Hasher::new();
-        let mut size_bytes = 0;
-        let mut content = match self.location().objects.get(&file.path).await {
-            Ok(found) => found.into_stream(),
-            Err(object_store::Error::NotFound { .. }) => {
+        let read = || self.digest_at(file, pace);
+        let read = self.location().read_object(&file.path, read).await;
+        let (size_bytes, digest) = match read {
+            Ok(read) => read,
+            Err(StoreError::NotFound { .. }) => {
                 // It may have been merged into another one and deleted since.
                 let newest = self.snapshot(workspace).await?;
                 let mut named = newest.iter().flat_map(|snapshot| snapshot.files());
@@ -206,16 +225,11 @@ impl Store {
                     kind: FaultKind::Missing,
                 }));
             }
-            Err(error) => return Err(error.into()),
+            Err(StoreError::Corrupt { path, reason }) => {
+                return Ok(Some(Fault::unreadable(path, reason)));
+            }
+            Err(error) => return Err(error),
         };
-        while let Some(part) = content.try_next().await? {
-            size_bytes += part.len() as u64;
-            hasher.update(&part);
-            let scrubbed = &self.activity().scrubbing.bytes;
-            scrubbed.fetch_add(part.len() as u64, Ordering::Relaxed);
-            pace.keep(part.len() as u64).await;
-            tokio::task::consume_budget().await;
-        }
         let files = &self.activity().scrubbing.files;
         files.fetch_add(1, Ordering::Relaxed);
         let kind = if size_bytes != file.size_bytes {
@@ -223,14 +237,45 @@ impl Store {
                 found: size_bytes,
                 logged: file.size_bytes,
             }
-        } else if file
-            .digest
-            .is_some_and(|digest| digest != hasher.finalize().into())
-        {
+        } else if file.digest.is_some_and(|committed| committed != digest) {
             FaultKind::Changed
         } else {
             return Ok(None);
         };
         Ok(Some(Fault { path, kind }))
+    }
+
+    /// The size and the digest of a file, read at a rate.
+    async fn digest_at(&self, file: &DataFile, pace: &Pace) -> Result<(u64, Digest), StoreError> {
+        let mut content = self.location().objects.get(&file.path).await?.into_stream();
+        let mut hasher = blake3::Hasher::new();
+        let mut size_bytes = 0;
+        while let Some(part) = content.try_next().await? {
+            let bytes = part.len() as u64;
+            size_bytes += bytes;
+            hasher.update(&part);
+            let scrubbed = &self.activity().scrubbing.bytes;
+            scrubbed.fetch_add(bytes, Ordering::Relaxed);
+            pace.keep(bytes).await;
+            tokio::task::consume_budget().await;
+        }
+        Ok((size_bytes, hasher.finalize().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A minute in which nothing was read makes up for a second of reading.
+    #[test]
+    fn little_is_made_up_for() {
+        let pace = Pace::new(1000);
+        let begun = Instant::now();
+        *pace.due.lock().unwrap() = begun;
+        assert_eq!(pace.early(2000, begun), Duration::from_secs(2));
+        let later = begun + Duration::from_mins(1);
+        assert_eq!(pace.early(5000, later), Duration::from_secs(4));
+        assert_eq!(pace.early(1000, later), Duration::from_secs(5));
     }
 }

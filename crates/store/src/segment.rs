@@ -194,6 +194,18 @@ impl Segment {
         }
     }
 
+    /// A segment of which nothing is known.
+    pub(crate) fn lost(key: SegmentKey, reason: String) -> Self {
+        let damage = Damage {
+            unlisted: Some(reason),
+            ..Damage::default()
+        };
+        Self {
+            damage,
+            ..Self::new(key, Header::default(), Vec::new())
+        }
+    }
+
     /// The part of one workspace; `None` when it has none that is whole.
     pub(crate) fn part(&self, workspace: &WorkspaceId) -> Option<&Batch> {
         let index = self

@@ -15,7 +15,7 @@ use crate::fold;
 use crate::import::ImportOptions;
 use crate::paths;
 use crate::record::Record;
-use crate::segment::{Damage, Header, LostBatch, Segment, SegmentKey};
+use crate::segment::{LostBatch, Segment, SegmentKey};
 use crate::store::Store;
 
 /// The category of the audit events.
@@ -194,13 +194,19 @@ impl Store {
     async fn keep_aside(&self, key: &SegmentKey) -> Result<(), StoreError> {
         self.check_writable().await?;
         let objects = &self.location().objects;
-        let bytes = match objects.get(&paths::segment(key)).await {
-            Ok(found) => found.bytes().await?,
-            // That it is gone was told, and need not be told again.
-            Err(object_store::Error::NotFound { .. }) => Bytes::from_static(REMOVED_NOTE),
-            Err(error) => return Err(error.into()),
-        };
         let path = paths::set_aside(key);
+        let bytes = match self.location().bytes_of(&paths::segment(key)).await {
+            Ok(bytes) => bytes,
+            // That it is gone was told, and need not be told again.
+            Err(StoreError::NotFound { .. }) => Bytes::from_static(REMOVED_NOTE),
+            Err(StoreError::Corrupt { .. }) => {
+                return self
+                    .location()
+                    .move_unread(&paths::segment(key), &path)
+                    .await;
+            }
+            Err(error) => return Err(error),
+        };
         let sent = objects.put_opts(&path, bytes.clone().into(), PutMode::Create.into());
         match sent.await {
             Err(object_store::Error::AlreadyExists { .. }) => {
@@ -220,16 +226,8 @@ impl Store {
 
 /// A segment that is gone, of which nothing is known.
 fn removed(key: SegmentKey, witness: &str) -> Segment {
-    let damage = Damage {
-        unlisted: Some(format!(
-            "it was removed before it was folded; `{witness}` says that it was there"
-        )),
-        ..Damage::default()
-    };
-    Segment {
-        damage,
-        ..Segment::new(key, Header::default(), Vec::new())
-    }
+    let reason = format!("it was removed before it was folded; `{witness}` says that it was there");
+    Segment::lost(key, reason)
 }
 
 fn describe(segment: &Segment) -> DamagedSegment {

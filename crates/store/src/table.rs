@@ -4,7 +4,8 @@
 //! that no damage in entries or checkpoints is answered.
 
 mod alone;
-mod hidden;
+mod past;
+mod watched;
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -38,6 +39,8 @@ use crate::snapshot::{DataFile, Snapshot};
 use crate::statistics::FileStatistics;
 
 pub(crate) use alone::{alone, checkpoint_of};
+pub(crate) use past::Past;
+use watched::{Failures, watched};
 
 /// The root as the Delta library sees it: it takes only the path of an address, and finds it in the
 /// objects that it is given. Of a file address it would look at the disk by itself.
@@ -47,6 +50,8 @@ pub(crate) const DELTA_ROOT: &str = "memory:///";
 pub(crate) struct Table {
     workspace: WorkspaceId,
     delta: DeltaTable,
+    /// What the object store has failed to do for `delta`.
+    failures: Failures,
     /// The commit of the loaded version; `None` when only a checkpoint of it was left.
     commit: Option<ObjectMeta>,
     snapshot: Snapshot,
@@ -74,19 +79,33 @@ impl Table {
             return Ok(None);
         }
         refuse_empty_commits(&log)?;
-        let error = match Self::load_without(location, workspace, &HashSet::new()).await {
+        let failures = Failures::default();
+        let is_worth_trying = |error: &StoreError| {
+            error.may_be_damage() || error.is_of_object_store() && failures.is_of_checkpoint()
+        };
+        let nothing = HashSet::new();
+        let loaded = Self::load_without(location, workspace, &nothing, &failures);
+        let error = match loaded.await {
             Ok(table) => return Ok(Some(table)),
-            Err(error) if !error.may_be_damage() => return Err(error),
+            Err(error) if !is_worth_trying(&error) => {
+                return Err(failures.explain(location, error).await);
+            }
             Err(error) => error,
         };
-        for hidden in hidden::candidates(workspace, &log) {
-            if let Ok(table) = Self::load_without(location, workspace, &hidden).await {
-                let version = table.snapshot.version;
-                tracing::warn!(
-                    %workspace, version, %error,
-                    "a checkpoint or its hint is damaged; the table was read without it"
-                );
-                return Ok(Some(table));
+        for hidden in watched::candidates(workspace, &log) {
+            match Self::load_without(location, workspace, &hidden, &failures).await {
+                Ok(table) => {
+                    let version = table.snapshot.version;
+                    tracing::warn!(
+                        %workspace, version, %error,
+                        "a checkpoint or its hint is damaged; the table was read without it"
+                    );
+                    return Ok(Some(table));
+                }
+                Err(StoreError::ObjectStore(error)) if !failures.is_of_checkpoint() => {
+                    return Err(failures.explain(location, error.into()).await);
+                }
+                Err(_) => {}
             }
         }
         Err(damage::explain(location, workspace, error).await)
@@ -111,13 +130,17 @@ impl Table {
                 let log = list_from(location, &self.workspace, known).await?;
                 refuse_empty_commits(&log)?;
                 let workspace = self.workspace.clone();
-                let updated = match guarded(&workspace, self.delta.update_state()).await {
-                    Ok(()) => Self::read(location, &workspace, self.delta).await,
+                let failures = self.failures;
+                let updated = match guarded(&workspace, &failures, self.delta.update_state()).await
+                {
+                    Ok(()) => Self::read(location, &workspace, self.delta, &failures).await,
                     Err(error) => Err(error),
                 };
                 match updated {
                     // A load from the start can do without what is damaged, or names it.
-                    Err(error) if error.may_be_damage() => Self::load(location, &workspace).await,
+                    Err(error) if error.may_be_damage() || error.is_of_object_store() => {
+                        Self::load(location, &workspace).await
+                    }
                     updated => updated.map(Some),
                 }
             }
@@ -128,10 +151,11 @@ impl Table {
         location: &Location,
         workspace: &WorkspaceId,
         hidden: &HashSet<Path>,
+        failures: &Failures,
     ) -> Result<Self, StoreError> {
-        let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
-        guarded(workspace, delta.load()).await?;
-        Self::read(location, workspace, delta).await
+        let mut delta = open(&watched(&location.objects, hidden, failures), workspace)?;
+        guarded(workspace, failures, delta.load()).await?;
+        Self::read(location, workspace, delta, failures).await
     }
 
     /// Loads the table at a version, without some objects of its log.
@@ -141,9 +165,10 @@ impl Table {
         version: u64,
         hidden: &HashSet<Path>,
     ) -> Result<Self, StoreError> {
-        let mut delta = open(&hidden::without(&location.objects, hidden), workspace)?;
-        guarded(workspace, delta.load_version(version)).await?;
-        Self::read(location, workspace, delta).await
+        let failures = Failures::default();
+        let mut delta = open(&watched(&location.objects, hidden, &failures), workspace)?;
+        guarded(workspace, &failures, delta.load_version(version)).await?;
+        Self::read(location, workspace, delta, &failures).await
     }
 
     /// Whether the table has lost versions since it was read as version `known` of the table `id`.
@@ -165,6 +190,7 @@ impl Table {
         location: &Location,
         workspace: &WorkspaceId,
         delta: DeltaTable,
+        failures: &Failures,
     ) -> Result<Self, StoreError> {
         let mut snapshot = read_snapshot(workspace, &delta)?;
         check_state(location, &snapshot).await?;
@@ -176,6 +202,7 @@ impl Table {
         Ok(Self {
             workspace: workspace.clone(),
             delta,
+            failures: failures.clone(),
             commit,
             snapshot,
         })
@@ -232,65 +259,29 @@ async fn check_state(location: &Location, snapshot: &Snapshot) -> Result<(), Sto
     }
 }
 
-/// Runs a part of the Delta library that reads the log: it panics on some damaged checkpoints.
+/// Runs a part of the Delta library that reads the log: it panics on some damaged checkpoints. An object store that
+/// has failed meanwhile is the error then, as the log may be whole.
 async fn guarded<T>(
     workspace: &WorkspaceId,
+    failures: &Failures,
     reading: impl Future<Output = Result<T, DeltaTableError>>,
 ) -> Result<T, StoreError> {
-    match AssertUnwindSafe(reading).catch_unwind().await {
-        Ok(read) => read.map_err(|error| unreadable(workspace, error)),
-        Err(_) => {
-            let error = DeltaTableError::generic("the log cannot be decoded");
-            Err(unreadable(workspace, error))
-        }
-    }
+    failures.clear();
+    let error = match AssertUnwindSafe(reading).catch_unwind().await {
+        Ok(Ok(read)) => return Ok(read),
+        Ok(Err(error)) => error,
+        Err(_) => DeltaTableError::generic("the log cannot be decoded"),
+    };
+    Err(match failures.take() {
+        Some(error) => StoreError::ObjectStore(error),
+        None => unreadable(workspace, error),
+    })
 }
 
 fn unreadable(workspace: &WorkspaceId, error: DeltaTableError) -> StoreError {
     StoreError::Delta {
         workspace: workspace.clone(),
         source: Box::new(error),
-    }
-}
-
-/// What a table held at a version in the past.
-#[derive(Debug)]
-pub(crate) struct Past {
-    /// The files of that version.
-    pub(crate) files: HashSet<Path>,
-    /// Files that earlier versions had and that one no longer has; those that were removed more than
-    /// a week before may be left out.
-    pub(crate) removed: HashSet<Path>,
-}
-
-impl Past {
-    /// Reads the table of `workspace` as it was at `version`.
-    pub(crate) async fn load(
-        location: &Location,
-        workspace: &WorkspaceId,
-        version: u64,
-    ) -> Result<Self, StoreError> {
-        let mut delta = open(&location.objects, workspace)?;
-        if let Err(error) = guarded(workspace, delta.load_version(version)).await {
-            return Err(damage::explain(location, workspace, error).await);
-        }
-        let snapshot = read_snapshot(workspace, &delta)?;
-        let failed = |error| unreadable(workspace, error);
-        let state = delta.snapshot().map_err(failed)?;
-        let removed = state
-            .all_tombstones(delta.log_store().as_ref())
-            .map_ok(|file| paths::data_file(workspace, &file.path()))
-            .try_collect()
-            .await
-            .map_err(failed)?;
-        Ok(Self {
-            files: snapshot
-                .files
-                .iter()
-                .map(|file| file.path.clone())
-                .collect(),
-            removed,
-        })
     }
 }
 

@@ -28,9 +28,11 @@ mod retention;
 mod same_id;
 mod scrubbing;
 mod segments;
+mod unreadable;
 mod unreliable;
 mod verifying;
 mod virtual_time;
+mod while_cleaning;
 
 use std::time::Duration;
 

@@ -11,8 +11,8 @@ use arrow::datatypes::Int64Type;
 use chrono::{DateTime, NaiveDate};
 use events::{WorkspaceId, fields};
 use futures::TryStreamExt;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::digest;
 use crate::error::StoreError;
@@ -57,6 +57,14 @@ pub struct Fault {
     pub path: String,
     /// What is wrong with it.
     pub kind: FaultKind,
+}
+
+impl Fault {
+    /// Something that cannot be read.
+    pub(crate) fn unreadable(path: String, reason: String) -> Self {
+        let kind = FaultKind::Unreadable(reason);
+        Self { path, kind }
+    }
 }
 
 /// What can be wrong with a file of a table.
@@ -252,10 +260,11 @@ async fn check(
 ) -> Result<Vec<FaultKind>, StoreError> {
     let file = &snapshot.files[index];
     let mut faults = Vec::new();
-    let size = match location.objects.head(&file.path).await {
-        Ok(object) => object.size,
-        Err(object_store::Error::NotFound { .. }) => return Ok(vec![FaultKind::Missing]),
-        Err(error) => return Err(error.into()),
+    let (size, digest) = match digest::of_object(location, &file.path).await {
+        Ok(found) => found,
+        Err(StoreError::NotFound { .. }) => return Ok(vec![FaultKind::Missing]),
+        Err(StoreError::Corrupt { reason, .. }) => return Ok(vec![FaultKind::Unreadable(reason)]),
+        Err(error) => return Err(error),
     };
     if size != file.size_bytes {
         faults.push(FaultKind::Size {
@@ -263,15 +272,19 @@ async fn check(
             logged: file.size_bytes,
         });
     }
-    if let Some(digest) = file.digest
-        && digest::of_object(location, &file.path).await? != digest
-    {
+    if file.digest.is_some_and(|committed| committed != digest) {
         // What other bytes mean is of no interest, and a decoder may not survive them.
         faults.push(FaultKind::Changed);
         return Ok(faults);
     }
     let mut content = Content::default();
-    match read(location, snapshot, index, ids, &mut content).await {
+    let read = match read(location, snapshot, index, ids, &mut content).await {
+        Err(error @ StoreError::ObjectStore(_)) => {
+            Err(location.explain_read(&file.path, error).await)
+        }
+        read => read,
+    };
+    match read {
         Ok(()) => faults.extend(content.faults(snapshot, file)),
         Err(error @ (StoreError::Parquet { .. } | StoreError::Corrupt { .. })) => {
             faults.push(FaultKind::Unreadable(error.to_string()));

@@ -16,6 +16,9 @@ pub(crate) struct BackupArguments {
     /// missing
     #[arg(long)]
     pub(crate) new: bool,
+    /// Read all copies of earlier backups again, and copy anew what is damaged; without it, one of 32 copies
+    #[arg(long)]
+    pub(crate) verify: bool,
 }
 
 /// `vouch restore`.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use store::{BackupFault, BackupRoot, BackupSummary, StoreOptions};
+use store::{BackupFault, BackupOptions, BackupRoot, BackupSummary, StoreOptions};
 
 use crate::answers::open_store;
 use crate::arguments::BackupArguments;
@@ -16,7 +16,10 @@ pub(crate) async fn run(arguments: BackupArguments) -> Result<(), Failure> {
     if arguments.new {
         store.init_backup(&to).await?;
     }
-    let backup = store.backup(&to).await?;
+    let options = BackupOptions {
+        verify: arguments.verify,
+    };
+    let backup = store.backup(&to, &options).await?;
     let mut out = io::stdout();
     tell(&backup.summary, &mut out)?;
     writeln!(
@@ -25,6 +28,9 @@ pub(crate) async fn run(arguments: BackupArguments) -> Result<(), Failure> {
         counted(backup.new_objects, "object"),
         size(backup.new_bytes)
     )?;
+    for copy in &backup.replaced {
+        writeln!(out, "damaged in the backup, so copied anew: {copy}")?;
+    }
     tell_faults(&backup.summary.faults, &mut out)?;
     match backup.summary.faults.len() {
         0 => Ok(()),

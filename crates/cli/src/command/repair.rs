@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use store::{DamagedSegment, SetAside, Store};
 
 use crate::answers::open_store;
-use crate::arguments::{RepairCommand, RepairSegmentsArguments, RepairTableArguments};
+use crate::arguments::{RepairCommand, RepairObjectsArguments, RepairTableArguments};
 use crate::failure::Failure;
 use crate::output::counted;
 
@@ -13,11 +13,12 @@ use crate::output::counted;
 pub(crate) async fn run(command: RepairCommand) -> Result<(), Failure> {
     match command {
         RepairCommand::Segments(arguments) => segments(arguments).await,
+        RepairCommand::Heads(arguments) => heads(arguments).await,
         RepairCommand::Table(arguments) => table(arguments).await,
     }
 }
 
-async fn segments(arguments: RepairSegmentsArguments) -> Result<(), Failure> {
+async fn segments(arguments: RepairObjectsArguments) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let damaged = store.damaged_segments().await?;
@@ -37,6 +38,33 @@ async fn segments(arguments: RepairSegmentsArguments) -> Result<(), Failure> {
     }
     let by = arguments.by.name()?;
     set_aside(&store, &damaged, &by, &mut out).await
+}
+
+async fn heads(arguments: RepairObjectsArguments) -> Result<(), Failure> {
+    let store = open_store(&arguments.store).await?;
+    let mut out = io::stdout();
+    let damaged = store.damaged_heads().await?;
+    if damaged.is_empty() {
+        writeln!(out, "no head is damaged")?;
+        return Ok(());
+    }
+    for fault in &damaged {
+        writeln!(out, "{}: {}", fault.path, fault.kind)?;
+    }
+    if !arguments.apply {
+        writeln!(
+            out,
+            "nothing was changed; --apply moves them to `set-aside`"
+        )?;
+        return Ok(());
+    }
+    let by = arguments.by.name()?;
+    for fault in &damaged {
+        let done = store.set_aside_head(&fault.path, Some(&by)).await?;
+        writeln!(out, "{} is now {}", fault.path, done.path)?;
+        tell_records(&done, &mut out)?;
+    }
+    Ok(())
 }
 
 async fn table(arguments: RepairTableArguments) -> Result<(), Failure> {
@@ -117,6 +145,10 @@ async fn set_aside(
 fn tell(path: &str, done: &SetAside, out: &mut impl Write) -> io::Result<()> {
     let stored = counted(done.stored, "event");
     writeln!(out, "{path} is now {}: {stored} stored", done.path)?;
+    tell_records(done, out)
+}
+
+fn tell_records(done: &SetAside, out: &mut impl Write) -> io::Result<()> {
     for workspace in &done.recorded {
         writeln!(
             out,

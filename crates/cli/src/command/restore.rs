@@ -18,6 +18,7 @@ pub(crate) async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
         let found = from.verify(arguments.incomplete).await?;
         tell(&found.summary, &mut out)?;
         tell_newer(found.newer.as_ref(), &mut out)?;
+        tell_damaged(&found.damaged, &mut out)?;
         return tell_verdict(&found.faults, "nothing was restored", &mut out);
     }
     let store = locate_store(&arguments.store)?;
@@ -28,6 +29,7 @@ pub(crate) async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
     let restored = store.restore(&from, &options).await?;
     tell(&restored.summary, &mut out)?;
     tell_newer(restored.newer.as_ref(), &mut out)?;
+    tell_damaged(&restored.damaged, &mut out)?;
     let workspaces = counted(restored.recorded.len() as u64, "workspace");
     writeln!(
         out,
@@ -52,6 +54,17 @@ fn tell_newer(newer: Option<&BackupSummary>, out: &mut impl Write) -> io::Result
             newer.number,
             rfc3339(newer.begun_ms),
             counted(newer.faults.len() as u64, "fault")
+        )?;
+    }
+    Ok(())
+}
+
+fn tell_damaged(manifests: &[BackupFault], out: &mut impl Write) -> io::Result<()> {
+    for fault in manifests {
+        let (path, reason) = (&fault.path, &fault.reason);
+        writeln!(
+            out,
+            "not taken: a newer backup, as `{path}` is damaged: {reason}"
         )?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use engine::Scope;
 use events::WorkspaceId;
-use store::{SegmentVerification, Store, StoreError, Verification};
+use store::{SegmentVerification, Store, Verification};
 
 use crate::answers::open_store;
 use crate::arguments::VerifyArguments;
@@ -28,8 +28,13 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
     }
     let mut damaged = Vec::new();
     let mut damaged_workspaces = 0;
+    let mut unknown = Vec::new();
     for workspace in workspaces {
-        damaged_workspaces += u64::from(!verify(&store, &workspace, &mut out).await?);
+        match verify(&store, &workspace, &mut out).await? {
+            Verdict::Whole => {}
+            Verdict::Damaged => damaged_workspaces += 1,
+            Verdict::Unknown => unknown.push(format!("`{workspace}`")),
+        }
     }
     if damaged_workspaces > 0 {
         damaged.push(counted(damaged_workspaces, "workspace"));
@@ -38,13 +43,31 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
         let objects = counted(segments.faults.len() as u64, "object");
         damaged.push(format!("{objects} outside of tables"));
     }
+    let unknown = match unknown.is_empty() {
+        true => None,
+        false => Some(format!(
+            "there is no workspace {} in the store",
+            unknown.join(", ")
+        )),
+    };
     if damaged.is_empty() {
-        return Ok(());
+        return unknown.map_or(Ok(()), |unknown| Err(Failure::Refused(unknown)));
+    }
+    if let Some(unknown) = unknown {
+        writeln!(out, "{unknown}")?;
     }
     let damaged = damaged.join(" and ");
     Err(Failure::Engine(format!(
         "{damaged} damaged: restore the files named above from a backup, or see `vouch repair`"
     )))
+}
+
+/// What is true of a workspace.
+enum Verdict {
+    Whole,
+    Damaged,
+    /// It is not in the store.
+    Unknown,
 }
 
 /// What is true of the events that are in no table yet; nothing when there are none.
@@ -69,39 +92,45 @@ fn tell_segments(found: &SegmentVerification, out: &mut impl Write) -> io::Resul
     Ok(())
 }
 
-/// Whether the table of a workspace is whole.
+/// Whether the table of a workspace is whole. An error of one workspace is told, as the others may be whole.
 async fn verify(
     store: &Store,
     workspace: &WorkspaceId,
     out: &mut impl Write,
-) -> Result<bool, Failure> {
-    match store.verify(workspace).await {
+) -> Result<Verdict, Failure> {
+    let error = match store.verify(workspace).await {
         Ok(Some(found)) => {
             tell(&found, out)?;
-            Ok(found.faults.is_empty())
+            return Ok(match found.faults.is_empty() {
+                true => Verdict::Whole,
+                false => Verdict::Damaged,
+            });
         }
-        Ok(None) => Err(Failure::Refused(format!(
-            "there is no workspace `{workspace}` in the store"
-        ))),
-        // The other workspaces may be whole.
-        Err(
-            error @ (StoreError::Corrupt { .. }
-            | StoreError::NotFound { .. }
-            | StoreError::Unsupported { .. }
-            | StoreError::LogMissing { .. }
-            | StoreError::Delta { .. }),
-        ) => {
-            writeln!(
-                out,
-                "workspace {workspace}: its log cannot be read: {error}"
-            )?;
-            for fault in store.verify_log(workspace).await? {
+        Ok(None) => {
+            let is_known = store.known_workspaces().await?.contains(workspace);
+            if !is_known {
+                return Ok(Verdict::Unknown);
+            }
+            writeln!(out, "workspace {workspace}: it has no table yet")?;
+            return Ok(Verdict::Whole);
+        }
+        Err(error) => error,
+    };
+    // Nothing else can be said of a store that is gone.
+    store.check_present().await?;
+    writeln!(
+        out,
+        "workspace {workspace}: its log cannot be read: {error}"
+    )?;
+    match store.verify_log(workspace).await {
+        Ok(faults) => {
+            for fault in faults {
                 writeln!(out, "  {}: {}", fault.path, fault.kind)?;
             }
-            Ok(false)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => writeln!(out, "  its objects cannot be read: {error}")?,
     }
+    Ok(Verdict::Damaged)
 }
 
 fn tell(found: &Verification, out: &mut impl Write) -> io::Result<()> {

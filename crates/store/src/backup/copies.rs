@@ -2,18 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{GetResult, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
-use super::Earlier;
 use super::manifest::{BackupFault, Object};
+use super::{BackupOptions, Earlier};
 use crate::digest::{self, Digest};
 use crate::error::StoreError;
 use crate::location::Location;
@@ -31,6 +31,16 @@ pub(super) fn path(path: &str, run: &str) -> Path {
 fn parse(path: &Path) -> Option<(&str, &str)> {
     let path = path.as_ref().strip_prefix(DIRECTORY)?.strip_prefix('/')?;
     path.rsplit_once('.')
+}
+
+/// The number of the backup for which a run has made the copy at `path`.
+pub(super) fn number(path: &Path) -> Option<u64> {
+    let (_, run) = parse(path)?;
+    number_of_run(run)
+}
+
+fn number_of_run(run: &str) -> Option<u64> {
+    run.split_once('-')?.0.parse().ok()
 }
 
 /// All copies that there are, also those that belong to no backup.
@@ -70,6 +80,9 @@ pub(super) struct Taken {
     pub(super) fault: Option<String>,
 }
 
+/// A run reads one of so many copies of earlier backups again, so that all are read in this many runs.
+const SHARES: u64 = 32;
+
 /// The copies that a run may use, and where it makes more.
 pub(super) struct Copies<'a> {
     target: &'a Location,
@@ -79,6 +92,11 @@ pub(super) struct Copies<'a> {
     known: HashMap<String, Object>,
     /// Copies of a run that was interrupted, by paths in the store.
     leftovers: HashMap<String, Vec<(String, u64)>>,
+    /// The number of the backup.
+    number: u64,
+    options: BackupOptions,
+    /// Copies of earlier backups that are damaged.
+    damaged: Mutex<Vec<String>>,
 }
 
 impl<'a> Copies<'a> {
@@ -89,6 +107,9 @@ impl<'a> Copies<'a> {
             run: String::new(),
             known: HashMap::new(),
             leftovers: HashMap::new(),
+            number: 0,
+            options: BackupOptions::default(),
+            damaged: Mutex::default(),
         }
     }
 
@@ -96,10 +117,14 @@ impl<'a> Copies<'a> {
     pub(super) async fn of_run(
         target: &'a Location,
         earlier: &Earlier,
+        options: &BackupOptions,
     ) -> Result<Self, StoreError> {
         let run = Uuid::new_v4().simple().to_string();
+        let number = earlier.number + 1;
         let mut copies = Self {
-            run: format!("{}-{}", earlier.number + 1, &run[..8]),
+            run: format!("{number}-{}", &run[..8]),
+            number,
+            options: *options,
             ..Self::new(target)
         };
         let listed = listed(target).await?.into_iter();
@@ -113,7 +138,10 @@ impl<'a> Copies<'a> {
             named.insert(path);
         }
         for (copy, size) in there.iter().filter(|(copy, _)| !named.contains(*copy)) {
-            if let Some((path, run)) = parse(copy) {
+            // Those of earlier numbers may be deleted at any moment, by the backup of that number.
+            if let Some((path, run)) = parse(copy)
+                && number_of_run(run) == Some(number)
+            {
                 let leftovers = copies.leftovers.entry(path.to_owned()).or_default();
                 leftovers.push((run.to_owned(), *size));
             }
@@ -125,7 +153,7 @@ impl<'a> Copies<'a> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`] when the object is not there, and when an object store fails.
+    /// As for [`copy`].
     pub(super) async fn take(&self, from: &Location, source: &Source) -> Result<Taken, StoreError> {
         if let Some(taken) = self.known(source).await? {
             return Ok(taken);
@@ -144,7 +172,7 @@ impl<'a> Copies<'a> {
         if let Some(taken) = self.known(source).await? {
             return Ok((taken, None));
         }
-        let bytes = read(from, &source.path).await?.bytes().await?;
+        let bytes = from.bytes_of(&source.path).await?;
         let to = path(source.path.as_ref(), &self.run);
         let sent = self.target.objects.put(&to, bytes.clone().into()).await;
         sent.map_err(StoreError::ObjectStore)?;
@@ -191,7 +219,7 @@ impl<'a> Copies<'a> {
                 // A data file that the log had a digest of has no time here, and never changes.
                 None => known.modified_ms.is_none() || known.modified_ms == source.modified_ms,
             };
-            if is_same && known.size == source.size {
+            if is_same && known.size == source.size && self.is_sound(known).await? {
                 return Ok(Some(Taken {
                     object: known.clone(),
                     is_new: false,
@@ -205,13 +233,44 @@ impl<'a> Copies<'a> {
         let leftovers = self.leftovers.get(source.path.as_ref());
         for (run, size) in leftovers.into_iter().flatten() {
             let copy = path(source.path.as_ref(), run);
-            if *size == source.size && digest::of_object(self.target, &copy).await? == digest {
+            let found = match digest::of_object(self.target, &copy).await {
+                Ok((_, found)) => Some(found),
+                Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            if *size == source.size && found == Some(digest) {
                 let mut taken = self.taken(source, *size, digest);
                 taken.object.run.clone_from(run);
                 return Ok(Some(taken));
             }
         }
         Ok(None)
+    }
+
+    /// Whether the copy that an earlier backup has of an object is what was copied, as far as it is looked at.
+    async fn is_sound(&self, known: &Object) -> Result<bool, StoreError> {
+        let is_own = known.run == self.run;
+        let share = blake3::hash(known.path.as_bytes()).as_bytes()[0];
+        let is_due = u64::from(share) % SHARES == self.number % SHARES;
+        if is_own || !(self.options.verify || is_due) {
+            return Ok(true);
+        }
+        let Some(fault) = self.fault(known).await? else {
+            return Ok(true);
+        };
+        tracing::warn!(path = %fault.path, reason = %fault.reason, "a copy is damaged and is made anew");
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.push(known.copy_path().to_string());
+        Ok(false)
+    }
+
+    /// The copies of earlier backups that were found to be damaged.
+    pub(super) fn into_damaged(self) -> Vec<String> {
+        let damaged = self.damaged.into_inner();
+        let mut damaged = damaged.unwrap_or_else(PoisonError::into_inner);
+        damaged.sort_unstable();
+        damaged.dedup();
+        damaged
     }
 
     /// What is wrong with the copy of an object.
@@ -221,9 +280,8 @@ impl<'a> Copies<'a> {
     /// When the object store fails.
     pub(super) async fn fault(&self, object: &Object) -> Result<Option<BackupFault>, StoreError> {
         match digest::of_object(self.target, &object.copy_path()).await {
-            Ok(digest) => Ok(fault_of_copy(object, digest)),
-            Err(StoreError::NotFound { .. }) => Ok(Some(missing(object))),
-            Err(error) => Err(error),
+            Ok((_, digest)) => Ok(fault_of_copy(object, digest)),
+            Err(error) => without_copy(object, error).map(Some),
         }
     }
 }
@@ -236,54 +294,77 @@ pub(super) fn fault_of_copy(object: &Object, digest: Digest) -> Option<BackupFau
     })
 }
 
-/// That the copy of an object is not there.
-pub(super) fn missing(object: &Object) -> BackupFault {
-    BackupFault {
-        path: object.path.clone(),
-        reason: format!("its copy `{}` is missing", object.copy_path()),
-    }
-}
-
-/// An object of the store; its path is the one that the store has for it.
-pub(super) async fn read(from: &Location, path: &Path) -> Result<GetResult, StoreError> {
-    from.objects.get(path).await.map_err(|error| match error {
-        object_store::Error::NotFound { .. } => StoreError::NotFound {
-            path: path.to_string(),
-        },
-        error => StoreError::ObjectStore(error),
-    })
+/// That the copy of an object is missing or cannot be read, which is what `error` says.
+///
+/// # Errors
+///
+/// `error`, when it is about the object store.
+pub(super) fn without_copy(object: &Object, error: StoreError) -> Result<BackupFault, StoreError> {
+    let copy = object.copy_path();
+    let reason = match error {
+        StoreError::NotFound { .. } => format!("its copy `{copy}` is missing"),
+        StoreError::Corrupt { reason, .. } => format!("its copy `{copy}` is damaged: {reason}"),
+        error => return Err(error),
+    };
+    let path = object.path.clone();
+    Ok(BackupFault { path, reason })
 }
 
 /// Copies an object of any size; returns the size and the digest of what was read.
 ///
 /// # Errors
 ///
-/// [`StoreError::NotFound`] when it is not there, and when an object store fails.
+/// [`StoreError::NotFound`] when it is not there; [`StoreError::Corrupt`] when it alone cannot be read; and when an
+/// object store fails.
 pub(super) async fn copy(
     from: &Location,
     source: &Path,
     to: &Location,
     target: &Path,
 ) -> Result<(u64, Digest), StoreError> {
-    let mut parts = read(from, source).await?.into_stream();
+    let read = || async {
+        match copy_once(from, source, to, target).await {
+            Err(CopyError::Source(error)) => Err(error.into()),
+            Err(CopyError::Target(error)) => Ok(Err(StoreError::ObjectStore(error))),
+            Ok(copied) => Ok(Ok(copied)),
+        }
+    };
+    from.read_object(source, read).await?
+}
+
+/// Which of two object stores has failed.
+enum CopyError {
+    Source(object_store::Error),
+    Target(object_store::Error),
+}
+
+async fn copy_once(
+    from: &Location,
+    source: &Path,
+    to: &Location,
+    target: &Path,
+) -> Result<(u64, Digest), CopyError> {
+    let found = from.objects.get(source).await.map_err(CopyError::Source)?;
+    let mut parts = found.into_stream();
     let mut upload = BufWriter::new(Arc::clone(&to.objects), target.clone());
     let mut hasher = blake3::Hasher::new();
     let mut size = 0;
     let sent = async {
-        while let Some(part) = parts.try_next().await? {
+        while let Some(part) = parts.try_next().await.map_err(CopyError::Source)? {
             hasher.update(&part);
             size += part.len() as u64;
-            upload.put(part).await?;
+            upload.put(part).await.map_err(CopyError::Target)?;
         }
-        Ok::<_, object_store::Error>(())
+        Ok(())
     };
     if let Err(error) = sent.await {
-        // What is left of the upload goes with the lifecycle rule of the bucket, or with the next cleaning.
+        // What is left of the upload goes with the lifecycle rule of the bucket, or with a backup that is finished a
+        // week later.
         let _ = upload.abort().await;
-        return Err(StoreError::ObjectStore(error));
+        return Err(error);
     }
     let finished = upload.shutdown().await;
-    finished.map_err(|error| StoreError::ObjectStore(of_upload(error)))?;
+    finished.map_err(|error| CopyError::Target(of_upload(error)))?;
     Ok((size, hasher.finalize().into()))
 }
 

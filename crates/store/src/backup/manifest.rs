@@ -4,8 +4,8 @@
 
 use events::WorkspaceId;
 use futures::TryStreamExt;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -167,7 +167,7 @@ pub(super) async fn numbers(location: &Location) -> Result<Vec<u64>, StoreError>
 impl Manifest {
     pub(super) async fn read(location: &Location, number: u64) -> Result<Self, StoreError> {
         let path = path(number);
-        let bytes = location.objects.get(&path).await?.bytes().await?;
+        let bytes = location.bytes_of(&path).await?;
         let manifest = Self::decode(&bytes).map_err(|reason| StoreError::Corrupt {
             path: path.to_string(),
             reason,

@@ -11,7 +11,7 @@ use crate::marker::Marker;
 use crate::paths;
 
 use super::BackupRoot;
-use super::manifest::{BackupSummary, Manifest};
+use super::manifest::{BackupFault, BackupSummary, Manifest};
 
 /// Which backup is being restored. While it is there and the marker is not, the root is no store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub(super) struct RestoreMark {
     pub(super) backup: BackupSummary,
     /// The digest of its manifest.
     pub(super) manifest: String,
+    /// What is damaged or missing of it, once everything is copied and compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) faults: Option<Vec<BackupFault>>,
 }
 
 impl RestoreMark {
@@ -30,6 +33,7 @@ impl RestoreMark {
             marker: marker.restored(),
             backup: manifest.summary.clone(),
             manifest: manifest.digest()?,
+            faults: None,
         })
     }
 
@@ -97,6 +101,15 @@ impl Location {
     pub(super) async fn create_restore_mark(&self, mark: &RestoreMark) -> Result<(), StoreError> {
         self.create_mark(&paths::restore_marker(), mark.encode()?)
             .await
+    }
+
+    /// Changes what is noted about a restore.
+    pub(super) async fn replace_restore_mark(&self, mark: &RestoreMark) -> Result<(), StoreError> {
+        let bytes = mark.encode()?;
+        self.objects
+            .put(&paths::restore_marker(), bytes.into())
+            .await?;
+        Ok(())
     }
 
     async fn create_mark(&self, path: &Path, bytes: Vec<u8>) -> Result<(), StoreError> {

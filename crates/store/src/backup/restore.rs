@@ -8,10 +8,10 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Map, json};
 
-use super::copies::{self, fault_of_copy, missing};
+use super::copies::{self, fault_of_copy, without_copy};
 use super::manifest::{BackupFault, BackupSummary, Manifest, Object};
 use super::marks::RestoreMark;
-use super::{BackupRoot, CONCURRENCY};
+use super::{BackupRoot, CONCURRENCY, Chosen};
 use crate::digest;
 use crate::error::StoreError;
 use crate::import::ImportOptions;
@@ -42,6 +42,8 @@ pub struct Restored {
     pub faults: Vec<BackupFault>,
     /// A newer backup, which is incomplete and was not restored.
     pub newer: Option<BackupSummary>,
+    /// The manifests of newer backups that cannot be read, so that these were not restored.
+    pub damaged: Vec<BackupFault>,
     /// The workspaces that have an audit event about it.
     pub recorded: Vec<WorkspaceId>,
     /// The workspaces whose table takes no audit event, and why.
@@ -64,11 +66,15 @@ impl Store {
         from: &BackupRoot,
         options: &RestoreOptions,
     ) -> Result<Restored, StoreError> {
-        let (manifest, newer) = from.chosen(options.incomplete).await?;
+        let Chosen {
+            manifest,
+            newer,
+            damaged,
+        } = from.chosen(options.incomplete).await?;
         let location = self.location();
-        let (mark, is_copied) = self.begin_restore(from, &manifest).await?;
-        let mut faults = manifest.summary.faults.clone();
+        let (mut mark, is_copied) = self.begin_restore(from, &manifest).await?;
         if !is_copied {
+            let mut faults = manifest.summary.faults.clone();
             faults.extend(copy_all(from, &manifest, location).await?);
             location.marker.note(mark.marker.clone());
             faults.extend(self.faults_of_tables(&manifest).await?);
@@ -82,12 +88,16 @@ impl Store {
                     ),
                 });
             }
+            mark.faults = Some(faults);
+            location.replace_restore_mark(&mark).await?;
             location.create_marker(&mark.marker).await?;
         }
+        let faults = mark.faults.clone();
         let mut restored = Restored {
             summary: mark.backup.clone(),
-            faults,
+            faults: faults.unwrap_or_else(|| mark.backup.faults.clone()),
             newer,
+            damaged,
             recorded: Vec::new(),
             unrecorded: BTreeMap::new(),
         };
@@ -149,7 +159,8 @@ impl Store {
             let path = paths::log(&copied.workspace).to_string();
             let snapshot = match self.snapshot(&copied.workspace).await {
                 Ok(Some(snapshot)) if snapshot.version == copied.version => snapshot,
-                Ok(_) => {
+                // The marker is not there yet, so that an empty log looks like a store that is gone.
+                Ok(_) | Err(StoreError::Gone { .. }) => {
                     let reason = format!("version {} is not there", copied.version);
                     faults.push(BackupFault { path, reason });
                     continue;
@@ -226,15 +237,16 @@ async fn copy_one(
     there: &HashMap<Path, u64>,
 ) -> Result<Option<BackupFault>, StoreError> {
     let path = Path::parse(&object.path).map_err(object_store::Error::from)?;
-    if there.get(&path) == Some(&object.size)
-        && object.has_digest(digest::of_object(to, &path).await?)
-    {
-        return Ok(None);
+    if there.get(&path) == Some(&object.size) {
+        match digest::of_object(to, &path).await {
+            Ok((_, digest)) if object.has_digest(digest) => return Ok(None),
+            Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     match copies::copy(&from.location, &object.copy_path(), to, &path).await {
         Ok((_, digest)) => Ok(fault_of_copy(object, digest)),
-        Err(StoreError::NotFound { .. }) => Ok(Some(missing(object))),
-        Err(error) => Err(error),
+        Err(error) => without_copy(object, error).map(Some),
     }
 }
 

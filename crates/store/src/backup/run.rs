@@ -13,6 +13,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use super::copies::{Copies, Source, Taken};
 use super::manifest::{BackupFault, BackupSummary, CopiedWorkspace, Manifest, Object};
 use super::{Backup, CONCURRENCY};
+use crate::damage;
 use crate::error::StoreError;
 use crate::log;
 use crate::marker::Marker;
@@ -44,6 +45,27 @@ struct TakenSegment {
     taken: Taken,
     events: u64,
     newest_received_ms: Option<i64>,
+}
+
+/// What became of an object that was to be copied.
+enum Outcome<T> {
+    Taken(T),
+    Unreadable(BackupFault),
+    Gone,
+}
+
+impl<T> Outcome<T> {
+    /// What `taken` says about this object; an error is about everything.
+    fn of(taken: Result<T, StoreError>) -> Result<Self, StoreError> {
+        match taken {
+            Ok(taken) => Ok(Self::Taken(taken)),
+            Err(StoreError::NotFound { .. }) => Ok(Self::Gone),
+            Err(StoreError::Corrupt { path, reason }) => {
+                Ok(Self::Unreadable(BackupFault { path, reason }))
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The entries of a log as far as they were copied, by their versions: the digest of each, and that of the entry
@@ -79,17 +101,20 @@ impl<'a> Run<'a> {
                 .await?;
             is_empty &= listed.is_empty();
             let (store, copies) = (self.store, &self.copies);
-            let taken: Vec<Option<TakenSegment>> = stream::iter(listed)
-                .map(|object| async move {
-                    match take_segment(store, copies, object).await {
-                        Err(StoreError::NotFound { .. }) => Ok(None),
-                        taken => taken.map(Some),
-                    }
-                })
+            let taken: Vec<Outcome<TakenSegment>> = stream::iter(listed)
+                .map(|object| async move { Outcome::of(take_segment(store, copies, object).await) })
                 .buffered(CONCURRENCY)
                 .try_collect()
                 .await?;
-            for segment in taken.into_iter().flatten() {
+            for outcome in taken {
+                let segment = match outcome {
+                    Outcome::Taken(segment) => segment,
+                    Outcome::Unreadable(fault) => {
+                        self.faults.push(fault);
+                        continue;
+                    }
+                    Outcome::Gone => continue,
+                };
                 self.segments += 1;
                 self.segment_events += segment.events;
                 self.newest_received_ms = self.newest_received_ms.max(segment.newest_received_ms);
@@ -144,6 +169,7 @@ impl<'a> Run<'a> {
             summary: summary.clone(),
             new_objects: self.new_objects,
             new_bytes: self.new_bytes,
+            replaced: self.copies.into_damaged(),
         };
         Ok((Manifest { summary, objects }, backup))
     }
@@ -191,19 +217,25 @@ impl<'a> Run<'a> {
         let Some(files) = self.files(snapshot, may_change).await? else {
             return Ok(false);
         };
-        if let Some(fault) = fault_of_log(snapshot, &entries) {
+        let is_told = |path: &str| {
+            let mut outcomes = log.iter();
+            outcomes
+                .any(|outcome| matches!(outcome, Outcome::Unreadable(told) if told.path == path))
+        };
+        let fault = fault_of_log(snapshot, &entries);
+        if let Some(fault) = fault.filter(|fault| !is_told(&fault.path)) {
             if may_change {
                 return Ok(false);
             }
             self.faults.push(fault);
         }
-        for taken in log {
-            self.add(taken);
+        for outcome in log {
+            self.add_outcome(outcome);
         }
-        for (path, taken) in files {
-            match taken {
-                Some(taken) => self.add(taken),
-                None => self.fault(path.to_string(), "it is missing"),
+        for (path, outcome) in files {
+            match outcome {
+                Outcome::Gone => self.fault(path.to_string(), "it is missing"),
+                outcome => self.add_outcome(outcome),
             }
         }
         let ranges = snapshot.files().filter_map(|file| file.received_range_ms);
@@ -222,35 +254,45 @@ impl<'a> Run<'a> {
     async fn log(
         &mut self,
         snapshot: &Snapshot,
-    ) -> Result<Option<(Vec<Taken>, Entries)>, StoreError> {
+    ) -> Result<Option<(Vec<Outcome<Taken>>, Entries)>, StoreError> {
         let location = self.store.location();
         let log = paths::log(&snapshot.workspace);
-        let listed: Vec<ObjectMeta> = location.objects.list(Some(&log)).try_collect().await?;
+        let mut listed: Vec<ObjectMeta> = location.objects.list(Some(&log)).try_collect().await?;
+        listed.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         let is_wanted = |object: &ObjectMeta| {
             paths::version_of(&object.location).is_some_and(|version| version <= snapshot.version)
         };
+        // Entries that readers leave out would look like damage in the copy.
+        let wanted = damage::without_strays(&listed).iter().cloned();
         let copies = &self.copies;
-        let taken: Result<Vec<_>, StoreError> = stream::iter(listed.into_iter().filter(is_wanted))
+        let taken: Vec<Outcome<_>> = stream::iter(wanted.filter(is_wanted))
             .map(|object| async move {
                 let source = Source::from(object);
-                let (taken, bytes) = copies.take_small(location, &source).await?;
-                let entry = paths::is_commit(&source.path).then(|| {
-                    let previous = bytes.as_deref().and_then(log::previous_of);
-                    let version = paths::version_of(&source.path).unwrap_or_default();
-                    (version, (taken.object.blake3.clone(), previous))
-                });
-                Ok((taken, entry))
+                let taken = copies.take_small(location, &source).await;
+                Outcome::of(taken.map(|(taken, bytes)| (source.path, taken, bytes)))
             })
             .buffered(CONCURRENCY)
             .try_collect()
-            .await;
-        let taken = match taken {
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            taken => taken?,
-        };
-        let (taken, entries): (Vec<Taken>, Vec<_>) = taken.into_iter().unzip();
-        taken.iter().for_each(|taken| self.copies.note(taken));
-        Ok(Some((taken, entries.into_iter().flatten().collect())))
+            .await?;
+        let mut entries = Entries::new();
+        let mut outcomes = Vec::with_capacity(taken.len());
+        for outcome in taken {
+            outcomes.push(match outcome {
+                Outcome::Gone => return Ok(None),
+                Outcome::Unreadable(fault) => Outcome::Unreadable(fault),
+                Outcome::Taken((path, taken, bytes)) => {
+                    if let (true, Some(version)) =
+                        (paths::is_commit(&path), paths::version_of(&path))
+                    {
+                        let previous = bytes.as_deref().and_then(log::previous_of);
+                        entries.insert(version, (taken.object.blake3.clone(), previous));
+                    }
+                    self.copies.note(&taken);
+                    Outcome::Taken(taken)
+                }
+            });
+        }
+        Ok(Some((outcomes, entries)))
     }
 
     /// Copies the data files of the version. Of those that are gone there is nothing; `None` when there are some,
@@ -259,23 +301,25 @@ impl<'a> Run<'a> {
         &mut self,
         snapshot: &Snapshot,
         may_change: bool,
-    ) -> Result<Option<Vec<(Path, Option<Taken>)>>, StoreError> {
+    ) -> Result<Option<Vec<(Path, Outcome<Taken>)>>, StoreError> {
         let (store, copies) = (self.store, &self.copies);
-        let files: Vec<(Path, Option<Taken>)> = stream::iter(snapshot.files.to_vec())
+        let files: Vec<(Path, Outcome<Taken>)> = stream::iter(snapshot.files.to_vec())
             .map(|file| async move {
-                let taken = match take_file(store, copies, &file).await {
-                    Err(StoreError::NotFound { .. }) => None,
-                    taken => Some(taken?),
-                };
-                Ok::<_, StoreError>((file.path.clone(), taken))
+                let outcome = Outcome::of(take_file(store, copies, &file).await)?;
+                Ok::<_, StoreError>((file.path.clone(), outcome))
             })
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        let taken = files.iter().filter_map(|(_, taken)| taken.as_ref());
-        taken.for_each(|taken| self.copies.note(taken));
-        let is_gone = |(_, taken): &(Path, Option<Taken>)| taken.is_none();
-        Ok((!may_change || !files.iter().any(is_gone)).then_some(files))
+        let mut is_any_gone = false;
+        for (_, outcome) in &files {
+            match outcome {
+                Outcome::Taken(taken) => self.copies.note(taken),
+                Outcome::Gone => is_any_gone = true,
+                Outcome::Unreadable(_) => {}
+            }
+        }
+        Ok((!may_change || !is_any_gone).then_some(files))
     }
 
     /// Copies all objects below a directory as they are; whether there are any.
@@ -284,21 +328,27 @@ impl<'a> Run<'a> {
         let listed: Vec<ObjectMeta> = location.objects.list(Some(directory)).try_collect().await?;
         let has_objects = !listed.is_empty();
         let copies = &self.copies;
-        let taken: Vec<Option<Taken>> = stream::iter(listed)
-            .map(|object| async move {
-                match copies.take(location, &Source::from(object)).await {
-                    // It was cleaned up.
-                    Err(StoreError::NotFound { .. }) => Ok(None),
-                    taken => taken.map(Some),
-                }
-            })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        for taken in taken.into_iter().flatten() {
-            self.add(taken);
+        let taken: Vec<Outcome<Taken>> =
+            stream::iter(listed)
+                .map(|object| async move {
+                    Outcome::of(copies.take(location, &Source::from(object)).await)
+                })
+                .buffered(CONCURRENCY)
+                .try_collect()
+                .await?;
+        for outcome in taken {
+            self.add_outcome(outcome);
         }
         Ok(has_objects)
+    }
+
+    /// Takes what was copied, or what is wrong. What is gone was cleaned up.
+    fn add_outcome(&mut self, outcome: Outcome<Taken>) {
+        match outcome {
+            Outcome::Taken(taken) => self.add(taken),
+            Outcome::Unreadable(fault) => self.faults.push(fault),
+            Outcome::Gone => {}
+        }
     }
 
     fn add(&mut self, taken: Taken) {
@@ -367,7 +417,19 @@ async fn take_segment(
     let (mut taken, bytes) = copies.take_small(location, &source).await?;
     let bytes = match bytes {
         Some(bytes) => bytes,
-        None => location.objects.get(&source.path).await?.bytes().await?,
+        None => match location.bytes_of(&source.path).await {
+            Ok(bytes) => bytes,
+            // An earlier backup has a copy of it.
+            Err(StoreError::Corrupt { reason, .. }) => {
+                taken.fault = Some(reason);
+                return Ok(TakenSegment {
+                    taken,
+                    events: 0,
+                    newest_received_ms: None,
+                });
+            }
+            Err(error) => return Err(error),
+        },
     };
     let mut events = 0;
     let mut newest_received_ms = None;

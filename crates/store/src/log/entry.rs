@@ -42,10 +42,10 @@ pub(crate) async fn digest(
 
 /// The bytes of the entry at `path`; `None` when it is not there.
 pub(crate) async fn bytes(location: &Location, path: &Path) -> Result<Option<Bytes>, StoreError> {
-    match location.objects.get(path).await {
-        Ok(found) => Ok(Some(found.bytes().await?)),
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+    match location.bytes_of(path).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -114,7 +114,12 @@ impl Store {
         }
         let opened = match place.open(self.location()).await {
             Ok(opened) => opened,
-            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(error @ StoreError::ObjectStore(_)) => {
+                return match self.location().explain_read(&file.path, error).await {
+                    StoreError::Corrupt { .. } => Ok((0, None)),
+                    error => Err(error),
+                };
+            }
             Err(_) => return Ok((0, None)),
         };
         let groups = opened.metadata().num_row_groups();
@@ -132,7 +137,12 @@ impl Store {
             };
             let rows = match rows.await {
                 Ok(rows) => rows,
-                Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+                Err(error @ StoreError::ObjectStore(_)) => {
+                    match self.location().explain_read(&file.path, error).await {
+                        StoreError::Corrupt { .. } => continue,
+                        error => return Err(error),
+                    }
+                }
                 Err(_) => continue,
             };
             kept += rows

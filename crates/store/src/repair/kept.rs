@@ -181,8 +181,9 @@ impl<'a> Taking<'a> {
         Ok(self.taken)
     }
 
+    // Exclusive, as a writer cannot be shared by threads.
     async fn write_renamed(
-        &self,
+        &mut self,
         workspace: &WorkspaceId,
     ) -> Result<Option<StagedFile>, StoreError> {
         let place = &self.from.place;

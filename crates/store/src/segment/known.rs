@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
@@ -370,8 +370,11 @@ pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreErro
 /// Reads a segment, which must be of this store.
 pub(crate) async fn fetch(location: &Location, listed: &Listed) -> Result<Segment, StoreError> {
     let path = paths::segment(&listed.key);
-    let bytes = location.objects.get(&path).await?.bytes().await?;
-    let mut segment = Segment::decode(listed.key, &bytes);
+    let mut segment = match location.bytes_of(&path).await {
+        Ok(bytes) => Segment::decode(listed.key, &bytes),
+        Err(StoreError::Corrupt { reason, .. }) => Segment::lost(listed.key, reason),
+        Err(error) => return Err(error),
+    };
     if segment.damage != super::Damage::default() {
         tracing::error!(%path, damage = %segment.damage, "a segment is damaged");
     }

@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::{Table, guarded, open, read_snapshot, unreadable};
+use super::{Failures, Table, guarded, open, read_snapshot, unreadable};
 use crate::error::StoreError;
 use crate::paths;
 use crate::snapshot::Snapshot;
@@ -39,12 +39,12 @@ impl Table {
     pub(crate) async fn removed_paths(&self) -> Result<BTreeSet<String>, StoreError> {
         let failed = |error| unreadable(&self.workspace, error);
         let state = self.delta.snapshot().map_err(failed)?;
-        state
-            .all_tombstones(self.delta.log_store().as_ref())
+        let log_store = self.delta.log_store();
+        let removed = state
+            .all_tombstones(log_store.as_ref())
             .map_ok(|file| file.path().into_owned())
-            .try_collect()
-            .await
-            .map_err(failed)
+            .try_collect();
+        guarded(&self.workspace, &self.failures, removed).await
     }
 }
 
@@ -65,7 +65,7 @@ async fn of_one_entry(
         .put(&paths::commit(workspace, 0), body.into())
         .await?;
     let mut delta = open(&objects, workspace)?;
-    guarded(workspace, delta.load()).await?;
+    guarded(workspace, &Failures::default(), delta.load()).await?;
     Ok((objects, delta))
 }
 

@@ -2,6 +2,7 @@
 
 mod damage;
 mod disturbed;
+mod healing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use super::hooked::{Hook, Request, dead, hooked};
 use super::ingesting::{by_hand, seen_ids, write};
 use super::marker::bucket;
 use super::*;
-use crate::{Backup, BackupRoot, RestoreOptions, Restored};
+use crate::{Backup, BackupOptions, BackupRoot, RestoreOptions, Restored};
 
 /// A root in an object store with a store.
 async fn store_in_bucket() -> (Root, Store) {
@@ -42,7 +43,10 @@ async fn begun(store: &Store) -> Root {
 }
 
 async fn back_up(store: &Store, to: &Root) -> Backup {
-    store.backup(&backups(to)).await.unwrap()
+    store
+        .backup(&backups(to), &BackupOptions::default())
+        .await
+        .unwrap()
 }
 
 fn options() -> RestoreOptions {
@@ -131,7 +135,11 @@ async fn a_restored_store_has_every_event_and_goes_on() {
         let path = directory.path().join("backups");
         let to = BackupRoot::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
         store.init_backup(&to).await.unwrap();
-        let backup = store.backup(&to).await.unwrap().summary;
+        let backup = store
+            .backup(&to, &BackupOptions::default())
+            .await
+            .unwrap()
+            .summary;
         assert!(backup.is_complete());
         assert_eq!((backup.segments, backup.segment_events), (1, 1));
         assert_eq!(backup.workspaces.len(), 2);
@@ -178,7 +186,12 @@ async fn an_interrupted_backup_leaves_the_one_before() {
 
         let (hook, made) = dying(last);
         let from = Store::at(hooked(&root, Arc::clone(&hook)));
-        let killed = from.backup(&BackupRoot::at(hooked(&to, hook))).await;
+        let killed = from
+            .backup(
+                &BackupRoot::at(hooked(&to, hook)),
+                &BackupOptions::default(),
+            )
+            .await;
         let (_root, made_of_it, done) = restored(&to).await;
         let expected: &[&str] = match done.summary.number {
             1 => &["1"],
@@ -220,7 +233,10 @@ async fn an_interrupted_backup_is_continued() {
         async move { if is_late { Err(dead()) } else { Ok(()) } }.boxed()
     });
     store
-        .backup(&BackupRoot::at(hooked(&to, hook)))
+        .backup(
+            &BackupRoot::at(hooked(&to, hook)),
+            &BackupOptions::default(),
+        )
         .await
         .unwrap_err();
     assert_eq!(below(&to, "copies").await.len(), 7);
@@ -317,7 +333,12 @@ async fn a_backup_copies_what_is_new() {
         counter.fetch_add(usize::from(request == Request::Put), Ordering::SeqCst);
         async { Ok(()) }.boxed()
     });
-    let unchanged = store.backup(&BackupRoot::at(hooked(&to, hook))).await;
+    let unchanged = store
+        .backup(
+            &BackupRoot::at(hooked(&to, hook)),
+            &BackupOptions::default(),
+        )
+        .await;
     assert_eq!(unchanged.unwrap().new_bytes, 0);
     assert_eq!(
         gets.load(Ordering::SeqCst),
@@ -360,7 +381,10 @@ async fn backups_and_stores_are_told_apart() {
         }
         import(&store, [event("w", DAY_START_MS, "1")]).await;
         // A backup begins on purpose.
-        let error = store.backup(&backups(&to)).await.unwrap_err();
+        let error = store
+            .backup(&backups(&to), &BackupOptions::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::NoBackup { .. }), "{error}");
         let error = new
             .open()
@@ -392,7 +416,10 @@ async fn backups_and_stores_are_told_apart() {
             let error = refused.unwrap_err();
             assert!(matches!(error, StoreError::BackupHere { .. }), "{error}");
         }
-        let error = another.backup(&backups(&to)).await.unwrap_err();
+        let error = another
+            .backup(&backups(&to), &BackupOptions::default())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("--new"), "{error}");
         let error = another
             .restore(&backups(&to), &options())
@@ -402,7 +429,10 @@ async fn backups_and_stores_are_told_apart() {
         // What was restored does not replace the backups that it was made of.
         let made = new.open();
         made.restore(&backups(&to), &options()).await.unwrap();
-        let error = made.backup(&backups(&to)).await.unwrap_err();
+        let error = made
+            .backup(&backups(&to), &BackupOptions::default())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("incarnation"), "{error}");
         back_up(&store, &to).await;
     }
@@ -421,7 +451,7 @@ async fn a_backup_is_not_in_its_store() {
     }
     let to = BackupRoot::open(&at("a/store-backups"), &StoreOptions::default()).unwrap();
     store.init_backup(&to).await.unwrap();
-    store.backup(&to).await.unwrap();
+    store.backup(&to, &BackupOptions::default()).await.unwrap();
 }
 
 /// A volume of backups that is not mounted is not filled.
@@ -432,13 +462,16 @@ async fn backups_that_are_gone_are_not_begun_anew() {
     let (_root, store) = store_in_bucket().await;
     let to = BackupRoot::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
     store.init_backup(&to).await.unwrap();
-    store.backup(&to).await.unwrap();
+    store.backup(&to, &BackupOptions::default()).await.unwrap();
     std::fs::remove_dir_all(&path).unwrap();
     for is_mount_point in [false, true] {
         if is_mount_point {
             std::fs::create_dir(&path).unwrap();
         }
-        let error = store.backup(&to).await.unwrap_err();
+        let error = store
+            .backup(&to, &BackupOptions::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::NoBackup { .. }), "{error}");
         assert_eq!(path.exists(), is_mount_point);
     }

@@ -200,3 +200,40 @@ async fn upgrade_writes_old_files_anew() {
     assert_names(&done.faults[0], &path);
     assert_eq!(file(&root.open()).await.path, path);
 }
+
+/// A file whose transfer was damaged is fetched once more, also when it is small and was kept.
+#[tokio::test]
+async fn a_damaged_transfer_is_repeated() {
+    for rows in [1, 20_000] {
+        let root = Root::in_memory();
+        let events = (0..rows).map(|id| event("w", DAY_START_MS + id, &id.to_string()));
+        import(&root.open(), events).await;
+        let snapshot = root
+            .open()
+            .snapshot(&workspace("w"))
+            .await
+            .unwrap()
+            .unwrap();
+        let path = snapshot.files[0].path.clone();
+        let objects = std::sync::Arc::clone(&root.location.objects);
+        let whole = objects.get(&path).await.unwrap().bytes().await.unwrap();
+        let mut changed = whole.to_vec();
+        changed.iter_mut().for_each(|byte| *byte ^= 1);
+        objects.put(&path, changed.into()).await.unwrap();
+        // The second time the right bytes arrive.
+        let requests = std::sync::atomic::AtomicUsize::new(0);
+        let hook: super::hooked::PathHook = std::sync::Arc::new(move |_, of| {
+            let is_second =
+                *of == path && requests.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
+            let (objects, whole, path) = (objects.clone(), whole.clone(), path.clone());
+            Box::pin(async move {
+                if is_second {
+                    objects.put(&path, whole.into()).await.unwrap();
+                }
+                Ok(())
+            })
+        });
+        let store = Store::at(super::hooked::hooked_by_path(&root, hook));
+        assert_eq!(stored(&store, "w").await.len() as i64, rows);
+    }
+}

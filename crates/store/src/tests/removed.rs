@@ -234,3 +234,28 @@ async fn every_damaged_object_of_a_log_is_named() {
     expected.sort_unstable();
     assert_eq!(found, expected);
 }
+
+/// A damaged head of a node that has vanished is named until it is set aside, of which every workspace has a record.
+#[tokio::test]
+async fn a_damaged_head_is_set_aside() {
+    let root = Root::in_memory();
+    written(&root, &["1"]).await.close().await.unwrap();
+    let head = paths_below(&root, "heads/").await.remove(0);
+    let objects = &root.location.objects;
+    objects.put(&head, "{}".into()).await.unwrap();
+    let found = faults(&root).await;
+    assert_eq!((found.len(), &*found[0].0), (1, head.as_ref()));
+    let store = root.open();
+    assert_eq!(store.damaged_heads().await.unwrap()[0].path, found[0].0);
+    let done = store.set_aside_head(head.as_ref(), Some("ada")).await;
+    let done = done.unwrap();
+    assert_eq!(done.recorded, [workspace("w")]);
+    assert_eq!(
+        paths_below(&root, "set-aside/").await,
+        [Path::from(done.path)]
+    );
+    assert_eq!(faults(&root).await, []);
+    assert_eq!(stored_ids(&store, "w").await.len(), 2);
+    let again = store.set_aside_head(head.as_ref(), Some("ada")).await;
+    assert!(matches!(again, Err(StoreError::NotSetAside { .. })));
+}

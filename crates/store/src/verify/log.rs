@@ -9,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
-use super::{Fault, FaultKind};
+use super::Fault;
 use crate::damage;
 use crate::error::StoreError;
 use crate::location::Location;
@@ -30,6 +30,14 @@ impl Store {
     /// When the object store fails.
     pub async fn verify_log(&self, workspace: &WorkspaceId) -> Result<Vec<Fault>, StoreError> {
         let location = self.location();
+        // Before the listing, so that a checkpoint that it names was there before, too.
+        let path = paths::last_checkpoint(workspace);
+        let hint = match location.bytes_of(&path).await {
+            Ok(hint) => Ok(Some(hint)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(StoreError::Corrupt { reason, .. }) => Err(reason),
+            Err(error) => return Err(error),
+        };
         let mut faults = damage::find_all(location, workspace).await?;
         let log: Vec<Path> = location
             .objects
@@ -39,40 +47,26 @@ impl Store {
             .await?;
         let checkpoints = damaged_checkpoints(location, workspace, &log, &faults).await?;
         faults.extend(checkpoints);
-        faults.extend(self.fault_of_hint(workspace, &log).await?);
+        let reason = match hint {
+            Ok(None) => None,
+            Ok(Some(hint)) => fault_of_hint(&hint, &log),
+            Err(reason) => Some(reason),
+        };
+        faults.extend(reason.map(|reason| Fault::unreadable(path.to_string(), reason)));
         Ok(faults)
     }
+}
 
-    async fn fault_of_hint(
-        &self,
-        workspace: &WorkspaceId,
-        log: &[Path],
-    ) -> Result<Option<Fault>, StoreError> {
-        let path = paths::last_checkpoint(workspace);
-        let hint = match self.location().objects.get(&path).await {
-            Ok(found) => found.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let hint: Option<Value> = serde_json::from_slice(&hint).ok();
-        let version = hint.and_then(|hint| hint.get("version")?.as_u64());
-        let reason = match version {
-            None => "it does not tell a version".to_owned(),
-            Some(version) => {
-                let is_there = |object: &&Path| {
-                    paths::version_of(object) == Some(version) && !paths::is_commit(object)
-                };
-                if log.iter().any(|object| is_there(&object)) {
-                    return Ok(None);
-                }
-                format!("there is no checkpoint of version {version}")
-            }
-        };
-        Ok(Some(Fault {
-            path: path.to_string(),
-            kind: FaultKind::Unreadable(reason),
-        }))
-    }
+/// What is wrong with the hint of a log that has these objects.
+fn fault_of_hint(hint: &[u8], log: &[Path]) -> Option<String> {
+    let hint: Option<Value> = serde_json::from_slice(hint).ok();
+    let version = hint.and_then(|hint| hint.get("version")?.as_u64());
+    let Some(version) = version else {
+        return Some("it does not tell a version".to_owned());
+    };
+    let is_there =
+        |object: &Path| paths::version_of(object) == Some(version) && !paths::is_commit(object);
+    (!log.iter().any(is_there)).then(|| format!("there is no checkpoint of version {version}"))
 }
 
 /// The checkpoints that do not hold what was committed, besides those that have `faults` already.
@@ -95,10 +89,12 @@ pub(crate) async fn damaged_checkpoints(
         match Table::load_at(location, workspace, version, &others).await {
             Ok(_) => {}
             Err(StoreError::ObjectStore(error)) => return Err(error.into()),
-            Err(error) => found.push(Fault {
-                path: path.to_string(),
-                kind: FaultKind::Unreadable(error.to_string()),
-            }),
+            Err(error) => match location.objects.head(path).await {
+                Ok(_) => found.push(Fault::unreadable(path.to_string(), error.to_string())),
+                // It was cleaned after it was listed.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            },
         }
     }
     Ok(found)

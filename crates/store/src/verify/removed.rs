@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::WorkspaceId;
 use futures::TryStreamExt;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore};
 
 use super::{Fault, FaultKind};
 use crate::error::StoreError;
@@ -57,10 +57,7 @@ impl Witnessed {
                     self.known
                         .extend(tables.map(|(workspace, known)| (workspace, known, path.clone())));
                 }
-                Err(reason) => faults.push(Fault {
-                    path,
-                    kind: FaultKind::Unreadable(reason),
-                }),
+                Err(reason) => faults.push(Fault::unreadable(path, reason)),
             }
         }
         faults
@@ -77,12 +74,19 @@ impl Store {
         } = witnessed;
         let mut faults = Vec::new();
         let missing = self.not_accounted_for(segments.keys().copied().collect());
-        faults.extend(missing.await?.into_iter().map(|key| Fault {
-            path: paths::segment(&key).to_string(),
-            kind: FaultKind::RemovedSegment {
-                witness: segments[&key].clone(),
-            },
-        }));
+        match missing.await {
+            Ok(missing) => faults.extend(missing.into_iter().map(|key| Fault {
+                path: paths::segment(&key).to_string(),
+                kind: FaultKind::RemovedSegment {
+                    witness: segments[&key].clone(),
+                },
+            })),
+            // It may name segments, so that none of them can be said to be gone.
+            Err(StoreError::Corrupt { path, reason }) => {
+                faults.push(Fault::unreadable(path, reason));
+            }
+            Err(error) => return Err(error),
+        }
         for (workspace, (version, witness)) in versions {
             let table = self.table_and_version(&workspace).await?;
             let found = table.as_ref().map(|(_, version)| *version);
@@ -102,7 +106,15 @@ impl Store {
                 known.version,
                 &witness,
             ));
-            let entry = log::entry_digest_of(self.location(), &workspace, known.version).await?;
+            let entry = log::entry_digest_of(self.location(), &workspace, known.version);
+            let entry = match entry.await {
+                Ok(entry) => entry,
+                Err(StoreError::Corrupt { path, reason }) => {
+                    faults.push(Fault::unreadable(path, reason));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let is_other = |(stated, entry): (String, crate::Digest)| stated != entry.to_string();
             if known.entry.zip(entry).is_some_and(is_other) {
                 let path = paths::commit(&workspace, known.version).to_string();
@@ -120,13 +132,13 @@ impl Store {
         let mut witnessed = Witnessed::default();
         witnessed.add_heads(self.heads().await?);
         for Listed { key, object } in listed(self.location()).await? {
-            match self.location().objects.get(&object.location).await {
-                Ok(found) => {
-                    let segment = Segment::decode(key, &found.bytes().await?);
+            match self.location().bytes_of(&object.location).await {
+                Ok(bytes) => {
+                    let segment = Segment::decode(key, &bytes);
                     witnessed.add_header(&segment, object.location.as_ref());
                 }
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(witnessed)
@@ -205,14 +217,14 @@ impl Store {
         for listed in listed(self.location()).await? {
             missing.remove(&listed.key);
             if listed.key.is_parked() && !missing.is_empty() {
-                match objects.get(&listed.object.location).await {
-                    Ok(found) => {
-                        let segment = Segment::decode(listed.key, &found.bytes().await?);
+                match self.location().bytes_of(&listed.object.location).await {
+                    Ok(bytes) => {
+                        let segment = Segment::decode(listed.key, &bytes);
                         let from = segment.header.parked_from.iter();
                         from.for_each(|key| _ = missing.remove(key));
                     }
-                    Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
                 }
             }
         }

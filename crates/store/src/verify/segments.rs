@@ -1,7 +1,5 @@
 //! All segments read in full.
 
-use object_store::ObjectStoreExt;
-
 use super::removed::Witnessed;
 use super::{Fault, FaultKind};
 use crate::error::StoreError;
@@ -30,25 +28,37 @@ impl Store {
     /// When the object store fails. What is wrong with single segments is no error but in
     /// [`SegmentVerification::faults`].
     pub async fn verify_segments(&self) -> Result<SegmentVerification, StoreError> {
-        let objects = &self.location().objects;
         let mut verification = SegmentVerification::default();
         let mut witnessed = Witnessed::default();
         // Before the listing, so that no head names a segment that came after it.
         let heads = self.heads().await?;
         verification.faults.extend(witnessed.add_heads(heads));
         for Listed { key, object } in listed(self.location()).await? {
-            let bytes = match objects.get(&object.location).await {
-                Ok(found) => found.bytes().await?,
+            let bytes = match self.location().bytes_of(&object.location).await {
+                Ok(bytes) => bytes,
                 // It was folded after it was listed.
-                Err(object_store::Error::NotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
+                Err(StoreError::NotFound { .. }) => continue,
+                Err(StoreError::Corrupt { path, reason }) => {
+                    verification.segments += 1;
+                    verification.faults.push(Fault::unreadable(path, reason));
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             verification.segments += 1;
             verification.size_bytes += bytes.len() as u64;
             let segment = Segment::decode(key, &bytes);
             let path = object.location.to_string();
             let owner = segment.header.store.as_deref();
-            self.location().check_owner(|| path.clone(), owner).await?;
+            match self.location().check_owner(|| path.clone(), owner).await {
+                Ok(()) => {}
+                Err(error @ StoreError::OtherStore { .. }) => {
+                    let fault = Fault::unreadable(path, error.to_string());
+                    verification.faults.push(fault);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             let events = segment.batches.iter();
             let events = events.filter_map(|batch| batch.events.as_ref());
             verification.events += events.map(|events| events.num_rows() as u64).sum::<u64>();

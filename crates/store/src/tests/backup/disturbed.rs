@@ -106,7 +106,10 @@ async fn whatever_goes_on_meanwhile_a_backup_has_what_was_acknowledged() {
             .boxed()
         });
         let from = Store::at(hooked(&used.time.root, hook));
-        let backup = from.backup(&backups(&to)).await.unwrap();
+        let backup = from
+            .backup(&backups(&to), &BackupOptions::default())
+            .await
+            .unwrap();
         assert!(backup.summary.is_complete(), "{at}: {:?}", backup.summary);
         used.check(&to, &format!("request {at}")).await;
         if requests.load(Ordering::SeqCst) <= at {
@@ -137,7 +140,7 @@ async fn a_backup_of_a_store_that_changes_all_the_time() {
             .boxed()
         });
         let from = Store::at(hooked(&used.time.root, hook));
-        match from.backup(&backups(&to)).await {
+        match from.backup(&backups(&to), &BackupOptions::default()).await {
             Ok(backup) => assert!(backup.summary.is_complete(), "{every}"),
             // It says so when it cannot keep up.
             Err(error) => {
