@@ -182,7 +182,7 @@ impl<'a> Taking<'a> {
     }
 
     async fn write_renamed(
-        &self,
+        &mut self,
         workspace: &WorkspaceId,
     ) -> Result<Option<StagedFile>, StoreError> {
         let place = &self.from.place;
