@@ -55,7 +55,7 @@ impl Time {
 
     fn open_at(&self, mut location: Location) -> Store {
         location.objects = dated(&location.objects, &self.time_ms, &self.modified);
-        location.clock = Clock::Given(Arc::clone(&self.time_ms));
+        location.clock = Clock::given(&self.time_ms);
         Store::at(location)
     }
 }
