@@ -56,11 +56,7 @@ async fn a_wrong_clock_drops_and_deletes_nothing() {
         // Looking at it goes on.
         wrong.expire(&id, ExpiryMode::DryRun).await.unwrap();
         wrong.clean(&id, true).await.unwrap();
-        let mut after = objects(&store).await;
-        after.retain(|path| path != "probe");
-        let mut before = before;
-        before.retain(|path| path != "probe");
-        assert_eq!(after, before);
+        assert_eq!(objects(&store).await, before);
         assert_eq!(expire(&store).await.dropped.events, 11);
         assert_eq!(store.clock_difference(), None);
         assert_whole(&store, "w").await;
@@ -221,11 +217,12 @@ async fn a_set_clock_changes_no_time_of_receipt() {
         let watermark_ms = Some(time.now_ms() - MARGIN_MS);
         assert_eq!(store.watermark_ms().await, watermark_ms);
         // A process that has compared nothing takes the newest comparison of others, and writes nothing.
-        let before = objects(&root.open()).await;
-        let asked = time.open_ahead(&root, 30);
-        assert_eq!(asked.watermark_ms().await, watermark_ms);
-        assert_eq!(time.open_ahead(&root, -30).watermark_ms().await, None);
-        assert_eq!(objects(&root.open()).await, before);
+        for _ in 0..2 {
+            let asked = time.open_ahead(&root, 30);
+            assert_eq!(asked.watermark_ms().await, watermark_ms);
+            assert_eq!(time.open_ahead(&root, -30).watermark_ms().await, None);
+            time.time_ms.fetch_add(1_000, Ordering::SeqCst);
+        }
         ingest.kill().await;
     }
 }
