@@ -71,7 +71,7 @@ pub struct Summary {
     /// when no `cursor_time` was asked for.
     pub next_cursor_time: Option<i64>,
     /// Up to here it is certain that nothing comes any more: every event with a smaller `vouch_received`, Unix ms, that
-    /// the answer could have is in it. Absent where no events were read.
+    /// the answer could have is in it. Absent where no events were read, and where the store's time is not known.
     pub watermark_ms: Option<i64>,
     /// Whether rows or groups follow behind the last ones.
     pub has_more: bool,

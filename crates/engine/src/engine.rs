@@ -54,7 +54,7 @@ pub(crate) struct Running {
     pub(crate) lowered: Lowered,
     pub(crate) views: Vec<View>,
     /// See [`Summary::watermark_ms`].
-    watermark_ms: i64,
+    watermark_ms: Option<i64>,
 }
 
 impl Engine {
@@ -275,7 +275,7 @@ impl Engine {
         request: &QueryRequest,
         query: BoundQuery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
-        let watermark_ms = self.store.watermark_ms();
+        let watermark_ms = self.store.watermark_ms().await;
         let views = prepare::views(&self.store, request, &query.windows()).await?;
         let events = prepare::events(&query, &views);
         let state = self.session.state(&query, events.count());

@@ -15,7 +15,7 @@ pub(crate) fn summarise(
     rows: &RowFilter,
     counted_hits: Option<u64>,
     cost: Duration,
-    watermark_ms: i64,
+    watermark_ms: Option<i64>,
 ) -> Summary {
     let passed = rows.passed();
     let mut warnings = query.notes.warnings.clone();
@@ -34,7 +34,7 @@ pub(crate) fn summarise(
         rows: passed.rows,
         search_after: search_after(query, rows),
         next_cursor_time: None,
-        watermark_ms: Some(watermark_ms),
+        watermark_ms,
         has_more: passed.rows_cut || passed.groups_cut,
         warnings,
         raw_query: None,

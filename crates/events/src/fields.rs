@@ -18,7 +18,7 @@ pub const SOURCE: &str = "df_source";
 pub const STATUS: &str = "df_status";
 /// Everything that no other column holds.
 pub const ATTRIBUTES: &str = "attributes";
-/// When Vouch made the event durable.
+/// When Vouch began to make the event durable.
 pub const RECEIVED: &str = "vouch_received";
 /// Who delivered the event.
 pub const SENDER: &str = "vouch_sender";
@@ -226,7 +226,7 @@ pub static FIELDS: [Field; 43] = [
     Field::text(36, "impersonator", "who acted on the user's behalf"),
     Field::text(37, "comments", "remarks, such as a stated reason"),
     Field::json(38, ATTRIBUTES, "everything else that the event carried, as one JSON object"),
-    Field::int(39, RECEIVED, "when Vouch made the event durable, by the clock of the store; of an import the time of its commit").unit("ms since 1970-01-01T00:00:00Z").set_by_vouch(),
+    Field::int(39, RECEIVED, "when Vouch began to make the event durable, by the store's time; of an import the time of its commit").unit("ms since 1970-01-01T00:00:00Z").set_by_vouch(),
     Field::text(40, SENDER, "who delivered the event: the address of the connection").set_by_vouch(),
     Field::text(41, DOOR, "how the event came in: `http`, `grpc`, `otlp_http`, `otlp_grpc`, `import`, or `vouch` for what Vouch itself recorded; with a mapping its name after a colon, such as `http:cloudtrail`").set_by_vouch(),
     Field::text(42, BATCH, "the numbered batch that brought the event, as `producer/number`").set_by_vouch(),

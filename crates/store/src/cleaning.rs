@@ -6,6 +6,7 @@
 //! | a data file that no version names | it is a week older than a commit that the cleaner has made for it |
 //! | an entry of the log | it is 30 days old, and so is a later checkpoint that can be read and a version behind it |
 //! | a staging file on a local disk | nobody has written to it for a week |
+//! | an object by which a start tried the object store | it is a day old: its process was killed |
 //!
 //! All ages are told by the object store alone. A node whose clock differs from the time of the store deletes
 //! nothing (`clock`). The commit
@@ -38,6 +39,7 @@ use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::table::{self, Past};
+pub(crate) use plan::REMOVED_AGE;
 use plan::Removable;
 
 /// Something that was deleted, or would be.
@@ -62,6 +64,8 @@ pub enum RemovalReason {
     LogEntry,
     /// A file on a local disk that never got its name, more than a week old.
     Staging,
+    /// An object by which a start tried the object store, more than a day old.
+    StartProbe,
 }
 
 impl Store {
@@ -79,10 +83,10 @@ impl Store {
         workspace: &WorkspaceId,
         dry_run: bool,
     ) -> Result<Option<Vec<Removal>>, StoreError> {
-        let Some(newest) = self.snapshot(workspace).await? else {
+        // What the log shows of the time counts before anything else.
+        if self.snapshot(workspace).await?.is_none() {
             return Ok(None);
-        };
-        self.location().saw_object_of(newest.committed);
+        }
         let now = self.cleaning_time(dry_run).await?;
         let Some(found) = self.removable(workspace, now).await? else {
             return Ok(None);
@@ -94,12 +98,13 @@ impl Store {
             Ok(Some(started)) => started,
             Ok(None) => return Ok(None),
             // A full disk takes no commit, and only deleting makes room on it.
-            Err(error) => {
+            Err(error @ (StoreError::ObjectStore(_) | StoreError::CommitUnknown { .. })) => {
                 return self
                     .remove_replaced(workspace, found, error)
                     .await
                     .map(Some);
             }
+            Err(error) => return Err(error),
         };
         let Some(found) = self.removable(workspace, started).await? else {
             return Ok(None);
@@ -108,13 +113,42 @@ impl Store {
         Ok(Some(found.into_iter().map(Removal::from).collect()))
     }
 
-    /// Deletes what killed writers have left in the staging directory of a store on a local disk, and
-    /// gives it; with `dry_run` it stays. Elsewhere there is nothing of that kind.
+    /// Deletes what killed processes have left outside of tables, and returns it; with `dry_run` it stays: objects by
+    /// which they tried the object store, and on a local disk files in the staging directory.
     ///
     /// # Errors
     ///
-    /// [`StoreError::ClockDiffers`]; else when the directory cannot be read or a file not be deleted.
-    pub async fn clean_staging(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
+    /// [`StoreError::ClockDiffers`]; else when something cannot be listed or deleted.
+    pub async fn clean_leftovers(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
+        let mut removals = self.clean_start_probes(dry_run).await?;
+        removals.extend(self.clean_staging(dry_run).await?);
+        Ok(removals)
+    }
+
+    async fn clean_start_probes(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
+        let location = self.location();
+        let mut probes = location.objects.list_with_delimiter(None).await?.objects;
+        probes.retain(|object| paths::is_start_probe(&object.location));
+        if probes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let before = self.cleaning_time(dry_run).await? - plan::START_PROBE_AGE;
+        let old = probes
+            .into_iter()
+            .filter(|probe| probe.last_modified < before);
+        let old: Vec<Removable> = old
+            .map(|object| Removable {
+                object,
+                reason: RemovalReason::StartProbe,
+            })
+            .collect();
+        if !dry_run {
+            remove(location, &old).await?;
+        }
+        Ok(old.into_iter().map(Removal::from).collect())
+    }
+
+    async fn clean_staging(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
         let Some(root) = self.location().directory() else {
             return Ok(Vec::new());
         };
@@ -132,16 +166,16 @@ impl Store {
     }
 
     /// The time by which objects are old. A full disk takes no object to compare clocks with, and only deleting
-    /// makes room on it: the clock of the node counts there, as in a dry run.
+    /// makes room on it: what was known before counts there. In a dry run the clock of the node does.
     async fn cleaning_time(&self, dry_run: bool) -> Result<DateTime<Utc>, StoreError> {
         let location = self.location();
         if dry_run {
             return Ok(location.now());
         }
         match location.right_time().await {
-            Err(error) if !matches!(error, StoreError::ClockDiffers { .. }) => {
+            Err(error @ StoreError::ObjectStore(_)) => {
                 tracing::warn!(%error, "the clock of this node cannot be compared with the store's time");
-                Ok(location.now())
+                location.last_right_time(error)
             }
             time => time,
         }

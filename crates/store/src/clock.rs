@@ -4,11 +4,14 @@
 //! file system. A node whose clock differs from it by more than five minutes neither drops nor deletes
 //! anything, and refuses no event by its date. On a local disk of one machine both are the same clock; then only
 //! objects with a later time show that it is wrong.
+//!
+//! After a comparison the store's time is told by a clock that only runs: setting the node's clock changes nothing
+//! of it, and the next comparison corrects what it lacks after a machine has slept.
 
 use std::fmt;
 #[cfg(test)]
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -28,6 +31,11 @@ const FRESH: Duration = Duration::from_mins(5);
 /// The same where events or files are about to go: the comparison is made anew for each run, not for each of
 /// its steps.
 const IMMEDIATE: Duration = Duration::from_secs(5);
+/// How long events wait for a comparison that their time of receipt is taken from.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When this process looked at a clock first.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What tells the time of a node.
 #[derive(Debug, Clone)]
@@ -36,9 +44,14 @@ pub enum Clock {
     System,
     /// A clock that is ahead of the machine's by a time, or behind it by a negative one.
     Shifted(TimeDelta),
-    /// Unix milliseconds that a test sets.
+    /// The clock of a test.
     #[cfg(test)]
-    Given(Arc<AtomicI64>),
+    Given {
+        /// The Unix milliseconds that really are, which a test lets pass.
+        time_ms: Arc<AtomicI64>,
+        /// By how much the clock is set ahead of them, or behind.
+        ahead_ms: Arc<AtomicI64>,
+    },
 }
 
 impl Clock {
@@ -48,11 +61,48 @@ impl Clock {
             Self::System => Utc::now(),
             Self::Shifted(by) => Utc::now() + *by,
             #[cfg(test)]
-            Self::Given(time_ms) => {
-                DateTime::from_timestamp_millis(time_ms.load(Ordering::SeqCst)).unwrap_or_default()
+            Self::Given { time_ms, ahead_ms } => {
+                let now_ms = time_ms.load(Ordering::SeqCst) + ahead_ms.load(Ordering::SeqCst);
+                DateTime::from_timestamp_millis(now_ms).unwrap_or_default()
             }
         }
     }
+
+    /// Milliseconds that have passed since some moment. Setting the clock does not change them.
+    fn running_ms(&self) -> i64 {
+        match self {
+            Self::System | Self::Shifted(_) => {
+                i64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(i64::MAX)
+            }
+            #[cfg(test)]
+            Self::Given { time_ms, .. } => time_ms.load(Ordering::SeqCst),
+        }
+    }
+
+    fn read(&self) -> Reading {
+        Reading {
+            node_ms: self.now().timestamp_millis(),
+            running_ms: self.running_ms(),
+        }
+    }
+
+    /// The clock of a test, at the time that really is.
+    #[cfg(test)]
+    pub(crate) fn given(time_ms: &Arc<AtomicI64>) -> Self {
+        Self::Given {
+            time_ms: Arc::clone(time_ms),
+            ahead_ms: Arc::default(),
+        }
+    }
+}
+
+/// What the clock of a node shows at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// Unix milliseconds, as the clock is set.
+    node_ms: i64,
+    /// See [`Clock::running_ms`].
+    running_ms: i64,
 }
 
 /// What a node knows of its clock; clones share it.
@@ -69,10 +119,8 @@ struct State {
 /// One comparison.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
-    /// When it was made.
-    at: Instant,
-    /// The same by the clock of the node, in Unix milliseconds.
-    node_ms: i64,
+    /// When it was made, by the clock of the node.
+    at: Reading,
     /// By how much the store's time is ahead of the node's.
     offset_ms: i64,
     /// By how much the node's time is ahead of the store's, or of a later object there.
@@ -82,18 +130,16 @@ struct Measured {
 }
 
 impl Measured {
-    /// The comparison of a put of an object, which the store dates `store_ms`, while the node's clock went from
-    /// `before_ms` to `after_ms`; there is another object of `latest_ms`.
-    fn new(before_ms: i64, after_ms: i64, store_ms: i64, latest_ms: i64) -> Self {
+    /// The comparison of a put of an object, which the store dates `store_ms`, between two looks at the node's
+    /// clock; there is another object of `latest_ms`.
+    fn new(before: Reading, after: Reading, store_ms: i64, latest_ms: i64) -> Self {
+        // The clock may have been set meanwhile.
+        let passed_ms = after.running_ms.saturating_sub(before.running_ms).max(0);
         // A time within the put is no difference, however long the put took.
-        let node_near = |time_ms: i64| {
-            let first_ms = before_ms.min(after_ms);
-            time_ms.clamp(first_ms, before_ms.max(after_ms))
-        };
+        let node_near = |time_ms: i64| time_ms.clamp(after.node_ms - passed_ms, after.node_ms);
         let reference_ms = store_ms.max(latest_ms);
         Self {
-            at: Instant::now(),
-            node_ms: after_ms,
+            at: after,
             offset_ms: store_ms - node_near(store_ms),
             difference_ms: node_near(reference_ms) - reference_ms,
             behind_ms: reference_ms - store_ms,
@@ -104,16 +150,31 @@ impl Measured {
         self.difference_ms.unsigned_abs() > bound_ms()
     }
 
+    /// The store's time `now`, in Unix milliseconds.
+    fn store_ms(&self, now: Reading) -> i64 {
+        let passed_ms = now.running_ms - self.at.running_ms;
+        self.at.node_ms + self.offset_ms + passed_ms
+    }
+
     /// Whether it is younger than `age`, and the node's clock has not jumped since.
-    fn is_recent(&self, age: Duration, now_ms: i64) -> bool {
-        let elapsed = self.at.elapsed();
-        let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-        let expected_ms = self.node_ms.saturating_add(elapsed_ms);
-        elapsed < age && now_ms.abs_diff(expected_ms) <= bound_ms()
+    fn is_recent(&self, age: Duration, now: Reading) -> bool {
+        let passed_ms = u64::try_from(now.running_ms - self.at.running_ms);
+        let is_young = passed_ms.is_ok_and(|passed_ms| Duration::from_millis(passed_ms) < age);
+        is_young && !self.has_jumped(now)
+    }
+
+    /// Whether the node's clock was set since, or its machine has slept.
+    fn has_jumped(&self, now: Reading) -> bool {
+        let expected_ms = self.store_ms(now) - self.offset_ms;
+        now.node_ms.abs_diff(expected_ms) > bound_ms()
     }
 }
 
 impl Comparison {
+    fn measured(&self) -> Option<Measured> {
+        self.state().measured
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,18 +195,57 @@ impl Comparison {
 }
 
 impl Location {
-    /// The time here, corrected by the newest comparison with the store's, in Unix milliseconds. It is the
-    /// node's own before the first comparison, and may fall when the node's clock is set.
+    /// The store's time as the newest comparison tells it, in Unix milliseconds; the node's own before the first.
     pub(crate) fn corrected_ms(&self) -> i64 {
-        let measured = self.comparison.state().measured;
-        self.now_ms() + measured.map_or(0, |measured| measured.offset_ms)
+        let now = self.clock.read();
+        let measured = self.comparison.measured();
+        measured.map_or(now.node_ms, |measured| measured.store_ms(now))
     }
 
-    /// The same after a comparison that is fresh; `None` when the right time is not known.
+    /// The store's time, in Unix milliseconds. Compares before when that was never done, or the clock was set since.
+    /// `None` when no comparison has ever worked: then nothing is known but the node's own time.
+    pub(crate) async fn measured_ms(&self) -> Option<i64> {
+        let known = self.comparison.measured();
+        if known.is_none_or(|known| known.has_jumped(self.clock.read())) {
+            // What fails is told by whatever else is done with the object store.
+            let _ = tokio::time::timeout(PATIENCE, self.compare()).await;
+        }
+        let measured = self.comparison.measured();
+        measured.map(|measured| measured.store_ms(self.clock.read()))
+    }
+
+    /// The same, or the node's own time where nothing else is known.
+    pub(crate) async fn store_ms(&self) -> i64 {
+        let measured_ms = self.measured_ms().await;
+        measured_ms.unwrap_or_else(|| self.now_ms())
+    }
+
+    /// A time that the store's has certainly reached, in Unix milliseconds; `None` when none is known, or the clock of
+    /// the node differs from the store's. Writes nothing: a process that has not compared takes the time of the
+    /// newest comparison of any process.
+    pub(crate) async fn reached_ms(&self) -> Option<i64> {
+        let now = self.clock.read();
+        if let Some(measured) = self.comparison.measured() {
+            return (!measured.is_over_bound()).then(|| measured.store_ms(now));
+        }
+        let probe = self.objects.head(&paths::probe()).await.ok()?;
+        let probe_ms = probe.last_modified.timestamp_millis();
+        let latest_ms = self.comparison.state().latest_ms.max(probe_ms);
+        (!is_later(latest_ms, now.node_ms)).then_some(probe_ms)
+    }
+
+    /// The store's time after a comparison that is fresh, in Unix milliseconds; `None` when the right time is not
+    /// known.
     pub(crate) async fn trusted_ms(&self) -> Option<i64> {
         let measured = self.compared(FRESH).await.ok()?;
         let is_known = measured.behind_ms.unsigned_abs() <= bound_ms();
-        is_known.then(|| self.now_ms() + measured.offset_ms)
+        is_known.then(|| measured.store_ms(self.clock.read()))
+    }
+
+    /// The latest time that anything tells, in Unix milliseconds: the node's clock, or an object of the store.
+    pub(crate) fn latest_ms(&self) -> i64 {
+        let latest_ms = self.comparison.state().latest_ms;
+        self.now_ms().max(latest_ms)
     }
 
     /// Whether events may be refused by their dates.
@@ -161,34 +261,63 @@ impl Location {
     /// [`StoreError::ClockDiffers`] when the clock of the node differs from the store's time; else when they
     /// cannot be compared.
     pub(crate) async fn right_time(&self) -> Result<DateTime<Utc>, StoreError> {
-        let measured = self.compared(IMMEDIATE).await?;
+        self.time_of(self.compared(IMMEDIATE).await?)
+    }
+
+    /// The same where the object store takes no object to compare with, for the `error` that says so: by the last
+    /// comparison. On a local disk the clock of the node counts when there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ClockDiffers`] as before; `error` when the time is not known.
+    pub(crate) fn last_right_time(&self, error: StoreError) -> Result<DateTime<Utc>, StoreError> {
+        let (measured, latest_ms) = {
+            let state = self.comparison.state();
+            (state.measured, state.latest_ms)
+        };
+        let now = self.clock.read();
+        match measured {
+            Some(measured) => self.time_of(measured),
+            None if is_later(latest_ms, now.node_ms) => Err(StoreError::ClockDiffers {
+                difference_ms: now.node_ms - latest_ms,
+            }),
+            None if self.directory().is_some() || self.is_in_memory() => Ok(self.now()),
+            None => Err(error),
+        }
+    }
+
+    /// The time now by a comparison, which must not show that the clock differs.
+    fn time_of(&self, measured: Measured) -> Result<DateTime<Utc>, StoreError> {
         if measured.is_over_bound() {
             return Err(StoreError::ClockDiffers {
                 difference_ms: measured.difference_ms,
             });
         }
-        Ok(self.now() + TimeDelta::milliseconds(measured.offset_ms))
+        let now = self.clock.read();
+        let ahead_ms = measured.store_ms(now) - now.node_ms;
+        Ok(self.now() + TimeDelta::milliseconds(ahead_ms))
     }
 
     /// The newest comparison when it is younger than `age`, else a new one.
     async fn compared(&self, age: Duration) -> Result<Measured, StoreError> {
-        let known = self.comparison.state().measured;
-        match known.filter(|known| known.is_recent(age, self.now_ms())) {
+        let known = self.comparison.measured();
+        match known.filter(|known| known.is_recent(age, self.clock.read())) {
             Some(known) => Ok(known),
             None => self.compare().await,
         }
     }
 
     async fn compare(&self) -> Result<Measured, StoreError> {
+        self.check_writable().await?;
         let path = paths::probe();
         let previous = match self.objects.head(&path).await {
             Ok(previous) => Some(previous.last_modified.timestamp_millis()),
             Err(object_store::Error::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let before_ms = self.now_ms();
+        let before = self.clock.read();
         self.objects.put(&path, Vec::new().into()).await?;
-        let after_ms = self.now_ms();
+        let after = self.clock.read();
         let put = self.objects.head(&path).await?;
         let latest_ms = {
             let mut state = self.comparison.state();
@@ -196,25 +325,24 @@ impl Location {
             state.latest_ms
         };
         let store_ms = put.last_modified.timestamp_millis();
-        let measured = Measured::new(before_ms, after_ms, store_ms, latest_ms);
+        let measured = Measured::new(before, after, store_ms, latest_ms);
         self.comparison.note(measured);
         Ok(measured)
     }
 
     /// Takes note of the time of an object that was there before. The clock is compared anew when it is later
     /// than all that were known.
-    pub(crate) fn saw_object_of(&self, time: Option<DateTime<Utc>>) {
+    pub(crate) fn saw_object_of(&self, time: DateTime<Utc>) {
+        let time_ms = time.timestamp_millis();
         let mut state = self.comparison.state();
-        let time_ms = time.map_or(0, |time| time.timestamp_millis());
-        if time_ms > state.latest_ms {
-            state.latest_ms = time_ms;
-            let now_ms = state
-                .measured
-                .map(|measured| self.now_ms() + measured.offset_ms);
-            let bound_ms = i64::try_from(bound_ms()).unwrap_or(i64::MAX);
-            if now_ms.is_some_and(|now_ms| time_ms.saturating_sub(now_ms) > bound_ms) {
-                state.measured = None;
-            }
+        if time_ms <= state.latest_ms {
+            return;
+        }
+        state.latest_ms = time_ms;
+        let now = self.clock.read();
+        let is_outdated = |measured: Measured| is_later(time_ms, measured.store_ms(now));
+        if state.measured.is_some_and(is_outdated) {
+            state.measured = None;
         }
     }
 }
@@ -224,14 +352,14 @@ impl Store {
     /// milliseconds; negative when it is behind. `None` before the first comparison.
     #[must_use]
     pub fn clock_difference_ms(&self) -> Option<i64> {
-        let measured = self.location().comparison.state().measured;
+        let measured = self.location().comparison.measured();
         measured.map(|measured| measured.difference_ms)
     }
 
     /// How the clock of this node differs from the store's time, in words; `None` when it agrees.
     #[must_use]
     pub fn clock_difference(&self) -> Option<String> {
-        let measured = self.location().comparison.state().measured;
+        let measured = self.location().comparison.measured();
         let over = measured.filter(Measured::is_over_bound);
         over.map(|measured| Difference(measured.difference_ms).to_string())
     }
@@ -254,6 +382,12 @@ impl Store {
 
 fn bound_ms() -> u64 {
     u64::try_from(BOUND.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether an object of `object_ms` shows that a clock which shows `clock_ms` is wrong.
+fn is_later(object_ms: i64, clock_ms: i64) -> bool {
+    let bound_ms = i64::try_from(bound_ms()).unwrap_or(i64::MAX);
+    object_ms.saturating_sub(clock_ms) > bound_ms
 }
 
 /// Milliseconds by which a clock is ahead of the store, or behind it, in words.
@@ -281,9 +415,17 @@ impl fmt::Display for Difference {
 mod tests {
     use super::*;
 
+    /// A look at a clock that is `ahead_ms` ahead.
+    fn at(ahead_ms: i64, running_ms: i64) -> Reading {
+        Reading {
+            node_ms: running_ms + ahead_ms,
+            running_ms,
+        }
+    }
+
     #[test]
     fn a_slow_put_is_no_difference() {
-        let measured = Measured::new(1_000, 900_000, 450_000, 0);
+        let measured = Measured::new(at(0, 1_000), at(0, 900_000), 450_000, 0);
         assert_eq!((measured.offset_ms, measured.difference_ms), (0, 0));
         assert!(!measured.is_over_bound());
     }
@@ -291,14 +433,15 @@ mod tests {
     #[test]
     fn a_difference_has_a_direction() {
         let day_ms = 24 * 60 * 60 * 1_000;
-        let ahead = Measured::new(31 * day_ms, 31 * day_ms + 5, day_ms, 0);
-        assert_eq!(ahead.difference_ms, 30 * day_ms);
-        assert_eq!(ahead.offset_ms, -30 * day_ms);
+        let month_ms = 30 * day_ms;
+        let ahead = Measured::new(at(month_ms, day_ms), at(month_ms, day_ms + 5), day_ms, 0);
+        assert_eq!(ahead.difference_ms, month_ms);
+        assert_eq!(ahead.offset_ms, -month_ms);
         assert_eq!(
             Difference(ahead.difference_ms).to_string(),
             "30 days ahead of the store's time"
         );
-        let behind = Measured::new(day_ms, day_ms + 5, 3 * day_ms + 5, 0);
+        let behind = Measured::new(at(0, day_ms), at(0, day_ms + 5), 3 * day_ms + 5, 0);
         assert_eq!(
             Difference(behind.difference_ms).to_string(),
             "2 days behind the store's time"
@@ -307,9 +450,23 @@ mod tests {
 
     #[test]
     fn a_later_object_shows_that_both_clocks_are_behind() {
-        let measured = Measured::new(1_000, 1_000, 1_000, 400_000);
+        let measured = Measured::new(at(0, 1_000), at(0, 1_000), 1_000, 400_000);
         assert_eq!(measured.offset_ms, 0);
         assert!(measured.is_over_bound());
         assert_eq!(measured.behind_ms, 399_000);
+    }
+
+    /// A node 30 days behind is set right while its clock is compared, or after it: the store's time stays right.
+    #[test]
+    fn a_set_clock_changes_no_measured_time() {
+        let month_ms = 30 * 24 * 60 * 60 * 1_000;
+        let (behind, right) = (-month_ms, 0);
+        let after = Measured::new(at(behind, 1_000), at(behind, 1_005), 1_003, 0);
+        assert_eq!(after.offset_ms, month_ms - 2);
+        assert!(!after.has_jumped(at(behind, 2_000)));
+        assert!(after.has_jumped(at(right, 2_000)));
+        assert_eq!(after.store_ms(at(right, 2_005)), 2_003);
+        let during = Measured::new(at(behind, 1_000), at(right, 1_005), 1_003, 0);
+        assert_eq!((during.offset_ms, during.difference_ms), (0, 0));
     }
 }

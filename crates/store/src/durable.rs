@@ -75,10 +75,14 @@ impl DurableLocal {
         offset: Option<Path>,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let directory = self.directory(prefix);
+        let root = Arc::clone(&self.root);
         let listing = async move {
             let directory = directory?;
-            let list =
-                move || listing::below(&directory, offset.as_ref(), |path| fs::metadata(path));
+            let list = move || {
+                listing::below(&root, &directory, offset.as_ref(), |path| {
+                    fs::metadata(path)
+                })
+            };
             let objects = tokio::task::spawn_blocking(list).await??;
             Ok(stream::iter(objects.into_iter().map(Ok)))
         };
@@ -220,25 +224,29 @@ fn create_directories_below(root: &FilePath, directory: &FilePath) -> io::Result
     if directory.is_dir() {
         return Ok(());
     }
-    let gone = |what: &str| {
-        let reason = format!(
-            "the store is not there: {} is missing",
-            root.join(what).display()
-        );
-        io::Error::new(ErrorKind::NotFound, reason)
-    };
     if !root.is_dir() {
-        return Err(gone(""));
+        return Err(gone(root));
     }
     let parent = directory.parent().unwrap_or(root);
     if parent == root {
-        if !MARKERS.iter().any(|name| root.join(name).is_file()) {
-            return Err(gone(MARKER));
-        }
+        check_marker(root)?;
     } else {
         create_directories_below(root, parent)?;
     }
     create_directory(directory, parent)
+}
+
+/// Makes sure that the marker of a store, or of backups, is in the root.
+fn check_marker(root: &FilePath) -> io::Result<()> {
+    match MARKERS.iter().any(|name| root.join(name).is_file()) {
+        true => Ok(()),
+        false => Err(gone(&root.join(MARKER))),
+    }
+}
+
+fn gone(missing: &FilePath) -> io::Error {
+    let reason = format!("the store is not there: {} is missing", missing.display());
+    io::Error::new(ErrorKind::NotFound, reason)
 }
 
 /// Creates the root of a store with all its parents.
@@ -403,8 +411,9 @@ impl ObjectStore for DurableLocal {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let directory = self.directory(prefix)?;
-        tokio::task::spawn_blocking(move || listing::within(&directory, |path| fs::metadata(path)))
-            .await?
+        let root = Arc::clone(&self.root);
+        let list = move || listing::within(&root, &directory, |path| fs::metadata(path));
+        tokio::task::spawn_blocking(list).await?
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

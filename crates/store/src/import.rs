@@ -219,6 +219,10 @@ impl Import {
 
     async fn try_finish(&mut self) -> Result<ImportSummary, StoreError> {
         self.write_all().await?;
+        if !self.workspaces.is_empty() {
+            // The commits say when the events are received.
+            self.store.location().measured_ms().await;
+        }
         let workspaces = std::mem::take(&mut self.workspaces);
         let commits: Vec<Result<WorkspaceSummary, StoreError>> = stream::iter(workspaces)
             .map(|(workspace, import)| {

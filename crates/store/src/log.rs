@@ -59,8 +59,9 @@ pub(crate) async fn create_table(
         workspace: workspace.clone(),
         reason: format!("cannot be made: {error}"),
     };
-    let now = location.now();
-    let mut metadata = TableMetadata::new(now.timestamp_millis());
+    let now_ms = location.store_ms().await;
+    let now = DateTime::from_timestamp_millis(now_ms).unwrap_or_default();
+    let mut metadata = TableMetadata::new(now_ms);
     marker::write_to(marker.as_ref(), &mut metadata);
     let state = LogState::new(0, None, &FileTotals::default(), &metadata);
     state.write_to(&mut metadata).map_err(invalid)?;

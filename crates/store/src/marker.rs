@@ -157,14 +157,18 @@ impl KnownMarker {
 impl Location {
     /// Whether the root is in the memory of this process, so that it is always there, and no other process
     /// takes it for something else. Such a store needs no marker.
-    fn is_in_memory(&self) -> bool {
+    pub(crate) fn is_in_memory(&self) -> bool {
         self.url.scheme() == "memory"
     }
 
     /// Reads the marker; `None` when there is none.
     pub(crate) async fn read_marker(&self) -> Result<Option<Marker>, StoreError> {
         match self.objects.get(&paths::marker()).await {
-            Ok(found) => Marker::decode(&found.bytes().await?).map(Some),
+            Ok(found) => {
+                // It is never overwritten, unlike what clocks are compared by.
+                self.saw_object_of(found.meta.last_modified);
+                Marker::decode(&found.bytes().await?).map(Some)
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -211,6 +215,27 @@ impl Location {
         match self.has_data().await? {
             true => Ok(()),
             false => Err(self.no_store()),
+        }
+    }
+
+    /// What `list` lists. That nothing is there is believed only while the store is; on a local disk it is listed
+    /// again then, as the volume may have come back in between.
+    ///
+    /// # Errors
+    ///
+    /// Those of `list`, and as for [`Location::check_present`].
+    pub(crate) async fn listed<T, F>(&self, list: impl Fn() -> F) -> Result<Vec<T>, StoreError>
+    where
+        F: Future<Output = Result<Vec<T>, StoreError>>,
+    {
+        let listed = list().await?;
+        if !listed.is_empty() {
+            return Ok(listed);
+        }
+        self.check_present().await?;
+        match self.directory() {
+            Some(_) => list().await,
+            None => Ok(listed),
         }
     }
 
@@ -303,9 +328,9 @@ impl Location {
         self.check_owner(|| log.to_string(), id).await
     }
 
-    /// Makes sure that no object names a store. What cannot be read does not count: it is told when it is used.
+    /// Makes sure that no object names a store. What is damaged does not count: it is told when it is used.
     async fn refuse_marked_objects(&self) -> Result<(), StoreError> {
-        let is_refusal = |error: &StoreError| matches!(error, StoreError::MarkerMissing { .. });
+        let is_refusal = |error: &StoreError| !error.may_be_damage();
         for listed in segment::listed(self).await? {
             match segment::fetch(self, &listed).await {
                 Err(error) if is_refusal(&error) => return Err(error),
@@ -351,11 +376,13 @@ impl Location {
         }
     }
 
-    /// Makes the marker, and on a local disk the directory.
+    /// Makes the marker, and on a local disk the directory. Elsewhere it is tried before whether a second marker
+    /// would be refused.
     pub(crate) async fn create_marker(&self, marker: &Marker) -> Result<(), StoreError> {
         let bytes = marker.encode()?;
-        if let Some(directory) = self.directory() {
-            durable::create_root(directory).await?;
+        match self.directory() {
+            Some(directory) => durable::create_root(directory).await?,
+            None => self.probe_object_store().await?,
         }
         let options = PutMode::Create.into();
         match self

@@ -85,6 +85,13 @@ pub(crate) fn start_probe() -> Path {
     Path::from(format!("{PROBE}-{}", Uuid::new_v4()))
 }
 
+/// Whether an object is one of these.
+pub(crate) fn is_start_probe(path: &Path) -> bool {
+    let name = path.as_ref().strip_prefix(PROBE);
+    let id = name.and_then(|name| name.strip_prefix('-'));
+    id.is_some_and(|id| id.parse::<Uuid>().is_ok())
+}
+
 /// Where nodes say what they know of the store.
 pub(crate) fn heads() -> Path {
     Path::from(HEADS_DIRECTORY)

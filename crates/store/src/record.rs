@@ -30,7 +30,7 @@ impl Record {
         store: &Store,
         newest: &Snapshot,
     ) -> Result<StagedFile, StoreError> {
-        let event = self.event(store.location().corrected_ms(), newest)?;
+        let event = self.event(store.location().store_ms().await, newest)?;
         let delivery = Delivery {
             received_ms: Some(event.date_ms()),
             origin: Origin::itself(),

@@ -246,17 +246,13 @@ impl Staging {
         newest: &Snapshot,
         before: &TableMetadata,
     ) -> Result<Option<TableMetadata>, StoreError> {
-        if !self.has_older_than_default(location.corrected_ms()) {
+        // The note is for good: a clock that is ahead must not make it while the right time is known.
+        let trusted_ms = location.trusted_ms().await;
+        if !self.has_older_than_default(trusted_ms.unwrap_or_else(|| location.latest_ms())) {
             return Ok(None);
         }
         let settings = newest.settings()?;
         if settings.retention.is_some() || settings.older_events {
-            return Ok(None);
-        }
-        // The note is for good: a clock that is ahead must not make it.
-        if let Some(now_ms) = location.trusted_ms().await
-            && !self.has_older_than_default(now_ms)
-        {
             return Ok(None);
         }
         let noted = Settings {

@@ -4,6 +4,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::error::StoreError;
+use crate::location::Location;
 use crate::paths;
 use crate::store::Store;
 
@@ -15,20 +16,27 @@ impl Store {
     ///
     /// [`StoreError::Lacking`], which says what the object store cannot do.
     pub async fn probe_object_store(&self) -> Result<(), StoreError> {
+        self.location().probe_object_store().await
+    }
+}
+
+impl Location {
+    /// See [`Store::probe_object_store`].
+    pub(crate) async fn probe_object_store(&self) -> Result<(), StoreError> {
         let path = paths::start_probe();
         let probed = self.probe_at(&path).await;
         if probed.is_err() {
             // It may be there, whatever has failed.
-            let _ = self.location().objects.delete(&path).await;
+            let _ = self.objects.delete(&path).await;
         }
         probed.map_err(|lack| StoreError::Lacking {
-            url: self.url().to_string(),
+            url: self.url.to_string(),
             lack,
         })
     }
 
     async fn probe_at(&self, path: &Path) -> Result<(), String> {
-        let objects = &self.location().objects;
+        let objects = &self.objects;
         let create = || objects.put_opts(path, PutPayload::default(), PutMode::Create.into());
         create().await.map_err(|error| {
             format!("an object cannot be created ({error}); allow this process to write")

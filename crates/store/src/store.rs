@@ -192,12 +192,13 @@ impl Store {
     /// When the root cannot be listed.
     pub async fn workspaces_with_table(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         let location = &self.inner.location;
-        let root = location.objects.list_with_delimiter(None).await?;
-        let found: Vec<Option<WorkspaceId>> = futures::stream::iter(root.common_prefixes)
-            .map(|path| async move {
-                let Some(workspace) = paths::workspace_of_table(&path) else {
-                    return Ok(None);
-                };
+        location.listed(|| self.listed_tables()).await
+    }
+
+    async fn listed_tables(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let location = &self.inner.location;
+        let found: Vec<Option<WorkspaceId>> = futures::stream::iter(self.listed_folders().await?)
+            .map(|workspace| async move {
                 // Data files without a log are a table that has lost its log.
                 let exists = table::exists(location, &workspace).await?
                     || log::refuse_beside_data(location, &workspace).await.is_err();
@@ -206,11 +207,7 @@ impl Store {
             .buffered(WORKSPACE_CONCURRENCY)
             .try_collect()
             .await?;
-        let found: Vec<WorkspaceId> = found.into_iter().flatten().collect();
-        if found.is_empty() {
-            location.check_present().await?;
-        }
-        Ok(found)
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The workspaces that have a folder under the root, whether or not there is a table in it.
@@ -221,14 +218,14 @@ impl Store {
     ///
     /// When the root cannot be listed.
     pub async fn workspace_folders(&self) -> Result<BTreeSet<WorkspaceId>, StoreError> {
-        let location = &self.inner.location;
-        let root = location.objects.list_with_delimiter(None).await?;
+        let folders = self.location().listed(|| self.listed_folders()).await?;
+        Ok(folders.into_iter().collect())
+    }
+
+    async fn listed_folders(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        let root = self.location().objects.list_with_delimiter(None).await?;
         let folders = root.common_prefixes.iter();
-        let folders: BTreeSet<_> = folders.filter_map(paths::workspace_of_table).collect();
-        if folders.is_empty() {
-            location.check_present().await?;
-        }
-        Ok(folders)
+        Ok(folders.filter_map(paths::workspace_of_table).collect())
     }
 
     /// The newest version of the table of `workspace`; `None` when there is no such table.

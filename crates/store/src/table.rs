@@ -16,7 +16,7 @@ use deltalake_core::kernel::LogicalFileView;
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use events::WorkspaceId;
-use futures::{FutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -72,9 +72,8 @@ impl Table {
         location: &Location,
         workspace: &WorkspaceId,
     ) -> Result<Option<Self>, StoreError> {
-        let log = list_from(location, workspace, 0).await?;
-        if !log.iter().any(is_versioned) {
-            location.check_present().await?;
+        let log = location.listed(|| whole_log(location, workspace)).await?;
+        if log.is_empty() {
             log::refuse_beside_data(location, workspace).await?;
             return Ok(None);
         }
@@ -199,6 +198,9 @@ impl Table {
             .await?;
         let commit = head(location, &paths::commit(workspace, snapshot.version)).await?;
         snapshot.committed = commit.as_ref().map(|commit| commit.last_modified);
+        if let Some(committed) = snapshot.committed {
+            location.saw_object_of(committed);
+        }
         Ok(Self {
             workspace: workspace.clone(),
             delta,
@@ -299,14 +301,30 @@ pub(crate) async fn exists(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<bool, StoreError> {
-    let mut log = location.objects.list(Some(&paths::log(workspace)));
-    while let Some(object) = log.try_next().await? {
-        if is_versioned(&object) {
-            return Ok(true);
-        }
+    let log = location.listed(|| first_versioned(location, workspace));
+    Ok(!log.await?.is_empty())
+}
+
+/// One object that belongs to a version; none when there is no log.
+async fn first_versioned(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<Vec<ObjectMeta>, StoreError> {
+    let log = location.objects.list(Some(&paths::log(workspace)));
+    let versioned = log.try_filter(|object| future::ready(is_versioned(object)));
+    Ok(versioned.take(1).try_collect().await?)
+}
+
+/// The objects of the log; none when none of them belongs to a version.
+async fn whole_log(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<Vec<ObjectMeta>, StoreError> {
+    let mut log = list_from(location, workspace, 0).await?;
+    if !log.iter().any(is_versioned) {
+        log.clear();
     }
-    location.check_present().await?;
-    Ok(false)
+    Ok(log)
 }
 
 fn is_versioned(object: &ObjectMeta) -> bool {

@@ -253,7 +253,7 @@ async fn stored_ids(store: &Store, id: &str) -> Vec<String> {
     ids
 }
 
-/// The paths of all objects under the root but the marker, sorted.
+/// The paths of all objects under the root but the marker and what clocks are compared with, sorted.
 async fn objects(store: &Store) -> Vec<String> {
     let mut found: Vec<String> = store
         .object_store()
@@ -262,7 +262,8 @@ async fn objects(store: &Store) -> Vec<String> {
         .try_collect()
         .await
         .unwrap();
-    found.retain(|path| path != paths::MARKER);
+    let probe = paths::probe().to_string();
+    found.retain(|path| path != paths::MARKER && *path != probe);
     found.sort_unstable();
     found
 }

@@ -92,7 +92,10 @@ impl Store {
             *blake3::hash(name.as_bytes()).as_bytes()
         });
         if tasks.cleans {
-            self.merge_heads().await?;
+            // On a full disk only what is deleted after this makes room.
+            if let Err(error) = self.merge_heads().await {
+                tracing::warn!(%error, "the heads of vanished nodes were not merged");
+            }
         }
         for workspace in workspaces {
             if tasks.expires {
@@ -114,7 +117,7 @@ impl Store {
             }
         }
         if tasks.cleans {
-            self.clean_staging(false).await?;
+            self.clean_leftovers(false).await?;
         }
         Ok(())
     }

@@ -135,11 +135,14 @@ impl Store {
     }
 
     /// Every event with a smaller `vouch_received`, Unix ms, is in each later [`Store::view`]: what is received before
-    /// takes 30 seconds at most to be durable, and is listed half a second later.
-    #[must_use]
-    pub fn watermark_ms(&self) -> i64 {
+    /// takes 30 seconds at most to be durable, and is listed half a second later. `None` when the store's time is not
+    /// known: no process has ever compared its clock with it, or the clock of this node differs from it.
+    ///
+    /// Costs at most one request, and writes nothing.
+    pub async fn watermark_ms(&self) -> Option<i64> {
         let margin_ms = i64::try_from(WATERMARK_MARGIN.as_millis()).unwrap_or(i64::MAX);
-        self.location().corrected_ms() - margin_ms
+        let reached_ms = self.location().reached_ms().await;
+        reached_ms.map(|reached_ms| reached_ms - margin_ms)
     }
 
     /// Makes sure that every later [`Store::view`] has the writes that were acknowledged with these

@@ -92,7 +92,7 @@ pub(crate) enum RetentionCommand {
         workspace: WorkspaceId,
         #[command(flatten)]
         by: ActorArguments,
-        /// The version of the table that the run made [default: the newest run that is not undone]
+        /// The version of the table that the run made [default: the newest run of the last day that is not undone]
         #[arg(long, value_name = "NUMBER")]
         version: Option<u64>,
         /// Only say what would come back

@@ -32,8 +32,8 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
         let cleaned = clean(&store, &workspace, arguments.dry_run, &mut out).await;
         done.extend([merged, cleaned]);
     }
-    let staging = store.clean_staging(arguments.dry_run).await?;
-    tell_removals(&staging, arguments.dry_run, &mut out)?;
+    let leftovers = store.clean_leftovers(arguments.dry_run).await?;
+    tell_removals(&leftovers, arguments.dry_run, &mut out)?;
     match done.into_iter().sum::<Result<u64, Failure>>()? {
         0 => Ok(()),
         faulty => {
@@ -182,6 +182,7 @@ fn tell_removals(removals: &[Removal], dry_run: bool, out: &mut impl Write) -> i
             RemovalReason::Unnamed => "of writers that were killed more than a week ago",
             RemovalReason::LogEntry => "of the log, older than 30 days and summed up since",
             RemovalReason::Staging => "never completed, older than a week",
+            RemovalReason::StartProbe => "of starts that were killed more than a day ago",
         };
         let files = counted(files, "file");
         writeln!(out, "  {deleted}: {files} ({}), {why}", size(bytes))?;

@@ -15,6 +15,9 @@ pub(crate) const REMOVED_AGE: TimeDelta = TimeDelta::hours(24);
 /// How long a file stays that no version names: a day longer than writers commit one.
 pub(crate) const UNNAMED_AGE: TimeDelta = TimeDelta::days(7);
 
+/// How long an object stays by which a start tries the object store.
+pub(crate) const START_PROBE_AGE: TimeDelta = TimeDelta::days(1);
+
 /// How long an entry of the log stays.
 const LOG_AGE: TimeDelta = TimeDelta::days(30);
 
@@ -25,12 +28,14 @@ pub(crate) struct Removable {
     pub(crate) reason: RemovalReason,
 }
 
-/// The version that was the newest at the time `at`; `None` before the first one that is known.
+/// The version that was the newest at the time `at`; `None` before the first one that is known. `log` is sorted.
 pub(crate) fn version_at(log: &[ObjectMeta], at: DateTime<Utc>) -> Option<u64> {
     log.iter()
-        .filter(|object| paths::is_commit(&object.location) && object.last_modified <= at)
+        .filter(|object| paths::is_commit(&object.location))
+        // One that looks older than another before it is from a clock that was behind.
+        .take_while(|object| object.last_modified <= at)
         .filter_map(|object| paths::version_of(&object.location))
-        .max()
+        .last()
 }
 
 /// Those of `unnamed`, which the newest version does not name, that nobody needs at the time `at`;
@@ -135,6 +140,10 @@ mod tests {
         assert_eq!(version_at(&log, at(0)), Some(3));
         assert_eq!(version_at(&log, at(8)), Some(4));
         assert_eq!(version_at(&log, at(10)), Some(5));
+        // The clock was behind at version 5, so it is no older than version 4.
+        let log = [commit(3, 0), commit(4, 50), commit(5, 1), commit(6, 60)];
+        assert_eq!(version_at(&log, at(49)), Some(3));
+        assert_eq!(version_at(&log, at(50)), Some(5));
     }
 
     #[test]

@@ -113,12 +113,11 @@ impl Run<'_> {
     }
 
     /// The time by which events are old.
-    async fn now(&self, newest: &Snapshot) -> Result<DateTime<Utc>, StoreError> {
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
         let location = self.store.location();
         if self.mode == ExpiryMode::DryRun {
             return Ok(location.now());
         }
-        location.saw_object_of(newest.committed);
         location.right_time().await
     }
 
@@ -261,7 +260,7 @@ impl Planner for Run<'_> {
 
     async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Expiry>, StoreError> {
         let settings = newest.settings()?;
-        let now = self.now(newest).await?;
+        let now = self.now().await?;
         let choice = choose(newest.files.iter(), &settings, now);
         self.discard_outdated(&choice).await;
         let kept_back = self.kept_back(newest, &settings, &choice);

@@ -8,9 +8,11 @@ use std::collections::HashSet;
 
 use arrow::array::Array;
 use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
 use events::{Content, WorkspaceId};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::Dropped;
@@ -18,6 +20,7 @@ use super::figures::add_day;
 use super::lost::{ChangedFile, actions, files_of_drop};
 use super::run::is_copied_whole;
 use crate::claims::Holders;
+use crate::cleaning::REMOVED_AGE;
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::day_buffer::Written;
 use crate::error::StoreError;
@@ -30,6 +33,7 @@ use crate::settings::Settings;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::staging::Staging;
 use crate::store::Store;
+use crate::table::Table;
 
 /// The key with the version of the drop, in what an undo records of its commit.
 const UNDONE: &str = "undone";
@@ -50,8 +54,8 @@ pub struct Undone {
 }
 
 impl Store {
-    /// Brings back the events that the retention run dropped which made `dropped_version`, or the newest one
-    /// that is not undone, on behalf of `by`. With `dry_run` it only tells which. `None` when there is no such
+    /// Brings back the events that the retention run dropped which made `dropped_version`, or the newest one of the
+    /// last day that is not undone, on behalf of `by`. With `dry_run` it only tells which. `None` when there is no such
     /// table.
     ///
     /// After this, no retention run drops anything in the workspace until somebody sets another retention or
@@ -108,6 +112,10 @@ struct FoundDrop {
     version: u64,
     /// The files that it took out, by day.
     files: Vec<ChangedFile>,
+    /// Whether no later drop is in force.
+    is_last: bool,
+    /// The drops that are undone, as far as later versions tell.
+    undone: HashSet<u64>,
 }
 
 #[async_trait]
@@ -116,6 +124,8 @@ impl Planner for UndoDrop<'_> {
 
     async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Undone>, StoreError> {
         let found = find(self.location, newest, self.dropped_version).await?;
+        // After a conflict it is still this drop that is undone.
+        self.dropped_version = Some(found.version);
         check_files(self.location, &found).await?;
         if self.dry_run {
             let undone = preview(self.location, newest, &found).await?;
@@ -143,12 +153,58 @@ impl Planner for UndoDrop<'_> {
         let adds = copies.staging.files().to_vec();
         self.copies = Some(copies);
         settled?;
-        let changes = changes(newest, &found, &undone, adds, self.by)?;
+        let settings = Settings {
+            dropped_before: dropped_before(self.location, newest, &found).await?,
+            drop_undone: true,
+            ..newest.settings()?
+        };
+        let changes = changes(newest, &settings, &undone, adds, self.by);
         Ok(Plan::Commit(Box::new(changes), undone))
     }
 }
 
-/// The drop that made the version `wanted`, or the newest one that is not undone.
+/// An entry of the log, for what it says of drops.
+struct Entry {
+    path: Path,
+    actions: Vec<Value>,
+    committed: DateTime<Utc>,
+    /// The version whose drop it undoes.
+    undone: Option<u64>,
+    is_drop: bool,
+}
+
+impl Entry {
+    /// Reads the entry that made `version`; `None` when it is no longer there.
+    async fn read(
+        location: &Location,
+        workspace: &WorkspaceId,
+        version: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        let path = paths::commit(workspace, version);
+        let found = match location.objects.get(&path).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let committed = found.meta.last_modified;
+        let actions = actions(&path, &found.bytes().await?)?;
+        let info = actions
+            .iter()
+            .find_map(|action| action.get("commitInfo"))
+            .unwrap_or(&Value::Null);
+        let engine = info["engineInfo"].as_str().unwrap_or_default();
+        Ok(Some(Self {
+            undone: info["vouch"][UNDONE].as_u64(),
+            is_drop: info["operation"] == Operation::Delete.name() && engine.starts_with("vouch/"),
+            committed,
+            path,
+            actions,
+        }))
+    }
+}
+
+/// The drop that made the version `wanted`, or the newest one of the last day that is not undone: older ones have no
+/// files once a cleaner was there.
 async fn find(
     location: &Location,
     newest: &Snapshot,
@@ -158,32 +214,34 @@ async fn find(
         workspace: newest.workspace.clone(),
         reason,
     };
+    let now = DateTime::from_timestamp_millis(location.corrected_ms()).unwrap_or_default();
     let mut undone = HashSet::new();
+    let mut is_last = true;
     for version in (wanted.unwrap_or_default()..=newest.version).rev() {
-        let path = paths::commit(&newest.workspace, version);
-        let bytes = match location.objects.get(&path).await {
-            Ok(entry) => entry.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => break,
-            Err(error) => return Err(error.into()),
+        let Some(entry) = Entry::read(location, &newest.workspace, version).await? else {
+            break;
         };
-        let actions = actions(&path, &bytes)?;
-        let info = actions
-            .iter()
-            .find_map(|action| action.get("commitInfo"))
-            .unwrap_or(&Value::Null);
-        undone.extend(info["vouch"][UNDONE].as_u64());
-        let engine = info["engineInfo"].as_str().unwrap_or_default();
-        let is_drop = info["operation"] == Operation::Delete.name() && engine.starts_with("vouch/");
-        if !is_drop || wanted.is_some_and(|wanted| version != wanted) {
+        if wanted.is_none() && entry.committed < now - REMOVED_AGE {
+            break;
+        }
+        undone.extend(entry.undone);
+        if !entry.is_drop {
             continue;
         }
-        if !undone.contains(&version) {
-            let mut files = files_of_drop(newest, &path, &actions)?;
+        let is_undone = undone.contains(&version);
+        if wanted.is_some_and(|wanted| version != wanted) {
+            is_last &= is_undone;
+        } else if !is_undone {
+            let mut files = files_of_drop(newest, &entry.path, &entry.actions)?;
             files.retain(|file| file.sign > 0);
             files.sort_by_key(|file| file.day);
-            return Ok(FoundDrop { version, files });
-        }
-        if wanted.is_some() {
+            return Ok(FoundDrop {
+                version,
+                files,
+                is_last,
+                undone,
+            });
+        } else if wanted.is_some() {
             return Err(nothing(format!(
                 "the drop of version {version} is undone already"
             )));
@@ -191,10 +249,41 @@ async fn find(
     }
     Err(nothing(match wanted {
         Some(wanted) => format!(
-            "version {wanted} is no retention run; the audit events `retention.expired` tell of them, and without a version the newest one is undone"
+            "version {wanted} is no retention run; the audit events `retention.expired` tell of them, and without a version the newest one of the last day is undone"
         ),
-        None => "the log has no retention run that dropped something and is not undone".to_owned(),
+        None => "no retention run of the last day has dropped something that is not undone; the audit events `retention.expired` tell of older ones, which are undone by their version".to_owned(),
     }))
+}
+
+/// The first day that no retention run has dropped yet, once the drop is undone: as it was before it. When a drop of
+/// before is undone as well, and none in between is in force, as it was before that one.
+async fn dropped_before(
+    location: &Location,
+    newest: &Snapshot,
+    found: &FoundDrop,
+) -> Result<Option<NaiveDate>, StoreError> {
+    let now = newest.settings()?.dropped_before;
+    if !found.is_last {
+        return Ok(now);
+    }
+    let mut first = found.version;
+    let mut undone = found.undone.clone();
+    let earlier = undone.iter().filter(|undone| **undone < first);
+    let earliest = earlier.min().copied().unwrap_or(first);
+    for version in (earliest..found.version).rev() {
+        let Some(entry) = Entry::read(location, &newest.workspace, version).await? else {
+            break;
+        };
+        undone.extend(entry.undone);
+        match entry.is_drop {
+            false => {}
+            true if undone.contains(&version) => first = version,
+            true => break,
+        }
+    }
+    let version = first.saturating_sub(1);
+    let before = Table::load_at(location, &newest.workspace, version, &HashSet::new()).await?;
+    Ok(now.min(before.snapshot().settings()?.dropped_before))
 }
 
 /// Makes sure that the files are there, and that a copy of them loses nothing.
@@ -332,26 +421,19 @@ fn undone(newest: &Snapshot, version: u64, copies: &Copies) -> Undone {
 
 fn changes(
     newest: &Snapshot,
-    found: &FoundDrop,
+    settings: &Settings,
     undone: &Undone,
     adds: Vec<StagedFile>,
     by: &str,
-) -> Result<Changes, StoreError> {
-    let settings = newest.settings()?;
-    let first_day = found.files.first().map(|file| file.day);
-    let metadata = newest.metadata_with(&Settings {
-        // Of the days from here on, nothing counts as dropped any more.
-        dropped_before: settings.dropped_before.min(first_day),
-        drop_undone: true,
-        ..settings
-    });
-    Ok(Changes {
+) -> Changes {
+    let info = (UNDONE.to_owned(), json!(undone.dropped_version));
+    Changes {
         adds,
-        metadata: Some(metadata),
+        metadata: Some(newest.metadata_with(settings)),
         record: Some(record(undone, by)),
-        info: Map::from_iter([(UNDONE.to_owned(), json!(found.version))]),
+        info: Map::from_iter([info]),
         ..Changes::new(Operation::Write)
-    })
+    }
 }
 
 /// The audit event about an undo.

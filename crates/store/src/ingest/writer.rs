@@ -25,7 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
     let mut closing = shared.closing.subscribe();
     let mut writes = JoinSet::new();
     let mut sequence = 0;
-    let mut written_ms = 0;
+    let mut latest_ms = 0;
     let mut begun: Option<Instant> = None;
     loop {
         let first = tokio::select! {
@@ -46,11 +46,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
             writes.join_next().await;
         }
         let work = Work::new(group, shared.options.largest_segment_bytes);
-        // What was received later never has an earlier time, whatever becomes of the clock.
-        let now_ms = u64::try_from(shared.store.location().corrected_ms()).unwrap_or_default();
-        written_ms = now_ms.max(written_ms);
         let key = SegmentKey {
-            written_ms,
+            written_ms: received_ms(&shared, &mut latest_ms).await,
             node: shared.node,
             sequence,
         };
@@ -60,6 +57,20 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         writes.spawn(write(Arc::clone(&shared), key, now + MOST_PUT_TIME, work));
     }
     while writes.join_next().await.is_some() {}
+}
+
+/// When requests are received that are written now. What is received later never has an earlier time, whatever becomes
+/// of the clock. `latest_ms` is the latest time before; the node's own time, which counts only while the store's is not
+/// known, is none of them, as it may be far ahead.
+async fn received_ms(shared: &Shared, latest_ms: &mut u64) -> u64 {
+    let location = shared.store.location();
+    match location.measured_ms().await {
+        Some(now_ms) => {
+            *latest_ms = u64::try_from(now_ms).unwrap_or_default().max(*latest_ms);
+            *latest_ms
+        }
+        None => u64::try_from(location.now_ms()).unwrap_or_default(),
+    }
 }
 
 /// The requests of one segment: those that wait already and, while earlier segments are being written,

@@ -351,6 +351,10 @@ impl KnownSegments {
 
 /// All segments under the root, sorted by their keys. One that moves while they are listed is among them.
 pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreError> {
+    location.listed(|| listed_once(location)).await
+}
+
+async fn listed_once(location: &Location) -> Result<Vec<Listed>, StoreError> {
     let mut listed = Vec::new();
     for directory in paths::segments() {
         let mut objects = location.objects.list(Some(&directory));
@@ -359,9 +363,6 @@ pub(crate) async fn listed(location: &Location) -> Result<Vec<Listed>, StoreErro
                 listed.push(Listed { key, object });
             }
         }
-    }
-    if listed.is_empty() {
-        location.check_present().await?;
     }
     listed.sort_unstable_by_key(|listed| listed.key);
     Ok(listed)

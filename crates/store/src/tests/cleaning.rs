@@ -1,5 +1,6 @@
 //! What cleaning deletes, and that nobody needed it.
 
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -13,7 +14,8 @@ use super::faults::{Delegate, interpose};
 use super::hooked::{Hook, Request, hooked};
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::RemovalReason;
+use crate::clock::Clock;
+use crate::{IngestOptions, RemovalReason, UpkeepOptions};
 
 async fn clean(store: &Store) -> Vec<(RemovalReason, String)> {
     let removed = store.clean(&workspace("w"), false).await.unwrap().unwrap();
@@ -372,25 +374,34 @@ async fn staging_files_of_killed_processes_go_after_a_week() {
         let file = std::fs::File::create(staging.join(name)).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
     }
-    let would = store.clean_staging(true).await.unwrap();
+    let would = store.clean_leftovers(true).await.unwrap();
     assert_eq!(would.len(), 2);
-    assert_eq!(store.clean_staging(false).await.unwrap(), would);
-    assert_eq!(store.clean_staging(false).await.unwrap(), []);
+    assert_eq!(store.clean_leftovers(false).await.unwrap(), would);
+    assert_eq!(store.clean_leftovers(false).await.unwrap(), []);
     let left: Vec<_> = std::fs::read_dir(&staging).unwrap().collect();
     assert_eq!(left.len(), 1);
     assert_eq!(
-        Root::in_memory().open().clean_staging(false).await.unwrap(),
+        Root::in_memory()
+            .open()
+            .clean_leftovers(false)
+            .await
+            .unwrap(),
         []
     );
 }
 
 /// What a disk without room answers to whatever would take some.
 fn disk_full() -> Hook {
+    full_once(Arc::new(AtomicBool::new(true)))
+}
+
+/// The same of a disk that has room as long as `is_full` is not set.
+fn full_once(is_full: Arc<AtomicBool>) -> Hook {
     const ENOSPC: i32 = 28;
-    Arc::new(|request| {
+    Arc::new(move |request| {
         let source = std::io::Error::from_raw_os_error(ENOSPC);
         let answer = match request {
-            Request::Put => Err(object_store::Error::Generic {
+            Request::Put if is_full.load(Ordering::SeqCst) => Err(object_store::Error::Generic {
                 store: "full",
                 source: source.into(),
             }),
@@ -438,4 +449,125 @@ async fn cleaning_makes_room_on_a_full_disk() {
     assert_eq!((removed.len(), removed[0].0), (1, RemovalReason::Unnamed));
     assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
     assert_eq!(assert_whole(&store, "w").await.unnamed_files, 0);
+}
+
+/// A root, which a node takes for a bucket, whose only removable files were replaced a day ago.
+async fn replaced() -> VirtualTime {
+    let mut time = VirtualTime::new();
+    let store = time.root.open();
+    for id in ["1", "2"] {
+        import(&store, [event("w", DAY_START_MS, id)]).await;
+    }
+    time.pass(TimeDelta::days(20));
+    compact(&store, "w").await;
+    time.pass(TimeDelta::hours(25));
+    time.root.location.url = "s3://bucket/audit".parse().unwrap();
+    time
+}
+
+/// A node whose clock is wrong, or was never compared, deletes nothing by it when nothing can be written any more.
+#[tokio::test]
+async fn a_clock_that_cannot_be_compared_deletes_nothing() {
+    let time = replaced().await;
+    let marker = Marker::new().encode().unwrap();
+    let objects = &time.root.location.objects;
+    objects.put(&paths::marker(), marker.into()).await.unwrap();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let node = |days: i64| {
+        let store = Store::at(hooked(&time.root, full_once(Arc::clone(&is_full))));
+        store.with_clock(Clock::Given {
+            time_ms: Arc::clone(&time.time_ms),
+            ahead_ms: Arc::new(AtomicI64::new(days * DAY_MS)),
+        })
+    };
+    let before = files(&time.root.open()).await;
+    let (wrong, right, new) = (node(30), node(0), node(0));
+    let error = wrong.clean(&workspace("w"), false).await.unwrap_err();
+    assert_eq!(error.code(), "clock_differs", "{error}");
+    right.location().right_time().await.unwrap();
+    is_full.store(true, Ordering::SeqCst);
+    time.pass(TimeDelta::minutes(1));
+    for (store, words) in [(wrong, "ahead of"), (new, "No space left")] {
+        let error = store.clean(&workspace("w"), false).await.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(files(&store).await, before);
+    }
+    // The last comparison counts.
+    assert_eq!(clean(&right).await.len(), 2);
+}
+
+/// Where a commit is refused, because the store is not the one that it was, nothing is deleted.
+#[tokio::test]
+async fn a_store_that_is_not_there_any_more_is_not_cleaned() {
+    let time = replaced().await;
+    let store = time.root.open();
+    let before = files(&store).await;
+    let backup = paths::backup_marker();
+    let marker = Marker::new().encode().unwrap();
+    let objects = store.object_store();
+    objects.put(&backup, marker.into()).await.unwrap();
+    let error = store.clean(&workspace("w"), false).await.unwrap_err();
+    assert!(matches!(error, StoreError::BackupHere { .. }), "{error}");
+    assert_eq!(files(&store).await, before);
+}
+
+/// A service cleans on a full disk, also when heads of vanished nodes are to be merged.
+#[tokio::test]
+async fn upkeep_makes_room_on_a_full_disk() {
+    let time = VirtualTime::new();
+    let store = time.root.open();
+    for id in ["1", "2"] {
+        let ingest = time.root.open().ingest(IngestOptions::default());
+        let batch = crate::WriteBatch {
+            origin: Origin::default(),
+            events: vec![event("w", DAY_START_MS, id)],
+            number: None,
+            all_or_nothing: false,
+        };
+        ingest.write(batch).await.unwrap();
+        ingest.close().await.unwrap();
+    }
+    time.pass(TimeDelta::days(20));
+    compact(&store, "w").await;
+    time.pass(TimeDelta::hours(25));
+    let full = Store::at(hooked(&time.root, disk_full()));
+    assert!(full.merge_heads().await.is_err());
+    let mut options = UpkeepOptions {
+        compaction_interval: Duration::from_millis(1),
+        cleaning_interval: Duration::ZERO,
+        ..UpkeepOptions::default()
+    };
+    options.compaction.rest_factor = 0;
+    let upkeep = tokio::spawn(async move { full.upkeep(options).await });
+    let cleaned = async {
+        while files(&store).await.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let cleaned = tokio::time::timeout(Duration::from_secs(30), cleaned).await;
+    upkeep.abort();
+    cleaned.unwrap();
+    assert_eq!(stored_ids(&store, "w").await, ["1", "2"]);
+}
+
+/// What a start has written to try the object store goes a day after its process was killed.
+#[tokio::test]
+async fn start_probes_of_killed_processes_go_after_a_day() {
+    let time = VirtualTime::new();
+    let store = time.root.open();
+    let objects_at = store.object_store();
+    let left = paths::start_probe();
+    let others = ["probe-notes.txt", "w/probe-notes"];
+    for path in others.map(Path::from).iter().chain([&left]) {
+        objects_at.put(path, "".into()).await.unwrap();
+    }
+    time.pass(TimeDelta::hours(23));
+    assert_eq!(store.clean_leftovers(false).await.unwrap(), []);
+    time.pass(TimeDelta::hours(2));
+    let would = store.clean_leftovers(true).await.unwrap();
+    assert_eq!(would.len(), 1);
+    assert_eq!(would[0].path, left.to_string());
+    assert_eq!(store.clean_leftovers(false).await.unwrap(), would);
+    assert_eq!(store.clean_leftovers(false).await.unwrap(), []);
+    assert_eq!(objects(&store).await, others);
 }

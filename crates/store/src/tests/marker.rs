@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, PutMode};
 
+use super::faults::{Delegate, interpose};
 use super::hooked::{Hook, Request, hooked};
 use super::*;
 use crate::log::LogState;
@@ -457,4 +462,96 @@ async fn segments_without_an_id_are_taken() {
     objects.put_opts(&path, bytes.into(), put).await.unwrap();
     let view = root.open().view(&workspace("w")).await.unwrap().unwrap();
     assert_eq!(view.rows(), 1);
+}
+
+/// A store that has lost its marker gets no new one because an object that names the store cannot be read just then.
+#[tokio::test]
+async fn a_request_that_fails_makes_no_new_store() {
+    let root = bucket();
+    let store = root.open();
+    store.init().await.unwrap();
+    let ingest = ingest(&store);
+    ingest.write(batch("1")).await.unwrap();
+    ingest.kill().await;
+    let objects = store.object_store();
+    objects.delete(&paths::marker()).await.unwrap();
+    for failing in 0.. {
+        let gets = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&gets);
+        let hook: Hook = Arc::new(move |request| {
+            let fails =
+                request == Request::Get && counted.fetch_add(1, Ordering::SeqCst) == failing;
+            Box::pin(async move {
+                if fails {
+                    Err(super::hooked::dead())
+                } else {
+                    Ok(())
+                }
+            })
+        });
+        let written = Store::at(hooked(&root, hook)).check_writable().await;
+        assert!(written.is_err());
+        assert_eq!(store.marker().await.unwrap(), None, "request {failing}");
+        if gets.load(Ordering::SeqCst) <= failing {
+            assert!(failing > 1, "the segment was read");
+            break;
+        }
+    }
+}
+
+/// A bucket that comes back between an empty listing and the look at its marker is not empty.
+#[tokio::test]
+async fn a_root_that_comes_back_while_it_is_listed_is_not_empty() {
+    let root = Root::on_disk();
+    import(&root.open(), [event("w", DAY_START_MS, "1")]).await;
+    let path = root.location.directory().unwrap();
+    let away = path.with_extension("away");
+    type Asked = fn(&Store) -> BoxFuture<'_, bool>;
+    let asked: [Asked; 3] = [
+        |store| async { store.snapshot(&workspace("w")).await.unwrap().is_some() }.boxed(),
+        |store| async { !store.workspaces_with_table().await.unwrap().is_empty() }.boxed(),
+        |store| async { !store.workspace_folders().await.unwrap().is_empty() }.boxed(),
+    ];
+    for asked in asked {
+        let (from, to) = (path.clone(), away.clone());
+        let requests = AtomicUsize::new(0);
+        let hook: Hook = Arc::new(move |_| {
+            match requests.fetch_add(1, Ordering::SeqCst) {
+                0 => std::fs::rename(&from, &to).unwrap(),
+                1 => std::fs::rename(&to, &from).unwrap(),
+                _ => {}
+            }
+            Box::pin(async { Ok(()) })
+        });
+        assert!(asked(&Store::at(hooked(&root, hook))).await);
+    }
+}
+
+/// An object store that replaces what is to be created.
+struct Replacing(Arc<dyn ObjectStore>);
+
+#[async_trait]
+impl Delegate for Replacing {
+    async fn before_put(&self, path: &Path) {
+        let _ = self.0.delete(path).await;
+    }
+}
+
+/// Where a second marker would not be refused, none is made: two processes would make two stores of one.
+#[tokio::test]
+async fn no_marker_is_made_where_a_second_one_is_not_refused() {
+    let root = bucket();
+    let old = super::fixture::fixture("0.1.0");
+    let from = old.open().object_store();
+    let replacing = || interpose(&root, Replacing(Arc::clone(&root.location.objects)));
+    let made = replacing().init().await.unwrap_err();
+    assert!(matches!(made, StoreError::Lacking { .. }), "{made}");
+    for path in objects(&old.open()).await.into_iter().map(Path::from) {
+        let bytes = from.get(&path).await.unwrap().bytes().await.unwrap();
+        let to = root.open().object_store();
+        to.put(&path, bytes.into()).await.unwrap();
+    }
+    let written = replacing().check_writable().await.unwrap_err();
+    assert!(matches!(written, StoreError::Lacking { .. }), "{written}");
+    assert_eq!(root.open().marker().await.unwrap(), None);
 }

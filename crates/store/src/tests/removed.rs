@@ -173,7 +173,7 @@ async fn heads_of_vanished_nodes_are_merged() {
     assert_eq!(paths_below(&root, "heads/").await.len(), 3);
     let time_ms = chrono::Utc::now().timestamp_millis() + 2 * 60 * 60 * 1000;
     let mut later = root.location.clone();
-    later.clock = crate::clock::Clock::Given(std::sync::Arc::new(time_ms.into()));
+    later.clock = crate::clock::Clock::given(&std::sync::Arc::new(time_ms.into()));
     Store::at(later).merge_heads().await.unwrap();
     assert_eq!(paths_below(&root, "heads/").await.len(), 1);
     assert_eq!(faults(&root).await, []);

@@ -7,8 +7,8 @@ mod interleaved;
 mod undo;
 mod years;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use chrono::DateTime;
 use events::{Origin, RejectionCode, TimeRange};
@@ -31,9 +31,12 @@ struct Time {
 
 impl Time {
     fn at(now_ms: i64) -> Self {
+        // On a disk the marker is there before time is told.
+        let now = DateTime::from_timestamp_millis(now_ms).unwrap();
+        let modified = [(paths::marker(), now)].into();
         Self {
             time_ms: Arc::new(AtomicI64::new(now_ms)),
-            modified: Modified::default(),
+            modified: Arc::new(Mutex::new(modified)),
         }
     }
 
@@ -55,7 +58,7 @@ impl Time {
 
     fn open_at(&self, mut location: Location) -> Store {
         location.objects = dated(&location.objects, &self.time_ms, &self.modified);
-        location.clock = Clock::Given(Arc::clone(&self.time_ms));
+        location.clock = Clock::given(&self.time_ms);
         Store::at(location)
     }
 }

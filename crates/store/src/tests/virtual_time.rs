@@ -31,7 +31,7 @@ impl VirtualTime {
         let time_ms = Arc::new(AtomicI64::new(DAY_START_MS));
         let mut root = Root::in_memory();
         root.location.objects = dated(&root.location.objects, &time_ms, &Modified::default());
-        root.location.clock = Clock::Given(Arc::clone(&time_ms));
+        root.location.clock = Clock::given(&time_ms);
         Self { root, time_ms }
     }
 

@@ -1,5 +1,9 @@
 //! Drops that are undone.
 
+use std::sync::atomic::AtomicBool;
+
+use chrono::NaiveDate;
+
 use super::interleaved::{Action, before_request};
 use super::*;
 use crate::Undone;
@@ -26,6 +30,19 @@ async fn undo(store: &Store, version: Option<u64>, dry_run: bool) -> Result<Undo
     let id = workspace("w");
     let undone = store.undo_drop(&id, version, "ops", dry_run).await?;
     Ok(undone.unwrap())
+}
+
+/// The version that a run has made.
+fn version_of(expiry: &Expiry) -> u64 {
+    match expiry.outcome {
+        ExpiryOutcome::Dropped { version } => version,
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+async fn dropped_before(store: &Store) -> Option<NaiveDate> {
+    let settings = store.settings(&workspace("w")).await.unwrap();
+    settings.dropped_before
 }
 
 const ALL: [&str; 13] = [
@@ -96,12 +113,14 @@ async fn a_drop_comes_back_once_and_stays() {
 #[tokio::test]
 async fn a_drop_whose_files_are_deleted_is_not_undone() {
     let root = Root::in_memory();
-    let (time, store, _) = dropped(&root).await;
+    let (time, store, expiry) = dropped(&root).await;
     time.turn(2);
     store.clean(&workspace("w"), false).await.unwrap();
     let before = store.snapshot(&workspace("w")).await.unwrap().unwrap();
     for dry_run in [true, false] {
-        let error = undo(&store, None, dry_run).await.unwrap_err();
+        let error = undo(&store, Some(version_of(&expiry)), dry_run)
+            .await
+            .unwrap_err();
         assert!(
             matches!(
                 error,
@@ -165,4 +184,70 @@ async fn an_import_that_meets_an_undo_stores_each_event_once() {
         assert_whole(&store, "w").await;
         number += 1;
     }
+}
+
+/// What other drops have dropped stays dropped, and nothing else.
+#[tokio::test]
+async fn an_undone_drop_leaves_the_days_of_others_dropped() {
+    let root = Root::in_memory();
+    let (_, store, first) = dropped(&root).await;
+    let of_first = dropped_before(&store).await;
+    assert_eq!(of_first, Some(first.kept_from));
+    import(&store, [of_user(50, "x", "Zoë")]).await;
+    set(&store, "300d").await;
+    let second = expire(&store).await;
+    assert_eq!(dropped_before(&store).await, Some(second.kept_from));
+    undo(&store, None, false).await.unwrap();
+    assert_eq!(dropped_before(&store).await, of_first);
+
+    // The earlier one of two: the later one is in force.
+    let third = expire(&store).await;
+    undo(&store, Some(version_of(&first)), false).await.unwrap();
+    assert_eq!(dropped_before(&store).await, Some(third.kept_from));
+    undo(&store, Some(version_of(&third)), false).await.unwrap();
+    assert_eq!(dropped_before(&store).await, None);
+    let mut ids = given_ids(&store).await;
+    ids.retain(|id| id != "x");
+    assert_eq!(ids, ALL);
+    assert_whole(&store, "w").await;
+}
+
+/// Another run drops something while the newest drop is undone: it is still the first one that is undone.
+#[tokio::test]
+async fn an_undo_that_meets_a_run_undoes_what_it_found_first() {
+    let root = Root::in_memory();
+    let (time, other, first) = dropped(&root).await;
+    import(&other, [of_user(50, "x", "Zoë")]).await;
+    set(&other, "300d").await;
+    let has_met = Arc::new(AtomicBool::new(false));
+    let hook: Hook = Arc::new(move |request| {
+        // What is put first is a copy of what comes back.
+        let meets = request == Request::Put && !has_met.swap(true, Ordering::SeqCst);
+        let other = other.clone();
+        Box::pin(async move {
+            if meets {
+                assert_eq!(expire(&other).await.dropped.events, 1);
+            }
+            Ok(())
+        })
+    });
+    let store = time.open_hooked(&root, hook);
+    let undone = undo(&store, None, false).await.unwrap();
+    assert_eq!(undone.dropped_version, version_of(&first));
+    assert_eq!(given_ids(&store).await, ALL);
+    let settings = store.settings(&workspace("w")).await.unwrap();
+    assert!(settings.dropped_before > Some(first.kept_from));
+}
+
+/// Without a version only drops of the last day are looked for, however long the log is.
+#[tokio::test]
+async fn an_older_drop_is_undone_by_its_version() {
+    let root = Root::in_memory();
+    let (time, store, expiry) = dropped(&root).await;
+    time.turn(2);
+    let error = undo(&store, None, false).await.unwrap_err();
+    assert!(error.to_string().contains("by their version"), "{error}");
+    let undone = undo(&store, Some(version_of(&expiry)), false).await;
+    assert_eq!(undone.unwrap().restored.events, 8);
+    assert_eq!(given_ids(&store).await, ALL);
 }
