@@ -406,6 +406,12 @@ impl StoreError {
         matches!(self, Self::ObjectStore(_))
     }
 
+    /// Whether a log that was read may have lost something, so that it has to be rebuilt: a table that this version
+    /// does not support is whole.
+    pub(crate) fn is_lost_log(&self) -> bool {
+        self.may_be_damage() && !matches!(self, Self::Unsupported { .. })
+    }
+
     /// Whether an object that was expected is not there.
     ///
     /// A reader that holds an old snapshot takes the newest one and tries once more; when the

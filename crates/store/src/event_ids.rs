@@ -91,7 +91,7 @@ impl FilePlace {
         wanted: &HashSet<&str>,
     ) -> Result<HashMap<String, Content>, StoreError> {
         let mut contents = HashMap::new();
-        self.for_rows_among(location, wanted, |batch, ids| {
+        self.for_rows_among(location, wanted, None, |batch, ids| {
             for (row, id) in ids.iter().enumerate() {
                 let delivery = self.delivery.as_deref();
                 let content = Content::of_row(batch, row, delivery);
@@ -102,16 +102,18 @@ impl FilePlace {
         Ok(contents)
     }
 
-    /// The events of the file with an id among the keys of `new_ids`, under the ids that these have.
+    /// The events of the file with an id among the keys of `new_ids`, under the ids that these have. With `groups` only
+    /// these row groups are read.
     pub(crate) async fn rows_under(
         &self,
         location: &Location,
         new_ids: &HashMap<String, String>,
+        groups: Option<&[usize]>,
     ) -> Result<PackedEvents, StoreError> {
         let wanted = new_ids.keys().map(String::as_str).collect();
         let mut packed = PackedEvents::default();
         let mut rows = Vec::new();
-        self.for_rows_among(location, &wanted, |batch, ids| {
+        self.for_rows_among(location, &wanted, groups, |batch, ids| {
             let new = ids.iter().map(|id| new_ids.get(id?).cloned());
             rows.push(events::with_ids(batch, &new.collect::<Vec<_>>()));
         })
@@ -124,23 +126,25 @@ impl FilePlace {
     }
 
     /// Calls `use_rows` with batches of the rows with an id among `wanted`, in the columns of [`events::schema`], and
-    /// their ids.
+    /// their ids. With `groups` only these row groups are read.
     async fn for_rows_among(
         &self,
         location: &Location,
         wanted: &HashSet<&str>,
+        groups: Option<&[usize]>,
         mut use_rows: impl FnMut(&RecordBatch, &StringArray),
     ) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
         let mut builder = self.open(location).await?;
-        let row_groups = match wanted.len() {
+        let mut row_groups = match wanted.len() {
             few if few <= layout::BLOOM_FILTER_IDS => {
                 self.row_groups_that_may_hold(&mut builder, wanted).await?
             }
             _ => (0..builder.metadata().num_row_groups()).collect(),
         };
+        row_groups.retain(|group| groups.is_none_or(|groups| groups.contains(group)));
         if row_groups.is_empty() {
             return Ok(());
         }

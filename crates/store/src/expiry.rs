@@ -24,7 +24,9 @@ use events::WorkspaceId;
 
 use crate::retention::Retention;
 
+pub(crate) use choose::has_plain_path;
 pub(crate) use lost::dropped_since;
+pub(crate) use run::is_copied_whole;
 pub use undo::Undone;
 
 /// What a retention run has done in one workspace, or would do.
@@ -82,8 +84,8 @@ pub enum ExpiryOutcome {
     /// Nothing is dropped: more than a tenth of the events would go, which are more than a week younger than
     /// what was dropped or confirmed before. Setting the retention confirms what is older at that time.
     Unconfirmed,
-    /// Nothing is dropped: a drop was undone, and since then nobody has set another retention or confirmed a
-    /// run.
+    /// Nothing is dropped: a drop was undone, or a repair rebuilt the log without newer settings, and since then no
+    /// other retention was set and no run confirmed.
     Undone,
 }
 

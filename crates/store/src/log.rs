@@ -96,18 +96,20 @@ pub(crate) async fn refuse_beside_data(
     Ok(())
 }
 
-/// The actions of an entry that needs nothing before it: a table with these metadata and files.
+/// The actions of an entry that needs nothing before it: a table with these metadata and files. `info` is what Vouch
+/// records of the commit.
 pub(crate) fn restored(
     now: DateTime<Utc>,
     metadata: &TableMetadata,
     adds: &[Action],
+    info: Map<String, Value>,
 ) -> Result<Vec<Action>, StoreError> {
     let invalid = |error: serde_json::Error| StoreError::Corrupt {
         path: metadata.id.clone(),
         reason: format!("the metadata of the table cannot be written again: {error}"),
     };
     let mut actions = vec![
-        actions::commit_info(now, Operation::Restore, Map::new()),
+        actions::commit_info(now, Operation::Restore, info),
         Action::Protocol(metadata::protocol().map_err(invalid)?),
         Action::Metadata(metadata.to_action().map_err(invalid)?),
     ];
@@ -129,6 +131,16 @@ pub(crate) fn stated(
             reason: format!("has metadata that cannot be written again: {error}"),
         })?;
     Ok(metadata)
+}
+
+/// Whether what an entry says about its table contradicts what it states about it: it was changed.
+pub(crate) fn contradicts_itself(version: u64, metadata: &TableMetadata) -> bool {
+    match LogState::read(metadata) {
+        Ok(Some(state)) => state.version == version && !state.has(metadata),
+        // Other software or an earlier version of Vouch states nothing.
+        Ok(None) => false,
+        Err(_) => true,
+    }
 }
 
 /// Whether the metadata of `snapshot` state just the files that it has.

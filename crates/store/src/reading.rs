@@ -60,13 +60,18 @@ impl Location {
         }
     }
 
-    /// Moves an object whose content cannot be read. A disk only gives it another name.
-    pub(crate) async fn move_unread(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+    /// Copies an object whose content cannot be read. A disk only gives it one more name.
+    pub(crate) async fn copy_unread(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
         match self.objects.copy_if_not_exists(from, to).await {
             // Of an attempt whose answer was lost.
-            Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Moves an object whose content cannot be read.
+    pub(crate) async fn move_unread(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        self.copy_unread(from, to).await?;
         Ok(self.objects.delete(from).await?)
     }
 

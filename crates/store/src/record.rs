@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::error::StoreError;
+use crate::location::Location;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -30,24 +31,32 @@ impl Record {
         store: &Store,
         newest: &Snapshot,
     ) -> Result<StagedFile, StoreError> {
-        let event = self.event(store.location().store_ms().await, newest)?;
+        self.stage_called(store.location(), &newest.workspace, &id(newest))
+            .await
+    }
+
+    /// Writes the event with this id into a file.
+    pub(crate) async fn stage_called(
+        &self,
+        location: &Location,
+        workspace: &WorkspaceId,
+        id: &str,
+    ) -> Result<StagedFile, StoreError> {
+        let is_repair = ["file.", "log."].map(|kind| self.action.starts_with(kind));
+        let category = match is_repair.contains(&true) {
+            true => "repair",
+            false => "retention",
+        };
+        let event = self.event_called(id, category, location.store_ms().await, workspace)?;
         let delivery = Delivery {
             received_ms: Some(event.date_ms()),
             origin: Origin::itself(),
         };
         let mut batch = EventBatchBuilder::new();
         batch.append_delivered(&event, &delivery);
-        let mut file = DataFileWriter::create(store.location(), &newest.workspace, event.day())?;
+        let mut file = DataFileWriter::create(location, workspace, event.day())?;
         file.write(&batch.finish()?).await?;
         file.finish().await
-    }
-
-    fn event(&self, now_ms: i64, newest: &Snapshot) -> Result<Event, StoreError> {
-        let category = match self.action.starts_with("file.") {
-            true => "repair",
-            false => "retention",
-        };
-        self.event_called(&id(newest), category, now_ms, &newest.workspace)
     }
 
     /// The event with this id.
@@ -85,10 +94,10 @@ impl Record {
 
 /// A version of a table is made once, so its event has an id of its own.
 fn id(newest: &Snapshot) -> String {
-    let version = newest.version + 1;
-    identity::derived_id(&[
-        b"record",
-        newest.table_id().as_bytes(),
-        &version.to_le_bytes(),
-    ])
+    id_of(newest.table_id(), newest.version + 1)
+}
+
+/// The id of the event about the commit that made `version` of a table.
+pub(crate) fn id_of(table: &str, version: u64) -> String {
+    identity::derived_id(&[b"record", table.as_bytes(), &version.to_le_bytes()])
 }

@@ -5,7 +5,9 @@
 //! | module | is |
 //! |---|---|
 //! | `log` | damaged objects of a log that can still be read |
-//! | `rebuild` | a new log from what can be read of the old one and from data files |
+//! | `readable` | what can be read of a log that lost something |
+//! | `rebuild` | a new log from that and from data files |
+//! | `sort` | which files the new log has, day by day |
 //! | `found` | rows of data files that the log does not name |
 //! | `kept` | of the events of a day each one once |
 //! | `recorded` | drops and holds, as audit events tell them |
@@ -15,8 +17,10 @@ mod files;
 mod found;
 mod kept;
 mod log;
+mod readable;
 mod rebuild;
 mod recorded;
+mod sort;
 
 use std::fmt;
 
@@ -27,7 +31,6 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Map, Value, json};
 
 use crate::error::StoreError;
-use crate::import::ImportOptions;
 use crate::paths;
 use crate::record::Record;
 use crate::store::Store;
@@ -86,12 +89,15 @@ pub struct RebuiltLog {
     pub found_events: u64,
     /// How many events stay dropped, because a retention run has dropped them.
     pub dropped_events: u64,
-    /// Data files that nothing names and that cannot be read; they stay where they are.
+    /// Data files that nothing names and that cannot be read; they are moved to `set-aside`.
     pub unreadable: Vec<String>,
     /// The holds that were placed by lost entries; an audit event tells them, and they are placed again.
     pub holds: Vec<String>,
     /// Whether the settings are lost. Then no retention run drops anything until a retention is set.
     pub settings_lost: bool,
+    /// Whether newer settings may be lost. Then no retention run drops anything until one is confirmed or another
+    /// retention is set.
+    pub waits_for_confirmation: bool,
 }
 
 impl fmt::Display for RepairStep {
@@ -143,9 +149,14 @@ impl fmt::Display for RebuiltLog {
         if self.settings_lost {
             formatter.write_str(
                 "\nretention and holds are lost but for the holds above: nothing is dropped until a retention is set",
-            )?;
+            )
+        } else if self.waits_for_confirmation {
+            formatter.write_str(
+                "\nnewer settings may be lost: nothing is dropped until a retention run is confirmed or another retention is set",
+            )
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 }
 
@@ -154,17 +165,18 @@ impl Store {
     /// when there is no such table.
     ///
     /// What is damaged and not needed is moved to `set-aside/`. A log that lost entries is replaced by a new one, with
-    /// what can be read of it and with data files that nothing names: each id once, and what a retention run has
-    /// dropped stays dropped. The new version is higher than every version that anybody has seen, so nothing that
+    /// what can be read of it and with data files that nothing names: each event once, and what a retention run has
+    /// dropped stays dropped. The new version is higher than every version that any node has seen, so nothing that
     /// nodes and segments say about the old log makes it look damaged. Damaged data files are moved to
     /// `set-aside/`; row groups of them that are whole are kept.
     ///
-    /// A log is only rebuilt rightly while nobody else writes to it. Doing a repair again after it was interrupted does
+    /// A log is only rebuilt rightly while nothing else writes to it. Doing a repair again after it was interrupted does
     /// no harm.
     ///
     /// # Errors
     ///
-    /// When the object store fails, and as for writing to the table.
+    /// When the object store fails; [`StoreError::Unsupported`] when settings of the table cannot be understood; and as
+    /// for writing to the table. Nothing is lost then, and the repair can be done again.
     pub async fn repair_table(
         &self,
         workspace: &WorkspaceId,
@@ -174,29 +186,15 @@ impl Store {
         if !table::has_objects(self.location(), workspace).await? {
             return Ok(None);
         }
-        let readable = match self.witnessed_loss(workspace).await? {
-            Some(lost) => Err(lost),
-            None => self.snapshot(workspace).await,
-        };
-        let is_readable = match readable {
-            Ok(Some(_)) => {
-                self.repair_readable_log(workspace, by, &mut repair).await?;
-                true
-            }
-            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
-            Err(error @ StoreError::Unsupported { .. }) => return Err(error),
-            Ok(None) => {
-                self.rebuild_log(workspace, None, by, &mut repair).await?;
-                by.is_some()
-            }
-            Err(error) => {
-                let reason = Some(error.to_string());
-                self.rebuild_log(workspace, reason, by, &mut repair).await?;
-                by.is_some()
-            }
-        };
+        let loss = self.loss(workspace).await?;
+        // A dry run has no repaired log whose files could be verified.
+        let is_readable = loss.is_none() || by.is_some();
+        match loss {
+            None => Box::pin(self.repair_readable_log(workspace, by, &mut repair)).await?,
+            Some(loss) => Box::pin(self.rebuild_log(workspace, loss, by, &mut repair)).await?,
+        }
         if is_readable {
-            self.repair_files(workspace, by, &mut repair).await?;
+            Box::pin(self.repair_files(workspace, by, &mut repair)).await?;
         }
         if by.is_some() && !repair.steps.is_empty() {
             let snapshot = self.snapshot(workspace).await?;
@@ -205,44 +203,73 @@ impl Store {
         Ok(Some(repair))
     }
 
+    /// What the log has lost, as two looks have shown: an object store that fails for a moment loses nothing.
+    async fn loss(&self, workspace: &WorkspaceId) -> Result<Option<Loss>, StoreError> {
+        match self.look(workspace).await? {
+            None => Ok(None),
+            Some(_) => self.look(workspace).await,
+        }
+    }
+
+    async fn look(&self, workspace: &WorkspaceId) -> Result<Option<Loss>, StoreError> {
+        if let Some(lost) = self.witnessed_loss(workspace).await? {
+            return Ok(Some(Loss {
+                reason: Some(lost.to_string()),
+                is_witnessed: true,
+            }));
+        }
+        let reason = match self.snapshot(workspace).await {
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) => None,
+            Err(error) if error.is_lost_log() => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Loss {
+            reason,
+            is_witnessed: false,
+        }))
+    }
+
     /// Moves an object of a table, or a head, to where nothing reads it, in a folder of this repair.
     pub(crate) async fn move_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
+        self.copy_aside(path, repaired_ms).await?;
+        self.delete_copied(path).await
+    }
+
+    async fn copy_aside(&self, path: &Path, repaired_ms: i64) -> Result<(), StoreError> {
         let objects = &self.location().objects;
         let aside = paths::set_aside_of_table(repaired_ms, path);
         let bytes = match self.location().bytes_of(path).await {
             Ok(bytes) => bytes,
             Err(StoreError::NotFound { .. }) => return Ok(()),
             Err(StoreError::Corrupt { .. }) => {
-                return self.location().move_unread(path, &aside).await;
+                return self.location().copy_unread(path, &aside).await;
             }
             Err(error) => return Err(error),
         };
         let sent = objects.put_opts(&aside, bytes.into(), PutMode::Create.into());
         match sent.await {
             // Of an attempt whose answer was lost.
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        match objects.delete(path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Stores an audit event about a repair.
-    async fn record_repair(
-        &self,
-        workspace: &WorkspaceId,
-        record: &Record,
-    ) -> Result<(), StoreError> {
-        let now_ms = self.location().now_ms();
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        let event = record.event_called(&id, "repair", now_ms, workspace)?;
-        let mut import = self.import(ImportOptions::default());
-        import.push(event).await?;
-        import.finish().await?;
-        Ok(())
+    async fn delete_copied(&self, path: &Path) -> Result<(), StoreError> {
+        match self.location().objects.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
+}
+
+/// Why a log has to be rebuilt.
+#[derive(Debug)]
+struct Loss {
+    /// What is wrong with it; `None` when there is no log.
+    reason: Option<String>,
+    /// Whether heads or segments tell of it: the log itself shows nothing.
+    is_witnessed: bool,
 }
 
 /// The audit event about a repaired log.
@@ -272,6 +299,10 @@ fn rebuild_record(by: &str, rebuilt: &RebuiltLog) -> Record {
             ("unreadable".to_owned(), json!(rebuilt.unreadable)),
             ("holds".to_owned(), json!(rebuilt.holds)),
             ("settings_lost".to_owned(), json!(rebuilt.settings_lost)),
+            (
+                "waits_for_confirmation".to_owned(),
+                json!(rebuilt.waits_for_confirmation),
+            ),
         ]),
     }
 }

@@ -7,7 +7,7 @@
 //! | `vouch.droppedBefore` | the first day that no retention run has dropped yet |
 //! | `vouch.confirmedBefore` | the first day that setting the retention has not confirmed to be dropped |
 //! | `vouch.olderEvents` | `true` once events came in that were older than the default retention, while nobody had set one |
-//! | `vouch.dropUndone` | `true` once a drop was undone, until somebody confirms that events go |
+//! | `vouch.dropUndone` | `true` once a drop was undone or a rebuilt log may lack settings, until somebody confirms that events go |
 //!
 //! They are part of the table's log, so that changing them and dropping events conflict like any two
 //! commits.
@@ -16,6 +16,7 @@ mod change;
 mod hold_json;
 
 use chrono::NaiveDate;
+use events::WorkspaceId;
 
 use crate::error::StoreError;
 use crate::hold::Hold;
@@ -48,8 +49,8 @@ pub struct Settings {
     pub confirmed_before: Option<NaiveDate>,
     /// Whether events came in that were older than the default retention, while nobody had set one.
     pub older_events: bool,
-    /// Whether a drop was undone, and nobody has set another retention or confirmed a run since: nothing is
-    /// dropped until then.
+    /// Whether a drop was undone, or a repair rebuilt the log and newer settings may be lost, and no other retention
+    /// was set and no run confirmed since: nothing is dropped until then.
     pub drop_undone: bool,
 }
 
@@ -67,9 +68,19 @@ impl Settings {
         self.retention.is_none() && self.older_events
     }
 
-    /// Reads the settings in the metadata of a table; `None` when a property cannot be understood.
-    pub(crate) fn of(metadata: &TableMetadata) -> Option<Self> {
-        Self::parse(metadata).ok()
+    /// Reads the settings in the metadata of the table of `workspace`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsupported`] when a property cannot be understood.
+    pub(crate) fn of(
+        metadata: &TableMetadata,
+        workspace: &WorkspaceId,
+    ) -> Result<Self, StoreError> {
+        Self::parse(metadata).map_err(|(property, reason)| StoreError::Unsupported {
+            workspace: workspace.clone(),
+            reason: format!("has a property `{property}` that cannot be understood ({reason})"),
+        })
     }
 
     /// Reads the settings in the metadata of a table; the error is the property and what is wrong.
@@ -123,10 +134,7 @@ impl Snapshot {
     ///
     /// [`StoreError::Unsupported`] when a property cannot be understood: then nothing may be dropped.
     pub fn settings(&self) -> Result<Settings, StoreError> {
-        Settings::parse(&self.metadata).map_err(|(property, reason)| StoreError::Unsupported {
-            workspace: self.workspace.clone(),
-            reason: format!("has a property `{property}` that cannot be understood ({reason})"),
-        })
+        Settings::of(&self.metadata, &self.workspace)
     }
 
     /// The metadata of the next version with these settings.

@@ -174,7 +174,7 @@ fn tell_settings(
     if settings.drop_undone {
         writeln!(
             out,
-            "  a drop was undone, so nothing is dropped until another retention is set or a run is confirmed"
+            "  a drop was undone or the log rebuilt, so nothing is dropped until another retention is set or a run is confirmed"
         )?;
     }
     if let Some(day) = settings.dropped_before {
@@ -215,7 +215,7 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
         ExpiryOutcome::Undone => {
             writeln!(
                 out,
-                "nothing is dropped: a drop was undone, and nobody has set another retention or confirmed a run since"
+                "nothing is dropped: a drop was undone or the log rebuilt, and no other retention was set and no run confirmed since"
             )?;
             writeln!(
                 out,

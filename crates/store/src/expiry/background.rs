@@ -38,7 +38,7 @@ fn log_expiry(expiry: &Expiry) {
             tracing::error!(%workspace, %retention, events, "a large share of the events would be dropped: check the clock, then run `vouch retention run --confirm`");
         }
         ExpiryOutcome::Undone => {
-            tracing::warn!(%workspace, %retention, events, "a drop was undone: nothing is dropped until somebody sets another retention or runs `vouch retention run --confirm`");
+            tracing::warn!(%workspace, %retention, events, "a drop was undone, or a repair rebuilt the log: nothing is dropped until another retention is set or `vouch retention run --confirm` is run");
         }
         ExpiryOutcome::Nothing | ExpiryOutcome::DryRun => {}
     }

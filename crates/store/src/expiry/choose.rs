@@ -68,7 +68,7 @@ fn verdict(file: &DataFile, holds: &[Arc<Hold>]) -> Verdict {
 
 /// Whether the log can name the file in one way only: other characters may be percent-encoded or not,
 /// and a removal that spells the path otherwise removes nothing.
-fn has_plain_path(file: &DataFile) -> bool {
+pub(crate) fn has_plain_path(file: &DataFile) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=/".contains(&byte);
     file.in_table.bytes().all(plain)
 }

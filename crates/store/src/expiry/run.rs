@@ -402,7 +402,7 @@ async fn can_be_rewritten(location: &Location, file: &DataFile) -> Result<bool, 
 }
 
 /// The same of a file that is open, with its columns.
-pub(super) fn is_copied_whole(place: &FilePlace, columns: &Schema) -> bool {
+pub(crate) fn is_copied_whole(place: &FilePlace, columns: &Schema) -> bool {
     let known = events::schema();
     let is_known = |name: &str| known.field_with_name(name).is_ok();
     let mut columns = columns.fields().iter();

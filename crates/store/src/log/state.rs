@@ -225,10 +225,15 @@ impl LogState {
         if self.sum != totals.sum.to_string() {
             return Err("what the log says about a file has changed".to_owned());
         }
-        if self.metadata != metadata_digest(metadata) {
+        if !self.has(metadata) {
             return Err("the settings of the table have changed".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether the schema and the other properties are those that were stated.
+    pub(crate) fn has(&self, metadata: &TableMetadata) -> bool {
+        self.metadata == metadata_digest(metadata)
     }
 
     fn computed_check(&self) -> String {

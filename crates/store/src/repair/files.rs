@@ -8,18 +8,36 @@ use events::WorkspaceId;
 use futures::TryStreamExt;
 use serde_json::{Map, json};
 
+use super::found::{Candidate, is_damage_of};
+use super::kept::KeptEvents;
 use super::{RepairStep, TableRepair};
-use crate::data_file::{DataFileWriter, StagedFile};
+use crate::data_file::StagedFile;
 use crate::error::StoreError;
+use crate::expiry::is_copied_whole;
 use crate::log::{Changes, Operation, Plan, Planner};
 use crate::paths;
 use crate::record::Record;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
-use crate::verify::FaultKind;
+use crate::verify::{Fault, FaultKind};
+
+/// What is wrong with a file.
+struct Wrong {
+    reason: String,
+    /// Whether its bytes are those that were committed, and the log says something else about them.
+    is_whole: bool,
+}
+
+/// What is whole of a file.
+struct Salvaged {
+    events: u64,
+    /// Those of them that no other file of the day has.
+    files: Vec<StagedFile>,
+}
 
 impl Store {
-    /// Sets damaged and missing data files aside, each in a commit of its own.
+    /// Sets damaged and missing data files aside, each in a commit of its own. A file of which the log says something
+    /// wrong is replaced by one with the same events.
     pub(super) async fn repair_files(
         &self,
         workspace: &WorkspaceId,
@@ -29,27 +47,16 @@ impl Store {
         let Some(verification) = self.verify(workspace).await? else {
             return Ok(());
         };
-        let Some(snapshot) = self.snapshot(workspace).await? else {
-            return Ok(());
-        };
-        let mut reasons: BTreeMap<String, String> = BTreeMap::new();
-        for fault in verification.faults {
-            let is_damage = matches!(
-                fault.kind,
-                FaultKind::Missing
-                    | FaultKind::Size { .. }
-                    | FaultKind::Changed
-                    | FaultKind::Unreadable(_)
-            );
-            if is_damage {
-                let reason = fault.kind.to_string();
-                reasons.entry(fault.path).or_insert(reason);
-            }
-        }
-        for file in snapshot.files.iter() {
-            if let Some(reason) = reasons.get(file.path.as_ref()) {
-                let step = self.repair_file(workspace, file, reason, by).await?;
-                repair.steps.push(step);
+        let wrong = wrong_files(verification.faults);
+        // Each commit of this repair changes the files of a day.
+        for (path, wrong) in wrong {
+            let Some(snapshot) = self.snapshot(workspace).await? else {
+                return Ok(());
+            };
+            let mut files = snapshot.files.iter();
+            if let Some(file) = files.find(|file| file.path.as_ref() == path) {
+                let step = Box::pin(self.repair_file(&snapshot, file, &wrong, by)).await?;
+                repair.steps.extend(step);
             }
         }
         Ok(())
@@ -57,27 +64,35 @@ impl Store {
 
     async fn repair_file(
         &self,
-        workspace: &WorkspaceId,
+        snapshot: &Snapshot,
         file: &Arc<DataFile>,
-        reason: &str,
+        wrong: &Wrong,
         by: Option<&str>,
-    ) -> Result<RepairStep, StoreError> {
-        let (kept, salvaged) = self.salvage(workspace, file, by.is_some()).await?;
-        let lost = file.rows.saturating_sub(kept);
+    ) -> Result<Option<RepairStep>, StoreError> {
+        if wrong.is_whole && !self.can_be_copied(file).await? {
+            return Ok(None);
+        }
+        let salvaged = self.salvage(snapshot, file, wrong, by.is_some()).await?;
+        let kept = salvaged.events;
+        let lost = match wrong.is_whole {
+            true => 0,
+            false => file.rows.saturating_sub(kept),
+        };
         let step = RepairStep::File {
             path: file.path.to_string(),
             day: file.day,
-            reason: reason.to_owned(),
+            reason: wrong.reason.clone(),
             lost,
             kept,
         };
         let Some(by) = by else {
-            return Ok(step);
+            return Ok(Some(step));
         };
         let repaired_ms = self.location().now_ms();
+        let aside = paths::set_aside_of_table(repaired_ms, &file.path).to_string();
         let mut planner = SetAsideFile {
             file,
-            salvaged,
+            salvaged: salvaged.files,
             record: Record {
                 action: "file.set_aside",
                 title: "Damaged data file set aside",
@@ -85,99 +100,148 @@ impl Store {
                 by: Some(by.to_owned()),
                 attributes: Map::from_iter([
                     ("file".to_owned(), json!(file.path.to_string())),
-                    (
-                        "set_aside".to_owned(),
-                        json!(paths::set_aside_of_table(repaired_ms, &file.path).to_string()),
-                    ),
+                    ("set_aside".to_owned(), json!(aside)),
                     ("day".to_owned(), json!(paths::day_text(file.day))),
-                    ("reason".to_owned(), json!(reason)),
+                    ("reason".to_owned(), json!(wrong.reason)),
                     ("events_lost".to_owned(), json!(lost)),
                     ("events_kept".to_owned(), json!(kept)),
                 ]),
             },
         };
-        self.commit(workspace, &mut planner).await?;
-        self.move_aside(&file.path, repaired_ms).await?;
-        Ok(step)
+        // A cleaner deletes what no version names: the copy has to be there before.
+        self.copy_aside(&file.path, repaired_ms).await?;
+        self.commit(&snapshot.workspace, &mut planner).await?;
+        self.delete_copied(&file.path).await?;
+        Ok(Some(step))
     }
 
-    /// Copies the row groups that are whole; only a file with digests of its blocks has any that are known to be.
+    /// Whether a file with the same events loses nothing: other software may have written other columns.
+    async fn can_be_copied(&self, file: &DataFile) -> Result<bool, StoreError> {
+        let place = file.place();
+        let opened = place.open(self.location()).await?;
+        Ok(is_copied_whole(&place, opened.schema()))
+    }
+
+    /// Copies what is whole and in no other file of the day.
     async fn salvage(
         &self,
-        workspace: &WorkspaceId,
+        snapshot: &Snapshot,
         file: &DataFile,
+        wrong: &Wrong,
         is_applied: bool,
-    ) -> Result<(u64, Option<StagedFile>), StoreError> {
+    ) -> Result<Salvaged, StoreError> {
+        let location = self.location();
+        let (groups, events) = self.whole_groups(file, wrong).await?;
+        if groups.is_empty() {
+            return Ok(Salvaged {
+                events,
+                files: Vec::new(),
+            });
+        }
+        let mut kept = KeptEvents::default();
+        let others = snapshot.files_of(file.day);
+        for other in others.filter(|other| other.path != file.path) {
+            match kept.add(location, other.place()).await {
+                Err(error) if !is_damage_of(&other.path, &error) => return Err(error),
+                // It is repaired too.
+                _ => {}
+            }
+        }
+        let candidate = Candidate {
+            groups: Some(groups),
+            ..Candidate::named(file)
+        };
+        let workspace = is_applied.then_some(&snapshot.workspace);
+        let taken = candidate.take(location, workspace, &mut kept, &[], &[]);
+        let mut files = taken.await?.files;
+        for salvaged in &mut files {
+            salvaged.tags.clone_from(&file.tags);
+        }
+        Ok(Salvaged { events, files })
+    }
+
+    /// The row groups that are whole, and the number of their events; only a file with digests of its blocks has any
+    /// that are known to be.
+    async fn whole_groups(
+        &self,
+        file: &DataFile,
+        wrong: &Wrong,
+    ) -> Result<(Vec<usize>, u64), StoreError> {
         let place = file.place();
-        if file.tail.is_none() {
-            return Ok((0, None));
+        let (mut whole, mut events) = (Vec::new(), 0);
+        if file.tail.is_none() && !wrong.is_whole {
+            return Ok((whole, events));
         }
         let opened = match place.open(self.location()).await {
             Ok(opened) => opened,
-            Err(error @ StoreError::ObjectStore(_)) => {
-                return match self.location().explain_read(&file.path, error).await {
-                    StoreError::Corrupt { .. } => Ok((0, None)),
-                    error => Err(error),
-                };
+            Err(error) => {
+                self.damage_of(file, error).await?;
+                return Ok((whole, events));
             }
-            Err(_) => return Ok((0, None)),
         };
-        let groups = opened.metadata().num_row_groups();
-        let mut kept = 0;
-        let mut writer = None;
-        for group in 0..groups {
+        for group in 0..opened.metadata().num_row_groups() {
             let rows = async {
                 let failed = |error| StoreError::parquet(&file.path, error);
                 let opened = place.open(self.location()).await?;
-                let rows = opened
-                    .with_row_groups(vec![group])
-                    .build()
-                    .map_err(failed)?;
-                rows.try_collect::<Vec<_>>().await.map_err(failed)
-            };
-            let rows = match rows.await {
-                Ok(rows) => rows,
-                Err(error @ StoreError::ObjectStore(_)) => {
-                    match self.location().explain_read(&file.path, error).await {
-                        StoreError::Corrupt { .. } => continue,
-                        error => return Err(error),
-                    }
+                let opened = opened.with_row_groups(vec![group]);
+                let mut batches = opened.build().map_err(failed)?;
+                let mut rows = 0;
+                while let Some(batch) = batches.try_next().await.map_err(failed)? {
+                    rows += batch.num_rows() as u64;
                 }
-                Err(_) => continue,
+                Ok(rows)
             };
-            kept += rows
-                .iter()
-                .map(|batch| batch.num_rows() as u64)
-                .sum::<u64>();
-            if !is_applied {
-                continue;
-            }
-            let writer = match &mut writer {
-                Some(writer) => writer,
-                None => writer.insert(DataFileWriter::create(
-                    self.location(),
-                    workspace,
-                    file.day,
-                )?),
-            };
-            for batch in rows {
-                let delivery = file.delivery.as_deref();
-                let batch = events::with_all_columns(&batch, delivery)?;
-                writer.write(&batch).await?;
+            match rows.await {
+                Ok(rows) => {
+                    whole.push(group);
+                    events += rows;
+                }
+                Err(error) => self.damage_of(file, error).await?,
             }
         }
-        let salvaged = match writer {
-            Some(writer) => Some(writer.finish().await?),
-            None => None,
-        };
-        Ok((kept, salvaged))
+        Ok((whole, events))
     }
+
+    /// Nothing when `error` says that the file is damaged, or cannot be read while others can.
+    async fn damage_of(&self, file: &DataFile, error: StoreError) -> Result<(), StoreError> {
+        let error = match error {
+            error @ StoreError::ObjectStore(_) => {
+                self.location().explain_read(&file.path, error).await
+            }
+            error => error,
+        };
+        match is_damage_of(&file.path, &error) {
+            true => Ok(()),
+            false => Err(error),
+        }
+    }
+}
+
+/// The files that are damaged or of which the log says something wrong, with the first reason of each.
+fn wrong_files(faults: Vec<Fault>) -> BTreeMap<String, Wrong> {
+    let mut wrong: BTreeMap<String, Wrong> = BTreeMap::new();
+    for fault in faults {
+        let is_whole = match fault.kind {
+            FaultKind::Missing
+            | FaultKind::Size { .. }
+            | FaultKind::Changed
+            | FaultKind::Unreadable(_) => false,
+            FaultKind::Dates { .. } | FaultKind::Rows { .. } => true,
+            _ => continue,
+        };
+        let reason = fault.kind.to_string();
+        match wrong.get_mut(&fault.path) {
+            Some(known) => known.is_whole &= is_whole,
+            None => _ = wrong.insert(fault.path, Wrong { reason, is_whole }),
+        }
+    }
+    wrong
 }
 
 /// The commit that takes a damaged file out of the table, and brings what is whole of it in.
 struct SetAsideFile<'a> {
     file: &'a Arc<DataFile>,
-    salvaged: Option<StagedFile>,
+    salvaged: Vec<StagedFile>,
     record: Record,
 }
 
@@ -191,7 +255,7 @@ impl Planner for SetAsideFile<'_> {
             return Ok(Plan::Stop(()));
         }
         let changes = Changes {
-            adds: self.salvaged.iter().cloned().collect(),
+            adds: self.salvaged.clone(),
             removes: vec![Arc::clone(self.file)],
             record: Some(self.record.clone()),
             ..Changes::new(Operation::Restore)

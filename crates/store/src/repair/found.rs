@@ -1,10 +1,13 @@
 //! Data files that the log does not name, or of which some events stay dropped.
 
+use std::panic::AssertUnwindSafe;
+
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use chrono::NaiveDate;
 use events::WorkspaceId;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::kept::{KeptEvents, Taking};
@@ -15,6 +18,7 @@ use crate::error::StoreError;
 use crate::file_reader::FilePlace;
 use crate::hold::Hold;
 use crate::location::Location;
+use crate::snapshot::DataFile;
 
 /// A file to take rows of.
 #[derive(Debug)]
@@ -22,6 +26,34 @@ pub(super) struct Candidate {
     pub(super) place: FilePlace,
     pub(super) day: NaiveDate,
     pub(super) begun_ms: i64,
+    /// The row groups that are whole; `None` of a file that is.
+    pub(super) groups: Option<Vec<usize>>,
+}
+
+/// Runs a part of a repair that decodes a file of which nothing proves what its bytes are: decoders panic on some.
+pub(super) async fn caught<T>(
+    path: &Path,
+    decoding: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match AssertUnwindSafe(Box::pin(decoding)).catch_unwind().await {
+        Ok(decoded) => decoded,
+        Err(_) => Err(StoreError::Corrupt {
+            path: path.to_string(),
+            reason: "it cannot be decoded".to_owned(),
+        }),
+    }
+}
+
+/// Whether an error says that the file at `path` is damaged, and not that something else could not be read or written.
+pub(super) fn is_damage_of(path: &Path, error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt { path: other, .. }
+        | StoreError::NotFound { path: other }
+        | StoreError::Parquet { path: other, .. } => other == path.as_ref(),
+        // A column has another type than events have.
+        StoreError::Arrow(_) => true,
+        _ => false,
+    }
 }
 
 /// What was taken of a file.
@@ -33,6 +65,16 @@ pub(super) struct Taken {
 }
 
 impl Candidate {
+    /// A file that the log names.
+    pub(super) fn named(file: &DataFile) -> Self {
+        Self {
+            place: file.place(),
+            day: file.day,
+            begun_ms: file.modified.timestamp_millis(),
+            groups: None,
+        }
+    }
+
     /// A file that nothing names. Its bytes are compared with the digests that it has itself.
     pub(super) async fn found(
         location: &Location,
@@ -45,6 +87,7 @@ impl Candidate {
             place: FilePlace { tail, ..place },
             day,
             begun_ms: object.last_modified.timestamp_millis(),
+            groups: None,
         })
     }
 
@@ -66,7 +109,11 @@ impl Candidate {
     ) -> Result<Taken, StoreError> {
         let is_dropped = self.is_dropped(drops);
         let failed = |error| StoreError::parquet(&self.place.path, error);
-        let mut batches = self.place.open(location).await?.build().map_err(failed)?;
+        let mut builder = self.place.open(location).await?;
+        if let Some(groups) = &self.groups {
+            builder = builder.with_row_groups(groups.clone());
+        }
+        let mut batches = builder.build().map_err(failed)?;
         let mut taking = Taking::new(location, self, workspace, kept);
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
             let rows = match is_dropped {
@@ -91,7 +138,7 @@ impl Candidate {
         let failed = |error| StoreError::parquet(&self.place.path, error);
         let mut batches = self.place.open(location).await?.build().map_err(failed)?;
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            recorded.add(&batch);
+            recorded.add(&batch, self.place.delivery.as_deref());
         }
         Ok(())
     }

@@ -33,11 +33,21 @@ fn short(id: &str) -> ShortId {
 pub(super) struct KeptEvents {
     ids: HashSet<ShortId>,
     files: Vec<FilePlace>,
+    /// An id of which no event is taken.
+    left_out: Option<ShortId>,
     /// Those under other ids than the ones that they have in the file that they were found in.
     renamed: HashMap<String, Content>,
 }
 
 impl KeptEvents {
+    /// None yet; no event with the id `left_out` is taken.
+    pub(super) fn without(left_out: &str) -> Self {
+        Self {
+            left_out: Some(short(left_out)),
+            ..Self::default()
+        }
+    }
+
     /// Adds a file that the log keeps.
     ///
     /// # Errors
@@ -47,15 +57,52 @@ impl KeptEvents {
         location: &Location,
         place: FilePlace,
     ) -> Result<(), StoreError> {
-        let failed = |error| StoreError::parquet(&place.path, error);
-        let mut batches = place.open(location).await?.build().map_err(failed)?;
-        let mut found = HashSet::new();
-        while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            found.extend(ids(&batch).map(|id| short(id.unwrap_or_default())));
-        }
-        self.ids.extend(found);
+        let found = FileIds::read(location, &place).await?;
+        self.ids.extend(found.ids);
         self.files.push(place);
         Ok(())
+    }
+
+    /// Adds a file that the log keeps unless events of it may be kept already; returns whether it was added.
+    ///
+    /// # Errors
+    /// When it is damaged; then nothing of it counts as kept.
+    pub(super) async fn add_new(
+        &mut self,
+        location: &Location,
+        place: FilePlace,
+    ) -> Result<bool, StoreError> {
+        let found = FileIds::read(location, &place).await?;
+        let mut all = found.ids.iter().chain(&found.own_ids);
+        if all.any(|id| self.ids.contains(id)) {
+            return Ok(false);
+        }
+        self.ids.extend(found.ids);
+        self.files.push(place);
+        Ok(true)
+    }
+}
+
+/// The ids of a file that was read in full.
+#[derive(Debug, Default)]
+struct FileIds {
+    ids: HashSet<ShortId>,
+    /// The ids that producers gave its events.
+    own_ids: HashSet<ShortId>,
+}
+
+impl FileIds {
+    async fn read(location: &Location, place: &FilePlace) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::parquet(&place.path, error);
+        let mut batches = place.open(location).await?.build().map_err(failed)?;
+        let mut found = Self::default();
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            let ids = ids(&batch).map(|id| short(id.unwrap_or_default()));
+            found.ids.extend(ids);
+            let own_ids = (0..batch.num_rows()).filter_map(|row| events::own_id(&batch, row));
+            found.own_ids.extend(own_ids.map(short));
+        }
+        Ok(found)
     }
 }
 
@@ -73,6 +120,8 @@ pub(super) struct Taking<'a> {
     again: Vec<(String, Claim)>,
     /// The new ids of those that are other events, by the ids that they have in the file.
     new_ids: HashMap<String, String>,
+    /// Those events, by their new ids.
+    renamed: HashMap<String, Content>,
 }
 
 impl<'a> Taking<'a> {
@@ -92,6 +141,7 @@ impl<'a> Taking<'a> {
             ids: HashSet::new(),
             again: Vec::new(),
             new_ids: HashMap::new(),
+            renamed: HashMap::new(),
         }
     }
 
@@ -101,6 +151,10 @@ impl<'a> Taking<'a> {
         let mut is_new = Vec::with_capacity(batch.num_rows());
         for (row, id) in ids(batch).enumerate() {
             let id = id.unwrap_or_default();
+            if self.kept.left_out == Some(short(id)) {
+                is_new.push(false);
+                continue;
+            }
             let own_id = events::own_id(batch, row).unwrap_or(id);
             let is_taken = [id, own_id]
                 .map(short)
@@ -145,14 +199,14 @@ impl<'a> Taking<'a> {
     /// Finds out which of the events whose ids are taken are other events.
     async fn compare(&mut self) -> Result<(), StoreError> {
         let (ids, claims): (Vec<String>, Vec<Claim>) = self.again.drain(..).unzip();
-        let renamed = &self.kept.renamed;
-        let other = |id: &str| renamed.get(id).copied();
+        let (kept, renamed) = (&self.kept.renamed, &self.renamed);
+        let other = |id: &str| kept.get(id).or_else(|| renamed.get(id)).copied();
         let mut holders = Holders::default();
         let files = &self.kept.files;
         let settled = holders.settle(self.location, files, &claims, other).await?;
         for ((id, claim), settled) in ids.into_iter().zip(claims).zip(settled) {
             if let Settled::Under(new_id) = settled {
-                self.kept.renamed.insert(new_id.clone(), claim.content);
+                self.renamed.insert(new_id.clone(), claim.content);
                 self.new_ids.insert(id, new_id);
             }
         }
@@ -174,6 +228,7 @@ impl<'a> Taking<'a> {
         } else {
             self.kept.files.push(self.from.place.clone());
         }
+        self.kept.renamed.extend(self.renamed);
         self.kept.ids.extend(self.ids);
         self.kept
             .ids
@@ -187,7 +242,9 @@ impl<'a> Taking<'a> {
         workspace: &WorkspaceId,
     ) -> Result<Option<StagedFile>, StoreError> {
         let place = &self.from.place;
-        let rows = place.rows_under(self.location, &self.new_ids).await?;
+        let rows = place
+            .rows_under(self.location, &self.new_ids, self.from.groups.as_deref())
+            .await?;
         let mut buffer = DayBuffer::default();
         buffer.extend(rows);
         let delivery = place.delivery.as_ref();

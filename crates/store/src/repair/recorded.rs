@@ -1,13 +1,21 @@
 //! Drops and holds, as the audit events tell them that their commits have left in data files.
 
+use std::collections::HashSet;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use chrono::{DateTime, NaiveDate};
-use events::{Origin, TimeRange, fields};
+use events::{Delivery, Origin, TimeRange, fields};
+use futures::TryStreamExt;
+use parquet::arrow::ProjectionMask;
 use serde_json::Value;
 
+use crate::error::StoreError;
+use crate::file_reader::FilePlace;
 use crate::hold::{HeldEvents, Hold};
+use crate::location::Location;
 use crate::paths;
+use crate::record;
 use crate::snapshot::DataFile;
 
 /// A retention run.
@@ -30,16 +38,63 @@ impl Drop {
     }
 }
 
+/// The columns that an audit event about a drop or a hold is recognized by and read from.
+const COLUMNS: [&str; 7] = [
+    "action",
+    "product",
+    "df_origin",
+    fields::ATTRIBUTES,
+    fields::DATE,
+    fields::EVENT_ID,
+    fields::DOOR,
+];
+
 /// What audit events tell.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) drops: Vec<Drop>,
     pub(super) holds: Vec<Hold>,
+    /// The ids of the audit events of the table, when its id is known.
+    own_ids: HashSet<String>,
 }
 
 impl Recorded {
-    /// Takes the audit events of Vouch among some rows.
-    pub(super) fn add(&mut self, batch: &RecordBatch) {
+    /// Nothing yet, of the table with the id `table` and versions up to `newest`.
+    pub(super) fn of(table: Option<&str>, newest: Option<u64>) -> Self {
+        let versions = 0..=newest.unwrap_or_default().saturating_add(1);
+        let own_ids = table.into_iter().flat_map(|table| {
+            let versions = versions.clone();
+            versions.map(|version| record::id_of(table, version))
+        });
+        Self {
+            drops: Vec::new(),
+            holds: Vec::new(),
+            own_ids: own_ids.collect(),
+        }
+    }
+
+    /// Takes the audit events of Vouch that a file has.
+    pub(super) async fn add_file(
+        &mut self,
+        location: &Location,
+        place: &FilePlace,
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::parquet(&place.path, error);
+        let builder = place.open(location).await?;
+        let columns = builder.parquet_schema().columns().iter().enumerate();
+        let needed =
+            columns.filter(|(_, column)| COLUMNS.contains(&column.path().string().as_str()));
+        let needed: Vec<usize> = needed.map(|(index, _)| index).collect();
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), needed);
+        let mut batches = builder.with_projection(mask).build().map_err(failed)?;
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            self.add(&batch, place.delivery.as_deref());
+        }
+        Ok(())
+    }
+
+    /// Takes the audit events of Vouch among some rows, which came by `delivery`, if that is known.
+    pub(super) fn add(&mut self, batch: &RecordBatch, delivery: Option<&Delivery>) {
         let text = |name: &str| {
             let column = batch.column_by_name(name)?;
             column.as_string_opt::<i32>().cloned()
@@ -57,10 +112,20 @@ impl Recorded {
             return;
         };
         let doors = text(fields::DOOR);
+        let ids = text(fields::EVENT_ID);
+        let has_own_id = |row: usize| {
+            let id = ids.as_ref().filter(|ids| ids.is_valid(row));
+            id.is_some_and(|ids| self.own_ids.contains(ids.value(row)))
+        };
+        let is_through_own_door = |row: usize| match &doors {
+            Some(doors) if doors.is_valid(row) => doors.value(row) == Origin::ITSELF,
+            // The door of imported events is only in the log. Compaction adds the column to events of version 0.1.0.
+            Some(_) => delivery.is_none() && has_own_id(row),
+            // Version 0.1.0 has written the file.
+            None => delivery.is_none(),
+        };
         for row in 0..batch.num_rows() {
-            // Events of version 0.1.0 do not have one.
-            let door = doors.as_ref().filter(|doors| doors.is_valid(row));
-            let is_own = door.is_none_or(|doors| doors.value(row) == Origin::ITSELF)
+            let is_own = is_through_own_door(row)
                 && products.is_valid(row)
                 && products.value(row) == "vouch"
                 && origins.is_valid(row)
@@ -105,4 +170,47 @@ fn hold(told: &Value) -> Option<Hold> {
             user: text("user"),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Defaults, Event, EventBatchBuilder};
+
+    use super::*;
+
+    /// An audit event without a door counts when its id is one that the table has given, and no log says how it came.
+    #[test]
+    fn own_ids_stand_for_a_door() {
+        let own = record::id_of("table", 7);
+        for (id, door, counts) in [
+            (own.as_str(), None, true),
+            (own.as_str(), Some("import"), false),
+            ("other", None, false),
+        ] {
+            let event = serde_json::json!({
+                "df_workspace": "w",
+                "date": 5,
+                "df_event_id": id,
+                "df_origin": "inner",
+                "product": "vouch",
+                "action": "retention.expired",
+                "attributes": {"kept_from": "2026-01-01"},
+            });
+            let event = event.as_object().unwrap().clone();
+            let event = Event::from_json(event, &Defaults::default(), || unreachable!());
+            let mut batch = EventBatchBuilder::new();
+            batch.append(&event.unwrap());
+            let origin = Origin {
+                door: door.map(str::to_owned),
+                ..Origin::default()
+            };
+            let delivery = Delivery {
+                received_ms: None,
+                origin,
+            };
+            let mut recorded = Recorded::of(Some("table"), Some(9));
+            recorded.add(&batch.finish().unwrap(), door.map(|_| &delivery));
+            assert_eq!(recorded.drops.len(), usize::from(counts), "{id} {door:?}");
+        }
+    }
 }

@@ -22,20 +22,30 @@ impl FoldedSegments {
         }
     }
 
+    /// Inserts a range, which may overlap others.
     fn insert_range(&mut self, node: Uuid, first: u64, last: u64) {
         let ranges = self.0.entry(node).or_default();
-        let before = first.checked_sub(1).and_then(|end| {
-            ranges
-                .range(..=end)
-                .next_back()
-                .map(|(first, last)| (*first, *last))
-        });
-        let first = match before {
-            Some((start, end)) if end.checked_add(1) == Some(first) => start,
-            _ => first,
+        let touches = |(start, end): &(&u64, &u64)| {
+            **start <= last.saturating_add(1) && end.saturating_add(1) >= first
         };
-        let after = last.checked_add(1).and_then(|start| ranges.remove(&start));
-        ranges.insert(first, after.unwrap_or(last));
+        let touched = ranges.iter().filter(touches);
+        let touched: Vec<(u64, u64)> = touched.map(|(start, end)| (*start, *end)).collect();
+        let (mut first, mut last) = (first, last);
+        for (start, end) in touched {
+            ranges.remove(&start);
+            first = first.min(start);
+            last = last.max(end);
+        }
+        ranges.insert(first, last);
+    }
+
+    /// Adds the segments of another fold.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        for (node, ranges) in &other.0 {
+            for (first, last) in ranges {
+                self.insert_range(*node, *first, *last);
+            }
+        }
     }
 
     pub(crate) fn contains(&self, key: &SegmentKey) -> bool {
@@ -103,5 +113,12 @@ mod tests {
         assert_eq!(found.collect::<Vec<_>>(), [0, 3, 4, 5, 9]);
         assert!(!read.contains(&key(2, 6)) && !read.contains(&key(3, 0)));
         assert!(FoldedSegments::read(&json!({"folded": {"x": 5}})).is_empty());
+        let mut other = FoldedSegments::default();
+        for sequence in [1, 2, 4, 7] {
+            other.insert(&key(1, sequence));
+        }
+        other.extend(&read);
+        let all = (0..12).filter(|sequence| other.contains(&key(1, *sequence)));
+        assert_eq!(all.collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 7, 9]);
     }
 }

@@ -105,7 +105,7 @@ impl Staging {
         new_ids: &HashMap<String, String>,
     ) -> Result<Option<StagedFile>, StoreError> {
         let mut buffer = DayBuffer::default();
-        buffer.extend(old.place().rows_under(location, new_ids).await?);
+        buffer.extend(old.place().rows_under(location, new_ids, None).await?);
         let delivery = self.delivery.as_ref();
         let written = buffer.write(location, &self.workspace, old.day, &[], delivery);
         Ok(written.await?.file.map(|file| StagedFile {

@@ -7,7 +7,7 @@ use super::*;
 use crate::{FaultKind, IngestOptions, WriteBatch};
 
 /// A node that folds nothing by itself, and has put its head.
-async fn written(root: &Root, ids: &[&str]) -> crate::Ingest {
+pub(super) async fn written(root: &Root, ids: &[&str]) -> crate::Ingest {
     let ingest = root.open().ingest(IngestOptions {
         fold_interval: Duration::from_hours(1),
         ..IngestOptions::default()

@@ -1,6 +1,11 @@
 //! Tables that are repaired: nothing that can be read is lost, nothing comes back that was dropped, and nothing is
 //! there twice.
 
+mod dropped;
+mod entries;
+mod files;
+mod interrupted;
+
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -71,6 +76,48 @@ async fn repair(root: &Root) -> TableRepair {
     let again = root.open().repair_table(&id, Some("ada")).await.unwrap();
     assert_eq!(again.unwrap(), TableRepair::default());
     done
+}
+
+/// What the log is rebuilt of.
+fn rebuilt(repair: &TableRepair) -> &crate::RebuiltLog {
+    let [RepairStep::Rebuild(rebuilt), ..] = &repair.steps[..] else {
+        panic!("{repair:?}");
+    };
+    rebuilt
+}
+
+async fn newest(root: &Root) -> Snapshot {
+    let snapshot = root.open().snapshot(&workspace("w")).await.unwrap();
+    snapshot.unwrap()
+}
+
+async fn text_of(root: &Root, path: &Path) -> String {
+    String::from_utf8(bytes_of(root, path).await).unwrap()
+}
+
+async fn delete_log(root: &Root) {
+    for path in objects(&root.open()).await {
+        if path.contains("_delta_log") {
+            delete(root, &path.as_str().into()).await;
+        }
+    }
+}
+
+/// The bytes of everything that was set aside.
+async fn set_aside(root: &Root) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for path in objects(&root.open()).await {
+        if path.starts_with("set-aside/") {
+            found.push(bytes_of(root, &path.as_str().into()).await);
+        }
+    }
+    found
+}
+
+/// A path of a data file of the first day that no version names.
+fn unnamed() -> Path {
+    let name = uuid::Uuid::new_v4();
+    Path::from(format!("workspace=w/day=2026-11-21/{name}.parquet"))
 }
 
 /// A damaged checkpoint or hint is set aside, and a new checkpoint stands for the log.
