@@ -42,11 +42,13 @@ async fn begun(store: &Store) -> Root {
     root
 }
 
+/// A backup that only compares a share of the copies.
+async fn try_back_up(store: &Store, to: &BackupRoot) -> Result<Backup, StoreError> {
+    store.backup(to, &BackupOptions::default()).await
+}
+
 async fn back_up(store: &Store, to: &Root) -> Backup {
-    store
-        .backup(&backups(to), &BackupOptions::default())
-        .await
-        .unwrap()
+    try_back_up(store, &backups(to)).await.unwrap()
 }
 
 fn options() -> RestoreOptions {
@@ -135,11 +137,7 @@ async fn a_restored_store_has_every_event_and_goes_on() {
         let path = directory.path().join("backups");
         let to = BackupRoot::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
         store.init_backup(&to).await.unwrap();
-        let backup = store
-            .backup(&to, &BackupOptions::default())
-            .await
-            .unwrap()
-            .summary;
+        let backup = try_back_up(&store, &to).await.unwrap().summary;
         assert!(backup.is_complete());
         assert_eq!((backup.segments, backup.segment_events), (1, 1));
         assert_eq!(backup.workspaces.len(), 2);
@@ -186,12 +184,7 @@ async fn an_interrupted_backup_leaves_the_one_before() {
 
         let (hook, made) = dying(last);
         let from = Store::at(hooked(&root, Arc::clone(&hook)));
-        let killed = from
-            .backup(
-                &BackupRoot::at(hooked(&to, hook)),
-                &BackupOptions::default(),
-            )
-            .await;
+        let killed = try_back_up(&from, &BackupRoot::at(hooked(&to, hook))).await;
         let (_root, made_of_it, done) = restored(&to).await;
         let expected: &[&str] = match done.summary.number {
             1 => &["1"],
@@ -232,11 +225,7 @@ async fn an_interrupted_backup_is_continued() {
         let is_late = request == Request::Put && counter.fetch_add(1, Ordering::SeqCst) >= 7;
         async move { if is_late { Err(dead()) } else { Ok(()) } }.boxed()
     });
-    store
-        .backup(
-            &BackupRoot::at(hooked(&to, hook)),
-            &BackupOptions::default(),
-        )
+    try_back_up(&store, &BackupRoot::at(hooked(&to, hook)))
         .await
         .unwrap_err();
     assert_eq!(below(&to, "copies").await.len(), 7);
@@ -333,12 +322,7 @@ async fn a_backup_copies_what_is_new() {
         counter.fetch_add(usize::from(request == Request::Put), Ordering::SeqCst);
         async { Ok(()) }.boxed()
     });
-    let unchanged = store
-        .backup(
-            &BackupRoot::at(hooked(&to, hook)),
-            &BackupOptions::default(),
-        )
-        .await;
+    let unchanged = try_back_up(&store, &BackupRoot::at(hooked(&to, hook))).await;
     assert_eq!(unchanged.unwrap().new_bytes, 0);
     assert_eq!(
         gets.load(Ordering::SeqCst),
@@ -381,10 +365,7 @@ async fn backups_and_stores_are_told_apart() {
         }
         import(&store, [event("w", DAY_START_MS, "1")]).await;
         // A backup begins on purpose.
-        let error = store
-            .backup(&backups(&to), &BackupOptions::default())
-            .await
-            .unwrap_err();
+        let error = try_back_up(&store, &backups(&to)).await.unwrap_err();
         assert!(matches!(error, StoreError::NoBackup { .. }), "{error}");
         let error = new
             .open()
@@ -416,10 +397,7 @@ async fn backups_and_stores_are_told_apart() {
             let error = refused.unwrap_err();
             assert!(matches!(error, StoreError::BackupHere { .. }), "{error}");
         }
-        let error = another
-            .backup(&backups(&to), &BackupOptions::default())
-            .await
-            .unwrap_err();
+        let error = try_back_up(&another, &backups(&to)).await.unwrap_err();
         assert!(error.to_string().contains("--new"), "{error}");
         let error = another
             .restore(&backups(&to), &options())
@@ -429,10 +407,7 @@ async fn backups_and_stores_are_told_apart() {
         // What was restored does not replace the backups that it was made of.
         let made = new.open();
         made.restore(&backups(&to), &options()).await.unwrap();
-        let error = made
-            .backup(&backups(&to), &BackupOptions::default())
-            .await
-            .unwrap_err();
+        let error = try_back_up(&made, &backups(&to)).await.unwrap_err();
         assert!(error.to_string().contains("incarnation"), "{error}");
         back_up(&store, &to).await;
     }
@@ -451,7 +426,7 @@ async fn a_backup_is_not_in_its_store() {
     }
     let to = BackupRoot::open(&at("a/store-backups"), &StoreOptions::default()).unwrap();
     store.init_backup(&to).await.unwrap();
-    store.backup(&to, &BackupOptions::default()).await.unwrap();
+    try_back_up(&store, &to).await.unwrap();
 }
 
 /// A volume of backups that is not mounted is not filled.
@@ -462,16 +437,13 @@ async fn backups_that_are_gone_are_not_begun_anew() {
     let (_root, store) = store_in_bucket().await;
     let to = BackupRoot::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
     store.init_backup(&to).await.unwrap();
-    store.backup(&to, &BackupOptions::default()).await.unwrap();
+    try_back_up(&store, &to).await.unwrap();
     std::fs::remove_dir_all(&path).unwrap();
     for is_mount_point in [false, true] {
         if is_mount_point {
             std::fs::create_dir(&path).unwrap();
         }
-        let error = store
-            .backup(&to, &BackupOptions::default())
-            .await
-            .unwrap_err();
+        let error = try_back_up(&store, &to).await.unwrap_err();
         assert!(matches!(error, StoreError::NoBackup { .. }), "{error}");
         assert_eq!(path.exists(), is_mount_point);
     }
