@@ -1,4 +1,4 @@
-//! What Vouch relies on of an object store, tried at the start of a service.
+//! What Vouch relies on of an object store, tried at the start of a service and before a store is made.
 
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
