@@ -134,18 +134,17 @@ impl Content {
         }
     }
 
-    /// Whether a producer said the same with both. Of two events that a mapping made, or may have made, it is enough
-    /// that the records are the same: the mapping may have changed in between.
+    /// Whether a producer said the same with both. Of two events that a mapping made, of which one may be from before
+    /// Vouch recorded that, it is enough that the records are the same: the mapping may have changed in between.
     pub fn is_same(&self, other: &Self) -> bool {
         if [self.sent, other.sent] == [Some(Sent::Itself); 2] {
             return true;
         }
-        let are_records = self.may_be_record() && other.may_be_record();
+        let are_records = matches!(
+            (self.sent, other.sent),
+            (Some(Sent::Record), Some(Sent::Record) | None) | (None, Some(Sent::Record))
+        );
         self.fields == other.fields || (are_records && self.record == other.record)
-    }
-
-    fn may_be_record(&self) -> bool {
-        matches!(self.sent, Some(Sent::Record) | None)
     }
 
     /// The digests by which the event may have an id of its own, the one that it gets first: the program that stored
@@ -162,8 +161,10 @@ impl Content {
 #[derive(Debug, Default)]
 pub struct Contents {
     fields: HashSet<ContentDigest>,
-    /// Of those that a mapping made, or may have made.
+    /// Of those that a mapping made.
     records: HashSet<ContentDigest>,
+    /// Of those that a mapping may have made.
+    possible_records: HashSet<ContentDigest>,
     has_itself: bool,
 }
 
@@ -171,15 +172,22 @@ impl Contents {
     /// Adds a content; `false` when [the same](Content::is_same) is there.
     pub fn insert(&mut self, content: &Content) -> bool {
         let is_itself = content.sent == Some(Sent::Itself);
-        let is_there = self.fields.contains(&content.fields)
-            || (content.may_be_record() && self.records.contains(&content.record))
-            || (is_itself && self.has_itself);
-        if is_there {
+        let record = &content.record;
+        let has_record = match content.sent {
+            Some(Sent::Record) => {
+                self.records.contains(record) || self.possible_records.contains(record)
+            }
+            None => self.records.contains(record),
+            Some(Sent::Fields | Sent::Itself) => false,
+        };
+        if has_record || self.fields.contains(&content.fields) || (is_itself && self.has_itself) {
             return false;
         }
         self.fields.insert(content.fields);
-        if content.may_be_record() {
-            self.records.insert(content.record);
+        match content.sent {
+            Some(Sent::Record) => _ = self.records.insert(*record),
+            None => _ = self.possible_records.insert(*record),
+            Some(Sent::Fields | Sent::Itself) => {}
         }
         self.has_itself |= is_itself;
         true

@@ -181,13 +181,9 @@ async fn a_store_of_the_next_format_is_read_and_written_to() {
 async fn an_event_of_the_next_format_is_known_by_its_new_column() {
     let root = Root::in_memory();
     import(&root.open(), [event("w", DAY_START_MS, "1")]).await;
-    import(&root.open(), [event("w", DAY_START_MS, "2")]).await;
-    let stored = root
-        .open()
-        .snapshot(&workspace("w"))
-        .await
-        .unwrap()
-        .unwrap();
+    let store = root.open();
+    let stored = store.snapshot(&workspace("w")).await.unwrap().unwrap();
+    import(&store, [event("w", DAY_START_MS, "2")]).await;
     let file = &stored.files[0];
     let content = add_column(&root, &file.path).await;
     change_log(&root, |action| {

@@ -69,14 +69,17 @@ async fn interrupted_rebuild_without_a_log_has_one_record() {
 async fn failed_write_loses_nothing() {
     let damaged = table_of(2).await;
     delete_log(&damaged).await;
-    for at in 0..3 {
+    let mut failures = 0;
+    for at in 0..4 {
         let root = damaged.copy().await;
         let store = failing(&root, at..=at);
-        let failed = store.repair_table(&workspace("w"), Some("ada")).await;
-        failed.unwrap_err();
+        let repaired = store.repair_table(&workspace("w"), Some("ada")).await;
+        // The comparison of clocks may fail.
+        failures += usize::from(repaired.is_err());
         repair(&root).await;
         assert_eq!(ids(&root).await, numbers(1..=2), "{at}");
     }
+    assert_eq!(failures, 3);
 }
 
 /// A damaged data file is in `set-aside` whenever a repair that took it out of the table was interrupted.
