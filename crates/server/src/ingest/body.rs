@@ -171,7 +171,7 @@ pub(super) async fn decompress(
         let part = part.map_err(|error| WriteError::Defect(error.to_string()))?;
         (reader, bytes) = part.map_err(|error| {
             WriteError::Body(format!(
-                "it is not what its encoding says, or is cut off: {error}"
+                "it is not what its Content-Encoding or grpc-encoding says, or is cut off: {error}"
             ))
         })?;
         if bytes.len() > limit {
