@@ -2,7 +2,7 @@
 //!
 //! A turn that is free goes to whoever comes. When others wait, at most half of the turns (rounded up) are for
 //! one workspace: a turn that ends goes to the first in the queue whose workspaces have less. Of a full queue,
-//! the workspace that has more than half of it gives its newest place to another one.
+//! the workspace that has more than half of it loses its newest place to another one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,7 +127,7 @@ impl Shared {
     }
 }
 
-/// Gives out turns. Cheap to clone.
+/// Grants turns. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Turns(Arc<Shared>);
 
@@ -152,7 +152,7 @@ impl Drop for Turn {
     }
 }
 
-/// The place in the queue of a question; it is given up when nobody waits for it any more.
+/// The place in the queue of a question; it is free again when its question is dropped.
 struct Place<'a> {
     turns: &'a Turns,
     number: u64,
@@ -208,7 +208,7 @@ impl Turns {
 
     fn admit(&self, asker: Asker) -> Admission {
         let mut state = self.0.state();
-        // While a turn is free nobody waits: a turn that ends is handed over at once.
+        // While a turn is free no question waits: a turn that ends is handed over at once.
         if state.running.total < self.0.most_running {
             state.running.add(&asker);
             let turns = self.clone();

@@ -17,6 +17,17 @@ use crate::location::Location;
 
 type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
 
+/// The form of an event id in memory, the first half of its BLAKE3 digest; those of two different ids are never the same.
+pub(crate) type ShortId = [u8; 16];
+
+/// The short form of an event id.
+pub(crate) fn short(id: &str) -> ShortId {
+    let mut short = ShortId::default();
+    let length = short.len();
+    short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..length]);
+    short
+}
+
 /// The id of an event that may be stored under another id than the one that its producer gave it.
 #[derive(Debug)]
 pub(crate) struct RenamedId {

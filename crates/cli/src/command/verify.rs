@@ -92,7 +92,7 @@ fn tell_segments(found: &SegmentVerification, out: &mut impl Write) -> io::Resul
     Ok(())
 }
 
-/// Whether the table of a workspace is whole. An error of one workspace is told, as the others may be whole.
+/// Whether the table of a workspace is whole. An error of one workspace is reported, as the others may be whole.
 async fn verify(
     store: &Store,
     workspace: &WorkspaceId,

@@ -54,7 +54,7 @@ type IngestServer = IngestServiceServer<service::Service>;
 type LogsServer = LogsServiceServer<otlp::grpc::Service>;
 type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
 
-/// The services whose health is reported; the empty name stands for all together.
+/// The services whose health is reported; the empty name is for all together.
 const NAMES: [&str; 5] = [
     "",
     <QueryServer as NamedService>::NAME,
@@ -146,7 +146,7 @@ pub(super) fn router(
         .max_decoding_message_size(MAX_QUESTION_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     // The service measures the events of a message itself, and says what the limit is. `Admission` decompresses messages;
-    // the codec tells clients what they may use.
+    // the codec names the compressions that clients may use.
     let limit = writer.limits().decompressed_bytes;
     let with_slack = |bytes: usize| bytes.saturating_add(1 << 20);
     let ingest_service = |limit: usize| {

@@ -13,20 +13,12 @@ use crate::claims::{Claim, Holders, Settled};
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
+use crate::event_ids::{ShortId, short};
 use crate::file_reader::FilePlace;
 use crate::location::Location;
 
 /// Events whose ids are taken are compared with those that have them when there are so many, so that memory is bounded.
 const COMPARED_EVENTS: usize = 64 * 1024;
-
-/// The first half of an id's digest.
-type ShortId = [u8; 16];
-
-fn short(id: &str) -> ShortId {
-    let mut short = [0; 16];
-    short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
-    short
-}
 
 /// The events of one day that are kept so far.
 #[derive(Debug, Default)]

@@ -13,6 +13,7 @@ use object_store::path::Path;
 
 use crate::claims::{Claim, Holders, Settled};
 use crate::error::StoreError;
+use crate::event_ids::{ShortId, short};
 use crate::file_reader::FilePlace;
 use crate::location::Location;
 
@@ -21,9 +22,6 @@ const BATCH_ROWS: usize = 8 * 1024;
 
 /// How many files are asked for ids at the same time.
 const FILE_CONCURRENCY: usize = 8;
-
-/// The form of an event id in memory; those of two different ids are never the same.
-type ShortId = [u8; 16];
 
 /// The events of some segments on one day, without those that some files were found to hold.
 #[derive(Debug, Default)]
@@ -341,11 +339,4 @@ fn as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         .map(|(column, field)| cast(column, field.data_type()))
         .collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
     RecordBatch::try_new(schema, columns)
-}
-
-fn short(id: &str) -> ShortId {
-    let mut short = ShortId::default();
-    let length = short.len();
-    short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..length]);
-    short
 }
