@@ -126,7 +126,7 @@ struct Place {
 pub(crate) struct Peer {
     /// The address of the other end.
     pub(crate) address: IpAddr,
-    /// What the requests of the connection may take of the memory for requests.
+    /// What the requests of its address may take of the memory for requests.
     pub(crate) share: Share,
 }
 
@@ -184,7 +184,7 @@ impl Drop for Place {
     }
 }
 
-/// The address that a connection counts for: of IPv6 the network of 64 bits, which is what one host gets.
+/// The address that a connection counts for: of IPv6 the network of 64 bits, which is what one host has.
 fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -240,7 +240,7 @@ impl Listener {
                 idle: self.port.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
                 peer: Peer {
                     address: address.ip().to_canonical(),
-                    share: self.budget.share(),
+                    share: self.budget.share_of(place.address),
                 },
                 _place: place,
             };

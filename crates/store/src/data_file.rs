@@ -10,6 +10,7 @@ use events::{Delivery, WorkspaceId};
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -102,8 +103,11 @@ impl DataFileWriter {
     ) -> Result<Self, StoreError> {
         let in_table = paths::data_file_in_table(day, Uuid::new_v4());
         let path = paths::data_file(workspace, &in_table);
-        let properties = layout::writer_properties();
-        let writer = ArrowWriter::try_new(Vec::new(), events::schema(), Some(properties))
+        let options = ArrowWriterOptions::new()
+            .with_properties(layout::writer_properties())
+            // All types follow from those of Parquet, and the Arrow schema would take 3 kB of each file.
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), events::schema(), options)
             .map_err(|error| StoreError::parquet(&path, error))?;
         Ok(Self {
             location: location.clone(),

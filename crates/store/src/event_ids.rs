@@ -1,6 +1,7 @@
 //! Which event ids data files hold, and the events that have them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
 use events::{Content, PackedEvents, fields};
@@ -8,7 +9,8 @@ use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
 
 use crate::error::StoreError;
 use crate::file_reader::{FilePlace, FileReader, bloom_filters};
@@ -159,6 +161,7 @@ impl FilePlace {
         if row_groups.is_empty() {
             return Ok(());
         }
+        let metadata = Arc::clone(builder.metadata());
         let mut batches = self.id_batches(builder, Some(row_groups.clone()))?;
         let mut selected = Vec::new();
         while let Some(ids) = self.next(&mut batches).await? {
@@ -170,7 +173,9 @@ impl FilePlace {
         }
         let selection = RowSelection::from_filters(&[BooleanArray::from(selected)]);
         let failed = |error| StoreError::parquet(&self.path, error);
-        let builder = self.open(location).await?.with_row_groups(row_groups);
+        let columns = columns_with_values(&metadata, &row_groups);
+        let builder = self.open_again(location, metadata)?;
+        let builder = builder.with_projection(columns).with_row_groups(row_groups);
         let rows = builder.with_row_selection(selection).build();
         let mut rows = rows.map_err(failed)?;
         while let Some(batch) = rows.try_next().await.map_err(failed)? {
@@ -241,6 +246,21 @@ impl FilePlace {
     fn without_ids(&self) -> StoreError {
         self.corrupt(format!("it has no text column `{}`", fields::EVENT_ID))
     }
+}
+
+/// The columns that have a value in some row groups, as the footer says. Most events have few, and each column costs
+/// about as much as reading a few rows of it.
+fn columns_with_values(metadata: &ParquetMetaData, row_groups: &[usize]) -> ProjectionMask {
+    let has_values = |column: &usize| {
+        let mut groups = row_groups.iter().map(|group| metadata.row_group(*group));
+        groups.any(|group| {
+            let statistics = group.column(*column).statistics();
+            let nulls = statistics.and_then(Statistics::null_count_opt);
+            nulls.is_none_or(|nulls| i64::try_from(nulls) != Ok(group.num_rows()))
+        })
+    };
+    let schema = metadata.file_metadata().schema_descr();
+    ProjectionMask::leaves(schema, (0..schema.num_columns()).filter(has_values))
 }
 
 /// The position of a column in a file.

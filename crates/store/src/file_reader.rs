@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result};
@@ -59,17 +59,34 @@ impl FilePlace {
     }
 
     /// Opens the file for reading all columns, as many rows at a time as take a bounded number of bytes.
-    ///
-    /// The types are those of the Parquet schema, whatever Arrow types its writer had.
     pub(crate) async fn open(
         &self,
         location: &Location,
     ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
-        let reader = FileReader::new(location, self);
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await;
-        let builder = builder.map_err(|error| StoreError::parquet(&self.path, error))?;
-        let rows = decoded::batch_rows(self.decoded, builder.metadata());
+        let mut reader = FileReader::new(location, self);
+        let metadata = reader.get_metadata(Some(&reader_options())).await;
+        let metadata = metadata.map_err(|error| StoreError::parquet(&self.path, error))?;
+        self.builder(reader, metadata)
+    }
+
+    /// Opens the file as [`FilePlace::open`] does, without reading its footer again.
+    pub(crate) fn open_again(
+        &self,
+        location: &Location,
+        metadata: Arc<ParquetMetaData>,
+    ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
+        self.builder(FileReader::new(location, self), metadata)
+    }
+
+    fn builder(
+        &self,
+        reader: FileReader,
+        metadata: Arc<ParquetMetaData>,
+    ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
+        let rows = decoded::batch_rows(self.decoded, &metadata);
+        let metadata = ArrowReaderMetadata::try_new(metadata, reader_options());
+        let metadata = metadata.map_err(|error| StoreError::parquet(&self.path, error))?;
+        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
         Ok(builder.with_batch_size(rows))
     }
 
@@ -84,6 +101,11 @@ impl FilePlace {
     pub(crate) fn changed(&self) -> StoreError {
         self.corrupt("its content has changed since it was committed")
     }
+}
+
+/// The types are those of the Parquet schema, whatever Arrow types the writer of a file had.
+pub(crate) fn reader_options() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
 /// Fetches parts of one data file.

@@ -6,11 +6,15 @@
 //! * A **lane**: half of the memory is kept for one request at a time. Who finds no other memory takes the
 //!   lane when it is free, and can then grow to the largest request without waiting again. So one request
 //!   always gets on, however many have taken a part of what they need.
-//! * A **share**: the requests of one connection take at most half of the memory outside of the lane, and
+//! * A **share**: the requests of one address take at most half of the memory outside of the lane, and
 //!   get on in the lane only beyond that.
+//!
+//! Large requests take **turns** on half of the processors, so that small ones and questions are not late.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
@@ -19,6 +23,9 @@ use super::error::WriteError;
 
 /// What one permit stands for.
 const UNIT_BYTES: usize = 1 << 10;
+
+/// A request that holds more takes turns with others that do.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// The longest that a request waits for memory.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,14 +46,22 @@ struct Shared {
     /// The requests that wait for memory now.
     waiting: AtomicUsize,
     patience: Duration,
-    /// Those who may decompress now: not on all processors.
+    /// What is left of the shares of addresses that have connections.
+    shares: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
+    /// The large requests that may be decompressed or decoded now: not on all processors.
     turns: Arc<Semaphore>,
 }
 
-/// What the requests of one connection may take of a [`Budget`] outside of the lane.
+/// What the requests of one address may take of a [`Budget`] outside of the lane.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     left: Arc<Semaphore>,
+}
+
+/// The right to use a processor for a large request; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The memory of one request; given back when dropped.
@@ -94,19 +109,33 @@ impl Budget {
                 lane_bytes,
                 waiting: AtomicUsize::new(0),
                 patience,
+                shares: Mutex::default(),
                 turns: Arc::new(Semaphore::new(processors().div_ceil(2))),
             }),
         }
     }
 
-    /// The share of a new connection.
+    /// The share of an address, which all of its connections have together.
+    pub(crate) fn share_of(&self, address: IpAddr) -> Share {
+        let shares = self.shared.shares.lock();
+        let mut shares = shares.unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = shares.get(&address).and_then(Weak::upgrade) {
+            return Share { left };
+        }
+        shares.retain(|_, left| left.strong_count() > 0);
+        let share = self.share();
+        shares.insert(address, Arc::downgrade(&share.left));
+        share
+    }
+
+    /// The share of a sender whose address is not known.
     pub(crate) fn share(&self) -> Share {
         Share {
             left: Arc::new(Semaphore::new((self.shared.units / 2).max(1) as usize)),
         }
     }
 
-    /// A request of the connection with this share, which has taken nothing yet.
+    /// A request of the sender with this share, which has taken nothing yet.
     pub(crate) fn request(&self, share: &Share) -> Reservation {
         Reservation {
             budget: self.clone(),
@@ -156,13 +185,16 @@ impl Reservation {
         Ok(())
     }
 
-    /// A turn on one of the processors that decompress. Those who wait for one have it in their order.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    /// A turn when the request is large; it has none while it waits for memory. Turns come in the order in
+    /// which requests wait for them.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        if self.bytes <= LARGE_BYTES {
+            return None;
+        }
+        let turns = Arc::clone(&self.budget.shared.turns);
         // The semaphore is never closed.
-        Arc::clone(&self.budget.shared.turns)
-            .acquire_owned()
-            .await
-            .ok()
+        let permit = turns.acquire_owned().await.ok();
+        permit.map(|permit| Turn { _permit: permit })
     }
 
     /// Takes `bytes` more.
@@ -195,7 +227,7 @@ impl Reservation {
                 () = tokio::time::sleep(shared.patience) => Err(overloaded),
             };
         }
-        // Others must not make way for a connection that has its share.
+        // Others must not make way for an address that has its share.
         let lane = Arc::clone(&shared.lane).acquire_owned();
         match tokio::time::timeout(shared.patience, lane).await {
             Ok(lane) => self.entered(lane, overloaded),
@@ -282,19 +314,53 @@ mod tests {
         assert_eq!(finished, 10, "each after the one before it");
     }
 
-    /// A connection that has its share leaves the rest to others.
+    /// An address that has its share leaves the rest to others, however many connections it has.
     #[tokio::test]
-    async fn connection_keeps_to_its_share() {
+    async fn address_keeps_to_its_share() {
         let budget = budget();
-        let share = budget.share();
-        let mut requests: Vec<Reservation> = (0..7).map(|_| budget.request(&share)).collect();
+        let [address, neighbour] = [[127, 0, 0, 2], [127, 0, 0, 1]].map(IpAddr::from);
+        let connections: Vec<Share> = (0..7).map(|_| budget.share_of(address)).collect();
+        let mut requests: Vec<Reservation> = connections
+            .iter()
+            .map(|share| budget.request(share))
+            .collect();
         let mut refused = 0;
         for request in &mut requests {
             refused += usize::from(request.grow_to(KIB).await.is_err());
         }
         assert_eq!(refused, 1, "five in the share, one in the lane");
-        let mut other = budget.request(&budget.share());
+        let mut other = budget.request(&budget.share_of(neighbour));
         other.grow_to(5 * KIB).await.unwrap();
+    }
+
+    /// The share of an address is whole again when its connections are gone, and is forgotten then.
+    #[tokio::test]
+    async fn shares_are_forgotten() {
+        let budget = budget();
+        for last in 0..100 {
+            let share = budget.share_of([127, 0, 0, last].into());
+            let mut request = budget.request(&share);
+            request.grow_to(5 * KIB).await.unwrap();
+        }
+        assert_eq!(budget.shared.shares.lock().unwrap().len(), 1);
+    }
+
+    /// A large request waits while another has the turn; a small one does not.
+    #[tokio::test]
+    async fn large_requests_take_turns() {
+        let budget = Budget::new(20 << 20, 10 << 20);
+        let [mut large, mut small] = [(); 2].map(|()| budget.request(&budget.share()));
+        large.grow_to(LARGE_BYTES + 1).await.unwrap();
+        small.grow_to(LARGE_BYTES).await.unwrap();
+        let mut turns = Vec::new();
+        for _ in 0..processors().div_ceil(2) {
+            turns.push(large.turn().await.unwrap());
+        }
+        let waits = tokio::time::timeout(Duration::from_millis(10), large.turn());
+        assert!(waits.await.is_err());
+        assert!(small.turn().await.is_none());
+        turns.pop();
+        assert!(large.turn().await.is_some());
     }
 
     /// A request that is larger than all memory goes through the lane.

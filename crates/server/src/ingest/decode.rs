@@ -36,8 +36,9 @@ pub(crate) type Grow<'a> = dyn FnMut(usize) -> Result<(), WriteError> + 'a;
 /// What an event may have beside the bytes of its record: an id that it lacks, its workspace, its date.
 const OWN_BYTES: usize = 1 << 10;
 
-/// How many more bytes of events are made before memory is taken for them.
-const STEP_BYTES: usize = 1 << 20;
+/// How many more bytes of events are made before memory is taken for them: as many as there are, within these.
+const MIN_STEP_BYTES: usize = 64 << 10;
+const MAX_STEP_BYTES: usize = 1 << 20;
 
 /// Makes events of the records of one request.
 pub(crate) struct Decoder<'a> {
@@ -47,8 +48,10 @@ pub(crate) struct Decoder<'a> {
     grow: &'a mut Grow<'a>,
     /// How many records came so far.
     count: usize,
-    /// The bytes of the events so far. They may be many more than those of the request: an OTLP record
-    /// takes a copy of its resource, and a mapping makes what it likes.
+    /// The bytes of the records so far. They may be many more than those of the request: each OTLP record has a copy
+    /// of its resource.
+    record_bytes: usize,
+    /// The bytes of the events so far, also of those that are refused. A mapping may make more than the records have.
     bytes: usize,
     /// The bytes that there is memory for.
     grown_bytes: usize,
@@ -73,14 +76,15 @@ impl<'a> Decoder<'a> {
             limits,
             grow,
             count: 0,
+            record_bytes: 0,
             bytes: 0,
             grown_bytes: 0,
             decoded: Decoded::default(),
         })
     }
 
-    /// Takes the next record, whose text or message has `size_bytes`. Its events belong to `workspace`
-    /// unless they name one.
+    /// Takes the next record, whose text or message has `size_bytes` with all that it shares with other records. Its
+    /// events belong to `workspace` unless they name one.
     ///
     /// # Errors
     /// [`WriteError::TooManyEvents`], [`WriteError::EventsTooLarge`], or no memory.
@@ -97,6 +101,9 @@ impl<'a> Decoder<'a> {
                 limit: self.limits.events,
             });
         }
+        // Records that are refused cost time, too.
+        self.record_bytes = self.record_bytes.saturating_add(size_bytes);
+        self.check_bytes(self.record_bytes)?;
         let record = if size_bytes > self.limits.event_bytes {
             Err(too_large("record", size_bytes, self.limits))
         } else {
@@ -123,12 +130,13 @@ impl<'a> Decoder<'a> {
                 }),
         };
         for event in events {
+            if let Ok(event) = &event {
+                self.count_bytes(event.size_bytes())?;
+            }
             match event.and_then(|event| self.within_limits(event)) {
                 Ok(event) => {
-                    self.bytes += event.size_bytes();
                     self.decoded.events.push(event);
                     self.decoded.record_of.push(index);
-                    self.count_bytes()?;
                 }
                 Err(rejection) => self
                     .decoded
@@ -148,14 +156,20 @@ impl<'a> Decoder<'a> {
         Ok(event)
     }
 
-    fn count_bytes(&mut self) -> Result<(), WriteError> {
-        let limit = self.limits.decompressed_bytes;
-        if self.bytes > limit {
-            return Err(WriteError::EventsTooLarge { limit });
-        }
+    fn count_bytes(&mut self, event_bytes: usize) -> Result<(), WriteError> {
+        self.bytes = self.bytes.saturating_add(event_bytes);
+        self.check_bytes(self.bytes)?;
         if self.bytes > self.grown_bytes {
-            self.grown_bytes = self.bytes + STEP_BYTES;
+            self.grown_bytes = self.bytes + self.bytes.clamp(MIN_STEP_BYTES, MAX_STEP_BYTES);
             (self.grow)(self.grown_bytes)?;
+        }
+        Ok(())
+    }
+
+    fn check_bytes(&self, bytes: usize) -> Result<(), WriteError> {
+        let limit = self.limits.decompressed_bytes;
+        if bytes > limit {
+            return Err(WriteError::EventsTooLarge { limit });
         }
         Ok(())
     }
@@ -202,6 +216,8 @@ fn too_large(what: &str, size_bytes: usize, limits: &IngestLimits) -> Rejection 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn decode(text: &str, number: Option<&BatchNumber>, limits: &IngestLimits) -> Decoded {
@@ -286,6 +302,29 @@ mod tests {
         ));
     }
 
+    /// What records share counts for each of them, also when they are refused.
+    #[test]
+    fn refused_records_are_measured() {
+        let limits = IngestLimits {
+            event_bytes: 2_000,
+            decompressed_bytes: 5_000,
+            ..IngestLimits::default()
+        };
+        let mut grow = |_| Ok(());
+        let mut decoder = Decoder::new(None, None, &limits, &mut grow).unwrap();
+        for _ in 0..2 {
+            // No workspace is named.
+            decoder
+                .take(2_000, None, || Ok(json!({"date": 1})))
+                .unwrap();
+        }
+        let refused = decoder.take(2_000, None, || panic!("it is not read"));
+        assert!(matches!(
+            refused,
+            Err(WriteError::EventsTooLarge { limit: 5_000 })
+        ));
+    }
+
     #[test]
     fn a_mapping_makes_events_of_a_record() {
         let limits = IngestLimits::default();
@@ -334,14 +373,16 @@ mod tests {
             let decoded = taken.and_then(|()| decoder.finish());
             (decoded, grown)
         };
-        let (decoded, grown) = decode("{\"sizes\": [1000, 4000, 1001]}");
+        let (decoded, grown) = decode("{\"sizes\": [500, 3200, 501]}");
         let decoded = decoded.unwrap();
         assert_eq!((decoded.events.len(), decoded.refused.len()), (2, 1));
         let refused = &decoded.refused[0].rejection;
         assert_eq!(refused.code, RejectionCode::EventTooLarge);
         assert!(grown > 1_000, "memory is taken for them");
-        let (too_many, _) = decode("{\"sizes\": [1500, 1501, 1502, 1503, 1504]}");
-        let is_refused = matches!(too_many, Err(WriteError::EventsTooLarge { limit: 5_000 }));
-        assert!(is_refused, "{too_many:?}");
+        for sizes in ["1500, 1501, 1502, 1503, 1504", "3200, 3201"] {
+            let (too_many, _) = decode(&format!("{{\"sizes\": [{sizes}]}}"));
+            let is_refused = matches!(too_many, Err(WriteError::EventsTooLarge { limit: 5_000 }));
+            assert!(is_refused, "{too_many:?}");
+        }
     }
 }

@@ -47,12 +47,11 @@ async fn export(
     writer
         .write(source, options, held, move |decoder, given| {
             for resource_logs in &request.resource_logs {
-                let resource = resource_logs.resource.as_ref();
+                let resource = record::Origin::of(resource_logs.resource.as_ref());
                 for scope_logs in &resource_logs.scope_logs {
-                    let scope = scope_logs.scope.as_ref();
+                    let origin = resource.with_scope(scope_logs.scope.as_ref());
                     for record in &scope_logs.log_records {
-                        let origin = record::Origin { resource, scope };
-                        let size_bytes = record.encoded_len();
+                        let size_bytes = origin.size_bytes + record.encoded_len();
                         let workspace = match origin.workspace(record, given) {
                             Ok(workspace) => workspace,
                             Err(rejection) => {

@@ -254,8 +254,16 @@ impl Writer {
         let storing = tokio::spawn(async move {
             let mut held = held;
             let begun = Instant::now();
+            let mut turn = held.turn().await;
             let decoding = tokio::task::spawn_blocking(move || {
-                let mut grow = |bytes| runtime.block_on(held.grow_to(bytes));
+                let mut grow = |bytes| {
+                    drop(turn.take());
+                    runtime.block_on(async {
+                        held.grow_to(bytes).await?;
+                        turn = held.turn().await;
+                        Ok(())
+                    })
+                };
                 let decoded = decode(&options, &config.limits, &mut grow, take);
                 (options, decoded, held)
             });

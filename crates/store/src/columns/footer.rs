@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::basic::{Encoding, Type as PhysicalType};
 use parquet::errors::Result;
@@ -11,7 +11,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaD
 use parquet::file::statistics::Statistics;
 
 use super::column::Column;
-use crate::file_reader::{FilePlace, FileReader};
+use crate::file_reader::{FilePlace, FileReader, reader_options};
 use crate::location::Location;
 
 /// The footer of a file, with the places of its pages.
@@ -25,11 +25,11 @@ pub(super) struct Footer {
 impl Footer {
     /// Reads the footer of a file.
     pub(super) async fn read(location: &Location, file: &FilePlace) -> Result<Self> {
-        let options = plain().with_offset_index_policy(PageIndexPolicy::Optional);
+        let options = reader_options().with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = FileReader::new(location, file)
             .get_metadata(Some(&options))
             .await?;
-        let schema = ArrowReaderMetadata::try_new(Arc::clone(&metadata), plain())?;
+        let schema = ArrowReaderMetadata::try_new(Arc::clone(&metadata), reader_options())?;
         let groups = 0..metadata.num_row_groups();
         let groups = groups.map(|group| typed(&metadata, schema.schema(), group));
         Ok(Self {
@@ -110,10 +110,6 @@ impl Footer {
     }
 }
 
-fn plain() -> ArrowReaderOptions {
-    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
-}
-
 fn typed(
     metadata: &Arc<ParquetMetaData>,
     schema: &Schema,
@@ -131,7 +127,7 @@ fn typed(
         field.as_ref().clone().with_data_type(data_type)
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    ArrowReaderMetadata::try_new(Arc::clone(metadata), plain().with_schema(schema))
+    ArrowReaderMetadata::try_new(Arc::clone(metadata), reader_options().with_schema(schema))
 }
 
 /// Whether all pages of a column are codes of its dictionary.

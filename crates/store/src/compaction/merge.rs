@@ -17,15 +17,14 @@ use bytes::Bytes;
 use events::{WorkspaceId, fields};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::compaction::choose::Job;
 use crate::data_file::{DataFileWriter, StagedFile};
 use crate::decoded::Decoded;
 use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::file_reader::reader_options;
 use crate::layout;
 use crate::location::Location;
 use crate::snapshot::DataFile;
@@ -176,8 +175,7 @@ impl Input {
     /// Opens a file of which about `decoded_bytes` are to be decoded at a time.
     fn open(file: DataFile, content: Bytes, decoded_bytes: usize) -> Result<Self, StoreError> {
         let failed = |error| StoreError::parquet(&file.path, error);
-        // The types are those of the Parquet schema, whatever Arrow types its writer had.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let options = reader_options();
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(content, options)
             .map_err(failed)?;
         let decoded = file.decoded;

@@ -9,12 +9,16 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use events::{TimeRange, WorkspaceId};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinSet;
 
 use super::{Segment, SegmentKey};
 use crate::error::StoreError;
 use crate::location::Location;
 use crate::snapshot::{DataFile, Snapshot, day_range};
 use day::Day;
+
+/// How many days are compared with their files at the same time, each by a task.
+const DAY_CONCURRENCY: usize = 4;
 
 /// What was found out about the segments of each workspace, so that a question looks only at what is new.
 #[derive(Debug, Default)]
@@ -54,17 +58,17 @@ impl RecentEvents {
                 |window: &TimeRange| window.from_ms < day.to_ms && day.from_ms < window.to_ms;
             windows.iter().any(overlaps)
         };
-        let mut found = Vec::new();
-        for (date, day) in &mut recent.days {
-            if is_needed(*date) {
-                let files = snapshot.map(|snapshot| snapshot.files_of(*date));
-                let files = files.into_iter().flatten().map(DataFile::place);
-                day.compare(location, files.collect()).await?;
-                found.extend(day.batches().cloned());
-            }
-        }
+        let needed: Vec<NaiveDate> = recent
+            .days
+            .keys()
+            .copied()
+            .filter(|day| is_needed(*day))
+            .collect();
+        recent.compare(location, snapshot, &needed).await?;
+        let days = needed.iter().filter_map(|day| recent.days.get(day));
+        let found = days.flat_map(|day| day.batches().cloned()).collect();
         *slot = recent;
-        Ok(Some(found.into()))
+        Ok(Some(found))
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Arc<AsyncMutex<Recent>>>> {
@@ -109,7 +113,7 @@ impl Recent {
             self.days.values_mut().for_each(Day::clear_events);
         }
         for (key, batch) in &batches[self.segments.len()..] {
-            for (date, events) in day::split(batch)? {
+            for (date, events) in day::split(&day::as_views(batch)?)? {
                 self.days.entry(date).or_default().add(&events)?;
             }
             self.segments.push(*key);
@@ -120,5 +124,38 @@ impl Recent {
             self.days.values_mut().for_each(Day::forget_others);
         }
         Ok(())
+    }
+
+    /// Leaves out what the files of some days hold. After a failure it lacks some of them.
+    async fn compare(
+        &mut self,
+        location: &Location,
+        snapshot: Option<&Snapshot>,
+        needed: &[NaiveDate],
+    ) -> Result<(), StoreError> {
+        let mut waiting = needed.iter();
+        let mut comparing = JoinSet::new();
+        loop {
+            while comparing.len() < DAY_CONCURRENCY
+                && let Some(date) = waiting.next()
+            {
+                let Some(mut day) = self.days.remove(date) else {
+                    continue;
+                };
+                let files = snapshot.map(|snapshot| snapshot.files_of(*date));
+                let files = files.into_iter().flatten().map(DataFile::place).collect();
+                let (location, date) = (location.clone(), *date);
+                comparing.spawn(async move {
+                    day.compare(&location, files).await?;
+                    Ok::<_, StoreError>((date, day))
+                });
+            }
+            let Some(compared) = comparing.join_next().await else {
+                return Ok(());
+            };
+            let compared = compared.map_err(|source| object_store::Error::JoinError { source })?;
+            let (date, day) = compared?;
+            self.days.insert(date, day);
+        }
     }
 }

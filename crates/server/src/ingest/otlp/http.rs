@@ -59,10 +59,14 @@ async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt,
     let source = Source::of(Door::OtlpHttp, &head.extensions);
     let received = writer.receive(&head, body).await?;
     let bytes = received.bytes;
-    let request = tokio::task::spawn_blocking(move || match form {
-        Form::Protobuf => ExportLogsServiceRequest::decode(bytes)
-            .map_err(|error| WriteError::Body(error.to_string())),
-        Form::Json => json::request(&bytes).map_err(WriteError::Body),
+    let turn = received.held.turn().await;
+    let request = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        match form {
+            Form::Protobuf => ExportLogsServiceRequest::decode(bytes)
+                .map_err(|error| WriteError::Body(error.to_string())),
+            Form::Json => json::request(&bytes).map_err(WriteError::Body),
+        }
     })
     .await
     .map_err(|error| WriteError::Defect(error.to_string()))??;

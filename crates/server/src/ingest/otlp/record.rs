@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use events::fields::{self, FIELDS};
 use events::{Rejection, RejectionCode, WorkspaceId};
+use prost::Message;
 use serde_json::{Map, Number, Value};
 
 use crate::proto::otlp::any_value::Value as Kind;
@@ -22,12 +23,35 @@ const NANOS_PER_MS: u64 = 1_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
     /// The host, container or service.
-    pub(super) resource: Option<&'a Resource>,
+    resource: Option<&'a Resource>,
     /// The library or module.
-    pub(super) scope: Option<&'a InstrumentationScope>,
+    scope: Option<&'a InstrumentationScope>,
+    /// The attribute of the resource that names the workspace of its records.
+    workspace: Option<&'a KeyValue>,
+    /// The bytes of the resource and the scope.
+    pub(super) size_bytes: usize,
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    /// A resource without a scope.
+    pub(super) fn of(resource: Option<&'a Resource>) -> Self {
+        Self {
+            resource,
+            scope: None,
+            workspace: resource.and_then(|resource| workspace_attribute(&resource.attributes)),
+            size_bytes: resource.map_or(0, Message::encoded_len),
+        }
+    }
+
+    /// The same resource with a scope.
+    pub(super) fn with_scope(self, scope: Option<&'a InstrumentationScope>) -> Self {
+        Self {
+            scope,
+            size_bytes: self.size_bytes + scope.map_or(0, Message::encoded_len),
+            ..self
+        }
+    }
+
     fn resource_attributes(&self) -> &[KeyValue] {
         self.resource.map_or(&[], |resource| &resource.attributes)
     }
@@ -46,11 +70,7 @@ impl Origin<'_> {
         record: &LogRecord,
         given: Option<&WorkspaceId>,
     ) -> Result<Option<WorkspaceId>, Rejection> {
-        let named = [&record.attributes, self.resource_attributes()]
-            .into_iter()
-            .flatten()
-            .find(|attribute| attribute.key == fields::WORKSPACE);
-        let Some(named) = named else {
+        let Some(named) = workspace_attribute(&record.attributes).or(self.workspace) else {
             return Ok(given.cloned());
         };
         let named = match json(named.value.as_ref()) {
@@ -68,6 +88,11 @@ impl Origin<'_> {
             _ => Ok(Some(named)),
         }
     }
+}
+
+fn workspace_attribute(attributes: &[KeyValue]) -> Option<&KeyValue> {
+    let mut attributes = attributes.iter();
+    attributes.find(|attribute| attribute.key == fields::WORKSPACE)
 }
 
 /// The event that a record describes, in Vouch's field names.
@@ -343,10 +368,7 @@ mod tests {
     #[test]
     fn a_record_becomes_an_event_and_keeps_what_was_overridden() {
         let (record, resource, scope) = read(sample());
-        let origin = Origin {
-            resource: Some(&resource),
-            scope: Some(&scope),
-        };
+        let origin = Origin::of(Some(&resource)).with_scope(Some(&scope));
         assert_eq!(
             event(&record, &origin),
             json!({
@@ -376,10 +398,7 @@ mod tests {
     #[test]
     fn a_mapping_gets_the_body_and_all_else_beside_it() {
         let (mut record, resource, _) = read(sample());
-        let origin = Origin {
-            resource: Some(&resource),
-            scope: None,
-        };
+        let origin = Origin::of(Some(&resource));
         let object = original(&record, &origin);
         assert_eq!(object["df_user_name"], "Zoë");
         assert_eq!(object["otlp"]["resource"]["service.name"], "billing");
@@ -397,10 +416,7 @@ mod tests {
     #[test]
     fn the_observed_time_counts_where_there_is_no_other() {
         let (mut record, ..) = read(sample());
-        let origin = Origin {
-            resource: None,
-            scope: None,
-        };
+        let origin = Origin::of(None);
         record.time_unix_nano = 0;
         record.body = None;
         assert_eq!(event(&record, &origin)["date"], 1_795_249_900_000_u64);
@@ -411,10 +427,7 @@ mod tests {
     #[test]
     fn a_workspace_that_contradicts_is_refused() {
         let (mut record, resource, _) = read(sample());
-        let origin = Origin {
-            resource: Some(&resource),
-            scope: None,
-        };
+        let origin = Origin::of(Some(&resource));
         let [acme, beta] = ["acme", "beta"].map(|id| id.parse::<WorkspaceId>().unwrap());
         assert_eq!(origin.workspace(&record, None), Ok(Some(acme.clone())));
         assert_eq!(origin.workspace(&record, Some(&acme)), Ok(Some(acme)));

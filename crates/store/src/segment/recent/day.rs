@@ -1,9 +1,10 @@
 //! The events of one workspace and day that are in segments and not in its table.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray};
-use arrow::compute::{cast, concat_batches, filter_record_batch, not};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringViewArray, UInt64Array};
+use arrow::compute::{cast, concat_batches, filter_record_batch, not, take_record_batch};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
@@ -39,7 +40,8 @@ pub(super) struct Day {
     stored: HashMap<ShortId, Content>,
 }
 
-/// Batches of which only the last one may be small, so that a question does not read many small ones.
+/// Batches of which each has more than twice the rows of the next one, or is full, so that a question does not read many
+/// small ones, and a row is copied only a few times until its batch is full.
 #[derive(Debug, Default)]
 struct Batches(Vec<RecordBatch>);
 
@@ -82,11 +84,10 @@ impl Day {
         self.stored.retain(|id, _| self.ids.contains(id));
     }
 
-    /// Adds the events of a segment that are new.
+    /// Adds the events of a segment that are new, which come in the columns of [`events::view_schema`].
     pub(super) fn add(&mut self, events: &RecordBatch) -> Result<(), StoreError> {
-        let events = as_views(events)?;
         let mut again = Vec::new();
-        let is_new = ids(&events)?.iter().enumerate().map(|(row, id)| {
+        let is_new = ids(events)?.iter().enumerate().map(|(row, id)| {
             let id = short(id.unwrap_or_default());
             let is_first = self.ids.insert(id) && !self.stored.contains_key(&id);
             if !is_first {
@@ -95,13 +96,16 @@ impl Day {
             is_first
         });
         let is_new: Vec<bool> = is_new.collect();
-        let new = filter_record_batch(&events, &BooleanArray::from(is_new))?;
+        let new = match again.is_empty() {
+            true => events.clone(),
+            false => filter_record_batch(events, &BooleanArray::from(is_new))?,
+        };
         if new.num_rows() > 0 {
             // A contested event may be shown under an id that is one of theirs.
             self.contested.shown = None;
         }
         self.batches.push(new)?;
-        self.add_again(&events, &again)
+        self.add_again(events, &again)
     }
 
     /// Adds those of the rows, whose ids came before, that are other events.
@@ -273,15 +277,38 @@ impl Day {
 impl Batches {
     /// Adds the rows of a batch.
     fn push(&mut self, new: RecordBatch) -> Result<(), ArrowError> {
-        match self.0.last_mut() {
-            _ if new.num_rows() == 0 => {}
-            Some(last) if last.num_rows() + new.num_rows() <= BATCH_ROWS => {
-                *last = concat_batches(&new.schema(), [&*last, &new])?;
-            }
-            _ => self.0.push(new),
+        if new.num_rows() == 0 {
+            return Ok(());
+        }
+        let mut rows = new.num_rows();
+        let mut first = self.0.len();
+        while let Some(before) = first.checked_sub(1)
+            && self.0[before].num_rows() <= 2 * rows
+            && self.0[before].num_rows() + rows <= BATCH_ROWS
+        {
+            rows += self.0[before].num_rows();
+            first = before;
+        }
+        self.0.push(new);
+        if first + 1 < self.0.len() {
+            let together = self.0.split_off(first);
+            let joined = concat_batches(together[0].schema_ref(), &together)?;
+            self.0.push(compacted(&joined)?);
         }
         Ok(())
     }
+}
+
+/// The same rows with one buffer a column: each batch that was put together has left its own, with texts of other days.
+fn compacted(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| match column.as_string_view_opt() {
+            Some(texts) => Arc::new(texts.gc()) as ArrayRef,
+            None => Arc::clone(column),
+        });
+    RecordBatch::try_new(batch.schema(), columns.collect())
 }
 
 impl Contested {
@@ -301,20 +328,23 @@ impl Contested {
     }
 }
 
-/// The events of a batch by day.
+/// The events of a batch by day, in their order on each.
 pub(super) fn split(batch: &RecordBatch) -> Result<Vec<(NaiveDate, RecordBatch)>, ArrowError> {
     let dates = column(batch, fields::DATE)?.as_primitive::<Int64Type>();
-    let days: Vec<NaiveDate> = dates.values().iter().map(|date| day_of(*date)).collect();
-    let mut rows: BTreeMap<NaiveDate, usize> = BTreeMap::new();
-    for day in &days {
-        *rows.entry(*day).or_default() += 1;
+    let mut days: BTreeMap<NaiveDate, Vec<usize>> = BTreeMap::new();
+    for (row, date) in dates.values().iter().enumerate() {
+        days.entry(day_of(*date)).or_default().push(row);
     }
-    if let (Some((day, _)), 1) = (rows.first_key_value(), rows.len()) {
-        return Ok(vec![(*day, batch.clone())]);
-    }
-    let split = rows.into_keys().map(|day| {
-        let is_of_day: BooleanArray = days.iter().map(|other| Some(*other == day)).collect();
-        Ok((day, filter_record_batch(batch, &is_of_day)?))
+    let split = days.into_iter().map(|(day, rows)| {
+        // Rows that follow each other are not copied.
+        let events = match rows.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
+            true => batch.slice(rows[0], rows.len()),
+            false => {
+                let rows = rows.into_iter().map(|row| row as u64);
+                take_record_batch(batch, &UInt64Array::from_iter_values(rows))?
+            }
+        };
+        Ok((day, events))
     });
     split.collect()
 }
@@ -330,7 +360,7 @@ fn ids(batch: &RecordBatch) -> Result<&StringViewArray, ArrowError> {
 }
 
 /// The batch in the types of the [`events::view_schema`].
-fn as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(super) fn as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = events::view_schema();
     let columns = batch
         .columns()
@@ -339,4 +369,30 @@ fn as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         .map(|(column, field)| cast(column, field.data_type()))
         .collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
     RecordBatch::try_new(schema, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However small the batches are that come, few are kept, with one buffer for the texts of each.
+    #[test]
+    fn small_batches_are_put_together() {
+        let mut batches = Batches::default();
+        let text = |row: usize| format!("a text that is not in its view {row}");
+        for row in 0..10_000 {
+            let texts: ArrayRef = Arc::new(StringViewArray::from(vec![text(row)]));
+            let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+            batches.push(batch).unwrap();
+        }
+        assert!(batches.0.len() <= 14, "{}", batches.0.len());
+        let mut rows = 0..;
+        for batch in &batches.0 {
+            let texts = batch.column(0).as_string_view();
+            assert_eq!(texts.data_buffers().len(), 1);
+            for (found, row) in texts.iter().zip(rows.by_ref()) {
+                assert_eq!(found, Some(text(row).as_str()));
+            }
+        }
+    }
 }
