@@ -21,7 +21,7 @@ use events::{Defaults, Event, Origin, WorkspaceId};
 use futures::future::try_join_all;
 use s3_server::S3;
 use serde_json::{Value, json};
-use store::{Ingest, IngestOptions, Store, StoreOptions, WriteBatch};
+use store::{ImportOptions, Ingest, IngestOptions, Store, StoreOptions, WriteBatch};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -35,6 +35,14 @@ const WRITES: usize = 10_000;
 const SEGMENTS: usize = 300;
 const WORKSPACES: usize = 1000;
 const QUESTION_RUNS: usize = 15;
+/// A store of many small files and segments.
+const SMALL_FILES: usize = 120;
+const DAYS: usize = 19;
+const FILE_EVENTS: usize = 49;
+const NODE_SEGMENTS: usize = 245;
+const MS_OF_DAY: usize = 86_400_000;
+const FIRST_RUNS: usize = 5;
+const COUNT: &str = "TAE::audit:(count(*)) [2026-11-21:2026-12-10]";
 const COUNT_BY_USER: &str = "TAE::audit:(count(*)) [2026-11-21:2026-11-22] BY df_user_name";
 
 #[tokio::main]
@@ -62,14 +70,16 @@ async fn main() -> Result<()> {
             println!("{root:<6} {clients:>8} {events:>7} {load}");
         }
     }
-    let [one_by_one, workspaces, asked] = ["one by one", "workspaces", "question"].map(on_disk);
-    let (one_by_one, workspaces, asked) = (one_by_one?, workspaces?, asked?);
-    for store in [&one_by_one, &workspaces, &asked] {
+    let names = ["one by one", "workspaces", "question", "first question"];
+    let [one_by_one, workspaces, asked, first] = names.map(on_disk);
+    let (one_by_one, workspaces, asked, first) = (one_by_one?, workspaces?, asked?, first?);
+    for store in [&one_by_one, &workspaces, &asked, &first] {
         store.init().await?;
     }
     one_event_writes(one_by_one).await?;
     many_workspaces(&workspaces).await?;
-    question(asked).await
+    question(asked).await?;
+    first_question(first).await
 }
 
 /// What a load has shown.
@@ -212,6 +222,60 @@ async fn question(store: Store) -> Result<()> {
     Ok(())
 }
 
+/// The first question of a process over many small files and segments, of which half of the events are in the files
+/// too, as after nodes were killed while their clients sent again what was not acknowledged.
+async fn first_question(store: Store) -> Result<()> {
+    for file in 0..SMALL_FILES {
+        let mut import = store.import(ImportOptions::default());
+        for day in 0..DAYS {
+            for number in 0..FILE_EVENTS {
+                import.push(event_of_day(day, file, number)?).await?;
+            }
+        }
+        import.finish().await?;
+    }
+    // One node would fold so many.
+    let nodes = [(); 2].map(|()| store.ingest(by_hand()));
+    for segment in 0..NODE_SEGMENTS * nodes.len() {
+        let batch = (0..DAYS).step_by(2).flat_map(|day| {
+            let file = segment % SMALL_FILES;
+            [(file, segment % FILE_EVENTS), (SMALL_FILES, segment)]
+                .map(|(file, number)| event_of_day(day, file, number))
+        });
+        write(&nodes[segment % nodes.len()], batch.collect::<Result<_>>()?).await?;
+    }
+    let with_segments = first_time(&store).await?;
+    store.fold().await?;
+    let folded = first_time(&store).await?;
+    println!(
+        "first question over {} files and {} segments: {:.0} ms, {:.0} ms when they are folded, ratio {:.2}",
+        SMALL_FILES * DAYS,
+        NODE_SEGMENTS * nodes.len(),
+        with_segments.as_secs_f64() * 1000.0,
+        folded.as_secs_f64() * 1000.0,
+        with_segments.as_secs_f64() / folded.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn event_of_day(day: usize, file: usize, number: usize) -> Result<Event> {
+    event("w0", file, day * MS_OF_DAY + number)
+}
+
+/// The median time of a question of processes that have not seen the store yet.
+async fn first_time(store: &Store) -> Result<Duration> {
+    let mut times = Vec::with_capacity(FIRST_RUNS);
+    for _ in 0..FIRST_RUNS {
+        let started = Instant::now();
+        let fresh = Store::open(store.url().as_str(), &StoreOptions::default())?;
+        let engine = Engine::new(fresh, EngineConfig::default())?;
+        ask_once(&engine, COUNT).await?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[FIRST_RUNS / 2])
+}
+
 /// The median time of a question.
 async fn ask(engine: &Engine) -> Result<Duration> {
     let mut times = Vec::with_capacity(QUESTION_RUNS);
@@ -255,7 +319,7 @@ async fn write(ingest: &Ingest, events: Vec<Event>) -> Result<Option<String>> {
 /// An event of about 300 bytes.
 fn event(workspace: &str, client: usize, number: usize) -> Result<Event> {
     let record = json!({
-        "date": DAY_START_MS + i64::try_from(number % 86_400_000)?,
+        "date": DAY_START_MS + i64::try_from(number)?,
         "df_event_id": format!("{client:08x}-{number:016x}"),
         "df_title": "Modify monitor",
         "df_message": "The threshold of the monitor for the checkout service was changed from 90 to 95 percent",
