@@ -1,5 +1,7 @@
 //! Finds what is wrong with a log that could not be read.
 
+use std::collections::HashSet;
+
 use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -12,6 +14,7 @@ use crate::error::StoreError;
 use crate::location::Location;
 use crate::log;
 use crate::paths;
+use crate::table::Table;
 use crate::verify::{Fault, FaultKind, damaged_checkpoints};
 
 /// The error of a log that could not be read because of `error`, with the object that is to blame when
@@ -41,6 +44,9 @@ async fn find(
             .try_collect()
             .await?;
         faults = damaged_checkpoints(location, workspace, &log, &faults).await?;
+        if faults.is_empty() {
+            faults.extend(damaged_newest(location, workspace, &log).await?);
+        }
     }
     Ok(faults
         .into_iter()
@@ -109,6 +115,35 @@ pub(crate) async fn find_all(
     faults.sort_by(|one, other| one.path.cmp(&other.path));
     faults.dedup_by(|one, other| one.path == other.path);
     Ok(faults)
+}
+
+/// What is wrong with the newest entry of a log of which nothing else is damaged: no other entry has its digest, so it is
+/// damaged when the version before it can be read and its own cannot.
+pub(crate) async fn damaged_newest(
+    location: &Location,
+    workspace: &WorkspaceId,
+    log: &[Path],
+) -> Result<Option<Fault>, StoreError> {
+    let commits = log.iter().filter(|path| paths::is_commit(path));
+    let Some(newest) = commits.filter_map(paths::version_of).max() else {
+        return Ok(None);
+    };
+    let hidden = HashSet::from([paths::last_checkpoint(workspace)]);
+    let error = match Table::load_at(location, workspace, newest, &hidden).await {
+        Ok(_) => return Ok(None),
+        Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+        Err(error) if !error.is_lost_log() => return Ok(None),
+        Err(error) => error,
+    };
+    if let Some(before) = newest.checked_sub(1) {
+        match Table::load_at(location, workspace, before, &hidden).await {
+            Ok(_) => {}
+            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(_) => return Ok(None),
+        }
+    }
+    let path = paths::commit(workspace, newest).to_string();
+    Ok(Some(Fault::unreadable(path, error.to_string())))
 }
 
 /// The log without entries that a writer has put where cleaning had made room, after it slept for very long: they

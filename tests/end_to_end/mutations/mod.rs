@@ -161,7 +161,8 @@ async fn damaged_log_entry_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damaged_checkpoint_is_told() {
     let counts = damage(Kind::Checkpoint, &Sound::with_log().await).await;
-    assert!(counts.refused > 0, "nothing damaged was read");
+    // Most questions are answered without the checkpoint, from the entries that are there.
+    assert!(counts.harmless < counts.done, "no damage was noticed");
 }
 
 /// Damage anywhere in a segment, half of it in its header.

@@ -47,6 +47,9 @@ impl Store {
             .await?;
         let checkpoints = damaged_checkpoints(location, workspace, &log, &faults).await?;
         faults.extend(checkpoints);
+        if faults.is_empty() {
+            faults.extend(damage::damaged_newest(location, workspace, &log).await?);
+        }
         let reason = match hint {
             Ok(None) => None,
             Ok(Some(hint)) => fault_of_hint(&hint, &log),
