@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::program::{ALL_OF_TIME, Vouch};
 
 /// `vouch query` over `acme` and all of time.
@@ -67,6 +69,60 @@ fn pages_on_the_command_line_join_to_the_whole() {
     let rows = whole["content"][0]["series"][0]["values"].as_array();
     let whole: Vec<String> = rows.unwrap().iter().map(|row| row[1].to_string()).collect();
     assert_eq!(ids, whole);
+}
+
+/// What the log tells of a file is not read from the file: the answers are the same when the files are gone. Whatever
+/// else is asked names the file that is missing.
+#[test]
+fn counts_that_the_log_has_read_no_file() {
+    let vouch = Vouch::new();
+    let event = |day: u32, id: u32, source: &str, status: &str| {
+        format!(
+            r#"{{"date":"2026-11-{day}T10:00:0{id}Z","df_event_id":"{day}-{id}","df_workspace":"acme","df_source":"{source}","df_status":"{status}","df_title":"Login"}}"#
+        )
+    };
+    let events = [
+        event(12, 1, "audit", "info"),
+        event(12, 2, "audit", "error"),
+        event(12, 3, "audit", "info"),
+        event(13, 1, "login", "info"),
+        event(13, 2, "login", "info"),
+    ];
+    vouch.write("events.ndjson", events.join("\n"));
+    vouch.run(&["import", "events.ndjson"]).expect_status(0);
+    let of_log = [
+        "TAE::audit:(count(*))",
+        "TAE::login:(count(*))",
+        "TAE::nothing:(count(*))",
+        "TAE::*:(count(*))",
+        "TAE::*:(count(*)) BY df_source",
+        "TAE::*:(count(*)) {df_source != 'login'}",
+        "TAE::*:(count(*)) {df_title = 'Login', df_source = 'login'} BY df_title",
+        "TAE::login:(count(df_status), count_distinct(df_title)) BY df_workspace",
+        "TAE::audit:(df_title) {df_title = 'Logout'}",
+    ];
+    let answers: Vec<Value> = of_log.iter().map(|query| vouch.json(query)).collect();
+    assert_eq!(vouch.number(of_log[0]), 3);
+    assert_eq!(vouch.number(of_log[1]), 2);
+
+    let table = vouch.path("vouch-data/workspace=acme");
+    for day in ["day=2026-11-12", "day=2026-11-13"] {
+        std::fs::remove_dir_all(table.join(day)).unwrap();
+    }
+    for (query, answer) in of_log.iter().zip(answers) {
+        assert_eq!(vouch.json(query), answer, "{query}");
+    }
+    for query in [
+        "TAE::audit:(count(*)) {df_status = 'error'}",
+        "TAE::audit:(count(*)) BY df_status",
+        "TAE::login:(max(date))",
+        "TAE::login",
+    ] {
+        let mut all = vec!["query"];
+        all.extend(ALL_OF_TIME);
+        all.push(query);
+        vouch.run(&all).expect_error(".parquet");
+    }
 }
 
 #[test]

@@ -3,13 +3,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `column` | one column of a row group: codes of a dictionary where the file has one |
-//! | `footer` | what the footer of a file tells about its row groups |
 //! | `read` | columns out of a Parquet file |
 //!
 //! Data files never change, so what was read stays true until it is thrown out for lack of room.
 
 mod column;
-mod footer;
 mod read;
 
 use std::sync::Arc;
@@ -18,15 +16,14 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use events::ValueRef;
 use object_store::path::Path;
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::bloom_filter::Sbbf;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
-use self::footer::Footer;
 use crate::error::StoreError;
-use crate::file_reader::{FilePlace, FileReader, bloom_filters};
+use crate::file_reader::{FilePlace, bloom_filters};
+use crate::footer::Footer;
 use crate::layout::PAGE_ROWS;
 use crate::location::Location;
 use crate::snapshot::DataFile;
@@ -45,9 +42,9 @@ const ASKED_COLUMNS: usize = 16 * 1024;
 /// reading the column.
 const WORTH_KEEPING: u8 = 8;
 
-/// What footers and bloom filters may take, beside the columns.
-const FOOTER_BYTES: u64 = 64 * 1024 * 1024;
-const TYPICAL_FOOTER_BYTES: usize = 32 * 1024;
+/// What bloom filters may take, beside the columns.
+const FILTER_BYTES: u64 = 64 * 1024 * 1024;
+const TYPICAL_FILTER_BYTES: usize = 32 * 1024;
 
 /// One row group of a data file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,7 +59,6 @@ pub struct RowGroup {
 #[derive(Debug)]
 pub struct Columns {
     location: Location,
-    footers: Cache<Path, Arc<Footer>, FooterSize>,
     filters: Cache<ColumnKey, Arc<Filters>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
     /// How often a few rows of a column were asked for.
@@ -127,19 +123,10 @@ impl Equivalent<ColumnKey> for Lookup<'_> {
 }
 
 #[derive(Debug, Clone)]
-struct FooterSize;
-
-#[derive(Debug, Clone)]
 struct FilterSize;
 
 #[derive(Debug, Clone)]
 struct ColumnSize;
-
-impl Weighter<Path, Arc<Footer>> for FooterSize {
-    fn weight(&self, _: &Path, footer: &Arc<Footer>) -> u64 {
-        footer.size_bytes() as u64
-    }
-}
 
 impl Weighter<ColumnKey, Arc<Filters>> for FilterSize {
     fn weight(&self, key: &ColumnKey, filters: &Arc<Filters>) -> u64 {
@@ -158,11 +145,10 @@ impl Columns {
     #[must_use]
     pub fn new(store: &Store, memory_bytes: usize) -> Self {
         let bytes = memory_bytes as u64;
-        let footers = FOOTER_BYTES as usize / TYPICAL_FOOTER_BYTES;
+        let filters = FILTER_BYTES as usize / TYPICAL_FILTER_BYTES;
         Self {
             location: store.location().clone(),
-            footers: Cache::with_weighter(footers, FOOTER_BYTES, FooterSize),
-            filters: Cache::with_weighter(footers, FOOTER_BYTES, FilterSize),
+            filters: Cache::with_weighter(filters, FILTER_BYTES, FilterSize),
             asked: Cache::new(ASKED_COLUMNS),
             columns: Cache::with_weighter(
                 memory_bytes / TYPICAL_COLUMN_BYTES + 1,
@@ -319,15 +305,13 @@ impl Columns {
     async fn filters(&self, file: &FilePlace, column: &str) -> Result<Filters, StoreError> {
         let footer = self.footer(file).await?;
         let place = footer.place(column);
-        let (Some(place), Some(metadata)) = (place, footer.readers().first()) else {
+        let Some(place) = place else {
             return Ok(Filters {
                 of_groups: (0..footer.groups()).map(|_| None).collect(),
                 size_bytes: 0,
             });
         };
-        let reader = FileReader::new(&self.location, file);
-        let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata.clone());
+        let mut builder = file.builder(&self.location, &footer);
         let of_groups = bloom_filters(&mut builder, place).await;
         Ok(Filters {
             of_groups: of_groups.map_err(|error| StoreError::parquet(&file.path, error))?,
@@ -336,14 +320,7 @@ impl Columns {
     }
 
     async fn footer(&self, file: &FilePlace) -> Result<Arc<Footer>, StoreError> {
-        let path = &file.path;
-        if let Some(footer) = self.footers.get(path) {
-            return Ok(footer);
-        }
-        let footer = Footer::read(&self.location, file).await;
-        let footer = Arc::new(footer.map_err(|error| StoreError::parquet(path, error))?);
-        self.footers.insert(path.clone(), Arc::clone(&footer));
-        Ok(footer)
+        self.location.caches.footers.of(&self.location, file).await
     }
 
     /// The columns that are in memory, or of which the footer of the file tells all.
@@ -375,6 +352,18 @@ impl Columns {
         let key = Lookup::of_group(group, field.name()).to_key();
         self.columns.insert(key, Arc::clone(&column));
         column
+    }
+}
+
+impl DataFile {
+    /// A text column that has the same value in all rows, as far as the log says.
+    #[must_use]
+    pub fn constant(&self, field: &Field) -> Option<Column> {
+        let mut constants = self.constants.iter();
+        let constant = constants.find(|constant| constant.column == field.name())?;
+        let rows = usize::try_from(self.rows).ok()?;
+        let text = constant.text.as_deref();
+        Some(Column::constant(text, field.data_type(), rows))
     }
 }
 

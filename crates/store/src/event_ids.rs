@@ -1,7 +1,6 @@
 //! Which event ids data files hold, and the events that have them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
 use events::{Content, PackedEvents, fields};
@@ -150,18 +149,18 @@ impl FilePlace {
         if wanted.is_empty() {
             return Ok(());
         }
-        let mut builder = self.open(location).await?;
+        let footer = location.caches.footers.of(location, self).await?;
+        let mut builder = self.builder(location, &footer);
         let mut row_groups = match wanted.len() {
             few if few <= layout::BLOOM_FILTER_IDS => {
                 self.row_groups_that_may_hold(&mut builder, wanted).await?
             }
-            _ => (0..builder.metadata().num_row_groups()).collect(),
+            _ => (0..footer.groups()).collect(),
         };
         row_groups.retain(|group| groups.is_none_or(|groups| groups.contains(group)));
         if row_groups.is_empty() {
             return Ok(());
         }
-        let metadata = Arc::clone(builder.metadata());
         let mut batches = self.id_batches(builder, Some(row_groups.clone()))?;
         let mut selected = Vec::new();
         while let Some(ids) = self.next(&mut batches).await? {
@@ -173,8 +172,8 @@ impl FilePlace {
         }
         let selection = RowSelection::from_filters(&[BooleanArray::from(selected)]);
         let failed = |error| StoreError::parquet(&self.path, error);
-        let columns = columns_with_values(&metadata, &row_groups);
-        let builder = self.open_again(location, metadata)?;
+        let columns = columns_with_values(footer.reader().metadata(), &row_groups);
+        let builder = self.builder(location, &footer);
         let builder = builder.with_projection(columns).with_row_groups(row_groups);
         let rows = builder.with_row_selection(selection).build();
         let mut rows = rows.map_err(failed)?;

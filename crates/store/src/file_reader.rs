@@ -9,20 +9,21 @@ use events::Delivery;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use crate::blocks::{Blocks, Tail};
+use crate::blocks::{Blocks, KnownBlocks, Tail};
 use crate::decoded::{self, Decoded};
 use crate::digest::Digest;
 use crate::error::StoreError;
+use crate::footer::{Footer, Footers};
 use crate::location::Location;
-use crate::small_files::{FetchAnew, LARGEST_BYTES};
+use crate::small_files::{Freshness, LARGEST_BYTES, SmallFiles};
 
 /// What is fetched of the end of a file at first, when the log does not tell how long its footer with the page index
 /// is. It is mostly smaller, and then nothing else has to be fetched for it.
@@ -63,31 +64,20 @@ impl FilePlace {
         &self,
         location: &Location,
     ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
-        let mut reader = FileReader::new(location, self);
-        let metadata = reader.get_metadata(Some(&reader_options())).await;
-        let metadata = metadata.map_err(|error| StoreError::parquet(&self.path, error))?;
-        self.builder(reader, metadata)
+        let footer = location.caches.footers.of(location, self).await?;
+        Ok(self.builder(location, &footer))
     }
 
-    /// Opens the file as [`FilePlace::open`] does, without reading its footer again.
-    pub(crate) fn open_again(
+    /// Opens the file as [`FilePlace::open`] does, with a footer that was read before.
+    pub(crate) fn builder(
         &self,
         location: &Location,
-        metadata: Arc<ParquetMetaData>,
-    ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
-        self.builder(FileReader::new(location, self), metadata)
-    }
-
-    fn builder(
-        &self,
-        reader: FileReader,
-        metadata: Arc<ParquetMetaData>,
-    ) -> std::result::Result<ParquetRecordBatchStreamBuilder<FileReader>, StoreError> {
-        let rows = decoded::batch_rows(self.decoded, &metadata);
-        let metadata = ArrowReaderMetadata::try_new(metadata, reader_options());
-        let metadata = metadata.map_err(|error| StoreError::parquet(&self.path, error))?;
-        let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
-        Ok(builder.with_batch_size(rows))
+        footer: &Footer,
+    ) -> ParquetRecordBatchStreamBuilder<FileReader> {
+        let reader = FileReader::new(location, self);
+        let metadata = footer.reader().clone();
+        let rows = decoded::batch_rows(self.decoded, metadata.metadata());
+        ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(rows)
     }
 
     pub(crate) fn corrupt(&self, reason: impl Into<String>) -> StoreError {
@@ -103,9 +93,15 @@ impl FilePlace {
     }
 }
 
-/// The types are those of the Parquet schema, whatever Arrow types the writer of a file had.
-pub(crate) fn reader_options() -> ArrowReaderOptions {
-    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
+/// What this process keeps in memory of the data files that it has read. They never change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FileCaches {
+    /// What the bytes of files are compared with.
+    pub(crate) blocks: KnownBlocks,
+    /// Their footers.
+    pub(crate) footers: Footers,
+    /// All bytes of small ones.
+    pub(crate) small_files: SmallFiles,
 }
 
 /// Fetches parts of one data file.
@@ -143,8 +139,8 @@ pub(crate) async fn fetch_compared(
     ranges: &[Range<u64>],
     is_right: impl Fn(&[Bytes]) -> bool,
 ) -> std::result::Result<Vec<Bytes>, StoreError> {
-    for options in [GetOptions::default(), anew()] {
-        let parts = fetch(location, file, ranges, options).await?;
+    for freshness in [Freshness::Kept, Freshness::Anew] {
+        let parts = fetch(location, file, ranges, freshness).await?;
         if is_right(&parts) {
             return Ok(parts);
         }
@@ -152,26 +148,19 @@ pub(crate) async fn fetch_compared(
     Err(file.changed())
 }
 
-/// A request for an object that no cache answers.
-fn anew() -> GetOptions {
-    let mut options = GetOptions::default();
-    options.extensions.insert(FetchAnew);
-    options
-}
-
-/// Fetches ranges of a file, which are not compared yet; `options` are those for a small file.
+/// Fetches ranges of a file, which are not compared yet; only of a small file something is kept.
 async fn fetch(
     location: &Location,
     file: &FilePlace,
     ranges: &[Range<u64>],
-    options: GetOptions,
+    freshness: Freshness,
 ) -> std::result::Result<Vec<Bytes>, StoreError> {
     let size_bytes = file.size_bytes;
     if ranges.iter().any(|range| range.end > size_bytes) {
         return Err(file.corrupt("its footer names bytes after its end"));
     }
     let fetched = if size_bytes <= LARGEST_BYTES {
-        fetch_small(location, file, ranges, options).await
+        fetch_small(location, file, ranges, freshness).await
     } else {
         location.objects.get_ranges(&file.path, ranges).await
     };
@@ -205,11 +194,13 @@ async fn fetch_small(
     location: &Location,
     file: &FilePlace,
     ranges: &[Range<u64>],
-    options: GetOptions,
+    freshness: Freshness,
 ) -> object_store::Result<Vec<Bytes>> {
-    let options = options.with_range(Some(0..file.size_bytes));
-    let whole = location.objects.get_opts(&file.path, options).await?;
-    let whole = whole.bytes().await?;
+    let whole = location
+        .caches
+        .small_files
+        .get(location, &file.path, file.size_bytes, freshness)
+        .await?;
     let part = |range: &Range<u64>| {
         let start = usize::try_from(range.start).ok()?;
         let end = usize::try_from(range.end).ok()?;
@@ -236,7 +227,7 @@ impl FileReader {
     /// Ranges of the file, compared as far as possible.
     async fn read(&mut self, ranges: &[Range<u64>]) -> std::result::Result<Vec<Bytes>, StoreError> {
         let Some(blocks) = self.blocks().await? else {
-            return fetch(&self.location, &self.file, ranges, GetOptions::default()).await;
+            return fetch(&self.location, &self.file, ranges, Freshness::Kept).await;
         };
         if ranges.iter().any(|range| range.end > self.file.size_bytes) {
             return Err(self.file.corrupt("its footer names bytes after its end"));
@@ -295,8 +286,12 @@ impl FileReader {
 
     async fn blocks(&mut self) -> std::result::Result<Option<Arc<Blocks>>, StoreError> {
         if self.blocks.is_none()
-            && let Some((blocks, tail)) =
-                self.location.blocks.of(&self.location, &self.file).await?
+            && let Some((blocks, tail)) = self
+                .location
+                .caches
+                .blocks
+                .of(&self.location, &self.file)
+                .await?
         {
             self.blocks = Some(blocks);
             self.tail = tail;

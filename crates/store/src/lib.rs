@@ -46,6 +46,7 @@
 //! | `delivery` | how the events of a file came, in the log |
 //! | `data_file` | writing one Parquet file |
 //! | `file_reader` | reading one Parquet file |
+//! | `footer` | the footers of files, in memory |
 //! | `blocks` | digests of parts of a file, with which whatever is read is compared |
 //! | `columns` | columns of data files in memory |
 //! | `decoded` | how many bytes events take in memory |
@@ -105,6 +106,7 @@ mod event_ids;
 mod expiry;
 mod file_reader;
 mod fold;
+mod footer;
 mod heads;
 mod hold;
 mod import;
@@ -165,6 +167,7 @@ pub use segment::{InvalidToken, WriteToken};
 pub use set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};
 pub use settings::{PlacedHold, Settings};
 pub use snapshot::{DataFile, Snapshot};
+pub use statistics::Constant;
 pub use store::Store;
 pub use upkeep::UpkeepOptions;
 pub use verify::{Fault, FaultKind, SegmentVerification, Verification};

@@ -10,10 +10,10 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
-use crate::blocks::KnownBlocks;
 use crate::clock::{Clock, Comparison};
 use crate::durable::DurableLocal;
 use crate::error::StoreError;
+use crate::file_reader::FileCaches;
 use crate::marker::KnownMarker;
 
 /// The beginnings of the setting names that object stores understand.
@@ -51,8 +51,8 @@ pub(crate) struct Location {
     pub(crate) clock: Clock,
     /// How far that is from the time of the store.
     pub(crate) comparison: Comparison,
-    /// What the bytes of data files are compared with.
-    pub(crate) blocks: KnownBlocks,
+    /// What is kept of the data files.
+    pub(crate) caches: FileCaches,
     /// What is known of the marker.
     pub(crate) marker: KnownMarker,
 }
@@ -100,7 +100,7 @@ impl Location {
                     objects: Arc::new(PrefixStore::new(objects, prefix)),
                     clock: Clock::System,
                     comparison: Comparison::default(),
-                    blocks: KnownBlocks::default(),
+                    caches: FileCaches::default(),
                     marker: KnownMarker::default(),
                 })
             }
@@ -134,7 +134,7 @@ impl Location {
             objects: Arc::new(PrefixStore::new(DurableLocal::new(root), prefix)),
             clock: Clock::System,
             comparison: Comparison::default(),
-            blocks: KnownBlocks::default(),
+            caches: FileCaches::default(),
             marker: KnownMarker::default(),
         })
     }

@@ -11,6 +11,7 @@ use crate::blocks::Tail;
 use crate::decoded::{self, Decoded};
 use crate::digest::Digest;
 use crate::log::{FileTotals, TableMetadata};
+use crate::statistics::Constant;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -69,6 +70,8 @@ pub struct DataFile {
     /// The smallest and the largest `vouch_received`, both inclusive, in Unix milliseconds; `None` when the log does
     /// not have them.
     pub received_range_ms: Option<(i64, i64)>,
+    /// The text columns that have the same value in all rows, of those that the log has statistics of.
+    pub constants: Box<[Constant]>,
     /// What else its entry in the log carries, by keys.
     pub(crate) tags: BTreeMap<String, String>,
     /// The digest of what its entry in the log says.

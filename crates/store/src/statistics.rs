@@ -30,8 +30,17 @@ pub(crate) const STATISTICS_COLUMNS: [&str; 13] = [
 /// The characters that are kept of a text.
 const TEXT_LIMIT_CHARACTERS: usize = 32;
 
+/// A text column that has the same value in all rows of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constant {
+    /// The name of the column.
+    pub column: &'static str,
+    /// The value; `None` when no row has one.
+    pub text: Option<Box<str>>,
+}
+
 /// What a reader needs of a file's statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileStatistics {
     /// How many events the file holds.
     pub(crate) rows: u64,
@@ -39,6 +48,8 @@ pub(crate) struct FileStatistics {
     pub(crate) date_range_ms: Option<(i64, i64)>,
     /// The same of `vouch_received`; `None` also when some events have none.
     pub(crate) received_range_ms: Option<(i64, i64)>,
+    /// The text columns that have the same value in all rows, of those that are known.
+    pub(crate) constants: Box<[Constant]>,
 }
 
 impl FileStatistics {
@@ -47,12 +58,38 @@ impl FileStatistics {
         let value = |name: &str, column: &str| statistics.get(name)?.get(column)?.as_i64();
         let range = |column| value("minValues", column).zip(value("maxValues", column));
         let has_nulls = value("nullCount", fields::RECEIVED) != Some(0);
+        let rows = statistics.get("numRecords")?.as_u64()?;
         Some(Self {
-            rows: statistics.get("numRecords")?.as_u64()?,
+            rows,
+            constants: constants(statistics, rows),
             date_range_ms: range(fields::DATE),
             received_range_ms: range(fields::RECEIVED).filter(|_| !has_nulls),
         })
     }
+}
+
+fn constants(statistics: &Value, rows: u64) -> Box<[Constant]> {
+    // After rows of a file were deleted, its bounds may be those of rows that it no longer has.
+    if statistics.get("tightBounds").and_then(Value::as_bool) == Some(false) {
+        return Box::default();
+    }
+    let constant = |column: &'static str| {
+        let value = |name: &str| statistics.get(name)?.get(column);
+        let nulls = value("nullCount")?.as_u64()?;
+        if nulls == rows {
+            return Some(Constant { column, text: None });
+        }
+        // A cut minimum is never equal to a cut maximum, which is made larger.
+        let (least, most) = (value("minValues")?.as_str()?, value("maxValues")?.as_str()?);
+        (nulls == 0 && least == most).then(|| Constant {
+            column,
+            text: Some(least.into()),
+        })
+    };
+    // Where no row has a number, the delivery of the file may tell it.
+    let texts = STATISTICS_COLUMNS.into_iter();
+    let texts = texts.filter(|column| ![fields::DATE, fields::RECEIVED].contains(column));
+    texts.filter_map(constant).collect()
 }
 
 /// Gathers the statistics of a file while it is written.
@@ -278,6 +315,16 @@ mod tests {
             let nulls = values.len() - titles.len();
             prop_assert_eq!(&statistics["nullCount"]["df_title"], &json!(nulls));
             let bound = |name: &str| statistics[name].get("df_title").and_then(Value::as_str);
+            let is_constant = titles.iter().all(|title| Some(title) == titles.first())
+                && (nulls == 0 || titles.is_empty());
+            let constant = Constant {
+                column: "df_title",
+                text: titles.first().map(|title| (*title).into()),
+            };
+            // A long text is cut, and then it is unknown that it is the only one.
+            let is_whole = titles.iter().all(|title| title.chars().count() <= TEXT_LIMIT_CHARACTERS);
+            let expected = (is_constant && is_whole).then_some(constant);
+            prop_assert_eq!(read.constants.first(), expected.as_ref());
             for title in titles {
                 prop_assert!(bound("minValues").is_some_and(|least| least <= title));
                 prop_assert!(bound("maxValues").is_none_or(|most| most >= title));
@@ -292,6 +339,7 @@ mod tests {
             rows: 2,
             date_range_ms: Some((-5, 7)),
             received_range_ms: Some((1, 2)),
+            constants: Box::default(),
         };
         let some = text.replace(r#""vouch_received":0"#, r#""vouch_received":1"#);
         let some = FileStatistics::parse(&parsed(&some));
@@ -300,5 +348,22 @@ mod tests {
         let bare = FileStatistics::parse(&parsed(r#"{"numRecords":2}"#));
         assert_eq!(bare.and_then(|bare| bare.date_range_ms), None);
         assert_eq!(FileStatistics::parse(&parsed("{}")), None);
+    }
+
+    #[test]
+    fn columns_of_one_text_are_known() {
+        let text = r#"{"numRecords":2,"minValues":{"df_source":"audit","df_status":"error"},"maxValues":{"df_source":"audit","df_status":"info"},"nullCount":{"df_source":0,"df_status":0,"df_title":2,"vouch_received":2}}"#;
+        let constants = |text: &str| FileStatistics::parse(&parsed(text)).unwrap().constants;
+        let known = |column, text: Option<&str>| Constant {
+            column,
+            text: text.map(Into::into),
+        };
+        // The delivery of a file may tell what no row of it has.
+        let expected = [known("df_source", Some("audit")), known("df_title", None)];
+        assert_eq!(*constants(text), expected);
+        let some = text.replace(r#""df_source":0"#, r#""df_source":1"#);
+        assert_eq!(*constants(&some), [known("df_title", None)]);
+        let loose = text.replace("{\"numRecords\"", "{\"tightBounds\":false,\"numRecords\"");
+        assert_eq!(*constants(&loose), []);
     }
 }

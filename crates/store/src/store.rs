@@ -13,17 +13,15 @@ use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use crate::activity::Activity;
-use crate::blocks::KnownBlocks;
 use crate::clock::{Clock, Comparison};
 use crate::error::StoreError;
-use crate::file_reader::FileReader;
+use crate::file_reader::{FileCaches, FileReader};
 use crate::import::{Import, ImportOptions};
 use crate::location::{Location, StoreOptions};
 use crate::log;
 use crate::marker::KnownMarker;
 use crate::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
-use crate::small_files::SmallFiles;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::table::{self, Table};
 use crate::view::LISTING_AGE;
@@ -97,7 +95,7 @@ impl Store {
             objects,
             clock: Clock::System,
             comparison: Comparison::default(),
-            blocks: KnownBlocks::default(),
+            caches: FileCaches::default(),
             marker: KnownMarker::default(),
         })
     }
@@ -113,13 +111,9 @@ impl Store {
 
     /// The store at a root that was found already.
     pub(crate) fn at(location: Location) -> Self {
-        let location = Location {
-            objects: Arc::new(SmallFiles::new(location.objects)),
-            ..location
-        };
         let inner = Inner {
             location: Location {
-                blocks: KnownBlocks::default(),
+                caches: FileCaches::default(),
                 marker: KnownMarker::default(),
                 comparison: Comparison::default(),
                 ..location

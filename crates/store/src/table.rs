@@ -492,6 +492,7 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
             Some(received_ms) => Some((received_ms, received_ms)),
             None => statistics.received_range_ms,
         },
+        constants: statistics.constants,
         delivery,
         modified,
         in_table,

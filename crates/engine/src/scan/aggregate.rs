@@ -1,5 +1,6 @@
 //! The first half of an aggregation, straight from row groups.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -105,7 +106,9 @@ impl ExecutionPlan for AggregateScanExec {
         let consumer = MemoryConsumer::new(format!("AggregateScanExec[{partition}]"));
         let groups = Groups::new(self)?;
         let running = Running {
-            fitting: self.source.all_fitting(partition, groups.needed())?,
+            fitting: self
+                .source
+                .all_fitting(partition, groups.needed(), groups.columns())?,
             groups,
             scan: self.clone(),
             memory: consumer.register(context.memory_pool()),
@@ -213,6 +216,14 @@ impl Groups {
     fn needed(&self) -> Vec<ColumnExpr> {
         let needed = self.reductions.iter().flat_map(Reduction::first_needed);
         self.keys.iter().chain(needed).cloned().collect()
+    }
+
+    /// All columns that are looked at.
+    fn columns(&self) -> BTreeSet<usize> {
+        let keys = self.keys.iter().flat_map(|key| key.columns.iter().copied());
+        let reductions = self.reductions.iter();
+        keys.chain(reductions.flat_map(Reduction::columns))
+            .collect()
     }
 
     /// Takes rows of a row group, of which there is at least one.

@@ -1,4 +1,4 @@
-//! A row group while a question looks at it.
+//! A row group, or a whole file, while a question looks at it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
-use store::{Column, Columns, Part, RowGroup, Rows, StoreError};
+use store::{Column, Columns, DataFile, Part, RowGroup, Rows, StoreError};
 
 use super::ascending;
 use super::expression::{ColumnExpr, Values};
@@ -20,7 +20,8 @@ const FEW: usize = 16;
 pub(super) struct Chunk {
     columns: Arc<Columns>,
     table: SchemaRef,
-    group: RowGroup,
+    /// `None` of a file of which nothing is read.
+    group: Option<RowGroup>,
     rows: usize,
     loaded: BTreeMap<usize, Arc<Column>>,
     few: Option<Few>,
@@ -43,11 +44,32 @@ impl Chunk {
         Self {
             columns: Arc::clone(columns),
             table: Arc::clone(table),
-            group,
+            group: Some(group),
             rows,
             loaded: BTreeMap::new(),
             few: None,
         }
+    }
+
+    /// A file with some columns, if the log tells what is in them: nothing else is known of the chunk.
+    pub(super) fn of_log(
+        columns: &Arc<Columns>,
+        table: &SchemaRef,
+        file: &DataFile,
+        needed: &BTreeSet<usize>,
+    ) -> Option<Self> {
+        let constant = |column: &usize| {
+            let constant = file.constant(&table.fields()[*column])?;
+            Some((*column, Arc::new(constant)))
+        };
+        Some(Self {
+            columns: Arc::clone(columns),
+            table: Arc::clone(table),
+            group: None,
+            rows: usize::try_from(file.rows).ok()?,
+            loaded: needed.iter().map(constant).collect::<Option<_>>()?,
+            few: None,
+        })
     }
 
     /// How many rows it has.
@@ -66,7 +88,7 @@ impl Chunk {
             return Ok(());
         }
         let fields = self.fields(&missing);
-        let read = self.columns.load(&self.group, &fields).await;
+        let read = self.columns.load(self.group()?, &fields).await;
         let read = read.map_err(external)?;
         self.loaded.extend(missing.into_iter().zip(read));
         Ok(())
@@ -106,7 +128,7 @@ impl Chunk {
         }
         let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
-        let parts = self.columns.load_few(&self.group, &fields, rows).await;
+        let parts = self.columns.load_few(self.group()?, &fields, rows).await;
         for (column, part) in missing.into_iter().zip(parts.map_err(external)?) {
             match (part, &mut self.few) {
                 (Part::Whole(whole), _) => drop(self.loaded.insert(column, whole)),
@@ -151,6 +173,13 @@ impl Chunk {
         values
             .map(Arc::clone)
             .ok_or_else(|| internal_datafusion_err!("column {column} of a row group was not read"))
+    }
+
+    fn group(&self) -> Result<&RowGroup> {
+        let group = self.group.as_ref();
+        group.ok_or_else(|| {
+            internal_datafusion_err!("a column is needed of a file that is not read")
+        })
     }
 
     fn fields(&self, columns: &[usize]) -> Vec<Arc<Field>> {

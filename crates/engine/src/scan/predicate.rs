@@ -13,7 +13,7 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr_common::physical_expr::snapshot_physical_expr;
 use events::fields::{DATE, EVENT_ID};
-use store::Rows;
+use store::{DataFile, Rows};
 
 use super::chunk::Chunk;
 use super::expression::{ColumnExpr, Truth};
@@ -41,6 +41,15 @@ struct Test {
     is_dynamic: bool,
     /// A column that has a bloom filter, and the text it has to have.
     wants: Option<(usize, String)>,
+    text: Option<TextTest>,
+}
+
+/// Whether a text column has, or has not, a text.
+#[derive(Debug)]
+struct TextTest {
+    column: String,
+    text: String,
+    is_equal: bool,
 }
 
 impl Predicate {
@@ -77,15 +86,24 @@ impl Predicate {
         self.tests.iter().filter_map(|test| test.wants.as_ref())
     }
 
-    /// The rows of a row group, whose dates are known to lie inside `span`, for which the condition holds.
-    pub(super) async fn rows(
-        &self,
-        chunk: &mut Chunk,
-        span: Option<RangeInclusive<i64>>,
-    ) -> Result<Rows> {
+    /// Whether the condition may hold for rows of a file, as far as the log tells its texts.
+    pub(super) fn may_hold(&self, file: &DataFile) -> bool {
+        let mut tests = self.tests.iter();
+        tests.all(|test| test.of_log(file) != Some(false))
+    }
+
+    /// Whether the condition holds for all rows of a file, as far as the log tells.
+    pub(super) fn holds_for_all(&self, file: &DataFile) -> bool {
+        let is_in_range = file_dates(file).is_some_and(|span| is_inside(&span, &self.fixed_dates));
+        let mut tests = self.tests.iter();
+        tests.all(|test| (is_in_range && test.is_date_range) || test.of_log(file) == Some(true))
+    }
+
+    /// The rows of a row group of a file for which the condition holds.
+    pub(super) async fn rows(&self, chunk: &mut Chunk, file: &DataFile) -> Result<Rows> {
         let range = self.dates()?;
         let mut rows = Rows::Range(0..chunk.rows());
-        let mut is_in_range = span.is_some_and(|span| is_inside(&span, &range));
+        let mut is_in_range = file_dates(file).is_some_and(|span| is_inside(&span, &range));
         if !is_in_range && let Some(places) = self.places(chunk, &range).await? {
             rows = Rows::Range(places);
             is_in_range = true;
@@ -94,7 +112,8 @@ impl Predicate {
             if rows.is_empty() {
                 break;
             }
-            if !(is_in_range && test.is_date_range) {
+            let is_known = (is_in_range && test.is_date_range) || test.of_log(file) == Some(true);
+            if !is_known {
                 rows = test.rows(chunk, rows).await?;
             }
         }
@@ -158,11 +177,21 @@ impl Test {
         let is_date_range = comparison
             .as_ref()
             .is_some_and(|comparison| comparison.dates(date).is_some());
+        let text = comparison.as_ref().and_then(|comparison| {
+            Some(TextTest {
+                column: table.field(comparison.column).name().clone(),
+                text: comparison.value.try_as_str().flatten()?.to_owned(),
+                is_equal: match comparison.operator {
+                    Operator::Eq => true,
+                    Operator::NotEq => false,
+                    _ => return None,
+                },
+            })
+        });
         let wants = comparison.and_then(|comparison| {
-            let is_id = table.field(comparison.column).name() == EVENT_ID;
-            let text = comparison.value.try_as_str().flatten()?;
-            let is_equal = comparison.operator == Operator::Eq;
-            (is_id && is_equal).then(|| (comparison.column, text.to_owned()))
+            let text = text.as_ref()?;
+            let is_wanted = text.is_equal && text.column == EVENT_ID;
+            is_wanted.then(|| (comparison.column, text.text.clone()))
         });
         Ok(Self {
             expr: Arc::clone(expr),
@@ -170,7 +199,17 @@ impl Test {
             is_date_range,
             is_dynamic: DynamicFilterTracking::classify(expr).contains_dynamic_filter(),
             wants,
+            text,
         })
+    }
+
+    /// Whether it holds for all rows of a file or for none; `None` when the log does not tell.
+    fn of_log(&self, file: &DataFile) -> Option<bool> {
+        let test = self.text.as_ref()?;
+        let mut constants = file.constants.iter();
+        let constant = constants.find(|constant| constant.column == test.column)?;
+        let text = constant.text.as_deref();
+        Some(text.is_some_and(|text| (text == test.text) == test.is_equal))
     }
 
     async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
@@ -250,6 +289,11 @@ fn dates(expr: &Arc<dyn PhysicalExpr>, date: usize) -> RangeInclusive<i64> {
         }
         _ => EVER,
     }
+}
+
+/// The range that the dates of a file are known to lie in.
+pub(super) fn file_dates(file: &DataFile) -> Option<RangeInclusive<i64>> {
+    file.date_range_ms.map(|(first, last)| first..=last)
 }
 
 fn is_true(expr: &Arc<dyn PhysicalExpr>) -> bool {

@@ -108,6 +108,18 @@ impl Reduction {
         self.filter.iter().chain(arguments)
     }
 
+    /// All columns that it looks at.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        let date = match self.need {
+            Need::Newest { date, .. } => Some(date),
+            _ => None,
+        };
+        let exprs = self.filter.iter().chain(&self.arguments);
+        exprs
+            .flat_map(|expr| expr.columns.iter().copied())
+            .chain(date)
+    }
+
     /// Takes the rows of a row group, of which there is at least one.
     pub(super) async fn add(&mut self, chunk: &mut Chunk, grouped: &GroupedRows<'_>) -> Result<()> {
         let wanted = match &self.filter {

@@ -1,7 +1,7 @@
 //! What a scan of data files reads.
 
 use std::cmp::Reverse;
-use std::ops::RangeInclusive;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -14,7 +14,7 @@ use store::{Columns, DataFile, RowGroup, Rows};
 
 use super::chunk::{Chunk, external};
 use super::expression::ColumnExpr;
-use super::predicate::Predicate;
+use super::predicate::{Predicate, file_dates};
 use crate::event_source::EventSource;
 
 /// How many row groups of all partitions are made ready at once, if these are few.
@@ -49,7 +49,7 @@ impl DateOrder {
     /// Whether rows of a file may fit a condition, as far as its dates tell; `None` when neither they nor those
     /// of any file behind it do.
     fn may_fit(self, file: &DataFile, predicate: &Predicate) -> Option<bool> {
-        let (Ok(wanted), Some(dates)) = (predicate.dates(), dates(file)) else {
+        let (Ok(wanted), Some(dates)) = (predicate.dates(), file_dates(file)) else {
             // What fails here fails again where it can be told.
             return Some(true);
         };
@@ -91,23 +91,31 @@ impl Source {
 
     /// The row groups of a partition that have rows for which the condition holds, with the columns that
     /// `needed` needs of these rows. Several are made ready at once, so that none is waited for while another
-    /// could be worked on.
-    pub(super) fn all_fitting(&self, partition: usize, needed: Vec<ColumnExpr>) -> Result<Fitting> {
+    /// could be worked on. A file comes as one, without being read, when the log tells enough of it: that the
+    /// condition holds for all rows, and `columns`, all those that rows are asked for.
+    pub(super) fn all_fitting(
+        &self,
+        partition: usize,
+        needed: Vec<ColumnExpr>,
+        columns: BTreeSet<usize>,
+    ) -> Result<Fitting> {
         // Many partitions wait for each other's files less, and hold more in memory.
         let at_once = (READY_ROW_GROUPS / self.events.partitions()).max(2);
-        self.fitting(partition, needed, DateOrder::NewestFirst, at_once)
+        let order = DateOrder::NewestFirst;
+        self.fitting(partition, needed, Some(columns), order, at_once)
     }
 
     /// The same in an order, and each row group is looked at when it is asked for: what is known by then may
     /// show that it is not needed.
     pub(super) fn fitting_in_order(&self, partition: usize, order: DateOrder) -> Result<Fitting> {
-        self.fitting(partition, Vec::new(), order, 1)
+        self.fitting(partition, Vec::new(), None, order, 1)
     }
 
     fn fitting(
         &self,
         partition: usize,
         needed: Vec<ColumnExpr>,
+        columns: Option<BTreeSet<usize>>,
         order: DateOrder,
         at_once: usize,
     ) -> Result<Fitting> {
@@ -119,6 +127,7 @@ impl Source {
             columns: Arc::clone(&self.columns),
             table: Arc::clone(table),
             predicate: Arc::clone(&predicate),
+            needed: columns.map(Arc::new),
         };
         let known = Arc::clone(&predicate);
         // What is known by the time that a file is asked for decides about it.
@@ -150,13 +159,24 @@ struct Reader {
     columns: Arc<Columns>,
     table: SchemaRef,
     predicate: Arc<Predicate>,
+    /// All columns that rows are asked for; `None` when these are not known before.
+    needed: Option<Arc<BTreeSet<usize>>>,
 }
 
 impl Reader {
     /// The row groups of a file, the oldest first, without those of which no row fits the condition as far as
-    /// bloom filters tell.
+    /// the log and bloom filters tell.
     async fn row_groups(self, file: Arc<DataFile>) -> Result<Vec<(Chunk, Arc<DataFile>)>> {
         tokio::task::consume_budget().await;
+        if !self.predicate.may_hold(&file) {
+            return Ok(Vec::new());
+        }
+        if let Some(needed) = &self.needed
+            && self.predicate.holds_for_all(&file)
+            && let Some(chunk) = Chunk::of_log(&self.columns, &self.table, &file, needed)
+        {
+            return Ok(vec![(chunk, file)]);
+        }
         let mut may_hold = Vec::new();
         for (column, text) in self.predicate.wanted_texts() {
             let column = self.table.field(*column).name();
@@ -187,7 +207,7 @@ async fn ready(
     needed: Arc<[ColumnExpr]>,
 ) -> Result<(Chunk, Rows)> {
     tokio::task::consume_budget().await;
-    let rows = predicate.rows(&mut chunk, dates(&file)).await?;
+    let rows = predicate.rows(&mut chunk, &file).await?;
     if !rows.is_empty() {
         chunk.prepare(needed.iter(), &rows).await?;
     }
@@ -211,9 +231,4 @@ impl Fitting {
     pub(super) fn predicate(&self) -> Arc<Predicate> {
         Arc::clone(&self.predicate)
     }
-}
-
-/// The range that the dates of a file are known to lie in.
-fn dates(file: &DataFile) -> Option<RangeInclusive<i64>> {
-    file.date_range_ms.map(|(first, last)| first..=last)
 }

@@ -137,7 +137,7 @@ impl Column {
     }
 
     /// A column that has the same text in all rows, or nothing.
-    pub(super) fn constant(text: Option<&str>, data_type: &DataType, rows: usize) -> Self {
+    pub(crate) fn constant(text: Option<&str>, data_type: &DataType, rows: usize) -> Self {
         if *data_type != DataType::Utf8View {
             return Self::Plain(PlainColumn::new(new_null_array(data_type, rows)));
         }

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use super::RowGroup;
 use super::column::{Column, Rows};
-use super::footer::Footer;
 use crate::file_reader::FileReader;
+use crate::footer::Footer;
 use crate::location::Location;
 
 /// It is not worth it to wake another processor for fewer columns of a few rows.
@@ -126,7 +126,7 @@ async fn read(
     selection: Option<RowSelection>,
 ) -> Result<Vec<ArrayRef>> {
     let places = wanted.iter().filter_map(|field| footer.place(field.name()));
-    let metadata = footer.readers()[group.index].clone();
+    let metadata = footer.reader_as_stored(group.index)?;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), places);
     let reader = FileReader::new(location, &group.file);
     let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)

@@ -24,7 +24,7 @@ use crate::data_file::{DataFileWriter, StagedFile};
 use crate::decoded::Decoded;
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::file_reader::reader_options;
+use crate::footer::reader_options;
 use crate::layout;
 use crate::location::Location;
 use crate::snapshot::DataFile;

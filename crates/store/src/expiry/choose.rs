@@ -101,6 +101,7 @@ mod tests {
             rows: 1,
             date_range_ms: None,
             received_range_ms: None,
+            constants: Box::default(),
             delivery: None,
             modified: DateTime::UNIX_EPOCH,
             digest: None,

@@ -112,12 +112,13 @@ impl Recent {
             self.segments.clear();
             self.days.values_mut().for_each(Day::clear_events);
         }
-        for (key, batch) in &batches[self.segments.len()..] {
-            for (date, events) in day::split(&day::as_views(batch)?)? {
-                self.days.entry(date).or_default().add(&events)?;
+        let new = &batches[self.segments.len()..];
+        for events in day::together(new.iter().map(|(_, batch)| *batch))? {
+            for (date, events) in day::split(&events)? {
+                self.days.entry(date).or_default().add(events)?;
             }
-            self.segments.push(*key);
         }
+        self.segments.extend(new.iter().map(|(key, _)| *key));
         self.days.retain(|_, day| day.has_events());
         if is_rebuilt {
             // Files that were compared later were not asked for the ids of events that were gone.

@@ -10,6 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::*;
+use crate::small_files::LARGEST_BYTES;
 use crate::{Column, Columns, DataFile, Part, RowGroup, Rows};
 
 const ROWS: usize = 25;
@@ -70,6 +71,7 @@ fn data_file(size_bytes: u64) -> DataFile {
         rows: ROWS as u64,
         date_range_ms: None,
         received_range_ms: None,
+        constants: Box::default(),
         delivery: None,
         modified: DateTime::UNIX_EPOCH,
         digest: None,
@@ -191,12 +193,19 @@ async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (Columns, R
 
 #[tokio::test]
 async fn a_column_of_one_value_is_known_from_the_footer() {
-    let store = Root::in_memory().open();
+    let root = Root::in_memory();
+    let store = root.open();
     let long = "the same beginning ".repeat(10);
     let texts = |of: &dyn Fn(usize) -> Option<String>| -> ArrayRef {
         Arc::new((0..20).map(of).collect::<StringArray>())
     };
     let one_or_none = |row: usize| (row > 3).then(|| "CH".to_owned());
+    // So much that the file is too large to be kept as a whole.
+    let incompressible = |row: usize| {
+        let parts =
+            (0..100).map(|part| blake3::hash(format!("{row} {part}").as_bytes()).to_string());
+        Some(parts.collect::<String>())
+    };
     let (columns, group) = one_group(
         &store,
         vec![
@@ -204,6 +213,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
             ("project", texts(&|_| None)),
             ("country", texts(&one_or_none)),
             ("df_title", texts(&|row| Some(format!("{long}{}", row % 2)))),
+            ("df_message", texts(&incompressible)),
         ],
     )
     .await;
@@ -225,6 +235,8 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
         assert_eq!(values.as_ref(), &expected as &dyn arrow::array::Array);
     }
     // Nothing but the footer is read for the first two: they are there without the rest of the file.
+    assert!(size_bytes > LARGEST_BYTES);
+    let store = root.open();
     let columns = Columns::new(&store, 1 << 20);
     columns.row_groups(&data_file(size_bytes)).await.unwrap();
     store.object_store().delete(&path).await.unwrap();

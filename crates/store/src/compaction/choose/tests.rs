@@ -34,6 +34,7 @@ fn file(day: NaiveDate, rows: u64, size_bytes: u64, modified: DateTime<Utc>) -> 
         rows,
         date_range_ms: None,
         received_range_ms: None,
+        constants: Box::default(),
         delivery: None,
         modified,
         digest: Some(blake3::hash(b"").into()),

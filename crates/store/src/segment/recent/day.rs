@@ -85,9 +85,9 @@ impl Day {
     }
 
     /// Adds the events of a segment that are new, which come in the columns of [`events::view_schema`].
-    pub(super) fn add(&mut self, events: &RecordBatch) -> Result<(), StoreError> {
+    pub(super) fn add(&mut self, events: RecordBatch) -> Result<(), StoreError> {
         let mut again = Vec::new();
-        let is_new = ids(events)?.iter().enumerate().map(|(row, id)| {
+        let is_new = ids(&events)?.iter().enumerate().map(|(row, id)| {
             let id = short(id.unwrap_or_default());
             let is_first = self.ids.insert(id) && !self.stored.contains_key(&id);
             if !is_first {
@@ -98,14 +98,14 @@ impl Day {
         let is_new: Vec<bool> = is_new.collect();
         let new = match again.is_empty() {
             true => events.clone(),
-            false => filter_record_batch(events, &BooleanArray::from(is_new))?,
+            false => filter_record_batch(&events, &BooleanArray::from(is_new))?,
         };
         if new.num_rows() > 0 {
             // A contested event may be shown under an id that is one of theirs.
             self.contested.shown = None;
         }
         self.batches.push(new)?;
-        self.add_again(events, &again)
+        self.add_again(&events, &again)
     }
 
     /// Adds those of the rows, whose ids came before, that are other events.
@@ -359,8 +359,32 @@ fn ids(batch: &RecordBatch) -> Result<&StringViewArray, ArrowError> {
     Ok(column(batch, fields::EVENT_ID)?.as_string_view())
 }
 
+/// The rows of batches of segments in the types of the [`events::view_schema`], in as few batches as there may be: each
+/// costs as much as many rows, and there may be hundreds of segments with a few events of a workspace.
+pub(super) fn together<'b>(
+    batches: impl Iterator<Item = &'b RecordBatch>,
+) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut together: Vec<Vec<RecordBatch>> = Vec::new();
+    let mut rows = 0;
+    for batch in batches {
+        rows += batch.num_rows();
+        match together.last_mut() {
+            Some(last) if rows <= BATCH_ROWS => last.push(as_views(batch)?),
+            _ => {
+                rows = batch.num_rows();
+                together.push(vec![as_views(batch)?]);
+            }
+        }
+    }
+    let joined = together.into_iter().map(|batches| match &batches[..] {
+        [only] => Ok(only.clone()),
+        several => compacted(&concat_batches(&events::view_schema(), several)?),
+    });
+    joined.collect()
+}
+
 /// The batch in the types of the [`events::view_schema`].
-pub(super) fn as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn as_views(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = events::view_schema();
     let columns = batch
         .columns()
