@@ -204,14 +204,10 @@ async fn question(store: Store) -> Result<()> {
         write(&ingest, batch.collect::<Result<Vec<Event>>>()?).await?;
     }
     let engine = Engine::new(store.clone(), EngineConfig::default())?;
-    let with_segments = ask(&engine).await?;
-    let fresh = Store::open(store.url().as_str(), &StoreOptions::default())?;
-    let first = Engine::new(fresh, EngineConfig::default())?;
-    let started = Instant::now();
-    ask_once(&first, COUNT_BY_USER).await?;
-    let first = started.elapsed();
+    let with_segments = ask(&engine, COUNT_BY_USER).await?;
+    let first = first_time(&store, COUNT_BY_USER).await?;
     store.fold().await?;
-    let folded = ask(&engine).await?;
+    let folded = ask(&engine, COUNT_BY_USER).await?;
     println!(
         "count by user: {:.1} ms with {SEGMENTS} segments ({:.1} ms the first time in a new process), {:.1} ms when they are folded, ratio {:.2}",
         with_segments.as_secs_f64() * 1000.0,
@@ -244,9 +240,9 @@ async fn first_question(store: Store) -> Result<()> {
         });
         write(&nodes[segment % nodes.len()], batch.collect::<Result<_>>()?).await?;
     }
-    let with_segments = first_time(&store).await?;
+    let with_segments = first_time(&store, COUNT).await?;
     store.fold().await?;
-    let folded = first_time(&store).await?;
+    let folded = first_time(&store, COUNT).await?;
     println!(
         "first question over {} files and {} segments: {:.0} ms, {:.0} ms when they are folded, ratio {:.2}",
         SMALL_FILES * DAYS,
@@ -263,29 +259,28 @@ fn event_of_day(day: usize, file: usize, number: usize) -> Result<Event> {
 }
 
 /// The median time of a question of processes that have not seen the store yet.
-async fn first_time(store: &Store) -> Result<Duration> {
-    let mut times = Vec::with_capacity(FIRST_RUNS);
-    for _ in 0..FIRST_RUNS {
-        let started = Instant::now();
+async fn first_time(store: &Store, query: &str) -> Result<Duration> {
+    let ask = async || {
         let fresh = Store::open(store.url().as_str(), &StoreOptions::default())?;
-        let engine = Engine::new(fresh, EngineConfig::default())?;
-        ask_once(&engine, COUNT).await?;
-        times.push(started.elapsed());
-    }
-    times.sort_unstable();
-    Ok(times[FIRST_RUNS / 2])
+        ask_once(&Engine::new(fresh, EngineConfig::default())?, query).await
+    };
+    median(FIRST_RUNS, ask).await
 }
 
-/// The median time of a question.
-async fn ask(engine: &Engine) -> Result<Duration> {
-    let mut times = Vec::with_capacity(QUESTION_RUNS);
-    for _ in 0..QUESTION_RUNS {
+/// The median time of a question that is asked again and again.
+async fn ask(engine: &Engine, query: &str) -> Result<Duration> {
+    median(QUESTION_RUNS, async || ask_once(engine, query).await).await
+}
+
+async fn median(runs: usize, ask: impl AsyncFn() -> Result<Vec<Answer>>) -> Result<Duration> {
+    let mut times = Vec::with_capacity(runs);
+    for _ in 0..runs {
         let started = Instant::now();
-        ask_once(engine, COUNT_BY_USER).await?;
+        ask().await?;
         times.push(started.elapsed());
     }
     times.sort_unstable();
-    Ok(times[QUESTION_RUNS / 2])
+    Ok(times[runs / 2])
 }
 
 async fn ask_once(engine: &Engine, query: &str) -> Result<Vec<Answer>> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::ParquetMetaDataReader;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::location::Location;
 use crate::log;
 use crate::paths;
 use crate::table::Table;
-use crate::verify::{Fault, FaultKind, damaged_checkpoints};
+use crate::verify::{Fault, FaultKind};
 
 /// The error of a log that could not be read because of `error`, with the object that is to blame when
 /// one can be found.
@@ -35,18 +35,10 @@ async fn find(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Option<StoreError>, StoreError> {
-    let mut faults = find_all(location, workspace).await?;
+    let mut faults = of_objects(location, workspace).await?;
     if faults.is_empty() {
-        let log: Vec<Path> = location
-            .objects
-            .list(Some(&paths::log(workspace)))
-            .map_ok(|object| object.location)
-            .try_collect()
-            .await?;
-        faults = damaged_checkpoints(location, workspace, &log, &faults).await?;
-        if faults.is_empty() {
-            faults.extend(damaged_newest(location, workspace, &log).await?);
-        }
+        let log = objects(location, workspace).await?;
+        faults = of_versions(location, workspace, &log, &faults).await?;
     }
     Ok(faults
         .into_iter()
@@ -61,9 +53,19 @@ async fn find(
         }))
 }
 
+/// The objects of a log.
+pub(crate) async fn objects(
+    location: &Location,
+    workspace: &WorkspaceId,
+) -> Result<Vec<Path>, StoreError> {
+    let listed = location.objects.list(Some(&paths::log(workspace)));
+    let log = listed.map_ok(|object| object.location);
+    Ok(log.try_collect().await?)
+}
+
 /// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
 /// the digest of the one before.
-pub(crate) async fn find_all(
+pub(crate) async fn of_objects(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Vec<Fault>, StoreError> {
@@ -117,9 +119,55 @@ pub(crate) async fn find_all(
     Ok(faults)
 }
 
+/// Reads versions of the table, and finds objects of which each by itself is sound: checkpoints that do not hold what was
+/// committed, besides those that have `faults`, and the newest entry.
+pub(crate) async fn of_versions(
+    location: &Location,
+    workspace: &WorkspaceId,
+    log: &[Path],
+    faults: &[Fault],
+) -> Result<Vec<Fault>, StoreError> {
+    let mut found = damaged_checkpoints(location, workspace, log, faults).await?;
+    if faults.is_empty() && found.is_empty() {
+        found.extend(damaged_newest(location, workspace, log).await?);
+    }
+    Ok(found)
+}
+
+/// The checkpoints that do not hold what was committed, besides those that have `faults` already.
+async fn damaged_checkpoints(
+    location: &Location,
+    workspace: &WorkspaceId,
+    log: &[Path],
+    faults: &[Fault],
+) -> Result<Vec<Fault>, StoreError> {
+    let damaged: HashSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    let mut found = Vec::new();
+    for path in log.iter().filter(|path| paths::is_checkpoint(path)) {
+        let Some(version) = paths::version_of(path) else {
+            continue;
+        };
+        if damaged.contains(path.as_ref()) {
+            continue;
+        }
+        let others = log.iter().filter(|other| *other != path).cloned().collect();
+        match Table::load_at(location, workspace, version, &others).await {
+            Ok(_) => {}
+            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(error) => match location.objects.head(path).await {
+                Ok(_) => found.push(Fault::unreadable(path.to_string(), error.to_string())),
+                // It was cleaned after it was listed.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            },
+        }
+    }
+    Ok(found)
+}
+
 /// What is wrong with the newest entry of a log of which nothing else is damaged: no other entry has its digest, so it is
 /// damaged when the version before it can be read and its own cannot.
-pub(crate) async fn damaged_newest(
+async fn damaged_newest(
     location: &Location,
     workspace: &WorkspaceId,
     log: &[Path],

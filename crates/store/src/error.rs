@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use deltalake_core::DeltaTableError;
 use events::WorkspaceId;
 use parquet::errors::ParquetError;
+use tokio::task::JoinError;
 use uuid::Uuid;
 
 use crate::clock::Difference;
@@ -471,4 +472,12 @@ fn is_not_found(error: &(dyn StdError + 'static)) -> bool {
         error.downcast_ref::<object_store::Error>(),
         Some(object_store::Error::NotFound { .. })
     )
+}
+
+/// What a task has returned. A panic of it goes on in the task that waits for it.
+pub(crate) fn joined<T>(result: Result<T, JoinError>) -> Result<T, StoreError> {
+    result.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(source) => object_store::Error::JoinError { source }.into(),
+    })
 }

@@ -22,7 +22,6 @@ use crate::paths;
 use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
 
-pub(crate) use log::damaged_checkpoints;
 pub use segments::SegmentVerification;
 
 /// What reading a whole table has shown.

@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 
 use super::{Import, Waiting, WorkspaceImport};
 use crate::day_buffer::{DayBuffer, Written};
-use crate::error::StoreError;
+use crate::error::{StoreError, joined};
 
 /// How many files are written at the same time: enough to keep all processors busy while some files
 /// wait for the storage, and each takes some memory.
@@ -125,11 +125,7 @@ impl Import {
 
     /// Takes the file that was written. A buffer of which that failed waits again.
     fn settle(&mut self, write: Result<Write, JoinError>) -> Result<(), StoreError> {
-        let write = match write.map_err(JoinError::try_into_panic) {
-            Ok(write) => write,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            Err(Err(source)) => return Err(object_store::Error::JoinError { source }.into()),
-        };
+        let write = joined(write)?;
         let size_bytes = write.buffer.size_bytes();
         self.writing_bytes -= size_bytes;
         let touched_at = self.taken_bytes;

@@ -12,7 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
 
 use super::{Segment, SegmentKey};
-use crate::error::StoreError;
+use crate::error::{StoreError, joined};
 use crate::location::Location;
 use crate::snapshot::{DataFile, Snapshot, day_range};
 use day::Day;
@@ -154,8 +154,7 @@ impl Recent {
             let Some(compared) = comparing.join_next().await else {
                 return Ok(());
             };
-            let compared = compared.map_err(|source| object_store::Error::JoinError { source })?;
-            let (date, day) = compared?;
+            let (date, day) = joined(compared)??;
             self.days.insert(date, day);
         }
     }

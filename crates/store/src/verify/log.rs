@@ -1,21 +1,15 @@
 //! The log of a table read in full: each entry against the digest that its successor has, each checkpoint against what
 //! the commits state.
 
-use std::collections::HashSet;
-
 use events::WorkspaceId;
-use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 use super::Fault;
 use crate::damage;
 use crate::error::StoreError;
-use crate::location::Location;
 use crate::paths;
 use crate::store::Store;
-use crate::table::Table;
 
 impl Store {
     /// What is wrong with single objects of the log of `workspace`: an entry that is missing before a later one, one that
@@ -38,18 +32,9 @@ impl Store {
             Err(StoreError::Corrupt { reason, .. }) => Err(reason),
             Err(error) => return Err(error),
         };
-        let mut faults = damage::find_all(location, workspace).await?;
-        let log: Vec<Path> = location
-            .objects
-            .list(Some(&paths::log(workspace)))
-            .map_ok(|object| object.location)
-            .try_collect()
-            .await?;
-        let checkpoints = damaged_checkpoints(location, workspace, &log, &faults).await?;
-        faults.extend(checkpoints);
-        if faults.is_empty() {
-            faults.extend(damage::damaged_newest(location, workspace, &log).await?);
-        }
+        let mut faults = damage::of_objects(location, workspace).await?;
+        let log = damage::objects(location, workspace).await?;
+        faults.extend(damage::of_versions(location, workspace, &log, &faults).await?);
         let reason = match hint {
             Ok(None) => None,
             Ok(Some(hint)) => fault_of_hint(&hint, &log),
@@ -70,35 +55,4 @@ fn fault_of_hint(hint: &[u8], log: &[Path]) -> Option<String> {
     let is_there =
         |object: &Path| paths::version_of(object) == Some(version) && !paths::is_commit(object);
     (!log.iter().any(is_there)).then(|| format!("there is no checkpoint of version {version}"))
-}
-
-/// The checkpoints that do not hold what was committed, besides those that have `faults` already.
-pub(crate) async fn damaged_checkpoints(
-    location: &Location,
-    workspace: &WorkspaceId,
-    log: &[Path],
-    faults: &[Fault],
-) -> Result<Vec<Fault>, StoreError> {
-    let damaged: HashSet<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-    let mut found = Vec::new();
-    for path in log.iter().filter(|path| paths::is_checkpoint(path)) {
-        let Some(version) = paths::version_of(path) else {
-            continue;
-        };
-        if damaged.contains(path.as_ref()) {
-            continue;
-        }
-        let others = log.iter().filter(|other| *other != path).cloned().collect();
-        match Table::load_at(location, workspace, version, &others).await {
-            Ok(_) => {}
-            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
-            Err(error) => match location.objects.head(path).await {
-                Ok(_) => found.push(Fault::unreadable(path.to_string(), error.to_string())),
-                // It was cleaned after it was listed.
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            },
-        }
-    }
-    Ok(found)
 }

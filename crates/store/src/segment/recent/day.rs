@@ -40,8 +40,8 @@ pub(super) struct Day {
     stored: HashMap<ShortId, Content>,
 }
 
-/// Batches of which each has more than twice the rows of the next one, or is full, so that a question does not read many
-/// small ones, and a row is copied only a few times until its batch is full.
+/// Batches of which each has more than twice the rows of the next one, or would have too many together with it, so that
+/// a question does not read many small ones, and a row is copied only a few times until its batch is full.
 #[derive(Debug, Default)]
 struct Batches(Vec<RecordBatch>);
 
