@@ -1,8 +1,11 @@
 //! Which event ids data files hold, and the events that have them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
 use events::{Content, PackedEvents, fields};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
@@ -13,6 +16,7 @@ use parquet::file::statistics::Statistics;
 
 use crate::error::StoreError;
 use crate::file_reader::{FilePlace, FileReader, bloom_filters};
+use crate::footer::Footer;
 use crate::layout;
 use crate::location::Location;
 
@@ -172,16 +176,17 @@ impl FilePlace {
         }
         let selection = RowSelection::from_filters(&[BooleanArray::from(selected)]);
         let failed = |error| StoreError::parquet(&self.path, error);
-        let columns = columns_with_values(footer.reader().metadata(), &row_groups);
+        let columns = Needed::of(&footer, &row_groups);
         let builder = self.builder(location, &footer);
-        let builder = builder.with_projection(columns).with_row_groups(row_groups);
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), columns.read.iter().copied());
+        let builder = builder.with_projection(mask).with_row_groups(row_groups);
         let rows = builder.with_row_selection(selection).build();
         let mut rows = rows.map_err(failed)?;
         while let Some(batch) = rows.try_next().await.map_err(failed)? {
             let ids = batch.column_by_name(fields::EVENT_ID);
             let ids: Option<&StringArray> = ids.and_then(|ids| ids.as_string_opt());
             use_rows(
-                &events::with_all_columns(&batch, None)?,
+                &events::with_all_columns(&columns.with_constants(&batch)?, None)?,
                 ids.ok_or_else(|| self.without_ids())?,
             );
         }
@@ -247,19 +252,58 @@ impl FilePlace {
     }
 }
 
-/// The columns that have a value in some row groups, as the footer says. Most events have few, and each column costs
-/// about as much as reading a few rows of it.
-fn columns_with_values(metadata: &ParquetMetaData, row_groups: &[usize]) -> ProjectionMask {
-    let has_values = |column: &usize| {
-        let mut groups = row_groups.iter().map(|group| metadata.row_group(*group));
-        groups.any(|group| {
-            let statistics = group.column(*column).statistics();
-            let nulls = statistics.and_then(Statistics::null_count_opt);
-            nulls.is_none_or(|nulls| i64::try_from(nulls) != Ok(group.num_rows()))
-        })
-    };
-    let schema = metadata.file_metadata().schema_descr();
-    ProjectionMask::leaves(schema, (0..schema.num_columns()).filter(has_values))
+/// The columns that have a value in some row groups. Most events have few, and each column costs about as much as
+/// reading a few rows of it.
+struct Needed<'f> {
+    /// The positions of those that have to be read.
+    read: Vec<usize>,
+    /// Those that have one text in all rows, as the footer says, by name.
+    constant: Vec<(&'f str, &'f str)>,
+}
+
+impl<'f> Needed<'f> {
+    fn of(footer: &'f Footer, row_groups: &[usize]) -> Self {
+        let metadata = footer.reader().metadata();
+        let schema = metadata.file_metadata().schema_descr();
+        let mut needed = Self {
+            read: Vec::new(),
+            constant: Vec::new(),
+        };
+        for (column, described) in schema.columns().iter().enumerate() {
+            let name = described.name();
+            let constant = match row_groups {
+                [only] if name != fields::EVENT_ID => footer.only_text(*only, column),
+                _ => None,
+            };
+            match constant {
+                Some(text) => needed.constant.push((name, text)),
+                None if has_values(metadata, row_groups, column) => needed.read.push(column),
+                None => {}
+            }
+        }
+        needed
+    }
+
+    /// Rows of the columns that were read with the other ones.
+    fn with_constants(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let mut fields = batch.schema_ref().fields().to_vec();
+        let mut columns = batch.columns().to_vec();
+        for (name, text) in &self.constant {
+            let texts = std::iter::repeat_n(text, batch.num_rows());
+            columns.push(Arc::new(StringArray::from_iter_values(texts)));
+            fields.push(Arc::new(Field::new(*name, DataType::Utf8, true)));
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    }
+}
+
+fn has_values(metadata: &ParquetMetaData, row_groups: &[usize], column: usize) -> bool {
+    let mut groups = row_groups.iter().map(|group| metadata.row_group(*group));
+    groups.any(|group| {
+        let statistics = group.column(column).statistics();
+        let nulls = statistics.and_then(Statistics::null_count_opt);
+        nulls.is_none_or(|nulls| i64::try_from(nulls) != Ok(group.num_rows()))
+    })
 }
 
 /// The position of a column in a file.

@@ -149,15 +149,20 @@ impl Footer {
         if statistics.null_count_opt() == Some(rows as u64) {
             return Some(Column::constant(None, field.data_type(), rows));
         }
-        match statistics {
+        let text = self.only_text(group, place)?;
+        Some(Column::constant(Some(text), field.data_type(), rows))
+    }
+
+    /// The text that a column of a row group has in all rows, which the file says without being read further.
+    pub(crate) fn only_text(&self, group: usize, place: usize) -> Option<&str> {
+        match self.chunk(group, place).statistics()? {
             Statistics::ByteArray(values)
                 if values.null_count_opt() == Some(0)
                     && values.min_is_exact()
                     && values.max_is_exact()
                     && values.min_opt() == values.max_opt() =>
             {
-                let text = values.min_opt()?.as_utf8().ok()?;
-                Some(Column::constant(Some(text), field.data_type(), rows))
+                values.min_opt()?.as_utf8().ok()
             }
             _ => None,
         }

@@ -12,7 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 use super::{MOST_WITNESSED, Segment, SegmentKey};
-use crate::error::StoreError;
+use crate::error::{StoreError, joined};
 use crate::location::Location;
 use crate::paths;
 
@@ -310,8 +310,11 @@ impl KnownSegments {
         let (segment, read) = match known {
             Some(known) => known,
             None => {
-                let segment = fetch(location, &listed).await?;
-                (Arc::new(segment), Some((listed.object, Instant::now())))
+                let (location, object) = (location.clone(), listed.object.clone());
+                // Each in a task of its own, so that many are decoded on all processors.
+                let fetched = tokio::spawn(async move { fetch(&location, &listed).await });
+                let segment = joined(fetched.await)??;
+                (Arc::new(segment), Some((object, Instant::now())))
             }
         };
         Ok(Known {

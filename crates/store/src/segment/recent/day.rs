@@ -21,6 +21,9 @@ use crate::location::Location;
 /// Batches are put together up to so many rows.
 const BATCH_ROWS: usize = 8 * 1024;
 
+/// And batches of segments up to so many bytes, of which an array of texts has at most 2 GiB.
+const BATCH_BYTES: usize = 256 * 1024 * 1024;
+
 /// How many files are asked for ids at the same time.
 const FILE_CONCURRENCY: usize = 8;
 
@@ -364,21 +367,26 @@ fn ids(batch: &RecordBatch) -> Result<&StringViewArray, ArrowError> {
 pub(super) fn together<'b>(
     batches: impl Iterator<Item = &'b RecordBatch>,
 ) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut together: Vec<Vec<RecordBatch>> = Vec::new();
-    let mut rows = 0;
+    let mut together: Vec<Vec<&RecordBatch>> = Vec::new();
+    let (mut rows, mut bytes) = (0, 0);
     for batch in batches {
+        let batch_bytes = batch.get_array_memory_size();
         rows += batch.num_rows();
+        bytes += batch_bytes;
         match together.last_mut() {
-            Some(last) if rows <= BATCH_ROWS => last.push(as_views(batch)?),
+            Some(last) if rows <= BATCH_ROWS && bytes <= BATCH_BYTES => last.push(batch),
             _ => {
-                rows = batch.num_rows();
-                together.push(vec![as_views(batch)?]);
+                (rows, bytes) = (batch.num_rows(), batch_bytes);
+                together.push(vec![batch]);
             }
         }
     }
     let joined = together.into_iter().map(|batches| match &batches[..] {
-        [only] => Ok(only.clone()),
-        several => compacted(&concat_batches(&events::view_schema(), several)?),
+        [only] => as_views(only),
+        several => as_views(&concat_batches(
+            several[0].schema_ref(),
+            several.iter().copied(),
+        )?),
     });
     joined.collect()
 }
