@@ -44,7 +44,7 @@ struct Test {
     text: Option<TextTest>,
 }
 
-/// Whether a text column has, or has not, a text.
+/// Whether a text column has a certain text, or whether it has another one or none.
 #[derive(Debug)]
 struct TextTest {
     column: String,
@@ -177,17 +177,7 @@ impl Test {
         let is_date_range = comparison
             .as_ref()
             .is_some_and(|comparison| comparison.dates(date).is_some());
-        let text = comparison.as_ref().and_then(|comparison| {
-            Some(TextTest {
-                column: table.field(comparison.column).name().clone(),
-                text: comparison.value.try_as_str().flatten()?.to_owned(),
-                is_equal: match comparison.operator {
-                    Operator::Eq => true,
-                    Operator::NotEq => false,
-                    _ => return None,
-                },
-            })
-        });
+        let text = TextTest::of(expr, table);
         let wants = comparison.and_then(|comparison| {
             let text = text.as_ref()?;
             let is_wanted = text.is_equal && text.column == EVENT_ID;
@@ -209,7 +199,8 @@ impl Test {
         let mut constants = file.constants.iter();
         let constant = constants.find(|constant| constant.column == test.column)?;
         let text = constant.text.as_deref();
-        Some(text.is_some_and(|text| (text == test.text) == test.is_equal))
+        let is_equal = text.is_some_and(|text| text == test.text);
+        Some(is_equal == test.is_equal)
     }
 
     async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
@@ -222,6 +213,21 @@ impl Test {
                 Ok(Rows::List(fitting.collect()))
             }
         }
+    }
+}
+
+impl TextTest {
+    fn of(expr: &Arc<dyn PhysicalExpr>, table: &SchemaRef) -> Option<Self> {
+        let binary = expr.downcast_ref::<BinaryExpr>()?;
+        // What DQL's `!=` is: it holds where there is no value.
+        let is_distinct = *binary.op() == Operator::IsDistinctFrom && is_true(binary.right());
+        let equality = Comparison::of(if is_distinct { binary.left() } else { expr })?;
+        let text = equality.value.try_as_str().flatten()?;
+        (equality.operator == Operator::Eq).then(|| Self {
+            column: table.field(equality.column).name().clone(),
+            text: text.to_owned(),
+            is_equal: !is_distinct,
+        })
     }
 }
 
