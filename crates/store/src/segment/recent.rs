@@ -18,7 +18,7 @@ use crate::snapshot::{DataFile, Snapshot, day_range};
 use day::Day;
 
 /// How many days are compared with their files at the same time, each by a task.
-const DAY_CONCURRENCY: usize = 4;
+const DAY_CONCURRENCY: usize = 8;
 
 /// What was found out about the segments of each workspace, so that a question looks only at what is new.
 #[derive(Debug, Default)]

@@ -24,8 +24,8 @@ const BATCH_ROWS: usize = 8 * 1024;
 /// And batches of segments up to so many bytes, of which an array of texts has at most 2 GiB.
 const BATCH_BYTES: usize = 256 * 1024 * 1024;
 
-/// How many files are asked for ids at the same time.
-const FILE_CONCURRENCY: usize = 8;
+/// How many files of a day are asked for ids at the same time.
+const FILE_CONCURRENCY: usize = 4;
 
 /// The events of some segments on one day, without those that some files were found to hold.
 #[derive(Debug, Default)]
