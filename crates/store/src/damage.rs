@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::location::Location;
-use crate::log;
+use crate::log::{self, LogState};
 use crate::paths;
 use crate::table::Table;
 use crate::verify::{Fault, FaultKind};
@@ -101,10 +101,20 @@ pub(crate) async fn of_objects(
         };
         let reason = if paths::is_commit(path) {
             let before = previous.replace((version, blake3::hash(&content).into()));
+            let stated = log::stated_by(&content);
             if let Some((before, digest)) = before {
-                faults.extend(fault_before(workspace, version, before, digest, &content));
+                faults.extend(fault_before(
+                    workspace,
+                    version,
+                    before,
+                    digest,
+                    stated.as_ref(),
+                ));
             }
-            damage_of_commit(&content)
+            damage_of_commit(&content).or_else(|| {
+                let other = stated.filter(|stated| stated.version != version)?.version;
+                Some(format!("it is the entry of version {other}"))
+            })
         } else {
             ParquetMetaDataReader::new()
                 .parse_and_finish(&content)
@@ -225,7 +235,7 @@ fn fault_before(
     version: u64,
     before: u64,
     digest: Digest,
-    content: &[u8],
+    stated: Option<&LogState>,
 ) -> Option<Fault> {
     if before + 1 < version {
         return Some(Fault {
@@ -233,7 +243,9 @@ fn fault_before(
             kind: FaultKind::Missing,
         });
     }
-    let is_other = log::previous_of(content).is_some_and(|stated| stated != digest.to_string());
+    // The entry of another version says nothing about the one before it.
+    let stated = stated.filter(|stated| stated.version == version)?;
+    let is_other = *stated.previous.as_ref()? != digest.to_string();
     is_other.then(|| Fault {
         path: paths::commit(workspace, before).to_string(),
         kind: FaultKind::Unreadable("it is not the entry that the next one follows".to_owned()),

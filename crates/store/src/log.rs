@@ -168,8 +168,11 @@ pub(crate) async fn states_itself(location: &Location, path: &Path) -> Result<bo
     let Some(entry) = entry::bytes(location, path).await? else {
         return Ok(false);
     };
-    let mut actions = actions_in(&entry);
-    Ok(actions.any(|action| action["commitInfo"].get(INFO_KEY).is_some()))
+    Ok(is_of_vouch(&entry))
+}
+
+fn is_of_vouch(entry: &[u8]) -> bool {
+    actions_in(entry).any(|action| action["commitInfo"].get(INFO_KEY).is_some())
 }
 
 /// The segments that the fold which made an entry took; none of any other entry.
@@ -181,13 +184,14 @@ pub(crate) fn folded_in(entry: &[u8]) -> FoldedSegments {
     FoldedSegments::read(&info.unwrap_or_default())
 }
 
-/// The digest of the entry before, as an entry states it; `None` when it states none.
-pub(crate) fn previous_of(entry: &[u8]) -> Option<String> {
+/// What an entry states about the log; `None` when other software wrote it, which leaves what it finds there.
+pub(crate) fn stated_by(entry: &[u8]) -> Option<LogState> {
     let mut metadata = actions_in(entry).filter_map(|mut action| {
         let metadata = action.get_mut("metaData")?.take();
         serde_json::from_value::<TableMetadata>(metadata).ok()
     });
-    LogState::read(&metadata.next()?).ok()??.previous
+    let stated = LogState::read(&metadata.next()?).ok()?;
+    stated.filter(|_| is_of_vouch(entry))
 }
 
 pub(crate) fn actions_in(entry: &[u8]) -> impl Iterator<Item = Value> {

@@ -284,7 +284,8 @@ impl<'a> Run<'a> {
                     if let (true, Some(version)) =
                         (paths::is_commit(&path), paths::version_of(&path))
                     {
-                        let previous = bytes.as_deref().and_then(log::previous_of);
+                        let stated = bytes.as_deref().and_then(log::stated_by);
+                        let previous = stated.and_then(|stated| stated.previous);
                         entries.insert(version, (taken.object.blake3.clone(), previous));
                     }
                     self.copies.note(&taken);

@@ -73,6 +73,44 @@ async fn a_changed_minimum_is_damage() {
     }
 }
 
+/// An entry with the content of another one is at fault, and not the one before it.
+#[tokio::test]
+async fn an_entry_of_another_version_is_damage() {
+    for (version, other) in [(3, 2), (3, 1), (3, 0), (2, 3), (2, 1), (1, 2)] {
+        let root = table_of(3).await;
+        let text = text_of(&root, &entry(other)).await;
+        put(&root, &entry(version), text).await;
+        let error = error_of(&root).await.to_string();
+        assert!(error.contains(entry(version).as_ref()), "{error}");
+        let faults = root.open().verify_log(&workspace("w")).await.unwrap();
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, [entry(version).as_ref()], "{version} as {other}");
+    }
+}
+
+/// Other software leaves the properties that it finds in the metadata that it writes.
+#[tokio::test]
+async fn an_entry_of_other_software_is_no_damage() {
+    let root = table_of(3).await;
+    let text = text_of(&root, &entry(3)).await;
+    let metadata = text.lines().find(|line| line.contains("metaData")).unwrap();
+    let info = r#"{"commitInfo":{"operation":"SET TBLPROPERTIES"}}"#;
+    let renamed = metadata.replace(r#""name":null"#, r#""name":"audit""#);
+    assert_ne!(metadata, renamed);
+    put(&root, &entry(4), format!("{info}\n{renamed}\n")).await;
+    let faults = root.open().verify_log(&workspace("w")).await.unwrap();
+    assert_eq!(faults, []);
+    assert_eq!(
+        root.open()
+            .snapshot(&workspace("w"))
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        4
+    );
+}
+
 /// A checkpoint that is damaged in any way is not needed while the entries are there.
 #[tokio::test]
 async fn a_damaged_checkpoint_is_not_needed() {
