@@ -81,7 +81,9 @@ impl SmallFiles {
             return Ok(file);
         }
         // One call of the system's file functions on a local disk, where `get_range` takes two.
-        let parts = location.objects.get_ranges(path, &[0..size_bytes]).await?;
+        let whole = 0..size_bytes;
+        let range = std::slice::from_ref(&whole);
+        let parts = location.objects.get_ranges(path, range).await?;
         let file = parts.into_iter().next().unwrap_or_default();
         if file.len() as u64 == size_bytes {
             self.files.insert(path.clone(), file.clone());

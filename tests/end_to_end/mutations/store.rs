@@ -50,10 +50,11 @@ impl Sound {
         let store = empty();
         let parts = VERSIONS - 1;
         for part in 0..parts {
+            // All on one day, so that each makes one file.
             let numbers = (0..DAYS * EVENTS / parts).map(|number| number * parts + part);
-            import(&store, numbers).await;
+            import(&store, numbers.map(|number| number * DAYS + part % DAYS)).await;
         }
-        let first = DAYS * EVENTS;
+        let first = DAYS * DAYS * EVENTS;
         // Its last fold makes the newest version, and then it puts its head.
         let ingest = ingest(&store, first..first + 20).await;
         ingest.close().await.unwrap();
