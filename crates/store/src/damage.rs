@@ -129,8 +129,8 @@ pub(crate) async fn of_objects(
     Ok(faults)
 }
 
-/// Reads versions of the table, and finds objects of which each by itself is sound: checkpoints that do not hold what was
-/// committed, besides those that have `faults`, and the newest entry.
+/// Reads versions of the table, and finds objects of which each by itself is sound, or that are gone: checkpoints that do
+/// not hold what was committed, besides those that have `faults`; the one that the log begins with; the newest entry.
 pub(crate) async fn of_versions(
     location: &Location,
     workspace: &WorkspaceId,
@@ -138,10 +138,28 @@ pub(crate) async fn of_versions(
     faults: &[Fault],
 ) -> Result<Vec<Fault>, StoreError> {
     let mut found = damaged_checkpoints(location, workspace, log, faults).await?;
+    found.extend(missing_checkpoint(workspace, log));
     if faults.is_empty() && found.is_empty() {
         found.extend(damaged_newest(location, workspace, log).await?);
     }
     Ok(found)
+}
+
+/// The checkpoint that the log begins with, when it is gone: cleaning deletes entries before one only, and keeps the entry
+/// of its version.
+fn missing_checkpoint(workspace: &WorkspaceId, log: &[Path]) -> Option<Fault> {
+    let commits = log.iter().filter(|path| paths::is_commit(path));
+    let first = commits.filter_map(paths::version_of).min()?;
+    let is_checkpoint = |path: &&Path| !paths::is_commit(path);
+    let mut checkpoints = log
+        .iter()
+        .filter(is_checkpoint)
+        .filter_map(paths::version_of);
+    let is_missing = first > 0 && !checkpoints.any(|version| version >= first);
+    is_missing.then(|| Fault {
+        path: paths::checkpoint(workspace, first).to_string(),
+        kind: FaultKind::Missing,
+    })
 }
 
 /// The checkpoints that do not hold what was committed, besides those that have `faults` already.

@@ -23,6 +23,7 @@ use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::footer::{Footer, Footers};
 use crate::location::Location;
+use crate::paths;
 use crate::small_files::{Freshness, LARGEST_BYTES, SmallFiles};
 
 /// What is fetched of the end of a file at first, when the log does not tell how long its footer with the page index
@@ -78,6 +79,12 @@ impl FilePlace {
         let metadata = footer.reader().clone();
         let rows = decoded::batch_rows(self.decoded, metadata.metadata());
         ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(rows)
+    }
+
+    /// Whether it never changes, so that what was read of it may be kept: a checkpoint is read to see whether it can be
+    /// read now.
+    pub(crate) fn is_data_file(&self) -> bool {
+        paths::is_of_day(&self.path)
     }
 
     pub(crate) fn corrupt(&self, reason: impl Into<String>) -> StoreError {
@@ -159,7 +166,7 @@ async fn fetch(
     if ranges.iter().any(|range| range.end > size_bytes) {
         return Err(file.corrupt("its footer names bytes after its end"));
     }
-    let fetched = if size_bytes <= LARGEST_BYTES {
+    let fetched = if size_bytes <= LARGEST_BYTES && file.is_data_file() {
         fetch_small(location, file, ranges, freshness).await
     } else {
         location.objects.get_ranges(&file.path, ranges).await

@@ -63,7 +63,9 @@ impl Footers {
         }
         let footer = Footer::read(location, file).await;
         let footer = Arc::new(footer.map_err(|error| StoreError::parquet(&file.path, error))?);
-        self.0.insert(file.path.clone(), Arc::clone(&footer));
+        if file.is_data_file() {
+            self.0.insert(file.path.clone(), Arc::clone(&footer));
+        }
         Ok(footer)
     }
 }

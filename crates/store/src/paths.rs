@@ -207,6 +207,15 @@ pub(crate) fn is_checkpoint(path: &Path) -> bool {
         })
 }
 
+/// Whether an object is in the folder of a day, as data files are.
+pub(crate) fn is_of_day(path: &Path) -> bool {
+    let is_day = |part: &str| {
+        let rest = part.strip_prefix(DAY_COLUMN);
+        rest.is_some_and(|rest| rest.starts_with('='))
+    };
+    path.parts().any(|part| is_day(part.as_ref()))
+}
+
 /// A day in the form that Delta partition values have.
 pub(crate) fn day_text(day: NaiveDate) -> String {
     day.format("%Y-%m-%d").to_string()

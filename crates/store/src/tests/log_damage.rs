@@ -9,6 +9,12 @@ fn entry(version: u64) -> Path {
     Path::from(format!("workspace=w/_delta_log/{version:020}.json"))
 }
 
+fn checkpoint_at(version: u64) -> Path {
+    Path::from(format!(
+        "workspace=w/_delta_log/{version:020}.checkpoint.parquet"
+    ))
+}
+
 async fn text_of(root: &Root, path: &Path) -> String {
     let bytes = root.location.objects.get(path).await.unwrap();
     String::from_utf8(bytes.bytes().await.unwrap().to_vec()).unwrap()
@@ -85,6 +91,37 @@ async fn an_entry_of_another_version_is_damage() {
         let faults = root.open().verify_log(&workspace("w")).await.unwrap();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, [entry(version).as_ref()], "{version} as {other}");
+    }
+}
+
+/// A log that begins with a checkpoint does not go on without it, and says which one it was.
+#[tokio::test]
+async fn a_checkpoint_that_the_log_begins_with_is_missed() {
+    let root = table_of(41).await;
+    let checkpoint = checkpoint_at(40);
+    for version in 0..40 {
+        root.location.objects.delete(&entry(version)).await.unwrap();
+    }
+    assert_eq!(
+        root.open()
+            .snapshot(&workspace("w"))
+            .await
+            .unwrap()
+            .unwrap()
+            .rows(),
+        41
+    );
+    root.location.objects.delete(&checkpoint).await.unwrap();
+    for hint in [true, false] {
+        if !hint {
+            let hint = Path::from("workspace=w/_delta_log/_last_checkpoint");
+            root.location.objects.delete(&hint).await.unwrap();
+        }
+        let error = error_of(&root).await.to_string();
+        assert!(error.contains(checkpoint.as_ref()), "{error}");
+        let faults = root.open().verify_log(&workspace("w")).await.unwrap();
+        let mut paths = faults.iter().map(|fault| fault.path.as_str());
+        assert!(paths.any(|path| path == checkpoint.as_ref()), "{faults:?}");
     }
 }
 
