@@ -145,18 +145,14 @@ pub(crate) async fn of_versions(
     Ok(found)
 }
 
-/// The checkpoint that the log begins with, when it is gone: cleaning deletes entries before one only, and keeps the entry
-/// of its version.
+/// The checkpoint that the log begins with, when it is gone: entries are deleted before one only. Cleaning keeps the entry
+/// of its version, which other software may delete as well.
 fn missing_checkpoint(workspace: &WorkspaceId, log: &[Path]) -> Option<Fault> {
-    let commits = log.iter().filter(|path| paths::is_commit(path));
-    let first = commits.filter_map(paths::version_of).min()?;
-    let is_checkpoint = |path: &&Path| !paths::is_commit(path);
-    let mut checkpoints = log
-        .iter()
-        .filter(is_checkpoint)
-        .filter_map(paths::version_of);
-    let is_missing = first > 0 && !checkpoints.any(|version| version >= first);
-    is_missing.then(|| Fault {
+    let (commits, others): (Vec<&Path>, _) = log.iter().partition(|path| paths::is_commit(path));
+    let first = commits.into_iter().filter_map(paths::version_of).min()?;
+    let needed = first.checked_sub(1)?;
+    let mut checkpoints = others.into_iter().filter_map(paths::version_of);
+    (!checkpoints.any(|version| version >= needed)).then(|| Fault {
         path: paths::checkpoint(workspace, first).to_string(),
         kind: FaultKind::Missing,
     })

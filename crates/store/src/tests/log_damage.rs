@@ -4,6 +4,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::*;
+use crate::Fault;
 
 fn entry(version: u64) -> Path {
     Path::from(format!("workspace=w/_delta_log/{version:020}.json"))
@@ -35,6 +36,18 @@ async fn table_of(versions: i64) -> Root {
         .await;
     }
     root
+}
+
+async fn newest(root: &Root) -> Snapshot {
+    root.open()
+        .snapshot(&workspace("w"))
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+async fn faults_of(root: &Root) -> Vec<Fault> {
+    root.open().verify_log(&workspace("w")).await.unwrap()
 }
 
 async fn error_of(root: &Root) -> StoreError {
@@ -88,7 +101,7 @@ async fn an_entry_of_another_version_is_damage() {
         put(&root, &entry(version), text).await;
         let error = error_of(&root).await.to_string();
         assert!(error.contains(entry(version).as_ref()), "{error}");
-        let faults = root.open().verify_log(&workspace("w")).await.unwrap();
+        let faults = faults_of(&root).await;
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, [entry(version).as_ref()], "{version} as {other}");
     }
@@ -102,15 +115,8 @@ async fn a_checkpoint_that_the_log_begins_with_is_missed() {
     for version in 0..40 {
         root.location.objects.delete(&entry(version)).await.unwrap();
     }
-    assert_eq!(
-        root.open()
-            .snapshot(&workspace("w"))
-            .await
-            .unwrap()
-            .unwrap()
-            .rows(),
-        41
-    );
+    assert_eq!(newest(&root).await.rows(), 41);
+    assert_eq!(faults_of(&root).await, []);
     root.location.objects.delete(&checkpoint).await.unwrap();
     for hint in [true, false] {
         if !hint {
@@ -119,10 +125,21 @@ async fn a_checkpoint_that_the_log_begins_with_is_missed() {
         }
         let error = error_of(&root).await.to_string();
         assert!(error.contains(checkpoint.as_ref()), "{error}");
-        let faults = root.open().verify_log(&workspace("w")).await.unwrap();
+        let faults = faults_of(&root).await;
         let mut paths = faults.iter().map(|fault| fault.path.as_str());
         assert!(paths.any(|path| path == checkpoint.as_ref()), "{faults:?}");
     }
+}
+
+/// Other software may delete the entry of the checkpoint's version as well.
+#[tokio::test]
+async fn a_log_that_begins_after_its_checkpoint_is_whole() {
+    let root = table_of(41).await;
+    for version in 0..=40 {
+        root.location.objects.delete(&entry(version)).await.unwrap();
+    }
+    assert_eq!(newest(&root).await.rows(), 41);
+    assert_eq!(faults_of(&root).await, []);
 }
 
 /// Other software leaves the properties that it finds in the metadata that it writes.
@@ -135,17 +152,8 @@ async fn an_entry_of_other_software_is_no_damage() {
     let renamed = metadata.replace(r#""name":null"#, r#""name":"audit""#);
     assert_ne!(metadata, renamed);
     put(&root, &entry(4), format!("{info}\n{renamed}\n")).await;
-    let faults = root.open().verify_log(&workspace("w")).await.unwrap();
-    assert_eq!(faults, []);
-    assert_eq!(
-        root.open()
-            .snapshot(&workspace("w"))
-            .await
-            .unwrap()
-            .unwrap()
-            .version,
-        4
-    );
+    assert_eq!(faults_of(&root).await, []);
+    assert_eq!(newest(&root).await.version, 4);
 }
 
 /// A checkpoint that is damaged in any way is not needed while the entries are there.
