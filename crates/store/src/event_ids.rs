@@ -10,17 +10,13 @@ use events::{Content, PackedEvents, fields};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
-use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::statistics::Statistics;
+use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
 use crate::error::StoreError;
 use crate::file_reader::{FilePlace, FileReader, bloom_filters};
 use crate::footer::Footer;
 use crate::layout;
 use crate::location::Location;
-
-type Builder = ParquetRecordBatchStreamBuilder<FileReader>;
 
 /// The form of an event id in memory, the first half of its BLAKE3 digest; those of two different ids are never the same.
 pub(crate) type ShortId = [u8; 16];
@@ -47,8 +43,8 @@ impl FilePlace {
         &self,
         location: &Location,
     ) -> Result<Vec<StringArray>, StoreError> {
-        let builder = self.open(location).await?;
-        let mut batches = self.id_batches(builder, None)?;
+        let footer = location.caches.footers.of(location, self).await?;
+        let mut batches = self.id_batches(location, &footer, None)?;
         let mut ids = Vec::new();
         while let Some(batch) = self.next(&mut batches).await? {
             ids.push(batch);
@@ -63,22 +59,17 @@ impl FilePlace {
         location: &Location,
     ) -> Result<Vec<RenamedId>, StoreError> {
         let failed = |error| StoreError::parquet(&self.path, error);
-        let builder = self.open(location).await?;
-        let Some(conflict) = position(&builder, fields::CONFLICT) else {
+        let footer = location.caches.footers.of(location, self).await?;
+        let Some(conflict) = footer.place(fields::CONFLICT) else {
             return Ok(Vec::new());
         };
-        let has_any = |group: &RowGroupMetaData| {
-            let statistics = group.column(conflict).statistics();
-            let nulls = statistics.and_then(|statistics| statistics.null_count_opt());
-            nulls.and_then(|nulls| i64::try_from(nulls).ok()) != Some(group.num_rows())
-        };
-        let groups = builder.metadata().row_groups().iter().enumerate();
-        let groups = groups.filter(|(_, group)| has_any(group));
-        let groups: Vec<usize> = groups.map(|(index, _)| index).collect();
+        let groups = (0..footer.groups()).filter(|group| !footer.is_empty(*group, conflict));
+        let groups: Vec<usize> = groups.collect();
         if groups.is_empty() {
             return Ok(Vec::new());
         }
-        let columns = [self.id_column(&builder)?, conflict];
+        let columns = [self.id_column(&footer)?, conflict];
+        let builder = self.builder(location, &footer);
         let mask = ProjectionMask::leaves(builder.parquet_schema(), columns);
         let builder = builder.with_projection(mask).with_row_groups(groups);
         let mut batches = builder.build().map_err(failed)?;
@@ -154,10 +145,10 @@ impl FilePlace {
             return Ok(());
         }
         let footer = location.caches.footers.of(location, self).await?;
-        let mut builder = self.builder(location, &footer);
         let mut row_groups = match wanted.len() {
             few if few <= layout::BLOOM_FILTER_IDS => {
-                self.row_groups_that_may_hold(&mut builder, wanted).await?
+                let may_hold = self.row_groups_that_may_hold(location, &footer, wanted);
+                may_hold.await?
             }
             _ => (0..footer.groups()).collect(),
         };
@@ -165,7 +156,7 @@ impl FilePlace {
         if row_groups.is_empty() {
             return Ok(());
         }
-        let mut batches = self.id_batches(builder, Some(row_groups.clone()))?;
+        let mut batches = self.id_batches(location, &footer, Some(row_groups.clone()))?;
         let mut selected = Vec::new();
         while let Some(ids) = self.next(&mut batches).await? {
             let is_wanted = |id: Option<&str>| id.is_some_and(|id| wanted.contains(id));
@@ -195,11 +186,12 @@ impl FilePlace {
 
     async fn row_groups_that_may_hold(
         &self,
-        builder: &mut Builder,
+        location: &Location,
+        footer: &Footer,
         wanted: &HashSet<&str>,
     ) -> Result<Vec<usize>, StoreError> {
-        let column = self.id_column(builder)?;
-        let filters = bloom_filters(builder, column).await;
+        let column = self.id_column(footer)?;
+        let filters = bloom_filters(&mut self.builder(location, footer), column).await;
         let filters = filters.map_err(|error| StoreError::parquet(&self.path, error))?;
         let filters = filters.into_iter().enumerate();
         let may_hold = filters.filter(|(_, filter)| {
@@ -209,16 +201,19 @@ impl FilePlace {
         Ok(may_hold.map(|(row_group, _)| row_group).collect())
     }
 
-    fn id_column(&self, builder: &Builder) -> Result<usize, StoreError> {
-        position(builder, fields::EVENT_ID).ok_or_else(|| self.without_ids())
+    fn id_column(&self, footer: &Footer) -> Result<usize, StoreError> {
+        let column = footer.place(fields::EVENT_ID);
+        column.ok_or_else(|| self.without_ids())
     }
 
     fn id_batches(
         &self,
-        builder: Builder,
+        location: &Location,
+        footer: &Footer,
         row_groups: Option<Vec<usize>>,
     ) -> Result<ParquetRecordBatchStream<FileReader>, StoreError> {
-        let column = self.id_column(&builder)?;
+        let column = self.id_column(footer)?;
+        let builder = self.builder(location, footer);
         let mask = ProjectionMask::leaves(builder.parquet_schema(), [column]);
         let mut builder = builder.with_projection(mask);
         if let Some(row_groups) = row_groups {
@@ -263,8 +258,7 @@ struct Needed<'f> {
 
 impl<'f> Needed<'f> {
     fn of(footer: &'f Footer, row_groups: &[usize]) -> Self {
-        let metadata = footer.reader().metadata();
-        let schema = metadata.file_metadata().schema_descr();
+        let schema = footer.reader().parquet_schema();
         let mut needed = Self {
             read: Vec::new(),
             constant: Vec::new(),
@@ -275,10 +269,11 @@ impl<'f> Needed<'f> {
                 [only] if name != fields::EVENT_ID => footer.only_text(*only, column),
                 _ => None,
             };
+            let mut groups = row_groups.iter();
             match constant {
                 Some(text) => needed.constant.push((name, text)),
-                None if has_values(metadata, row_groups, column) => needed.read.push(column),
-                None => {}
+                None if groups.all(|group| footer.is_empty(*group, column)) => {}
+                None => needed.read.push(column),
             }
         }
         needed
@@ -295,21 +290,4 @@ impl<'f> Needed<'f> {
         }
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
     }
-}
-
-fn has_values(metadata: &ParquetMetaData, row_groups: &[usize], column: usize) -> bool {
-    let mut groups = row_groups.iter().map(|group| metadata.row_group(*group));
-    groups.any(|group| {
-        let statistics = group.column(column).statistics();
-        let nulls = statistics.and_then(Statistics::null_count_opt);
-        nulls.is_none_or(|nulls| i64::try_from(nulls) != Ok(group.num_rows()))
-    })
-}
-
-/// The position of a column in a file.
-fn position(builder: &Builder, name: &str) -> Option<usize> {
-    let columns = builder.parquet_schema().columns();
-    columns
-        .iter()
-        .position(|column| column.path().string() == name)
 }

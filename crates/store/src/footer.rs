@@ -21,7 +21,7 @@ use crate::location::Location;
 /// What all footers in memory may take together.
 const MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What one takes about, to tell the cache how many to expect.
+/// About what one takes, from which follows how many the cache expects.
 const TYPICAL_BYTES: u64 = 32 * 1024;
 
 /// The footers that this process has read last.
@@ -138,7 +138,8 @@ impl Footer {
     /// The place of a column in the file.
     pub(crate) fn place(&self, column: &str) -> Option<usize> {
         let schema = self.metadata().file_metadata().schema_descr();
-        (0..schema.num_columns()).find(|leaf| schema.column(*leaf).name() == column)
+        let mut leaves = schema.columns().iter();
+        leaves.position(|leaf| matches!(leaf.path().parts(), [only] if only == column))
     }
 
     /// A column of a row group that has one value or none, which the file says without being read further.
@@ -147,12 +148,18 @@ impl Footer {
         let Some(place) = self.place(field.name()) else {
             return Some(Column::constant(None, field.data_type(), rows));
         };
-        let statistics = self.chunk(group, place).statistics()?;
-        if statistics.null_count_opt() == Some(rows as u64) {
+        if self.is_empty(group, place) {
             return Some(Column::constant(None, field.data_type(), rows));
         }
         let text = self.only_text(group, place)?;
         Some(Column::constant(Some(text), field.data_type(), rows))
+    }
+
+    /// Whether no row of a row group has a value in a column; `false` also when the file does not say it.
+    pub(crate) fn is_empty(&self, group: usize, place: usize) -> bool {
+        let statistics = self.chunk(group, place).statistics();
+        let nulls = statistics.and_then(Statistics::null_count_opt);
+        nulls == Some(self.rows(group) as u64)
     }
 
     /// The text that a column of a row group has in all rows, which the file says without being read further.

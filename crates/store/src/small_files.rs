@@ -3,7 +3,6 @@
 //! Readers fetch the end of a file first, which of a small file is all of it; what they want of it afterwards is here
 //! already. Data files never change.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,7 +31,7 @@ pub(crate) enum Freshness {
     Anew,
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct BySize;
 
 impl Weighter<Path, Bytes> for BySize {
@@ -42,23 +41,13 @@ impl Weighter<Path, Bytes> for BySize {
 }
 
 /// The small data files that were read last.
-#[derive(Clone)]
-pub(crate) struct SmallFiles {
-    files: Arc<Cache<Path, Bytes, BySize>>,
-}
+#[derive(Debug, Clone)]
+pub(crate) struct SmallFiles(Arc<Cache<Path, Bytes, BySize>>);
 
 impl Default for SmallFiles {
     fn default() -> Self {
         let files = usize::try_from(MEMORY_BYTES / USUAL_BYTES).unwrap_or(1);
-        Self {
-            files: Arc::new(Cache::with_weighter(files, MEMORY_BYTES, BySize)),
-        }
-    }
-}
-
-impl fmt::Debug for SmallFiles {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SmallFiles").finish_non_exhaustive()
+        Self(Arc::new(Cache::with_weighter(files, MEMORY_BYTES, BySize)))
     }
 }
 
@@ -75,7 +64,7 @@ impl SmallFiles {
         freshness: Freshness,
     ) -> Result<Bytes> {
         if freshness == Freshness::Kept
-            && let Some(file) = self.files.get(path)
+            && let Some(file) = self.0.get(path)
             && file.len() as u64 == size_bytes
         {
             return Ok(file);
@@ -86,7 +75,7 @@ impl SmallFiles {
         let parts = location.objects.get_ranges(path, range).await?;
         let file = parts.into_iter().next().unwrap_or_default();
         if file.len() as u64 == size_bytes {
-            self.files.insert(path.clone(), file.clone());
+            self.0.insert(path.clone(), file.clone());
         }
         Ok(file)
     }

@@ -86,7 +86,7 @@ fn constants(statistics: &Value, rows: u64) -> Box<[Constant]> {
             text: Some(least.into()),
         })
     };
-    // Where no row has a number, the delivery of the file may tell it.
+    // Where no row has a number, the delivery of the file may have it.
     let texts = STATISTICS_COLUMNS.into_iter();
     let texts = texts.filter(|column| ![fields::DATE, fields::RECEIVED].contains(column));
     texts.filter_map(constant).collect()

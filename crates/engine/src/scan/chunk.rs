@@ -51,7 +51,7 @@ impl Chunk {
         }
     }
 
-    /// A file with some columns, if the log tells what is in them: nothing else is known of the chunk.
+    /// A file with some columns, if the log has their only values: nothing else is known of the chunk.
     pub(super) fn of_log(
         columns: &Arc<Columns>,
         table: &SchemaRef,

@@ -39,16 +39,14 @@ struct Test {
     is_date_range: bool,
     /// Whether it changes while the question runs.
     is_dynamic: bool,
-    /// A column that has a bloom filter, and the text it has to have.
-    wants: Option<(usize, String)>,
     text: Option<TextTest>,
 }
 
 /// Whether a text column has a certain text, or whether it has another one or none.
 #[derive(Debug)]
-struct TextTest {
-    column: String,
-    text: String,
+pub(super) struct TextTest {
+    pub(super) column: String,
+    pub(super) text: String,
     is_equal: bool,
 }
 
@@ -81,22 +79,23 @@ impl Predicate {
         Ok(both(&self.fixed_dates, &self.dynamic_dates()?))
     }
 
-    /// Columns that have bloom filters, by their places in the table, and the texts they have to have.
-    pub(super) fn wanted_texts(&self) -> impl Iterator<Item = &(usize, String)> {
-        self.tests.iter().filter_map(|test| test.wants.as_ref())
+    /// Columns that have bloom filters, and the texts they have to have.
+    pub(super) fn wanted_texts(&self) -> impl Iterator<Item = &TextTest> {
+        let texts = self.tests.iter().filter_map(|test| test.text.as_ref());
+        texts.filter(|text| text.is_equal && text.column == EVENT_ID)
     }
 
-    /// Whether the condition may hold for rows of a file, as far as the log tells its texts.
+    /// Whether the condition may hold for rows of a file, as far as the log has its texts.
     pub(super) fn may_hold(&self, file: &DataFile) -> bool {
         let mut tests = self.tests.iter();
         tests.all(|test| test.of_log(file) != Some(false))
     }
 
-    /// Whether the condition holds for all rows of a file, as far as the log tells.
+    /// Whether the condition holds for all rows of a file, as far as the log has its dates and texts.
     pub(super) fn holds_for_all(&self, file: &DataFile) -> bool {
         let is_in_range = file_dates(file).is_some_and(|span| is_inside(&span, &self.fixed_dates));
         let mut tests = self.tests.iter();
-        tests.all(|test| (is_in_range && test.is_date_range) || test.of_log(file) == Some(true))
+        tests.all(|test| test.is_known(file, is_in_range))
     }
 
     /// The rows of a row group of a file for which the condition holds.
@@ -112,8 +111,7 @@ impl Predicate {
             if rows.is_empty() {
                 break;
             }
-            let is_known = (is_in_range && test.is_date_range) || test.of_log(file) == Some(true);
-            if !is_known {
+            if !test.is_known(file, is_in_range) {
                 rows = test.rows(chunk, rows).await?;
             }
         }
@@ -173,27 +171,22 @@ impl Predicate {
 
 impl Test {
     fn new(expr: &Arc<dyn PhysicalExpr>, date: usize, table: &SchemaRef) -> Result<Self> {
-        let comparison = Comparison::of(expr);
-        let is_date_range = comparison
-            .as_ref()
-            .is_some_and(|comparison| comparison.dates(date).is_some());
-        let text = TextTest::of(expr, table);
-        let wants = comparison.and_then(|comparison| {
-            let text = text.as_ref()?;
-            let is_wanted = text.is_equal && text.column == EVENT_ID;
-            is_wanted.then(|| (comparison.column, text.text.clone()))
-        });
+        let dates = Comparison::of(expr).and_then(|comparison| comparison.dates(date));
         Ok(Self {
             expr: Arc::clone(expr),
             prepared: ColumnExpr::new(expr, table)?,
-            is_date_range,
+            is_date_range: dates.is_some(),
             is_dynamic: DynamicFilterTracking::classify(expr).contains_dynamic_filter(),
-            wants,
-            text,
+            text: TextTest::of(expr, table),
         })
     }
 
-    /// Whether it holds for all rows of a file or for none; `None` when the log does not tell.
+    /// Whether it holds for all rows of a file that are looked at; `is_in_range` says that their dates do.
+    fn is_known(&self, file: &DataFile, is_in_range: bool) -> bool {
+        (is_in_range && self.is_date_range) || self.of_log(file) == Some(true)
+    }
+
+    /// Whether it holds for all rows of a file or for none; `None` when the log has no such text.
     fn of_log(&self, file: &DataFile) -> Option<bool> {
         let test = self.text.as_ref()?;
         let mut constants = file.constants.iter();

@@ -14,7 +14,7 @@ use store::{Columns, DataFile, RowGroup, Rows};
 
 use super::chunk::{Chunk, external};
 use super::expression::ColumnExpr;
-use super::predicate::{Predicate, file_dates};
+use super::predicate::{Predicate, TextTest, file_dates};
 use crate::event_source::EventSource;
 
 /// How many row groups of all partitions are made ready at once, if these are few.
@@ -91,7 +91,7 @@ impl Source {
 
     /// The row groups of a partition that have rows for which the condition holds, with the columns that
     /// `needed` needs of these rows. Several are made ready at once, so that none is waited for while another
-    /// could be worked on. A file comes as one, without being read, when the log tells enough of it: that the
+    /// could be worked on. A file comes as one, without being read, when the log has enough of it: that the
     /// condition holds for all rows, and `columns`, all those that rows are asked for.
     pub(super) fn all_fitting(
         &self,
@@ -165,7 +165,7 @@ struct Reader {
 
 impl Reader {
     /// The row groups of a file, the oldest first, without those of which no row fits the condition as far as
-    /// the log and bloom filters tell.
+    /// the log and bloom filters show.
     async fn row_groups(self, file: Arc<DataFile>) -> Result<Vec<(Chunk, Arc<DataFile>)>> {
         tokio::task::consume_budget().await;
         if !self.predicate.may_hold(&file) {
@@ -178,8 +178,7 @@ impl Reader {
             return Ok(vec![(chunk, file)]);
         }
         let mut may_hold = Vec::new();
-        for (column, text) in self.predicate.wanted_texts() {
-            let column = self.table.field(*column).name();
+        for TextTest { column, text, .. } in self.predicate.wanted_texts() {
             let groups = self.columns.row_groups_that_may_hold(&file, column, text);
             let groups = groups.await.map_err(external)?;
             if groups.is_empty() {
