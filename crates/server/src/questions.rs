@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine::EngineError;
+use engine::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope};
 use futures::{Stream, StreamExt, stream};
+use store::{Store, StoreOptions};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -27,6 +28,8 @@ const LONGEST_STALL: Duration = Duration::from_secs(60);
 const STACK_BYTES: usize = 8 << 20;
 /// Texts that are checked at a time.
 const CHECKS: usize = 4;
+/// What most questions do: filter, group, sort and cut.
+const WARM_UP: &str = "TAE::audit:(count(*) AS n) {df_status = 'fail'} [1d] BY df_user_name SORDER BY n DESC SLIMIT 1";
 /// The messages of a stream that are ready before the reader takes them.
 const READY_MESSAGES: usize = 2;
 
@@ -250,6 +253,28 @@ impl QuestionRuntime {
         Ok(Self(Some(runtime)))
     }
 
+    /// Answers a question about no events; see [`Server::warm_up`](crate::Server::warm_up).
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(crate) async fn warm_up(&self) -> Result<(), Status> {
+        let question = async {
+            let store = Store::open("memory://", &StoreOptions::default());
+            let store = store.map_err(EngineError::from)?;
+            let engine = Engine::new(store, EngineConfig::default())?;
+            let request = QueryRequest {
+                query: WARM_UP.to_owned(),
+                scope: Scope::All,
+                options: QueryOptions::default(),
+            };
+            engine.query(&request).await
+        };
+        let answered = self.handle().spawn(question).await;
+        let answered = answered.map_err(|error| status::of_lost_question(&error))?;
+        answered.map_err(|error| status::of_engine_error(WARM_UP, &error))?;
+        Ok(())
+    }
+
     fn handle(&self) -> Handle {
         match &self.0 {
             Some(runtime) => runtime.handle().clone(),
@@ -297,6 +322,12 @@ mod tests {
             }
         };
         timeout(LONG, is_so).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_question_that_warms_up_is_answered() {
+        let (runtime, _questions) = questions(1, 0);
+        runtime.warm_up().await.unwrap();
     }
 
     const SHORT: Duration = Duration::from_millis(50);

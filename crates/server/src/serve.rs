@@ -96,13 +96,15 @@ pub struct Server {
     admin: Option<AdminListener>,
     admin_address: Option<AdminAddress>,
     config: ServerConfig,
+    runtime: QuestionRuntime,
 }
 
 impl Server {
     /// Begins to listen. Clients may connect from now on; they wait until [`Server::serve`].
     ///
     /// # Errors
-    /// [`ServerError::Listen`] when an address is taken or not ours.
+    /// [`ServerError::Listen`] when an address is taken or not ours, [`ServerError::Threads`] when the system has
+    /// no threads left.
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let failed = |address| move |source| ServerError::Listen { address, source };
         let tcp = |address| failed(AdminAddress::Tcp(address));
@@ -121,8 +123,17 @@ impl Server {
             http,
             admin,
             admin_address,
+            runtime: QuestionRuntime::new(config.questions).map_err(ServerError::Threads)?,
             config,
         })
+    }
+
+    /// Answers a question about a store without events, in memory, so that no client waits for what a process
+    /// does only once: threads take their first memory, and DataFusion makes its first plan.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.runtime.warm_up().await {
+            tracing::warn!(%error, "the first question takes a little longer than it needs to");
+        }
     }
 
     /// The address it listens on for gRPC, with the port that was found for port 0.
@@ -162,8 +173,7 @@ impl Server {
             questions,
             ..
         } = self.config;
-        let runtime = QuestionRuntime::new(questions).map_err(ServerError::Threads)?;
-        let service = Service::new(engine.clone(), Questions::new(&runtime, questions));
+        let service = Service::new(engine.clone(), Questions::new(&self.runtime, questions));
         let limits = connections.within_descriptors();
         let store = engine.store().clone();
         let metrics = Metrics::new();

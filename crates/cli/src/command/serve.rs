@@ -55,6 +55,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let scrub = tokio::spawn(async move { scrubbed.scrub(scrub).await });
     let engine = open_engine_with(store, arguments.questions.engine())?;
     let server = Server::bind(config)?;
+    server.warm_up().await;
     // For a program that started this one with port 0.
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on {}", server.grpc_address())?;
