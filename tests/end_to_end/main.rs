@@ -22,6 +22,12 @@
 //! | `delta` | the store as another reader of Delta tables finds it |
 //! | `docs_commands` | what README.md and docs/*.md tell to type |
 //! | `program` | the program, run in a directory of its own |
+//! | `record` | how far a proof of many runs has come |
+
+/// The allocator of the program.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(test)]
 mod absence;
@@ -53,6 +59,8 @@ mod mutations;
 mod oracle;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod record;
 #[cfg(test)]
 mod repairing;
 #[cfg(test)]

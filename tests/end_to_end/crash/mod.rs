@@ -5,7 +5,8 @@
 //! Every second run has two nodes; the clock of one of them is 30 days behind, 30 days ahead or 3 years ahead.
 //! Nothing that is young is dropped then, either.
 //!
-//! `VOUCH_CRASH_SEED` chooses what happens, `VOUCH_CRASH_KILLS` how often.
+//! `VOUCH_CRASH_SEED` chooses what happens, `VOUCH_CRASH_KILLS` how often. With `VOUCH_PROOF_RECORD=FILE` a long run
+//! writes its seed, commit and counts to a file, and goes on there.
 //!
 //! | module | is |
 //! |---|---|
@@ -41,12 +42,15 @@ use arrow::datatypes::DataType;
 use chrono::TimeDelta;
 use engine::{Engine, EngineConfig, StreamItem};
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 use store::{Store, StoreOptions};
 use tokio::task::JoinSet;
 
 use cluster::Cluster;
 use plan::Plan;
 use producer::{Ids, Producer};
+
+use crate::record::{Record, from_environment};
 
 /// How many processes of one store die.
 const KILLS_PER_STORE: usize = 20;
@@ -55,42 +59,41 @@ const KILLS: usize = 20;
 /// How long the processes of one store may take to die.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_killed_no_acknowledged_event_is_lost_and_none_is_there_twice() {
     let seed = from_environment("VOUCH_CRASH_SEED", 1);
     let kills = usize::try_from(from_environment("VOUCH_CRASH_KILLS", KILLS as u64)).unwrap();
     println!("VOUCH_CRASH_SEED={seed} VOUCH_CRASH_KILLS={kills}");
-    let plan = Arc::new(Mutex::new(Plan::new(seed)));
+    let record = Record::new("kills", seed);
+    let mut counts: Counts = record.resumed();
+    let plan = Arc::new(Mutex::new(Plan::new(seed + counts.stores)));
     let begun = Instant::now();
-    let mut stores = 0;
-    loop {
-        let done = plan.lock().unwrap().kills();
-        if done >= kills {
-            break;
-        }
-        plan.lock()
-            .unwrap()
-            .extend((kills - done).min(KILLS_PER_STORE));
-        let nodes = 1 + stores % 2;
-        stores += 1;
-        let ahead = shift(seed, stores);
-        kill_nodes_of_one_store(&plan, nodes, ahead, seed + stores as u64).await;
+    while counts.kills < kills {
+        let planned = KILLS_PER_STORE.min(kills - counts.kills);
+        plan.lock().unwrap().extend(planned);
+        let nodes = 1 + counts.stores as usize % 2;
+        counts.stores += 1;
+        let ahead = shift(seed, counts.stores);
+        kill_nodes_of_one_store(&plan, nodes, ahead, seed + counts.stores).await;
+        counts.kills += planned;
+        record.note(&counts);
     }
     let table = plan.lock().unwrap().table();
-    println!(
-        "{stores} stores in {} s\n{table}",
-        begun.elapsed().as_secs()
-    );
+    println!("{} s\n{table}", begun.elapsed().as_secs());
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Counts {
+    stores: u64,
+    /// Processes that died.
+    kills: usize,
 }
 
 /// By how much the clock of a node is ahead in the run with this number.
-fn shift(seed: u64, run: usize) -> TimeDelta {
-    let turn = usize::try_from(seed).unwrap_or_default() + run / 2;
-    TimeDelta::days([-30, 30, 3 * 365][turn % 3])
+fn shift(seed: u64, run: u64) -> TimeDelta {
+    let turn = (seed + run / 2) % 3;
+    TimeDelta::days([-30, 30, 3 * 365][turn as usize])
 }
 
 /// Kills processes on a new store until the plan ends, and looks at what is left.

@@ -3,7 +3,8 @@
 //!
 //! `VOUCH_HOSTILE_SEED` and `VOUCH_HOSTILE_QUESTIONS` choose which random ones are asked, and how many;
 //! `VOUCH_HOSTILE_GRACE_MS` how much longer than its time a call may take, and `VOUCH_HOSTILE_WRITE_MS` how
-//! long a write may. The two are wide by default, for busy machines.
+//! long a write may. The two are wide by default, for busy machines. With `VOUCH_PROOF_RECORD=FILE` a long run
+//! writes its seed, commit and counts to a file, and goes on there.
 //!
 //! | module | is |
 //! |---|---|
@@ -13,11 +14,13 @@
 mod spilling;
 mod texts;
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 use server::proto::query_service_client::QueryServiceClient;
 use server::proto::{
     CompleteRequest, ExplainRequest, QueryRequest, Severity, Stage, ValidateRequest,
@@ -29,18 +32,17 @@ use tonic::{Code, Status};
 use crate::ingest::post::post;
 use crate::oracle::random::Random;
 use crate::program::Vouch;
+use crate::record::{Record, from_environment};
 use crate::service::{Service, error_info, question};
 
 /// The time of each random question.
 const SEARCH_TIME: Duration = Duration::from_millis(250);
 /// Clients that ask at the same time.
 const CLIENTS: u64 = 4;
+/// After so many random questions the counts are recorded.
+const ROUND: u64 = 1_000;
 /// What the process may take at most: the memory of questions, of caches and of a debug build.
 const MOST_BYTES: u64 = 1 << 30;
-
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
 
 /// A service with little memory for questions.
 fn small_service(vouch: &Vouch) -> Service {
@@ -192,10 +194,15 @@ async fn growing_texts_end_with_the_memory_of_questions() {
 }
 
 /// What random questions come to.
-#[derive(Debug, Default)]
-struct Tally {
-    asked: AtomicU64,
-    bound: AtomicU64,
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Counts {
+    asked: u64,
+    /// Those that bind.
+    bound: u64,
+    /// Writes beside them that were acknowledged.
+    written: u64,
+    /// The most memory of a process that answered them.
+    peak_bytes: u64,
 }
 
 /// Random hostile questions by every call, while events are written: the process lives, each call ends soon
@@ -203,46 +210,48 @@ struct Tally {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_hostile_questions_hurt_nothing() {
     let seed = from_environment("VOUCH_HOSTILE_SEED", 1);
-    let count = from_environment("VOUCH_HOSTILE_QUESTIONS", 60);
+    let questions = from_environment("VOUCH_HOSTILE_QUESTIONS", 60);
+    let record = Record::new("hostile questions", seed);
+    let mut counts: Counts = record.resumed();
     let vouch = Vouch::with_events();
     let mut service = small_service(&vouch);
+    while counts.asked < questions {
+        let first = seed + counts.asked;
+        let seeds = first..first + ROUND.min(questions - counts.asked);
+        ask_round(&service, seeds, &mut counts).await;
+        assert!(service.is_running());
+        counts.peak_bytes = counts.peak_bytes.max(service.peak_bytes());
+        assert!(service.peak_bytes() < MOST_BYTES, "{counts:?}");
+        assert!(2 * counts.bound >= counts.asked, "{counts:?}");
+        record.note(&counts);
+    }
+}
+
+/// Asks the questions of some seeds by several clients, and writes events meanwhile.
+async fn ask_round(service: &Service, seeds: Range<u64>, counts: &mut Counts) {
     let done = Arc::new(AtomicBool::new(false));
     let writer = tokio::task::spawn_blocking({
         let (address, done) = (service.http_address.clone(), Arc::clone(&done));
         move || write_until(&address, &done)
     });
-    let tally = Arc::new(Tally::default());
+    counts.asked += seeds.end - seeds.start;
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..CLIENTS {
-        let (service, tally) = (service.client().await, Arc::clone(&tally));
-        let seeds = (seed..seed + count).filter(move |seed| seed % CLIENTS == client);
-        clients.spawn(ask_all(service, seeds.collect(), tally));
+        let seeds = seeds.clone().filter(move |seed| seed % CLIENTS == client);
+        clients.spawn(ask_all(service.client().await, seeds.collect()));
     }
-    while let Some(client) = clients.join_next().await {
-        client.unwrap();
+    while let Some(bound) = clients.join_next().await {
+        counts.bound += bound.unwrap();
     }
     done.store(true, Ordering::Relaxed);
     let written = writer.await.unwrap();
-    assert!(service.is_running());
     assert!(written > 0);
-    assert!(
-        service.peak_bytes() < MOST_BYTES,
-        "{}",
-        service.peak_bytes()
-    );
-    let (asked, bound) = (
-        tally.asked.load(Ordering::Relaxed),
-        tally.bound.load(Ordering::Relaxed),
-    );
-    assert!(2 * bound >= asked, "only {bound} of {asked} bind");
-    println!(
-        "{asked} asked, {bound} bind, {written} writes, {} bytes",
-        service.peak_bytes()
-    );
+    counts.written += written;
 }
 
-/// Asks the questions of some seeds one after the other.
-async fn ask_all(mut client: QueryServiceClient<Channel>, seeds: Vec<u64>, tally: Arc<Tally>) {
+/// Asks the questions of some seeds one after the other; returns how many bind.
+async fn ask_all(mut client: QueryServiceClient<Channel>, seeds: Vec<u64>) -> u64 {
+    let mut bound = 0;
     let grace = from_environment("VOUCH_HOSTILE_GRACE_MS", 20_000);
     let patience = SEARCH_TIME + Duration::from_millis(grace);
     for seed in seeds {
@@ -262,7 +271,7 @@ async fn ask_all(mut client: QueryServiceClient<Channel>, seeds: Vec<u64>, tally
         let request = ValidateRequest {
             request: Some(question(&query)),
         };
-        // A text whose check finds no turn is no error of this test.
+        // A text whose check finds no turn counts as one that does not bind.
         let Ok(validated) = client.validate(request).await else {
             continue;
         };
@@ -270,11 +279,9 @@ async fn ask_all(mut client: QueryServiceClient<Channel>, seeds: Vec<u64>, tally
         let is_wrong = findings
             .iter()
             .any(|finding| finding.severity() == Severity::Error);
-        tally.asked.fetch_add(1, Ordering::Relaxed);
-        tally
-            .bound
-            .fetch_add(u64::from(!is_wrong), Ordering::Relaxed);
+        bound += u64::from(!is_wrong);
     }
+    bound
 }
 
 async fn ask(
