@@ -23,6 +23,9 @@ pub(super) const DAYS: i64 = 3;
 const VERSIONS: i64 = 42;
 const CHECKPOINT: i64 = 40;
 
+/// After so many versions the files of each day become one, so that questions read few.
+const COMPACTED: i64 = 33;
+
 /// The events of a day in it.
 const EVENTS: i64 = 164;
 
@@ -48,17 +51,23 @@ impl Sound {
     /// A store whose log begins at a checkpoint, with events in segments, and a head that names the newest version.
     pub(super) async fn with_log() -> Self {
         let store = empty();
-        let parts = VERSIONS - 1;
+        // The compaction of a day is a version, and the fold.
+        let parts = VERSIONS - DAYS - 1;
         for part in 0..parts {
             // All on one day, so that each makes one file.
             let numbers = (0..DAYS * EVENTS / parts).map(|number| number * parts + part);
             import(&store, numbers.map(|number| number * DAYS + part % DAYS)).await;
+            if part + 1 == COMPACTED {
+                compact(&store).await;
+            }
         }
         let first = DAYS * DAYS * EVENTS;
         // Its last fold makes the newest version, and then it puts its head.
         let ingest = ingest(&store, first..first + 20).await;
         ingest.close().await.unwrap();
         ingest_parts(&store, first + 20, 3).await;
+        let snapshot = store.snapshot(&"w".parse().unwrap()).await.unwrap();
+        assert_eq!(snapshot.unwrap().version, VERSIONS as u64);
         let objects = store.object_store();
         for version in 0..CHECKPOINT {
             let entry = format!("workspace=w/_delta_log/{version:020}.json");
