@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// The allocator of the program, or its memory would be another one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }
