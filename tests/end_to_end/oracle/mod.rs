@@ -32,12 +32,10 @@ mod world;
 use random::Random;
 use world::{Circumstances, World, parsed};
 
+use crate::record::from_environment;
+
 /// How many queries are asked of the events of one seed.
 const QUERIES_PER_WORLD: u64 = 30;
-
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
 
 /// The seeds of about so many queries, unless the environment says otherwise.
 fn seeds(pairs: u64) -> std::ops::Range<u64> {
