@@ -18,7 +18,9 @@ mod mutate;
 mod questions;
 mod store;
 
+use ::store::Store;
 use mutate::{Kind, Mutation};
+use object_store::{ObjectStore, PutMode};
 use serde::{Deserialize, Serialize};
 use store::Sound;
 
@@ -104,45 +106,57 @@ async fn check(
             Err(error) => wrong.push(format!("`{question}` does not name the object: {error}")),
         }
     }
-    if mutation.bytes.is_none() {
-        // Who has not read it cannot miss it; `verify` can, by what other objects say.
-        let is_last_segment = mutation.path == *sound.newest("segments/", "");
-        let is_witnessed = name.starts_with("segments/")
-            || mutation.path == *sound.newest("workspace=w/_delta_log/", ".json");
-        if is_last_segment && !is_noticed {
-            counts.unnoticeable += 1;
-            return Vec::new();
-        }
-        if is_witnessed && is_noticed {
-            return Vec::new();
-        }
-        if wrong.is_empty() {
+    let newest_entry = sound.newest("workspace=w/_delta_log/", ".json");
+    let is_newest_entry = mutation.path == *newest_entry;
+    let is_last_segment = mutation.path == *sound.newest("segments/", "");
+    let is_witnessed = name.starts_with("segments/") || is_newest_entry;
+    match mutation.bytes {
+        Some(_) if is_noticed => {}
+        // Bytes that mean nothing: no later entry has the digest of the newest one, and what a checkpoint means is
+        // compared with what the commits state.
+        Some(_) if wrong.is_empty() && (is_checkpoint(&name) || is_newest_entry) => {
             counts.harmless += 1;
-            return wrong;
         }
+        // Who has not read it cannot miss it; `verify` can, by what other objects say.
+        None if is_last_segment && !is_noticed => {
+            counts.unnoticeable += 1;
+            wrong.clear();
+        }
+        None if is_witnessed && is_noticed => wrong.clear(),
+        None if wrong.is_empty() => counts.harmless += 1,
+        _ if is_noticed => {}
+        _ => wrong.push(format!("`verify` says {verified:?}")),
     }
-    // No later entry has the digest of the newest one; what it means is compared with what it states.
-    let is_newest_entry = mutation.path == *sound.newest("workspace=w/_delta_log/", ".json");
-    if !is_noticed && wrong.is_empty() && (is_checkpoint(&name) || is_newest_entry) {
-        // Bytes that mean nothing; what a checkpoint means is compared with what the commits state.
-        counts.harmless += 1;
-    } else if !is_noticed {
-        wrong.push(format!("`verify` says {verified:?}"));
+    wrong.extend(made_permanent(sound, mutation, &damaged, expected).await);
+    wrong
+}
+
+/// Which answers stay wrong when the object is put back after everything that writes to the damaged store has run.
+async fn made_permanent(
+    sound: &Sound,
+    mutation: &Mutation,
+    damaged: &Store,
+    expected: &Answers,
+) -> Vec<String> {
+    questions::maintain(damaged).await;
+    let whole = sound.objects[&mutation.path].clone();
+    let mode = match mutation.bytes {
+        Some(_) => PutMode::Overwrite,
+        // What was written to its path meanwhile stays.
+        None => PutMode::Create,
+    };
+    let objects = damaged.object_store();
+    let put = objects.put_opts(&mutation.path, whole.into(), mode.into());
+    let mut wrong = Vec::new();
+    if let Err(error) = put.await {
+        wrong.push(format!("it cannot be put back: {error}"));
     }
-    if mutation.bytes.is_some() {
-        // What writes to the damaged store must not make the damage permanent.
-        questions::maintain(&damaged).await;
-        let whole = sound.objects[&mutation.path].clone();
-        let restored = damaged.object_store();
-        let put = object_store::ObjectStoreExt::put(&restored, &mutation.path, whole.into());
-        put.await.unwrap();
-        let answers = questions::ask_one_engine(&store::copy_of(&damaged).await).await;
-        for ((question, answer), expected) in questions::texts().zip(&answers).zip(expected) {
-            if answer != expected {
-                wrong.push(format!(
-                    "`{question}` stays {answer:?} and not {expected:?}"
-                ));
-            }
+    let answers = questions::ask_one_engine(&store::copy_of(damaged).await).await;
+    for ((question, answer), expected) in questions::texts().zip(&answers).zip(expected) {
+        if answer != expected {
+            wrong.push(format!(
+                "`{question}` stays {answer:?} and not {expected:?}"
+            ));
         }
     }
     wrong
