@@ -106,9 +106,10 @@ async fn check(
             Err(error) => wrong.push(format!("`{question}` does not name the object: {error}")),
         }
     }
-    let newest_entry = sound.newest("workspace=w/_delta_log/", ".json");
-    let is_newest_entry = mutation.path == *newest_entry;
-    let is_last_segment = mutation.path == *sound.newest("segments/", "");
+    let is_newest =
+        |directory: &str, end: &str| sound.newest(directory, end) == Some(&mutation.path);
+    let is_newest_entry = is_newest("workspace=w/_delta_log/", ".json");
+    let is_last_segment = is_newest("segments/", "");
     let is_witnessed = name.starts_with("segments/") || is_newest_entry;
     match mutation.bytes {
         Some(_) if is_noticed => {}
@@ -183,7 +184,8 @@ async fn damaged_checkpoint_is_told() {
     let mut counts = damage(Kind::Checkpoint, &sound).await;
     assert!(counts.harmless < counts.done, "no damage was noticed");
     // At random, few hit what the newest version needs.
-    let path = sound.newest("workspace=w/_delta_log/", ".parquet").clone();
+    let path = sound.newest("workspace=w/_delta_log/", ".parquet");
+    let path = path.unwrap().clone();
     let bytes = &sound.objects[&path];
     let cut = Mutation {
         bytes: Some(bytes.slice(..bytes.len() / 2)),

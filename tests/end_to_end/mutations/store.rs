@@ -99,11 +99,9 @@ impl Sound {
     }
 
     /// The newest object whose path begins with `directory` and ends with `end`.
-    pub(super) fn newest(&self, directory: &str, end: &str) -> &Path {
+    pub(super) fn newest(&self, directory: &str, end: &str) -> Option<&Path> {
         let mut paths = self.objects.keys().rev();
-        paths
-            .find(|path| path.as_ref().starts_with(directory) && path.as_ref().ends_with(end))
-            .unwrap()
+        paths.find(|path| path.as_ref().starts_with(directory) && path.as_ref().ends_with(end))
     }
 
     /// A store of its own with all objects.
