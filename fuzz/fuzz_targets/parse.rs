@@ -7,7 +7,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     let found = match dql::parse(&text) {
-        Ok(script) => dql::check(&script),
+        Ok(script) => {
+            let found = dql::check(&script).into_iter();
+            found.map(|finding| script.texts.located(finding)).collect()
+        }
         Err(errors) => {
             assert!(!errors.is_empty(), "refused without an error");
             errors

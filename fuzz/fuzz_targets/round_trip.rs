@@ -10,6 +10,8 @@ fuzz_target!(|text: &str| {
     };
     let printed = script.to_string();
     match dql::parse(&printed) {
+        // Canonical text has more parentheses than its original, so it may nest too deep, also in quotes.
+        Ok(again) if dql::check(&again).iter().any(|found| found.code == "too_deep") => {}
         Ok(again) => {
             assert_eq!(again, script, "{text}\n{printed}");
             assert_eq!(again.to_string(), printed, "{text}");
@@ -20,7 +22,6 @@ fuzz_target!(|text: &str| {
             after.sort_unstable();
             assert_eq!(before, after, "{text}\n{printed}");
         }
-        // Canonical text has more parentheses than its original, so it may nest too deep.
         Err(errors) => assert!(
             errors.iter().all(|error| error.code == "too_deep"),
             "{text}\n{printed}\n{errors:?}"

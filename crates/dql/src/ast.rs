@@ -7,7 +7,9 @@
 
 mod time;
 
-use crate::span::Span;
+use crate::diagnostic::Diagnostic;
+use crate::span::{Span, TextId};
+use crate::texts::Texts;
 
 pub use time::{
     Civil, Duration, DurationPart, DurationUnit, Preset, Range, Rollup, Step, TimePoint,
@@ -19,6 +21,8 @@ pub use time::{
 pub struct Script {
     /// The statements in order; never empty.
     pub statements: Vec<Statement>,
+    /// The texts besides the query that spans may be in.
+    pub texts: Texts,
 }
 
 /// One statement.
@@ -30,6 +34,17 @@ pub enum Statement {
     Show(Box<Show>),
     /// A function applied to the result of a query, `cumsum(…)`, `eval(…)`.
     Outer(Box<Outer>),
+}
+
+impl Statement {
+    /// Where it is.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Select(select) => select.span,
+            Self::Show(show) => show.span,
+            Self::Outer(outer) => outer.span,
+        }
+    }
 }
 
 /// `namespace::sources:(target){where}[window] tail`.
@@ -247,9 +262,20 @@ pub enum ExprKind {
     },
     /// A query as a value or an argument.
     Subquery(Box<Select>),
+    /// A query in quotes or backquotes as the argument of a function over queries.
+    Quoted(Box<Quoted>),
     /// A place that a dashboard fills before it sends the query, `#{name}` or `${name}`, outside of
     /// quotes. A query that still holds one cannot be answered; [`crate::check()`] rejects it.
     Placeholder(String),
+}
+
+/// A query in quotes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Quoted {
+    /// One that can be read. Its spans are in a text of its own.
+    Query(TextId, Statement),
+    /// What is no query, as written, and why not.
+    Unreadable(String, Vec<Diagnostic>),
 }
 
 /// The right-hand side of `IN`.

@@ -15,18 +15,25 @@ use crate::keyword::nearest;
 pub(crate) use show::names as show_names;
 
 /// Checks a script against the rules that hold for every store. Every namespace and every field is accepted
-/// here. The findings stand in the order of the text; without errors among them the script may be planned.
+/// here. The findings are in the order of the text; without errors among them they may be planned.
+/// [`Texts::located`](crate::Texts::located) turns those about a query in quotes into findings about the quotes.
 pub fn check(script: &Script) -> Vec<Diagnostic> {
+    let mut found = of_statements(&script.statements);
+    found.sort_by_key(|finding| finding.span.map(|span| script.texts.position(span)));
+    limited(found)
+}
+
+/// The findings about statements, in no certain order.
+pub(crate) fn of_statements(statements: &[Statement]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for statement in &script.statements {
+    for statement in statements {
         match statement {
             Statement::Select(select) => query::check(select, &mut found),
             Statement::Show(show) => show::check(show, &mut found),
             Statement::Outer(outer) => outer::check(outer, &mut found),
         }
     }
-    found.sort_by_key(|diagnostic| diagnostic.span.map(|span| span.start));
-    limited(found)
+    found
 }
 
 /// The error for a function that the language does not have.

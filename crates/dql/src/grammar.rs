@@ -4,10 +4,12 @@
 //! commits to it: from there on a mistake is a final error with a diagnostic, so nothing is tried twice.
 
 mod call;
+mod clause;
 mod expr;
 pub(crate) mod failure;
 mod operand;
 mod outer;
+pub(crate) mod quoted;
 mod recovery;
 mod script;
 mod select;
@@ -19,44 +21,79 @@ mod unexpected;
 mod window;
 
 use crate::ast::{Script, Statement};
-use crate::check::check;
+use crate::check;
 use crate::diagnostic::{Diagnostic, Severity, limited};
-use crate::lexer;
-use crate::limits::{check_limits, check_text};
+use crate::lexer::{self, Lexed};
+use crate::limits::{self, check_text};
+use crate::span::TextId;
+use crate::texts::Texts;
 
+pub use clause::{parse_conditions, parse_duration, parse_expression};
 pub(crate) use select::is_namespace;
 
 /// Parses a list of statements separated by `;`.
 ///
 /// # Errors
 ///
-/// The mistakes in the order of the text. Behind a mistake the parser goes on with the next element, clause or
-/// statement, and when there is a mistake anywhere, the errors that [`check()`] finds in the rest stand among
-/// them. An empty text has the code `empty_query`, one that is larger than a limit `question_too_large`.
+/// The mistakes in the order of the text. After a mistake the parser goes on with the next element, clause or
+/// statement, and when there is a mistake anywhere, the errors that [`check()`](crate::check()) finds in the rest are among
+/// them. An empty text has the code `empty_query`, one that is larger than a limit `question_too_large`. What is wrong
+/// with a query in quotes is no error here: [`check()`](crate::check()) finds it.
 pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
-    check_text(text).map_err(|error| vec![*error])?;
-    let lexed = lexer::tokens(text);
-    let script = script::parse(text, &lexed.tokens, lexed.error).map_err(|broken| {
+    let mut texts = Texts::beside(text);
+    match statements(text, TextId::QUERY, 0, &mut texts) {
+        Ok(statements) => Ok(Script { statements, texts }),
+        Err(errors) => Err(errors
+            .into_iter()
+            .map(|error| texts.located(error))
+            .collect()),
+    }
+}
+
+/// The statements of one of the texts, which is inside so many calls, with those in quotes inside it.
+fn statements(
+    text: &str,
+    id: TextId,
+    depth: usize,
+    texts: &mut Texts,
+) -> Result<Vec<Statement>, Vec<Diagnostic>> {
+    check_text(text).map_err(|mut error| {
+        error.span = error.span.map(|span| span.of(id));
+        vec![*error]
+    })?;
+    let mut statements = of_tokens(text, id, &lexer::tokens(text, id), texts)?;
+    quoted::read(&mut statements, depth, texts);
+    limits::of_statements(&statements)?;
+    Ok(statements)
+}
+
+/// The statements that tokens of a text are; those in quotes are not read.
+fn of_tokens(
+    text: &str,
+    id: TextId,
+    lexed: &Lexed<'_>,
+    texts: &mut Texts,
+) -> Result<Vec<Statement>, Vec<Diagnostic>> {
+    script::parse(text, id, lexed).map_err(|broken| {
         let mut errors = broken.errors;
         let holes = broken.holes;
-        // What a function over queries needs cannot be told when parts are missing.
-        let statements: Vec<Statement> = broken
+        // What a function over queries needs cannot be known when parts are missing.
+        let mut statements: Vec<Statement> = broken
             .statements
             .into_iter()
             .filter(|statement| holes.is_empty() || matches!(statement, Statement::Select(_)))
             .collect();
+        quoted::read(&mut statements, 0, texts);
         let whole = |error: &Diagnostic| {
             error
                 .span
                 .is_some_and(|span| !holes.iter().any(|hole| recovery::touches(*hole, span)))
         };
-        let further = check(&Script { statements })
+        let further = check::of_statements(&statements)
             .into_iter()
             .filter(|finding| finding.severity == Severity::Error && whole(finding));
         errors.extend(further);
-        errors.sort_by_key(|error| error.span.map(|span| span.start));
+        errors.sort_by_key(|error| error.span.map(|span| texts.position(span)));
         limited(errors)
-    })?;
-    check_limits(&script)?;
-    Ok(script)
+    })
 }

@@ -16,7 +16,7 @@ use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
 use crate::diagnostic::Diagnostic;
-use crate::span::Span;
+use crate::span::{Span, TextId};
 use crate::token::{Token, TokenKind};
 
 /// The tokens of a text, up to its end or to the first error.
@@ -25,17 +25,19 @@ pub(crate) struct Lexed<'a> {
     pub(crate) error: Option<Diagnostic>,
 }
 
-/// Splits `text` into tokens.
-pub(crate) fn tokens(text: &str) -> Lexed<'_> {
+/// Splits a text into tokens.
+pub(crate) fn tokens(text: &str, id: TextId) -> Lexed<'_> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(next) = next(text, at) {
         match next {
             Ok(token) => {
                 at = token.span.end;
-                tokens.push(token);
+                let span = token.span.of(id);
+                tokens.push(Token { span, ..token });
             }
-            Err(error) => {
+            Err(mut error) => {
+                error.span = error.span.map(|span| span.of(id));
                 return Lexed {
                     tokens,
                     error: Some(*error),

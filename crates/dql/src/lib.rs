@@ -18,6 +18,7 @@
 //! | `lexer` | text | tokens: words, quoted texts, symbols |
 //! | `grammar` | tokens | the tree, or a diagnostic; one file for each element of the language |
 //! | [`ast`] | | the tree, with the place of every part |
+//! | `texts` | a finding | the same about the text that its reader knows: the query, or a clause beside it |
 //! | [`limits`] | text, the tree | diagnostics about what is too large |
 //! | `check` | the tree | diagnostics about functions, their arguments and what cannot stand together |
 //! | `print` | the tree | its canonical text, which parses to the same tree |
@@ -43,16 +44,18 @@ mod quoting;
 mod render;
 mod signature;
 pub mod span;
+mod texts;
 mod token;
 
 pub use check::{check, is_query};
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
 pub use diagnostic::{Diagnostic, Origin, Severity};
-pub use grammar::parse;
+pub use grammar::{parse, parse_conditions, parse_duration, parse_expression};
 pub use limits::{check_limits, check_text};
 pub use print::column_name;
 pub use render::{Position, position, render};
-pub use span::Span;
+pub use span::{Span, TextId};
+pub use texts::Texts;
 
 #[cfg(test)]
 mod tests;

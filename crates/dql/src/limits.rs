@@ -3,7 +3,9 @@
 //! All later work grows with these numbers, some of it faster than they do, so they are checked as soon as
 //! a text is parsed. The reasons for the values are in `docs/operations.md`.
 
-use crate::ast::{BinaryOp, Call, Expr, ExprKind, InSet, Outer, Script, Select, Source, Statement};
+use crate::ast::{
+    BinaryOp, Call, Expr, ExprKind, InSet, Outer, Quoted, Script, Select, Source, Statement,
+};
 use crate::diagnostic::{Diagnostic, limited};
 use crate::span::Span;
 
@@ -90,18 +92,13 @@ pub fn check_text(text: &str) -> Result<(), Box<Diagnostic>> {
 /// # Errors
 /// Every part that is too large.
 pub fn check_limits(script: &Script) -> Result<(), Vec<Diagnostic>> {
+    of_statements(&script.statements)
+}
+
+pub(crate) fn of_statements(statements: &[Statement]) -> Result<(), Vec<Diagnostic>> {
     let mut found = Vec::new();
-    for statement in &script.statements {
-        let mut counter = Counter::default();
-        match statement {
-            Statement::Select(select) => counter.select(select),
-            Statement::Show(show) => {
-                counter.call(&show.call);
-                counter.conditions(show.conditions.iter().flatten());
-            }
-            Statement::Outer(outer) => counter.outer(outer),
-        }
-        found.extend(counter.found);
+    for statement in statements {
+        found.extend(Counter::of(statement, 0).found);
     }
     match found.is_empty() {
         true => Ok(()),
@@ -118,6 +115,23 @@ struct Counter {
 }
 
 impl Counter {
+    /// What a statement has, after so many queries around it.
+    fn of(statement: &Statement, subqueries: usize) -> Self {
+        let mut counter = Self {
+            subqueries,
+            ..Self::default()
+        };
+        match statement {
+            Statement::Select(select) => counter.select(select),
+            Statement::Show(show) => {
+                counter.call(&show.call);
+                counter.conditions(show.conditions.iter().flatten());
+            }
+            Statement::Outer(outer) => counter.outer(outer),
+        }
+        counter
+    }
+
     fn outer(&mut self, outer: &Outer) {
         self.call(&outer.call);
         self.list(CHAINED_FUNCTIONS, &outer.chain, |call| call.name.span);
@@ -213,6 +227,14 @@ impl Counter {
                 ends.for_each(|end| self.expr(end));
             }
             ExprKind::Subquery(query) => self.inner(query),
+            ExprKind::Quoted(quoted) => {
+                if let Quoted::Query(_, statement) = quoted.as_ref() {
+                    self.subquery(expr.span);
+                    let inner = Self::of(statement, self.subqueries);
+                    self.subqueries = inner.subqueries;
+                    self.found.extend(inner.found);
+                }
+            }
             _ => {}
         }
     }

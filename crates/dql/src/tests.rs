@@ -7,4 +7,5 @@ mod generated;
 mod limits;
 mod recovery;
 mod syntax;
+mod texts;
 mod tree;

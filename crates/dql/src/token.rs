@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::grammar::failure::{Failed, Failure};
-use crate::span::Span;
+use crate::span::{Span, TextId};
 
 /// How deep brackets, prefix operators and right operands may nest. Even a debug build needs less than
 /// 768 KiB of stack for it.
@@ -37,6 +37,7 @@ pub(crate) enum TokenKind<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tokens<'a> {
     text: &'a str,
+    id: TextId,
     all: &'a [Token<'a>],
     at: usize,
     depth: usize,
@@ -45,8 +46,10 @@ pub(crate) struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     /// The start of the tokens of `text`.
     pub(crate) fn new(text: &'a str, all: &'a [Token<'a>]) -> Self {
+        let id = all.first().map(|token| token.span.text);
         Self {
             text,
+            id: id.unwrap_or_default(),
             all,
             at: 0,
             depth: 0,
@@ -84,7 +87,7 @@ impl<'a> Tokens<'a> {
             .map_or(self.text.len(), |token| token.span.end);
         self.all
             .get(self.at + ahead)
-            .map_or(Span::new(end, end), |token| token.span)
+            .map_or(Span::new(end, end).of(self.id), |token| token.span)
     }
 
     /// The place of the next token, or the end of the text.
@@ -113,11 +116,16 @@ impl<'a> Tokens<'a> {
     pub(crate) fn span_from(self, start: Tokens<'_>) -> Span {
         let from = start.span().start;
         let last = self.at.checked_sub(1).and_then(|last| self.all.get(last));
-        Span::new(from, last.map_or(from, |token| token.span.end.max(from)))
+        let end = last.map_or(from, |token| token.span.end.max(from));
+        Span::new(from, end).of(self.id)
     }
 
     /// The text of the token `ahead` places from here.
     pub(crate) fn text_at(self, ahead: usize) -> &'a str {
+        // The brackets around a clause are not in its text.
+        if let Some(TokenKind::Symbol(symbol)) = self.peek(ahead) {
+            return symbol;
+        }
         let span = self.span_at(ahead);
         self.text.get(span.start..span.end).unwrap_or_default()
     }

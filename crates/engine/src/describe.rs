@@ -30,7 +30,7 @@ fn text(mut statement: Statement, range: Option<TimeRange>) -> String {
             Statement::Show(show) => set_range(&mut show.window, bounds(range), show.span),
             Statement::Select(select) => read_only(select, range),
             Statement::Outer(outer) => {
-                let Ok(()) = each_query(&mut outer.call, None, &mut |select, _| {
+                let Ok(()) = each_query(&mut outer.call, &mut |select| {
                     read_only(select, range);
                     Ok::<(), Infallible>(())
                 });
@@ -104,7 +104,7 @@ fn names(statement: Statement) -> QueryParse {
             for call in chained {
                 found.funcs.entry(name_of(call)).or_default();
             }
-            let Ok(()) = each_query(&mut outer.call, None, &mut |select, _| {
+            let Ok(()) = each_query(&mut outer.call, &mut |select| {
                 add_query(select, &mut found);
                 Ok::<(), Infallible>(())
             });

@@ -9,7 +9,7 @@
 //! | `table` | the events of a question as a DataFusion table |
 //! | `event_source` | those of them that are in files, as plans read them |
 //! | `delivery` | fields that Vouch sets, of files that have them in the log only |
-//! | `fragments`, `overrides` | texts of a request beside its query; its clauses put into the syntax tree |
+//! | `overrides` | the clauses of a request, put into the syntax tree |
 //! | `prepare` | text → bound query → physical plan |
 //! | `cells` | columns of batches as values |
 //! | `charge`, `charged_scan`, `spill` | the memory of an answer and of batches; the disk of temporary files |
@@ -41,7 +41,6 @@ mod describe;
 mod engine;
 mod error;
 mod event_source;
-mod fragments;
 mod json;
 mod outer;
 mod overrides;

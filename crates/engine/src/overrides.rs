@@ -6,10 +6,9 @@ use dql::ast::{
     Count, Direction, Duration, DurationPart, DurationUnit, Expr, ExprKind, Field, Item, OrderKey,
     Outer, Range, Script, Select, Show, Statement, Step, Window,
 };
-use dql::{Diagnostic, Severity, Span};
+use dql::{Diagnostic, Severity, Span, Texts};
 use plan::BindContext;
 
-use crate::fragments::Fragments;
 use crate::request::{ClauseOptions, OrderOption, StepOption};
 use crate::syntax::each_query;
 
@@ -31,18 +30,18 @@ struct Key {
     /// The name as given, which may be that of a column.
     name: String,
     /// What it says as an expression; the error when it says nothing.
-    value: Result<Expr, Box<Diagnostic>>,
+    value: Result<Expr, Vec<Diagnostic>>,
     descending: bool,
 }
 
 impl<'a> Overrides<'a> {
-    /// Reads the texts among the options; they become fragments beside the query.
+    /// Reads the texts among the options, which become texts besides the query.
     ///
     /// # Errors
     /// Conditions that are none, or too many keys.
     pub(crate) fn read(
         options: &'a ClauseOptions,
-        fragments: &mut Fragments,
+        texts: &mut Texts,
     ) -> Result<Self, Vec<Diagnostic>> {
         if options.order_by.len() > MOST_KEYS {
             let message = format!(
@@ -55,11 +54,11 @@ impl<'a> Overrides<'a> {
         let conditions = options
             .conditions
             .as_deref()
-            .map(|text| fragments.conditions("conditions", text))
+            .map(|text| dql::parse_conditions("conditions", text, texts))
             .transpose()?;
         let mut key = |name: String, option: &OrderOption| Key {
             name: option.column.clone(),
-            value: fragments.expression(&name, &option.column),
+            value: dql::parse_expression(&name, &option.column, texts),
             descending: option.descending,
         };
         let order_by = options.order_by.iter().enumerate();
@@ -115,7 +114,7 @@ impl<'a> Overrides<'a> {
         if let Some(key) = &self.sorder_by {
             select.sorder_by = Some(key.order_key(select)?);
         }
-        let end = end_of(select.span);
+        let end = select.span.after();
         replace(&mut select.limit, self.options.limit, end);
         replace(&mut select.offset, self.options.offset, end);
         replace(&mut select.slimit, self.options.slimit, end);
@@ -148,7 +147,7 @@ impl<'a> Overrides<'a> {
             return Err(Box::new(error));
         }
         add_conditions(&mut show.conditions, self.conditions.as_deref());
-        let end = end_of(show.span);
+        let end = show.span.after();
         replace(&mut show.limit, options.limit, end);
         replace(&mut show.offset, options.offset, end);
         Ok(())
@@ -161,14 +160,8 @@ impl<'a> Overrides<'a> {
         context: &BindContext,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<(), Box<Diagnostic>> {
-        each_query(&mut outer.call, None, &mut |select, quotes| {
-            let before = warnings.len();
-            self.select(select, context, warnings)?;
-            if let Some(quotes) = quotes {
-                let new = warnings[before..].iter_mut();
-                new.for_each(|warning| warning.span = Some(quotes));
-            }
-            Ok(())
+        each_query(&mut outer.call, &mut |select| {
+            self.select(select, context, warnings)
         })
     }
 }
@@ -177,11 +170,14 @@ impl Key {
     /// The key in a query: the column of this name or number, else the expression.
     fn order_key(&self, select: &Select) -> Result<OrderKey, Box<Diagnostic>> {
         let items = select.target.as_deref().unwrap_or_default();
-        let span = end_of(select.span);
+        let span = select.span.after();
         let expr = match (self.position(items.len()), self.is_name(select)) {
             (Some(position), _) => named(items, position?, span),
             (None, true) => field(&self.name, span),
-            (None, false) => self.value.clone()?,
+            (None, false) => self.value.clone().map_err(|errors| {
+                // Reading an expression fails with at least one finding.
+                Box::new(errors.into_iter().next().unwrap_or_else(no_expression))
+            })?,
         };
         let direction = match self.descending {
             true => Direction::Descending,
@@ -210,6 +206,11 @@ impl Key {
             .chain(select.by.iter().map(|key| &key.alias));
         aliases.flatten().any(|alias| alias.text == self.name)
     }
+}
+
+fn no_expression() -> Diagnostic {
+    let message = "a key of an order is no expression";
+    Diagnostic::new(Severity::Error, "parse_error", message, None)
 }
 
 /// The expression that stands for an item of the projection.
@@ -270,9 +271,4 @@ fn set_step(window: &mut Option<Window>, step: StepOption, span: Span) {
             span: window.span,
         }),
     });
-}
-
-/// The place behind a statement, for what the text does not hold.
-fn end_of(span: Span) -> Span {
-    Span::new(span.end, span.end)
 }

@@ -7,7 +7,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
-use dql::{Diagnostic, Severity, Span};
+use dql::{Diagnostic, Severity, Span, TextId, Texts};
 use events::{TimeRange, WorkspaceId};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
@@ -15,7 +15,6 @@ use plan::{BindContext, BoundQuery, BoundShow, Delivery, Resources};
 use store::{DataFile, Store, StoreError, View};
 
 use crate::error::EngineError;
-use crate::fragments::Fragments;
 use crate::overrides::Overrides;
 use crate::request::{QueryOptions, QueryRequest, Scope};
 use crate::table::{EventTable, Events};
@@ -29,7 +28,6 @@ pub(crate) struct Parsed {
     /// The statements.
     pub(crate) script: Script,
     warnings: Vec<Diagnostic>,
-    fragments: Fragments,
     memory: Arc<dyn MemoryPool>,
 }
 
@@ -49,16 +47,25 @@ impl Parsed {
 
     /// The warnings about one of the statements.
     fn warnings_about(&self, span: Span) -> impl Iterator<Item = Diagnostic> {
-        let inside = move |warning: &&Diagnostic| {
-            let is_inside = |place: Span| span.start <= place.start && place.end <= span.end;
-            warning.origin.is_some() || warning.span.is_none_or(is_inside)
-        };
-        self.warnings.iter().filter(inside).cloned()
+        let texts = &self.script.texts;
+        let is_about = move |place| texts.is_clause(place) || span.contains(place);
+        let warnings = self.warnings.iter();
+        let about = warnings.filter(move |warning| warning.span.is_none_or(is_about));
+        about.cloned()
     }
 
-    /// Findings, each with the text of the request that its place lies in.
+    /// Findings as their reader can place them.
     pub(crate) fn located(&self, findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        self.fragments.located(findings)
+        self.located_in(TextId::QUERY, findings)
+    }
+
+    /// The same of findings about one of the texts.
+    pub(crate) fn located_in(&self, text: TextId, findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let texts = &self.script.texts;
+        let findings = findings.into_iter();
+        findings
+            .map(|finding| texts.located_in(text, finding))
+            .collect()
     }
 
     fn wrong(&self, findings: Vec<Diagnostic>) -> EngineError {
@@ -76,23 +83,31 @@ pub(crate) fn read(
     request: &QueryRequest,
     memory: Arc<dyn MemoryPool>,
 ) -> Result<Parsed, EngineError> {
-    let (script, fragments, widened) = written(request).map_err(EngineError::Query)?;
-    let mut parsed = check(script, fragments, memory)?;
-    parsed.warnings.extend(widened);
-    Ok(parsed)
+    let (script, widened) = written(request).map_err(EngineError::Query)?;
+    let (errors, mut warnings): (Vec<_>, Vec<_>) = findings(&script)
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    warnings.extend(widened);
+    let parsed = Parsed {
+        script,
+        warnings,
+        memory,
+    };
+    match errors.is_empty() {
+        true => Ok(parsed),
+        false => Err(EngineError::Query(parsed.located(errors))),
+    }
 }
 
-/// The statements of a request with its clauses in them, the texts beside the query, and warnings about
-/// what a clause did.
+/// The statements of a request with its clauses in them, and warnings about what a clause did.
 ///
 /// # Errors
 /// What is wrong with the text, or with the clauses.
 pub(crate) fn written(
     request: &QueryRequest,
-) -> Result<(Script, Fragments, Vec<Diagnostic>), Vec<Diagnostic>> {
+) -> Result<(Script, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut script = dql::parse(&request.query)?;
-    let mut fragments = Fragments::beside(&request.query);
-    let overrides = Overrides::read(&request.options.clauses, &mut fragments)?;
+    let overrides = Overrides::read(&request.options.clauses, &mut script.texts)?;
     let resources = Resources::default();
     let context = context(
         &request.options,
@@ -100,51 +115,34 @@ pub(crate) fn written(
         Delivery::Series,
         resources,
     );
-    let widened = overrides.apply(&mut script, &context)?;
+    let widened = overrides.apply(&mut script, &context);
     // A clause of the request is added to each query of each statement.
-    dql::check_limits(&script).map_err(|errors| fragments.located(errors))?;
-    Ok((script, fragments, widened))
-}
-
-/// Parses a text and checks it as far as no store is needed.
-pub(crate) fn parse(text: &str, memory: Arc<dyn MemoryPool>) -> Result<Parsed, EngineError> {
-    let script = dql::parse(text).map_err(EngineError::Query)?;
-    check(script, Fragments::beside(text), memory)
-}
-
-fn check(
-    script: Script,
-    fragments: Fragments,
-    memory: Arc<dyn MemoryPool>,
-) -> Result<Parsed, EngineError> {
-    let findings = findings(&script, &fragments);
-    let (errors, warnings): (Vec<_>, Vec<_>) = findings
-        .into_iter()
-        .partition(|finding| finding.severity == Severity::Error);
-    if errors.is_empty() {
-        Ok(Parsed {
-            script,
-            warnings,
-            fragments,
-            memory,
-        })
-    } else {
-        Err(EngineError::Query(errors))
+    let checked = widened.and_then(|widened| dql::check_limits(&script).map(|()| widened));
+    match checked {
+        Ok(widened) => Ok((script, widened)),
+        Err(errors) => {
+            let located = errors.into_iter().map(|error| script.texts.located(error));
+            Err(located.collect())
+        }
     }
 }
 
-/// What checking finds.
-pub(crate) fn findings(script: &Script, fragments: &Fragments) -> Vec<Diagnostic> {
-    once_an_origin(fragments.located(dql::check(script)))
+/// What checking finds, as [`Parsed::located`] takes it.
+pub(crate) fn findings(script: &Script) -> Vec<Diagnostic> {
+    once_a_clause(dql::check(script), &script.texts)
 }
 
 /// The findings without those that every statement repeats about the same clause of the request.
-fn once_an_origin(findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn once_a_clause(findings: Vec<Diagnostic>, texts: &Texts) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::with_capacity(findings.len());
     for finding in findings {
-        let place = |finding: &Diagnostic| finding.span.map(|span| (span.start, span.end));
-        let is_known = |known: &Diagnostic| *known == finding && place(known) == place(&finding);
-        if finding.origin.is_none() || !kept.iter().any(is_known) {
+        let clause = finding.span.filter(|span| texts.is_clause(*span));
+        let is_known = |span: Span| {
+            let same = |known: &&Diagnostic| **known == finding;
+            let mut known = kept.iter().filter(same).filter_map(|known| known.span);
+            known.any(|known| known.is(span))
+        };
+        if !clause.is_some_and(is_known) {
             kept.push(finding);
         }
     }

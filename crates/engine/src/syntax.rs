@@ -1,71 +1,28 @@
 //! Ways through a syntax tree.
 
-use dql::Span;
-use dql::ast::{Call, Expr, ExprKind, InSet, Select, Source, Statement};
+use dql::ast::{Call, Expr, ExprKind, InSet, Quoted, Select, Source, Statement};
 
-/// A query that a function over queries works on.
-pub(crate) enum Inner<'a> {
-    /// One in the text.
-    Written(&'a mut Select),
-    /// A text in quotes or backquotes that should be one, and its place.
-    Quoted(&'a mut String, Span),
-}
-
-/// Visits the queries that a function over queries, and those inside it, work on.
-pub(crate) fn each_argument<E>(
+/// Changes every query that a function over queries, and those inside it, work on.
+///
+/// # Errors
+/// The first error of the change.
+pub(crate) fn each_query<E>(
     call: &mut Call,
-    visit: &mut dyn FnMut(Inner<'_>) -> Result<(), E>,
+    change: &mut dyn FnMut(&mut Select) -> Result<(), E>,
 ) -> Result<(), E> {
-    let is_eval = call.name.text.eq_ignore_ascii_case("eval");
-    // Another text, such as the width of `window`, is no query.
-    let query = call.args.iter().position(dql::is_query);
-    for (index, argument) in call.args.iter_mut().enumerate() {
-        let may_be_quoted = match &argument.name {
-            Some(name) if is_eval => !name.text.eq_ignore_ascii_case("alias"),
-            None if is_eval => false,
-            _ => query == Some(index),
-        };
-        let span = argument.value.span;
+    for argument in &mut call.args {
         match &mut argument.value.kind {
-            ExprKind::Subquery(select) => visit(Inner::Written(select))?,
-            ExprKind::Call(call) => each_argument(call, visit)?,
-            ExprKind::String(text) if may_be_quoted => visit(Inner::Quoted(text, span))?,
-            ExprKind::Field(field) if may_be_quoted => visit(Inner::Quoted(&mut field.name, span))?,
+            ExprKind::Subquery(select) => change(select)?,
+            ExprKind::Call(call) => each_query(call, change)?,
+            ExprKind::Quoted(quoted) => match quoted.as_mut() {
+                Quoted::Query(_, Statement::Select(select)) => change(select)?,
+                Quoted::Query(_, Statement::Outer(outer)) => each_query(&mut outer.call, change)?,
+                Quoted::Query(_, Statement::Show(_)) | Quoted::Unreadable(..) => {}
+            },
             _ => {}
         }
     }
     Ok(())
-}
-
-/// A change of a query, which learns the place of the quotes around it.
-type Change<'a, E> = dyn FnMut(&mut Select, Option<Span>) -> Result<(), E> + 'a;
-
-/// Changes every query that functions over queries work on; the change learns the place of the quotes
-/// around one. What is in quotes is read and written again; a text that is no query is left for whoever
-/// runs it to refuse.
-pub(crate) fn each_query<E>(
-    call: &mut Call,
-    quotes: Option<Span>,
-    change: &mut Change<'_, E>,
-) -> Result<(), E> {
-    each_argument(call, &mut |inner| match inner {
-        Inner::Written(select) => change(select, quotes),
-        Inner::Quoted(text, span) => {
-            let Ok(mut script) = dql::parse(text) else {
-                return Ok(());
-            };
-            let quotes = Some(quotes.unwrap_or(span));
-            for statement in &mut script.statements {
-                match statement {
-                    Statement::Select(select) => change(select, quotes)?,
-                    Statement::Outer(outer) => each_query(&mut outer.call, quotes, change)?,
-                    Statement::Show(_) => {}
-                }
-            }
-            *text = script.to_string();
-            Ok(())
-        }
-    })
 }
 
 /// Visits every expression of a query, each before its parts; those of queries inside it are not its

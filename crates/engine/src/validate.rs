@@ -1,15 +1,11 @@
 //! What is wrong with a question, and what its reader should know, found without a store.
 
-use std::convert::Infallible;
-
-use dql::ast::{Outer, Statement};
-use dql::{Diagnostic, Severity, Span};
+use dql::ast::{Call, ExprKind, Quoted, Select, Statement};
+use dql::{Diagnostic, Severity, Span, Texts};
 use plan::{BindContext, BoundShow, Delivery, Resources};
 
-use crate::outer::{DEEPEST, quoted};
 use crate::prepare;
 use crate::request::QueryRequest;
-use crate::syntax::{Inner, each_argument};
 
 /// What is known of a question without running it.
 #[derive(Debug, Clone)]
@@ -44,7 +40,7 @@ pub enum StatementKind {
 
 /// Looks a question through: reads, checks and binds its statements. Its scope does not matter.
 pub fn validate(request: &QueryRequest) -> Validation {
-    let (script, fragments, widened) = match prepare::written(request) {
+    let (script, widened) = match prepare::written(request) {
         Ok(written) => written,
         Err(findings) => {
             return Validation {
@@ -53,30 +49,97 @@ pub fn validate(request: &QueryRequest) -> Validation {
             };
         }
     };
-    let mut findings = prepare::findings(&script, &fragments);
-    findings.extend(widened);
-    let now_ms = prepare::now_ms(request);
+    let checked = prepare::findings(&script);
+    let mut binding = Binding {
+        request,
+        now_ms: prepare::now_ms(request),
+        texts: &script.texts,
+        checked: &checked,
+        found: Vec::new(),
+    };
     for statement in &script.statements {
-        let resources = Resources::default();
-        let context = prepare::context(&request.options, now_ms, Delivery::Series, resources);
-        // What is wrong already would only be told again.
-        if !has_error(&findings, span_of(statement)) {
-            findings.extend(fragments.located(bound(statement, &context, 0)));
-        }
+        binding.statement(statement);
     }
-    let statements = script.statements.iter().map(valid).collect();
+    let bound = binding.found;
+    let findings = checked.into_iter().chain(widened).chain(bound);
     Validation {
-        findings,
-        statements,
+        findings: findings
+            .map(|finding| script.texts.located(finding))
+            .collect(),
+        statements: script.statements.iter().map(valid).collect(),
     }
 }
 
-fn has_error(findings: &[Diagnostic], span: Span) -> bool {
-    let is_inside = |place: Span| span.start <= place.start && place.end <= span.end;
-    findings.iter().any(|finding| {
-        let is_about = finding.origin.is_some() || finding.span.is_none_or(is_inside);
-        finding.severity == Severity::Error && is_about
-    })
+/// What binding finds.
+struct Binding<'a> {
+    request: &'a QueryRequest,
+    now_ms: i64,
+    texts: &'a Texts,
+    /// What checking has found.
+    checked: &'a [Diagnostic],
+    found: Vec<Diagnostic>,
+}
+
+impl Binding<'_> {
+    fn statement(&mut self, statement: &Statement) {
+        let bound = |bound: BoundShow| match bound {
+            BoundShow::Rows(query) | BoundShow::Fields { query, .. } => query.notes.warnings,
+            BoundShow::Workspaces { .. } => Vec::new(),
+        };
+        match statement {
+            Statement::Select(select) => self.select(select),
+            Statement::Show(show) if !self.is_wrong(show.span) => {
+                self.add(show.span, plan::bind_show(show, &self.context()).map(bound));
+            }
+            Statement::Show(_) => {}
+            Statement::Outer(outer) => self.call(&outer.call),
+        }
+    }
+
+    /// The queries that a function works on.
+    fn call(&mut self, call: &Call) {
+        for argument in &call.args {
+            match &argument.value.kind {
+                ExprKind::Subquery(select) => self.select(select),
+                ExprKind::Call(call) => self.call(call),
+                ExprKind::Quoted(quoted) => match quoted.as_ref() {
+                    // Checking refuses SHOW here.
+                    Quoted::Query(_, Statement::Show(_)) | Quoted::Unreadable(..) => {}
+                    Quoted::Query(_, statement) => self.statement(statement),
+                },
+                _ => {}
+            }
+        }
+    }
+
+    fn select(&mut self, select: &Select) {
+        if !self.is_wrong(select.span) {
+            let bound = plan::bind(select, &self.context());
+            self.add(select.span, bound.map(|query| query.notes.warnings));
+        }
+    }
+
+    fn context(&self) -> BindContext {
+        let options = &self.request.options;
+        prepare::context(options, self.now_ms, Delivery::Series, Resources::default())
+    }
+
+    fn add(&mut self, span: Span, bound: Result<Vec<Diagnostic>, Vec<Diagnostic>>) {
+        let found = bound.unwrap_or_else(|errors| errors).into_iter();
+        let located = found.map(|finding| self.texts.located_in(span.text, finding));
+        self.found.extend(located);
+    }
+
+    /// Whether checking has found an error in a part of a text, which binding would only find again.
+    fn is_wrong(&self, span: Span) -> bool {
+        let is_about = |place| self.texts.is_clause(place) || span.contains(place);
+        let is_error = |finding: &&Diagnostic| finding.severity == Severity::Error;
+        let mut errors = self.checked.iter().filter(is_error);
+        // An error about a clause is one of every statement.
+        let mut found = self.found.iter().filter(is_error);
+        errors.any(|error| error.span.is_none_or(is_about))
+            || found.any(|error| error.origin.is_some())
+    }
 }
 
 fn valid(statement: &Statement) -> ValidStatement {
@@ -87,64 +150,6 @@ fn valid(statement: &Statement) -> ValidStatement {
             Statement::Outer(_) => StatementKind::Outer,
         },
         canonical: statement.to_string(),
-        span: span_of(statement),
+        span: statement.span(),
     }
-}
-
-fn span_of(statement: &Statement) -> Span {
-    match statement {
-        Statement::Select(select) => select.span,
-        Statement::Show(show) => show.span,
-        Statement::Outer(outer) => outer.span,
-    }
-}
-
-/// What binding finds.
-fn bound(statement: &Statement, context: &BindContext, depth: usize) -> Vec<Diagnostic> {
-    let warnings = match statement {
-        Statement::Select(select) => plan::bind(select, context).map(|query| query.notes.warnings),
-        Statement::Show(show) => plan::bind_show(show, context).map(|bound| match bound {
-            BoundShow::Rows(query) | BoundShow::Fields { query, .. } => query.notes.warnings,
-            BoundShow::Workspaces { .. } => Vec::new(),
-        }),
-        Statement::Outer(outer) => Ok(inner(outer, context, depth)),
-    };
-    warnings.unwrap_or_else(|errors| errors)
-}
-
-/// What is found in the queries that functions work on.
-fn inner(outer: &Outer, context: &BindContext, depth: usize) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let Ok(()) = each_argument::<Infallible>(&mut outer.call.clone(), &mut |argument| {
-        match argument {
-            Inner::Written(select) => {
-                let statement = Statement::Select(Box::new(select.clone()));
-                found.extend(bound(&statement, context, depth));
-            }
-            Inner::Quoted(text, span) => {
-                let inside = in_quotes(text, context, depth);
-                found.extend(inside.into_iter().map(|finding| quoted(finding, span)));
-            }
-        }
-        Ok(())
-    });
-    found
-}
-
-fn in_quotes(text: &str, context: &BindContext, depth: usize) -> Vec<Diagnostic> {
-    if depth == DEEPEST {
-        let message = format!("queries in quotes are nested deeper than {DEEPEST}");
-        return vec![Diagnostic::new(Severity::Error, "too_deep", message, None)];
-    }
-    let script = match dql::parse(text) {
-        Ok(script) => script,
-        Err(errors) => return errors,
-    };
-    let mut found = dql::check(&script);
-    for statement in &script.statements {
-        if !has_error(&found, span_of(statement)) {
-            found.extend(bound(statement, context, depth + 1));
-        }
-    }
-    found
 }

@@ -29,8 +29,11 @@ impl Occurrence {
     /// Whether it says this when it happens, about the same part of the text.
     pub(crate) fn announces(&self, warning: &Diagnostic) -> bool {
         // Two spans are always equal.
-        let place = |warning: &Diagnostic| warning.span.map(|span| (span.start, span.end));
-        self.warning == *warning && place(&self.warning) == place(warning)
+        let is_same_span = match (self.warning.span, warning.span) {
+            (Some(own), Some(other)) => own.is(other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        self.warning == *warning && is_same_span
     }
 
     /// The warning, when it happened.

@@ -13,8 +13,9 @@ pub(crate) fn run(query: &str) -> Result<(), Failure> {
         diagnostics,
     };
     let script = dql::parse(query).map_err(wrong)?;
-    let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = dql::check(&script)
-        .into_iter()
+    let findings = dql::check(&script).into_iter();
+    let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = findings
+        .map(|finding| script.texts.located(finding))
         .partition(|finding| finding.severity == Severity::Error);
     io::stderr().write_all(drawn(query, &warnings).as_bytes())?;
     if !errors.is_empty() {

@@ -126,6 +126,7 @@ fn fits(value: &Expr, parameter: Parameter) -> Result<(), String> {
                 | ExprKind::Regex(_)
                 | ExprKind::Array(_)
                 | ExprKind::Subquery(_)
+                | ExprKind::Quoted(_)
         ),
         (kind, Parameter::Text) => matches!(kind, ExprKind::String(_) | ExprKind::Regex(_)),
         (kind, Parameter::List) => matches!(kind, ExprKind::Array(_) | ExprKind::Subquery(_)),
@@ -185,7 +186,7 @@ pub(super) fn described(value: &Expr) -> String {
             "an expression".to_owned()
         }
         ExprKind::In { .. } => "a condition".to_owned(),
-        ExprKind::Subquery(_) => "a query".to_owned(),
+        ExprKind::Subquery(_) | ExprKind::Quoted(_) => "a query".to_owned(),
         ExprKind::Placeholder(name) => format!("`{name}`"),
     }
 }

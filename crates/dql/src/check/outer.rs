@@ -1,6 +1,6 @@
 //! Outer functions: each needs one query, in parentheses when other arguments follow.
 
-use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Select};
+use crate::ast::{Arg, Call, Expr, ExprKind, Ident, Outer, Quoted, Select, Statement};
 use crate::check::{argument, query, unknown_function, warning};
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Signature};
@@ -65,32 +65,40 @@ pub fn is_query(arg: &Arg) -> bool {
         .as_ref()
         .is_some_and(|name| name.text.eq_ignore_ascii_case("dql"));
     match &arg.value.kind {
-        ExprKind::Subquery(_) => true,
+        ExprKind::Subquery(_) | ExprKind::Quoted(_) => true,
         ExprKind::String(_) => named || arg.name.is_none(),
         // No column is named like a query, whose namespace ends with these.
         ExprKind::Field(field) => named || arg.name.is_none() && field.name.contains("::"),
+        ExprKind::Call(call) if call.name.text.eq_ignore_ascii_case("eval") => {
+            let is_operand = |name: &Ident| !name.text.eq_ignore_ascii_case("alias");
+            let mut names = call.args.iter().filter_map(|arg| arg.name.as_ref());
+            arg.name.is_none() && names.any(is_operand)
+        }
         ExprKind::Call(call) => arg.name.is_none() && call.args.iter().any(is_query),
         _ => named,
     }
 }
 
-/// Checks the query itself. A query in quotes is a text here; it is checked when it is read.
+/// Checks the query itself.
 fn inner(arg: &Arg, found: &mut Vec<Diagnostic>) {
-    let is_readable = matches!(
-        arg.value.kind,
-        ExprKind::Subquery(_) | ExprKind::Call(_) | ExprKind::String(_) | ExprKind::Field(_)
-    );
-    if !is_readable {
-        found.push(Diagnostic::error(
-            "missing_query",
-            "a query is needed here",
-            arg.value.span,
-        ));
-    }
     match &arg.value.kind {
         ExprKind::Subquery(select) => query::check(select, found),
         ExprKind::Call(nested) => call(nested, found),
-        _ => {}
+        ExprKind::Quoted(quoted) => match quoted.as_ref() {
+            Quoted::Query(_, Statement::Select(select)) => query::check(select, found),
+            Quoted::Query(_, Statement::Outer(outer)) => check(outer, found),
+            Quoted::Query(_, Statement::Show(show)) => found.push(Diagnostic::error(
+                "not_supported",
+                "a SHOW function has no series to compute with",
+                show.span,
+            )),
+            Quoted::Unreadable(_, errors) => found.extend(errors.iter().cloned()),
+        },
+        _ => found.push(Diagnostic::error(
+            "missing_query",
+            "a query is needed here",
+            arg.value.span,
+        )),
     }
 }
 

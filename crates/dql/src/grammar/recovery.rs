@@ -41,7 +41,7 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
         let Some(at) = error.span.filter(|_| error.code != "too_deep") else {
             break;
         };
-        let index = tokens.partition_point(|token| token.span.end <= at.start);
+        let index = index_at(&tokens, at);
         let Some(cut) = cut(text, &tokens, index, error.code) else {
             break;
         };
@@ -72,6 +72,17 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
         }
     }
     recovered
+}
+
+/// The index of the token that a mistake is about.
+fn index_at(tokens: &[Token<'_>], at: Span) -> usize {
+    let index = tokens.partition_point(|token| token.span.end <= at.start);
+    // The bracket that closes a clause is not in its text.
+    let is_empty = |token: &Token<'_>| token.span.start == token.span.end;
+    match tokens.last() {
+        Some(last) if index == tokens.len() && is_empty(last) => index - 1,
+        _ => index,
+    }
 }
 
 /// Whether a finding about `span` may be about the hole.
@@ -127,10 +138,14 @@ fn element<'a>(tokens: &[Token<'a>], open: usize, index: usize) -> Option<Cut<'a
     if matches!(&tokens[start..end], [only] if only.kind == HOLE) {
         return None;
     }
-    let place = tokens.get(start)?.span.start;
+    let first = tokens.get(start)?.span;
+    let nothing = Span {
+        end: first.start,
+        ..first
+    };
     let span = tokens[start..end]
         .iter()
-        .fold(Span::new(place, place), |span, token| span.to(token.span));
+        .fold(nothing, |span, token| span.to(token.span));
     Some(Cut {
         tokens: replaced(tokens, start, end, Some(span)),
         hole: Some(span),

@@ -1,6 +1,6 @@
 //! Statements and lists of them.
 
-use crate::ast::{Script, Statement};
+use crate::ast::Statement;
 use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::outer::outer;
@@ -9,9 +9,10 @@ use crate::grammar::select::{namespace_length, select};
 use crate::grammar::show::show;
 use crate::grammar::tail::Clause;
 use crate::grammar::unexpected::{after_statement, unexpected};
+use crate::lexer::Lexed;
 use crate::limits::STATEMENTS;
-use crate::span::Span;
-use crate::token::{Token, TokenKind, Tokens};
+use crate::span::{Span, TextId};
+use crate::token::{TokenKind, Tokens};
 
 /// What a text with mistakes gives.
 pub(super) struct Broken {
@@ -23,12 +24,12 @@ pub(super) struct Broken {
     pub(super) holes: Vec<Span>,
 }
 
-/// Parses all statements. `broken` is the error that ended the tokens early.
+/// Parses all statements of the tokens of a text.
 pub(super) fn parse(
     text: &str,
-    tokens: &[Token<'_>],
-    broken: Option<Diagnostic>,
-) -> Result<Script, Broken> {
+    id: TextId,
+    Lexed { tokens, error }: &Lexed<'_>,
+) -> Result<Vec<Statement>, Broken> {
     let mut input = Tokens::new(text, tokens);
     let mut statements = Vec::new();
     let mut errors = Vec::new();
@@ -60,21 +61,21 @@ pub(super) fn parse(
             }
         }
     }
-    if let Some(broken) = broken {
+    if let Some(broken) = error {
         let at = broken.span.map_or(0, |span| span.start);
         let end = tokens.last().map_or(0, |token| token.span.end);
         errors.retain(|error| error.span.is_some_and(|span| span.start < at.min(end)));
-        errors.push(broken);
+        errors.push(broken.clone());
     }
     if errors.is_empty() && !statements.is_empty() {
-        return Ok(Script { statements });
+        return Ok(statements);
     }
     if errors.is_empty() {
         errors.push(
             Diagnostic::error(
                 "empty_query",
                 "the query is empty",
-                Span::new(0, text.len()),
+                Span::new(0, text.len()).of(id),
             )
             .with_hint("write a query such as `TAE::*:(*) [1d]`"),
         );

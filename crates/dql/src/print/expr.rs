@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Printer;
-use crate::ast::{Arg, BinaryOp, Call, Expr, ExprKind, InSet, UnaryOp};
+use crate::ast::{Arg, BinaryOp, Call, Expr, ExprKind, InSet, Quoted, UnaryOp};
 use crate::precedence;
 use crate::quoting;
 use crate::signature::{self, Parameter};
@@ -56,6 +56,10 @@ impl Printer<'_> {
                 self.select(query)?;
                 self.text(")")
             }
+            ExprKind::Quoted(quoted) => match quoted.as_ref() {
+                Quoted::Query(_, statement) => self.string(&statement.to_string()),
+                Quoted::Unreadable(text, _) => self.string(text),
+            },
             ExprKind::Placeholder(name) => self.text(name),
         }
     }

@@ -5,6 +5,7 @@
 
 use super::canonical::queries;
 use crate::lexer;
+use crate::span::TextId;
 use crate::token::TokenKind;
 use crate::{Completion, LiteralKind, Wanted, complete};
 
@@ -432,7 +433,7 @@ fn admits(completion: &Completion, token: &TokenKind<'_>, called: bool) -> bool 
 
 /// Checks that every token of a query is among what may stand in its place.
 fn check_tokens(query: &str) -> Vec<String> {
-    let tokens = lexer::tokens(query).tokens;
+    let tokens = lexer::tokens(query, TextId::QUERY).tokens;
     let mut wrong = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1);

@@ -12,6 +12,7 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
     match parse(text) {
         Ok(script) => {
             for diagnostic in check(&script) {
+                let diagnostic = script.texts.located(diagnostic);
                 prop_assert!(render(text, &diagnostic).contains(diagnostic.code));
             }
             let printed = script.to_string();

@@ -1,7 +1,7 @@
 //! Several mistakes in one pass: each one is told, and one mistake is not told twice.
 
 use super::canonical::queries;
-use crate::{check, lexer, parse};
+use crate::{TextId, check, lexer, parse};
 
 /// The text with ` == ` before each token, which fits nowhere; without each token; with a word before each.
 fn mistakes(query: &str) -> impl Iterator<Item = String> {
@@ -12,7 +12,7 @@ fn mistakes(query: &str) -> impl Iterator<Item = String> {
             format!("{} wrong {}", &query[..start], &query[start..]),
         ]
     };
-    let tokens = lexer::tokens(query).tokens;
+    let tokens = lexer::tokens(query, TextId::QUERY).tokens;
     tokens
         .into_iter()
         .flat_map(move |token| edits(token.span.start, token.span.end))

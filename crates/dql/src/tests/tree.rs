@@ -7,6 +7,8 @@ use proptest::sample::select;
 
 use crate::Span;
 use crate::ast::*;
+use crate::grammar::quoted;
+use crate::texts::Texts;
 
 /// Pieces of queries, good and bad.
 pub(super) const FRAGMENTS: &[&str] = &[
@@ -652,5 +654,10 @@ pub(super) fn script() -> impl Strategy<Value = Script> {
         1 => show().prop_map(|show| Statement::Show(Box::new(show))),
         1 => outer().prop_map(|outer| Statement::Outer(Box::new(outer))),
     ];
-    vec(statement, 1..3).prop_map(|statements| Script { statements })
+    vec(statement, 1..3).prop_map(|mut statements| {
+        let mut texts = Texts::default();
+        // The parser makes a text where a query is needed the query that it is.
+        quoted::read(&mut statements, 0, &mut texts);
+        Script { statements, texts }
+    })
 }

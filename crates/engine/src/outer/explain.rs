@@ -1,9 +1,10 @@
 //! Stages of the queries inside functions, below the names of the functions.
 
-use dql::ast::{Call, Expr, ExprKind, Outer, Statement};
+use dql::ast::{Call, Expr, ExprKind, Outer, Select, Statement};
 
-use super::{Evaluation, Scope, argument_query, is_alias, missing_query, outside};
+use super::{Evaluation, Scope, argument_query, is_alias, missing_query, no_query, readable};
 use crate::answer::Explanation;
+use crate::error::EngineError;
 use crate::prepare;
 use crate::request::Stage;
 
@@ -46,33 +47,29 @@ impl<'a> Scope<'a> {
     fn explain_value(self, value: &'a Expr, stage: Stage) -> Evaluation<'a, Explanation> {
         Box::pin(async move {
             match &value.kind {
-                ExprKind::Subquery(select) => {
-                    let query =
-                        prepare::bind_select(self.parsed, select, self.request, self.delivery)?;
-                    self.engine.explain_query(self.request, &query, stage).await
-                }
+                ExprKind::Subquery(select) => self.explain_select(select, stage).await,
                 ExprKind::Call(call) => self.explain_call(call, stage).await,
-                _ => {
-                    let (parsed, span) = self.parsed_text(value)?;
-                    let inner = Scope {
-                        parsed: &parsed,
-                        depth: self.depth + 1,
-                        ..self
-                    };
-                    let explained = match parsed.single().map_err(outside(span))? {
-                        Statement::Outer(outer) => inner.explain(outer, stage).await,
-                        Statement::Select(select) => {
-                            let query =
-                                prepare::bind_select(&parsed, select, self.request, self.delivery)
-                                    .map_err(outside(span))?;
-                            self.engine.explain_query(self.request, &query, stage).await
-                        }
+                ExprKind::Quoted(quoted) => {
+                    let (text, statement) = readable(quoted)?;
+                    let explained = match statement {
+                        Statement::Outer(outer) => self.explain(outer, stage).await,
+                        Statement::Select(select) => self.explain_select(select, stage).await,
                         Statement::Show(show) => Err(super::show_inside(show)),
                     };
-                    explained.map_err(outside(span))
+                    explained.map_err(|error| self.outside(text, error))
                 }
+                _ => Err(no_query(value)),
             }
         })
+    }
+
+    async fn explain_select(
+        self,
+        select: &Select,
+        stage: Stage,
+    ) -> Result<Explanation, EngineError> {
+        let query = prepare::bind_select(self.parsed, select, self.request, self.delivery)?;
+        self.engine.explain_query(self.request, &query, stage).await
     }
 }
 

@@ -17,8 +17,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-use dql::ast::{Arg, Call, Count, Expr, ExprKind, Outer, Select, Show, Statement};
-use dql::{Diagnostic, Severity, Span};
+use dql::ast::{Arg, Call, Count, Expr, ExprKind, Outer, Quoted, Select, Show, Statement};
+use dql::{Diagnostic, Severity, Span, TextId};
 use plan::{Delivery, Type};
 
 use crate::answer::Answer;
@@ -32,9 +32,6 @@ pub(crate) use explain::below;
 
 /// What becomes of a part of a statement.
 type Evaluation<'a, T = Whole> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
-
-/// How deep queries in quotes may hold others.
-pub(crate) const DEEPEST: usize = 8;
 
 /// Answers a statement with outer functions.
 pub(crate) async fn answer(scope: Scope<'_>, outer: &Outer) -> Result<Whole, EngineError> {
@@ -52,7 +49,6 @@ pub(crate) struct Scope<'a> {
     parsed: &'a Parsed,
     /// Whether the inner queries have default limits.
     delivery: Delivery,
-    depth: usize,
 }
 
 impl<'a> Scope<'a> {
@@ -68,7 +64,6 @@ impl<'a> Scope<'a> {
             request,
             parsed,
             delivery,
-            depth: 0,
         }
     }
 
@@ -116,7 +111,8 @@ impl<'a> Scope<'a> {
             match &value.kind {
                 ExprKind::Subquery(select) => self.select(select).await,
                 ExprKind::Call(call) => self.call(call).await,
-                _ => self.text(value).await,
+                ExprKind::Quoted(quoted) => self.quoted(quoted).await,
+                _ => Err(no_query(value)),
             }
         })
     }
@@ -126,39 +122,29 @@ impl<'a> Scope<'a> {
         self.engine.answer_query(self.request, query).await
     }
 
-    /// A query in quotes or backquotes, with its place.
-    fn parsed_text(self, value: &Expr) -> Result<(Parsed, Span), EngineError> {
-        let Some(text) = text_of(value) else {
-            let message = "a query is needed here".to_owned();
-            return Err(wrong("missing_query", message, value.span));
-        };
-        if self.depth == DEEPEST {
-            let message = format!("queries in quotes are nested deeper than {DEEPEST}");
-            return Err(wrong("too_deep", message, value.span));
-        }
-        let parsed = prepare::parse(&text, self.engine.memory()).map_err(outside(value.span))?;
-        Ok((parsed, value.span))
-    }
-
-    /// The answer to a query in quotes. What is wrong with it is told about the quotes, because its own
-    /// places are not places of the whole text.
-    async fn text(self, value: &Expr) -> Result<Whole, EngineError> {
-        let (parsed, span) = self.parsed_text(value)?;
-        let inner = Scope {
-            parsed: &parsed,
-            depth: self.depth + 1,
-            ..self
-        };
-        let whole = match parsed.single().map_err(outside(span))? {
-            Statement::Select(select) => inner.select(select).await,
-            Statement::Outer(outer) => inner.outer(outer).await,
+    /// The answer to a query in quotes.
+    async fn quoted(self, quoted: &'a Quoted) -> Result<Whole, EngineError> {
+        let (text, statement) = readable(quoted)?;
+        let whole = match statement {
+            Statement::Select(select) => self.select(select).await,
+            Statement::Outer(outer) => self.outer(outer).await,
             Statement::Show(show) => Err(show_inside(show)),
         };
-        let mut whole = whole.map_err(outside(span))?;
+        let mut whole = whole.map_err(|error| self.outside(text, error))?;
         let warnings = std::mem::take(&mut whole.answer.summary.warnings);
-        let told = warnings.into_iter().map(|warning| quoted(warning, span));
-        whole.answer.summary.warnings = told.collect();
+        whole.answer.summary.warnings = self.parsed.located_in(text, warnings);
         Ok(whole)
+    }
+
+    /// An error of a query in quotes. What is wrong with it is reported about the quotes, because its own offsets are
+    /// not those of the text around it.
+    fn outside(self, text: TextId, error: EngineError) -> EngineError {
+        match error {
+            EngineError::Query(findings) => {
+                EngineError::Query(self.parsed.located_in(text, findings))
+            }
+            other => other,
+        }
     }
 
     /// `eval(expression, A = query, …, alias = 'name')`.
@@ -305,23 +291,17 @@ fn whole_number(call: &Call, others: &[&Arg]) -> Result<usize, EngineError> {
     })
 }
 
-/// Tells what is wrong in a query in quotes about the quotes.
-fn outside(span: Span) -> impl Fn(EngineError) -> EngineError {
-    move |error| match error {
-        EngineError::Query(findings) => {
-            let told = findings.into_iter().map(|finding| quoted(finding, span));
-            EngineError::Query(told.collect())
-        }
-        other => other,
+/// A query in quotes that can be read, and its text.
+fn readable(quoted: &Quoted) -> Result<(TextId, &Statement), EngineError> {
+    match quoted {
+        Quoted::Query(text, statement) => Ok((*text, statement)),
+        Quoted::Unreadable(_, errors) => Err(EngineError::Query(errors.clone())),
     }
 }
 
-/// A finding about a query in quotes, told about the quotes.
-pub(crate) fn quoted(mut finding: Diagnostic, span: Span) -> Diagnostic {
-    finding.message = format!("in the query in quotes: {}", finding.message);
-    finding.span = Some(span);
-    finding.label = None;
-    finding
+fn no_query(value: &Expr) -> EngineError {
+    let message = "a query is needed here".to_owned();
+    wrong("missing_query", message, value.span)
 }
 
 /// The error for a part of the text.

@@ -80,7 +80,7 @@ impl Binder<'_> {
                 let message = format!("`{name}` is a place that a dashboard fills before it asks");
                 Err(wrong("unfilled_placeholder", message, expr.span))
             }
-            ExprKind::Subquery(_) => Err(wrong(
+            ExprKind::Subquery(_) | ExprKind::Quoted(_) => Err(wrong(
                 "invalid_expression",
                 "a query stands in place of a source, or behind IN",
                 expr.span,

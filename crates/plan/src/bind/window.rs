@@ -107,7 +107,7 @@ impl Binder<'_> {
     }
 
     fn assumed_window(&mut self, select: &Select) -> TimeRange {
-        let end = Span::new(select.span.end, select.span.end);
+        let end = select.span.after();
         let span = select.window.as_ref().map_or(end, |window| window.span);
         let mut warning = Diagnostic::new(
             Severity::Warning,

@@ -2,11 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use dql::ast::{
-    Duration, DurationPart, DurationUnit, Range, Select, Source, Statement, Step, TimePoint,
-    TimePointKind,
-};
-use dql::{Diagnostic, Span};
+use dql::Diagnostic;
+use dql::ast::{Duration, DurationPart, DurationUnit, Select, Source, Step};
 use events::TimeRange;
 
 use super::list::row_sources;
@@ -24,7 +21,7 @@ impl Binder<'_> {
         if width_ms <= longest_ms || range == TimeRange::ALL {
             return Ok(());
         }
-        let end = Span::new(select.span.end, select.span.end);
+        let end = select.span.after();
         let span = select.window.as_ref().map_or(end, |window| window.span);
         let message = format!(
             "the window is {} wide, and the request allows {}",
@@ -94,21 +91,8 @@ fn range_read(select: &Select, context: &BindContext) -> Option<TimeRange> {
 /// The length in milliseconds of a duration such as `1d` or `1h30m`; `None` when the text is none, or
 /// none of fixed positive length.
 pub fn duration_ms(text: &str) -> Option<i64> {
-    let script = dql::parse(&format!("TAE::* [{text}\n]")).ok()?;
-    let [Statement::Select(select)] = script.statements.as_slice() else {
-        return None;
-    };
-    match &select.window.as_ref()?.range {
-        Range::Bounds {
-            from:
-                Some(TimePoint {
-                    kind: TimePointKind::Ago(duration),
-                    ..
-                }),
-            to: None,
-        } => fixed_ms(duration).ok().filter(|length_ms| *length_ms > 0),
-        _ => None,
-    }
+    let duration = dql::parse_duration(text)?;
+    fixed_ms(&duration).ok().filter(|length_ms| *length_ms > 0)
 }
 
 /// A length of time in the largest unit that measures it in whole numbers.

@@ -1,6 +1,6 @@
 //! Functions over the result of a query.
 
-use dql::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Outer, Statement, UnaryOp};
+use dql::ast::{Arg, BinaryOp, Call, Expr, ExprKind, Outer, Quoted, Statement, UnaryOp};
 
 use super::series;
 use super::value::{Kind, Value};
@@ -40,15 +40,11 @@ impl Run<'_> {
         match &written.kind {
             ExprKind::Subquery(select) => self.answer(select),
             ExprKind::Call(call) => self.outer_call(call),
-            ExprKind::String(text) => {
-                // What is remembered of a query is kept by its place, which no other may get.
-                let script = Box::leak(Box::new(dql::parse(text).unwrap()));
-                match &script.statements[0] {
-                    Statement::Select(select) => self.answer(select),
-                    Statement::Outer(outer) => self.outer(outer),
-                    Statement::Show(_) => panic!("SHOW inside a function"),
-                }
-            }
+            ExprKind::Quoted(quoted) => match quoted.as_ref() {
+                Quoted::Query(_, Statement::Select(select)) => self.answer(select),
+                Quoted::Query(_, Statement::Outer(outer)) => self.outer(outer),
+                other => panic!("{other:?} is no query"),
+            },
             other => panic!("{other:?} is no query"),
         }
     }

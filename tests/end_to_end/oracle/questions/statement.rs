@@ -1,9 +1,9 @@
 //! Random statements: queries, functions around them, and SHOW.
 
-use dql::Span;
 use dql::ast::{
-    Arg, BinaryOp, Call, Expr, ExprKind, InSet, Outer, Select, Show, Source, Statement,
+    Arg, BinaryOp, Call, Expr, ExprKind, InSet, Outer, Quoted, Select, Show, Source, Statement,
 };
+use dql::{Span, TextId};
 
 use super::super::tree::{
     binary, call, count, expr, field, float, ident, int, item, not, select, text,
@@ -114,7 +114,10 @@ impl Questioner<'_> {
     /// A query as an argument: as it is, or in quotes.
     fn written(&mut self, query: Select) -> Expr {
         match self.random.percent(30) {
-            true => text(&query.to_string()),
+            true => expr(ExprKind::Quoted(Box::new(Quoted::Query(
+                TextId::QUERY,
+                Statement::Select(Box::new(query)),
+            )))),
             false => expr(ExprKind::Subquery(Box::new(query))),
         }
     }
