@@ -85,6 +85,30 @@ pub struct Select {
     pub span: Span,
 }
 
+impl Select {
+    /// A query without clauses.
+    pub fn over(namespace: Option<Namespace>, sources: Vec<Source>, span: Span) -> Self {
+        Self {
+            namespace,
+            sources,
+            target: None,
+            conditions: None,
+            window: None,
+            shift: None,
+            by: Vec::new(),
+            having: Vec::new(),
+            order_by: Vec::new(),
+            sorder_by: None,
+            limit: None,
+            offset: None,
+            slimit: None,
+            soffset: None,
+            link: None,
+            span,
+        }
+    }
+}
+
 /// A join of the language's first generation: `LINK query [LINK query …] WITH {a = b}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {

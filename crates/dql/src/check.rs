@@ -6,6 +6,7 @@ mod query;
 mod show;
 mod warning;
 
+pub(crate) use outer::is_operand;
 pub use outer::is_query;
 
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
@@ -15,7 +16,7 @@ use crate::keyword::nearest;
 pub(crate) use show::names as show_names;
 
 /// Checks a script against the rules that hold for every store. Every namespace and every field is accepted
-/// here. The findings are in the order of the text; without errors among them they may be planned.
+/// here. The findings are in the order of the text; without errors among them the script may be planned.
 /// [`Texts::located`](crate::Texts::located) turns those about a query in quotes into findings about the quotes.
 pub fn check(script: &Script) -> Vec<Diagnostic> {
     let mut found = of_statements(&script.statements);

@@ -61,7 +61,7 @@ fn statements(
         error.span = error.span.map(|span| span.of(id));
         vec![*error]
     })?;
-    let mut statements = of_tokens(text, id, &lexer::tokens(text, id), texts)?;
+    let mut statements = of_tokens(text, id, depth, &lexer::tokens(text, id), texts)?;
     quoted::read(&mut statements, depth, texts);
     limits::of_statements(&statements)?;
     Ok(statements)
@@ -71,6 +71,7 @@ fn statements(
 fn of_tokens(
     text: &str,
     id: TextId,
+    depth: usize,
     lexed: &Lexed<'_>,
     texts: &mut Texts,
 ) -> Result<Vec<Statement>, Vec<Diagnostic>> {
@@ -83,7 +84,7 @@ fn of_tokens(
             .into_iter()
             .filter(|statement| holes.is_empty() || matches!(statement, Statement::Select(_)))
             .collect();
-        quoted::read(&mut statements, 0, texts);
+        quoted::read(&mut statements, depth, texts);
         let whole = |error: &Diagnostic| {
             error
                 .span

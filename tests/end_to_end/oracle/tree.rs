@@ -114,25 +114,9 @@ pub(crate) fn duration(amount: u32, unit: DurationUnit) -> Duration {
 
 /// A query of audit events without any clause.
 pub(crate) fn select(sources: Vec<Source>) -> Select {
-    Select {
-        namespace: Some(Namespace {
-            name: ident("TAE"),
-            indexes: Vec::new(),
-        }),
-        sources,
-        target: None,
-        conditions: None,
-        window: None,
-        shift: None,
-        by: Vec::new(),
-        having: Vec::new(),
-        order_by: Vec::new(),
-        sorder_by: None,
-        limit: None,
-        offset: None,
-        slimit: None,
-        soffset: None,
-        link: None,
-        span: Span::default(),
-    }
+    let namespace = Namespace {
+        name: ident("TAE"),
+        indexes: Vec::new(),
+    };
+    Select::over(Some(namespace), sources, Span::default())
 }

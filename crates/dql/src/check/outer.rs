@@ -1,6 +1,6 @@
 //! Outer functions: each needs one query, in parentheses when other arguments follow.
 
-use crate::ast::{Arg, Call, Expr, ExprKind, Ident, Outer, Quoted, Select, Statement};
+use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Quoted, Select, Statement};
 use crate::check::{argument, query, unknown_function, warning};
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Signature};
@@ -70,13 +70,17 @@ pub fn is_query(arg: &Arg) -> bool {
         // No column is named like a query, whose namespace ends with these.
         ExprKind::Field(field) => named || arg.name.is_none() && field.name.contains("::"),
         ExprKind::Call(call) if call.name.text.eq_ignore_ascii_case("eval") => {
-            let is_operand = |name: &Ident| !name.text.eq_ignore_ascii_case("alias");
-            let mut names = call.args.iter().filter_map(|arg| arg.name.as_ref());
-            arg.name.is_none() && names.any(is_operand)
+            arg.name.is_none() && call.args.iter().any(is_operand)
         }
         ExprKind::Call(call) => arg.name.is_none() && call.args.iter().any(is_query),
         _ => named,
     }
+}
+
+/// Whether an argument of `eval` is one of its queries: `A = query`.
+pub(crate) fn is_operand(arg: &Arg) -> bool {
+    let name = arg.name.as_ref();
+    name.is_some_and(|name| !name.text.eq_ignore_ascii_case("alias"))
 }
 
 /// Checks the query itself.
@@ -153,14 +157,8 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
         );
     }
     let mut queries: Vec<&str> = Vec::new();
-    for arg in &outer.args {
-        let Some(name) = &arg.name else {
-            continue;
-        };
-        if name.text.eq_ignore_ascii_case("alias") {
-            continue;
-        }
-        queries.push(&name.text);
+    for arg in outer.args.iter().filter(|arg| is_operand(arg)) {
+        queries.extend(arg.name.as_ref().map(|name| name.text.as_str()));
         inner(arg, found);
     }
     if queries.is_empty() {

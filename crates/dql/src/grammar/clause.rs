@@ -97,7 +97,7 @@ fn in_query(
     let id = texts.add_clause(name, text);
     let read = match texts.check_size(id, text) {
         Ok(()) => {
-            let statements = of_tokens(text, id, &around.tokens(text, id), texts);
+            let statements = of_tokens(text, id, 0, &around.tokens(text, id), texts);
             statements.and_then(|statements| {
                 limits::of_statements(&statements)?;
                 Ok(statements)
@@ -149,22 +149,9 @@ fn wrong(message: &str, text: &str, id: TextId, texts: &Texts) -> Vec<Diagnostic
 
 /// The namespace and the sources of a query.
 fn without_clauses(select: &Select) -> Select {
-    Select {
-        namespace: select.namespace.clone(),
-        sources: select.sources.clone(),
-        target: None,
-        conditions: None,
-        window: None,
-        shift: None,
-        by: Vec::new(),
-        having: Vec::new(),
-        order_by: Vec::new(),
-        sorder_by: None,
-        limit: None,
-        offset: None,
-        slimit: None,
-        soffset: None,
-        link: None,
-        span: select.span,
-    }
+    Select::over(
+        select.namespace.clone(),
+        select.sources.clone(),
+        select.span,
+    )
 }

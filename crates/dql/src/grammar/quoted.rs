@@ -1,7 +1,7 @@
 //! Queries in quotes, which functions over queries take, as parts of the tree.
 
 use crate::ast::{Call, Expr, ExprKind, Quoted, Statement};
-use crate::check::is_query;
+use crate::check::{is_operand, is_query};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::grammar;
 use crate::texts::Texts;
@@ -24,10 +24,9 @@ fn arguments(call: &mut Call, depth: usize, texts: &mut Texts) {
     // Another text, such as the width of `window`, is no query.
     let query = call.args.iter().position(is_query);
     for (index, argument) in call.args.iter_mut().enumerate() {
-        let is_query = match &argument.name {
-            Some(name) if is_eval => !name.text.eq_ignore_ascii_case("alias"),
-            None if is_eval => false,
-            _ => query == Some(index),
+        let is_query = match is_eval {
+            true => is_operand(argument),
+            false => query == Some(index),
         };
         match &mut argument.value.kind {
             ExprKind::Call(call) if is_query => arguments(call, depth + 1, texts),

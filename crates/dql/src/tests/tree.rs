@@ -407,24 +407,7 @@ fn source() -> impl Strategy<Value = Source> {
 
 /// A query that says nothing.
 fn empty() -> Select {
-    Select {
-        namespace: None,
-        sources: Vec::new(),
-        target: None,
-        conditions: None,
-        window: None,
-        shift: None,
-        by: Vec::new(),
-        having: Vec::new(),
-        order_by: Vec::new(),
-        sorder_by: None,
-        limit: None,
-        offset: None,
-        slimit: None,
-        soffset: None,
-        link: None,
-        span: Span::default(),
-    }
+    Select::over(None, Vec::new(), Span::default())
 }
 
 /// A point in time.

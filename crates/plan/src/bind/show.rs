@@ -139,29 +139,17 @@ fn fields_query(show: &Show) -> Select {
 
 fn query_over(show: &Show, source: Source) -> Select {
     let span = show.call.name.span;
+    let namespace = Namespace {
+        name: Ident {
+            text: "TAE".to_owned(),
+            span,
+        },
+        indexes: Vec::new(),
+    };
     Select {
-        namespace: Some(Namespace {
-            name: Ident {
-                text: "TAE".to_owned(),
-                span,
-            },
-            indexes: Vec::new(),
-        }),
-        sources: vec![source],
-        target: None,
         conditions: show.conditions.clone(),
         window: show.window.clone(),
-        shift: None,
-        by: Vec::new(),
-        having: Vec::new(),
-        order_by: Vec::new(),
-        sorder_by: None,
-        limit: None,
-        offset: None,
-        slimit: None,
-        soffset: None,
-        link: None,
-        span: show.span,
+        ..Select::over(Some(namespace), vec![source], show.span)
     }
 }
 
