@@ -57,6 +57,8 @@ mod stream;
 mod summary;
 mod syntax;
 mod table;
+#[cfg(test)]
+mod tests;
 mod timeout;
 mod validate;
 mod whole;

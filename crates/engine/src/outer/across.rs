@@ -1,6 +1,6 @@
 //! Functions of several series together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dql::ast::{Arg, Call, ExprKind};
 use dql::{Diagnostic, Severity};
@@ -30,6 +30,7 @@ pub(super) fn series_sum(
     }
     whole.keys.retain(|key| kept.contains(key));
     let mut groups: Vec<(Series, Sums)> = Vec::new();
+    let mut known: HashMap<Vec<(String, Value)>, usize> = HashMap::new();
     for part in std::mem::take(&mut whole.answer.series) {
         let tags: Vec<(String, Value)> = part
             .tags
@@ -37,13 +38,12 @@ pub(super) fn series_sum(
             .filter(|(name, _)| kept.contains(name))
             .cloned()
             .collect();
-        let known = groups.iter().position(|(group, _)| group.tags == tags);
-        let at = known.unwrap_or_else(|| {
-            let values = Vec::new();
+        let at = *known.entry(tags).or_insert_with_key(|tags| {
             let group = Series {
-                tags,
-                values,
-                ..part.clone()
+                name: part.name.clone(),
+                tags: tags.clone(),
+                columns: part.columns.clone(),
+                values: Vec::new(),
             };
             groups.push((group, Sums::new()));
             groups.len() - 1
@@ -94,20 +94,18 @@ pub(super) fn extreme(
     largest: bool,
 ) -> Result<(), EngineError> {
     let count = whole_number(call, others)?;
-    let series = &mut whole.answer.series;
-    let newest = |series: &Series| points(series, 1).last().map(|point| point.value);
-    series.retain(|series| newest(series).is_some());
-    series.sort_by(|left, right| {
-        let values = (
-            newest(left).unwrap_or_default(),
-            newest(right).unwrap_or_default(),
-        );
-        match largest {
-            true => values.1.total_cmp(&values.0),
-            false => values.0.total_cmp(&values.1),
-        }
+    let series = std::mem::take(&mut whole.answer.series).into_iter();
+    let with_newest = series.filter_map(|series| {
+        let newest = points(&series, 1).last()?.value;
+        Some((newest, series))
     });
-    series.truncate(count);
+    let mut with_newest: Vec<(f64, Series)> = with_newest.collect();
+    with_newest.sort_by(|(left, _), (right, _)| match largest {
+        true => right.total_cmp(left),
+        false => left.total_cmp(right),
+    });
+    let best = with_newest.into_iter().take(count);
+    whole.answer.series = best.map(|(_, series)| series).collect();
     Ok(())
 }
 
@@ -117,7 +115,11 @@ const FEWEST_TIMES: usize = 5;
 const CORE_SERIES: usize = 5;
 
 /// `dbscan(query [, eps])`: the series that lie away from all others.
-pub(super) fn dbscan(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<(), EngineError> {
+pub(super) async fn dbscan(
+    call: &Call,
+    others: &[&Arg],
+    whole: &mut Whole,
+) -> Result<(), EngineError> {
     if whole.keys.is_empty() {
         let message = "`dbscan` compares the series of a query with BY".to_owned();
         return Err(wrong("wrong_argument_kind", message, call.name.span));
@@ -128,16 +130,9 @@ pub(super) fn dbscan(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<
         _ => 0.5,
     };
     warn_of_others(whole);
-    let series: Vec<BTreeMap<Option<i64>, f64>> = whole
-        .answer
-        .series
-        .iter()
-        .map(|series| {
-            let points = points(series, 1).into_iter();
-            points.map(|point| (point.time, point.value)).collect()
-        })
-        .collect();
-    let times: BTreeSet<Option<i64>> = series.iter().flat_map(BTreeMap::keys).copied().collect();
+    let series: Vec<Values> = whole.answer.series.iter().map(values).collect();
+    let times = series.iter().flatten().map(|(time, _)| *time);
+    let times: BTreeSet<Option<i64>> = times.collect();
     if times.len() < FEWEST_TIMES {
         let message = format!(
             "`dbscan` needs points at {FEWEST_TIMES} times at least, and there are {}: no series stands out",
@@ -149,7 +144,7 @@ pub(super) fn dbscan(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<
         whole.answer.series.clear();
         return Ok(());
     }
-    let mut outliers = outliers(&series, reach).into_iter();
+    let mut outliers = outliers(&series, reach).await.into_iter();
     whole
         .answer
         .series
@@ -157,26 +152,35 @@ pub(super) fn dbscan(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<
     Ok(())
 }
 
+/// The values of a series, oldest first, and one of each time.
+type Values = Vec<(Option<i64>, f64)>;
+
+/// The values of the first column; of one time, the last one.
+fn values(series: &Series) -> Values {
+    let points = points(series, 1).into_iter();
+    let by_time: BTreeMap<Option<i64>, f64> =
+        points.map(|point| (point.time, point.value)).collect();
+    by_time.into_iter().collect()
+}
+
 /// Which series are noise: none of those inside a cluster is near them. Series are as far from each other
 /// as their values differ in the square mean over the times both have, in standard deviations of all
 /// values; without a common time they are not near.
-fn outliers(series: &[BTreeMap<Option<i64>, f64>], reach: f64) -> Vec<bool> {
-    let all: Vec<f64> = series.iter().flat_map(BTreeMap::values).copied().collect();
+async fn outliers(series: &[Values], reach: f64) -> Vec<bool> {
+    let all: Vec<f64> = series.iter().flatten().map(|(_, value)| *value).collect();
     let mean = all.iter().sum::<f64>() / all.len() as f64;
     let variance = all.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / all.len() as f64;
     let unit = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-    let is_near = |left: &BTreeMap<Option<i64>, f64>, right: &BTreeMap<Option<i64>, f64>| {
-        let shared = left
-            .iter()
-            .filter_map(|(time, value)| Some((value - right.get(time)?) / unit));
-        let squares: Vec<f64> = shared.map(|gap| gap * gap).collect();
-        let count = squares.len();
-        count > 0 && (squares.into_iter().sum::<f64>() / count as f64).sqrt() <= reach
-    };
-    let near: Vec<Vec<bool>> = series
-        .iter()
-        .map(|left| series.iter().map(|right| is_near(left, right)).collect())
-        .collect();
+    let mut near = vec![vec![false; series.len()]; series.len()];
+    for (at, left) in series.iter().enumerate() {
+        for (other, right) in series.iter().enumerate().skip(at) {
+            // A comparison of all with all that was given up ends here.
+            tokio::task::consume_budget().await;
+            let is_near = is_near(left, right, unit, reach);
+            near[at][other] = is_near;
+            near[other][at] = is_near;
+        }
+    }
     let fewest = series.len().div_ceil(2).min(CORE_SERIES);
     let is_core: Vec<bool> = near
         .iter()
@@ -185,6 +189,21 @@ fn outliers(series: &[BTreeMap<Option<i64>, f64>], reach: f64) -> Vec<bool> {
     near.iter()
         .map(|row| !row.iter().zip(&is_core).any(|(near, core)| *near && *core))
         .collect()
+}
+
+/// Whether two series are no further from each other than `reach`.
+fn is_near(left: &Values, right: &Values, unit: f64, reach: f64) -> bool {
+    let mut right = right.iter().peekable();
+    let (mut sum, mut count) = (0.0, 0_usize);
+    for (time, value) in left {
+        while right.next_if(|(other, _)| other < time).is_some() {}
+        if let Some((_, other)) = right.next_if(|(other, _)| other == time) {
+            let gap = (value - other) / unit;
+            sum += gap * gap;
+            count += 1;
+        }
+    }
+    count > 0 && (sum / count as f64).sqrt() <= reach
 }
 
 /// `fill(query, value)`, `fill(query, PREVIOUS)` and `fill(query, LINEAR)`: what stands in the place of
@@ -280,9 +299,9 @@ fn fill_linear(series: &mut Series, column: usize) {
         ) {
             (Some(value), _) => Some(value),
             (None, Some(time)) => {
-                let later = known.iter().position(|point| point.time > Some(time));
-                later.filter(|index| *index > 0).and_then(|index| {
-                    let (before, after) = (&known[index - 1], &known[index]);
+                let later = known.partition_point(|point| point.time <= Some(time));
+                let before = later.checked_sub(1).and_then(|index| known.get(index));
+                before.zip(known.get(later)).and_then(|(before, after)| {
                     let (from, to) = (before.time?, after.time?);
                     let part = (time - from) as f64 / (to - from) as f64;
                     (to > from).then_some(before.value + (after.value - before.value) * part)
@@ -296,20 +315,46 @@ fn fill_linear(series: &mut Series, column: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn flat(value: f64) -> BTreeMap<Option<i64>, f64> {
+    fn flat(value: f64) -> Values {
         (0..6).map(|time| (Some(time), value)).collect()
     }
 
-    #[test]
-    fn a_series_away_from_all_others_is_an_outlier() {
+    #[tokio::test]
+    async fn a_series_away_from_all_others_is_an_outlier() {
         let near = [flat(1.0), flat(1.1), flat(0.9), flat(9.0)];
-        assert_eq!(outliers(&near, 0.5), [false, false, false, true]);
-        assert_eq!(outliers(&near, 3.0), [false; 4]);
+        assert_eq!(outliers(&near, 0.5).await, [false, false, false, true]);
+        assert_eq!(outliers(&near, 3.0).await, [false; 4]);
         let equal = [flat(2.0), flat(2.0)];
-        assert_eq!(outliers(&equal, 0.5), [false; 2]);
+        assert_eq!(outliers(&equal, 0.5).await, [false; 2]);
         let two_clusters = [flat(1.0), flat(1.0), flat(5.0), flat(5.0)];
-        assert_eq!(outliers(&two_clusters, 0.5), [false; 4]);
+        assert_eq!(outliers(&two_clusters, 0.5).await, [false; 4]);
+    }
+
+    /// A comparison that was given up ends while there is more to compare.
+    #[tokio::test]
+    async fn a_comparison_of_all_series_can_be_given_up() {
+        let series = vec![flat(1.0); 100];
+        let given_up = tokio::time::timeout(Duration::ZERO, outliers(&series, 0.5)).await;
+        assert!(given_up.is_err());
+        assert_eq!(outliers(&series, 0.5).await.len(), 100);
+    }
+
+    /// Only times that both series have count, wherever they are in them.
+    #[test]
+    fn distance_is_that_of_common_times() {
+        let of = |points: &[(i64, f64)]| -> Values {
+            let points = points.iter();
+            points.map(|(time, value)| (Some(*time), *value)).collect()
+        };
+        let left = of(&[(1, 0.0), (3, 1.0), (5, 2.0), (8, 9.0)]);
+        let right = of(&[(2, 50.0), (3, 1.5), (5, 2.5), (6, 50.0)]);
+        assert!(is_near(&left, &right, 1.0, 0.5));
+        assert!(is_near(&right, &left, 1.0, 0.5));
+        assert!(!is_near(&left, &right, 1.0, 0.49));
+        assert!(!is_near(&left, &of(&[(2, 0.0)]), 1.0, 100.0));
     }
 }

@@ -4,7 +4,7 @@
 //! others that has the same values of these, and one row without a time with every time. A point without
 //! a partner in each of the others has no result, and a division by zero none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dql::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use dql::{Diagnostic, Severity};
@@ -18,7 +18,7 @@ use crate::error::EngineError;
 use crate::whole::Whole;
 
 /// The keys and series of an expression over named answers.
-pub(super) fn eval(
+pub(super) async fn eval(
     expression: &Expr,
     operands: &[(String, Whole)],
     column: &str,
@@ -36,18 +36,16 @@ pub(super) fn eval(
     let Some((_, widest)) = widest else {
         return Ok((Vec::new(), Vec::new()));
     };
+    let groups: Vec<(&str, Groups<'_>)> = operands
+        .iter()
+        .map(|(name, whole)| (name.as_str(), Groups::new(whole)))
+        .collect();
     let mut result = Vec::new();
     for series in &widest.answer.series {
-        let partners: Vec<(&str, Partner<'_>)> = operands
+        let partners = groups
             .iter()
-            .filter_map(|(name, whole)| {
-                let is_partner = |candidate: &&Series| {
-                    candidate.tags.iter().all(|tag| series.tags.contains(tag))
-                };
-                let partner = whole.answer.series.iter().find(is_partner)?;
-                Some((name.as_str(), Partner::new(partner)))
-            })
-            .collect();
+            .filter_map(|(name, groups)| Some((*name, Partner::new(groups.partner(series)?))));
+        let partners: Vec<(&str, Partner<'_>)> = partners.collect();
         let timed = partners.iter().find(|(_, partner)| !partner.is_timeless);
         let times = match (is_timeless(series), timed) {
             (true, Some((_, partner))) => partner.series,
@@ -56,6 +54,8 @@ pub(super) fn eval(
         let mut values = Vec::new();
         let mut seen = BTreeSet::new();
         for row in &times.values {
+            // An evaluation that was given up ends here.
+            tokio::task::consume_budget().await;
             if !seen.insert(row[0].as_i64()) {
                 continue;
             }
@@ -98,6 +98,52 @@ pub(super) fn warn_of_shared_times(whole: &mut Whole, letter: &str) {
 /// Whether a series is one row that summarises a whole window.
 fn is_timeless(series: &Series) -> bool {
     matches!(series.values.as_slice(), [row] if row[0].is_null())
+}
+
+/// The tags of a group, by name.
+type Tags<'s> = Vec<(&'s str, &'s Value)>;
+
+/// The series of an answer by their tags.
+struct Groups<'s> {
+    /// The names of the tags, which all series of an answer share, in alphabetical order.
+    names: Vec<&'s str>,
+    series: HashMap<Tags<'s>, &'s Series>,
+}
+
+impl<'s> Groups<'s> {
+    fn new(whole: &'s Whole) -> Self {
+        let all = &whole.answer.series;
+        let tags = all.first().map(|series| series.tags.iter());
+        let names: BTreeSet<&str> = tags
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let mut series = HashMap::with_capacity(all.len());
+        for one in all {
+            // Groups whose keys differ in their types only have the same tags; the first one is the partner.
+            let tags = tags_of(one, &names);
+            tags.map(|tags| series.entry(tags).or_insert(one));
+        }
+        Self { names, series }
+    }
+
+    /// The series with the same values of the tags that this answer has.
+    fn partner(&self, series: &'s Series) -> Option<&'s Series> {
+        let tags = tags_of(series, &self.names)?;
+        self.series.get(&tags).copied()
+    }
+}
+
+/// The named tags of a series; `None` when it lacks one.
+fn tags_of<'s>(series: &'s Series, names: &[&'s str]) -> Option<Tags<'s>> {
+    let value = |name: &&'s str| {
+        let mut tags = series.tags.iter();
+        let (_, value) = tags.find(|(known, _)| known == name)?;
+        Some((*name, value))
+    };
+    names.iter().map(value).collect()
 }
 
 /// A series that can be asked for its value at a time.
@@ -224,4 +270,48 @@ fn check(expression: &Expr, operands: &[(String, Whole)]) -> Result<(), EngineEr
 fn is_arithmetic(op: BinaryOp) -> bool {
     use BinaryOp::{Add, Divide, Modulo, Multiply, Power, Subtract};
     matches!(op, Add | Subtract | Multiply | Divide | Modulo | Power)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dql::ast::Statement;
+
+    use super::*;
+    use crate::tests::{engine, request, store, whole};
+
+    /// An evaluation that was given up ends while there are more points; otherwise each series has its partner.
+    #[tokio::test]
+    async fn series_are_paired_until_the_question_is_given_up() {
+        let store = store(1, 300, 0).await;
+        let engine = engine(&store, 1 << 30);
+        let counts = whole(&engine, &request("TAE::audit:(count(*)) BY df_event_id")).await;
+        let total = whole(&engine, &request("TAE::audit:(count(*))")).await;
+        let operands = [("A".to_owned(), counts), ("B".to_owned(), total)];
+        let script = dql::parse("eval(A / B, A = \"TAE::audit:(count(*))\")").unwrap();
+        let [Statement::Outer(outer)] = script.statements.as_slice() else {
+            panic!("a function is called")
+        };
+        let expression = &outer.call.args[0].value;
+        let given_up = eval(expression, &operands, "share");
+        assert!(
+            tokio::time::timeout(Duration::ZERO, given_up)
+                .await
+                .is_err()
+        );
+        let (keys, series) = eval(expression, &operands, "share").await.unwrap();
+        assert_eq!(keys, ["df_event_id"]);
+        assert_eq!(series.len(), 300);
+        let tags: BTreeSet<String> = series
+            .iter()
+            .map(|series| series.tags[0].1.to_string())
+            .collect();
+        assert_eq!(tags.len(), 300);
+        assert!(
+            series
+                .iter()
+                .all(|series| series.values[0][1] == 1.0 / 300.0)
+        );
+    }
 }

@@ -7,13 +7,13 @@ use super::{across, collapse, condition, points, regroup, wrong};
 use crate::error::EngineError;
 use crate::whole::Whole;
 
-/// The most series that a function takes; each is looked for among the others.
+/// The most series that a function takes.
 const MOST_SERIES: usize = 10_000;
 /// The same for `dbscan`, which compares each with each.
 const MOST_COMPARED_SERIES: usize = 1_000;
 
-/// Refuses more series than a function can take in little time, since nothing stops it halfway.
-fn check_size(name: &str, whole: &Whole) -> Result<(), EngineError> {
+/// Refuses more series than a function can take in little time.
+pub(super) fn check_size(name: &str, whole: &Whole) -> Result<(), EngineError> {
     let most = match name {
         "dbscan" => MOST_COMPARED_SERIES,
         _ => MOST_SERIES,
@@ -27,7 +27,7 @@ fn check_size(name: &str, whole: &Whole) -> Result<(), EngineError> {
 }
 
 /// Applies a function to an answer; `others` are its arguments beside the query.
-pub(super) fn apply(
+pub(super) async fn apply(
     call: &Call,
     others: &[&Arg],
     zone: Tz,
@@ -38,7 +38,7 @@ pub(super) fn apply(
     match name.as_str() {
         "series_sum" => across::series_sum(call, others, &mut whole)?,
         "top" | "bottom" => across::extreme(call, others, &mut whole, name == "top")?,
-        "dbscan" => across::dbscan(call, others, &mut whole)?,
+        "dbscan" => across::dbscan(call, others, &mut whole).await?,
         "fill" => across::fill(call, others, &mut whole)?,
         "window" => regroup::window(call, others, zone, &mut whole)?,
         "count_filter" => condition::count_filter(call, others, &mut whole)?,

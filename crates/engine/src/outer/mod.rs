@@ -72,7 +72,7 @@ impl<'a> Scope<'a> {
             let mut whole = self.call(&outer.call).await?;
             for chained in &outer.chain {
                 let others: Vec<&Arg> = chained.args.iter().collect();
-                whole = self.apply(chained, &others, whole)?;
+                whole = self.apply(chained, &others, whole).await?;
             }
             limit(&mut whole.answer, outer);
             let summary = &mut whole.answer.summary;
@@ -84,9 +84,11 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn apply(self, call: &Call, others: &[&Arg], whole: Whole) -> Result<Whole, EngineError> {
+    async fn apply(self, call: &Call, others: &[&Arg], whole: Whole) -> Result<Whole, EngineError> {
+        // A chain of functions ends soon after the question was given up.
+        tokio::task::yield_now().await;
         let zone = self.request.options.time_zone.unwrap_or_default();
-        function::apply(call, others, zone, whole)
+        function::apply(call, others, zone, whole).await
     }
 
     fn call(self, call: &'a Call) -> Evaluation<'a> {
@@ -101,7 +103,7 @@ impl<'a> Scope<'a> {
                 .iter()
                 .filter(|arg| !std::ptr::eq(&arg.value, value));
             let others: Vec<&Arg> = others.collect();
-            self.apply(call, &others, whole)
+            self.apply(call, &others, whole).await
         })
     }
 
@@ -165,6 +167,7 @@ impl<'a> Scope<'a> {
                 continue;
             }
             let mut part = self.query(&argument.value).await?;
+            function::check_size("eval", &part)?;
             points::warn_of_others(&mut part);
             arithmetic::warn_of_shared_times(&mut part, &name.text);
             known = Some(match known {
@@ -177,7 +180,7 @@ impl<'a> Scope<'a> {
             return Err(missing_query(call));
         };
         let name = alias.unwrap_or_else(|| dql::column_name(&expression.value));
-        let (keys, series) = arithmetic::eval(&expression.value, &operands, &name)?;
+        let (keys, series) = arithmetic::eval(&expression.value, &operands, &name).await?;
         Ok(Whole {
             answer: Answer { series, ..answer },
             keys,
