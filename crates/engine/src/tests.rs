@@ -63,6 +63,35 @@ pub(crate) async fn whole(engine: &Engine, request: &QueryRequest) -> Whole {
     whole.await.unwrap()
 }
 
+const MATCHES: &str = "TAE::audit:(count(*)) {match(df_message, 'gha')}";
+
+/// The columns that an aggregate reads are charged before they are read.
+#[tokio::test]
+async fn columns_of_aggregates_are_charged() {
+    let store = store(1, 200, 20_000).await;
+    let engine = engine(&store, 2 << 20);
+    let answer = engine.query(&request(MATCHES)).await;
+    assert!(
+        matches!(answer, Err(EngineError::ResourcesExhausted(_))),
+        "{answer:?}"
+    );
+    assert_eq!(engine.memory().reserved(), 0);
+}
+
+/// When memory has room for one row group only, one after the other is read. Columns that are in memory already
+/// take none.
+#[tokio::test]
+async fn row_groups_take_turns_under_little_memory() {
+    let store = store(5, 200, 20_000).await;
+    let engine = engine(&store, 6 << 20);
+    for _ in 0..2 {
+        let answers = engine.query(&request(MATCHES)).await.unwrap();
+        assert_eq!(answers[0].series[0].values[0][1], json!(1000));
+        drop(answers);
+        assert_eq!(engine.memory().reserved(), 0);
+    }
+}
+
 /// `eval` takes as many series as any function, also in a stream, whose query has all groups.
 #[tokio::test]
 async fn eval_of_too_many_series_is_refused() {

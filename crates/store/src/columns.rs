@@ -193,6 +193,23 @@ impl Columns {
         Ok(columns.collect())
     }
 
+    /// About how many bytes of memory it takes to load a column: none for one that is in memory already.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn bytes_to_load(
+        &self,
+        group: &RowGroup,
+        wanted: &Field,
+    ) -> Result<usize, StoreError> {
+        let column = Lookup::of_group(group, wanted.name());
+        if self.columns.contains_key(&column) {
+            return Ok(0);
+        }
+        let footer = self.footer(&group.file).await?;
+        Ok(footer.memory_bytes(group.index, wanted))
+    }
+
     /// Columns for the sake of a few rows, in the types wanted. Of columns that are not in memory, long
     /// texts are read for these rows alone the first time, and always when the rows are very few; other
     /// columns only when the rows are very few, until that happened too often. Nothing is kept of what was

@@ -187,6 +187,22 @@ impl Footer {
         })
     }
 
+    /// About how many bytes of memory a column of a row group takes.
+    pub(crate) fn memory_bytes(&self, group: usize, field: &Field) -> usize {
+        let place = self.place(field.name());
+        let Some(place) = place.filter(|place| !self.is_empty(group, *place)) else {
+            return 0;
+        };
+        let column = self.chunk(group, place);
+        let values = usize::try_from(column.uncompressed_size()).unwrap_or_default();
+        let rows = self.rows(group);
+        match (column.column_type(), is_dictionary(column)) {
+            (PhysicalType::BYTE_ARRAY, true) => values + rows * size_of::<u16>(),
+            (PhysicalType::BYTE_ARRAY, false) => values + rows * size_of::<u128>(),
+            _ => rows * size_of::<i64>(),
+        }
+    }
+
     fn chunk(&self, group: usize, place: usize) -> &ColumnChunkMetaData {
         self.metadata().row_group(group).column(place)
     }

@@ -106,9 +106,12 @@ impl ExecutionPlan for AggregateScanExec {
         let consumer = MemoryConsumer::new(format!("AggregateScanExec[{partition}]"));
         let groups = Groups::new(self)?;
         let running = Running {
-            fitting: self
-                .source
-                .all_fitting(partition, groups.needed(), groups.columns())?,
+            fitting: self.source.all_fitting(
+                partition,
+                groups.needed(),
+                groups.columns(),
+                &context,
+            )?,
             groups,
             scan: self.clone(),
             memory: consumer.register(context.memory_pool()),

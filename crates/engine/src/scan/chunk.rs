@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Field, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::execution::memory_pool::MemoryReservation;
 use store::{Column, Columns, DataFile, Part, RowGroup, Rows, StoreError};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::ascending;
 use super::expression::{ColumnExpr, Values};
@@ -25,6 +27,10 @@ pub(super) struct Chunk {
     rows: usize,
     loaded: BTreeMap<usize, Arc<Column>>,
     few: Option<Few>,
+    /// For the columns that were read for this chunk. Those that were in memory before are bounded there.
+    memory: MemoryReservation,
+    /// Its part of what may be ready at the same time.
+    _part: Option<OwnedSemaphorePermit>,
 }
 
 /// Values of a few rows, of columns that were not read as a whole.
@@ -35,13 +41,17 @@ struct Few {
 }
 
 impl Chunk {
+    /// A row group of so many rows; what is read of it is charged to a reservation like `memory`.
     pub(super) fn new(
         columns: &Arc<Columns>,
         table: &SchemaRef,
         group: RowGroup,
         rows: usize,
+        memory: &MemoryReservation,
     ) -> Self {
         Self {
+            memory: memory.new_empty(),
+            _part: None,
             columns: Arc::clone(columns),
             table: Arc::clone(table),
             group: Some(group),
@@ -57,12 +67,15 @@ impl Chunk {
         table: &SchemaRef,
         file: &DataFile,
         needed: &BTreeSet<usize>,
+        memory: &MemoryReservation,
     ) -> Option<Self> {
         let constant = |column: &usize| {
             let constant = file.constant(&table.fields()[*column])?;
             Some((*column, Arc::new(constant)))
         };
         Some(Self {
+            memory: memory.new_empty(),
+            _part: None,
             columns: Arc::clone(columns),
             table: Arc::clone(table),
             group: None,
@@ -77,16 +90,39 @@ impl Chunk {
         self.rows
     }
 
+    /// The same chunk, which has its part of what may be ready.
+    pub(super) fn with_part(mut self, part: OwnedSemaphorePermit) -> Self {
+        self._part = Some(part);
+        self
+    }
+
+    /// About how many bytes of memory it takes to load columns.
+    pub(super) async fn bytes_to_load(&self, columns: &BTreeSet<usize>) -> Result<usize> {
+        let Some(group) = &self.group else {
+            return Ok(0);
+        };
+        let mut bytes = 0;
+        for column in columns
+            .iter()
+            .filter(|column| !self.loaded.contains_key(column))
+        {
+            let field = &self.table.fields()[*column];
+            let of_column = self.columns.bytes_to_load(group, field).await;
+            bytes += of_column.map_err(external)?;
+        }
+        Ok(bytes)
+    }
+
     /// Brings columns into memory.
     pub(super) async fn load(&mut self, columns: impl Iterator<Item = usize>) -> Result<()> {
-        let mut missing: Vec<usize> = columns
+        let missing: BTreeSet<usize> = columns
             .filter(|column| !self.loaded.contains_key(column))
             .collect();
-        missing.sort_unstable();
-        missing.dedup();
         if missing.is_empty() {
             return Ok(());
         }
+        self.memory.try_grow(self.bytes_to_load(&missing).await?)?;
+        let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
         let read = self.columns.load(self.group()?, &fields).await;
         let read = read.map_err(external)?;
@@ -128,8 +164,17 @@ impl Chunk {
         }
         let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
+        let mut bytes = Vec::with_capacity(missing.len());
+        for column in &missing {
+            bytes.push(self.bytes_to_load(&BTreeSet::from([*column])).await?);
+        }
         let parts = self.columns.load_few(self.group()?, &fields, rows).await;
-        for (column, part) in missing.into_iter().zip(parts.map_err(external)?) {
+        let parts = parts.map_err(external)?.into_iter().zip(bytes);
+        for (column, (part, bytes)) in missing.into_iter().zip(parts) {
+            self.memory.try_grow(match &part {
+                Part::Whole(_) => bytes,
+                Part::Few(values) => values.get_array_memory_size(),
+            })?;
             match (part, &mut self.few) {
                 (Part::Whole(whole), _) => drop(self.loaded.insert(column, whole)),
                 (Part::Few(values), Some(few)) => drop(few.values.insert(column, values)),
@@ -160,6 +205,13 @@ impl Chunk {
         }
         let values = expr.columns.iter().map(|column| self.values(*column, rows));
         let values: Vec<ArrayRef> = values.collect::<Result<_>>()?;
+        // Texts of some rows are copies.
+        let copies = self.memory.new_empty();
+        if rows.len() < self.rows {
+            let is_text = |values: &&ArrayRef| values.as_string_view_opt().is_some();
+            let texts = values.iter().filter(is_text);
+            copies.try_grow(texts.map(|texts| texts.get_array_memory_size()).sum())?;
+        }
         expr.of_rows(values, rows.len()).map(Values::Plain)
     }
 

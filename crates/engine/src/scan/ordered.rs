@@ -107,7 +107,7 @@ impl ExecutionPlan for OrderedScanExec {
         let running = Running {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,
-            fitting: source.fitting_in_order(partition, self.order)?,
+            fitting: source.fitting_in_order(partition, self.order, &context)?,
             order: self.order,
             current: None,
             batch_rows,

@@ -74,6 +74,13 @@ impl Predicate {
         })
     }
 
+    /// All columns that it may look at.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
+        let tests = self.tests.iter();
+        let columns = tests.flat_map(|test| test.prepared.columns.iter().copied());
+        columns.chain([self.date])
+    }
+
     /// A range outside which no date fits, as far as is known now.
     pub(super) fn dates(&self) -> Result<RangeInclusive<i64>> {
         Ok(both(&self.fixed_dates, &self.dynamic_dates()?))

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use store::{Columns, DataFile, RowGroup, Rows};
+use tokio::sync::Semaphore;
 
 use super::chunk::{Chunk, external};
 use super::expression::ColumnExpr;
@@ -19,6 +22,14 @@ use crate::event_source::EventSource;
 
 /// How many row groups of all partitions are made ready at once, if these are few.
 const READY_ROW_GROUPS: usize = 8;
+
+/// The columns that are read for them take at most one in so many bytes of the memory of all questions, unless a
+/// single row group of each partition takes more.
+const READY_SHARE: usize = 8;
+/// The most bytes that they take where that memory has no limit.
+const READY_BYTES: usize = 128 << 20;
+/// Their bytes are counted in units of this many.
+const READY_UNIT_BYTES: usize = 1 << 10;
 
 /// What to read, and what it is read with.
 #[derive(Debug, Clone)]
@@ -98,17 +109,23 @@ impl Source {
         partition: usize,
         needed: Vec<ColumnExpr>,
         columns: BTreeSet<usize>,
+        context: &TaskContext,
     ) -> Result<Fitting> {
         // Many partitions wait for each other's files less, and hold more in memory.
         let at_once = (READY_ROW_GROUPS / self.events.partitions()).max(2);
         let order = DateOrder::NewestFirst;
-        self.fitting(partition, needed, Some(columns), order, at_once)
+        self.fitting(partition, needed, Some(columns), (order, at_once), context)
     }
 
     /// The same in an order, and each row group is looked at when it is asked for: what is known by then may
     /// show that it is not needed.
-    pub(super) fn fitting_in_order(&self, partition: usize, order: DateOrder) -> Result<Fitting> {
-        self.fitting(partition, Vec::new(), None, order, 1)
+    pub(super) fn fitting_in_order(
+        &self,
+        partition: usize,
+        order: DateOrder,
+        context: &TaskContext,
+    ) -> Result<Fitting> {
+        self.fitting(partition, Vec::new(), None, (order, 1), context)
     }
 
     fn fitting(
@@ -116,19 +133,22 @@ impl Source {
         partition: usize,
         needed: Vec<ColumnExpr>,
         columns: Option<BTreeSet<usize>>,
-        order: DateOrder,
-        at_once: usize,
+        (order, at_once): (DateOrder, usize),
+        context: &TaskContext,
     ) -> Result<Fitting> {
         let table = &self.events.table;
         let predicate = Arc::new(Predicate::new(self.events.condition.as_ref(), table)?);
         let mut files: Vec<_> = self.events.files_of(partition).cloned().collect();
         order.sort(&mut files);
+        let memory = MemoryConsumer::new("columns of events").register(context.memory_pool());
         let reader = Reader {
             columns: Arc::clone(&self.columns),
             table: Arc::clone(table),
             predicate: Arc::clone(&predicate),
             needed: columns.map(Arc::new),
+            memory: Arc::new(memory),
         };
+        let ready = Ready::new(self.events.partitions(), &reader, context);
         let known = Arc::clone(&predicate);
         // What is known by the time that a file is asked for decides about it.
         let files = files.into_iter().map_while(move |file| {
@@ -139,11 +159,12 @@ impl Source {
             .map(move |file| reader.clone().row_groups(file))
             .buffered(at_once)
             .map_ok(move |row_groups| stream::iter(order.of_ascending(row_groups)).map(Ok))
-            .try_flatten();
+            .try_flatten()
+            .and_then(move |row_group| ready.clone().admit(row_group));
         let holds = Arc::clone(&predicate);
         let needed: Arc<[ColumnExpr]> = needed.into();
         let fitting = row_groups
-            .map_ok(move |row_group| ready(row_group, Arc::clone(&holds), Arc::clone(&needed)))
+            .map_ok(move |row_group| prepared(row_group, Arc::clone(&holds), Arc::clone(&needed)))
             .try_buffered(at_once)
             .try_filter(|(_, rows)| future::ready(!rows.is_empty()));
         Ok(Fitting {
@@ -161,6 +182,48 @@ struct Reader {
     predicate: Arc<Predicate>,
     /// All columns that rows are asked for; `None` when these are not known before.
     needed: Option<Arc<BTreeSet<usize>>>,
+    /// What is like the reservation of each row group.
+    memory: Arc<MemoryReservation>,
+}
+
+/// Lets row groups through as far as what is read for them fits into what may be ready at the same time; one is
+/// let through whenever there is no other.
+#[derive(Debug, Clone)]
+struct Ready {
+    columns: Arc<BTreeSet<usize>>,
+    parts: Arc<Semaphore>,
+    all_parts: usize,
+}
+
+impl Ready {
+    /// For one of some partitions.
+    fn new(partitions: usize, reader: &Reader, context: &TaskContext) -> Self {
+        let bytes = match context.memory_pool().memory_limit() {
+            MemoryLimit::Finite(limit) => limit / READY_SHARE,
+            _ => READY_BYTES,
+        };
+        let all_parts = (bytes / partitions / READY_UNIT_BYTES).clamp(1, u32::MAX as usize);
+        let needed = reader.needed.iter().flat_map(|needed| needed.iter());
+        // Row groups in an order come one by one, and what is needed of each is not known before.
+        let conditions = reader
+            .predicate
+            .columns()
+            .filter(|_| reader.needed.is_some());
+        Self {
+            columns: Arc::new(needed.copied().chain(conditions).collect()),
+            parts: Arc::new(Semaphore::new(all_parts)),
+            all_parts,
+        }
+    }
+
+    async fn admit(self, (chunk, file): (Chunk, Arc<DataFile>)) -> Result<(Chunk, Arc<DataFile>)> {
+        let bytes = chunk.bytes_to_load(&self.columns).await?;
+        let parts = bytes.div_ceil(READY_UNIT_BYTES).min(self.all_parts);
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+        let part = self.parts.acquire_many_owned(parts).await;
+        let part = part.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok((chunk.with_part(part), file))
+    }
 }
 
 impl Reader {
@@ -173,7 +236,8 @@ impl Reader {
         }
         if let Some(needed) = &self.needed
             && self.predicate.holds_for_all(&file)
-            && let Some(chunk) = Chunk::of_log(&self.columns, &self.table, &file, needed)
+            && let Some(chunk) =
+                Chunk::of_log(&self.columns, &self.table, &file, needed, &self.memory)
         {
             return Ok(vec![(chunk, file)]);
         }
@@ -192,7 +256,7 @@ impl Reader {
         let chunks = groups
             .filter(|(group, _)| fits(group))
             .map(|(group, rows)| {
-                let chunk = Chunk::new(&self.columns, &self.table, group, rows);
+                let chunk = Chunk::new(&self.columns, &self.table, group, rows, &self.memory);
                 (chunk, Arc::clone(&file))
             });
         Ok(chunks.collect())
@@ -200,7 +264,7 @@ impl Reader {
 }
 
 /// The rows of a row group for which a condition holds, and of these what is needed.
-async fn ready(
+async fn prepared(
     (mut chunk, file): (Chunk, Arc<DataFile>),
     predicate: Arc<Predicate>,
     needed: Arc<[ColumnExpr]>,
@@ -221,7 +285,7 @@ pub(super) struct Fitting {
 
 impl Fitting {
     /// The next row group, and the rows of it for which the condition held when it was looked at, at least
-    /// one.
+    /// one. The row group before has to be dropped by then, because this one may need its memory.
     pub(super) async fn next(&mut self) -> Result<Option<(Chunk, Rows)>> {
         self.row_groups.try_next().await
     }

@@ -106,6 +106,37 @@ fn expected(rows: impl Iterator<Item = usize>) -> Vec<ArrayRef> {
     ]
 }
 
+/// What a column takes is known before it is read; one that is in memory takes no more.
+#[tokio::test]
+async fn columns_take_the_memory_that_is_said() {
+    let store = Root::in_memory().open();
+    let size_bytes = file(&store).await;
+    let columns = Columns::new(&store, 1 << 20);
+    let groups = groups(&columns, size_bytes).await;
+    let fields = fields(&NAMES);
+    let mut bytes = Vec::new();
+    for field in &fields {
+        bytes.push(columns.bytes_to_load(&groups[0], field).await.unwrap());
+    }
+    let texts: usize = (0..GROUP_ROWS)
+        .filter_map(message)
+        .map(|text| text.len())
+        .sum();
+    let views = GROUP_ROWS * size_of::<u128>();
+    assert!(
+        (texts + views..2 * (texts + views)).contains(&bytes[0]),
+        "{bytes:?}"
+    );
+    assert!(bytes[1] < texts, "{bytes:?}");
+    assert_eq!(bytes[2..], [GROUP_ROWS * size_of::<i64>(), 0]);
+    columns.load(&groups[0], &fields).await.unwrap();
+    for field in &fields {
+        assert_eq!(columns.bytes_to_load(&groups[0], field).await.unwrap(), 0);
+        let other = columns.bytes_to_load(&groups[1], field).await.unwrap();
+        assert_eq!(other > 0, field.name() != "df_user_name");
+    }
+}
+
 #[tokio::test]
 async fn columns_hold_what_the_file_holds() {
     let store = Root::in_memory().open();
