@@ -27,6 +27,7 @@ use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
 use crate::session::{EngineConfig, Session};
+use crate::sliced::with_sliced_result;
 use crate::whole::Whole;
 use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 
@@ -308,14 +309,25 @@ impl Engine {
         state: &SessionState,
         plan: &LogicalPlan,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let planned = match state.create_physical_plan(plan).await {
+        let planned = match self.planned(state, plan).await {
             Err(DataFusionError::Context(check, _)) if check == "SanityCheckPlan" => {
                 let plan = plan::with_opaque_conditions(plan.clone())?;
-                state.create_physical_plan(&plan).await
+                self.planned(state, &plan).await
             }
             outcome => outcome,
         };
-        with_columns_in_memory(planned?, &self.columns)
+        with_sliced_result(with_columns_in_memory(planned?, &self.columns)?)
+    }
+
+    async fn planned(
+        &self,
+        state: &SessionState,
+        plan: &LogicalPlan,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let optimised = state.optimize(plan)?;
+        let charged = plan::with_charged_texts(optimised, &self.memory())?;
+        let planner = state.query_planner();
+        planner.create_physical_plan(&charged, state).await
     }
 
     /// The summary of an answer whose rows have all passed.

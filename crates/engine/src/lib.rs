@@ -13,6 +13,7 @@
 //! | `prepare` | text → bound query → physical plan |
 //! | `cells` | columns of batches as values |
 //! | `charge`, `charged_scan`, `spill` | the memory of an answer and of batches; the disk of temporary files |
+//! | `sliced` | results with many computed columns, of few rows at a time |
 //! | `syntax` | ways through a syntax tree |
 //! | `describe` | the text that was run and the names in it |
 //! | `rows` | a plan's batches: sentinel rows noticed and taken away |
@@ -52,6 +53,7 @@ mod scan;
 mod series;
 mod session;
 mod show;
+mod sliced;
 mod spill;
 mod stream;
 mod summary;

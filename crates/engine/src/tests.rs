@@ -1,11 +1,12 @@
 //! The memory and the size of questions, over stores in memory.
 
 use events::{Defaults, Event, TimeRange};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use plan::Delivery;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
+use crate::charged_scan::column_bytes;
 use crate::whole::Whole;
 use crate::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope, prepare};
 
@@ -89,6 +90,53 @@ async fn row_groups_take_turns_under_little_memory() {
         assert_eq!(answers[0].series[0].values[0][1], json!(1000));
         drop(answers);
         assert_eq!(engine.memory().reserved(), 0);
+    }
+}
+
+/// Many columns of long texts come in batches that memory has room for, and are charged as long as they exist.
+#[tokio::test]
+async fn computed_columns_are_charged_and_bounded() {
+    let store = store(1, 100, 20_000).await;
+    let engine = engine(&store, 96 << 20);
+    let columns = (0..100).map(|at| format!("upper(substr(df_message, {at})) AS c{at}"));
+    let columns: Vec<String> = columns.collect();
+    let request = request(&format!("TAE::audit:({})", columns.join(", ")));
+    let parsed = prepare::read(&request, engine.memory()).unwrap();
+    let dql::ast::Statement::Select(select) = parsed.single().unwrap() else {
+        panic!("a query is asked")
+    };
+    let query = prepare::bind_select(&parsed, select, &request, Delivery::Stream).unwrap();
+    let (_running, mut batches) = engine.start(&request, query).await.unwrap();
+    let mut rows = 0;
+    while let Some(batch) = batches.try_next().await.unwrap() {
+        let texts: usize = batch.columns().iter().map(column_bytes).sum();
+        assert!(texts > batch.num_rows() * 1_000_000);
+        assert!(engine.memory().reserved() > texts * 9 / 10);
+        rows += batch.num_rows();
+    }
+    assert_eq!(rows, 100);
+    drop(batches);
+    assert_eq!(engine.memory().reserved(), 0);
+}
+
+/// The texts of conditions and of arguments of aggregates are charged, too: memory has room for the messages, and not
+/// for them twice.
+#[tokio::test]
+async fn computed_conditions_and_arguments_are_charged() {
+    let store = store(1, 200, 20_000).await;
+    for query in [
+        "TAE::audit:(count(*)) {upper(df_message) = 'X'}",
+        "TAE::audit:(max(length(upper(df_message))))",
+    ] {
+        // Messages that another question has read take no memory of this one.
+        let engine = engine(&store, 6 << 20);
+        let answer = engine.query(&request(query)).await;
+        let Err(EngineError::ResourcesExhausted(reason)) = answer else {
+            panic!("{answer:?}")
+        };
+        assert!(reason.contains("texts of functions"), "{reason}");
+        assert_eq!(engine.memory().reserved(), 0);
+        engine.query(&request(query)).await.unwrap();
     }
 }
 

@@ -5,10 +5,13 @@
 //! | [`bind()`] | what was written, and a [`BindContext`] | [`BoundQuery`]: names, types, window and limits settled | `bind`, one file a clause |
 //! | [`lower()`] | a [`BoundQuery`] and the plan that reads events | [`Lowered`]: a logical plan and how to read its rows | `lower`, in the order of execution |
 //!
+//! When a plan is optimised, [`with_charged_texts`] has what its functions make charged to a memory pool.
+//!
 //! Nothing here reads files, clocks or requests, so planning is tested on plans and values alone.
 
 mod bind;
 mod bound;
+mod charged;
 mod combine;
 mod functions;
 mod group_limit;
@@ -26,6 +29,7 @@ pub use bound::{
     Limits, Lowered, Membership, Notes, Page, PageUnit, Point, Reducer, SeriesOrder, Shape,
     SortKey,
 };
+pub use charged::with_charged_texts;
 pub use combine::all_of;
 pub use functions::float_text::text_of_float;
 pub use functions::json::Observation;

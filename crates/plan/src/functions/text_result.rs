@@ -1,10 +1,10 @@
-//! Texts that a function makes of others: bounded for each batch, and charged as long as they exist.
+//! Texts that a function makes of others: bounded for each batch, and charged while they are made. After that
+//! they are charged as those of all functions are.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, NullBufferBuilder, StringViewArray, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
-use bytes::Bytes;
 use datafusion::common::{Result, resources_datafusion_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 
@@ -26,18 +26,6 @@ pub(crate) struct TextResult {
     bytes: Vec<u8>,
     start: usize,
     reservation: MemoryReservation,
-}
-
-/// Bytes of texts with what they are charged to.
-struct Charged {
-    bytes: Vec<u8>,
-    _reservation: MemoryReservation,
-}
-
-impl AsRef<[u8]> for Charged {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl TextResult {
@@ -124,11 +112,7 @@ impl TextResult {
     /// # Errors
     /// None that is known.
     pub(crate) fn finish(mut self) -> Result<ArrayRef> {
-        let bytes = Charged {
-            bytes: self.bytes,
-            _reservation: self.reservation,
-        };
-        let buffer = Buffer::from(Bytes::from_owner(bytes));
+        let buffer = Buffer::from_vec(self.bytes);
         let views = ScalarBuffer::from(self.views);
         let texts = StringViewArray::try_new(views, vec![buffer], self.nulls.finish())?;
         Ok(Arc::new(texts))
@@ -142,9 +126,9 @@ mod tests {
 
     use super::*;
 
-    /// Texts are charged while their array exists, and not longer.
+    /// Texts are charged while they are made.
     #[test]
-    fn texts_are_charged_as_long_as_they_exist() {
+    fn texts_are_charged_while_they_are_made() {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(16 << 20));
         let resources = Resources::new(Arc::clone(&pool));
         let mut texts = TextResult::new("concat", 3, &resources);
@@ -152,12 +136,11 @@ mod tests {
         for text in [Some("short"), None, Some(long.as_str())] {
             texts.append(text).unwrap();
         }
+        assert!(pool.reserved() >= 3 << 20);
         let array = texts.finish().unwrap();
         assert_eq!(array.as_string_view().value(0), "short");
         assert!(array.is_null(1));
         assert_eq!(array.as_string_view().value(2), long);
-        assert!(pool.reserved() >= 3 << 20);
-        drop(array);
         assert_eq!(pool.reserved(), 0);
         let mut texts = TextResult::new("concat", 1, &resources);
         assert!((0..100).try_for_each(|_| texts.write(&long)).is_err());
