@@ -10,7 +10,7 @@ use crate::fields::{
 };
 use crate::identity::{canonical_json, derived_id};
 use crate::read::{NotUnique, parse_unique};
-use crate::rejection::{Rejection, RejectionCode, duplicate_key, excerpt};
+use crate::rejection::{Rejection, RejectionCode, excerpt};
 use crate::time::{check_date, day_of, parse_timestamp};
 use crate::workspace::WorkspaceId;
 
@@ -384,7 +384,7 @@ fn merge_attributes(
         Some(Value::Object(object)) => object,
         Some(Value::String(text)) => match parse_unique(text.as_bytes()) {
             Ok(Value::Object(object)) => object,
-            Err(NotUnique::Duplicate(key)) => return Err(duplicate_key(&key)),
+            Err(NotUnique::Duplicate(rejection)) => return Err(rejection),
             _ => return Err(invalid_attributes(&Value::String(text))),
         },
         Some(other) => return Err(invalid_attributes(&other)),

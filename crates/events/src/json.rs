@@ -19,15 +19,18 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Number, Value};
 
 use crate::fields;
-use crate::read::parse_unique;
+use crate::read::{insert_unique, parse_unique};
+use crate::rejection::{Rejection, RejectionCode};
 
 /// One row as a JSON object, under the names of the columns. Nulls are left out, also inside
 /// structs; `attributes` is an object again, and `date` is Unix ms also where the column is a
 /// timestamp.
 ///
 /// # Errors
-/// [`ArrowError`] when a value has no form as text, such as a time beyond the calendar.
-pub fn row_json(batch: &RecordBatch, row: usize) -> Result<Map<String, Value>, ArrowError> {
+/// The refusal of the row: `unsupported_type` when a value has no form as text, such as a time beyond the
+/// calendar; `duplicate_key` when two columns of one name, two fields of a struct or two entries of a map
+/// have values.
+pub fn row_json(batch: &RecordBatch, row: usize) -> Result<Map<String, Value>, Rejection> {
     let mut object = Map::new();
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let value = match fields::column(field.name()).map(|column| fields::FIELDS[column].name) {
@@ -36,7 +39,7 @@ pub fn row_json(batch: &RecordBatch, row: usize) -> Result<Map<String, Value>, A
             _ => value_json(column, row)?,
         };
         if !value.is_null() {
-            object.insert(field.name().clone(), value);
+            insert_unique(&mut object, field.name().clone(), value)?;
         }
     }
     Ok(object)
@@ -50,9 +53,9 @@ fn attributes_json(value: Value) -> Value {
     }
 }
 
-fn date_json(column: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+fn date_json(column: &dyn Array, row: usize) -> Result<Value, Rejection> {
     match timestamp(column, row) {
-        Some(moment) => Ok(Value::from(moment?.timestamp_millis())),
+        Some(moment) => Ok(Value::from(moment.map_err(unsupported)?.timestamp_millis())),
         None => value_json(column, row),
     }
 }
@@ -60,8 +63,8 @@ fn date_json(column: &dyn Array, row: usize) -> Result<Value, ArrowError> {
 /// One value of an array.
 ///
 /// # Errors
-/// [`ArrowError`] when the value has no form as text.
-pub fn value_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+/// As for [`row_json`].
+pub fn value_json(array: &dyn Array, row: usize) -> Result<Value, Rejection> {
     if array.is_null(row) {
         return Ok(Value::Null);
     }
@@ -73,7 +76,9 @@ pub fn value_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
     }
     if let Some(moment) = timestamp(array, row) {
         return Ok(Value::from(
-            moment?.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            moment
+                .map_err(unsupported)?
+                .to_rfc3339_opts(SecondsFormat::AutoSi, true),
         ));
     }
     match array.data_type() {
@@ -90,7 +95,7 @@ pub fn value_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
         DataType::Struct(_) => struct_json(array, row),
         DataType::Map(_, _) => map_json(array, row),
         DataType::Dictionary(_, _) => dictionary_json(array, row),
-        _ => array_value_to_string(array, row).map(Value::from),
+        _ => printed_json(array, row),
     }
 }
 
@@ -104,7 +109,7 @@ pub(crate) fn text(array: &dyn Array, row: usize) -> Option<&str> {
     }
 }
 
-fn number(array: &dyn Array, row: usize) -> Option<Result<Value, ArrowError>> {
+fn number(array: &dyn Array, row: usize) -> Option<Result<Value, Rejection>> {
     let integer = match array.data_type() {
         DataType::Int8 => i64::from(array.as_primitive::<Int8Type>().value(row)),
         DataType::Int16 => i64::from(array.as_primitive::<Int16Type>().value(row)),
@@ -124,7 +129,7 @@ fn number(array: &dyn Array, row: usize) -> Option<Result<Value, ArrowError>> {
     Some(Ok(Value::from(integer)))
 }
 
-fn float_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+fn float_json(array: &dyn Array, row: usize) -> Result<Value, Rejection> {
     let number = match array.data_type() {
         // Through the shortest text, or 0.1 would become 0.10000000149011612.
         DataType::Float32 => {
@@ -135,7 +140,7 @@ fn float_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
     };
     match Number::from_f64(number) {
         Some(number) => Ok(Value::Number(number)),
-        None => array_value_to_string(array, row).map(Value::from),
+        None => printed_json(array, row),
     }
 }
 
@@ -173,6 +178,16 @@ pub(crate) fn timestamp(
     }))
 }
 
+/// A value as Arrow prints it.
+fn printed_json(array: &dyn Array, row: usize) -> Result<Value, Rejection> {
+    let text = array_value_to_string(array, row).map_err(unsupported)?;
+    Ok(Value::from(text))
+}
+
+fn unsupported(error: ArrowError) -> Rejection {
+    Rejection::new(RejectionCode::UnsupportedType, error.to_string())
+}
+
 fn bytes_json(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::from(text),
@@ -187,23 +202,23 @@ fn bytes_json(bytes: &[u8]) -> Value {
     }
 }
 
-fn list_json(items: &dyn Array) -> Result<Value, ArrowError> {
+fn list_json(items: &dyn Array) -> Result<Value, Rejection> {
     (0..items.len()).map(|row| value_json(items, row)).collect()
 }
 
-fn struct_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+fn struct_json(array: &dyn Array, row: usize) -> Result<Value, Rejection> {
     let array = array.as_struct();
     let mut object = Map::new();
     for (field, column) in array.fields().iter().zip(array.columns()) {
         let value = value_json(column, row)?;
         if !value.is_null() {
-            object.insert(field.name().clone(), value);
+            insert_unique(&mut object, field.name().clone(), value)?;
         }
     }
     Ok(Value::Object(object))
 }
 
-fn map_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+fn map_json(array: &dyn Array, row: usize) -> Result<Value, Rejection> {
     let entries = array.as_map().value(row);
     let (keys, values) = (entries.column(0), entries.column(1));
     let mut object = Map::new();
@@ -212,17 +227,17 @@ fn map_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        object.insert(key, value_json(values, entry)?);
+        insert_unique(&mut object, key, value_json(values, entry)?)?;
     }
     Ok(Value::Object(object))
 }
 
-fn dictionary_json(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
+fn dictionary_json(array: &dyn Array, row: usize) -> Result<Value, Rejection> {
     let dictionary = array.as_any_dictionary();
     let key = value_json(dictionary.keys(), row)?.as_u64();
     match key.and_then(|key| usize::try_from(key).ok()) {
         Some(key) if key < dictionary.values().len() => value_json(dictionary.values(), key),
-        _ => Err(ArrowError::DictionaryKeyOverflowError),
+        _ => Err(unsupported(ArrowError::DictionaryKeyOverflowError)),
     }
 }
 

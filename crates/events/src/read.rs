@@ -29,7 +29,7 @@ pub use format::Format;
 pub use input::Input;
 pub use lines::parse_record;
 pub use record::RecordDecoder;
-pub(crate) use unique::{NotUnique, parse_unique};
+pub use unique::{NotUnique, insert_unique, parse_unique};
 
 /// The most bytes that one line or one CSV row may have.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;

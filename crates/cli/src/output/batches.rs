@@ -133,7 +133,8 @@ fn json_columns(schema: &Schema) -> Vec<String> {
 impl<W: Write> BatchWriter<W> for NdjsonWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         for row in 0..batch.num_rows() {
-            let mut object = events::json::row_json(batch, row)?;
+            let object = events::json::row_json(batch, row);
+            let mut object = object.map_err(|rejection| Failure::Engine(rejection.message))?;
             for column in &self.json_columns {
                 if let Some(Value::String(text)) = object.get(column)
                     && let Ok(value) = serde_json::from_str(text)

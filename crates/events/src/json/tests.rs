@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float32Array,
-    Float64Array, Int64Array, ListArray, StringArray, StringViewArray, StructArray,
-    TimestampMicrosecondArray, TimestampSecondArray, UInt64Array,
+    Float64Array, Int64Array, ListArray, MapBuilder, StringArray, StringBuilder, StringViewArray,
+    StructArray, TimestampMicrosecondArray, TimestampSecondArray, UInt64Array,
 };
-use arrow::datatypes::{Field, Int8Type};
+use arrow::datatypes::{Field, Fields, Int8Type, Schema};
 use serde_json::json;
 
 use super::*;
@@ -87,4 +87,44 @@ fn timestamps_are_texts_but_dates_are_milliseconds() {
 fn a_time_beyond_the_calendar_is_an_error() {
     let array = TimestampSecondArray::from(vec![i64::MAX]);
     assert!(value_json(&array, 0).is_err());
+}
+
+/// Two texts under one name, as columns.
+fn twice(first: Option<&str>, second: Option<&str>) -> (Fields, Vec<ArrayRef>) {
+    let field = Field::new("a", DataType::Utf8, true);
+    let columns = [first, second].map(|text| Arc::new(StringArray::from(vec![text])) as ArrayRef);
+    (vec![field.clone(), field].into(), columns.to_vec())
+}
+
+fn code<T>(refused: Result<T, Rejection>) -> RejectionCode {
+    refused.err().unwrap().code
+}
+
+/// Of two values under one name none is dropped: the row is refused. A null is no value of a column or a field, but
+/// it is one of a map.
+#[test]
+fn a_key_with_two_values_is_refused() {
+    let (fields, columns) = twice(Some("x"), Some("x"));
+    let inner = StructArray::new(fields.clone(), columns.clone(), None);
+    assert_eq!(code(value_json(&inner, 0)), RejectionCode::DuplicateKey);
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    assert_eq!(code(row_json(&batch, 0)), RejectionCode::DuplicateKey);
+    for (first, second) in [(Some("x"), None), (None, Some("x"))] {
+        let (fields, columns) = twice(first, second);
+        assert_eq!(
+            one(StructArray::new(fields, columns, None)),
+            json!({"a": "x"})
+        );
+    }
+    let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for keys in [["a", "b"], ["a", "a"]] {
+        for (key, value) in keys.into_iter().zip([Some("x"), None]) {
+            map.keys().append_value(key);
+            map.values().append_option(value);
+        }
+        map.append(true).unwrap();
+    }
+    let map = map.finish();
+    assert_eq!(value_json(&map, 0).unwrap(), json!({"a": "x", "b": null}));
+    assert_eq!(code(value_json(&map, 1)), RejectionCode::DuplicateKey);
 }

@@ -156,8 +156,6 @@ impl Decoding<'_> {
                 }
             }
             let value = row_json(&rows.batch, row).map(Value::Object);
-            let value = value
-                .map_err(|error| Rejection::new(RejectionCode::UnsupportedType, error.to_string()));
             self.record(Record { line, value });
         }
     }

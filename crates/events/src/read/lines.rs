@@ -9,7 +9,7 @@ use super::MAX_RECORD_BYTES;
 use super::error::ReadError;
 use super::input::Input;
 use super::unique::{NotUnique, parse_unique};
-use crate::rejection::{Rejection, RejectionCode, duplicate_key};
+use crate::rejection::{Rejection, RejectionCode};
 
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -202,7 +202,7 @@ pub fn parse_record(text: &[u8]) -> Result<Value, Rejection> {
             RejectionCode::InvalidUtf8,
             format!("the line is not UTF-8 at byte {}", error.valid_up_to() + 1),
         ),
-        (None, NotUnique::Duplicate(key)) => duplicate_key(&key),
+        (None, NotUnique::Duplicate(rejection)) => rejection,
         (None, NotUnique::Malformed(error)) => Rejection::new(
             RejectionCode::MalformedJson,
             format!("the line is not JSON: {}", json_problem(&error)),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::parquet::arrow::ArrowWriter;
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, MapBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
@@ -376,6 +378,27 @@ fn a_first_line_that_was_cut_off_does_not_refuse_the_file() {
     let (ids, refused) = read_in_part("x.ndjson", text);
     assert_eq!(ids, ["a", "b"]);
     assert_eq!(refused, ["1: malformed_json"]);
+}
+
+/// A row whose map has a key twice is refused, and the other rows are stored.
+#[test]
+fn rows_with_a_key_twice_are_refused_alone() {
+    let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for keys in [["a", "a"], ["a", "b"]] {
+        for key in keys {
+            map.keys().append_value(key);
+            map.values().append_value("x");
+        }
+        map.append(true).unwrap();
+    }
+    let bytes = parquet(vec![
+        ("date", Arc::new(StringArray::from(vec!["1", "2"]))),
+        ("df_event_id", Arc::new(StringArray::from(vec!["a", "b"]))),
+        ("context", Arc::new(map.finish())),
+    ]);
+    let (ids, refused) = read_in_part("x.parquet", bytes);
+    assert_eq!(ids, ["b"]);
+    assert_eq!(refused, ["1: duplicate_key"]);
 }
 
 #[test]

@@ -4,14 +4,17 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
+
+use crate::rejection::{Rejection, duplicate_key};
 
 /// Why a text is no JSON value that can be taken.
 #[derive(Debug)]
-pub(crate) enum NotUnique {
-    /// An object in it has this key twice. Readers of JSON differ in which value counts, so evidence
+pub enum NotUnique {
+    /// An object in it has a key twice. Readers of JSON differ in which value counts, so evidence
     /// must not depend on it.
-    Duplicate(String),
+    Duplicate(Rejection),
     /// It is not JSON.
     Malformed(serde_json::Error),
 }
@@ -20,20 +23,38 @@ pub(crate) enum NotUnique {
 ///
 /// # Errors
 /// [`NotUnique`] when it is not JSON, or an object in it has a key twice.
-pub(crate) fn parse_unique(text: &[u8]) -> Result<Value, NotUnique> {
+pub fn parse_unique(text: &[u8]) -> Result<Value, NotUnique> {
     let duplicate = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Unique(&duplicate).deserialize(&mut deserializer);
     let value = value.and_then(|value| deserializer.end().map(|()| value));
     match (duplicate.into_inner(), value) {
-        (Some(key), _) => Err(NotUnique::Duplicate(key)),
+        (Some(rejection), _) => Err(NotUnique::Duplicate(rejection)),
         (None, value) => value.map_err(NotUnique::Malformed),
     }
 }
 
-/// Makes a value; a key that an object has twice is put into the cell, and is an error.
+/// Adds a member to an object.
+///
+/// # Errors
+/// The refusal of the object, with the code `duplicate_key`, when it has the key already.
+pub fn insert_unique(
+    object: &mut Map<String, Value>,
+    key: String,
+    value: Value,
+) -> Result<(), Rejection> {
+    match object.entry(key) {
+        Entry::Occupied(member) => Err(duplicate_key(member.key())),
+        Entry::Vacant(member) => {
+            member.insert(value);
+            Ok(())
+        }
+    }
+}
+
+/// Makes a value; the refusal of a key that an object has twice is put into the cell, and is an error.
 #[derive(Clone, Copy)]
-struct Unique<'d>(&'d RefCell<Option<String>>);
+struct Unique<'d>(&'d RefCell<Option<Rejection>>);
 
 impl<'de> DeserializeSeed<'de> for Unique<'_> {
     type Value = Value;
@@ -90,11 +111,10 @@ impl<'de> Visitor<'de> for Unique<'_> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self)?;
-            if object.contains_key(&key) {
-                self.0.replace(Some(key));
+            if let Err(rejection) = insert_unique(&mut object, key, value) {
+                self.0.replace(Some(rejection));
                 return Err(A::Error::custom("a key is given twice"));
             }
-            object.insert(key, value);
         }
         Ok(Value::Object(object))
     }
@@ -113,7 +133,7 @@ mod tests {
             r#"{"b":[{"c":{"a":1,"x":2,"\u0061":3}}]}"#,
         ] {
             match parse_unique(text.as_bytes()) {
-                Err(NotUnique::Duplicate(key)) => assert_eq!(key, "a"),
+                Err(NotUnique::Duplicate(rejection)) => assert_eq!(rejection, duplicate_key("a")),
                 other => panic!("{text}: {other:?}"),
             }
         }
