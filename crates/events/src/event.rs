@@ -120,7 +120,23 @@ impl Event {
         }
     }
 
-    /// About how many bytes of memory its values take.
+    /// About how many bytes of memory the event takes, with what is the same for every event.
+    pub fn memory_bytes(&self) -> usize {
+        const ALLOCATION_BYTES: usize = 16;
+        let allocated = |text: &String| ALLOCATION_BYTES + text.capacity();
+        let texts = self.cells.iter().flatten().map(|cell| match cell {
+            Cell::Int(_) => 0,
+            Cell::Text(text) => allocated(text),
+        });
+        size_of::<Self>()
+            + 2 * ALLOCATION_BYTES
+            + size_of_val(&*self.cells)
+            + self.workspace.as_str().len()
+            + allocated(&self.id)
+            + texts.sum::<usize>()
+    }
+
+    /// How many bytes its values have. An event in memory takes more, see [`Self::memory_bytes`].
     pub fn size_bytes(&self) -> usize {
         let cells = self.cells.iter().flatten().map(|cell| match cell {
             Cell::Int(_) => size_of::<i64>(),

@@ -35,13 +35,13 @@ const MANY_SEGMENTS: usize = 256;
 pub struct IngestOptions {
     /// How long events wait for others at most while an earlier segment is being written; 200 ms.
     pub linger: Duration,
-    /// The size of events from which a segment is written without waiting, in bytes of memory; 16 MiB.
+    /// The size of events from which a segment is written without waiting, in bytes of their values; 16 MiB.
     pub segment_bytes: usize,
     /// The least time between the beginnings of two writes; none. On object stores that charge for
     /// each write it limits what an hour costs.
     pub write_interval: Duration,
-    /// What all requests that wait for their segment may take, in bytes of memory; 64 MiB. A request
-    /// beyond it waits before it is taken in.
+    /// What the events of all requests that wait for their segment may take, in bytes of memory; 64 MiB. A
+    /// request beyond it waits before it is taken in.
     pub waiting_bytes: usize,
     /// What segments of this node that are not folded may take, in bytes of memory; 256 MiB. Requests wait
     /// while it is exceeded. Segments that cannot be folded do not count.
@@ -50,7 +50,7 @@ pub struct IngestOptions {
     /// Requests with events of that workspace are refused while it is exceeded.
     pub parked_bytes: usize,
     /// The size of events from which the events of one write are split into several segments, in bytes of
-    /// memory; 64 MiB.
+    /// their values; 64 MiB.
     pub largest_segment_bytes: usize,
     /// How long a request waits to be taken in before it is refused; 30 s.
     pub patience: Duration,
@@ -173,6 +173,7 @@ struct Request {
     events: Vec<Event>,
     origin: Origin,
     number: Option<Number>,
+    /// The bytes of its values, by which segments are made.
     size_bytes: usize,
     answer: oneshot::Sender<Result<WriteToken, Arc<StoreError>>>,
     /// Its share of the bytes that may wait, given back with the request.
@@ -332,11 +333,12 @@ impl Ingest {
         number: Option<Number>,
     ) -> Result<WriteToken, StoreError> {
         self.refuse_parked(&events)?;
-        let size_bytes = events.iter().map(Event::size_bytes).sum();
+        let memory_bytes = events.iter().map(Event::memory_bytes).sum();
         let patience = self.shared.options.patience;
-        let room = tokio::time::timeout(patience, self.shared.room(size_bytes)).await;
+        let room = tokio::time::timeout(patience, self.shared.room(memory_bytes)).await;
         let waiting = room.map_err(|_| StoreError::Overloaded { patience })??;
         let (answer, answered) = oneshot::channel();
+        let size_bytes = events.iter().map(Event::size_bytes).sum();
         let request = Request {
             events,
             origin,
@@ -353,8 +355,8 @@ impl Ingest {
 }
 
 impl Shared {
-    /// Waits until there is room for a request of `size_bytes`.
-    async fn room(&self, size_bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+    /// Waits until there is room for a request whose events take `memory_bytes`.
+    async fn room(&self, memory_bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
         loop {
             let folded = self.folded.notified();
             let (_, own_bytes) = self.store.known_segments().foldable_of(self.node);
@@ -365,7 +367,7 @@ impl Shared {
             folded.await;
         }
         // A request that is larger than everything that may wait takes all of it.
-        let share = size_bytes.min(self.options.waiting_bytes);
+        let share = memory_bytes.min(self.options.waiting_bytes);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.waiting).acquire_many_owned(share).await;
         permit.map_err(|_| StoreError::Closed)

@@ -288,6 +288,17 @@ fn the_size_grows_with_the_text() {
     assert_eq!(large.size_bytes() - small.size_bytes(), 1000);
 }
 
+/// An event takes a cell for every field, also when nearly all of them are null.
+#[test]
+fn memory_counts_the_cells() {
+    let event = read(json!({"date": 1})).unwrap();
+    let cells = FIELDS.len() * size_of::<Option<Cell>>();
+    assert!(event.memory_bytes() > cells, "{}", event.memory_bytes());
+    assert!(event.memory_bytes() < 2 * cells, "{}", event.memory_bytes());
+    let large = read(json!({"date": 1, "df_title": "x".repeat(1000)})).unwrap();
+    assert!(large.memory_bytes() >= event.memory_bytes() + 1000);
+}
+
 /// What is given under the name of a field that Vouch sets is an attribute, so that exports can be imported.
 #[test]
 fn fields_of_vouch_are_not_the_producers() {

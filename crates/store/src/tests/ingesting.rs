@@ -440,7 +440,7 @@ async fn what_takes_too_long_to_be_durable_is_not_acknowledged() {
 async fn events_wait_when_the_object_store_is_slow_and_are_refused_in_the_end() {
     let root = Root::in_memory();
     let store = super::faults::interpose(&root, Stuck);
-    let event_bytes = event("w", DAY_START_MS, "00").size_bytes();
+    let event_bytes = event("w", DAY_START_MS, "00").memory_bytes();
     let ingest = store.ingest(IngestOptions {
         waiting_bytes: 10 * event_bytes,
         patience: Duration::from_millis(50),
