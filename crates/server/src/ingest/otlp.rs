@@ -60,11 +60,11 @@ async fn export(
                             }
                         };
                         decoder.take(size_bytes, workspace.as_ref(), || {
-                            Ok(if is_mapped {
+                            if is_mapped {
                                 record::original(record, &origin)
                             } else {
                                 record::event(record, &origin)
-                            })
+                            }
                         })?;
                     }
                 }

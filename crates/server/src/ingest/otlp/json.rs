@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use events::read::{NotUnique, parse_unique};
 use serde_json::{Map, Value};
 
 use crate::proto::otlp::any_value::Value as Kind;
@@ -19,7 +20,10 @@ type Result<T> = std::result::Result<T, String>;
 /// # Errors
 /// What is wrong with the text, in words.
 pub(super) fn request(text: &[u8]) -> Result<ExportLogsServiceRequest> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let value = parse_unique(text).map_err(|error| match error {
+        NotUnique::Duplicate(rejection) => rejection.message,
+        NotUnique::Malformed(error) => error.to_string(),
+    })?;
     let members = Members::of(&value, "the request")?;
     Ok(ExportLogsServiceRequest {
         resource_logs: members.list("resourceLogs", resource_logs)?,
@@ -224,6 +228,16 @@ mod tests {
             record(json!({"time_unix_nano": 5, "observedTimeUnixNano": "6", "unknown": [1]}));
         let read = read.unwrap();
         assert_eq!((read.time_unix_nano, read.observed_time_unix_nano), (5, 6));
+    }
+
+    /// Which value counts is for no reader to choose.
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let text = br#"{"resourceLogs": [{"scopeLogs": [{"logRecords": [
+            {"body": {"stringValue": "a", "stringValue": "b"}}
+        ]}]}]}"#;
+        let problem = request(text).unwrap_err();
+        assert!(problem.contains("`stringValue` twice"), "{problem}");
     }
 
     #[test]

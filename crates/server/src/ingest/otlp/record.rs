@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use events::fields::{self, FIELDS};
+use events::read::{NotUnique, insert_unique, parse_unique};
 use events::{Rejection, RejectionCode, WorkspaceId};
 use prost::Message;
 use serde_json::{Map, Number, Value};
@@ -73,7 +74,7 @@ impl<'a> Origin<'a> {
         let Some(named) = workspace_attribute(&record.attributes).or(self.workspace) else {
             return Ok(given.cloned());
         };
-        let named = match json(named.value.as_ref()) {
+        let named = match json(named.value.as_ref())? {
             Value::String(text) => text,
             other => other.to_string(),
         };
@@ -96,7 +97,10 @@ fn workspace_attribute(attributes: &[KeyValue]) -> Option<&KeyValue> {
 }
 
 /// The event that a record describes, in Vouch's field names.
-pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Value {
+///
+/// # Errors
+/// The [`Rejection`] of an object that has a key twice.
+pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Result<Value, Rejection> {
     let mut draft = Draft::default();
     let nanos = record.time_unix_nano;
     if nanos != 0 {
@@ -110,7 +114,7 @@ pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Value {
             draft.set("time_unix_nano", "time_unix_nano", nanos.into());
         }
     }
-    match json(record.body.as_ref()) {
+    match json(record.body.as_ref())? {
         Value::Null => {}
         Value::Object(members) => {
             for (key, value) in members {
@@ -119,25 +123,32 @@ pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Value {
         }
         text => draft.set("body", "df_message", text),
     }
-    draft.set_all("attributes", &record.attributes);
+    draft.set_all("attributes", &record.attributes)?;
     for (name, value) in members(record) {
         draft.set("record", name, value);
     }
-    draft.set_scope(origin);
-    draft.set_all("resource", origin.resource_attributes());
+    draft.set_scope(origin)?;
+    draft.set_all("resource", origin.resource_attributes())?;
     if record.observed_time_unix_nano != 0 && !draft.object.contains_key(fields::DATE) {
         let observed = record.observed_time_unix_nano / NANOS_PER_MS;
         draft.set("observed_time_unix_nano", fields::DATE, observed.into());
     }
-    draft.finish()
+    Ok(draft.finish())
 }
 
 /// What a mapping gets: the body of the record as the object that it is, or as the object whose JSON text
 /// it is, else as `body`; with everything else that is known in `otlp`.
-pub(super) fn original(record: &LogRecord, origin: &Origin<'_>) -> Value {
-    let body = json(record.body.as_ref());
+///
+/// # Errors
+/// The [`Rejection`] of an object that has a key twice.
+pub(super) fn original(record: &LogRecord, origin: &Origin<'_>) -> Result<Value, Rejection> {
+    let body = json(record.body.as_ref())?;
     let parsed = match &body {
-        Value::String(text) => serde_json::from_str(text).ok(),
+        Value::String(text) => match parse_unique(text.as_bytes()) {
+            Ok(value) => Some(value),
+            Err(NotUnique::Duplicate(rejection)) => return Err(rejection),
+            Err(NotUnique::Malformed(_)) => None,
+        },
         _ => None,
     };
     let mut object = match (body, parsed) {
@@ -156,24 +167,24 @@ pub(super) fn original(record: &LogRecord, origin: &Origin<'_>) -> Value {
     for (name, value) in members(record) {
         otlp.insert(name.to_owned(), value);
     }
-    otlp.insert("attributes".to_owned(), json_object(&record.attributes));
+    otlp.insert("attributes".to_owned(), json_object(&record.attributes)?);
     if let Some(scope) = origin.scope {
         let described = [("name", &scope.name), ("version", &scope.version)];
         let mut members: Map<String, Value> = described
             .into_iter()
             .map(|(name, text)| (name.to_owned(), text.as_str().into()))
             .collect();
-        members.insert("attributes".to_owned(), json_object(&scope.attributes));
+        members.insert("attributes".to_owned(), json_object(&scope.attributes)?);
         otlp.insert("scope".to_owned(), members.into());
     }
-    let resource = json_object(origin.resource_attributes());
+    let resource = json_object(origin.resource_attributes())?;
     otlp.insert("resource".to_owned(), resource);
     let mut name = "otlp".to_owned();
     while object.contains_key(&name) {
         name.push('_');
     }
     object.insert(name, otlp.into());
-    Value::Object(object)
+    Ok(Value::Object(object))
 }
 
 /// An event in the making.
@@ -184,15 +195,16 @@ struct Draft {
 }
 
 impl Draft {
-    fn set_all(&mut self, origin: &str, attributes: &[KeyValue]) {
+    fn set_all(&mut self, origin: &str, attributes: &[KeyValue]) -> Result<(), Rejection> {
         for attribute in attributes {
-            self.set(origin, &attribute.key, json(attribute.value.as_ref()));
+            self.set(origin, &attribute.key, json(attribute.value.as_ref())?);
         }
+        Ok(())
     }
 
-    fn set_scope(&mut self, origin: &Origin<'_>) {
+    fn set_scope(&mut self, origin: &Origin<'_>) -> Result<(), Rejection> {
         let Some(scope) = origin.scope else {
-            return;
+            return Ok(());
         };
         // As the specification of OpenTelemetry names them where there are only attributes.
         let described = [
@@ -204,7 +216,7 @@ impl Draft {
                 self.set("scope", name, text.as_str().into());
             }
         }
-        self.set_all("scope", origin.scope_attributes());
+        self.set_all("scope", origin.scope_attributes())
     }
 
     fn set(&mut self, origin: &str, key: &str, value: Value) {
@@ -290,19 +302,24 @@ fn hexadecimal(bytes: &[u8]) -> Value {
     digits.into()
 }
 
-fn json_object(members: &[KeyValue]) -> Value {
-    let members = members
-        .iter()
-        .map(|member| (member.key.clone(), json(member.value.as_ref())));
-    Value::Object(members.collect())
+fn json_object(members: &[KeyValue]) -> Result<Value, Rejection> {
+    let mut object = Map::new();
+    for member in members {
+        let value = json(member.value.as_ref())?;
+        insert_unique(&mut object, member.key.clone(), value)?;
+    }
+    Ok(Value::Object(object))
 }
 
 /// A value as JSON: bytes in base64, and the numbers that JSON lacks as texts.
-fn json(value: Option<&AnyValue>) -> Value {
+///
+/// # Errors
+/// The [`Rejection`] of an object that has a key twice.
+fn json(value: Option<&AnyValue>) -> Result<Value, Rejection> {
     let Some(kind) = value.and_then(|value| value.value.as_ref()) else {
-        return Value::Null;
+        return Ok(Value::Null);
     };
-    match kind {
+    Ok(match kind {
         Kind::StringValue(text) => text.as_str().into(),
         Kind::BoolValue(truth) => (*truth).into(),
         Kind::IntValue(number) => (*number).into(),
@@ -310,10 +327,13 @@ fn json(value: Option<&AnyValue>) -> Value {
             Some(number) => Value::Number(number),
             None => number.to_string().into(),
         },
-        Kind::ArrayValue(list) => list.values.iter().map(|item| json(Some(item))).collect(),
-        Kind::KvlistValue(list) => json_object(&list.values),
+        Kind::ArrayValue(list) => {
+            let items = list.values.iter().map(|item| json(Some(item)));
+            items.collect::<Result<_, _>>()?
+        }
+        Kind::KvlistValue(list) => json_object(&list.values)?,
         Kind::BytesValue(bytes) => STANDARD.encode(bytes).into(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -370,7 +390,7 @@ mod tests {
         let (record, resource, scope) = read(sample());
         let origin = Origin::of(Some(&resource)).with_scope(Some(&scope));
         assert_eq!(
-            event(&record, &origin),
+            event(&record, &origin).unwrap(),
             json!({
                 "date": 1_795_249_800_000_u64,
                 "time_unix_nano": 1_795_249_800_000_000_001_u64,
@@ -399,7 +419,7 @@ mod tests {
     fn a_mapping_gets_the_body_and_all_else_beside_it() {
         let (mut record, resource, _) = read(sample());
         let origin = Origin::of(Some(&resource));
-        let object = original(&record, &origin);
+        let object = original(&record, &origin).unwrap();
         assert_eq!(object["df_user_name"], "Zoë");
         assert_eq!(object["otlp"]["resource"]["service.name"], "billing");
         assert_eq!(object["otlp"]["attributes"]["region"], "us");
@@ -408,9 +428,13 @@ mod tests {
             Some(AnyValue { value })
         };
         record.body = text("{\"eventName\": \"PutObject\"}");
-        assert_eq!(original(&record, &origin)["eventName"], "PutObject");
+        let object = original(&record, &origin).unwrap();
+        assert_eq!(object["eventName"], "PutObject");
         record.body = text("plain");
-        assert_eq!(original(&record, &origin)["body"], "plain");
+        assert_eq!(original(&record, &origin).unwrap()["body"], "plain");
+        record.body = text("{\"eventName\": \"PutObject\", \"eventName\": \"GetObject\"}");
+        let refused = original(&record, &origin).unwrap_err();
+        assert_eq!(refused.code, RejectionCode::DuplicateKey);
     }
 
     #[test]
@@ -419,9 +443,33 @@ mod tests {
         let origin = Origin::of(None);
         record.time_unix_nano = 0;
         record.body = None;
-        assert_eq!(event(&record, &origin)["date"], 1_795_249_900_000_u64);
+        let date = event(&record, &origin).unwrap()["date"].clone();
+        assert_eq!(date, 1_795_249_900_000_u64);
         record.observed_time_unix_nano = 0;
-        assert!(event(&record, &origin).get("date").is_none());
+        assert!(event(&record, &origin).unwrap().get("date").is_none());
+    }
+
+    /// A list of keys and values is an object, wherever it is in a record.
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let member = |value: &str| json!({"key": "a", "value": {"stringValue": value}});
+        let twice = json!({"kvlistValue": {"values": [member("x"), member("y")]}});
+        let nested = json!({"arrayValue": {"values": [twice]}});
+        for record in [
+            json!({"body": twice}),
+            json!({"body": nested}),
+            json!({"attributes": [{"key": "context", "value": twice}]}),
+            json!({"attributes": [{"key": fields::WORKSPACE, "value": twice}]}),
+        ] {
+            let logs = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]});
+            let (record, ..) = read(logs);
+            let origin = Origin::of(None);
+            let refused = origin.workspace(&record, None).and_then(|_| {
+                event(&record, &origin)?;
+                original(&record, &origin)
+            });
+            assert_eq!(refused.unwrap_err().code, RejectionCode::DuplicateKey);
+        }
     }
 
     #[test]
