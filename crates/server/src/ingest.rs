@@ -7,8 +7,9 @@
 //! | `budget` | the memory that requests share |
 //! | `pace` | how fast a body has to come |
 //! | `admission` | the memory of gRPC requests that are being read |
-//! | `messages` | compressed gRPC messages, decompressed within the limits |
+//! | `messages` | gRPC messages, decompressed and decoded within the limits |
 //! | `body` | the body of an HTTP request, read and decompressed within the limits |
+//! | `memory` | what a request takes in memory when it is decoded |
 //! | `decode` | records into events, with what is refused of them |
 //! | `writer` | a request of any door, stored |
 //! | `error` | why a request failed, for gRPC and for HTTP |
@@ -23,6 +24,7 @@ mod decode;
 mod error;
 pub(crate) mod http;
 mod limits;
+mod memory;
 mod messages;
 pub(crate) mod otlp;
 mod pace;

@@ -23,7 +23,8 @@ use tonic::server::NamedService;
 use super::body::frame_bytes;
 use super::budget::{Budget, Reservation, Share};
 use super::error::{WriteError, of_message};
-use super::messages::{MessageLimit, decompressed};
+use super::limits::IngestLimits;
+use super::messages::{MessageLimit, limited};
 use super::pace::Pace;
 use super::service::STREAM_BYTES;
 use crate::connections::Peer;
@@ -39,6 +40,7 @@ pub(crate) struct Admission<S> {
     streams: S,
     budget: Budget,
     message_bytes: usize,
+    decoded: Option<IngestLimits>,
 }
 
 /// The memory of the message that is being read, as an extension of its request.
@@ -115,13 +117,21 @@ impl Held {
 
 impl<S> Admission<S> {
     /// Counts the requests of `service`, which takes messages of `message_bytes`, against `budget`;
-    /// `streams` is the same service for streams of messages.
-    pub(crate) fn new(service: S, streams: S, budget: Budget, message_bytes: usize) -> Self {
+    /// `streams` is the same service for streams of messages. Requests of OTLP have limits of what they are when they
+    /// are decoded.
+    pub(crate) fn new(
+        service: S,
+        streams: S,
+        budget: Budget,
+        message_bytes: usize,
+        decoded: Option<IngestLimits>,
+    ) -> Self {
         Self {
             service,
             streams,
             budget,
             message_bytes,
+            decoded,
         }
     }
 }
@@ -160,15 +170,17 @@ where
             true => MessageLimit {
                 bytes: limit.min(STREAM_BYTES),
                 too_large: |limit| WriteError::MessageTooLarge { limit },
+                decoded: self.decoded,
             },
             false => MessageLimit {
                 bytes: limit,
                 too_large,
+                decoded: self.decoded,
             },
         };
         let (mut parts, body) = request.into_parts();
         let body = counted(body, held.clone());
-        let body = decompressed(&mut parts.headers, body, held.clone(), message_limit);
+        let body = limited(&mut parts.headers, body, held.clone(), message_limit);
         parts.extensions.insert(held);
         let request = Request::from_parts(parts, body);
         if is_endless {

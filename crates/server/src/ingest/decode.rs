@@ -7,6 +7,7 @@ use store::BatchNumber;
 
 use super::error::WriteError;
 use super::limits::IngestLimits;
+use super::memory::json_bytes;
 
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -53,6 +54,8 @@ pub(crate) struct Decoder<'a> {
     record_bytes: usize,
     /// The bytes of the events so far, also of those that are refused. A mapping may make more than the records have.
     bytes: usize,
+    /// What these events take in memory.
+    memory_bytes: usize,
     /// The bytes that there is memory for.
     grown_bytes: usize,
     decoded: Decoded,
@@ -78,6 +81,7 @@ impl<'a> Decoder<'a> {
             count: 0,
             record_bytes: 0,
             bytes: 0,
+            memory_bytes: 0,
             grown_bytes: 0,
             decoded: Decoded::default(),
         })
@@ -131,7 +135,7 @@ impl<'a> Decoder<'a> {
         };
         for event in events {
             if let Ok(event) = &event {
-                self.count_bytes(event.size_bytes())?;
+                self.count_bytes(event)?;
             }
             match event.and_then(|event| self.within_limits(event)) {
                 Ok(event) => {
@@ -156,11 +160,18 @@ impl<'a> Decoder<'a> {
         Ok(event)
     }
 
-    fn count_bytes(&mut self, event_bytes: usize) -> Result<(), WriteError> {
-        self.bytes = self.bytes.saturating_add(event_bytes);
+    fn count_bytes(&mut self, event: &Event) -> Result<(), WriteError> {
+        self.bytes = self.bytes.saturating_add(event.size_bytes());
         self.check_bytes(self.bytes)?;
-        if self.bytes > self.grown_bytes {
-            self.grown_bytes = self.bytes + self.bytes.clamp(MIN_STEP_BYTES, MAX_STEP_BYTES);
+        self.memory_bytes = self.memory_bytes.saturating_add(event.memory_bytes());
+        self.reserve(self.memory_bytes)
+    }
+
+    /// Takes memory until there is enough for `bytes`.
+    fn reserve(&mut self, bytes: usize) -> Result<(), WriteError> {
+        if bytes > self.grown_bytes {
+            let step_bytes = bytes.clamp(MIN_STEP_BYTES, MAX_STEP_BYTES);
+            self.grown_bytes = bytes.saturating_add(step_bytes);
             (self.grow)(self.grown_bytes)?;
         }
         Ok(())
@@ -172,6 +183,26 @@ impl<'a> Decoder<'a> {
             return Err(WriteError::EventsTooLarge { limit });
         }
         Ok(())
+    }
+
+    /// Takes the record that is a JSON text, when there is memory for what it becomes.
+    ///
+    /// # Errors
+    /// As for [`Decoder::take`].
+    pub(crate) fn take_text(
+        &mut self,
+        text: &[u8],
+        workspace: Option<&WorkspaceId>,
+    ) -> Result<(), WriteError> {
+        if text.len() > self.limits.event_bytes {
+            return self.take(text.len(), workspace, || parse_record(text));
+        }
+        let (value_bytes, limit) = (json_bytes(text), self.limits.decoded_bytes());
+        if value_bytes > limit {
+            return self.take(text.len(), workspace, || Err(too_many_values(limit)));
+        }
+        self.reserve(self.memory_bytes.saturating_add(value_bytes))?;
+        self.take(text.len(), workspace, || parse_record(text))
     }
 
     /// Takes every line that is not blank.
@@ -186,7 +217,7 @@ impl<'a> Decoder<'a> {
         let text = text.strip_prefix(UTF8_BOM).unwrap_or(text);
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         for line in lines.filter(|line| !line.is_empty()) {
-            self.take(line.len(), workspace, || parse_record(line))?;
+            self.take_text(line, workspace)?;
         }
         Ok(())
     }
@@ -210,6 +241,14 @@ fn too_large(what: &str, size_bytes: usize, limits: &IngestLimits) -> Rejection 
     let message = format!(
         "the {what} has {size_bytes} bytes, and this service takes {limit} (--max-event-bytes); leave out \
          its largest values, or import it with `vouch import`"
+    );
+    Rejection::new(RejectionCode::EventTooLarge, message)
+}
+
+fn too_many_values(limit: usize) -> Rejection {
+    let message = format!(
+        "the record has so many values that it takes more than {limit} bytes of memory, four times \
+         --max-decompressed-bytes; send it in parts, or import it with `vouch import`"
     );
     Rejection::new(RejectionCode::EventTooLarge, message)
 }
@@ -323,6 +362,39 @@ mod tests {
             refused,
             Err(WriteError::EventsTooLarge { limit: 5_000 })
         ));
+    }
+
+    /// A record of few bytes and many values is refused alone, before it is read; memory is taken for what is read and
+    /// for the events, which have more than their values.
+    #[test]
+    fn memory_is_taken_for_values_and_events() {
+        let limits = IngestLimits {
+            decompressed_bytes: 1 << 20,
+            ..IngestLimits::default()
+        };
+        let workspace = "acme".parse().unwrap();
+        let decode = |text: &str| {
+            let mut grown = 0;
+            let mut grow = |bytes| {
+                grown = bytes;
+                Ok(())
+            };
+            let mut decoder = Decoder::new(None, None, &limits, &mut grow).unwrap();
+            let taken = decoder.take_lines(text.as_bytes(), Some(&workspace));
+            let decoded = taken.and_then(|()| decoder.finish()).unwrap();
+            (decoded, grown)
+        };
+        let list = |items| format!("{{\"date\": 1, \"x\": [{}0]}}\n", "0,".repeat(items));
+        let (decoded, _) = decode(&[list(100_000), list(1)].concat());
+        assert_eq!(decoded.record_of, [1]);
+        let refused = &decoded.refused[0].rejection;
+        assert_eq!(refused.code, RejectionCode::EventTooLarge);
+        let (decoded, grown) = decode(&list(10_000));
+        assert_eq!(decoded.events.len(), 1);
+        assert!(grown > 10_000 * size_of::<Value>(), "{grown}");
+        let (decoded, grown) = decode(&"{\"date\": 1}\n".repeat(5_000));
+        let memory: usize = decoded.events.iter().map(Event::memory_bytes).sum();
+        assert!(grown >= memory && memory > 4 << 20, "{grown}, {memory}");
     }
 
     #[test]

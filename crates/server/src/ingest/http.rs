@@ -5,7 +5,6 @@ use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use events::read::parse_record;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -57,7 +56,7 @@ async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError>
     writer
         .write(source, options, received.held, move |decoder, workspace| {
             if is_single {
-                return decoder.take(text.len(), workspace, || parse_record(&text));
+                return decoder.take_text(&text, workspace);
             }
             decoder.take_lines(&text, workspace)
         })

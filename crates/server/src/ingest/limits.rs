@@ -17,6 +17,14 @@ pub struct IngestLimits {
     pub waiting_bytes: usize,
 }
 
+impl IngestLimits {
+    /// What a request may take in memory while it is decoded, in bytes: four times what it may have when it is
+    /// decompressed. Structs take more than what is sent.
+    pub(crate) fn decoded_bytes(&self) -> usize {
+        self.decompressed_bytes.saturating_mul(4)
+    }
+}
+
 impl Default for IngestLimits {
     fn default() -> Self {
         const MIB: usize = 1 << 20;

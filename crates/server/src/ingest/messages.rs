@@ -1,6 +1,6 @@
-//! Compressed gRPC messages, decompressed as far as there is memory for them.
+//! gRPC messages, decompressed and decoded as far as there is memory for them.
 //!
-//! The codec would decompress a message at once and as a whole, before anybody counts what it takes.
+//! The codec would do both at once and with the whole message, before anybody counts what it takes.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::{StreamExt, stream};
@@ -13,6 +13,8 @@ use tonic::codegen::http::HeaderMap;
 use super::admission::Held;
 use super::body::{decompress, gzip_reader};
 use super::error::WriteError;
+use super::limits::IngestLimits;
+use super::otlp::extent::{Form, admit};
 
 /// The header that names the compression of messages.
 const ENCODING: &str = "grpc-encoding";
@@ -26,22 +28,27 @@ pub(super) struct MessageLimit {
     pub(super) bytes: usize,
     /// The error of one that is larger.
     pub(super) too_large: fn(usize) -> WriteError,
+    /// The limits of what a message is when it is decoded, when that may be more than it has: requests of OTLP.
+    pub(super) decoded: Option<IngestLimits>,
 }
 
-/// The body with plain messages within the limit, when its headers say that messages may be compressed with gzip; the
-/// header goes.
-pub(super) fn decompressed(
+/// The body with plain messages within the limit, when its headers say that messages may be compressed with gzip, in
+/// which case the header goes, or when they have limits of what they are when they are decoded.
+pub(super) fn limited(
     headers: &mut HeaderMap,
     body: Body,
     held: Held,
     limit: MessageLimit,
 ) -> Body {
-    if headers.get(ENCODING).map(|name| name.as_bytes()) != Some(b"gzip") {
+    let is_gzip = headers.get(ENCODING).map(|name| name.as_bytes()) == Some(b"gzip");
+    if is_gzip {
+        headers.remove(ENCODING);
+    } else if limit.decoded.is_none() {
         return body;
     }
-    headers.remove(ENCODING);
     let reading = Messages {
         body,
+        is_gzip,
         held,
         limit,
         received: BytesMut::new(),
@@ -59,6 +66,8 @@ pub(super) fn decompressed(
 /// A body whose messages are put together.
 struct Messages {
     body: Body,
+    /// Whether messages may be compressed.
+    is_gzip: bool,
     held: Held,
     limit: MessageLimit,
     received: BytesMut,
@@ -96,11 +105,25 @@ impl Messages {
         if self.received.len() - PREFIX_BYTES < length {
             return Ok(None);
         }
-        let mut message = self.received.split_to(PREFIX_BYTES + length).freeze();
-        if !is_compressed {
-            return Ok(Some(message));
+        let message = self.received.split_to(PREFIX_BYTES + length).freeze();
+        let message = match (is_compressed, self.is_gzip) {
+            (false, _) => message,
+            (true, true) => self.decompressed(message.slice(PREFIX_BYTES..)).await?,
+            // The codec refuses it.
+            (true, false) => return Ok(Some(message)),
+        };
+        if let Some(limits) = &self.limit.decoded {
+            let mut reservation = self.held.take();
+            let content = message.slice(PREFIX_BYTES..);
+            let admitted = admit(Form::Protobuf, content, limits, &mut reservation).await;
+            self.held.put_back(reservation);
+            admitted?;
         }
-        message.advance(PREFIX_BYTES);
+        Ok(Some(message))
+    }
+
+    /// The plain message, with its prefix, that a compressed one is.
+    async fn decompressed(&mut self, message: Bytes) -> Result<Bytes, WriteError> {
         let mut reservation = self.held.take();
         let reader = gzip_reader(message.clone());
         let limit = self.limit.bytes;
@@ -114,7 +137,7 @@ impl Messages {
         message.put_u8(0);
         message.put_u32(u32::try_from(plain.len()).map_err(|_| self.too_large())?);
         message.extend_from_slice(&plain);
-        Ok(Some(message.freeze()))
+        Ok(message.freeze())
     }
 
     fn too_large(&self) -> WriteError {
@@ -132,10 +155,12 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::*;
+    use crate::proto::otlp::LogRecord;
 
     const LIMIT: MessageLimit = MessageLimit {
         bytes: 1 << 20,
         too_large: |limit| WriteError::MessageTooLarge { limit },
+        decoded: None,
     };
 
     fn message(flag: u8, content: &[u8]) -> Vec<u8> {
@@ -151,6 +176,14 @@ mod tests {
 
     /// What the codec gets of a body that comes in parts, and the memory that is held for it.
     async fn received(encoding: &str, parts: Vec<Vec<u8>>) -> Result<(Vec<u8>, usize), Status> {
+        received_within(LIMIT, encoding, parts).await
+    }
+
+    async fn received_within(
+        limit: MessageLimit,
+        encoding: &str,
+        parts: Vec<Vec<u8>>,
+    ) -> Result<(Vec<u8>, usize), Status> {
         let budget = Budget::new(8 << 20, 4 << 20);
         let held = Held::new(budget.clone());
         let frames = parts
@@ -159,7 +192,7 @@ mod tests {
         let body = Body::new(StreamBody::new(stream::iter(frames)));
         let mut headers =
             HeaderMap::from_iter([(ENCODING.parse().unwrap(), encoding.parse().unwrap())]);
-        let body = decompressed(&mut headers, body, held.clone(), LIMIT);
+        let body = limited(&mut headers, body, held.clone(), limit);
         assert_eq!(headers.contains_key(ENCODING), encoding != "gzip");
         let bytes = body.collect().await?.to_bytes().to_vec();
         Ok((bytes, budget.held_bytes()))
@@ -190,6 +223,38 @@ mod tests {
         // What was cut off is for the codec to refuse.
         let (bytes, _) = received("gzip", vec![sent[..7].to_vec()]).await.unwrap();
         assert_eq!(bytes, sent[..7]);
+    }
+
+    /// A message of OTLP is measured before the codec gets it, compressed or not.
+    #[tokio::test]
+    async fn messages_are_measured_before_they_are_decoded() {
+        let limit = MessageLimit {
+            decoded: Some(IngestLimits::default()),
+            ..LIMIT
+        };
+        let records = [0x12, 0].repeat(100_001);
+        let within = |tag: u8, content: &[u8]| {
+            let mut field = vec![tag << 3 | 2];
+            prost::encode_length_delimiter(content.len(), &mut field).unwrap();
+            [field, content.to_vec()].concat()
+        };
+        let request = within(1, &within(2, &records));
+        for (encoding, sent) in [
+            ("identity", message(0, &request)),
+            ("gzip", message(0, &request)),
+            ("gzip", message(1, &gzip(&request))),
+        ] {
+            let refused = received_within(limit, encoding, vec![sent]).await;
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+            assert!(refused.message().contains("--max-events"), "{refused}");
+        }
+        let request = within(1, &within(2, &records[..20_000]));
+        let sent = message(0, &request);
+        let received = received_within(limit, "identity", vec![sent.clone()]).await;
+        let (bytes, held) = received.unwrap();
+        assert_eq!(bytes, sent);
+        assert!(held > 10_000 * size_of::<LogRecord>(), "{held}");
     }
 
     /// What a small message decompresses to is counted, and refused beyond the limit before it is all in memory.

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `record` | a log record as the JSON object that an event is made of |
 //! | `json` | the JSON form of a request |
+//! | `extent` | what a request takes in memory, before it is decoded |
 //! | `grpc`, `http` | the two transports |
 
+pub(super) mod extent;
 pub(crate) mod grpc;
 pub(crate) mod http;
 mod json;

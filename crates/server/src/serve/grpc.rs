@@ -159,8 +159,9 @@ pub(super) fn router(
         .max_decoding_message_size(with_slack(limit));
     let streams = ingest_service(limit.min(service::STREAM_BYTES));
     let budget = || writer.budget().clone();
-    let ingest_service = Admission::new(ingest_service(limit), streams, budget(), limit);
-    let logs_service = Admission::new(logs_service.clone(), logs_service, budget(), limit);
+    let ingest_service = Admission::new(ingest_service(limit), streams, budget(), limit, None);
+    let decoded = Some(*writer.limits());
+    let logs_service = Admission::new(logs_service.clone(), logs_service, budget(), limit, decoded);
     Ok(builder()
         .add_service(health.service())
         .add_service(reflection().build_v1()?)

@@ -8,6 +8,7 @@ use axum::response::Response;
 use prost::Message;
 use serde_json::{Value, json};
 
+use super::extent::{Form, admit};
 use super::{WORKSPACE_HEADER, export, json, partial_success};
 use crate::ingest::body::{media_type, text};
 use crate::ingest::error::WriteError;
@@ -17,13 +18,6 @@ use crate::proto::otlp::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use crate::status::RpcStatus;
-
-/// The form of a request, and of the answer to it.
-#[derive(Debug, Clone, Copy)]
-enum Form {
-    Protobuf,
-    Json,
-}
 
 impl Form {
     fn media_type(self) -> &'static str {
@@ -58,8 +52,9 @@ async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt,
     let (head, body) = request.into_parts();
     let source = Source::of(Door::OtlpHttp, &head.extensions);
     let received = writer.receive(&head, body).await?;
-    let bytes = received.bytes;
-    let turn = received.held.turn().await;
+    let (bytes, mut held) = (received.bytes, received.held);
+    admit(form, bytes.clone(), writer.limits(), &mut held).await?;
+    let turn = held.turn().await;
     let request = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         match form {
@@ -71,7 +66,7 @@ async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt,
     .await
     .map_err(|error| WriteError::Defect(error.to_string()))??;
     let workspace = text(&head.headers, &HeaderName::from_static(WORKSPACE_HEADER));
-    export(writer, source, workspace, request, received.held).await
+    export(writer, source, workspace, request, held).await
 }
 
 fn respond(
