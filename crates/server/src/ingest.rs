@@ -37,7 +37,7 @@ use events::MappingSource;
 pub(crate) use budget::{Budget, Share};
 pub use limits::IngestLimits;
 pub use quotas::IngestQuotas;
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Door, Writer};
 
 /// How events are taken in.
 #[derive(Debug, Clone, Default)]

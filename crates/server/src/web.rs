@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
@@ -25,7 +25,7 @@ use tonic::codegen::Service;
 pub(crate) use origin::{Hosts, is_of_browser};
 
 use crate::connections::{Connection, Listener, Port};
-use crate::ingest::{Writer, http, otlp};
+use crate::ingest::{Door, Writer, http, otlp};
 use crate::metrics::{self, Metrics, Parts};
 use crate::readiness;
 use crate::serve::until;
@@ -62,8 +62,9 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .route("/readyz", get(ready))
         .route("/metrics", get(figures))
         .with_state(report);
+    let counted = writer.clone();
     Router::new()
-        .route("/v1/events", post(http::events))
+        .route(http::PATH, post(http::events))
         .route(otlp::PATH, post(otlp::http::logs))
         .with_state(writer)
         .merge(reports)
@@ -88,6 +89,25 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
             )
         })
         .layer(middleware::from_fn_with_state(hosts, origin::check))
+        .layer(middleware::from_fn_with_state(counted, count_refusals))
+}
+
+/// The code of a refusal, as an extension of its response.
+#[derive(Debug, Clone, Copy)]
+struct RefusalCode(&'static str);
+
+/// Counts the requests to store events that no door has read, since some senders tell nobody.
+async fn count_refusals(State(writer): State<Writer>, request: Request, next: Next) -> Response {
+    let door = match request.uri().path() {
+        http::PATH => Some(Door::Http),
+        otlp::PATH => Some(Door::OtlpHttp),
+        _ => None,
+    };
+    let response = next.run(request).await;
+    if let (Some(door), Some(RefusalCode(code))) = (door, response.extensions().get()) {
+        writer.count_refusal(door, code);
+    }
+    response
 }
 
 async fn ready(State(report): State<Report>) -> Response {
@@ -161,9 +181,10 @@ async fn converse(connection: Connection, router: Router, stopped: watch::Receiv
 }
 
 /// A refusal as JSON.
-pub(crate) fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+pub(crate) fn refusal(status: StatusCode, code: &'static str, message: &str) -> Response {
     let content = json!({"error_code": code, "message": message});
     let mut response = http::json_response(status, &content);
+    response.extensions_mut().insert(RefusalCode(code));
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let methods = HeaderValue::from_static("GET, POST");
         response.headers_mut().insert(ALLOW, methods);

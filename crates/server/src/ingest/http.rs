@@ -13,6 +13,9 @@ use super::error::{Failure, WriteError};
 use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
 use crate::web::is_of_browser;
 
+/// Where events are posted to.
+pub(crate) const PATH: &str = "/v1/events";
+
 /// Media types of one JSON object a line; none at all counts as that, too.
 const NDJSON: [&str; 4] = [
     "application/x-ndjson",

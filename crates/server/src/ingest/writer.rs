@@ -160,12 +160,18 @@ impl Writer {
                     self.log.add((door, code), count);
                 }
             }
-            Err(error) => {
-                let (_, code) = error.kind();
-                self.metrics.refused_request(door, code);
-                self.log.add((door, code), 1);
-            }
+            Err(error) => self.refused(door, error.kind().1),
         }
+    }
+
+    /// Counts a request that was refused with `code` before its door read it.
+    pub(crate) fn count_refusal(&self, door: Door, code: &'static str) {
+        self.refused(door.as_str(), code);
+    }
+
+    fn refused(&self, door: &'static str, code: &'static str) {
+        self.metrics.refused_request(door, code);
+        self.log.add((door, code), 1);
     }
 
     /// The limits of the doors.

@@ -3,6 +3,8 @@ use events::{Defaults, Event, TimeRange};
 use futures::StreamExt;
 use serde_json::json;
 use store::{ImportOptions, IngestOptions, Store, StoreOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -21,6 +23,7 @@ const DATE_MS: i64 = 1_795_186_800_000;
 
 struct Running {
     address: SocketAddr,
+    http_address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServerError>>,
 }
@@ -35,7 +38,7 @@ impl Running {
             ..ServerConfig::default()
         };
         let server = Server::bind(config).unwrap();
-        let address = server.grpc_address();
+        let (address, http_address) = (server.grpc_address(), server.http_address());
         let store = store().await;
         let ingest = store.ingest(IngestOptions::default());
         let engine = Engine::new(store, EngineConfig::default()).unwrap();
@@ -44,6 +47,7 @@ impl Running {
         let served = tokio::spawn(server.serve(engine, ingest, stopped));
         Self {
             address,
+            http_address,
             stop,
             served,
         }
@@ -56,6 +60,22 @@ impl Running {
     async fn channel(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
         endpoint.connect().await.unwrap()
+    }
+
+    /// The answer to an HTTP request with these lines after the first one and `Host`.
+    async fn http(&self, request: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(self.http_address).await.unwrap();
+        let host = self.http_address;
+        let request =
+            format!("{request} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn metrics(&self) -> String {
+        self.http("GET /metrics", "").await
     }
 
     async fn stop(self) -> Result<(), ServerError> {
@@ -295,4 +315,46 @@ async fn an_address_that_is_taken_is_named() {
             "{second}"
         );
     }
+}
+
+/// What no door reads is counted all the same: collectors drop such requests for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_refusals_are_counted() {
+    let running = Running::start(DRAIN).await;
+    for (request, headers, status, counted) in [
+        (
+            "POST /v1/logs",
+            "Content-Type: text/plain\r\nContent-Length: 0\r\n",
+            415,
+            "door=\"otlp_http\",code=\"unsupported_media_type\"",
+        ),
+        (
+            "POST /v1/logs",
+            "Origin: https://example.org\r\nContent-Length: 0\r\n",
+            403,
+            "door=\"otlp_http\",code=\"foreign_origin\"",
+        ),
+        (
+            "POST /v1/events",
+            "Sec-Fetch-Site: cross-site\r\nContent-Length: 0\r\n",
+            403,
+            "door=\"http\",code=\"foreign_origin\"",
+        ),
+        (
+            "PUT /v1/events",
+            "Content-Length: 0\r\n",
+            405,
+            "door=\"http\",code=\"method_not_allowed\"",
+        ),
+    ] {
+        let answer = running.http(request, headers).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        let metrics = running.metrics().await;
+        let line = format!("vouch_writes_failed_total{{{counted}}} 1\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    running.stop().await.unwrap();
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use prost::Message;
 use serde_json::{Value, json};
@@ -20,6 +20,20 @@ use crate::proto::otlp::{
 use crate::status::RpcStatus;
 
 impl Form {
+    /// The form that the headers of a request name.
+    ///
+    /// # Errors
+    /// [`WriteError::Unsupported`].
+    fn of(headers: &HeaderMap) -> Result<Self, WriteError> {
+        match media_type(headers).as_str() {
+            "application/x-protobuf" => Ok(Self::Protobuf),
+            "application/json" => Ok(Self::Json),
+            other => Err(WriteError::Unsupported(format!(
+                "Content-Type `{other}` is not read here; use application/x-protobuf or application/json"
+            ))),
+        }
+    }
+
     fn media_type(self) -> &'static str {
         match self {
             Self::Protobuf => "application/x-protobuf",
@@ -30,14 +44,11 @@ impl Form {
 
 /// Stores log records that come by HTTP.
 pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Response {
-    let media_type = media_type(request.headers());
-    let form = match media_type.as_str() {
-        "application/x-protobuf" => Form::Protobuf,
-        "application/json" => Form::Json,
-        other => {
-            return failed(&WriteError::Unsupported(format!(
-                "Content-Type `{other}` is not read here; use application/x-protobuf or application/json"
-            )));
+    let form = match Form::of(request.headers()) {
+        Ok(form) => form,
+        Err(error) => {
+            writer.count(Door::OtlpHttp, Err(&error));
+            return failed(&error);
         }
     };
     let stored = store(&writer, form, request).await;
