@@ -141,7 +141,7 @@ fn the_command_line_asks_a_service() {
     let by = [options.as_slice(), &["--by", "legal"]].concat();
     run(&vouch, &["retention", "show"], &options)
         .expect_status(0)
-        .expect_output("events are kept 2y, the default; 0 holds\n  older events came in");
+        .expect_output("events are kept 2y, the default; 0 holds\n  older events were imported");
     run(&vouch, &OF_ZOE, &by).expect_status(0);
     run(&vouch, &OF_ZOE, &by)
         .expect_status(0)

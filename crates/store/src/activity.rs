@@ -1,12 +1,15 @@
 //! Whether what a store is used for works: the outcomes of what this process has tried.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use events::WorkspaceId;
 use object_store::ObjectStoreExt;
 
 use crate::error::StoreError;
+use crate::expiry::{Expiry, ExpiryOutcome};
 use crate::fold::FoldSummary;
 use crate::paths;
 use crate::scrub::Scrubbing;
@@ -24,6 +27,7 @@ pub struct Activity {
     pub folds: Outcomes,
     /// Reading everything again in the background.
     pub scrubbing: Scrubbing,
+    waiting_retentions: Mutex<BTreeSet<WorkspaceId>>,
     not_folded: AtomicU64,
     repeated: AtomicU64,
     conflicts: AtomicU64,
@@ -46,6 +50,32 @@ impl Activity {
     #[must_use]
     pub fn id_conflicts(&self) -> u64 {
         self.conflicts.load(Ordering::Relaxed)
+    }
+
+    /// How many workspaces have events older than their retention that the last run in the background did not drop,
+    /// as nobody has said that they may go.
+    #[must_use]
+    pub fn waiting_retentions(&self) -> usize {
+        self.waiting().len()
+    }
+
+    /// Records what a retention run in the background did.
+    pub(crate) fn record_expiry(&self, expiry: &Expiry) {
+        let waits = matches!(
+            expiry.outcome,
+            ExpiryOutcome::Withheld | ExpiryOutcome::Unconfirmed | ExpiryOutcome::Undone
+        );
+        let mut waiting = self.waiting();
+        match waits {
+            true => waiting.insert(expiry.workspace.clone()),
+            false => waiting.remove(&expiry.workspace),
+        };
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeSet<WorkspaceId>> {
+        self.waiting_retentions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a run of the folding.

@@ -94,6 +94,7 @@ impl Store {
         if dry_run || found.is_empty() {
             return Ok(Some(found.into_iter().map(Removal::from).collect()));
         }
+        self.refuse_lost_versions(workspace).await?;
         let started = match self.start_cleaning(workspace).await {
             Ok(Some(started)) => started,
             Ok(None) => return Ok(None),

@@ -113,7 +113,31 @@ impl Head {
     }
 }
 
+/// The versions of tables that heads name, each with the path of the head.
+pub(crate) type NamedVersions = BTreeMap<WorkspaceId, Vec<(KnownVersion, Path)>>;
+
 impl Store {
+    /// The versions that heads name, as they were when this process first asked. It notices by itself when a log loses
+    /// versions that it has read since then.
+    ///
+    /// # Errors
+    ///
+    /// When the heads cannot be listed or read. A damaged head names nothing; `verify` finds it.
+    pub(crate) async fn named_versions(&self) -> Result<&NamedVersions, StoreError> {
+        let named = self.known_named_versions();
+        let read = named.get_or_try_init(|| async {
+            let mut named = NamedVersions::new();
+            for FoundHead { path, head, .. } in self.heads().await? {
+                for (workspace, known) in head.map(|head| head.tables).unwrap_or_default() {
+                    let of_workspace = named.entry(workspace).or_default();
+                    of_workspace.push((known, path.clone()));
+                }
+            }
+            Ok(named)
+        });
+        read.await
+    }
+
     /// Brings the head of a node up to date and puts it: what this process has read and `committed` of tables, and
     /// the segments of the node.
     pub(crate) async fn put_head(

@@ -5,6 +5,7 @@
 //! the workspace's table, and changes in the same commit that brings the events.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use events::WorkspaceId;
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,30 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::log::TableMetadata;
 use crate::segment::Number;
+use crate::store::Store;
 
 /// The property of the table that holds the numbers.
 const PROPERTY: &str = "vouch.producers";
 
-/// A producer that is silent for this long is forgotten, and begins again with 1.
-const FORGOTTEN_AFTER_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+const FORGOTTEN_AFTER_MS: i64 = Store::PRODUCER_FORGOTTEN_AFTER.as_millis() as i64;
+
+impl Store {
+    /// A producer of numbered batches that is silent for this long is forgotten, and begins again with 1.
+    pub const PRODUCER_FORGOTTEN_AFTER: Duration = Duration::from_hours(7 * 24);
+
+    /// The names of the producers whose newest numbers the table of `workspace` has.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::snapshot`], and [`StoreError::Unsupported`] when the numbers cannot be understood.
+    pub async fn producers(&self, workspace: &WorkspaceId) -> Result<Vec<String>, StoreError> {
+        let Some(snapshot) = self.snapshot(workspace).await? else {
+            return Ok(Vec::new());
+        };
+        let numbers = Numbers::of(&snapshot.metadata, workspace)?;
+        Ok(numbers.0.into_keys().collect())
+    }
+}
 
 /// The newest batch of a producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 //! | `vouch.holds` | the legal holds: a JSON array |
 //! | `vouch.droppedBefore` | the first day that no retention run has dropped yet |
 //! | `vouch.confirmedBefore` | the first day that setting the retention has not confirmed to be dropped |
-//! | `vouch.olderEvents` | `true` once events came in that were older than the default retention, while nobody had set one |
+//! | `vouch.olderEvents` | `true` once an import brought events that were older than the default retention, while none was set |
 //! | `vouch.dropUndone` | `true` once a drop was undone or a rebuilt log may lack settings, until somebody confirms that events go |
 //!
 //! They are part of the table's log, so that changing them and dropping events conflict like any two
@@ -47,7 +47,7 @@ pub struct Settings {
     /// The first UTC day that was not older than the retention when it was set: what is older may be dropped
     /// at once.
     pub confirmed_before: Option<NaiveDate>,
-    /// Whether events came in that were older than the default retention, while nobody had set one.
+    /// Whether an import brought events that were older than the default retention, while none was set.
     pub older_events: bool,
     /// Whether a drop was undone, or a repair rebuilt the log and newer settings may be lost, and no other retention
     /// was set and no run confirmed since: nothing is dropped until then.
@@ -61,8 +61,8 @@ impl Settings {
         self.retention.unwrap_or_default()
     }
 
-    /// Whether retention runs drop nothing: somebody brought old events on purpose, and nobody has said
-    /// how long they are to be kept.
+    /// Whether retention runs drop nothing: an import brought old events on purpose, and how long they are to be kept
+    /// was not set.
     #[must_use]
     pub fn is_withheld(&self) -> bool {
         self.retention.is_none() && self.older_events
@@ -96,13 +96,18 @@ impl Settings {
                 .map(|text| paths::parse_day(text).ok_or((name, format!("`{text}` is no day"))));
             day.transpose()
         };
+        let flag = |name: &'static str| match property(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err((name, format!("`{other}` is neither `true` nor `false`"))),
+        };
         Ok(Self {
             retention,
             holds: holds.map_err(|reason| (HOLDS, reason))?.unwrap_or_default(),
             dropped_before: day(DROPPED_BEFORE)?,
             confirmed_before: day(CONFIRMED_BEFORE)?,
-            older_events: property(OLDER_EVENTS) == Some("true"),
-            drop_undone: property(DROP_UNDONE) == Some("true"),
+            older_events: flag(OLDER_EVENTS)?,
+            drop_undone: flag(DROP_UNDONE)?,
         })
     }
 
@@ -209,6 +214,9 @@ mod tests {
                 r#"[{"name":"a","reason":"b","placedBy":"c","placedAt":0,"user":5}]"#,
             ),
             (DROPPED_BEFORE, "yesterday"),
+            (CONFIRMED_BEFORE, "2024-02-30"),
+            (OLDER_EVENTS, "True"),
+            (DROP_UNDONE, ""),
         ] {
             let mut metadata = TableMetadata::new(0);
             metadata.set_property(property, Some(value.to_owned()));

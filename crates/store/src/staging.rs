@@ -237,15 +237,20 @@ impl Staging {
         self.counts.repeated
     }
 
-    /// The metadata `before` with a note that keeps retention runs from dropping old events that
-    /// somebody has brought on purpose: when nobody has set how long to keep them, and the default
-    /// would drop them at once.
+    /// The metadata `before` with a note that keeps retention runs from dropping the old events of an import: these are
+    /// brought on purpose, and the default would drop them at once when no retention is set. Events that a service has
+    /// taken make no note, or one device whose clock starts in 1970 would turn the retention off; a run that would
+    /// drop many of them waits until somebody confirms it.
     async fn noting_older_events(
         &self,
         location: &Location,
         newest: &Snapshot,
         before: &TableMetadata,
     ) -> Result<Option<TableMetadata>, StoreError> {
+        let is_import = self.folded.is_empty();
+        if !is_import {
+            return Ok(None);
+        }
         // The note is for good: a clock that is ahead must not make it while the right time is known.
         let trusted_ms = location.trusted_ms().await;
         if !self.has_older_than_default(trusted_ms.unwrap_or_else(|| location.latest_ms())) {

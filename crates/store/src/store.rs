@@ -9,13 +9,14 @@ use deltalake_core::checkpoints::create_checkpoint;
 use events::WorkspaceId;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use url::Url;
 
 use crate::activity::Activity;
 use crate::clock::{Clock, Comparison};
 use crate::error::StoreError;
 use crate::file_reader::{FileCaches, FileReader};
+use crate::heads::NamedVersions;
 use crate::import::{Import, ImportOptions};
 use crate::location::{Location, StoreOptions};
 use crate::log;
@@ -48,6 +49,7 @@ pub struct Store {
 struct Inner {
     location: Location,
     tables: Mutex<HashMap<WorkspaceId, Arc<TableSlot>>>,
+    named: OnceCell<NamedVersions>,
     segments: KnownSegments,
     recent: RecentEvents,
     activity: Activity,
@@ -119,6 +121,7 @@ impl Store {
                 ..location
             },
             tables: Mutex::default(),
+            named: OnceCell::default(),
             segments: KnownSegments::default(),
             recent: RecentEvents::default(),
             activity: Activity::default(),
@@ -306,7 +309,27 @@ impl Store {
         let location = &self.inner.location;
         match loaded {
             Some(table) => table.refresh(location).await,
-            None => Table::load(location, workspace).await,
+            None => self.load(workspace).await,
+        }
+    }
+
+    /// Loads the newest version of the table of `workspace`, unless a head names a later one: a log whose newest
+    /// entries were removed is neither answered nor written to, as a commit would take the place of a removed one.
+    async fn load(&self, workspace: &WorkspaceId) -> Result<Option<Table>, StoreError> {
+        let location = &self.inner.location;
+        let load = || Table::load(location, workspace);
+        let (table, named) = futures::join!(load(), self.named_versions());
+        let named = named?.get(workspace).map_or(&[][..], Vec::as_slice);
+        match table? {
+            // The version may have been made after the log was listed, and before the heads were.
+            Some(table) if table.lost_version(named).is_some() => {
+                let table = load().await?;
+                match table.as_ref().and_then(|table| table.lost_version(named)) {
+                    Some(lost) => Err(lost),
+                    None => Ok(table),
+                }
+            }
+            table => Ok(table),
         }
     }
 
@@ -320,6 +343,10 @@ impl Store {
             Some((workspace.clone(), id, snapshot.version))
         });
         loaded.collect()
+    }
+
+    pub(crate) fn known_named_versions(&self) -> &OnceCell<NamedVersions> {
+        &self.inner.named
     }
 
     fn slot(&self, workspace: &WorkspaceId) -> Arc<TableSlot> {

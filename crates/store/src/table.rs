@@ -29,6 +29,7 @@ use crate::decoded;
 use crate::delivery;
 use crate::digest::{self, Digest};
 use crate::error::StoreError;
+use crate::heads::KnownVersion;
 use crate::location::Location;
 use crate::log::{
     self, FileTotals, LogState, READER_VERSION, TableMetadata, WRITER_VERSION, entry_digest,
@@ -175,6 +176,16 @@ impl Table {
         self.snapshot.table_id() == id && self.snapshot.version < known
     }
 
+    /// That the log has lost a version of this table that a head names, as an error.
+    pub(crate) fn lost_version(&self, named: &[(KnownVersion, Path)]) -> Option<StoreError> {
+        let mut named = named.iter();
+        let (known, head) = named.find(|(known, _)| self.is_behind(&known.table, known.version))?;
+        Some(StoreError::Corrupt {
+            path: paths::commit(&self.workspace, known.version).to_string(),
+            reason: format!("it is missing, and `{head}` names it"),
+        })
+    }
+
     /// The table at the loaded version.
     pub(crate) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -301,6 +312,12 @@ pub(crate) async fn exists(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<bool, StoreError> {
+    // The hint costs one request; on a disk a listing looks at every object of the log. A hint that cannot be read is
+    // not needed.
+    let hint = paths::last_checkpoint(workspace);
+    if location.objects.head(&hint).await.is_ok() {
+        return Ok(true);
+    }
     let log = location.listed(|| first_versioned(location, workspace));
     Ok(!log.await?.is_empty())
 }

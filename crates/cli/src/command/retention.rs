@@ -168,7 +168,7 @@ fn tell_settings(
     if settings.is_withheld() {
         writeln!(
             out,
-            "  older events came in, so nothing is dropped until a retention is set"
+            "  older events were imported, so nothing is dropped until a retention is set"
         )?;
     }
     if settings.drop_undone {
@@ -226,7 +226,7 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
         ExpiryOutcome::Withheld => {
             writeln!(
                 out,
-                "nothing is dropped: nobody has set a retention, and events came in older than the default of {retention}"
+                "nothing is dropped: nobody has set a retention, and events older than the default of {retention} were imported"
             )?;
             writeln!(out, "  setting it to {retention} would drop {}", what())?;
         }

@@ -26,6 +26,12 @@ pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
         StatsFormat::Table => {
             let text = sheet(&views).to_string(terminal_width());
             out.write_all(text.as_bytes())?;
+            for view in views.iter().filter(|view| is_withheld(view)) {
+                note(&format!(
+                    "workspace {}: older events were imported, so nothing is dropped until a retention is set",
+                    view.workspace
+                ))?;
+            }
         }
     }
     match unreadable.is_empty() {
@@ -55,6 +61,12 @@ async fn views(store: &Store) -> Result<(Vec<View>, Vec<String>), Failure> {
     Ok((views, unreadable))
 }
 
+/// Whether nothing of a workspace is dropped, however old.
+fn is_withheld(view: &View) -> bool {
+    let settings = view.table.as_ref().map(|table| table.settings());
+    settings.is_some_and(|settings| settings.is_ok_and(|settings| settings.is_withheld()))
+}
+
 fn as_json(view: &View) -> Value {
     let range = view.date_range_ms();
     json!({
@@ -63,6 +75,7 @@ fn as_json(view: &View) -> Value {
         "events": view.rows(),
         "events_in_no_table_yet": view.recent_rows(),
         "bytes": view.size_bytes(),
+        "retention_withheld": is_withheld(view),
         "first_date": range.map(|(first, _)| first),
         "last_date": range.map(|(_, last)| last),
         "version": view.table.as_ref().map(|table| table.version),

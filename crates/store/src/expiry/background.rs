@@ -10,7 +10,10 @@ impl Store {
     pub(crate) async fn expire_and_log(&self, workspace: &WorkspaceId) {
         match self.expire(workspace, ExpiryMode::Guarded).await {
             Ok(None) => {}
-            Ok(Some(expiry)) => log_expiry(&expiry),
+            Ok(Some(expiry)) => {
+                self.activity().record_expiry(&expiry);
+                log_expiry(&expiry);
+            }
             Err(error) => {
                 tracing::error!(%workspace, %error, "the retention of a workspace did not run");
             }
@@ -32,7 +35,7 @@ fn log_expiry(expiry: &Expiry) {
             tracing::info!(%workspace, %retention, events, held_events, version, "expired events were dropped");
         }
         ExpiryOutcome::Withheld => {
-            tracing::warn!(%workspace, %retention, events, "older events came in and nobody has set a retention: nothing is dropped until somebody does");
+            tracing::warn!(%workspace, %retention, events, "older events were imported and no retention is set: nothing is dropped until one is");
         }
         ExpiryOutcome::Unconfirmed => {
             tracing::error!(%workspace, %retention, events, "a large share of the events would be dropped: check the clock, then run `vouch retention run --confirm`");

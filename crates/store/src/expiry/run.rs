@@ -108,6 +108,9 @@ impl Run<'_> {
         workspace: &WorkspaceId,
     ) -> Result<Option<Expiry>, StoreError> {
         let store = self.store;
+        if self.mode != ExpiryMode::DryRun {
+            store.refuse_lost_versions(workspace).await?;
+        }
         let committed = store.commit_existing(workspace, self).await?;
         Ok(committed.map(|committed| committed.value))
     }

@@ -1,6 +1,8 @@
 //! Whether two texts name the same user.
 
 use caseless::Caseless;
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use unicode_normalization::UnicodeNormalization;
 
 /// The user that a hold is about, in the form in which users are compared.
@@ -14,7 +16,7 @@ impl User {
     }
 
     /// Whether `text` names this user: as an id, a name or an address, without regard to case, to the
-    /// form in which Unicode writes it, and to blanks around it.
+    /// form in which Unicode writes it, to characters that are not shown, and to blanks around it.
     pub(super) fn is(&self, text: &str) -> bool {
         match text.is_ascii() {
             true => text.trim().eq_ignore_ascii_case(&self.0),
@@ -24,12 +26,16 @@ impl User {
 }
 
 /// The form that equal users share. It is the compatibility caseless match of the Unicode Standard
-/// (section 3.13): full case folding, in which `ß` is `ss` and `ς` is `σ`, between normalisations.
+/// (section 3.13): full case folding, in which `ß` is `ss` and `ς` is `σ`, between normalisations; and as in its
+/// identifier caseless match without characters that are not shown, such as a soft hyphen, which would let a user
+/// choose a name that a hold does not find.
 ///
 /// `to_lowercase` adds what the tables of the standard library know beyond those of `caseless`, so that
 /// everything that was equal for earlier versions of Vouch, which compared lower-case letters, stays so.
 fn comparable(text: &str) -> String {
-    let folded = text.chars().nfd().default_case_fold();
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let shown = text.chars().filter(|letter| !ignorable.contains(*letter));
+    let folded = shown.nfd().default_case_fold();
     let folded = folded.nfkd().default_case_fold().nfkd();
     let lower: String = folded.flat_map(char::to_lowercase).collect();
     lower.trim().to_owned()
@@ -60,6 +66,9 @@ mod tests {
             ("ﬁona", "FIONA"),
             ("İnci", "i\u{307}nci"),
             ("\u{212a}im", "kim"),
+            ("e\u{ad}ve", "eve"),
+            ("\u{feff}eve\u{200b}", "eve"),
+            ("e\u{200d}ve\u{e0061}", "EVE"),
         ] {
             assert!(are_same(left, right), "{left} {right}");
         }

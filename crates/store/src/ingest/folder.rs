@@ -39,10 +39,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
         };
         shared.folded.notify_waiters();
         shared.store.activity().record_fold(&outcome);
+        // A store that could not be reached says nothing about what other nodes have left.
+        if outcome.is_ok() {
+            which = Which::OwnAndAbandoned;
+        }
         report(outcome);
         shared.put_head_if_due().await;
         let rest = begun.elapsed() * REST;
-        which = Which::OwnAndAbandoned;
         let due = async {
             sleep(rest).await;
             tokio::select! {

@@ -1,9 +1,11 @@
 //! Events that wait to be folded: whose they are, and whom they hold up.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use object_store::ObjectStoreExt;
 
+use super::faults::{Delegate, Fault, interpose};
 use super::ingesting::{batch, by_hand, numbered, seen_ids, segments, write};
 use super::*;
 use crate::segment::Segment;
@@ -144,6 +146,32 @@ async fn a_node_takes_events_in_whatever_a_killed_one_has_left() {
     wait_until(&store, |segments| segments.len() <= 1).await;
     assert_eq!(stored_ids(&store, "w").await.len(), 40);
     assert_eq!(seen_ids(&store, "w").await.len(), 41);
+}
+
+/// What a killed node has left is folded at the start also where the store did not answer at first.
+#[tokio::test]
+async fn a_start_at_which_the_store_fails_is_repeated() {
+    let root = Root::in_memory();
+    let killed = root.open().ingest(by_hand());
+    write(&killed, [event("w", DAY_START_MS, "1")]).await;
+    killed.kill().await;
+    let store = interpose(&root, FailsAtFirst::default());
+    let _ingest = store.ingest(hasty());
+    let reader = root.open();
+    wait_until(&reader, |segments| segments.is_empty()).await;
+    assert_eq!(stored_ids(&reader, "w").await, ["1"]);
+}
+
+/// Objects whose first listings of segments fail.
+#[derive(Default)]
+struct FailsAtFirst(AtomicUsize);
+
+impl Delegate for FailsAtFirst {
+    fn fault(&self, path: &Path, is_put: bool) -> Option<Fault> {
+        let is_listing = !is_put && path.as_ref() == "segments";
+        let fails = is_listing && self.0.fetch_add(1, Ordering::SeqCst) < 3;
+        fails.then_some(Fault::RequestLost)
+    }
 }
 
 /// The clock of a vanished node was ahead: its segments are as old as another node has known them.

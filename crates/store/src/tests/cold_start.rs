@@ -80,6 +80,20 @@ async fn a_first_question_fetches_each_small_object_once() {
     assert_eq!(counted.of("day=2026-11-22/"), [1; FILES as usize]);
 }
 
+/// Which workspaces there are is found without looking at all entries of their logs.
+#[tokio::test]
+async fn workspaces_are_found_without_listing_long_logs() {
+    let root = Root::in_memory();
+    let store = root.open();
+    for number in 0..21 {
+        import(&store, [event("w", DAY_START_MS, &number.to_string())]).await;
+    }
+    let counted = Counted::default();
+    let store = interpose(&root, counted.clone());
+    assert_eq!(store.workspaces().await.unwrap(), [workspace("w")]);
+    assert_eq!(counted.of("_delta_log"), [1], "the hint");
+}
+
 /// Nothing is opened that the window of a question does not need.
 #[tokio::test]
 async fn a_question_about_another_day_opens_no_file() {

@@ -1,10 +1,12 @@
 //! What was removed by hand and no process had in memory: told by heads, headers and commits.
 
+use chrono::TimeDelta;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use super::virtual_time::VirtualTime;
 use super::*;
-use crate::{FaultKind, IngestOptions, WriteBatch};
+use crate::{ExpiryMode, FaultKind, IngestOptions, WriteBatch};
 
 /// A node that folds nothing by itself, and has put its head.
 pub(super) async fn written(root: &Root, ids: &[&str]) -> crate::Ingest {
@@ -110,6 +112,15 @@ async fn a_removed_newest_entry_is_noticed_by_the_head() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(matches!(&found[0].1, FaultKind::LostVersion { witness, .. }
         if witness.starts_with("heads/")));
+    // It is neither answered nor is its version made again.
+    let process = root.open();
+    let view = process.view(&workspace("w")).await.map(drop);
+    let mut import = process.import(ImportOptions::default());
+    import.push(event("w", DAY_START_MS, "3")).await.unwrap();
+    let imported = import.finish().await.map(drop);
+    for error in [view.unwrap_err(), imported.unwrap_err()] {
+        assert!(error.to_string().contains(newest.as_ref()), "{error}");
+    }
     let text = String::from_utf8(entry.to_vec()).unwrap();
     let changed = text.replacen("txnId\":\"", "txnId\":\"0", 1);
     assert_ne!(text, changed);
@@ -122,6 +133,30 @@ async fn a_removed_newest_entry_is_noticed_by_the_head() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].0, newest.to_string());
     assert!(matches!(&found[0].1, FaultKind::Replaced { .. }));
+}
+
+/// What a log without its newest entry does not name or hold is not deleted: the entry may name and hold it.
+#[tokio::test]
+async fn a_log_without_its_newest_entry_deletes_nothing() {
+    let time = VirtualTime::new();
+    let root = &time.root;
+    for id in ["1", "2"] {
+        written(root, &[id]).await.close().await.unwrap();
+    }
+    let entries = paths_below(root, "workspace=w/_delta_log/").await;
+    let newest = entries.last().unwrap();
+    let files = paths_below(root, "workspace=w/day=").await;
+    delete(root, newest).await;
+    time.pass(TimeDelta::days(3 * 365));
+    let store = root.open();
+    let lost = |error: StoreError| match error {
+        StoreError::Corrupt { path, .. } => assert_eq!(path, newest.to_string()),
+        error => panic!("{error}"),
+    };
+    let w = workspace("w");
+    lost(store.expire(&w, ExpiryMode::Confirmed).await.unwrap_err());
+    lost(store.clean(&w, false).await.unwrap_err());
+    assert_eq!(paths_below(root, "workspace=w/day=").await, files);
 }
 
 /// The only segment of a node is missed when the node has put a head; a damaged head is told.

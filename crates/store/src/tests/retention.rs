@@ -636,26 +636,39 @@ async fn an_ingest_refuses_by_date_and_folds_old_events_for_good() {
     assert_eq!(given_ids(&store).await, ["-80", "0"]);
 }
 
+/// A device whose clock starts in 1970 does not turn the retention off; many old events wait for somebody to confirm.
 #[tokio::test]
-async fn old_events_that_come_in_through_a_door_are_not_dropped_by_default() {
+async fn old_events_of_a_service_make_no_note() {
     let root = Root::in_memory();
     let time = Time::at(DAY_START_MS);
     let store = time.open(&root);
-    let ingest = store.ingest(IngestOptions::default());
-    let batch = WriteBatch {
-        events: vec![of_user(-1000, "old", "Zoë")],
-        origin: Origin::default(),
-        number: Some(BatchNumber {
-            producer: "p".to_owned(),
-            workspace: workspace("w"),
-            number: 1,
-        }),
-        all_or_nothing: false,
+    let take = async |ids: std::ops::Range<i64>, day| {
+        let ingest = store.ingest(IngestOptions::default());
+        let events = ids.map(|id| of_user(day, &format!("{id:02}"), "Zoë"));
+        let batch = WriteBatch {
+            events: events.collect(),
+            origin: Origin::default(),
+            number: None,
+            all_or_nothing: false,
+        };
+        assert_eq!(ingest.write(batch).await.unwrap().refused, []);
+        ingest.close().await.unwrap();
     };
-    assert_eq!(ingest.write(batch).await.unwrap().refused, []);
-    ingest.close().await.unwrap();
-    assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Withheld);
-    assert_eq!(given_ids(&store).await, ["old"]);
+    let run = async || {
+        let expiry = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        expiry.unwrap().unwrap().outcome
+    };
+    take(0..1, -1000).await;
+    assert_eq!(run().await, ExpiryOutcome::Unconfirmed);
+    assert_eq!(given_ids(&store).await, ["00"]);
+    take(1..20, 0).await;
+    assert!(!store.settings(&workspace("w")).await.unwrap().older_events);
+    assert!(matches!(run().await, ExpiryOutcome::Dropped { .. }));
+    let recent: Vec<String> = (1..20).map(|id| format!("{id:02}")).collect();
+    assert_eq!(given_ids(&store).await, recent);
+    // An import is another matter: somebody has chosen what to bring.
+    import(&store, [of_user(-1000, "old", "Zoë")]).await;
+    assert_eq!(run().await, ExpiryOutcome::Withheld);
 }
 
 #[tokio::test]

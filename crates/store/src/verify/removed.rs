@@ -12,8 +12,9 @@ use crate::heads::{FoundHead, KnownVersion};
 use crate::log;
 use crate::paths;
 use crate::segment::{Listed, Segment, SegmentKey, listed};
+use crate::snapshot::Snapshot;
 use crate::store::Store;
-use crate::table;
+use crate::table::{self, Table};
 
 /// How many of the newest entries of each log are looked through for folded segments, then how many more, then all.
 const DEPTHS: [usize; 3] = [64, 4_096, usize::MAX];
@@ -175,7 +176,34 @@ impl Store {
         &self,
         workspace: &WorkspaceId,
     ) -> Result<Option<StoreError>, StoreError> {
-        let mut witnessed = self.witnessed().await?;
+        let witnessed = self.witnessed().await?;
+        self.loss_in(witnessed, workspace).await
+    }
+
+    /// Refuses to go on, by the heads of nodes, when the newest entries of the log of `workspace` were removed, or
+    /// replaced: files that the log does not name, and events that it does not hold, may be named and held by them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] with the missing or replaced entry; else when something cannot be read.
+    pub(crate) async fn refuse_lost_versions(
+        &self,
+        workspace: &WorkspaceId,
+    ) -> Result<(), StoreError> {
+        let mut witnessed = Witnessed::default();
+        // What is wrong with heads is for `verify` to say.
+        witnessed.add_heads(self.heads().await?);
+        match self.loss_in(witnessed, workspace).await? {
+            Some(lost) => Err(lost),
+            None => Ok(()),
+        }
+    }
+
+    async fn loss_in(
+        &self,
+        mut witnessed: Witnessed,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<StoreError>, StoreError> {
         witnessed.segments.clear();
         witnessed.versions.retain(|other, _| other == workspace);
         witnessed.known.retain(|(other, _, _)| other == workspace);
@@ -186,22 +214,26 @@ impl Store {
         }))
     }
 
-    /// The id and the newest version of a table; `None` when it is gone. Of a log that cannot be read the versions
-    /// of its objects count: [`Store::verify_log`] finds what is wrong with it.
+    /// The id and the newest version of a table that the log has; `None` when it is gone. Of a log that cannot be read
+    /// the versions of its objects count: [`Store::verify_log`] finds what is wrong with it.
     async fn table_and_version(
         &self,
         workspace: &WorkspaceId,
     ) -> Result<Option<(String, u64)>, StoreError> {
+        let id_and_version = |found: &Snapshot| (found.table_id().to_owned(), found.version);
         match self.snapshot(workspace).await {
-            Ok(snapshot) => Ok(snapshot.map(|found| (found.table_id().to_owned(), found.version))),
-            Err(StoreError::ObjectStore(error)) => Err(error.into()),
-            Err(_) => {
-                let log = table::list_from(self.location(), workspace, 0).await?;
-                let versions = log.iter();
-                let newest = versions.filter_map(|object| paths::version_of(&object.location));
-                Ok(newest.max().map(|version| (String::new(), version)))
-            }
+            Ok(snapshot) => return Ok(snapshot.as_ref().map(id_and_version)),
+            Err(StoreError::ObjectStore(error)) => return Err(error.into()),
+            Err(_) => {}
         }
+        // What a log without its newest entries is without what heads name.
+        if let Ok(Some(table)) = Table::load(self.location(), workspace).await {
+            return Ok(Some(id_and_version(table.snapshot())));
+        }
+        let log = table::list_from(self.location(), workspace, 0).await?;
+        let versions = log.iter();
+        let newest = versions.filter_map(|object| paths::version_of(&object.location));
+        Ok(newest.max().map(|version| (String::new(), version)))
     }
 
     /// Those of `keys` that are neither there, nor set aside, nor named by a fold.
