@@ -356,8 +356,8 @@ pub(crate) struct ServeArguments {
     /// nowhere when left out
     #[arg(long, value_name = "ADDR|unix:PATH")]
     pub(crate) admin: Option<AdminAddress>,
-    /// A name that HTTP requests may call the service by when it listens on this machine only, such as that
-    /// of a proxy in front of it; may be repeated
+    /// A name that HTTP requests may call the service by, such as that of a proxy in front of it: needed for browsers,
+    /// and for all when the service listens on this machine only; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) allowed_host: Vec<String>,
     /// A jq file that requests may name as their mapping, by its name without `.jq`; may be repeated

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep, sleep};
@@ -97,7 +99,7 @@ pub(crate) struct Listener {
     listener: TcpListener,
     port: Port,
     counts: Arc<Counts>,
-    budget: Budget,
+    budgets: Budgets,
     refused: Tally,
 }
 
@@ -126,8 +128,46 @@ struct Place {
 pub(crate) struct Peer {
     /// The address of the other end.
     pub(crate) address: IpAddr,
-    /// What the requests of its address may take of the memory for requests.
+    /// What the requests of its address may take of the memory for writes.
     pub(crate) share: Share,
+    /// The same of the memory for questions.
+    pub(crate) question_share: Share,
+    /// Closes the connection.
+    pub(crate) closing: Closing,
+}
+
+/// The memory that requests share; questions and writes do not take it from each other.
+#[derive(Debug, Clone)]
+pub(crate) struct Budgets {
+    pub(crate) writes: Budget,
+    pub(crate) questions: Budget,
+}
+
+/// Closes a connection from outside.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Closing(Arc<(AtomicBool, AtomicWaker)>);
+
+impl Closing {
+    /// Closes the connection, and drops all that waits to be sent through it.
+    pub(crate) fn close(&self) {
+        let (is_closing, waker) = &*self.0;
+        is_closing.store(true, Ordering::Release);
+        waker.wake();
+    }
+
+    /// Whether it is to be closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.0.0.load(Ordering::Acquire)
+    }
+
+    /// Fails when it is to be closed; wakes the task of `context` when it becomes so.
+    fn poll(&self, context: &Context<'_>) -> io::Result<()> {
+        self.0.1.register(context.waker());
+        match self.is_closing() {
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => Ok(()),
+        }
+    }
 }
 
 /// An open connection.
@@ -200,7 +240,7 @@ impl Listener {
         listener: TcpListener,
         port: Port,
         counts: Arc<Counts>,
-        budget: Budget,
+        budgets: Budgets,
     ) -> Self {
         let refused = Tally::new(|(port, reason), count| {
             tracing::warn!(port, reason, count, "connections were closed at once");
@@ -209,7 +249,7 @@ impl Listener {
             listener,
             port,
             counts,
-            budget,
+            budgets,
             refused,
         }
     }
@@ -240,7 +280,9 @@ impl Listener {
                 idle: self.port.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
                 peer: Peer {
                     address: address.ip().to_canonical(),
-                    share: self.budget.share_of(place.address),
+                    share: self.budgets.writes.share_of(place.address),
+                    question_share: self.budgets.questions.share_of(place.address),
+                    closing: Closing::default(),
                 },
                 _place: place,
             };
@@ -279,6 +321,7 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.peer.closing.poll(context)?;
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if let Some((idle, timer)) = &mut self.idle {
             match &read {
@@ -299,6 +342,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.peer.closing.poll(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -315,6 +359,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.peer.closing.poll(context)?;
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
@@ -325,7 +370,36 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
+
+    /// A connection that a request closes ends at once, also while it waits for its client.
+    #[tokio::test]
+    async fn closed_connection_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let budget = Budget::new(1 << 20, 1 << 20);
+        let budgets = Budgets {
+            writes: budget.clone(),
+            questions: budget,
+        };
+        let port = Port {
+            name: "test",
+            idle: None,
+            refusal: b"",
+        };
+        let counts = Counts::new(ConnectionLimits::default());
+        let listener = Listener::new(listener, port, counts, budgets);
+        let _client = TcpStream::connect(address).await.unwrap();
+        let mut connection = listener.accept().await;
+        let closing = connection.peer().closing.clone();
+        let reading = tokio::spawn(async move { connection.read_u8().await });
+        tokio::task::yield_now().await;
+        closing.close();
+        let ended = reading.await.unwrap().unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+    }
 
     /// However few files the process may open, one address cannot take all connections.
     #[test]

@@ -5,8 +5,9 @@
 //! | `limits` | how large requests and events may be, and what waits in memory |
 //! | `quotas` | how many workspaces, days and producers senders may make |
 //! | `budget` | the memory that requests share |
-//! | `pace` | how fast a body has to come |
-//! | `admission` | the memory of gRPC requests that are being read |
+//! | `pace` | how fast a body has to come, and an answer has to go |
+//! | `admission` | gRPC requests on their way to a service: the memory that they take, and the refusals |
+//! | `incoming` | the body of a gRPC request, read within the limits |
 //! | `messages` | gRPC messages, decompressed and decoded within the limits |
 //! | `body` | the body of an HTTP request, read and decompressed within the limits |
 //! | `memory` | what a request takes in memory when it is decoded |
@@ -23,6 +24,7 @@ mod budget;
 mod decode;
 mod error;
 pub(crate) mod http;
+mod incoming;
 mod limits;
 mod memory;
 mod messages;
@@ -34,8 +36,10 @@ mod writer;
 
 use events::MappingSource;
 
-pub(crate) use budget::{Budget, Share};
+pub(crate) use budget::{Budget, Reservation, Share};
+pub(crate) use error::WriteError;
 pub use limits::IngestLimits;
+pub(crate) use pace::{LONGEST_STALL, Pace};
 pub use quotas::IngestQuotas;
 pub(crate) use writer::{Door, Writer};
 

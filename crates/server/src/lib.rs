@@ -19,6 +19,7 @@
 //! | `workspace` | each method of `WorkspaceService`: message in, store, message out |
 //! | `convert` | the engine's types to messages and back |
 //! | `arrow_stream` | batches to the bytes of an Arrow IPC stream and back |
+//! | `sending` | answers on their way out, counted until they are sent |
 //! | `status` | the engine's errors to gRPC statuses, and back |
 //! | [`Client`] | asks a running service and gives back the engine's own types |
 //!
@@ -34,6 +35,7 @@ mod metrics;
 pub mod proto;
 mod questions;
 mod readiness;
+mod sending;
 mod serve;
 mod service;
 mod status;

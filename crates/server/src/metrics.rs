@@ -15,8 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use store::{Outcomes, Scrubbing, Store};
 
-use crate::connections::Counts;
-use crate::ingest::Budget;
+use crate::connections::{Budgets, Counts};
 
 /// The media type of [`Metrics::text`].
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -112,7 +111,7 @@ impl Metrics {
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
-    pub(crate) budget: Budget,
+    pub(crate) budgets: Budgets,
     /// The name of each port and its connections.
     pub(crate) connections: Vec<(&'static str, Arc<Counts>)>,
 }
@@ -144,7 +143,12 @@ impl Parts {
             (
                 "ingest_budget_used_bytes",
                 "Memory that requests hold of --max-waiting-bytes",
-                self.budget.held_bytes() as f64,
+                self.budgets.writes.held_bytes() as f64,
+            ),
+            (
+                "question_budget_used_bytes",
+                "Memory that questions hold while they are read, and answers until they are sent",
+                self.budgets.questions.held_bytes() as f64,
             ),
         ] {
             gauge(encoder, name, help, value)?;
@@ -177,6 +181,12 @@ impl Collector for Parts {
             &activity.folds,
         )?;
         scrubbing(&mut encoder, &activity.scrubbing)?;
+        gauge(
+            &mut encoder,
+            "retentions_waiting",
+            "Workspaces with events older than their retention that wait until somebody says that they may go",
+            activity.waiting_retentions() as f64,
+        )?;
         counters(
             &mut encoder,
             [

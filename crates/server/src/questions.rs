@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope};
@@ -16,14 +15,14 @@ use store::{Store, StoreOptions};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
 use crate::status;
-use crate::turns::{Asker, Turns};
+use crate::turns::{Asker, Turn, Turns};
 
-/// A reader of a stream that takes nothing for so long is taken for gone.
-const LONGEST_STALL: Duration = Duration::from_secs(60);
+/// The memory for questions that are being read and for answers that are not sent yet, of all calls together.
+pub(crate) const BUDGET_BYTES: usize = 256 << 20;
 /// Planning a question recurses with the depth of its text, and deepest in debug builds.
 const STACK_BYTES: usize = 8 << 20;
 /// Texts that are checked at a time.
@@ -153,26 +152,25 @@ impl Questions {
         messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     ) -> Result<impl Stream<Item = Result<T, Status>> + Send + 'static, Status> {
         let end = Instant::now() + time;
-        let turn = self.streams.turn(asker, end).await?;
+        // The last messages keep the turn until they are received.
+        let turn = Arc::new(self.streams.turn(asker, end).await?);
+        let of_receiver = Arc::clone(&turn);
         let (sender, receiver) = mpsc::channel(READY_MESSAGES);
-        let stalled = Arc::new(AtomicBool::new(false));
-        let has_stalled = Arc::clone(&stalled);
         let task = self.runtime.spawn(async move {
             let _turn = turn;
             let mut messages = std::pin::pin!(messages);
             while let Some(message) = messages.next().await {
-                match timeout(LONGEST_STALL, sender.send(message)).await {
-                    Ok(Ok(())) => tokio::task::yield_now().await,
-                    Ok(Err(_)) => return,
-                    Err(_) => return has_stalled.store(true, Ordering::Relaxed),
+                if sender.send(message).await.is_err() {
+                    return;
                 }
+                tokio::task::yield_now().await;
             }
         });
         let received = Received {
             receiver,
             task: EndsWithCall(task.abort_handle()),
-            stalled,
             is_over: false,
+            _turn: of_receiver,
         };
         Ok(stream::unfold(received, move |mut received| {
             let query = query.clone();
@@ -188,8 +186,8 @@ impl Questions {
 struct Received<T> {
     receiver: mpsc::Receiver<Result<T, Status>>,
     task: EndsWithCall,
-    stalled: Arc<AtomicBool>,
     is_over: bool,
+    _turn: Arc<Turn>,
 }
 
 impl<T> Received<T> {
@@ -205,9 +203,6 @@ impl<T> Received<T> {
         }
         let message = match timeout_at(end, self.receiver.recv()).await {
             Ok(Some(message)) => message,
-            Ok(None) if self.stalled.load(Ordering::Relaxed) => {
-                Err(status::of_stalled_reader(LONGEST_STALL))
-            }
             Ok(None) => return None,
             Err(_) => {
                 self.task.0.abort();
@@ -295,6 +290,9 @@ impl Drop for QuestionRuntime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::time::timeout;
     use tonic::Code;
 
     use super::*;

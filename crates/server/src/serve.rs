@@ -13,11 +13,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::MAX_MESSAGE_BYTES;
 use crate::admin::{AdminAddress, AdminListener};
-use crate::connections::{ConnectionLimits, Counts, Listener};
-use crate::ingest::{IngestConfig, Writer};
+use crate::connections::{Budgets, ConnectionLimits, Counts, Listener};
+use crate::ingest::{Budget, IngestConfig, Writer};
 use crate::metrics::{Metrics, Parts};
-use crate::questions::{QuestionLimits, QuestionRuntime, Questions};
+use crate::questions::{BUDGET_BYTES, QuestionLimits, QuestionRuntime, Questions};
 use crate::service::Service;
 use crate::web::{self, Hosts};
 use grpc::Health;
@@ -178,11 +179,14 @@ impl Server {
         let store = engine.store().clone();
         let metrics = Metrics::new();
         let writer = Writer::new(ingest, ingest_config, metrics.clone());
-        let budget = writer.budget().clone();
+        let budgets = Budgets {
+            writes: writer.budget().clone(),
+            questions: Budget::new(BUDGET_BYTES, MAX_MESSAGE_BYTES),
+        };
         let [grpc_counts, http_counts] = [(); 2].map(|()| Counts::new(limits));
         let parts = Parts {
             store: store.clone(),
-            budget: budget.clone(),
+            budgets: budgets.clone(),
             connections: vec![
                 (grpc::PORT.name, grpc_counts.clone()),
                 (web::PORT.name, http_counts.clone()),
@@ -206,19 +210,20 @@ impl Server {
             service,
             store.clone(),
             &writer,
+            &budgets.questions,
             &health,
             stopping.subscribe(),
         )?;
-        let grpc_listener = Listener::new(self.grpc, grpc::PORT, grpc_counts, budget.clone());
+        let grpc_listener = Listener::new(self.grpc, grpc::PORT, grpc_counts, budgets.clone());
         let grpc = grpc::serve(grpc_router, grpc_listener, stopped());
         let hosts = Hosts::new(self.http_address.ip(), &allowed_hosts);
         let http_router = web::router(writer, metrics, parts, hosts);
-        let http_listener = Listener::new(self.http, web::PORT, http_counts, budget.clone());
+        let http_listener = Listener::new(self.http, web::PORT, http_counts, budgets.clone());
         let http = web::serve(http_listener, http_router, stopping.subscribe()).map(Ok);
         let admin = async {
             match self.admin {
                 Some(listener) => {
-                    grpc::serve_admin(store, listener, limits, budget, stopped()).await
+                    grpc::serve_admin(store, listener, limits, budgets, stopped()).await
                 }
                 None => Ok(()),
             }

@@ -12,6 +12,7 @@ use crate::convert::{
     answer_to_message, candidates_to_message, explanation_to_message, request_from_message,
     stage_from_message, summary_to_message, unscoped_request_from_message, validation_to_message,
 };
+use crate::ingest::admission::Held;
 use crate::proto::query_service_server::QueryService;
 use crate::proto::query_stream_response::Item;
 use crate::proto::{
@@ -19,6 +20,7 @@ use crate::proto::{
     QueryResponse, QueryStreamResponse, ValidateRequest, ValidateResponse,
 };
 use crate::questions::Questions;
+use crate::sending::Prepaid;
 use crate::turns::Asker;
 use crate::{MAX_MESSAGE_BYTES, convert, status};
 
@@ -43,19 +45,21 @@ impl Service {
     /// The outcome of a request, which runs among the other questions.
     async fn run<T, W>(
         &self,
+        held: Held,
         request: engine::QueryRequest,
         work: impl FnOnce(Engine, engine::QueryRequest) -> W,
     ) -> Result<Response<T>, Status>
     where
-        T: Send + 'static,
+        T: Message + 'static,
         W: Future<Output = Result<T, Status>> + Send + 'static,
     {
         let time = self.questions.time(request.options.timeout);
         let query = request.query.clone();
         let asker = Asker::from(&request.scope);
         let work = work(self.engine.clone(), request);
-        let outcome = self.questions.answer(&query, asker, time, work).await;
-        outcome.map(Response::new)
+        // Who finds no memory for an answer keeps the turn, so that no more than turns wait for it.
+        let work = async move { response(&held, work.await?).await };
+        self.questions.answer(&query, asker, time, work).await
     }
 }
 
@@ -65,8 +69,8 @@ impl QueryService for Service {
         &self,
         request: Request<QueryRequest>,
     ) -> Result<Response<QueryResponse>, Status> {
-        let request = question(request.into_inner())?;
-        self.run(request, answered).await
+        let (held, message) = parts(request)?;
+        self.run(held, question(message)?, answered).await
     }
 
     type QueryStreamStream =
@@ -94,11 +98,11 @@ impl QueryService for Service {
         &self,
         request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainResponse>, Status> {
-        let message = request.into_inner();
+        let (held, message) = parts(request)?;
         let stage = stage_from_message(message.stage);
         let stage = stage.map_err(|error| status::of_request_error(&error))?;
         let request = question(message.request.ok_or_else(no_question)?)?;
-        self.run(request, move |engine, request| async move {
+        self.run(held, request, move |engine, request| async move {
             let explanation = engine.explain(&request, stage).await;
             let explanation =
                 explanation.map_err(|error| status::of_engine_error(&request.query, &error))?;
@@ -111,28 +115,29 @@ impl QueryService for Service {
         &self,
         request: Request<ValidateRequest>,
     ) -> Result<Response<ValidateResponse>, Status> {
-        let message = request.into_inner().request.ok_or_else(no_question)?;
+        let (held, message) = parts(request)?;
+        let message = message.request.ok_or_else(no_question)?;
         let request = unscoped_request_from_message(message)
             .map_err(|error| status::of_request_error(&error))?;
         let check = move || {
             let validation = engine::validate(&request);
             validation_to_message(&request.query, &validation)
         };
-        self.questions.check(check).await.map(Response::new)
+        response(&held, self.questions.check(check).await?).await
     }
 
     async fn complete(
         &self,
         request: Request<CompleteRequest>,
     ) -> Result<Response<CompleteResponse>, Status> {
-        let message = request.into_inner();
+        let (held, message) = parts(request)?;
         let request = question(message.request.ok_or_else(no_question)?)?;
         let offset = usize::try_from(message.offset).unwrap_or(usize::MAX);
         let most = match message.max_candidates {
             0 => DEFAULT_CANDIDATES,
             most => most.min(MOST_CANDIDATES) as usize,
         };
-        self.run(request, move |engine, request| async move {
+        self.run(held, request, move |engine, request| async move {
             let found = engine.complete(&request, offset, most).await;
             let found = found.map_err(|error| status::of_engine_error(&request.query, &error))?;
             Ok(candidates_to_message(&request.query, found))
@@ -156,6 +161,21 @@ async fn answered(engine: Engine, request: engine::QueryRequest) -> Result<Query
     if size_bytes > MAX_MESSAGE_BYTES {
         return Err(status::of_answer_too_large(size_bytes));
     }
+    Ok(response)
+}
+
+/// The memory of a request, and its message.
+fn parts<T>(request: Request<T>) -> Result<(Held, T), Status> {
+    let (_, extensions, message) = request.into_parts();
+    let held = Held::of(&extensions).map_err(|error| error.status())?;
+    Ok((held, message))
+}
+
+/// The response with an answer, whose memory is counted until it is sent.
+async fn response<T: Message>(held: &Held, message: T) -> Result<Response<T>, Status> {
+    let memory = held.answer(message.encoded_len()).await?;
+    let mut response = Response::new(message);
+    response.extensions_mut().insert(Prepaid::new(memory));
     Ok(response)
 }
 

@@ -173,12 +173,36 @@ pub(crate) fn of_lost_question(error: &tokio::task::JoinError) -> Status {
     kept_back_as(Code::Internal, "execution_failed", error, public)
 }
 
-/// The status for a reader that takes nothing of its stream.
+/// The status for a request whose message is larger than its service takes.
+pub(crate) fn of_request_too_large(limit: usize) -> Status {
+    let info = proto::ErrorInfo {
+        code: "request_too_large".to_owned(),
+        message: format!(
+            "the request has more than one message or more than {limit} bytes, the most that this service takes"
+        ),
+        ..Default::default()
+    };
+    with_info(Code::InvalidArgument, info)
+}
+
+/// The status for a request or an answer that finds no memory among the others.
+pub(crate) fn of_no_memory() -> Status {
+    let info = proto::ErrorInfo {
+        code: "overloaded".to_owned(),
+        message: "requests and answers that wait for their clients take the memory that the service has for \
+                  them; ask again later"
+            .to_owned(),
+        ..Default::default()
+    };
+    with_info(Code::Unavailable, info)
+}
+
+/// The status for a reader that takes nothing of its answer.
 pub(crate) fn of_stalled_reader(stall: std::time::Duration) -> Status {
     let info = proto::ErrorInfo {
         code: "timed_out".to_owned(),
         message: format!(
-            "the reader took nothing of the answer for {} s, so the service ended it",
+            "the reader took too little of the answer for {} s, so the service ended it",
             stall.as_secs()
         ),
         ..Default::default()

@@ -24,10 +24,11 @@ use tonic::codegen::Service;
 
 pub(crate) use origin::{Hosts, is_of_browser};
 
-use crate::connections::{Connection, Listener, Port};
-use crate::ingest::{Door, Writer, http, otlp};
+use crate::connections::{Connection, Listener, Peer, Port};
+use crate::ingest::{Budget, Door, LONGEST_STALL, Writer, http, otlp};
 use crate::metrics::{self, Metrics, Parts};
 use crate::readiness;
+use crate::sending::Sending;
 use crate::serve::until;
 
 /// The headers of a request have to come within this time after the request before it.
@@ -62,7 +63,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .route("/readyz", get(ready))
         .route("/metrics", get(figures))
         .with_state(report);
-    let counted = writer.clone();
+    let (counted, budget) = (writer.clone(), writer.budget().clone());
     Router::new()
         .route(http::PATH, post(http::events))
         .route(otlp::PATH, post(otlp::http::logs))
@@ -90,6 +91,23 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         })
         .layer(middleware::from_fn_with_state(hosts, origin::check))
         .layer(middleware::from_fn_with_state(counted, count_refusals))
+        .layer(middleware::from_fn_with_state(budget, send))
+}
+
+/// Lets answers go that their clients do not take. That events are durable is told also while memory is
+/// short, so answers are not counted.
+async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    let sending = Sending {
+        budget,
+        share: None,
+        closing: peer.map(|peer| peer.closing.clone()),
+        end: Err,
+        stall: LONGEST_STALL,
+    };
+    let response = next.run(request).await;
+    let response = sending.sent(response.map(tonic::body::Body::new));
+    response.map(Body::new)
 }
 
 /// The code of a refusal, as an extension of its response.

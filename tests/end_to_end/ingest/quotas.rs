@@ -111,4 +111,18 @@ async fn producers_are_limited() {
         (Code::ResourceExhausted, "too_many_producers")
     );
     write("a", 2).await.unwrap();
+
+    // A node that starts counts those that the store has.
+    let vouch = running.stop();
+    let service = crate::service::Service::start_with(&vouch, &["--max-producers=2"]);
+    let mut client = IngestServiceClient::new(service.channel().await);
+    let request = WriteRequest {
+        workspace: "acme".to_owned(),
+        producer: "c".to_owned(),
+        number: 1,
+        ndjson: format!("{{\"date\": {DATE_MS}}}").into(),
+        ..WriteRequest::default()
+    };
+    let refused = client.write(request).await.unwrap_err();
+    assert_eq!(error_info(&refused).code, "too_many_producers");
 }

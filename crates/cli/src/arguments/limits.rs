@@ -31,7 +31,11 @@ pub(crate) struct LimitArguments {
     /// The days that the events of one request may have, those of each workspace counted alone
     #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().days_per_request)]
     pub(crate) max_days: usize,
-    /// The producers of numbered batches that a workspace may have within a day
+    /// The days more than a week ago that the events of all requests within an hour may have, those of each workspace
+    /// counted alone
+    #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().past_days_per_hour)]
+    pub(crate) max_past_days: usize,
+    /// The producers of numbered batches that a workspace may have within a week
     #[arg(long, value_name = "NUMBER", default_value_t = IngestQuotas::default().producers)]
     pub(crate) max_producers: usize,
     /// The bytes of data files that are read again and compared in a second, in the background; 0 reads none
@@ -71,6 +75,7 @@ impl LimitArguments {
             new_workspaces_per_hour: self.max_new_workspaces,
             new_workspaces_per_request: self.max_new_workspaces_per_request,
             days_per_request: self.max_days,
+            past_days_per_hour: self.max_past_days,
             producers: self.max_producers,
         }
     }

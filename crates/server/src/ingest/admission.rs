@@ -1,54 +1,148 @@
-//! The memory of gRPC requests that are being read.
+//! The bodies of gRPC requests: bounded in size and time, and counted while they are read.
 //!
 //! A message is in memory as a whole before its method is called, so what it takes is counted while it
 //! arrives. What cannot be counted yet is not read, and waits at the client.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use futures::{FutureExt, StreamExt, stream};
-use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Frame;
+use futures::FutureExt;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Extensions, Request, Response};
 use tonic::server::NamedService;
 
-use super::body::frame_bytes;
 use super::budget::{Budget, Reservation, Share};
-use super::error::{WriteError, of_message};
-use super::limits::IngestLimits;
+use super::error::WriteError;
+use super::incoming::counted;
 use super::messages::{MessageLimit, limited};
-use super::pace::Pace;
+use super::pace::LONGEST_STALL;
 use super::service::STREAM_BYTES;
+use super::writer::{Door, Writer};
 use crate::connections::Peer;
+use crate::sending::{Sending, as_trailers};
+use crate::status;
+use crate::tally::Tally;
 
-/// The method that goes on as long as its client likes, so that its messages have a limit of their own.
-const ENDLESS: &str = "/vouch.v1.IngestService/WriteStream";
+/// The methods whose clients send as many messages as they like, and rest between them.
+const STREAMS: [&str; 3] = [
+    "/vouch.v1.IngestService/WriteStream",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
 
-/// Counts the requests of a service against a budget, and says which limit a message exceeds.
+/// Counts a refusal, and says what the client is told.
+pub(super) type Refuse = Arc<dyn Fn(&WriteError) -> Status + Send + Sync>;
+
+/// How the messages of a service are taken.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    budget: Budget,
+    /// What the requests of an address may take of it.
+    share: fn(&Peer) -> &Share,
+    /// The limit for the message of a request.
+    single: MessageLimit,
+    /// The limit for each message of a stream.
+    streamed: MessageLimit,
+    refuse: Refuse,
+    /// Whether answers are counted, too.
+    counts_answers: bool,
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Intake").finish_non_exhaustive()
+    }
+}
+
+impl Intake {
+    /// That of a service which stores events with `writer`.
+    pub(crate) fn of_writes(writer: &Writer, door: Door) -> Self {
+        let bytes = writer.limits().decompressed_bytes;
+        let decoded = (door == Door::OtlpGrpc).then(|| *writer.limits());
+        let counting = writer.clone();
+        let refuse = move |error: &WriteError| {
+            counting.count(door, Err(error));
+            match door {
+                Door::OtlpGrpc => error.collector_status(),
+                _ => error.status(),
+            }
+        };
+        Self {
+            budget: writer.budget().clone(),
+            share: |peer| &peer.share,
+            single: MessageLimit {
+                bytes,
+                too_large: |limit| WriteError::TooLarge {
+                    limit,
+                    decompressed: true,
+                    option: "--max-decompressed-bytes",
+                },
+                decoded,
+            },
+            streamed: MessageLimit {
+                bytes: bytes.min(STREAM_BYTES),
+                too_large: |limit| WriteError::MessageTooLarge { limit },
+                decoded,
+            },
+            refuse: Arc::new(refuse),
+            // That events are durable is told also while memory is short.
+            counts_answers: false,
+        }
+    }
+
+    /// That of another service, whose messages have at most `bytes`; `name` is its name in the log.
+    pub(crate) fn of_questions(budget: Budget, name: &'static str, bytes: usize) -> Self {
+        let log = Tally::new(|(service, code), count| {
+            tracing::warn!(service, code, count, "requests were refused");
+        });
+        let limit = MessageLimit {
+            bytes,
+            too_large: |limit| WriteError::MessageTooLarge { limit },
+            decoded: None,
+        };
+        Self {
+            budget,
+            share: |peer| &peer.question_share,
+            single: limit,
+            streamed: limit,
+            refuse: Arc::new(move |error| {
+                log.add((name, error.kind().1), 1);
+                question_status(error)
+            }),
+            counts_answers: true,
+        }
+    }
+}
+
+/// What the client of a service is told that stores no events.
+fn question_status(error: &WriteError) -> Status {
+    match error {
+        WriteError::MessageTooLarge { limit } => status::of_request_too_large(*limit),
+        WriteError::Overloaded { .. } => status::of_no_memory(),
+        other => other.status(),
+    }
+}
+
+/// Takes the requests of a service, and sends its answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission<S> {
     service: S,
-    /// The same service with the limit for messages of streams.
-    streams: S,
-    budget: Budget,
-    message_bytes: usize,
-    decoded: Option<IngestLimits>,
+    intake: Intake,
 }
 
 /// The memory of the message that is being read, as an extension of its request.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// The address that the message comes from.
     pub(super) sender: Option<IpAddr>,
-    budget: Budget,
+    pub(super) budget: Budget,
     share: Share,
     reservation: Arc<Mutex<Option<Reservation>>>,
 }
@@ -66,7 +160,7 @@ impl Held {
     }
 
     /// Takes memory for `bytes` more of the message.
-    async fn grow_by(&self, bytes: usize) -> Result<(), WriteError> {
+    pub(super) async fn grow_by(&self, bytes: usize) -> Result<(), WriteError> {
         let mut reservation = self.take();
         let grown = reservation.grow_by(bytes).await;
         self.put_back(reservation);
@@ -78,9 +172,9 @@ impl Held {
         *self.lock() = Some(reservation);
     }
 
-    /// Whether a part of a message is in memory.
-    fn is_amid_message(&self) -> bool {
-        self.lock().is_some()
+    /// Gives the memory of the message back.
+    pub(super) fn release(&self) {
+        *self.lock() = None;
     }
 
     /// Takes the memory of the message.
@@ -105,34 +199,31 @@ impl Held {
         Ok(reservation)
     }
 
+    /// Memory for an answer of `bytes`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn answer(&self, bytes: usize) -> Result<Reservation, Status> {
+        let mut reservation = self.budget.request(&self.share);
+        let grown = reservation.grow_to(bytes).await;
+        grown.map_err(|_| status::of_no_memory())?;
+        Ok(reservation)
+    }
+
     /// That of a request.
     ///
     /// # Errors
     /// [`WriteError::Defect`] when the request did not come through an [`Admission`].
-    pub(super) fn of(extensions: &Extensions) -> Result<Self, WriteError> {
+    pub(crate) fn of(extensions: &Extensions) -> Result<Self, WriteError> {
         let held = extensions.get::<Self>().cloned();
         held.ok_or_else(|| WriteError::Defect("its memory was not counted".to_owned()))
     }
 }
 
 impl<S> Admission<S> {
-    /// Counts the requests of `service`, which takes messages of `message_bytes`, against `budget`;
-    /// `streams` is the same service for streams of messages. Requests of OTLP have limits of what they are when they
-    /// are decoded.
-    pub(crate) fn new(
-        service: S,
-        streams: S,
-        budget: Budget,
-        message_bytes: usize,
-        decoded: Option<IngestLimits>,
-    ) -> Self {
-        Self {
-            service,
-            streams,
-            budget,
-            message_bytes,
-            decoded,
-        }
+    /// Takes the requests of `service`.
+    pub(crate) fn new(service: S, intake: Intake) -> Self {
+        Self { service, intake }
     }
 }
 
@@ -150,91 +241,41 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        match self.service.poll_ready(context) {
-            Poll::Ready(Ok(())) => self.streams.poll_ready(context),
-            other => other,
-        }
+        self.service.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let intake = &self.intake;
         let peer = request.extensions().get::<Peer>();
         let held = Held {
             sender: peer.map(|peer| peer.address),
-            budget: self.budget.clone(),
-            share: peer.map_or_else(|| self.budget.share(), |peer| peer.share.clone()),
+            budget: intake.budget.clone(),
+            share: peer.map_or_else(
+                || intake.budget.share(),
+                |peer| (intake.share)(peer).clone(),
+            ),
             reservation: Arc::default(),
         };
-        let limit = self.message_bytes;
-        let is_endless = request.uri().path() == ENDLESS;
-        let message_limit = match is_endless {
-            true => MessageLimit {
-                bytes: limit.min(STREAM_BYTES),
-                too_large: |limit| WriteError::MessageTooLarge { limit },
-                decoded: self.decoded,
-            },
-            false => MessageLimit {
-                bytes: limit,
-                too_large,
-                decoded: self.decoded,
-            },
+        let sending = Sending {
+            budget: intake.budget.clone(),
+            share: intake.counts_answers.then(|| held.share.clone()),
+            closing: peer.map(|peer| peer.closing.clone()),
+            end: as_trailers,
+            stall: LONGEST_STALL,
+        };
+        let is_stream = STREAMS.contains(&request.uri().path());
+        let limit = match is_stream {
+            true => intake.streamed,
+            false => intake.single,
         };
         let (mut parts, body) = request.into_parts();
-        let body = counted(body, held.clone());
-        let body = limited(&mut parts.headers, body, held.clone(), message_limit);
+        let refuse = || Arc::clone(&intake.refuse);
+        let body = counted(body, held.clone(), limit, is_stream, refuse());
+        let headers = &mut parts.headers;
+        let body = limited(headers, body, held.clone(), limit, refuse());
         parts.extensions.insert(held);
-        let request = Request::from_parts(parts, body);
-        if is_endless {
-            return self.streams.call(request).boxed();
-        }
-        let answered = self.service.call(request).map(move |response| {
-            let response = response?;
-            Ok(match response.extensions().get::<Status>() {
-                Some(status) => of_message(status.clone(), too_large(limit)).into_http(),
-                None => response,
-            })
-        });
-        answered.boxed()
+        let answered = self.service.call(Request::from_parts(parts, body));
+        let sent = answered.map(move |response| Ok(sending.sent(response?)));
+        sent.boxed()
     }
-}
-
-fn too_large(limit: usize) -> WriteError {
-    WriteError::TooLarge {
-        limit,
-        decompressed: true,
-        option: "--max-decompressed-bytes",
-    }
-}
-
-/// A body that is read as far as there is memory for it. A stream may rest between its messages as long
-/// as its client likes, but not amid one.
-fn counted(body: Body, held: Held) -> Body {
-    let start = Some((body, Pace::default()));
-    let frames = stream::unfold(start, move |reading| {
-        let held = held.clone();
-        async move {
-            let (mut body, mut pace) = reading?;
-            let frame = if held.is_amid_message() {
-                let frame = pace.next(&held.budget, body.frame(), frame_bytes);
-                match frame.await {
-                    Ok(frame) => frame?,
-                    Err(error) => return Some((Err(error.status()), None)),
-                }
-            } else {
-                pace = Pace::default();
-                body.frame().await?
-            };
-            let bytes = frame
-                .as_ref()
-                .ok()
-                .and_then(Frame::data_ref)
-                .map_or(0, Bytes::len);
-            if bytes > 0
-                && let Err(error) = held.grow_by(bytes).await
-            {
-                return Some((Err(error.status()), None));
-            }
-            Some((frame, Some((body, pace))))
-        }
-    });
-    Body::new(StreamBody::new(frames.boxed()))
 }

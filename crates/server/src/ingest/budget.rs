@@ -97,7 +97,7 @@ impl Budget {
         Self::with_patience(bytes, request_bytes, PATIENCE)
     }
 
-    fn with_patience(bytes: usize, request_bytes: usize, patience: Duration) -> Self {
+    pub(crate) fn with_patience(bytes: usize, request_bytes: usize, patience: Duration) -> Self {
         let lane_bytes = request_bytes.min(bytes / 2);
         let units = (bytes - lane_bytes) / UNIT_BYTES;
         let units = units.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
@@ -203,6 +203,26 @@ impl Reservation {
     /// [`WriteError::Overloaded`].
     pub(crate) async fn grow_by(&mut self, bytes: usize) -> Result<(), WriteError> {
         self.grow_to(self.bytes.saturating_add(bytes)).await
+    }
+
+    /// Takes the memory of `bytes` out of it, which is given back by itself. The lane is given back as a
+    /// whole, with the rest.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        let units = bytes.div_ceil(UNIT_BYTES);
+        let part = |held: &mut Option<OwnedSemaphorePermit>| {
+            let held = held.as_mut()?;
+            held.split(units.min(held.num_permits()))
+        };
+        self.bytes -= bytes;
+        Self {
+            budget: self.budget.clone(),
+            share: self.share.clone(),
+            bytes,
+            free: part(&mut self.free),
+            of_share: part(&mut self.of_share),
+            lane: None,
+        }
     }
 
     /// Takes `more` units, or the lane.

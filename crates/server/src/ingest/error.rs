@@ -83,7 +83,7 @@ pub(crate) enum WriteError {
     },
     /// A workspace that may not be made now.
     #[error("{}", .0.message)]
-    NewWorkspace(Rejection),
+    Quota(Rejection),
     /// More producers than a workspace may have.
     #[error(
         "workspace `{workspace}` has {limit} producers already, the most that this service takes (--max-producers); use the names of producers again, one for each sender"
@@ -174,11 +174,12 @@ impl Failure {
         }
     }
 
-    /// What it is for a collector, which throws away what a status calls wrong beyond doubt. A damaged
-    /// store and a defect are for the one who runs the service to mend, so the same may be sent again.
+    /// What it is for a collector, which sends again after 429, 502, 503 and 504 only (specification of OTLP/HTTP,
+    /// "Retryable Response Codes"). A damaged store and a defect are for the one who runs the service to mend, and a
+    /// body that came too slowly may come in time the next time.
     pub(crate) fn for_collector(self) -> Self {
         match self {
-            Self::DataLoss | Self::Internal => Self::Unavailable,
+            Self::DataLoss | Self::Internal | Self::Stalled => Self::Unavailable,
             other => other,
         }
     }
@@ -207,7 +208,7 @@ impl WriteError {
                 (Failure::TooLarge, "request_too_large")
             }
             Self::TooManyEvents { .. } => (Failure::TooLarge, "too_many_events"),
-            Self::NewWorkspace(rejection) => (Failure::Quota, rejection.code.as_str()),
+            Self::Quota(rejection) => (Failure::Quota, rejection.code.as_str()),
             Self::TooManyProducers { .. } => (Failure::Quota, "too_many_producers"),
             Self::Unsupported(_) => (Failure::Unsupported, "unsupported_media_type"),
             Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, "overloaded"),
@@ -238,17 +239,6 @@ impl WriteError {
     pub(crate) fn collector_status(&self) -> Status {
         let (failure, info) = self.told();
         status::with_info(failure.for_collector().grpc_code(), info)
-    }
-}
-
-/// What tonic says about a message that is too large, in the words and with the code of this service.
-/// Collectors would send the same again after tonic's own, which has no details.
-pub(super) fn of_message(status: Status, too_large: WriteError) -> Status {
-    match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted if status.details().is_empty() => {
-            too_large.status()
-        }
-        _ => status,
     }
 }
 
@@ -294,5 +284,29 @@ fn info(code: &str, message: String) -> ErrorInfo {
         code: code.to_owned(),
         message,
         ..ErrorInfo::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A collector loses what it does not send again, so only what is wrong with the request itself may be final.
+    #[test]
+    fn collectors_send_again_what_the_service_could_not_do() {
+        for failure in [
+            Failure::Stalled,
+            Failure::Overloaded,
+            Failure::Quota,
+            Failure::Unavailable,
+            Failure::DataLoss,
+            Failure::Internal,
+        ] {
+            let status = failure.for_collector().http_status().as_u16();
+            assert!(
+                [429, 502, 503, 504].contains(&status),
+                "{failure:?}: {status}"
+            );
+        }
     }
 }

@@ -10,7 +10,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
-use super::admission::Held;
+use super::admission::{Held, Refuse};
 use super::body::{decompress, gzip_reader};
 use super::error::WriteError;
 use super::limits::IngestLimits;
@@ -20,7 +20,7 @@ use super::otlp::extent::{Form, admit};
 const ENCODING: &str = "grpc-encoding";
 
 /// A byte that says whether the message is compressed, and its length in four (gRPC over HTTP/2, Length-Prefixed-Message).
-const PREFIX_BYTES: usize = 5;
+pub(super) const PREFIX_BYTES: usize = 5;
 
 /// How large a message may be.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,7 @@ pub(super) fn limited(
     body: Body,
     held: Held,
     limit: MessageLimit,
+    refuse: Refuse,
 ) -> Body {
     let is_gzip = headers.get(ENCODING).map(|name| name.as_bytes()) == Some(b"gzip");
     if is_gzip {
@@ -51,6 +52,7 @@ pub(super) fn limited(
         is_gzip,
         held,
         limit,
+        refuse,
         received: BytesMut::new(),
     };
     let frames = stream::unfold(Some(reading), |reading| async move {
@@ -70,6 +72,7 @@ struct Messages {
     is_gzip: bool,
     held: Held,
     limit: MessageLimit,
+    refuse: Refuse,
     received: BytesMut,
 }
 
@@ -77,7 +80,8 @@ impl Messages {
     /// The next message, or what comes after the last one.
     async fn next(&mut self) -> Result<Option<Frame<Bytes>>, Status> {
         loop {
-            if let Some(message) = self.message().await.map_err(|error| error.status())? {
+            let message = self.message().await;
+            if let Some(message) = message.map_err(|error| (self.refuse)(&error))? {
                 return Ok(Some(Frame::data(message)));
             }
             let Some(frame) = self.body.frame().await.transpose()? else {
@@ -148,6 +152,7 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::Arc;
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -192,7 +197,8 @@ mod tests {
         let body = Body::new(StreamBody::new(stream::iter(frames)));
         let mut headers =
             HeaderMap::from_iter([(ENCODING.parse().unwrap(), encoding.parse().unwrap())]);
-        let body = limited(&mut headers, body, held.clone(), limit);
+        let refuse: Refuse = Arc::new(WriteError::status);
+        let body = limited(&mut headers, body, held.clone(), limit, refuse);
         assert_eq!(headers.contains_key(ENCODING), encoding != "gzip");
         let bytes = body.collect().await?.to_bytes().to_vec();
         Ok((bytes, budget.held_bytes()))

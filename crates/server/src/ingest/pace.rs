@@ -1,4 +1,4 @@
-//! How fast a body has to come.
+//! How fast a body has to come, and an answer has to go.
 //!
 //! Only the time that the service waits for its client counts, not the time that the client waits for the
 //! service. Whatever is too slow is let go, and with it the memory it holds.
@@ -10,20 +10,27 @@ use tokio::time::{Instant, sleep};
 use super::budget::Budget;
 use super::error::WriteError;
 
-/// In each window of waiting, [`LEAST_BYTES`] have to come.
+/// In each window of waiting for a body, [`LEAST_BYTES`] have to come.
 const WINDOW: Duration = Duration::from_secs(30);
 /// 1 KiB a second.
 const LEAST_BYTES: usize = 30 << 10;
 /// The longest that the service waits for all of a body.
 const DEADLINE: Duration = Duration::from_mins(5);
+/// A client that takes nothing of an answer for so long is taken for gone.
+pub(crate) const LONGEST_STALL: Duration = Duration::from_mins(1);
+/// The least that a client takes of a large answer in a second, after [`LONGEST_STALL`]: 64 KiB.
+const LEAST_ANSWER_BYTES: usize = 64 << 10;
 /// Who has made the service wait for this long makes way for requests that find no memory.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often a body that is waited for is looked at.
 const TICK: Duration = Duration::from_millis(500);
 
 /// The pace of one body.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
+#[derive(Debug)]
+pub(crate) struct Pace {
+    window: Duration,
+    /// The longest that the service waits for all of it.
+    deadline: Duration,
     /// How long the service has waited for it.
     waited: Duration,
     /// The same since the window began.
@@ -32,13 +39,36 @@ pub(super) struct Pace {
     window_bytes: usize,
 }
 
+impl Default for Pace {
+    /// That of the body of a request.
+    fn default() -> Self {
+        Self::new(WINDOW, DEADLINE)
+    }
+}
+
 impl Pace {
+    fn new(window: Duration, deadline: Duration) -> Self {
+        Self {
+            window,
+            deadline,
+            waited: Duration::ZERO,
+            in_window: Duration::ZERO,
+            window_bytes: 0,
+        }
+    }
+
+    /// That of an answer of `bytes` to a client that may take too little for the time `stall`.
+    pub(crate) fn of_answer(stall: Duration, bytes: usize) -> Self {
+        let seconds = (bytes / LEAST_ANSWER_BYTES) as u64;
+        Self::new(stall, stall + Duration::from_secs(seconds))
+    }
+
     /// Waits for the next part of a body, which `bytes` measures.
     ///
     /// # Errors
     /// [`WriteError::BodyStalled`] when the body is too slow, [`WriteError::GaveWay`] when it is slow and
     /// others find no memory in `budget`.
-    pub(super) async fn next<T>(
+    pub(crate) async fn next<T>(
         &mut self,
         budget: &Budget,
         part: impl Future<Output = T>,
@@ -64,18 +94,18 @@ impl Pace {
         self.waited += time;
         self.in_window += time;
         self.window_bytes += bytes;
-        if self.in_window >= WINDOW {
+        if self.in_window >= self.window {
             if self.window_bytes < LEAST_BYTES {
                 return Err(WriteError::BodyStalled {
                     bytes: self.window_bytes,
-                    within: WINDOW,
+                    within: self.window,
                 });
             }
             self.in_window = Duration::ZERO;
             self.window_bytes = 0;
         }
-        if self.waited >= DEADLINE {
-            return Err(WriteError::BodyLate(DEADLINE));
+        if self.waited >= self.deadline {
+            return Err(WriteError::BodyLate(self.deadline));
         }
         if is_short && self.waited >= GRACE {
             return Err(WriteError::GaveWay);

@@ -3,22 +3,24 @@
 //! Each of them costs the store something for good: files, entries of a log, memory of every node. So a
 //! sender that puts a changing value where a name belongs is stopped here.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod days;
+mod producers;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use events::{Event, Rejection, RejectionCode, WorkspaceId};
 use store::{BatchNumber, Store};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
+use self::days::Days;
+use self::producers::{CountedProducer, Producers};
 use super::decode::{Decoded, RefusedRecord};
 use super::error::WriteError;
 
 const HOUR: Duration = Duration::from_hours(1);
-/// A producer that sends nothing for this long no longer counts.
-const PRODUCER_IDLE: Duration = Duration::from_hours(24);
 /// The names of workspaces are read from the store at most this often.
 const LISTING_AGE: Duration = Duration::from_secs(10);
 
@@ -32,8 +34,10 @@ pub struct IngestQuotas {
     pub new_workspaces_per_request: usize,
     /// Days of the events of one request, those of each workspace counted alone; 1,000 by default.
     pub days_per_request: usize,
-    /// Producers of numbered batches that have sent something to a workspace within a day; 1,000 by
-    /// default.
+    /// Days more than a week ago of the events of all requests within an hour, those of each workspace counted alone;
+    /// 5,000 by default. Each is a file or more.
+    pub past_days_per_hour: usize,
+    /// Producers of numbered batches whose numbers are remembered in a workspace; 1,000 by default.
     pub producers: usize,
 }
 
@@ -43,6 +47,7 @@ impl Default for IngestQuotas {
             new_workspaces_per_hour: 1_000,
             new_workspaces_per_request: 100,
             days_per_request: 1_000,
+            past_days_per_hour: 5_000,
             producers: 1_000,
         }
     }
@@ -56,25 +61,8 @@ pub(super) struct Quotas {
     known: Mutex<HashSet<WorkspaceId>>,
     /// Held by who admits new workspaces.
     making: AsyncMutex<Making>,
-    producers: Mutex<Producers>,
-}
-
-/// When each producer of a workspace has stored its newest batch.
-#[derive(Debug, Default)]
-struct Producers {
-    seen: HashMap<WorkspaceId, HashMap<String, Instant>>,
-    /// When idle ones were forgotten.
-    pruned: Option<Instant>,
-}
-
-impl Producers {
-    fn forget_idle(&mut self) {
-        self.pruned = Some(Instant::now());
-        self.seen.retain(|_, of_workspace| {
-            of_workspace.retain(|_, seen| seen.elapsed() < PRODUCER_IDLE);
-            !of_workspace.is_empty()
-        });
-    }
+    days: Days,
+    producers: Arc<Producers>,
 }
 
 #[derive(Debug, Default)]
@@ -89,60 +77,44 @@ impl Quotas {
     /// Quotas for what is written to `store`.
     pub(super) fn new(store: Store, limits: IngestQuotas) -> Self {
         Self {
+            days: Days::new(&limits),
+            producers: Arc::new(Producers::new(store.clone(), limits.producers)),
             store,
             limits,
             known: Mutex::default(),
             making: AsyncMutex::default(),
-            producers: Mutex::default(),
         }
     }
 
-    /// Refuses the events that would make too many workspaces or days.
+    /// Refuses the events that would make too many workspaces or days; returns the producer of a numbered batch,
+    /// which counts.
     ///
     /// # Errors
-    /// [`WriteError::TooManyProducers`]; and [`WriteError::NewWorkspace`] for a numbered batch, which is
+    /// [`WriteError::TooManyProducers`]; and [`WriteError::Quota`] for a numbered batch, which is
     /// stored as a whole or not at all, so that it stays the same batch when it is sent again.
     pub(super) async fn admit(
         &self,
         decoded: &mut Decoded,
         number: Option<&BatchNumber>,
-    ) -> Result<(), WriteError> {
-        if let Some(number) = number {
-            self.check_producer(number)?;
-        }
+    ) -> Result<Option<CountedProducer>, WriteError> {
+        let producer = match number {
+            Some(number) => Some(self.producers.count(number).await?),
+            None => None,
+        };
         let refused = self.refused_workspaces(&decoded.events).await;
-        if let (Some(_), Some(rejection)) = (number, refused.values().next()) {
-            return Err(WriteError::NewWorkspace(rejection.clone()));
+        let refused = &refused;
+        let mut days = self.days.of_request();
+        let mut fault = |event: &Event| {
+            let rejection = refused.get(event.workspace()).cloned();
+            rejection.or_else(|| days.fault(event))
+        };
+        if number.is_some()
+            && let Some(rejection) = decoded.events.iter().find_map(&mut fault)
+        {
+            return Err(WriteError::Quota(rejection));
         }
-        let mut days = BTreeSet::new();
-        refuse(decoded, |event| {
-            if let Some(rejection) = refused.get(event.workspace()) {
-                return Some(rejection.clone());
-            }
-            let day = (event.workspace().clone(), event.day());
-            self.refused_day(&mut days, day)
-        });
-        Ok(())
-    }
-
-    fn refused_day(
-        &self,
-        days: &mut BTreeSet<(WorkspaceId, NaiveDate)>,
-        day: (WorkspaceId, NaiveDate),
-    ) -> Option<Rejection> {
-        let limit = self.limits.days_per_request;
-        if days.contains(&day) {
-            return None;
-        }
-        if days.len() < limit {
-            days.insert(day);
-            return None;
-        }
-        let message = format!(
-            "the request has events of more than {limit} days, the most that this service takes \
-             (--max-days); send the events of one day together, or import them with `vouch import`"
-        );
-        Some(Rejection::new(RejectionCode::TooManyDays, message))
+        refuse(decoded, fault);
+        Ok(producer)
     }
 
     /// The workspaces of events that may not be made, and why.
@@ -220,41 +192,8 @@ impl Quotas {
         Rejection::new(RejectionCode::TooManyWorkspaces, message)
     }
 
-    fn check_producer(&self, number: &BatchNumber) -> Result<(), WriteError> {
-        let limit = self.limits.producers;
-        let mut producers = self.producers();
-        if producers
-            .pruned
-            .is_none_or(|pruned| pruned.elapsed() > HOUR)
-        {
-            producers.forget_idle();
-        }
-        let Some(of_workspace) = producers.seen.get(&number.workspace) else {
-            return Ok(());
-        };
-        if of_workspace.contains_key(&number.producer) || of_workspace.len() < limit {
-            return Ok(());
-        }
-        Err(WriteError::TooManyProducers {
-            workspace: number.workspace.clone(),
-            limit,
-        })
-    }
-
-    /// Remembers the producer of a batch that is stored; one whose number does not fit leaves nothing.
-    pub(super) fn stored(&self, number: BatchNumber) {
-        let mut producers = self.producers();
-        let of_workspace = producers.seen.entry(number.workspace).or_default();
-        of_workspace.insert(number.producer, Instant::now());
-    }
-
     fn known(&self) -> MutexGuard<'_, HashSet<WorkspaceId>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn producers(&self) -> MutexGuard<'_, Producers> {
-        let producers = self.producers.lock();
-        producers.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

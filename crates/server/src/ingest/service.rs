@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::Held;
 use super::budget::Reservation;
-use super::error::{WriteError, of_message};
+use super::error::WriteError;
 use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
@@ -84,10 +84,9 @@ impl IngestService for Service {
                 }
                 item = requests.next() => item?,
             };
-            let limit = STREAM_BYTES;
             let admitted = match item {
                 Ok(request) => queue.admit(request).await,
-                Err(status) => Err(of_message(status, WriteError::MessageTooLarge { limit })),
+                Err(status) => Err(status),
             };
             let reading = admitted.is_ok().then_some((requests, stopping, queue));
             Some((admitted, reading))

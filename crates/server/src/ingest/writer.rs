@@ -277,13 +277,12 @@ impl Writer {
                 .await
                 .map_err(|error| WriteError::Defect(error.to_string()))?;
             let mut decoded = decoded?;
-            quotas.admit(&mut decoded, options.number.as_ref()).await?;
-            let number = options.number.clone();
+            let producer = quotas.admit(&mut decoded, options.number.as_ref()).await?;
             let receipt = store(&ingest, source, options, decoded).await;
             if receipt.is_ok() {
                 metrics.write(begun.elapsed());
-                if let Some(number) = number {
-                    quotas.stored(number);
+                if let Some(producer) = producer {
+                    producer.stored();
                 }
             }
             drop(held);

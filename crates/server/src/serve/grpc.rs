@@ -16,9 +16,9 @@ use tonic_health::server::HealthReporter;
 
 use super::ServerError;
 use crate::admin::AdminListener;
-use crate::connections::{Connection, ConnectionLimits, Counts, Listener, Port};
-use crate::ingest::admission::Admission;
-use crate::ingest::{Budget, Writer, otlp, service};
+use crate::connections::{Budgets, Connection, ConnectionLimits, Counts, Listener, Port};
+use crate::ingest::admission::{Admission, Intake};
+use crate::ingest::{Budget, Door, Writer, otlp, service};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::ingest_service_server::IngestServiceServer;
 use crate::proto::otlp::logs_service_server::LogsServiceServer;
@@ -36,6 +36,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const CONCURRENT_STREAMS: u32 = 100;
 /// A client that is there answers the pings, so that something comes within this time.
 const IDLE: Duration = Duration::from_mins(1);
+
+/// The messages of services that are asked little: names, and reasons that people write.
+const SMALL_MESSAGE_BYTES: usize = 64 << 10;
 
 /// The port for everything but changes of settings.
 pub(super) const PORT: Port = Port {
@@ -138,38 +141,48 @@ pub(super) fn router(
     service: Service,
     store: Store,
     writer: &Writer,
+    questions: &Budget,
     health: &Health,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router, ServerError> {
-    let workspace_service = WorkspaceServer::new(workspace::Service::new(store, Access::Read));
+    // `Admission` checks how large messages are, decompresses them, and says what the limit is; the codec
+    // names the compressions that clients may use.
+    let limit = with_slack(writer.limits().decompressed_bytes);
     let query_service = QueryServer::new(service)
-        .max_decoding_message_size(MAX_QUESTION_BYTES)
+        .max_decoding_message_size(with_slack(MAX_QUESTION_BYTES))
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    // The service measures the events of a message itself, and says what the limit is. `Admission` decompresses messages;
-    // the codec names the compressions that clients may use.
-    let limit = writer.limits().decompressed_bytes;
-    let with_slack = |bytes: usize| bytes.saturating_add(1 << 20);
-    let ingest_service = |limit: usize| {
-        IngestServer::new(service::Service::new(writer.clone(), stopping.clone()))
-            .accept_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(with_slack(limit))
-    };
+    let ingest_service = IngestServer::new(service::Service::new(writer.clone(), stopping))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(limit);
     let logs_service = LogsServer::new(otlp::grpc::Service::new(writer.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(with_slack(limit));
-    let streams = ingest_service(limit.min(service::STREAM_BYTES));
-    let budget = || writer.budget().clone();
-    let ingest_service = Admission::new(ingest_service(limit), streams, budget(), limit, None);
-    let decoded = Some(*writer.limits());
-    let logs_service = Admission::new(logs_service.clone(), logs_service, budget(), limit, decoded);
+        .max_decoding_message_size(limit);
+    let workspace_service = WorkspaceServer::new(workspace::Service::new(store, Access::Read));
+    let writes = |door| Intake::of_writes(writer, door);
     Ok(builder()
-        .add_service(health.service())
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(query_service)
-        .add_service(ingest_service)
-        .add_service(logs_service)
-        .add_service(workspace_service))
+        .add_service(small(health.service(), questions))
+        .add_service(small(reflection().build_v1()?, questions))
+        .add_service(small(reflection().build_v1alpha()?, questions))
+        .add_service(asked(query_service, questions, MAX_QUESTION_BYTES))
+        .add_service(Admission::new(ingest_service, writes(Door::Grpc)))
+        .add_service(Admission::new(logs_service, writes(Door::OtlpGrpc)))
+        .add_service(small(workspace_service, questions)))
+}
+
+/// The service, which takes small messages only.
+fn small<S: NamedService>(service: S, budget: &Budget) -> Admission<S> {
+    asked(service, budget, SMALL_MESSAGE_BYTES)
+}
+
+/// The service, which stores no events and takes messages of `bytes`.
+fn asked<S: NamedService>(service: S, budget: &Budget, bytes: usize) -> Admission<S> {
+    let intake = Intake::of_questions(budget.clone(), S::NAME, bytes);
+    Admission::new(service, intake)
+}
+
+/// A limit of the codec that no message reaches.
+fn with_slack(bytes: usize) -> usize {
+    bytes.saturating_add(1 << 20)
 }
 
 fn builder() -> Server {
@@ -201,16 +214,16 @@ pub(super) async fn serve_admin(
     store: Store,
     listener: AdminListener,
     limits: ConnectionLimits,
-    budget: Budget,
+    budgets: Budgets,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
     let service = WorkspaceServer::new(workspace::Service::new(store, Access::Change));
     let router = builder()
-        .add_service(reflection().build_v1()?)
-        .add_service(service);
+        .add_service(small(reflection().build_v1()?, &budgets.questions))
+        .add_service(small(service, &budgets.questions));
     match listener {
         AdminListener::Tcp(listener) => {
-            let listener = Listener::new(listener, ADMIN_PORT, Counts::new(limits), budget);
+            let listener = Listener::new(listener, ADMIN_PORT, Counts::new(limits), budgets);
             serve(router, listener, stopped).await
         }
         AdminListener::Unix(mut socket) => {

@@ -84,7 +84,7 @@ impl Running {
     }
 }
 
-/// A store with three events of one workspace.
+/// A store with three small events of one workspace, and a large one of another source.
 async fn store() -> Store {
     let store = Store::open("memory:///", &StoreOptions::default()).unwrap();
     let mut import = store.import(ImportOptions::default());
@@ -101,6 +101,18 @@ async fn store() -> Store {
         let event = Event::from_json_identified_by_content(record, &Defaults::default()).unwrap();
         import.push(event).await.unwrap();
     }
+    let large = json!({
+        "date": DATE_MS,
+        "df_workspace": "acme",
+        "df_event_id": "large",
+        "df_source": "large",
+        "df_message": "x".repeat(1 << 20),
+    });
+    let serde_json::Value::Object(large) = large else {
+        unreachable!()
+    };
+    let large = Event::from_json_identified_by_content(large, &Defaults::default()).unwrap();
+    import.push(large).await.unwrap();
     import.finish().await.unwrap();
     store
 }
@@ -358,3 +370,5 @@ async fn http_refusals_are_counted() {
     }
     running.stop().await.unwrap();
 }
+
+mod memory;

@@ -20,8 +20,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The names by which requests may call the service.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts {
-    /// Whether it listens on addresses of this machine only. Then a browser reaches it by another name only
-    /// where a site has made its own name mean this machine.
+    /// Whether it listens on addresses of this machine only. Then no request has a reason to call it by another name.
     is_local: bool,
     allowed: Arc<[String]>,
 }
@@ -36,15 +35,17 @@ impl Hosts {
         }
     }
 
+    /// Whether a request may call the service `host`. An address may be any that the service listens on. A name has to
+    /// be given, as any site can make its own name mean this machine.
     fn knows(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else {
             return false;
         };
         let name = authority.host().to_ascii_lowercase();
         let name = name.trim_start_matches('[').trim_end_matches(']');
-        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+        let is_own = |address: IpAddr| !self.is_local || address.to_canonical().is_loopback();
         name == "localhost"
-            || name.parse::<IpAddr>().is_ok_and(is_loopback)
+            || name.parse::<IpAddr>().is_ok_and(is_own)
             || self.allowed.iter().any(|allowed| allowed == name)
     }
 }
@@ -78,10 +79,10 @@ fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(&'static str, String)> {
     if text(ORIGIN).is_some_and(|origin| !is_own_page(origin)) {
         return Some(("foreign_origin", foreign.to_owned()));
     }
-    let host = host.filter(|host| hosts.is_local && !hosts.knows(host))?;
+    let is_checked = hosts.is_local || is_of_browser(headers);
+    let host = host.filter(|host| is_checked && !hosts.knows(host))?;
     let message = format!(
-        "this service listens on its own machine only and is not called `{host}`; call it localhost, or \
-         name it with --allowed-host"
+        "this service is not called `{host}`; call it by its address, or name it with --allowed-host"
     );
     Some(("unknown_host", message))
 }
@@ -143,6 +144,13 @@ mod tests {
         }
         assert_eq!(code("127.0.0.1", &[]), None, "HTTP/1.0 has no Host");
         let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
-        assert_eq!(code("127.0.0.1", &rebound), Some("unknown_host"));
+        for address in ["127.0.0.1", "0.0.0.0", "10.0.0.1"] {
+            assert_eq!(code(address, &rebound), Some("unknown_host"), "{address}");
+        }
+        for host in ["10.0.0.1:8080", "vouch.internal:8080", "[fd00::1]:8080"] {
+            let own = format!("http://{host}");
+            let page = [("host", host), ("origin", own.as_str())];
+            assert_eq!(code("0.0.0.0", &page), None, "{host}");
+        }
     }
 }

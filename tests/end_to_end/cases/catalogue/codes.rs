@@ -410,6 +410,7 @@ pub(super) const WITHOUT_QUESTION: &[(&str, &str)] = &[
         "answer_too_large",
         "the answer does not fit into one message; stream it, or lower LIMIT",
     ),
+    ("body_stalled", "the request came too slowly; send it again"),
     (
         "estimated_percentile",
         "a warning: a group has more than 1,000,000 values, so a percentile is estimated",
@@ -436,8 +437,16 @@ pub(super) const WITHOUT_QUESTION: &[(&str, &str)] = &[
     ),
     ("missing_file", "a file that the store names is gone"),
     (
+        "overloaded",
+        "requests and answers that wait for their clients take the memory for them; ask again later",
+    ),
+    (
         "question_too_large",
         "the text or a part of it passes a limit, which the message names; see [operations.md](operations.md#questions)",
+    ),
+    (
+        "request_too_large",
+        "the message is larger than its service takes",
     ),
     (
         "resources_exhausted",

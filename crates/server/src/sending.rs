@@ -1,0 +1,359 @@
+//! Answers on their way out: in pieces, counted until they are sent, and let go when their client does not
+//! take them.
+//!
+//! A client opens the window of its HTTP/2 stream as it reads, and hyper asks for more of an answer only
+//! then. So what a client does not read stays in memory. Here a task has the rest of an answer: a few
+//! pieces at a time are on their way to the socket, and each gives its memory back when the connection
+//! drops it. When a client takes too little for too long, the task drops the rest.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Body as _, Frame};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::header::CONTENT_LENGTH;
+use tonic::codegen::http::{HeaderMap, Response};
+
+use crate::connections::Closing;
+use crate::ingest::{Budget, LONGEST_STALL, Pace, Reservation, Share, WriteError};
+use crate::status;
+
+/// A frame of HTTP/2 has at most so much, unless its client allows more.
+const PIECE_BYTES: usize = 16 << 10;
+/// The pieces of an answer that may be on their way to the socket.
+const PIECES: u32 = 4;
+/// An answer takes no memory worth counting up to this size: its call takes more.
+const SMALL_BYTES: u64 = 1 << 10;
+
+type Item = Result<Frame<Bytes>, Status>;
+
+/// The memory of an answer that was counted before it was written; an extension of its response.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepaid(Arc<Mutex<Option<Reservation>>>);
+
+impl Prepaid {
+    /// An answer with this memory.
+    pub(crate) fn new(reservation: Reservation) -> Self {
+        Self(Arc::new(Mutex::new(Some(reservation))))
+    }
+
+    fn take(&self) -> Option<Reservation> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take()
+    }
+}
+
+/// How the answers of a service are sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sending {
+    /// While requests wait for this memory, slow clients make way.
+    pub(crate) budget: Budget,
+    /// What the client may take of it for answers; `None` does not count them.
+    pub(crate) share: Option<Share>,
+    /// Closes the connection.
+    pub(crate) closing: Option<Closing>,
+    /// How an answer ends that is let go.
+    pub(crate) end: fn(Status) -> Item,
+    /// How long a client may take too little.
+    pub(crate) stall: Duration,
+}
+
+/// Ends an answer of gRPC with its status.
+pub(crate) fn as_trailers(status: Status) -> Item {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers)?;
+    Ok(Frame::trailers(trailers))
+}
+
+/// A piece on its way; it is dropped when it is in the socket.
+struct Piece {
+    bytes: Bytes,
+    _memory: Option<Reservation>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Sending {
+    /// The response, whose body is sent in this way.
+    pub(crate) fn sent(self, response: Response<Body>) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        if body.is_end_stream() {
+            return Response::from_parts(parts, body);
+        }
+        let length = body.size_hint().exact();
+        // It goes in one packet with its head.
+        if length.is_some_and(|length| length <= SMALL_BYTES) {
+            return Response::from_parts(parts, body);
+        }
+        if let Some(length) = length {
+            let headers = &mut parts.headers;
+            headers.entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        let prepaid = parts.extensions.remove::<Prepaid>();
+        let prepaid = prepaid.and_then(|prepaid| prepaid.take());
+        let (frames, receiver) = mpsc::unbounded_channel();
+        let task = Task {
+            sending: self,
+            frames,
+            on_way: Arc::new(Semaphore::new(PIECES as usize)),
+        };
+        tokio::spawn(task.run(body, prepaid));
+        let body = StreamBody::new(UnboundedReceiverStream::new(receiver));
+        Response::from_parts(parts, Body::new(body))
+    }
+}
+
+/// Sends one answer.
+struct Task {
+    sending: Sending,
+    frames: mpsc::UnboundedSender<Item>,
+    on_way: Arc<Semaphore>,
+}
+
+impl Task {
+    async fn run(self, body: Body, prepaid: Option<Reservation>) {
+        let Err(error) = self.send(body, prepaid).await else {
+            return;
+        };
+        // The rest of the answer is gone. What is in the connection stays there until the client takes it.
+        let status = match error {
+            WriteError::BodyStalled { .. } | WriteError::BodyLate(_) => {
+                status::of_stalled_reader(LONGEST_STALL)
+            }
+            _ => status::of_no_memory(),
+        };
+        self.give((self.sending.end)(status));
+        let all_sent = timeout(self.sending.stall, self.on_way.acquire_many(PIECES));
+        if let (Err(_), Some(closing)) = (all_sent.await, &self.sending.closing) {
+            closing.close();
+        }
+    }
+
+    async fn send(
+        &self,
+        mut body: Body,
+        mut prepaid: Option<Reservation>,
+    ) -> Result<(), WriteError> {
+        let mut pace = self.pace(0);
+        loop {
+            match self.next(&mut body, &mut pace).await? {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        pace = self.pace(data.len());
+                        self.message(data, prepaid.take(), &mut pace).await?;
+                    }
+                    Err(trailers) => self.give(Ok(trailers)),
+                },
+                Some(Err(status)) => {
+                    self.give((self.sending.end)(status));
+                    return self.all_sent(&mut pace).await;
+                }
+                None => return self.all_sent(&mut pace).await,
+            }
+        }
+    }
+
+    /// The next part of the answer; nothing when the client has left. A stream may rest as long as it likes
+    /// when all that it has said is sent.
+    async fn next(&self, body: &mut Body, pace: &mut Pace) -> Result<Option<Item>, WriteError> {
+        tokio::select! {
+            biased;
+            frame = body.frame() => return Ok(frame),
+            () = self.frames.closed() => return Ok(None),
+            sent = self.all_sent(pace) => sent?,
+        }
+        tokio::select! {
+            frame = body.frame() => Ok(frame),
+            () = self.frames.closed() => Ok(None),
+        }
+    }
+
+    /// Sends `data`, which has the memory `prepaid` already.
+    async fn message(
+        &self,
+        data: Bytes,
+        prepaid: Option<Reservation>,
+        pace: &mut Pace,
+    ) -> Result<(), WriteError> {
+        let Sending { budget, share, .. } = &self.sending;
+        let mut held = prepaid.or_else(|| Some(budget.request(share.as_ref()?)));
+        if let Some(held) = held.as_mut().filter(|_| data.len() as u64 > SMALL_BYTES) {
+            held.grow_to(data.len()).await?;
+        }
+        for (index, bytes) in pieces(data).into_iter().enumerate() {
+            let length = bytes.len();
+            // The first ones wait for no client.
+            let taken = if index < PIECES as usize { 0 } else { length };
+            let permit = Arc::clone(&self.on_way).acquire_owned();
+            let permit = pace.next(budget, permit, |_| taken).await?;
+            if self.frames.is_closed() {
+                return Ok(());
+            }
+            let piece = Piece {
+                bytes,
+                _memory: held.as_mut().map(|held| held.split(length)),
+                // The semaphore is never closed.
+                _permit: permit.ok(),
+            };
+            self.give(Ok(Frame::data(Bytes::from_owner(piece))));
+        }
+        Ok(())
+    }
+
+    /// Waits until all pieces are sent.
+    async fn all_sent(&self, pace: &mut Pace) -> Result<(), WriteError> {
+        let all = self.on_way.acquire_many(PIECES);
+        let all = pace.next(&self.sending.budget, all, |_| 0).await?;
+        drop(all);
+        Ok(())
+    }
+
+    fn give(&self, item: Item) {
+        // A client that has left takes nothing.
+        let _ = self.frames.send(item);
+    }
+
+    fn pace(&self, bytes: usize) -> Pace {
+        Pace::of_answer(self.sending.stall, bytes)
+    }
+}
+
+/// The bytes in pieces that do not keep each other in memory.
+fn pieces(data: Bytes) -> Vec<Bytes> {
+    if data.len() <= PIECE_BYTES {
+        return vec![data];
+    }
+    data.chunks(PIECE_BYTES)
+        .map(Bytes::copy_from_slice)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt, stream};
+
+    use super::*;
+
+    const ANSWER_BYTES: usize = 1 << 20;
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn answer() -> Response<Body> {
+        let frames = [
+            Frame::data(Bytes::from(vec![b'x'; ANSWER_BYTES])),
+            Frame::trailers(HeaderMap::from_iter([(
+                "grpc-status".parse().unwrap(),
+                "0".parse().unwrap(),
+            )])),
+        ];
+        let frames = frames.into_iter().map(Ok::<_, Status>);
+        Response::new(Body::new(StreamBody::new(stream::iter(frames))))
+    }
+
+    fn sending(budget: &Budget, stall: Duration) -> Sending {
+        Sending {
+            budget: budget.clone(),
+            share: Some(budget.share()),
+            closing: None,
+            end: as_trailers,
+            stall,
+        }
+    }
+
+    async fn wait_until(is_so: impl Fn() -> bool) {
+        let is_so = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(LONG, is_so).await.unwrap();
+    }
+
+    /// The bytes and the status of an answer, whose pieces go as they come.
+    async fn received(mut body: Body) -> (usize, String) {
+        let (mut bytes, mut status) = (0, String::new());
+        while let Some(frame) = body.frame().await {
+            match frame.unwrap().into_data() {
+                Ok(piece) => bytes += piece.len(),
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap();
+                    status = trailers["grpc-status"].to_str().unwrap().to_owned();
+                }
+            }
+        }
+        (bytes, status)
+    }
+
+    /// An answer comes as a whole, and is counted until the connection has dropped its pieces.
+    #[tokio::test]
+    async fn answers_are_counted_until_they_are_sent() {
+        let budget = Budget::new(8 << 20, 4 << 20);
+        let mut body = sending(&budget, LONG).sent(answer()).into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        assert!(
+            budget.held_bytes() >= ANSWER_BYTES,
+            "{}",
+            budget.held_bytes()
+        );
+        // The connection drops it.
+        let first = first.into_data().unwrap().len();
+        let (rest, status) = received(body).await;
+        assert_eq!((first + rest, status.as_str()), (ANSWER_BYTES, "0"));
+        assert_eq!(budget.held_bytes(), 0);
+    }
+
+    /// Of an answer that its client does not read only what is on its way stays in memory.
+    #[tokio::test]
+    async fn unread_answer_is_let_go() {
+        let budget = Budget::new(8 << 20, 4 << 20);
+        let stall = Duration::from_millis(20);
+        let body = sending(&budget, stall).sent(answer()).into_body();
+        wait_until(|| budget.held_bytes() >= ANSWER_BYTES).await;
+        let on_way = PIECES as usize * PIECE_BYTES;
+        wait_until(|| budget.held_bytes() <= on_way).await;
+        let (bytes, status) = received(body).await;
+        assert_eq!((bytes, status.as_str()), (on_way, "4"));
+        assert_eq!(budget.held_bytes(), 0);
+    }
+
+    /// When a client takes nothing afterwards either, its connection is closed.
+    #[tokio::test]
+    async fn client_that_takes_nothing_loses_its_connection() {
+        let budget = Budget::new(8 << 20, 4 << 20);
+        let closing = Closing::default();
+        let mut sending = sending(&budget, Duration::from_millis(20));
+        sending.closing = Some(closing.clone());
+        let body = sending.sent(answer()).into_body();
+        wait_until(|| closing.is_closing()).await;
+        drop(body);
+        wait_until(|| budget.held_bytes() == 0).await;
+    }
+
+    /// An answer that finds no memory is refused.
+    #[tokio::test]
+    async fn answers_share_memory() {
+        let budget = Budget::with_patience(2 << 20, 1 << 20, Duration::from_millis(20));
+        let share = budget.share();
+        let held: Vec<Reservation> = stream::iter(0..2)
+            .then(|_| async {
+                let mut held = budget.request(&share);
+                held.grow_to(400 << 10).await.unwrap();
+                held
+            })
+            .collect()
+            .await;
+        let body = sending(&budget, LONG).sent(answer()).into_body();
+        assert_eq!(received(body).await, (0, "14".to_owned()));
+        drop(held);
+    }
+}
