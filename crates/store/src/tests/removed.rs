@@ -150,7 +150,7 @@ async fn a_log_without_its_newest_entry_deletes_nothing() {
     time.pass(TimeDelta::days(3 * 365));
     let store = root.open();
     let lost = |error: StoreError| match error {
-        StoreError::Corrupt { path, .. } => assert_eq!(path, newest.to_string()),
+        StoreError::Corrupt { path, .. } => assert!(newest.as_ref().starts_with(&path), "{path}"),
         error => panic!("{error}"),
     };
     let w = workspace("w");
