@@ -45,7 +45,7 @@ pub(crate) fn with_sliced_result(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn
     plan.replace_children(vec![Arc::new(sliced)], options)
 }
 
-/// Gives on its rows, few at a time when they are large.
+/// Passes the rows of its input on, few at a time when they are large.
 #[derive(Debug)]
 struct SlicedExec {
     input: Arc<dyn ExecutionPlan>,

@@ -3,7 +3,7 @@
 //!
 //! A client opens the window of its HTTP/2 stream as it reads, and hyper asks for more of an answer only
 //! then. So what a client does not read stays in memory. Here a task has the rest of an answer: a few
-//! pieces at a time are on their way to the socket, and each gives its memory back when the connection
+//! pieces at a time are on their way to the socket, and each releases its memory when the connection
 //! drops it. When a client takes too little for too long, the task drops the rest.
 
 use std::sync::{Arc, Mutex, PoisonError};

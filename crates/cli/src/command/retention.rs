@@ -12,6 +12,10 @@ use crate::failure::Failure;
 use crate::output::{counted, size};
 use crate::workspaces::Workspaces;
 
+/// Why retention runs drop nothing in a workspace.
+pub(super) const WITHHELD: &str =
+    "older events were imported, so nothing is dropped until a retention is set";
+
 /// Shows, sets or runs the retention.
 pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
     match command {
@@ -166,10 +170,7 @@ fn tell_settings(
         counted(settings.holds.len() as u64, "hold")
     )?;
     if settings.is_withheld() {
-        writeln!(
-            out,
-            "  older events were imported, so nothing is dropped until a retention is set"
-        )?;
+        writeln!(out, "  {WITHHELD}")?;
     }
     if settings.drop_undone {
         writeln!(

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use store::{Store, StoreError, View};
 
+use super::retention::WITHHELD;
 use crate::answers::open_store;
 use crate::arguments::{StatsArguments, StatsFormat};
 use crate::failure::Failure;
@@ -27,10 +28,7 @@ pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
             let text = sheet(&views).to_string(terminal_width());
             out.write_all(text.as_bytes())?;
             for view in views.iter().filter(|view| is_withheld(view)) {
-                note(&format!(
-                    "workspace {}: older events were imported, so nothing is dropped until a retention is set",
-                    view.workspace
-                ))?;
+                note(&format!("workspace {}: {WITHHELD}", view.workspace))?;
             }
         }
     }

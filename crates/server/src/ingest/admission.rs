@@ -37,7 +37,7 @@ const STREAMS: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Counts a refusal, and says what the client is told.
+/// Counts a refusal, and returns the status for the client.
 pub(super) type Refuse = Arc<dyn Fn(&WriteError) -> Status + Send + Sync>;
 
 /// How the messages of a service are taken.
@@ -92,7 +92,7 @@ impl Intake {
                 decoded,
             },
             refuse: Arc::new(refuse),
-            // That events are durable is told also while memory is short.
+            // An acknowledgement of durable events does not wait for memory.
             counts_answers: false,
         }
     }
@@ -121,7 +121,7 @@ impl Intake {
     }
 }
 
-/// What the client of a service is told that stores no events.
+/// The status for the client of a service that stores no events.
 fn question_status(error: &WriteError) -> Status {
     match error {
         WriteError::MessageTooLarge { limit } => status::of_request_too_large(*limit),
@@ -172,7 +172,7 @@ impl Held {
         *self.lock() = Some(reservation);
     }
 
-    /// Gives the memory of the message back.
+    /// Releases the memory of the message.
     pub(super) fn release(&self) {
         *self.lock() = None;
     }

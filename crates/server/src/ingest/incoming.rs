@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// What is refused is counted and told by the service.
+    /// The service counts what is refused, and returns its own status.
     #[tokio::test]
     async fn refusals_are_told() {
         let held = Held::new(Budget::new(1 << 20, 1 << 19));
