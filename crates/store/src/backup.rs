@@ -36,10 +36,10 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use url::Url;
 
-use crate::cleaning::old_staging_files;
 use crate::error::StoreError;
-use crate::location::{Location, StoreOptions};
-use crate::marker::Marker;
+use crate::maintenance::vacuum::old_staging_files;
+use crate::root::location::{Location, StoreOptions};
+use crate::root::marker::Marker;
 use crate::store::Store;
 
 use copies::Copies;

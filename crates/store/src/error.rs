@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 use tokio::task::JoinError;
 use uuid::Uuid;
 
-use crate::clock::Difference;
+use crate::root::clock::Difference;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,9 @@
 //! Many events at once: straight into data files of their tables.
 
+pub(crate) mod day_buffer;
+pub(crate) mod staging;
+mod writing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,13 +12,12 @@ use events::{DayEvents, Delivery, Event, Origin, WorkspaceId};
 use futures::{StreamExt, TryFutureExt, stream};
 use tokio::task::JoinSet;
 
-use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::segment::{Number, SegmentKey};
-use crate::staging::{Committed, Staging};
+use crate::import::day_buffer::DayBuffer;
+use crate::import::staging::{Committed, Staging};
+use crate::root::segment_key::SegmentKey;
+use crate::segment::Number;
 use crate::store::Store;
-
-mod writing;
 
 use writing::Write;
 

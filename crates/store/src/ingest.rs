@@ -4,8 +4,10 @@
 //! number of durable writes does not grow with the number of clients or workspaces. A request is
 //! answered when its segment is durable. Folding runs beside it.
 
-mod folder;
-mod numbered;
+pub(crate) mod date_admission;
+pub(crate) mod fold;
+mod fold_task;
+mod sequence;
 mod stuck;
 mod writer;
 
@@ -21,10 +23,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::delta::heads::Head;
 use crate::error::StoreError;
-use crate::fold::FoldSummary;
-use crate::heads::Head;
-use crate::segment::{MOST_WITNESSED, Number, WriteToken};
+use crate::ingest::fold::FoldSummary;
+use crate::root::segment_key::WriteToken;
+use crate::segment::{MOST_WITNESSED, Number};
 use crate::store::Store;
 
 /// With more segments than this that are not folded, they are folded at once, and written less often.
@@ -146,7 +149,7 @@ struct Shared {
     node: Uuid,
     /// The bytes that may wait.
     waiting: Arc<Semaphore>,
-    numbered: numbered::Producers,
+    numbered: sequence::Producers,
     stuck: stuck::StuckTables,
     /// The newest versions of tables that this node has committed, some of them.
     committed: Mutex<BTreeMap<WorkspaceId, u64>>,
@@ -190,7 +193,7 @@ impl Store {
             waiting: Arc::new(Semaphore::new(
                 options.waiting_bytes.min(Semaphore::MAX_PERMITS),
             )),
-            numbered: numbered::Producers::default(),
+            numbered: sequence::Producers::default(),
             stuck: stuck::StuckTables::default(),
             committed: Mutex::default(),
             head: AsyncMutex::default(),
@@ -203,7 +206,7 @@ impl Store {
         let (requests, waiting) = mpsc::channel(writer::WAITING_REQUESTS);
         let tasks = Tasks {
             writer: tokio::spawn(writer::run(Arc::clone(&shared), waiting)),
-            folder: tokio::spawn(folder::run(Arc::clone(&shared))),
+            folder: tokio::spawn(fold_task::run(Arc::clone(&shared))),
         };
         Ingest {
             shared,
@@ -243,7 +246,7 @@ impl Ingest {
         if let Some(number) = &number {
             origin.batch = Some(format!("{}/{}", number.producer, number.number));
         }
-        let number = number.map(|number| numbered::describe(number, &events));
+        let number = number.map(|number| sequence::describe(number, &events));
         let refused = self.refused(&events).await;
         let is_stored = refused.is_empty() || !all_or_nothing;
         let events = match is_stored {

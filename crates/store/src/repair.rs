@@ -15,11 +15,13 @@
 
 mod files;
 mod found;
+mod heads;
 mod kept;
 mod log;
 mod readable;
 mod rebuild;
 mod recorded;
+pub(crate) mod set_aside;
 mod sort;
 
 use std::fmt;
@@ -30,11 +32,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Map, Value, json};
 
+use crate::delta::audit_event::Record;
+use crate::delta::table;
 use crate::error::StoreError;
-use crate::paths;
-use crate::record::Record;
+use crate::root::paths;
 use crate::store::Store;
-use crate::table;
 
 /// What was repaired of a table, or is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

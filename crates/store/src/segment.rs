@@ -9,12 +9,11 @@
 
 mod columns;
 mod first_format;
-mod folded;
 mod format;
-mod key;
 mod known;
 mod put;
 mod recent;
+pub(crate) mod sequence;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,12 +27,10 @@ use events::{WorkspaceId, fields};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::marker::Marker;
-use crate::paths;
+use crate::root::marker::Marker;
+use crate::root::paths;
+use crate::root::segment_key::SegmentKey;
 
-pub(crate) use folded::FoldedSegments;
-pub(crate) use key::SegmentKey;
-pub use key::{InvalidToken, WriteToken};
 pub(crate) use known::{KnownSegments, Listed, fetch, listed};
 pub(crate) use put::put;
 pub(crate) use recent::RecentEvents;

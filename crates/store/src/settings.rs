@@ -13,17 +13,21 @@
 //! commits.
 
 mod change;
+pub(crate) mod dropped_since;
+pub(crate) mod held_rows;
+pub(crate) mod hold;
 mod hold_json;
+pub(crate) mod retention;
 
 use chrono::NaiveDate;
 use events::WorkspaceId;
 
+use crate::delta::log::TableMetadata;
+use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
-use crate::hold::Hold;
-use crate::log::TableMetadata;
-use crate::paths;
-use crate::retention::Retention;
-use crate::snapshot::Snapshot;
+use crate::root::paths;
+use crate::settings::hold::Hold;
+use crate::settings::retention::Retention;
 
 pub use change::PlacedHold;
 
@@ -151,7 +155,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hold::HeldEvents;
+    use crate::settings::hold::HeldEvents;
     use chrono::DateTime;
     use events::TimeRange;
 

@@ -12,20 +12,20 @@ use object_store::ObjectStore;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use url::Url;
 
-use crate::activity::Activity;
-use crate::clock::{Clock, Comparison};
+use crate::delta::heads::NamedVersions;
+use crate::delta::log;
+use crate::delta::snapshot::{DataFile, Snapshot};
+use crate::delta::table::{self, Table};
 use crate::error::StoreError;
-use crate::file_reader::{FileCaches, FileReader};
-use crate::heads::NamedVersions;
+use crate::file::reader::{FileCaches, FileReader};
 use crate::import::{Import, ImportOptions};
-use crate::location::{Location, StoreOptions};
-use crate::log;
-use crate::marker::KnownMarker;
-use crate::paths;
+use crate::maintenance::activity::Activity;
+use crate::read_view::LISTING_AGE;
+use crate::root::clock::{Clock, Comparison};
+use crate::root::location::{Location, StoreOptions};
+use crate::root::marker::KnownMarker;
+use crate::root::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
-use crate::snapshot::{DataFile, Snapshot};
-use crate::table::{self, Table};
-use crate::view::LISTING_AGE;
 
 /// A checkpoint is written at each version that is a multiple of this.
 const CHECKPOINT_VERSIONS: u64 = 20;

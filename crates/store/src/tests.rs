@@ -1,38 +1,21 @@
 //! The store as its users see it, on every kind of root that a test can have.
 
-mod backlog;
 mod backup;
-mod blocks;
-mod cleaning;
 mod cold_start;
-mod columns;
-mod compacting;
-mod concurrent;
-mod damaged;
+mod column_cache;
 mod delta;
 mod faults;
+mod file;
 mod fixture;
 mod hooked;
-mod importing;
-mod ingesting;
-mod large_events;
-mod log_damage;
-mod marker;
-mod model;
+mod import;
+mod ingest;
+mod maintenance;
 mod next_format;
-#[cfg(unix)]
-mod power_cut;
-mod removed;
-mod repairing;
-mod retention;
-mod same_id;
-mod scrubbing;
-mod segments;
-mod unreadable;
-mod unreliable;
-mod verifying;
+mod repair;
+mod root;
+mod segment;
 mod virtual_time;
-mod while_cleaning;
 
 use std::time::Duration;
 
@@ -45,9 +28,9 @@ use object_store::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::location::{Location, StoreOptions};
-use crate::marker::Marker;
-use crate::paths;
+use crate::root::location::{Location, StoreOptions};
+use crate::root::marker::Marker;
+use crate::root::paths;
 use crate::{
     Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, StoreError,
     Verification,

@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use super::manifest::{BackupFault, Object};
 use super::{BackupOptions, Earlier};
-use crate::digest::{self, Digest};
 use crate::error::StoreError;
-use crate::location::Location;
+use crate::file::digest::{self, Digest};
+use crate::root::location::Location;
 
 const DIRECTORY: &str = "copies";
 

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::location::Location;
-use crate::paths;
+use crate::file::digest::Digest;
+use crate::root::location::Location;
+use crate::root::paths;
 
 use super::copies;
 

@@ -12,12 +12,12 @@ use super::copies::{self, fault_of_copy, without_copy};
 use super::manifest::{BackupFault, BackupSummary, Manifest, Object};
 use super::marks::RestoreMark;
 use super::{BackupRoot, CONCURRENCY, Chosen};
-use crate::digest;
+use crate::delta::audit_event::Record;
 use crate::error::StoreError;
+use crate::file::digest;
 use crate::import::ImportOptions;
-use crate::location::Location;
-use crate::paths;
-use crate::record::Record;
+use crate::root::location::Location;
+use crate::root::paths;
 use crate::store::Store;
 
 /// The category of the audit events.

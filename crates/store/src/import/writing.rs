@@ -5,8 +5,8 @@ use events::WorkspaceId;
 use tokio::task::JoinError;
 
 use super::{Import, Waiting, WorkspaceImport};
-use crate::day_buffer::{DayBuffer, Written};
 use crate::error::{StoreError, joined};
+use crate::import::day_buffer::{DayBuffer, Written};
 
 /// How many files are written at the same time: enough to keep all processors busy while some files
 /// wait for the storage, and each takes some memory.

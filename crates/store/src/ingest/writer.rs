@@ -11,8 +11,9 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{MANY_SEGMENTS, Request, Shared};
 use crate::error::StoreError;
-use crate::paths;
-use crate::segment::{Batch, Header, MOST_PUT_TIME, Number, Segment, SegmentKey, WriteToken, put};
+use crate::root::paths;
+use crate::root::segment_key::{SegmentKey, WriteToken};
+use crate::segment::{Batch, Header, MOST_PUT_TIME, Number, Segment, put};
 
 /// How many requests may wait, whatever their size.
 pub(super) const WAITING_REQUESTS: usize = 64 * 1024;

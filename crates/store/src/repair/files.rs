@@ -11,15 +11,15 @@ use serde_json::{Map, json};
 use super::found::{Candidate, is_damage_of};
 use super::kept::KeptEvents;
 use super::{RepairStep, TableRepair};
-use crate::data_file::StagedFile;
+use crate::delta::audit_event::Record;
+use crate::delta::log::{Changes, Operation, Plan, Planner};
+use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::expiry::is_copied_whole;
-use crate::log::{Changes, Operation, Plan, Planner};
-use crate::paths;
-use crate::record::Record;
-use crate::snapshot::{DataFile, Snapshot};
+use crate::fault::{Fault, FaultKind};
+use crate::file::writer::StagedFile;
+use crate::maintenance::retention_run::is_copied_whole;
+use crate::root::paths;
 use crate::store::Store;
-use crate::verify::{Fault, FaultKind};
 
 /// What is wrong with a file.
 struct Wrong {

@@ -12,13 +12,13 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::kept::{KeptEvents, Taking};
 use super::recorded::{Drop, Recorded};
-use crate::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
-use crate::data_file::StagedFile;
+use crate::delta::snapshot::DataFile;
 use crate::error::StoreError;
-use crate::file_reader::FilePlace;
-use crate::hold::Hold;
-use crate::location::Location;
-use crate::snapshot::DataFile;
+use crate::file::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
+use crate::file::reader::FilePlace;
+use crate::file::writer::StagedFile;
+use crate::root::location::Location;
+use crate::settings::hold::Hold;
 
 /// A file to take rows of.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use events::{Content, WorkspaceId, fields};
 use futures::TryStreamExt;
 
 use super::found::{Candidate, Taken};
-use crate::claims::{Claim, Holders, Settled};
-use crate::data_file::{DataFileWriter, StagedFile};
-use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::event_ids::{ShortId, short};
-use crate::file_reader::FilePlace;
-use crate::location::Location;
+use crate::file::claims::{Claim, Holders, Settled};
+use crate::file::event_ids::{ShortId, short};
+use crate::file::reader::FilePlace;
+use crate::file::writer::{DataFileWriter, StagedFile};
+use crate::import::day_buffer::DayBuffer;
+use crate::root::location::Location;
 
 /// Events whose ids are taken are compared with those that have them when there are so many, so that memory is bounded.
 const COMPARED_EVENTS: usize = 64 * 1024;

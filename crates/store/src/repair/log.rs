@@ -8,15 +8,15 @@ use object_store::path::Path;
 use serde_json::Map;
 
 use super::{RepairStep, TableRepair, log_record};
+use crate::delta::audit_event::Record;
+use crate::delta::folded_segments::FoldedSegments;
+use crate::delta::log::{self, Changes, Operation, Plan, Planner};
+use crate::delta::snapshot::Snapshot;
+use crate::delta::table::{self, Table};
 use crate::error::StoreError;
-use crate::log::{self, Changes, Operation, Plan, Planner};
-use crate::paths;
-use crate::record::Record;
-use crate::segment::FoldedSegments;
-use crate::snapshot::Snapshot;
+use crate::fault::{Fault, FaultKind};
+use crate::root::paths;
 use crate::store::Store;
-use crate::table::{self, Table};
-use crate::verify::{Fault, FaultKind};
 
 impl Store {
     /// Sets aside what is damaged of the log, and what is before it, and writes a checkpoint that stands for it.

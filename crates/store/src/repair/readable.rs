@@ -9,14 +9,14 @@ use object_store::path::Path;
 use serde_json::{Map, Value};
 
 use super::recorded::Drop;
+use crate::delta::folded_segments::FoldedSegments;
+use crate::delta::log::{self, TableMetadata};
+use crate::delta::table::{self, Table};
 use crate::error::StoreError;
-use crate::log::{self, TableMetadata};
-use crate::paths;
-use crate::segment::FoldedSegments;
+use crate::fault::Fault;
+use crate::root::paths;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::table::{self, Table};
-use crate::verify::Fault;
 
 /// What can be read of a log.
 #[derive(Debug, Default)]

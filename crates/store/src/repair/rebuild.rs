@@ -13,16 +13,15 @@ use super::readable::Readable;
 use super::recorded::{Drop, Recorded};
 use super::sort::Sorting;
 use super::{Loss, RebuiltLog, RepairStep, TableRepair, rebuild_record};
-use crate::data_file::StagedFile;
+use crate::delta::folded_segments::FoldedSegments;
+use crate::delta::log::{self, TableMetadata};
+use crate::delta::snapshot::Snapshot;
+use crate::delta::table;
 use crate::error::StoreError;
-use crate::log::{self, TableMetadata};
-use crate::marker;
-use crate::paths;
-use crate::segment::FoldedSegments;
+use crate::file::writer::StagedFile;
+use crate::root::paths;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
 use crate::store::Store;
-use crate::table;
 
 /// The parts of a new log.
 #[derive(Debug)]
@@ -274,7 +273,7 @@ impl Rebuild<'_> {
         adds.extend(staged.map(|file| log::add(workspace, file, log::Operation::Restore)));
         let alone = self.alone(&new.metadata, &adds).await?;
         let mut metadata = alone.metadata_to_commit().clone();
-        marker::write_to(marker.as_ref(), &mut metadata);
+        metadata.name_store(marker.as_ref());
         let metadata = log::stated(self.version, &alone, metadata)?;
         let mut info = Map::new();
         new.folded.write_to(&mut info);

@@ -13,10 +13,10 @@ use super::kept::KeptEvents;
 use super::readable::Readable;
 use super::rebuild::NewLog;
 use super::recorded::Drop;
+use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::expiry::has_plain_path;
-use crate::hold::Hold;
-use crate::snapshot::{DataFile, Snapshot};
+use crate::maintenance::retention_run::has_plain_path;
+use crate::settings::hold::Hold;
 use crate::store::Store;
 
 /// Named and found files on their way into a new log.

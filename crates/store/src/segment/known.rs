@@ -11,10 +11,11 @@ use object_store::{ObjectMeta, ObjectStore};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
-use super::{MOST_WITNESSED, Segment, SegmentKey};
+use super::{MOST_WITNESSED, Segment};
 use crate::error::{StoreError, joined};
-use crate::location::Location;
-use crate::paths;
+use crate::root::location::Location;
+use crate::root::paths;
+use crate::root::segment_key::SegmentKey;
 
 /// How many segments are fetched at the same time.
 const FETCH_CONCURRENCY: usize = 16;

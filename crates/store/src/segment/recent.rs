@@ -11,10 +11,11 @@ use events::{TimeRange, WorkspaceId};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
 
-use super::{Segment, SegmentKey};
+use super::Segment;
+use crate::delta::snapshot::{DataFile, Snapshot, day_range};
 use crate::error::{StoreError, joined};
-use crate::location::Location;
-use crate::snapshot::{DataFile, Snapshot, day_range};
+use crate::root::location::Location;
+use crate::root::segment_key::SegmentKey;
 use day::Day;
 
 /// How many days are compared with their files at the same time, each by a task.

@@ -6,14 +6,14 @@ use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use super::Settings;
+use crate::delta::audit_event::Record;
+use crate::delta::log::{Changes, Operation, Plan, Planner};
+use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
-use crate::expiry;
-use crate::hold::{HeldEvents, Hold, NewHold, check_actor};
-use crate::location::Location;
-use crate::log::{Changes, Operation, Plan, Planner};
-use crate::record::Record;
-use crate::retention::Retention;
-use crate::snapshot::Snapshot;
+use crate::root::location::Location;
+use crate::settings::dropped_since::dropped_since;
+use crate::settings::hold::{HeldEvents, Hold, NewHold, check_actor};
+use crate::settings::retention::Retention;
 use crate::store::Store;
 
 /// More holds than this would make every look at the log of a table slow.
@@ -129,7 +129,7 @@ impl Planner for PlaceHold<'_> {
     async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<PlacedHold>, StoreError> {
         let first = *self.first_version.get_or_insert(newest.version);
         let hold = &self.hold;
-        let lost = expiry::dropped_since(self.location, newest, first, &hold.events).await?;
+        let lost = dropped_since(self.location, newest, first, &hold.events).await?;
         if let Some(lost) = lost {
             return Err(StoreError::HoldTooLate {
                 name: hold.name.clone(),

@@ -11,8 +11,8 @@ use futures::FutureExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::hooked::{Hook, Request, dead, hooked};
-use super::ingesting::{by_hand, seen_ids, write};
-use super::marker::bucket;
+use super::ingest::write::{by_hand, seen_ids, write};
+use super::root::marker::bucket;
 use super::*;
 use crate::{Backup, BackupOptions, BackupRoot, RestoreOptions, Restored};
 

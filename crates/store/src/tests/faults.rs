@@ -18,7 +18,7 @@ use object_store::{
 
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::cleaning::VacuumStart;
+use crate::maintenance::vacuum::VacuumStart;
 use crate::{ExpiryMode, HeldEvents, NewHold};
 
 /// What stands between a store and its objects.

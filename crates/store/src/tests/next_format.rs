@@ -11,14 +11,14 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::ingesting::seen_ids;
-use super::segments::{KEY, batch_of, with_header, with_new_columns};
+use super::ingest::write::seen_ids;
+use super::segment::damage::{KEY, batch_of, with_header, with_new_columns};
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::digest::{self, Digest};
+use crate::file::digest::{self, Digest};
+use crate::file::{blocks, decoded};
 use crate::segment::{Batch, Header, Segment};
 use crate::{ExpiryMode, HeldEvents, NewHold};
-use crate::{blocks, decoded};
 
 /// The name of all that the next version adds.
 const NEW: &str = "new_text";

@@ -12,11 +12,11 @@ use events::{Content, Contents, day_of, fields};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
-use crate::claims::{Claim, Holders, Settled};
 use crate::error::StoreError;
-use crate::event_ids::{ShortId, short};
-use crate::file_reader::FilePlace;
-use crate::location::Location;
+use crate::file::claims::{Claim, Holders, Settled};
+use crate::file::event_ids::{ShortId, short};
+use crate::file::reader::FilePlace;
+use crate::root::location::Location;
 
 /// Batches are put together up to so many rows.
 const BATCH_ROWS: usize = 8 * 1024;

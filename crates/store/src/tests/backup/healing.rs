@@ -2,8 +2,8 @@
 
 use tokio::sync::Notify;
 
-use super::super::hooked::{PathHook, hooked_by_path};
 use super::*;
+use crate::tests::hooked::{PathHook, hooked_by_path};
 
 /// A damaged manifest of a newer backup is told, and the complete one before it is restored.
 #[tokio::test]

@@ -1,0 +1,379 @@
+//! Running the retention of one workspace.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Schema;
+use async_trait::async_trait;
+use chrono::{DateTime, Days, Utc};
+use events::WorkspaceId;
+use futures::TryStreamExt;
+use object_store::path::Path;
+
+use super::choose::{Choice, Verdict, choose};
+use super::figures::Figures;
+use super::receipt::receipt;
+use super::{Expiry, ExpiryMode, ExpiryOutcome};
+use crate::delta::log::{Changes, Operation, Plan, Planner};
+use crate::delta::snapshot::{DataFile, Snapshot};
+use crate::error::StoreError;
+use crate::file::reader::FilePlace;
+use crate::file::writer::{DataFileWriter, StagedFile};
+use crate::root::location::Location;
+use crate::settings::Settings;
+use crate::settings::held_rows::{Held, held_in, held_rows};
+use crate::settings::hold::Hold;
+use crate::store::Store;
+
+/// A run may drop this many days more than were dropped or confirmed before, whatever share of the events
+/// they have: a node that was off for some days makes up for it.
+const EXPECTED_DAYS: Days = Days::new(7);
+
+/// More than one in so many events is a large share.
+const LARGE_SHARE: u64 = 10;
+
+impl Store {
+    /// Drops what is older than the retention of `workspace` and not held, as far as `mode` allows. `None`
+    /// when there is no such table.
+    ///
+    /// Events go by whole UTC days; of days with held events those stay. Nothing is dropped in a workspace
+    /// for which nobody has set a retention and that got events older than the default:
+    /// [`ExpiryOutcome::Withheld`]. Events that are not in the table yet are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ClockDiffers`]; else when the table cannot be read or the commit fails. Then nothing was dropped, except on
+    /// [`StoreError::CommitUnknown`]; running it again is always safe.
+    pub async fn expire(
+        &self,
+        workspace: &WorkspaceId,
+        mode: ExpiryMode,
+    ) -> Result<Option<Expiry>, StoreError> {
+        let mut run = Run {
+            store: self,
+            mode,
+            read: HashMap::new(),
+        };
+        let result = run.until_committed(workspace).await;
+        if !matches!(
+            result,
+            Ok(Some(Expiry {
+                outcome: ExpiryOutcome::Dropped { .. },
+                ..
+            })) | Err(StoreError::CommitUnknown { .. })
+        ) {
+            run.discard(|_, _| true).await;
+        }
+        result
+    }
+}
+
+/// A retention run of one workspace, which may need several attempts.
+struct Run<'a> {
+    store: &'a Store,
+    mode: ExpiryMode,
+    /// The files that were read, for the next attempt.
+    read: HashMap<Path, ReadFile>,
+}
+
+/// What reading a file has shown.
+struct ReadFile {
+    /// The holds that were looked for.
+    holds: Vec<Arc<Hold>>,
+    held: Held,
+    /// A file with only the held rows, if they are some of the rows.
+    rewritten: Option<StagedFile>,
+}
+
+/// What one attempt commits.
+#[derive(Default)]
+struct Attempt {
+    removes: Vec<Arc<DataFile>>,
+    adds: Vec<StagedFile>,
+    figures: Figures,
+}
+
+impl Run<'_> {
+    async fn until_committed(
+        &mut self,
+        workspace: &WorkspaceId,
+    ) -> Result<Option<Expiry>, StoreError> {
+        let store = self.store;
+        if self.mode != ExpiryMode::DryRun {
+            store.refuse_lost_versions(workspace).await?;
+        }
+        let committed = store.commit_existing(workspace, self).await?;
+        Ok(committed.map(|committed| committed.value))
+    }
+
+    /// The time by which events are old.
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let location = self.store.location();
+        if self.mode == ExpiryMode::DryRun {
+            return Ok(location.now());
+        }
+        location.right_time().await
+    }
+
+    /// Why nothing may be dropped; `None` when it may.
+    fn kept_back(
+        &self,
+        newest: &Snapshot,
+        settings: &Settings,
+        choice: &Choice<'_>,
+    ) -> Option<ExpiryOutcome> {
+        if settings.is_withheld() {
+            return Some(ExpiryOutcome::Withheld);
+        }
+        match self.mode {
+            ExpiryMode::DryRun => Some(ExpiryOutcome::DryRun),
+            ExpiryMode::Guarded if settings.drop_undone => Some(ExpiryOutcome::Undone),
+            ExpiryMode::Guarded => {
+                is_unconfirmed(newest, settings, choice).then_some(ExpiryOutcome::Unconfirmed)
+            }
+            ExpiryMode::Confirmed => None,
+        }
+    }
+
+    /// Reads what must be read, and with `writes` writes what must be rewritten.
+    async fn prepare(
+        &mut self,
+        newest: &Snapshot,
+        choice: &Choice<'_>,
+        writes: bool,
+    ) -> Result<Attempt, StoreError> {
+        let mut attempt = Attempt::default();
+        let figures = &mut attempt.figures;
+        for (file, verdict) in &choice.files {
+            match verdict {
+                Verdict::Foreign => figures.foreign_events += file.rows,
+                Verdict::Drop => {
+                    figures.add(file, 0, 0);
+                    attempt.removes.push(Arc::clone(file));
+                }
+                Verdict::Keep(holds) => {
+                    figures.add(file, file.rows, file.size_bytes);
+                    for hold in holds {
+                        figures.add_hold(&hold.name, file.rows);
+                    }
+                }
+                Verdict::Read(holds) => {
+                    let read = self.read(newest, file, holds, writes).await?;
+                    let held = &read.held;
+                    let held_bytes = match &read.rewritten {
+                        Some(rewritten) => rewritten.size_bytes,
+                        None => proportion(file.size_bytes, held.rows, file.rows),
+                    };
+                    figures.add(file, held.rows, held_bytes);
+                    for (name, events) in &held.by_hold {
+                        figures.add_hold(name, *events);
+                    }
+                    if held.rows < file.rows {
+                        attempt.removes.push(Arc::clone(file));
+                        attempt.adds.extend(read.rewritten.clone());
+                    }
+                }
+            }
+        }
+        Ok(attempt)
+    }
+
+    /// What `file` holds for `holds`, and with `writes` a file with only that.
+    async fn read(
+        &mut self,
+        newest: &Snapshot,
+        file: &DataFile,
+        holds: &[Arc<Hold>],
+        writes: bool,
+    ) -> Result<&ReadFile, StoreError> {
+        let location = self.store.location();
+        if !self.read.contains_key(&file.path) {
+            let mut held = held_in(location, &file.place(), holds).await?;
+            let mut rewritten = None;
+            if 0 < held.rows && held.rows < file.rows {
+                if !can_be_rewritten(location, file).await? {
+                    held.rows = file.rows;
+                } else if writes {
+                    rewritten = Some(rewrite(location, newest, file, holds, held.rows).await?);
+                }
+            }
+            let read = ReadFile {
+                holds: holds.to_vec(),
+                held,
+                rewritten,
+            };
+            self.read.insert(file.path.clone(), read);
+        }
+        self.read
+            .get(&file.path)
+            .ok_or_else(|| StoreError::NotFound {
+                path: file.path.to_string(),
+            })
+    }
+
+    /// Forgets what was read of files that are gone or may be held by others now, and files that were
+    /// written too long ago.
+    async fn discard_outdated(&mut self, choice: &Choice<'_>) {
+        let wanted: HashMap<&Path, &[Arc<Hold>]> = choice
+            .files
+            .iter()
+            .filter_map(|(file, verdict)| match verdict {
+                Verdict::Read(holds) => Some((&file.path, holds.as_slice())),
+                _ => None,
+            })
+            .collect();
+        let location = self.store.location();
+        self.discard(|path, read| {
+            let is_old = |file: &StagedFile| file.is_too_old(location);
+            wanted.get(path) != Some(&read.holds.as_slice())
+                || read.rewritten.as_ref().is_some_and(is_old)
+        })
+        .await;
+    }
+
+    /// Forgets what was read of some files, and deletes what was written for them.
+    async fn discard(&mut self, which: impl Fn(&Path, &ReadFile) -> bool) {
+        let discarded: HashSet<Path> = self
+            .read
+            .iter()
+            .filter(|(path, read)| which(path, read))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in discarded {
+            let read = self.read.remove(&path);
+            if let Some(rewritten) = read.and_then(|read| read.rewritten) {
+                rewritten.delete(self.store.location()).await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Planner for Run<'_> {
+    type Value = Expiry;
+
+    async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Expiry>, StoreError> {
+        let settings = newest.settings()?;
+        let now = self.now().await?;
+        let choice = choose(newest.files.iter(), &settings, now);
+        self.discard_outdated(&choice).await;
+        let kept_back = self.kept_back(newest, &settings, &choice);
+        let attempt = self.prepare(newest, &choice, kept_back.is_none()).await?;
+        let mut expiry = expiry(newest, &settings, &choice, &attempt.figures);
+        expiry.outcome = match expiry.dropped.events {
+            0 => ExpiryOutcome::Nothing,
+            _ => kept_back.unwrap_or(ExpiryOutcome::Dropped { version }),
+        };
+        Ok(if matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }) {
+            Plan::Commit(
+                Box::new(changes(newest, settings, attempt, &expiry)),
+                expiry,
+            )
+        } else {
+            Plan::Stop(expiry)
+        })
+    }
+}
+
+/// Whether a large share of the events would go of which nobody has said that they may: a clock that is far
+/// ahead looks the same.
+fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &Choice<'_>) -> bool {
+    let expected = settings.dropped_before.max(settings.confirmed_before);
+    let expected = expected.and_then(|day| day.checked_add_days(EXPECTED_DAYS));
+    let unexpected = choice.files.iter().filter(|(file, verdict)| {
+        let goes = matches!(verdict, Verdict::Drop | Verdict::Read(_));
+        goes && expected.is_none_or(|expected| file.day >= expected)
+    });
+    let rows: u64 = unexpected.map(|(file, _)| file.rows).sum();
+    rows > newest.rows() / LARGE_SHARE
+}
+
+/// The commit of what was prepared, with the receipt.
+fn changes(newest: &Snapshot, settings: Settings, attempt: Attempt, expiry: &Expiry) -> Changes {
+    let metadata = newest.metadata_with(&Settings {
+        dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
+        drop_undone: false,
+        ..settings
+    });
+    Changes {
+        adds: attempt.adds,
+        removes: attempt.removes,
+        metadata: Some(metadata),
+        record: Some(receipt(expiry)),
+        ..Changes::new(Operation::Delete)
+    }
+}
+
+fn expiry(
+    newest: &Snapshot,
+    settings: &Settings,
+    choice: &Choice<'_>,
+    figures: &Figures,
+) -> Expiry {
+    Expiry {
+        workspace: newest.workspace.clone(),
+        outcome: ExpiryOutcome::Nothing,
+        retention: settings.retention_in_force(),
+        retention_is_set: settings.retention.is_some(),
+        kept_from: choice.kept_from,
+        dropped: figures.dropped.clone(),
+        held_events: figures.held_events,
+        held_by: figures.held_by.clone(),
+        foreign_events: figures.foreign_events,
+    }
+}
+
+fn proportion(bytes: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(bytes) * u128::from(part) / u128::from(whole.max(1));
+    u64::try_from(share).unwrap_or(bytes)
+}
+
+/// Whether a copy of some rows of the file loses nothing else: other software may have written columns
+/// that a new file would not have, and rows in another order. Such a file stays as a whole.
+async fn can_be_rewritten(location: &Location, file: &DataFile) -> Result<bool, StoreError> {
+    let place = file.place();
+    let builder = place.open(location).await?;
+    Ok(is_copied_whole(&place, builder.schema()))
+}
+
+/// The same of a file that is open, with its columns.
+pub(crate) fn is_copied_whole(place: &FilePlace, columns: &Schema) -> bool {
+    let known = events::schema();
+    let is_known = |name: &str| known.field_with_name(name).is_ok();
+    let mut columns = columns.fields().iter();
+    place.digest.is_some() && columns.all(|column| is_known(column.name()))
+}
+
+/// Copies the rows of `file` that any of `holds` covers; there must be `expected` of them.
+async fn rewrite(
+    location: &Location,
+    newest: &Snapshot,
+    file: &DataFile,
+    holds: &[Arc<Hold>],
+    expected: u64,
+) -> Result<StagedFile, StoreError> {
+    let place = file.place();
+    let failed = |error| StoreError::parquet(&file.path, error);
+    let mut batches = place.open(location).await?.build().map_err(failed)?;
+    let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        let held = held_rows(&place, &batch, holds)?;
+        let held = filter_record_batch(&batch, &held)?;
+        let held = events::with_all_columns(&held, file.delivery.as_deref())?;
+        copy.write(&held).await?;
+    }
+    let mut copy = copy.finish().await?;
+    copy.tags = file.tags.clone();
+    if copy.rows == expected {
+        return Ok(copy);
+    }
+    copy.delete(location).await;
+    Err(StoreError::Corrupt {
+        path: file.path.to_string(),
+        reason: format!(
+            "{} of its rows are held at one time, {expected} at another",
+            copy.rows
+        ),
+    })
+}
