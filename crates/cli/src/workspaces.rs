@@ -3,7 +3,9 @@
 use engine::Scope;
 use events::WorkspaceId;
 use server::Client;
-use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Store, Undone};
+use store::{
+    Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Store, Undone,
+};
 
 use crate::answers::open_store;
 use crate::arguments::KeeperArguments;
@@ -60,14 +62,17 @@ impl Workspaces {
         retention: Retention,
         by: &str,
         create: bool,
-    ) -> Result<(Settings, Option<Expiry>), Failure> {
+    ) -> Result<(Settings, Option<RetentionRun>), Failure> {
         match self {
             Self::Here(store) => {
                 if !create {
                     require(store, workspace).await?;
                 }
                 let settings = store.set_retention(workspace, retention, by).await?;
-                Ok((settings, store.expire(workspace, ExpiryMode::DryRun).await?))
+                Ok((
+                    settings,
+                    store.expire(workspace, RetentionMode::DryRun).await?,
+                ))
             }
             Self::Service(client) => {
                 told(client.set_retention(workspace, retention, by, create).await)
@@ -113,8 +118,8 @@ impl Workspaces {
     pub(crate) async fn expire(
         &self,
         workspace: &WorkspaceId,
-        mode: ExpiryMode,
-    ) -> Result<Option<Expiry>, Failure> {
+        mode: RetentionMode,
+    ) -> Result<Option<RetentionRun>, Failure> {
         match self {
             Self::Here(store) => {
                 require(store, workspace).await?;

@@ -16,7 +16,7 @@ use dql::Diagnostic;
 use dql::ast::Statement;
 use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
-use store::{Columns, Store, View};
+use store::{ColumnCache, ReadView, Store};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
@@ -35,7 +35,7 @@ use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
-    columns: Arc<Columns>,
+    columns: Arc<ColumnCache>,
     session: Session,
     answer_bytes: usize,
 }
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Engine {
 pub(crate) struct Running {
     pub(crate) query: BoundQuery,
     pub(crate) lowered: Lowered,
-    pub(crate) views: Vec<View>,
+    pub(crate) views: Vec<ReadView>,
     /// See [`Summary::watermark_ms`].
     watermark_ms: Option<i64>,
 }
@@ -65,7 +65,7 @@ impl Engine {
     /// When the place for spilled data cannot be set up.
     pub fn new(store: Store, config: EngineConfig) -> Result<Self, EngineError> {
         Ok(Self {
-            columns: Arc::new(Columns::new(&store, config.cache_bytes)),
+            columns: Arc::new(ColumnCache::new(&store, config.cache_bytes)),
             answer_bytes: config.answer_bytes,
             session: Session::new(config, &store)?,
             store,

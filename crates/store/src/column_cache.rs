@@ -20,12 +20,12 @@ use parquet::bloom_filter::Sbbf;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
-pub use self::column::{CodedColumn, Column, PlainColumn, Rows};
+pub use self::column::{Column, DictionaryColumn, PlainColumn, RowSelection};
 use crate::delta::snapshot::DataFile;
 use crate::error::StoreError;
 use crate::file::footer::Footer;
 use crate::file::layout::PAGE_ROWS;
-use crate::file::reader::{FilePlace, bloom_filters};
+use crate::file::reader::{FileRef, bloom_filters};
 use crate::root::location::Location;
 use crate::store::Store;
 
@@ -48,16 +48,16 @@ const TYPICAL_FILTER_BYTES: usize = 32 * 1024;
 
 /// One row group of a data file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RowGroup {
+pub struct RowGroupRef {
     /// The file.
-    pub(crate) file: FilePlace,
+    pub(crate) file: FileRef,
     /// The place of the row group in the file.
     pub index: usize,
 }
 
 /// Reads columns of data files and keeps those that are asked for often.
 #[derive(Debug)]
-pub struct Columns {
+pub struct ColumnCache {
     location: Location,
     filters: Cache<ColumnKey, Arc<Filters>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
@@ -67,11 +67,11 @@ pub struct Columns {
 
 /// A column, or values of it.
 #[derive(Debug)]
-pub enum Part {
+pub enum LoadedColumn {
     /// The whole column.
-    Whole(Arc<Column>),
+    Full(Arc<Column>),
     /// The values of the rows that were asked for.
-    Few(ArrayRef),
+    Selected(ArrayRef),
 }
 
 /// What a file has to tell which texts a column does not have.
@@ -99,7 +99,7 @@ struct Lookup<'k> {
 }
 
 impl<'k> Lookup<'k> {
-    fn of_group(group: &'k RowGroup, column: &'k str) -> Self {
+    fn of_group(group: &'k RowGroupRef, column: &'k str) -> Self {
         Self {
             path: &group.file.path,
             row_group: Some(group.index),
@@ -140,7 +140,7 @@ impl Weighter<ColumnKey, Arc<Column>> for ColumnSize {
     }
 }
 
-impl Columns {
+impl ColumnCache {
     /// Reads the files of `store` and keeps at most about `memory_bytes` of their columns.
     #[must_use]
     pub fn new(store: &Store, memory_bytes: usize) -> Self {
@@ -162,10 +162,13 @@ impl Columns {
     ///
     /// # Errors
     /// When the file cannot be read, or is damaged.
-    pub async fn row_groups(&self, file: &DataFile) -> Result<Vec<(RowGroup, usize)>, StoreError> {
-        let file = file.place();
+    pub async fn row_groups(
+        &self,
+        file: &DataFile,
+    ) -> Result<Vec<(RowGroupRef, usize)>, StoreError> {
+        let file = file.file_ref();
         let footer = self.footer(&file).await?;
-        let group = |index| RowGroup {
+        let group = |index| RowGroupRef {
             file: file.clone(),
             index,
         };
@@ -179,7 +182,7 @@ impl Columns {
     /// When the file cannot be read.
     pub async fn load(
         &self,
-        group: &RowGroup,
+        group: &RowGroupRef,
         wanted: &[Arc<Field>],
     ) -> Result<Vec<Arc<Column>>, StoreError> {
         let known = self.known(group, wanted).await?;
@@ -199,7 +202,7 @@ impl Columns {
     /// When the file cannot be read.
     pub async fn bytes_to_load(
         &self,
-        group: &RowGroup,
+        group: &RowGroupRef,
         wanted: &Field,
     ) -> Result<usize, StoreError> {
         let column = Lookup::of_group(group, wanted.name());
@@ -217,16 +220,20 @@ impl Columns {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn load_few(
+    pub async fn read_rows(
         &self,
-        group: &RowGroup,
+        group: &RowGroupRef,
         wanted: &[Arc<Field>],
-        rows: &Rows,
-    ) -> Result<Vec<Part>, StoreError> {
+        rows: &RowSelection,
+    ) -> Result<Vec<LoadedColumn>, StoreError> {
         let known = self.known(group, wanted).await?;
         let missing = unknown(&known, wanted);
         if missing.is_empty() {
-            return Ok(known.into_iter().flatten().map(Part::Whole).collect());
+            return Ok(known
+                .into_iter()
+                .flatten()
+                .map(LoadedColumn::Full)
+                .collect());
         }
         let footer = self.footer(&group.file).await?;
         let pages = footer.rows(group.index).div_ceil(PAGE_ROWS);
@@ -255,9 +262,9 @@ impl Columns {
         };
         let (mut few, mut is_few) = (few.into_iter(), is_few.into_iter());
         let parts = known.into_iter().filter_map(|known| match known {
-            Some(known) => Some(Part::Whole(known)),
-            None if is_few.next()? => few.next().map(Part::Few),
-            None => whole.next().map(Part::Whole),
+            Some(known) => Some(LoadedColumn::Full(known)),
+            None if is_few.next()? => few.next().map(LoadedColumn::Selected),
+            None => whole.next().map(LoadedColumn::Full),
         });
         Ok(parts.collect())
     }
@@ -265,7 +272,7 @@ impl Columns {
     /// Reads whole columns, and keeps them.
     async fn read(
         &self,
-        group: &RowGroup,
+        group: &RowGroupRef,
         wanted: &[Arc<Field>],
     ) -> Result<Vec<Arc<Column>>, StoreError> {
         if wanted.is_empty() {
@@ -281,7 +288,7 @@ impl Columns {
     }
 
     /// How often a few rows of a column were asked for before, as far as that is remembered.
-    fn count_asked(&self, group: &RowGroup, field: &Field) -> u8 {
+    fn count_asked(&self, group: &RowGroupRef, field: &Field) -> u8 {
         let column = Lookup::of_group(group, field.name());
         let asked = self.asked.get(&column).unwrap_or_default();
         self.asked.insert(column.to_key(), asked.saturating_add(1));
@@ -306,7 +313,7 @@ impl Columns {
         let filters = match self.filters.get(&column) {
             Some(filters) => filters,
             None => {
-                let filters = Arc::new(self.filters(&file.place(), column.column).await?);
+                let filters = Arc::new(self.filters(&file.file_ref(), column.column).await?);
                 self.filters.insert(column.to_key(), Arc::clone(&filters));
                 filters
             }
@@ -319,9 +326,9 @@ impl Columns {
         Ok(groups.map(|(group, _)| group).collect())
     }
 
-    async fn filters(&self, file: &FilePlace, column: &str) -> Result<Filters, StoreError> {
+    async fn filters(&self, file: &FileRef, column: &str) -> Result<Filters, StoreError> {
         let footer = self.footer(file).await?;
-        let place = footer.place(column);
+        let place = footer.column_index(column);
         let Some(place) = place else {
             return Ok(Filters {
                 of_groups: (0..footer.groups()).map(|_| None).collect(),
@@ -336,14 +343,14 @@ impl Columns {
         })
     }
 
-    async fn footer(&self, file: &FilePlace) -> Result<Arc<Footer>, StoreError> {
+    async fn footer(&self, file: &FileRef) -> Result<Arc<Footer>, StoreError> {
         self.location.caches.footers.of(&self.location, file).await
     }
 
     /// The columns that are in memory, or of which the footer of the file tells all.
     async fn known(
         &self,
-        group: &RowGroup,
+        group: &RowGroupRef,
         wanted: &[Arc<Field>],
     ) -> Result<Vec<Option<Arc<Column>>>, StoreError> {
         let columns = wanted
@@ -364,7 +371,7 @@ impl Columns {
         Ok(known)
     }
 
-    fn keep(&self, group: &RowGroup, field: &Field, column: Column) -> Arc<Column> {
+    fn keep(&self, group: &RowGroupRef, field: &Field, column: Column) -> Arc<Column> {
         let column = Arc::new(column);
         let key = Lookup::of_group(group, field.name()).to_key();
         self.columns.insert(key, Arc::clone(&column));
@@ -387,7 +394,7 @@ impl DataFile {
 /// A column of a row group that has one value or none, as the footer says.
 fn of_footer(footer: &Footer, group: usize, field: &Field) -> Option<Column> {
     let rows = footer.rows(group);
-    let index = footer.place(field.name());
+    let index = footer.column_index(field.name());
     let Some(index) = index.filter(|index| !footer.is_empty(group, *index)) else {
         return Some(Column::constant(None, field.data_type(), rows));
     };
@@ -396,7 +403,7 @@ fn of_footer(footer: &Footer, group: usize, field: &Field) -> Option<Column> {
 }
 
 /// A column that the delivery of the file's events sets.
-fn delivered(group: &RowGroup, field: &Field, rows: usize) -> Option<Column> {
+fn delivered(group: &RowGroupRef, field: &Field, rows: usize) -> Option<Column> {
     match group.file.delivery.as_ref()?.value(field.name())? {
         ValueRef::Int(number) => Some(Column::constant_number(number, rows)),
         ValueRef::Text(text) => Some(Column::constant(Some(text), field.data_type(), rows)),

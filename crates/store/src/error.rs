@@ -295,7 +295,7 @@ pub enum StoreError {
     },
     /// The audit event about a change cannot be made.
     #[error("the audit event `{action}` cannot be made: {reason}; check the clock of this machine")]
-    Record {
+    AuditEvent {
         /// The action that it is about.
         action: &'static str,
         /// What is wrong with it.

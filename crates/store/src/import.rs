@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::import::day_buffer::DayBuffer;
 use crate::import::staging::{Committed, Staging};
 use crate::root::segment_key::SegmentKey;
-use crate::segment::Number;
+use crate::segment::BatchSequence;
 use crate::store::Store;
 
 use writing::Write;
@@ -179,7 +179,7 @@ impl Import {
     }
 
     /// Takes the numbers of batches whose events this import has; they are committed with the events.
-    pub(crate) fn number(&mut self, number: &Number, now_ms: i64) {
+    pub(crate) fn number(&mut self, number: &BatchSequence, now_ms: i64) {
         self.of_workspace(&number.workspace)
             .staging
             .number(number, now_ms);

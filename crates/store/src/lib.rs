@@ -22,7 +22,9 @@ pub use backup::{
     Backup, BackupFault, BackupOptions, BackupRoot, BackupSummary, BackupVerification,
     CopiedWorkspace, RestoreOptions, Restored,
 };
-pub use column_cache::{CodedColumn, Column, Columns, Part, PlainColumn, RowGroup, Rows};
+pub use column_cache::{
+    Column, ColumnCache, DictionaryColumn, LoadedColumn, PlainColumn, RowGroupRef, RowSelection,
+};
 pub use delta::snapshot::{DataFile, Snapshot};
 pub use error::StoreError;
 pub use fault::{Fault, FaultKind};
@@ -30,17 +32,19 @@ pub use file::digest::Digest;
 pub use file::reader::FileReader;
 pub use file::statistics::Constant;
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
-pub use ingest::date_admission::Admission;
+pub use ingest::date_admission::DateAdmission;
 pub use ingest::fold::FoldSummary;
-pub use ingest::{BatchNumber, Ingest, IngestOptions, Refused, WriteBatch, Written};
-pub use maintenance::UpkeepOptions;
+pub use ingest::{BatchNumber, Ingest, IngestOptions, RejectedEvent, WriteBatch, WriteOutcome};
+pub use maintenance::MaintenanceOptions;
 pub use maintenance::activity::{Activity, Outcomes, Unfolded};
 pub use maintenance::compaction::{Compaction, CompactionOptions};
-pub use maintenance::retention_run::{Dropped, Expiry, ExpiryMode, ExpiryOutcome, Undone};
+pub use maintenance::retention_run::{
+    Dropped, RetentionMode, RetentionOutcome, RetentionRun, Undone,
+};
 pub use maintenance::scrub::{ScrubOptions, Scrubbing};
 pub use maintenance::vacuum::{Removal, RemovalReason};
 pub use maintenance::verify::{SegmentVerification, Verification};
-pub use read_view::View;
+pub use read_view::ReadView;
 pub use repair::set_aside::{DamagedSegment, LostEvents, SetAside, WholeEvents};
 pub use repair::{RebuiltLog, RepairStep, TableRepair};
 pub use root::clock::Clock;

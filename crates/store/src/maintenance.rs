@@ -13,18 +13,18 @@ use std::time::{Duration, Instant};
 use events::WorkspaceId;
 use uuid::Uuid;
 
-use self::compaction::{CompactionOptions, Rest};
+use self::compaction::{CompactionOptions, Throttle};
 use crate::error::StoreError;
 use crate::store::Store;
 
 /// How often upkeep works, and how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UpkeepOptions {
+pub struct MaintenanceOptions {
     /// How long it waits between two rounds of compaction; 10 minutes by default.
     pub compaction_interval: Duration,
     /// How long after one round of cleaning the next begins, and after the start the first; one hour
     /// by default.
-    pub cleaning_interval: Duration,
+    pub vacuum_interval: Duration,
     /// How long after one round of retention runs the next begins; the first one begins with the first
     /// round of compaction; a day by default.
     pub retention_interval: Duration,
@@ -32,11 +32,11 @@ pub struct UpkeepOptions {
     pub compaction: CompactionOptions,
 }
 
-impl Default for UpkeepOptions {
+impl Default for MaintenanceOptions {
     fn default() -> Self {
         Self {
             compaction_interval: Duration::from_mins(10),
-            cleaning_interval: Duration::from_hours(1),
+            vacuum_interval: Duration::from_hours(1),
             retention_interval: Duration::from_hours(24),
             compaction: CompactionOptions::default(),
         }
@@ -58,11 +58,11 @@ impl Store {
     /// What fails is logged and tried again in the next round. Any number of processes may do this on
     /// one store; each takes the workspaces in an order of its own, so that two seldom do the same
     /// work. The future may be dropped at any moment.
-    pub async fn upkeep(&self, options: UpkeepOptions) {
+    pub async fn maintain(&self, options: MaintenanceOptions) {
         futures::join!(self.watch_clock(), self.rounds(options));
     }
 
-    async fn rounds(&self, options: UpkeepOptions) {
+    async fn rounds(&self, options: MaintenanceOptions) {
         let node = Uuid::new_v4();
         let mut cleaned = Instant::now();
         let mut expired: Option<Instant> = None;
@@ -72,7 +72,7 @@ impl Store {
             // disk, where clocks cannot be compared.
             let compared = self.location().right_time().await;
             let is_clock_right = !matches!(compared, Err(StoreError::ClockDiffers { .. }));
-            let cleans = is_clock_right && cleaned.elapsed() >= options.cleaning_interval;
+            let cleans = is_clock_right && cleaned.elapsed() >= options.vacuum_interval;
             if cleans {
                 cleaned = Instant::now();
             }
@@ -91,7 +91,7 @@ impl Store {
     async fn round(
         &self,
         node: Uuid,
-        options: &UpkeepOptions,
+        options: &MaintenanceOptions,
         tasks: Tasks,
     ) -> Result<(), StoreError> {
         let mut workspaces = self.known_workspaces().await?;
@@ -107,25 +107,25 @@ impl Store {
         }
         for workspace in workspaces {
             if tasks.expires {
-                let mut rest = Rest::new(options.compaction.rest_factor);
+                let mut throttle = Throttle::new(options.compaction.rest_factor);
                 self.expire_and_log(&workspace).await;
-                rest.take().await;
+                throttle.pause().await;
             }
             self.compact_and_log(&workspace, &options.compaction).await;
             if tasks.cleans {
-                let mut rest = Rest::new(options.compaction.rest_factor);
-                match self.clean(&workspace, false).await {
+                let mut throttle = Throttle::new(options.compaction.rest_factor);
+                match self.vacuum(&workspace, false).await {
                     Ok(Some(removed)) if !removed.is_empty() => {
                         tracing::info!(%workspace, removed = removed.len(), "cleaned");
                     }
                     Ok(_) => {}
                     Err(error) => tracing::warn!(%workspace, %error, "cleaning failed"),
                 }
-                rest.take().await;
+                throttle.pause().await;
             }
         }
         if tasks.cleans {
-            self.clean_leftovers(false).await?;
+            self.vacuum_leftovers(false).await?;
         }
         Ok(())
     }

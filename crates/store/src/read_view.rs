@@ -19,7 +19,7 @@ pub(crate) const LISTING_AGE: Duration = Duration::from_millis(500);
 /// The events of a workspace at one moment: the files of its table, and those that are in no table yet.
 /// Each event is in exactly one of them.
 #[derive(Debug, Clone)]
-pub struct View {
+pub struct ReadView {
     /// Whose events they are.
     pub workspace: WorkspaceId,
     /// The table; `None` when all events are recent.
@@ -28,7 +28,7 @@ pub struct View {
     pub recent: Arc<[RecordBatch]>,
 }
 
-impl View {
+impl ReadView {
     /// The files of the table.
     pub fn files(&self) -> impl Iterator<Item = &Arc<DataFile>> {
         self.table.iter().flat_map(|table| table.files.iter())
@@ -93,7 +93,7 @@ impl Store {
     /// # Errors
     ///
     /// When the table, or the part of a segment that belongs to the workspace, cannot be read in full.
-    pub async fn view(&self, workspace: &WorkspaceId) -> Result<Option<View>, StoreError> {
+    pub async fn view(&self, workspace: &WorkspaceId) -> Result<Option<ReadView>, StoreError> {
         self.view_within(workspace, &[TimeRange::ALL]).await
     }
 
@@ -107,7 +107,7 @@ impl Store {
         &self,
         workspace: &WorkspaceId,
         windows: &[TimeRange],
-    ) -> Result<Option<View>, StoreError> {
+    ) -> Result<Option<ReadView>, StoreError> {
         // In this order: events move from segments to tables, never back.
         let segments = self.segments(LISTING_AGE).await?;
         for segment in &segments {
@@ -127,7 +127,7 @@ impl Store {
         if table.is_none() && recent.is_none() {
             return Ok(None);
         }
-        Ok(Some(View {
+        Ok(Some(ReadView {
             workspace: workspace.clone(),
             table,
             recent: recent.unwrap_or_default(),

@@ -32,7 +32,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Map, Value, json};
 
-use crate::delta::audit_event::Record;
+use crate::delta::audit_event::AuditEvent;
 use crate::delta::table;
 use crate::error::StoreError;
 use crate::root::paths;
@@ -275,9 +275,9 @@ struct Loss {
 }
 
 /// The audit event about a repaired log.
-fn log_record(by: &str, steps: &[RepairStep]) -> Record {
+fn log_record(by: &str, steps: &[RepairStep]) -> AuditEvent {
     let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    Record {
+    AuditEvent {
         action: "log.repaired",
         title: "Log of the table repaired",
         message: "damaged objects of the log were set aside".to_owned(),
@@ -287,8 +287,8 @@ fn log_record(by: &str, steps: &[RepairStep]) -> Record {
 }
 
 /// The audit event about a rebuilt log.
-fn rebuild_record(by: &str, rebuilt: &RebuiltLog) -> Record {
-    Record {
+fn rebuild_record(by: &str, rebuilt: &RebuiltLog) -> AuditEvent {
+    AuditEvent {
         action: "log.rebuilt",
         title: "Log of the table rebuilt",
         message: rebuilt.to_string(),

@@ -32,7 +32,7 @@ const CHECKPOINT_VERSIONS: u64 = 20;
 
 /// With more loaded tables than this, those that nobody reads at the moment are forgotten. A table takes about
 /// 170 kB, and more with many files.
-const MOST_TABLES: usize = 1_024;
+const MAX_TABLES: usize = 1_024;
 
 /// How many workspaces are looked at at the same time.
 const WORKSPACE_CONCURRENCY: usize = 16;
@@ -79,7 +79,7 @@ impl Store {
     /// [`StoreError::InvalidUrl`] when `url` cannot hold a store, for instance because it is a
     /// file.
     pub fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        Location::open(url, options).map(Self::at)
+        Location::open(url, options).map(Self::from_location)
     }
 
     /// The store whose objects are `objects`, by paths relative to its root; `url` is what the root
@@ -91,8 +91,8 @@ impl Store {
     /// [`PutMode::Create`](object_store::PutMode::Create) where an object is, and show a write as a
     /// whole or not at all.
     #[must_use]
-    pub fn on(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
-        Self::at(Location {
+    pub fn with_object_store(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+        Self::from_location(Location {
             url,
             objects,
             clock: Clock::System,
@@ -105,14 +105,14 @@ impl Store {
     /// The same store with another clock. Nothing that was read is kept.
     #[must_use]
     pub fn with_clock(&self, clock: Clock) -> Self {
-        Self::at(Location {
+        Self::from_location(Location {
             clock,
             ..self.location().clone()
         })
     }
 
     /// The store at a root that was found already.
-    pub(crate) fn at(location: Location) -> Self {
+    pub(crate) fn from_location(location: Location) -> Self {
         let inner = Inner {
             location: Location {
                 caches: FileCaches::default(),
@@ -147,7 +147,7 @@ impl Store {
     /// missing is a [`StoreError`], boxed in the errors of the reader.
     #[must_use]
     pub fn file_reader(&self, file: &DataFile) -> FileReader {
-        FileReader::new(self.location(), &file.place())
+        FileReader::new(self.location(), &file.file_ref())
     }
 
     /// The workspaces that have events, or had some, sorted.
@@ -354,7 +354,7 @@ impl Store {
         if let Some(slot) = tables.get(workspace) {
             return Arc::clone(slot);
         }
-        if tables.len() >= MOST_TABLES {
+        if tables.len() >= MAX_TABLES {
             // What is read at the moment stays.
             tables.retain(|_, slot| Arc::strong_count(slot) > 1);
         }

@@ -84,7 +84,7 @@ impl Root {
 
     /// A store that knows nothing of what others have read from this root.
     fn open(&self) -> Store {
-        Store::at(self.location.clone())
+        Store::from_location(self.location.clone())
     }
 }
 
@@ -190,7 +190,7 @@ async fn try_read(store: &Store, snapshot: &Snapshot) -> Result<Vec<RecordBatch>
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
         let failed = |error| StoreError::parquet(&file.path, error);
-        let rows = file.place().open(store.location()).await?;
+        let rows = file.file_ref().open(store.location()).await?;
         let rows = rows.build().map_err(failed)?;
         let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();

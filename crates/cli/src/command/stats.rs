@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use store::{Store, StoreError, View};
+use store::{ReadView, Store, StoreError};
 
 use super::retention::WITHHELD;
 use crate::answers::open_store;
@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
 }
 
 /// What the workspaces hold, and what keeps others from being looked at.
-async fn views(store: &Store) -> Result<(Vec<View>, Vec<String>), Failure> {
+async fn views(store: &Store) -> Result<(Vec<ReadView>, Vec<String>), Failure> {
     let mut views = Vec::new();
     let mut unreadable = Vec::new();
     for workspace in store.known_workspaces().await? {
@@ -60,12 +60,12 @@ async fn views(store: &Store) -> Result<(Vec<View>, Vec<String>), Failure> {
 }
 
 /// Whether nothing of a workspace is dropped, however old.
-fn is_withheld(view: &View) -> bool {
+fn is_withheld(view: &ReadView) -> bool {
     let settings = view.table.as_ref().map(|table| table.settings());
     settings.is_some_and(|settings| settings.is_ok_and(|settings| settings.is_withheld()))
 }
 
-fn as_json(view: &View) -> Value {
+fn as_json(view: &ReadView) -> Value {
     let range = view.date_range_ms();
     json!({
         "workspace": view.workspace.as_str(),
@@ -80,7 +80,7 @@ fn as_json(view: &View) -> Value {
     })
 }
 
-fn sheet(views: &[View]) -> Sheet {
+fn sheet(views: &[ReadView]) -> Sheet {
     let columns = [
         "workspace",
         "files",
@@ -89,7 +89,7 @@ fn sheet(views: &[View]) -> Sheet {
         "first event",
         "last event",
     ];
-    let row = |view: &View| {
+    let row = |view: &ReadView| {
         let range = view.date_range_ms();
         vec![
             json!(view.workspace.as_str()),

@@ -230,7 +230,7 @@ impl Groups {
     }
 
     /// Takes rows of a row group, of which there is at least one.
-    async fn add(&mut self, chunk: &mut Chunk, rows: &store::Rows) -> Result<()> {
+    async fn add(&mut self, chunk: &mut Chunk, rows: &store::RowSelection) -> Result<()> {
         let mut keys = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
             keys.push(chunk.evaluate(key, rows).await?);

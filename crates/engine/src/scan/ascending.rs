@@ -11,7 +11,7 @@ use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use store::Rows;
+use store::RowSelection;
 
 use super::expression::{ColumnExpr, Values};
 
@@ -42,7 +42,11 @@ pub(super) fn never_falls(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
 
 /// What such a function gives for some of ascending numbers, of which there is at least one; `None` when its
 /// results are no numbers.
-pub(super) fn evaluate(expr: &ColumnExpr, numbers: &[i64], rows: &Rows) -> Result<Option<Values>> {
+pub(super) fn evaluate(
+    expr: &ColumnExpr,
+    numbers: &[i64],
+    rows: &RowSelection,
+) -> Result<Option<Values>> {
     let of_places = |places: &[usize]| -> Result<Option<Int64Array>> {
         let numbers = places.iter().map(|place| numbers[rows.get(*place)]);
         let numbers: ArrayRef = Arc::new(numbers.collect::<Int64Array>());
@@ -154,7 +158,7 @@ mod tests {
         ColumnExpr::new(&(Arc::new(call.unwrap()) as _), &schema).unwrap()
     }
 
-    fn values(expr: &ColumnExpr, numbers: &[i64], rows: &Rows) -> Vec<i64> {
+    fn values(expr: &ColumnExpr, numbers: &[i64], rows: &RowSelection) -> Vec<i64> {
         let values = evaluate(expr, numbers, rows).unwrap().unwrap();
         let values = values.into_array(rows.len()).unwrap();
         values.as_primitive::<Int64Type>().values().to_vec()
@@ -172,8 +176,8 @@ mod tests {
         let all = 0..numbers.len();
         let ranges: [Range<usize>; 5] = [all, 0..1, 63..64, 10..200, 1_000..1_130];
         let lists = [vec![0], vec![3, 4, 900], (0..5_000).step_by(3).collect()];
-        let rows = ranges.map(Rows::Range).into_iter();
-        for rows in rows.chain(lists.map(Rows::List)) {
+        let rows = ranges.map(RowSelection::Range).into_iter();
+        for rows in rows.chain(lists.map(RowSelection::List)) {
             for to in [1, 10, 1_000, 1_000_000] {
                 let expected = rows
                     .iter()
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn one_result_for_all_rows_is_said_to_be_one() {
         let numbers: Vec<i64> = (0..1_000).collect();
-        let rows = Rows::Range(0..1_000);
+        let rows = RowSelection::Range(0..1_000);
         let same = evaluate(&rounded(1_000, true), &numbers, &rows).unwrap();
         assert!(matches!(same, Some(Values::Same(_))));
         let two = evaluate(&rounded(999, true), &numbers, &rows).unwrap();

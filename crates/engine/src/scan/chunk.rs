@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Field, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::execution::memory_pool::MemoryReservation;
-use store::{Column, Columns, DataFile, Part, RowGroup, Rows, StoreError};
+use store::{Column, ColumnCache, DataFile, LoadedColumn, RowGroupRef, RowSelection, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ascending;
@@ -20,10 +20,10 @@ const FEW: usize = 16;
 /// A row group with the columns of it that were needed so far.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    columns: Arc<Columns>,
+    columns: Arc<ColumnCache>,
     table: SchemaRef,
     /// `None` of a file of which nothing is read.
-    group: Option<RowGroup>,
+    group: Option<RowGroupRef>,
     rows: usize,
     loaded: BTreeMap<usize, Arc<Column>>,
     few: Option<Few>,
@@ -36,16 +36,16 @@ pub(super) struct Chunk {
 /// Values of a few rows, of columns that were not read as a whole.
 #[derive(Debug)]
 struct Few {
-    rows: Rows,
+    rows: RowSelection,
     values: BTreeMap<usize, ArrayRef>,
 }
 
 impl Chunk {
     /// A row group of so many rows; what is read of it is charged to a reservation like `memory`.
     pub(super) fn new(
-        columns: &Arc<Columns>,
+        columns: &Arc<ColumnCache>,
         table: &SchemaRef,
-        group: RowGroup,
+        group: RowGroupRef,
         rows: usize,
         memory: &MemoryReservation,
     ) -> Self {
@@ -63,7 +63,7 @@ impl Chunk {
 
     /// A file with some columns, if the log has their only values: nothing else is known of the chunk.
     pub(super) fn of_log(
-        columns: &Arc<Columns>,
+        columns: &Arc<ColumnCache>,
         table: &SchemaRef,
         file: &DataFile,
         needed: &BTreeSet<usize>,
@@ -140,7 +140,7 @@ impl Chunk {
     pub(super) async fn prepare(
         &mut self,
         exprs: impl IntoIterator<Item = &ColumnExpr>,
-        rows: &Rows,
+        rows: &RowSelection,
     ) -> Result<()> {
         let columns = exprs
             .into_iter()
@@ -168,32 +168,38 @@ impl Chunk {
         for column in &missing {
             bytes.push(self.bytes_to_load(&BTreeSet::from([*column])).await?);
         }
-        let parts = self.columns.load_few(self.group()?, &fields, rows).await;
+        let parts = self.columns.read_rows(self.group()?, &fields, rows).await;
         let parts = parts.map_err(external)?.into_iter().zip(bytes);
         for (column, (part, bytes)) in missing.into_iter().zip(parts) {
             self.memory.try_grow(match &part {
-                Part::Whole(_) => bytes,
-                Part::Few(values) => values.get_array_memory_size(),
+                LoadedColumn::Full(_) => bytes,
+                LoadedColumn::Selected(values) => values.get_array_memory_size(),
             })?;
             match (part, &mut self.few) {
-                (Part::Whole(whole), _) => drop(self.loaded.insert(column, whole)),
-                (Part::Few(values), Some(few)) => drop(few.values.insert(column, values)),
-                (Part::Few(_), None) => {}
+                (LoadedColumn::Full(whole), _) => drop(self.loaded.insert(column, whole)),
+                (LoadedColumn::Selected(values), Some(few)) => {
+                    drop(few.values.insert(column, values))
+                }
+                (LoadedColumn::Selected(_), None) => {}
             }
         }
         Ok(())
     }
 
     /// What an expression gives for some rows, of which there is at least one.
-    pub(super) async fn evaluate(&mut self, expr: &ColumnExpr, rows: &Rows) -> Result<Values> {
+    pub(super) async fn evaluate(
+        &mut self,
+        expr: &ColumnExpr,
+        rows: &RowSelection,
+    ) -> Result<Values> {
         self.prepare([expr], rows).await?;
         if let Some(only) = expr.only_column()
-            && let Some(Column::Coded(coded)) = self.loaded.get(&only).map(AsRef::as_ref)
+            && let Some(Column::Dictionary(coded)) = self.loaded.get(&only).map(AsRef::as_ref)
         {
             if let Some(value) = coded.only_value() {
                 return Ok(Values::Same(expr.of_rows(vec![value], 1)?));
             }
-            let codes = coded.codes(rows);
+            let codes = coded.keys(rows);
             let dictionary = expr.of_dictionary(coded.dictionary(), &codes)?;
             return Ok(Values::Coded { codes, dictionary });
         }
@@ -216,7 +222,7 @@ impl Chunk {
     }
 
     /// The values of a column that is ready for some rows.
-    fn values(&self, column: usize, rows: &Rows) -> Result<ArrayRef> {
+    fn values(&self, column: usize, rows: &RowSelection) -> Result<ArrayRef> {
         if let Some(column) = self.loaded.get(&column) {
             return Ok(column.values(rows)?);
         }
@@ -227,7 +233,7 @@ impl Chunk {
             .ok_or_else(|| internal_datafusion_err!("column {column} of a row group was not read"))
     }
 
-    fn group(&self) -> Result<&RowGroup> {
+    fn group(&self) -> Result<&RowGroupRef> {
         let group = self.group.as_ref();
         group.ok_or_else(|| {
             internal_datafusion_err!("a column is needed of a file that is not read")

@@ -1,4 +1,4 @@
-//! Rows of data files for a question that wants only the newest few of them, or the oldest.
+//! RowSelection of data files for a question that wants only the newest few of them, or the oldest.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use futures::stream;
-use store::Rows;
+use store::RowSelection;
 
 use super::chunk::Chunk;
 use super::expression::ColumnExpr;
@@ -132,7 +132,7 @@ struct Running {
     outputs: Vec<ColumnExpr>,
     schema: SchemaRef,
     /// The row group that is read, and the rows of it that were not given yet.
-    current: Option<(Chunk, Rows)>,
+    current: Option<(Chunk, RowSelection)>,
     batch_rows: usize,
     next_rows: usize,
     /// For the batch that was given last.
@@ -168,7 +168,7 @@ impl Running {
         }
     }
 
-    async fn batch(&mut self, chunk: &mut Chunk, rows: &Rows) -> Result<RecordBatch> {
+    async fn batch(&mut self, chunk: &mut Chunk, rows: &RowSelection) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.outputs.len());
         chunk.prepare(&self.outputs, rows).await?;
         for output in &self.outputs {

@@ -13,7 +13,7 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr_common::physical_expr::snapshot_physical_expr;
 use events::fields::{DATE, EVENT_ID};
-use store::{DataFile, Rows};
+use store::{DataFile, RowSelection};
 
 use super::chunk::Chunk;
 use super::expression::{ColumnExpr, Truth};
@@ -106,12 +106,12 @@ impl Predicate {
     }
 
     /// The rows of a row group of a file for which the condition holds.
-    pub(super) async fn rows(&self, chunk: &mut Chunk, file: &DataFile) -> Result<Rows> {
+    pub(super) async fn rows(&self, chunk: &mut Chunk, file: &DataFile) -> Result<RowSelection> {
         let range = self.dates()?;
-        let mut rows = Rows::Range(0..chunk.rows());
+        let mut rows = RowSelection::Range(0..chunk.rows());
         let mut is_in_range = file_dates(file).is_some_and(|span| is_inside(&span, &range));
         if !is_in_range && let Some(places) = self.places(chunk, &range).await? {
-            rows = Rows::Range(places);
+            rows = RowSelection::Range(places);
             is_in_range = true;
         }
         for test in &self.tests {
@@ -127,7 +127,11 @@ impl Predicate {
 
     /// Of rows that the condition held for when it was last asked, those for which it still may, as far as
     /// their dates tell.
-    pub(super) async fn still(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
+    pub(super) async fn still(
+        &self,
+        chunk: &mut Chunk,
+        rows: RowSelection,
+    ) -> Result<RowSelection> {
         let range = self.dynamic_dates()?;
         if range == EVER {
             return Ok(rows);
@@ -141,7 +145,11 @@ impl Predicate {
     }
 
     /// Of rows that the condition held for when it was last asked, those for which it still does.
-    pub(super) async fn dynamic_rows(&self, chunk: &mut Chunk, mut rows: Rows) -> Result<Rows> {
+    pub(super) async fn dynamic_rows(
+        &self,
+        chunk: &mut Chunk,
+        mut rows: RowSelection,
+    ) -> Result<RowSelection> {
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
             // Before anything is known, there is no need to read what would be compared with it.
             if !rows.is_empty() && !is_true(&snapshot_physical_expr(Arc::clone(&test.expr))?) {
@@ -203,14 +211,14 @@ impl Test {
         Some(is_equal == test.is_equal)
     }
 
-    async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
+    async fn rows(&self, chunk: &mut Chunk, rows: RowSelection) -> Result<RowSelection> {
         match chunk.evaluate(&self.prepared, &rows).await?.into_truth() {
             Truth::Always => Ok(rows),
-            Truth::Never => Ok(Rows::Range(0..0)),
+            Truth::Never => Ok(RowSelection::Range(0..0)),
             Truth::Of(fits) => {
                 // A place in a row group is far below 2³².
                 let fitting = fits.set_indices().map(|place| rows.get(place) as u32);
-                Ok(Rows::List(fitting.collect()))
+                Ok(RowSelection::List(fitting.collect()))
             }
         }
     }

@@ -11,7 +11,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{Column as ColumnRef, Literal};
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::GroupsAccumulatorAdapter;
-use store::Rows;
+use store::RowSelection;
 
 use super::chunk::Chunk;
 use super::expression::{ColumnExpr, Truth, Values};
@@ -45,7 +45,7 @@ enum Need {
 /// Some rows of a row group and the groups that they belong to.
 pub(super) struct GroupedRows<'g> {
     /// The rows.
-    pub(super) rows: &'g Rows,
+    pub(super) rows: &'g RowSelection,
     /// Their groups inside the row group.
     pub(super) local: &'g LocalGroups,
     /// The number of each of these groups in the whole scan, of those that have rows.
@@ -245,7 +245,7 @@ impl Reduction {
         if rows.is_empty() {
             return Ok(());
         }
-        let arguments = values(chunk, &self.arguments, &Rows::List(rows)).await?;
+        let arguments = values(chunk, &self.arguments, &RowSelection::List(rows)).await?;
         self.accumulator
             .update_batch(&arguments, &numbers, None, grouped.total)
     }
@@ -265,7 +265,11 @@ impl Reduction {
 }
 
 /// The arguments of an aggregate for some rows.
-async fn values(chunk: &mut Chunk, arguments: &[ColumnExpr], rows: &Rows) -> Result<Vec<ArrayRef>> {
+async fn values(
+    chunk: &mut Chunk,
+    arguments: &[ColumnExpr],
+    rows: &RowSelection,
+) -> Result<Vec<ArrayRef>> {
     chunk.prepare(arguments, rows).await?;
     let mut values = Vec::with_capacity(arguments.len());
     for argument in arguments {

@@ -9,7 +9,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use events::fields::DATE;
-use store::Columns;
+use store::ColumnCache;
 
 use super::aggregate::AggregateScanExec;
 use super::ordered::OrderedScanExec;
@@ -20,7 +20,7 @@ use super::source::{DateOrder, Source};
 /// with less memory.
 pub(crate) fn with_columns_in_memory(
     plan: Arc<dyn ExecutionPlan>,
-    columns: &Arc<Columns>,
+    columns: &Arc<ColumnCache>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let changed = plan.transform_up(|node| {
         let changed = match node.downcast_ref::<AggregateExec>() {
@@ -37,7 +37,7 @@ pub(crate) fn with_columns_in_memory(
 
 fn of_aggregate(
     aggregate: &AggregateExec,
-    columns: &Arc<Columns>,
+    columns: &Arc<ColumnCache>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if *aggregate.mode() != AggregateMode::Partial {
         return Ok(None);
@@ -63,7 +63,7 @@ fn of_aggregate(
 
 fn of_sort(
     node: &Arc<dyn ExecutionPlan>,
-    columns: &Arc<Columns>,
+    columns: &Arc<ColumnCache>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let sort = node.downcast_ref::<SortExec>();
     let Some((sort, fetch)) = sort.and_then(|sort| Some((sort, sort.fetch()?))) else {

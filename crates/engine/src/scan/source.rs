@@ -12,7 +12,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryRese
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, future, stream};
-use store::{Columns, DataFile, RowGroup, Rows};
+use store::{ColumnCache, DataFile, RowGroupRef, RowSelection};
 use tokio::sync::Semaphore;
 
 use super::chunk::{Chunk, external};
@@ -34,7 +34,7 @@ const READY_UNIT_BYTES: usize = 1 << 10;
 /// What to read, and what it is read with.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    pub(super) columns: Arc<Columns>,
+    pub(super) columns: Arc<ColumnCache>,
     pub(super) events: EventSource,
 }
 
@@ -81,7 +81,7 @@ impl DateOrder {
     }
 
     /// The first of some rows, at most `count`, and the others.
-    pub(super) fn split(self, rows: &Rows, count: usize) -> (Rows, Rows) {
+    pub(super) fn split(self, rows: &RowSelection, count: usize) -> (RowSelection, RowSelection) {
         let others = rows.len().saturating_sub(count);
         match self {
             Self::NewestFirst => (rows.slice(others, count), rows.slice(0, others)),
@@ -92,7 +92,10 @@ impl DateOrder {
 
 impl Source {
     /// What a plan reads, if it is a scan of events in files.
-    pub(super) fn of_plan(plan: &Arc<dyn ExecutionPlan>, columns: &Arc<Columns>) -> Option<Self> {
+    pub(super) fn of_plan(
+        plan: &Arc<dyn ExecutionPlan>,
+        columns: &Arc<ColumnCache>,
+    ) -> Option<Self> {
         let scan = plan.downcast_ref::<DataSourceExec>()?;
         Some(Self {
             columns: Arc::clone(columns),
@@ -177,7 +180,7 @@ impl Source {
 /// What row groups are read with.
 #[derive(Debug, Clone)]
 struct Reader {
-    columns: Arc<Columns>,
+    columns: Arc<ColumnCache>,
     table: SchemaRef,
     predicate: Arc<Predicate>,
     /// All columns that rows are asked for; `None` when these are not known before.
@@ -250,7 +253,8 @@ impl Reader {
             }
             may_hold.push(groups);
         }
-        let fits = |group: &RowGroup| may_hold.iter().all(|groups| groups.contains(&group.index));
+        let fits =
+            |group: &RowGroupRef| may_hold.iter().all(|groups| groups.contains(&group.index));
         let groups = self.columns.row_groups(&file).await;
         let groups = groups.map_err(external)?.into_iter();
         let chunks = groups
@@ -268,7 +272,7 @@ async fn prepared(
     (mut chunk, file): (Chunk, Arc<DataFile>),
     predicate: Arc<Predicate>,
     needed: Arc<[ColumnExpr]>,
-) -> Result<(Chunk, Rows)> {
+) -> Result<(Chunk, RowSelection)> {
     tokio::task::consume_budget().await;
     let rows = predicate.rows(&mut chunk, &file).await?;
     if !rows.is_empty() {
@@ -280,13 +284,13 @@ async fn prepared(
 /// The row groups of one partition that have rows for which a condition holds.
 pub(super) struct Fitting {
     predicate: Arc<Predicate>,
-    row_groups: BoxStream<'static, Result<(Chunk, Rows)>>,
+    row_groups: BoxStream<'static, Result<(Chunk, RowSelection)>>,
 }
 
 impl Fitting {
     /// The next row group, and the rows of it for which the condition held when it was looked at, at least
     /// one. The row group before has to be dropped by then, because this one may need its memory.
-    pub(super) async fn next(&mut self) -> Result<Option<(Chunk, Rows)>> {
+    pub(super) async fn next(&mut self) -> Result<Option<(Chunk, RowSelection)>> {
         self.row_groups.try_next().await
     }
 

@@ -12,7 +12,7 @@ use super::copies::{self, fault_of_copy, without_copy};
 use super::manifest::{BackupFault, BackupSummary, Manifest, Object};
 use super::marks::RestoreMark;
 use super::{BackupRoot, CONCURRENCY, Chosen};
-use crate::delta::audit_event::Record;
+use crate::delta::audit_event::AuditEvent;
 use crate::error::StoreError;
 use crate::file::digest;
 use crate::import::ImportOptions;
@@ -189,7 +189,7 @@ impl Store {
 
     async fn record_restore(
         &self,
-        record: &Record,
+        record: &AuditEvent,
         mark: &RestoreMark,
         workspace: &WorkspaceId,
     ) -> Result<(), StoreError> {
@@ -250,12 +250,12 @@ async fn copy_one(
     }
 }
 
-fn record(mark: &RestoreMark, by: Option<String>) -> Record {
+fn record(mark: &RestoreMark, by: Option<String>) -> AuditEvent {
     let summary = &mark.backup;
     let begun = chrono::DateTime::from_timestamp_millis(summary.begun_ms);
     let begun = begun.map_or_else(|| summary.begun_ms.to_string(), |time| time.to_rfc3339());
     let number = summary.number;
-    Record {
+    AuditEvent {
         action: "store.restored",
         title: "Store restored from a backup",
         message: format!(

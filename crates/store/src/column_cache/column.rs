@@ -13,14 +13,14 @@ use arrow::error::ArrowError;
 
 /// The rows of a row group that a question is about, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rows {
+pub enum RowSelection {
     /// All rows between two places.
     Range(Range<usize>),
     /// Single rows.
     List(Vec<u32>),
 }
 
-impl Rows {
+impl RowSelection {
     /// How many rows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -99,7 +99,7 @@ impl Rows {
 #[derive(Debug)]
 pub enum Column {
     /// Text with few different values.
-    Coded(CodedColumn),
+    Dictionary(DictionaryColumn),
     /// Anything else.
     Plain(PlainColumn),
 }
@@ -113,15 +113,15 @@ pub struct PlainColumn {
 
 /// Text as numbers that stand for the different values.
 #[derive(Debug)]
-pub struct CodedColumn {
-    codes: Codes,
+pub struct DictionaryColumn {
+    keys: Keys,
     /// The value of each code; the last is null.
     values: ArrayRef,
     has_nulls: bool,
 }
 
 #[derive(Debug)]
-enum Codes {
+enum Keys {
     /// All rows have the first value.
     Same,
     Bytes(Vec<u8>),
@@ -142,8 +142,8 @@ impl Column {
             return Self::Plain(PlainColumn::new(new_null_array(data_type, rows)));
         }
         let values = text.map(Some).into_iter().chain([None]);
-        Self::Coded(CodedColumn {
-            codes: Codes::Same,
+        Self::Dictionary(DictionaryColumn {
+            keys: Keys::Same,
             values: Arc::new(values.collect::<StringViewArray>()),
             has_nulls: text.is_none(),
         })
@@ -155,7 +155,7 @@ impl Column {
             && dictionary.values().len() <= usize::from(u16::MAX)
             && let Some(dictionary) = array.as_dictionary_opt::<Int32Type>()
         {
-            return Ok(Self::Coded(CodedColumn::new(dictionary, wanted)?));
+            return Ok(Self::Dictionary(DictionaryColumn::new(dictionary, wanted)?));
         }
         Ok(Self::Plain(PlainColumn::new(cast(array, wanted)?)))
     }
@@ -164,9 +164,9 @@ impl Column {
     ///
     /// # Errors
     /// When Arrow cannot pick the values, which it always can.
-    pub fn values(&self, rows: &Rows) -> Result<ArrayRef, ArrowError> {
+    pub fn values(&self, rows: &RowSelection) -> Result<ArrayRef, ArrowError> {
         match self {
-            Self::Coded(coded) => coded.values_of(rows),
+            Self::Dictionary(coded) => coded.values_of(rows),
             Self::Plain(plain) => {
                 let picked = rows.picked(&plain.values)?;
                 match picked.as_string_view_opt() {
@@ -191,7 +191,9 @@ impl Column {
     /// About how many bytes of memory the column takes.
     pub(super) fn size_bytes(&self) -> usize {
         match self {
-            Self::Coded(coded) => coded.codes.size_bytes() + coded.values.get_array_memory_size(),
+            Self::Dictionary(coded) => {
+                coded.keys.size_bytes() + coded.values.get_array_memory_size()
+            }
             Self::Plain(plain) => plain.values.get_array_memory_size(),
         }
     }
@@ -209,26 +211,26 @@ impl PlainColumn {
     }
 }
 
-impl CodedColumn {
+impl DictionaryColumn {
     fn new(dictionary: &DictionaryArray<Int32Type>, wanted: &DataType) -> Result<Self, ArrowError> {
         let values = cast(dictionary.values(), wanted)?;
         let null = values.len();
-        let keys = dictionary.keys();
-        let code = |row: usize| match keys.is_null(row) {
+        let stored = dictionary.keys();
+        let code = |row: usize| match stored.is_null(row) {
             true => null,
             // A key that is not null is a place in the dictionary.
-            false => keys.value(row) as usize,
+            false => stored.value(row) as usize,
         };
-        let rows = 0..keys.len();
-        let codes = match u8::try_from(null) {
-            Ok(_) => Codes::Bytes(rows.map(|row| code(row) as u8).collect()),
-            Err(_) => Codes::Words(rows.map(|row| code(row) as u16).collect()),
+        let rows = 0..stored.len();
+        let keys = match u8::try_from(null) {
+            Ok(_) => Keys::Bytes(rows.map(|row| code(row) as u8).collect()),
+            Err(_) => Keys::Words(rows.map(|row| code(row) as u16).collect()),
         };
         let missing = new_null_array(wanted, 1);
         Ok(Self {
-            codes,
+            keys,
             values: concat(&[&values, &missing])?,
-            has_nulls: keys.null_count() > 0,
+            has_nulls: stored.null_count() > 0,
         })
     }
 
@@ -241,48 +243,54 @@ impl CodedColumn {
     /// The value that all rows have, when they have the same.
     #[must_use]
     pub fn only_value(&self) -> Option<ArrayRef> {
-        match (&self.codes, self.values.len(), self.has_nulls) {
-            (Codes::Same, ..) | (_, 1, _) | (_, 2, false) => Some(self.values.slice(0, 1)),
+        match (&self.keys, self.values.len(), self.has_nulls) {
+            (Keys::Same, ..) | (_, 1, _) | (_, 2, false) => Some(self.values.slice(0, 1)),
             _ => None,
         }
     }
 
     /// The codes of some rows.
     #[must_use]
-    pub fn codes(&self, rows: &Rows) -> Vec<u32> {
-        fn picked<T: Copy + Into<u32>>(codes: &[T], rows: &Rows) -> Vec<u32> {
+    pub fn keys(&self, rows: &RowSelection) -> Vec<u32> {
+        fn picked<T: Copy + Into<u32>>(keys: &[T], rows: &RowSelection) -> Vec<u32> {
             match rows {
-                Rows::Range(range) => codes[range.clone()].iter().map(|c| (*c).into()).collect(),
-                Rows::List(rows) => rows.iter().map(|row| codes[*row as usize].into()).collect(),
+                RowSelection::Range(range) => {
+                    keys[range.clone()].iter().map(|c| (*c).into()).collect()
+                }
+                RowSelection::List(rows) => {
+                    rows.iter().map(|row| keys[*row as usize].into()).collect()
+                }
             }
         }
-        match &self.codes {
-            Codes::Same => vec![0; rows.len()],
-            Codes::Bytes(codes) => picked(codes, rows),
-            Codes::Words(codes) => picked(codes, rows),
+        match &self.keys {
+            Keys::Same => vec![0; rows.len()],
+            Keys::Bytes(keys) => picked(keys, rows),
+            Keys::Words(keys) => picked(keys, rows),
         }
     }
 
-    fn values_of(&self, rows: &Rows) -> Result<ArrayRef, ArrowError> {
-        let codes: ArrayRef = match (&self.codes, rows) {
-            (Codes::Bytes(codes), Rows::Range(range)) => {
-                Arc::new(UInt8Array::from(codes[range.clone()].to_vec()))
+    fn values_of(&self, rows: &RowSelection) -> Result<ArrayRef, ArrowError> {
+        let keys: ArrayRef = match (&self.keys, rows) {
+            (Keys::Bytes(keys), RowSelection::Range(range)) => {
+                Arc::new(UInt8Array::from(keys[range.clone()].to_vec()))
             }
-            (Codes::Words(codes), Rows::Range(range)) => {
-                Arc::new(UInt16Array::from(codes[range.clone()].to_vec()))
+            (Keys::Words(keys), RowSelection::Range(range)) => {
+                Arc::new(UInt16Array::from(keys[range.clone()].to_vec()))
             }
-            (Codes::Same, _) | (_, Rows::List(_)) => Arc::new(UInt32Array::from(self.codes(rows))),
+            (Keys::Same, _) | (_, RowSelection::List(_)) => {
+                Arc::new(UInt32Array::from(self.keys(rows)))
+            }
         };
-        take(&self.values, &codes, None)
+        take(&self.values, &keys, None)
     }
 }
 
-impl Codes {
+impl Keys {
     fn size_bytes(&self) -> usize {
         match self {
             Self::Same => 0,
-            Self::Bytes(codes) => codes.len(),
-            Self::Words(codes) => codes.len() * size_of::<u16>(),
+            Self::Bytes(keys) => keys.len(),
+            Self::Words(keys) => keys.len() * size_of::<u16>(),
         }
     }
 }

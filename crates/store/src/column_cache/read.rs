@@ -7,13 +7,13 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::{RowSelection as ParquetSelection, RowSelector};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::{ParquetError, Result};
 use tokio::task::JoinSet;
 
-use super::RowGroup;
-use super::column::{Column, Rows};
+use super::RowGroupRef;
+use super::column::{Column, RowSelection};
 use crate::file::footer::Footer;
 use crate::file::reader::FileReader;
 use crate::root::location::Location;
@@ -27,7 +27,7 @@ const ROWS_AT_ONCE: usize = 16 * 1024;
 /// Whole columns, which the file has, by name and in the types wanted.
 pub(super) async fn columns(
     location: &Location,
-    group: &RowGroup,
+    group: &RowGroupRef,
     footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
 ) -> Result<Vec<Column>> {
@@ -42,7 +42,7 @@ pub(super) async fn columns(
             1 => None,
             _ => {
                 let places = rows * part / parts..rows * (part + 1) / parts;
-                Some(RowSelection::from_consecutive_ranges(
+                Some(ParquetSelection::from_consecutive_ranges(
                     std::iter::once(places),
                     rows,
                 ))
@@ -61,10 +61,10 @@ pub(super) async fn columns(
 /// many columns are read on several processors.
 pub(super) async fn values(
     location: &Location,
-    group: &RowGroup,
+    group: &RowGroupRef,
     footer: &Arc<Footer>,
     wanted: &[Arc<Field>],
-    rows: &Rows,
+    rows: &RowSelection,
 ) -> Result<Vec<ArrayRef>> {
     let selection = selection(rows);
     let parts = parts(wanted.len(), COLUMNS_AT_ONCE);
@@ -91,14 +91,14 @@ fn parts(size: usize, least: usize) -> usize {
 struct Piece {
     fields: Vec<Arc<Field>>,
     /// All rows when there is no choice.
-    rows: Option<RowSelection>,
+    rows: Option<ParquetSelection>,
 }
 
 /// The arrays of each part, in its order. Each is decoded in a task of its own, also when there is only one: who
 /// reads several row groups at once has them decoded on several processors.
 async fn read_parts(
     location: &Location,
-    group: &RowGroup,
+    group: &RowGroupRef,
     footer: &Arc<Footer>,
     parts: impl Iterator<Item = Piece>,
 ) -> Result<Vec<Vec<ArrayRef>>> {
@@ -120,12 +120,14 @@ async fn read_parts(
 
 async fn read(
     location: &Location,
-    group: &RowGroup,
+    group: &RowGroupRef,
     footer: &Footer,
     wanted: &[Arc<Field>],
-    selection: Option<RowSelection>,
+    selection: Option<ParquetSelection>,
 ) -> Result<Vec<ArrayRef>> {
-    let places = wanted.iter().filter_map(|field| footer.place(field.name()));
+    let places = wanted
+        .iter()
+        .filter_map(|field| footer.column_index(field.name()));
     let metadata = footer.reader_as_stored(group.index)?;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), places);
     let reader = FileReader::new(location, &group.file);
@@ -163,7 +165,7 @@ fn one_array(arrays: &[&ArrayRef]) -> std::result::Result<ArrayRef, ArrowError> 
     }
 }
 
-fn selection(rows: &Rows) -> RowSelection {
+fn selection(rows: &RowSelection) -> ParquetSelection {
     let mut selectors: Vec<RowSelector> = Vec::new();
     let mut next = 0;
     for row in rows.iter() {

@@ -11,7 +11,7 @@ use crate::store::Store;
 
 /// What an audit event of the store says.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
+pub(crate) struct AuditEvent {
     /// The machine name of what was done.
     pub(crate) action: &'static str,
     /// The same for people.
@@ -24,7 +24,7 @@ pub(crate) struct Record {
     pub(crate) attributes: Map<String, Value>,
 }
 
-impl Record {
+impl AuditEvent {
     /// Writes the event into a file for the version after `newest`.
     pub(crate) async fn stage(
         &self,
@@ -84,7 +84,7 @@ impl Record {
             record.insert("df_user_name".to_owned(), json!(by));
         }
         Event::from_json_identified_by_content(record, &Defaults::default()).map_err(|rejection| {
-            StoreError::Record {
+            StoreError::AuditEvent {
                 action: self.action,
                 reason: rejection.message,
             }

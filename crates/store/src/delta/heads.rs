@@ -22,7 +22,7 @@ use crate::root::segment_key::SegmentKey;
 use crate::store::Store;
 
 /// How many segments and how many tables a head names at most: the newest.
-const MOST_STATEMENTS: usize = 4_096;
+const MAX_STATEMENTS: usize = 4_096;
 
 /// A head that was not put for so long belongs to a node that has vanished.
 const VANISHED_AFTER: TimeDelta = TimeDelta::hours(1);
@@ -102,10 +102,10 @@ impl Head {
     }
 
     fn limit(&mut self) {
-        while self.unfolded.len() > MOST_STATEMENTS {
+        while self.unfolded.len() > MAX_STATEMENTS {
             self.unfolded.pop_first();
         }
-        while self.tables.len() > MOST_STATEMENTS {
+        while self.tables.len() > MAX_STATEMENTS {
             self.tables.pop_last();
         }
     }

@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 
 use actions::INFO_KEY;
 pub(crate) use actions::{Operation, add};
-pub(crate) use commit::{Changes, Plan, Planner};
+pub(crate) use commit::{Changes, CommitPlan, CommitPlanner};
 pub(crate) use entry::{bytes as entry_at, digest as entry_digest_of};
 pub(crate) use metadata::{READER_VERSION, TableMetadata, WRITER_VERSION};
 pub(crate) use state::{FileTotals, LogState, entry_digest};
@@ -80,8 +80,10 @@ pub(crate) async fn refuse_beside_data(
 ) -> Result<(), StoreError> {
     let mut objects = location.objects.list(Some(&paths::table(workspace)));
     while let Some(object) = objects.try_next().await? {
-        let in_table = paths::in_table(workspace, &object.location);
-        if in_table.is_some_and(|in_table| paths::day_of_data_file(&in_table).is_some()) {
+        let relative_path = paths::relative_path(workspace, &object.location);
+        if relative_path
+            .is_some_and(|relative_path| paths::day_of_data_file(&relative_path).is_some())
+        {
             // Another writer may have made the table and staged the file since the table was missed.
             if table::exists(location, workspace).await? {
                 return Ok(());

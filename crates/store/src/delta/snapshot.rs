@@ -47,7 +47,7 @@ pub struct DataFile {
     /// The path under the root of the store.
     pub path: Path,
     /// The path inside the table as its log names the file, with percent encodings resolved.
-    pub(crate) in_table: String,
+    pub(crate) relative_path: String,
     /// The file's size in bytes.
     pub size_bytes: u64,
     /// The UTC day that all of its events belong to.

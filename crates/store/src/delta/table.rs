@@ -4,7 +4,7 @@
 //! that no damage in entries or checkpoints is answered.
 
 mod alone;
-mod past;
+mod at_version;
 mod read;
 mod watched;
 
@@ -30,7 +30,7 @@ use crate::root::location::Location;
 use crate::root::paths;
 
 pub(crate) use alone::{alone, checkpoint_of};
-pub(crate) use past::Past;
+pub(crate) use at_version::TableAt;
 use read::read_snapshot;
 use watched::{Failures, watched};
 

@@ -24,7 +24,7 @@ use quick_cache::sync::Cache;
 
 use crate::error::StoreError;
 use crate::file::digest::Digest;
-use crate::file::reader::{FilePlace, fetch_compared};
+use crate::file::reader::{FileRef, fetch_compared};
 use crate::file::small_files::LARGEST_BYTES;
 use crate::root::location::Location;
 
@@ -122,7 +122,7 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     /// The digests that the verified tail of a file begins with.
-    fn of_tail(file: &FilePlace, tail: Tail, content: &Bytes) -> Option<Self> {
+    fn of_tail(file: &FileRef, tail: Tail, content: &Bytes) -> Option<Self> {
         let blocks = usize::try_from(tail.offset.div_ceil(BLOCK_BYTES)).ok()?;
         let bytes = blocks.checked_mul(DIGEST_BYTES)?;
         let digests = content.get(..bytes)?;
@@ -225,7 +225,7 @@ impl KnownBlocks {
     pub(crate) async fn of(
         &self,
         location: &Location,
-        file: &FilePlace,
+        file: &FileRef,
     ) -> Result<Option<(Arc<Blocks>, Option<Bytes>)>, StoreError> {
         let mut tail = None;
         let blocks = match (file.tail, file.digest) {
@@ -249,7 +249,7 @@ impl KnownBlocks {
     }
 }
 
-async fn read_tail(location: &Location, file: &FilePlace, tail: Tail) -> Result<Bytes, StoreError> {
+async fn read_tail(location: &Location, file: &FileRef, tail: Tail) -> Result<Bytes, StoreError> {
     if tail.offset >= file.size_bytes {
         return Err(file.corrupt("the log says that its footer is after its end"));
     }
@@ -265,7 +265,7 @@ async fn read_tail(location: &Location, file: &FilePlace, tail: Tail) -> Result<
 /// Compares a whole file with its digest, and digests its blocks meanwhile.
 async fn read_all(
     location: &Location,
-    file: &FilePlace,
+    file: &FileRef,
     digest: Digest,
 ) -> Result<Arc<Blocks>, StoreError> {
     let mut content = if file.size_bytes <= LARGEST_BYTES {

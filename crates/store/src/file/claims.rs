@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use events::{Content, conflict_id};
 
 use crate::error::StoreError;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 
 /// An event whose id may belong to another event.
@@ -47,7 +47,7 @@ impl Holders {
     /// The events of files that have some ids. Of two files with the same id the first counts.
     pub(crate) async fn of_files(
         location: &Location,
-        files: &[FilePlace],
+        files: &[FileRef],
         ids: &HashSet<&str>,
     ) -> Result<Self, StoreError> {
         let mut holders = Self::default();
@@ -58,7 +58,7 @@ impl Holders {
     async fn add(
         &mut self,
         location: &Location,
-        files: &[FilePlace],
+        files: &[FileRef],
         ids: &HashSet<&str>,
     ) -> Result<(), StoreError> {
         for file in files {
@@ -73,7 +73,7 @@ impl Holders {
     async fn look_for(
         &mut self,
         location: &Location,
-        files: &[FilePlace],
+        files: &[FileRef],
         ids: &[String],
     ) -> Result<(), StoreError> {
         let is_new =
@@ -99,7 +99,7 @@ impl Holders {
     pub(crate) async fn settle(
         &mut self,
         location: &Location,
-        files: &[FilePlace],
+        files: &[FileRef],
         claims: &[Claim],
         other: impl Fn(&str) -> Option<Content>,
     ) -> Result<Vec<Settled>, StoreError> {

@@ -15,7 +15,7 @@ use parquet::arrow::async_reader::ParquetRecordBatchStream;
 use crate::error::StoreError;
 use crate::file::footer::Footer;
 use crate::file::layout;
-use crate::file::reader::{FilePlace, FileReader, bloom_filters};
+use crate::file::reader::{FileReader, FileRef, bloom_filters};
 use crate::root::location::Location;
 
 /// The form of an event id in memory, the first half of its BLAKE3 digest; those of two different ids are never the same.
@@ -37,7 +37,7 @@ pub(crate) struct RenamedId {
     pub(crate) own: String,
 }
 
-impl FilePlace {
+impl FileRef {
     /// All event ids of the file, in its order.
     pub(crate) async fn event_ids(
         &self,
@@ -60,7 +60,7 @@ impl FilePlace {
     ) -> Result<Vec<RenamedId>, StoreError> {
         let failed = |error| StoreError::parquet(&self.path, error);
         let footer = location.caches.footers.of(location, self).await?;
-        let Some(conflict) = footer.place(fields::CONFLICT) else {
+        let Some(conflict) = footer.column_index(fields::CONFLICT) else {
             return Ok(Vec::new());
         };
         let groups = (0..footer.groups()).filter(|group| !footer.is_empty(*group, conflict));
@@ -202,7 +202,7 @@ impl FilePlace {
     }
 
     fn id_column(&self, footer: &Footer) -> Result<usize, StoreError> {
-        let column = footer.place(fields::EVENT_ID);
+        let column = footer.column_index(fields::EVENT_ID);
         column.ok_or_else(|| self.without_ids())
     }
 

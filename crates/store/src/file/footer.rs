@@ -14,7 +14,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::error::StoreError;
-use crate::file::reader::{FilePlace, FileReader};
+use crate::file::reader::{FileReader, FileRef};
 use crate::root::location::Location;
 
 /// What all footers in memory may take together.
@@ -55,7 +55,7 @@ impl Footers {
     pub(crate) async fn of(
         &self,
         location: &Location,
-        file: &FilePlace,
+        file: &FileRef,
     ) -> std::result::Result<Arc<Footer>, StoreError> {
         if let Some(footer) = self.0.get(&file.path) {
             return Ok(footer);
@@ -83,7 +83,7 @@ pub(crate) fn reader_options() -> ArrowReaderOptions {
 }
 
 impl Footer {
-    async fn read(location: &Location, file: &FilePlace) -> Result<Self> {
+    async fn read(location: &Location, file: &FileRef) -> Result<Self> {
         let options = reader_options().with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = FileReader::new(location, file)
             .get_metadata(Some(&options))
@@ -135,7 +135,7 @@ impl Footer {
     }
 
     /// The place of a column in the file.
-    pub(crate) fn place(&self, column: &str) -> Option<usize> {
+    pub(crate) fn column_index(&self, column: &str) -> Option<usize> {
         let schema = self.metadata().file_metadata().schema_descr();
         let mut leaves = schema.columns().iter();
         leaves.position(|leaf| matches!(leaf.path().parts(), [only] if only == column))
@@ -166,7 +166,7 @@ impl Footer {
     /// Whether a column is text that is stored in full length for each row.
     pub(crate) fn is_long_text(&self, group: usize, field: &Field) -> bool {
         let column = self
-            .place(field.name())
+            .column_index(field.name())
             .map(|place| self.chunk(group, place));
         column.is_some_and(|column| {
             column.column_type() == PhysicalType::BYTE_ARRAY && !is_dictionary(column)
@@ -175,7 +175,7 @@ impl Footer {
 
     /// About how many bytes of memory a column of a row group takes.
     pub(crate) fn memory_bytes(&self, group: usize, field: &Field) -> usize {
-        let place = self.place(field.name());
+        let place = self.column_index(field.name());
         let Some(place) = place.filter(|place| !self.is_empty(group, *place)) else {
             return 0;
         };

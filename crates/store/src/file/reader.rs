@@ -32,7 +32,7 @@ const END_BYTES: usize = 64 * 1024;
 
 /// A data file, in a table or staged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct FilePlace {
+pub(crate) struct FileRef {
     /// The path under the root of the store.
     pub(crate) path: Path,
     /// The file's size in bytes.
@@ -47,7 +47,7 @@ pub(crate) struct FilePlace {
     pub(crate) delivery: Option<Arc<Delivery>>,
 }
 
-impl FilePlace {
+impl FileRef {
     /// A file of which nothing is known that its bytes could be compared with.
     pub(crate) fn unproved(path: Path, size_bytes: u64) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl FilePlace {
         Ok(self.builder(location, &footer))
     }
 
-    /// Opens the file as [`FilePlace::open`] does, with a footer that was read before.
+    /// Opens the file as [`FileRef::open`] does, with a footer that was read before.
     pub(crate) fn builder(
         &self,
         location: &Location,
@@ -115,7 +115,7 @@ pub(crate) struct FileCaches {
 #[derive(Debug)]
 pub struct FileReader {
     location: Location,
-    file: FilePlace,
+    file: FileRef,
     blocks: Option<Arc<Blocks>>,
     /// The end of the file, once it was read.
     tail: Option<Bytes>,
@@ -142,7 +142,7 @@ pub(crate) async fn bloom_filters(
 /// [`StoreError::Corrupt`] when the file itself is not right.
 pub(crate) async fn fetch_compared(
     location: &Location,
-    file: &FilePlace,
+    file: &FileRef,
     ranges: &[Range<u64>],
     is_right: impl Fn(&[Bytes]) -> bool,
 ) -> std::result::Result<Vec<Bytes>, StoreError> {
@@ -158,7 +158,7 @@ pub(crate) async fn fetch_compared(
 /// Fetches ranges of a file, which are not compared yet; only of a small file something is kept.
 async fn fetch(
     location: &Location,
-    file: &FilePlace,
+    file: &FileRef,
     ranges: &[Range<u64>],
     freshness: Freshness,
 ) -> std::result::Result<Vec<Bytes>, StoreError> {
@@ -199,7 +199,7 @@ async fn fetch(
 /// Ranges of a small file, which is fetched as a whole: `SmallFiles` keeps it for the next reader.
 async fn fetch_small(
     location: &Location,
-    file: &FilePlace,
+    file: &FileRef,
     ranges: &[Range<u64>],
     freshness: Freshness,
 ) -> object_store::Result<Vec<Bytes>> {
@@ -222,7 +222,7 @@ async fn fetch_small(
 
 impl FileReader {
     /// Reads parts of a file.
-    pub(crate) fn new(location: &Location, file: &FilePlace) -> Self {
+    pub(crate) fn new(location: &Location, file: &FileRef) -> Self {
         Self {
             location: location.clone(),
             file: file.clone(),

@@ -38,7 +38,7 @@ pub(crate) struct StagedFile {
     /// The path under the root of the store.
     pub(crate) path: Path,
     /// The path inside the table, as its log names the file.
-    pub(crate) in_table: String,
+    pub(crate) relative_path: String,
     /// The day of all its events.
     pub(crate) day: NaiveDate,
     /// How many events it holds.
@@ -74,7 +74,7 @@ impl StagedFile {
 pub(crate) struct DataFileWriter {
     location: Location,
     path: Path,
-    in_table: String,
+    relative_path: String,
     day: NaiveDate,
     rows: u64,
     begun_ms: i64,
@@ -101,8 +101,8 @@ impl DataFileWriter {
         workspace: &WorkspaceId,
         day: NaiveDate,
     ) -> Result<Self, StoreError> {
-        let in_table = paths::data_file_in_table(day, Uuid::new_v4());
-        let path = paths::data_file(workspace, &in_table);
+        let relative_path = paths::data_file_in_table(day, Uuid::new_v4());
+        let path = paths::data_file(workspace, &relative_path);
         let options = ArrowWriterOptions::new()
             .with_properties(layout::writer_properties())
             // All types follow from those of Parquet, and the Arrow schema would take 3 kB of each file.
@@ -113,7 +113,7 @@ impl DataFileWriter {
             location: location.clone(),
             upload: BufWriter::new(Arc::clone(&location.objects), path.clone()),
             path,
-            in_table,
+            relative_path,
             day,
             rows: 0,
             begun_ms: location.now().timestamp_millis(),
@@ -171,7 +171,7 @@ impl DataFileWriter {
         Ok(StagedFile {
             size_bytes: self.writer.bytes_written() as u64,
             path: self.path,
-            in_table: self.in_table,
+            relative_path: self.relative_path,
             day: self.day,
             rows: self.rows,
             begun_ms: self.begun_ms,

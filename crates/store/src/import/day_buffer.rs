@@ -11,7 +11,7 @@ use events::{
 use crate::error::StoreError;
 use crate::file::claims::{Claim, Holders, Settled};
 use crate::file::layout;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::file::writer::{DataFileWriter, StagedFile};
 use crate::root::location::Location;
 
@@ -71,12 +71,12 @@ impl DayBuffer {
         location: &Location,
         workspace: &WorkspaceId,
         day: NaiveDate,
-        known: &[FilePlace],
+        known: &[FileRef],
         delivery: Option<&Arc<Delivery>>,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<WrittenFile, StoreError> {
         let delivered = delivery.map(AsRef::as_ref);
         let chosen = self.new_events(location, known, delivered).await?;
-        let mut written = Written {
+        let mut written = WrittenFile {
             file: None,
             repeated: chosen.repeated,
             conflicts: chosen.renamed.len() as u64,
@@ -107,7 +107,7 @@ impl DayBuffer {
     async fn new_events(
         &self,
         location: &Location,
-        known: &[FilePlace],
+        known: &[FileRef],
         delivery: Option<&Delivery>,
     ) -> Result<Chosen<'_>, StoreError> {
         let count = self.pieces.iter().map(PackedEvents::len).sum();
@@ -162,7 +162,7 @@ impl DayBuffer {
 
 /// What was written of a buffer.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenFile {
     /// The file; `None` when nothing was left to be written.
     pub(crate) file: Option<StagedFile>,
     /// How many events were left out because they were there already.

@@ -11,16 +11,16 @@ use events::{Delivery, WorkspaceId};
 use object_store::ObjectStoreExt;
 
 use crate::delta::folded_segments::FoldedSegments;
-use crate::delta::log::{self, Changes, Operation, Plan, Planner, TableMetadata};
+use crate::delta::log::{self, Changes, CommitPlan, CommitPlanner, Operation, TableMetadata};
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::file::writer::StagedFile;
-use crate::import::day_buffer::Written;
+use crate::import::day_buffer::WrittenFile;
 use crate::root::location::Location;
 use crate::root::segment_key::SegmentKey;
-use crate::segment::Number;
-use crate::segment::sequence::Numbers;
+use crate::segment::BatchSequence;
+use crate::segment::sequence::ProducerState;
 use crate::settings::Settings;
 use crate::settings::retention::Retention;
 use crate::store::Store;
@@ -34,7 +34,7 @@ pub(crate) struct Staging {
     workspace: WorkspaceId,
     files: Vec<StagedFile>,
     counts: Counts,
-    numbers: Numbers,
+    numbers: ProducerState,
     delivery: Option<Arc<Delivery>>,
     folded: FoldedSegments,
     checked: Option<Checked>,
@@ -72,7 +72,7 @@ impl Staging {
             workspace,
             files: Vec::new(),
             counts: Counts::default(),
-            numbers: Numbers::default(),
+            numbers: ProducerState::default(),
             delivery,
             folded: FoldedSegments::default(),
             checked: None,
@@ -80,7 +80,7 @@ impl Staging {
     }
 
     /// Takes the number of a batch whose events are staged; it is committed with them.
-    pub(crate) fn number(&mut self, number: &Number, seen_ms: i64) {
+    pub(crate) fn number(&mut self, number: &BatchSequence, seen_ms: i64) {
         self.numbers.add(number, seen_ms);
     }
 
@@ -90,7 +90,7 @@ impl Staging {
     }
 
     /// Takes what was written of a buffer: a file without any id that [`Staging::known`] files of its day hold.
-    pub(crate) fn add(&mut self, written: Written) {
+    pub(crate) fn add(&mut self, written: WrittenFile) {
         self.files.extend(written.file);
         self.counts.repeated += written.repeated;
         self.counts.conflicts += written.conflicts;
@@ -106,10 +106,10 @@ impl Staging {
         &mut self,
         store: &Store,
         day: NaiveDate,
-    ) -> Result<Vec<FilePlace>, StoreError> {
-        let mut known: Vec<FilePlace> = self.files_of(day).map(StagedFile::place).collect();
+    ) -> Result<Vec<FileRef>, StoreError> {
+        let mut known: Vec<FileRef> = self.files_of(day).map(StagedFile::file_ref).collect();
         if let Some(snapshot) = self.checked(store).await? {
-            known.extend(snapshot.files_of(day).map(DataFile::place));
+            known.extend(snapshot.files_of(day).map(DataFile::file_ref));
         }
         Ok(known)
     }
@@ -179,7 +179,7 @@ impl Staging {
         &mut self,
         location: &Location,
         newest: &Snapshot,
-    ) -> Result<Plan<()>, StoreError> {
+    ) -> Result<CommitPlan<()>, StoreError> {
         self.settle(location, newest).await?;
         let before = newest.metadata_to_commit();
         let trusted_ms = if self.numbers.is_empty() {
@@ -191,7 +191,7 @@ impl Staging {
             .numbers
             .merged_into(before, &newest.workspace, trusted_ms)?;
         if self.files.is_empty() && numbered.is_none() && self.folded.is_empty() {
-            return Ok(Plan::Stop(()));
+            return Ok(CommitPlan::Stop(()));
         }
         let before = numbered.as_ref().unwrap_or(before);
         let noted = self.noting_older_events(location, newest, before).await?;
@@ -201,7 +201,7 @@ impl Staging {
             ..Changes::new(Operation::Write)
         };
         self.folded.write_to(&mut changes.info);
-        Ok(Plan::Commit(Box::new(changes), ()))
+        Ok(CommitPlan::Commit(Box::new(changes), ()))
     }
 
     /// The files as they are committed: their events are received at this moment, unless the events say otherwise.
@@ -319,10 +319,10 @@ struct Write<'a> {
 }
 
 #[async_trait]
-impl Planner for Write<'_> {
+impl CommitPlanner for Write<'_> {
     type Value = ();
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<()>, StoreError> {
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         self.staging.plan(self.location, newest).await
     }
 }
@@ -336,8 +336,8 @@ impl StagedFile {
         }
     }
 
-    pub(crate) fn place(&self) -> FilePlace {
-        FilePlace {
+    pub(crate) fn file_ref(&self) -> FileRef {
+        FileRef {
             path: self.path.clone(),
             size_bytes: self.size_bytes,
             digest: Some(self.digest),
@@ -349,8 +349,8 @@ impl StagedFile {
 }
 
 impl DataFile {
-    pub(crate) fn place(&self) -> FilePlace {
-        FilePlace {
+    pub(crate) fn file_ref(&self) -> FileRef {
+        FileRef {
             path: self.path.clone(),
             size_bytes: self.size_bytes,
             digest: self.digest,

@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 
 use super::{Import, Waiting, WorkspaceImport};
 use crate::error::{StoreError, joined};
-use crate::import::day_buffer::{DayBuffer, Written};
+use crate::import::day_buffer::{DayBuffer, WrittenFile};
 
 /// How many files are written at the same time: enough to keep all processors busy while some files
 /// wait for the storage, and each takes some memory.
@@ -21,7 +21,7 @@ pub(super) struct Write {
     workspace: WorkspaceId,
     day: NaiveDate,
     buffer: DayBuffer,
-    outcome: Result<Written, StoreError>,
+    outcome: Result<WrittenFile, StoreError>,
 }
 
 impl Import {

@@ -11,13 +11,13 @@ use crate::settings::retention::SHORTEST_DAYS;
 use crate::store::Store;
 
 /// How far the clock of a source may be ahead.
-const MOST_AHEAD: Duration = Duration::days(1);
+const MAX_AHEAD: Duration = Duration::days(1);
 
 /// Tells which events of one batch are refused because of their dates.
 ///
 /// Looks at a table only for events older than 30 days, the shortest retention, and once a workspace.
 #[derive(Debug)]
-pub struct Admission<'a> {
+pub struct DateAdmission<'a> {
     store: &'a Store,
     now: DateTime<Utc>,
     /// Whether the clock agrees with the store's time, once that was asked.
@@ -28,8 +28,8 @@ pub struct Admission<'a> {
 impl Store {
     /// A look at the dates of a batch of events that has come in now.
     #[must_use]
-    pub fn admission(&self) -> Admission<'_> {
-        Admission {
+    pub fn admission(&self) -> DateAdmission<'_> {
+        DateAdmission {
             store: self,
             now: self.location().now(),
             is_clock_right: None,
@@ -38,7 +38,7 @@ impl Store {
     }
 }
 
-impl Admission<'_> {
+impl DateAdmission<'_> {
     /// Why `event` may not be stored; `None` when it may.
     ///
     /// Refused are a `date` later than a day from now (`date_in_future`), and a day that the retention of
@@ -57,7 +57,7 @@ impl Admission<'_> {
     }
 
     async fn refusal_by_clock(&mut self, event: &Event) -> Option<Rejection> {
-        if event.date_ms() > (self.now + MOST_AHEAD).timestamp_millis() {
+        if event.date_ms() > (self.now + MAX_AHEAD).timestamp_millis() {
             let message = format!(
                 "`date` is {}, more than a day after now, {}; check the clock of the source, and that `date` is in milliseconds",
                 shown(event.date_ms()),

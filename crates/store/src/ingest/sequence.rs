@@ -10,8 +10,8 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use super::BatchNumber;
 use crate::error::StoreError;
 use crate::read_view::LISTING_AGE;
-use crate::segment::Number;
-use crate::segment::sequence::{Newest, Numbers};
+use crate::segment::BatchSequence;
+use crate::segment::sequence::{LastBatch, ProducerState};
 use crate::store::Store;
 
 type Slot = Arc<AsyncMutex<Known>>;
@@ -19,7 +19,7 @@ type Slot = Arc<AsyncMutex<Known>>;
 /// What this node knows of a producer.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    newest: Option<Newest>,
+    newest: Option<LastBatch>,
     /// When the store was asked last.
     asked: Option<Instant>,
 }
@@ -33,7 +33,7 @@ impl Known {
     async fn ask(
         &mut self,
         store: &Store,
-        number: &Number,
+        number: &BatchSequence,
         age: Duration,
     ) -> Result<(), StoreError> {
         let asked = Instant::now();
@@ -50,7 +50,7 @@ impl Known {
 }
 
 /// With more producers than this, those that send nothing at the moment are forgotten.
-const MOST_SLOTS: usize = 10_000;
+const MAX_SLOTS: usize = 10_000;
 
 /// The newest batch that this node knows of each producer and workspace.
 #[derive(Debug, Default)]
@@ -61,15 +61,15 @@ pub(super) struct Producers {
 /// The right to store the next batch of a producer; held until the batch is durable, because the batch
 /// after it needs that.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct SequencePermit {
     slot: OwnedMutexGuard<Known>,
 }
 
-impl Turn {
+impl SequencePermit {
     /// The batch is durable.
-    pub(super) fn advance(&mut self, number: &Number, now_ms: i64) {
+    pub(super) fn advance(&mut self, number: &BatchSequence, now_ms: i64) {
         if number.number > self.slot.number() {
-            self.slot.newest = Some(Newest {
+            self.slot.newest = Some(LastBatch {
                 number: number.number,
                 digest: number.digest.clone(),
                 seen_ms: now_ms,
@@ -82,7 +82,11 @@ impl Producers {
     /// Waits until the batches before `number` are through, and checks that it may follow them.
     ///
     /// An earlier batch that comes again may: its events are stored already and are not stored twice.
-    pub(super) async fn turn(&self, store: &Store, number: &Number) -> Result<Turn, StoreError> {
+    pub(super) async fn permit(
+        &self,
+        store: &Store,
+        number: &BatchSequence,
+    ) -> Result<SequencePermit, StoreError> {
         let slot = self.slot(number);
         let mut slot = slot.lock_owned().await;
         if slot.asked.is_none() || number.number > slot.number() + 1 {
@@ -103,19 +107,19 @@ impl Producers {
             });
         }
         let is_other =
-            |newest: &Newest| newest.number == number.number && newest.digest != number.digest;
+            |newest: &LastBatch| newest.number == number.number && newest.digest != number.digest;
         if slot.newest.as_ref().is_some_and(is_other) {
             return Err(StoreError::SequenceConflict {
                 producer: number.producer.clone(),
                 number: number.number,
             });
         }
-        Ok(Turn { slot })
+        Ok(SequencePermit { slot })
     }
 
-    fn slot(&self, number: &Number) -> Slot {
+    fn slot(&self, number: &BatchSequence) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MOST_SLOTS {
+        if slots.len() >= MAX_SLOTS {
             // Of a producer that nobody waits for, the store knows all that this node knows.
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
@@ -127,15 +131,15 @@ impl Producers {
 /// The newest batch of a producer in the whole store.
 async fn newest_in(
     store: &Store,
-    number: &Number,
+    number: &BatchSequence,
     age: Duration,
-) -> Result<Option<Newest>, StoreError> {
+) -> Result<Option<LastBatch>, StoreError> {
     // In this order: numbers move from segments to tables, as events do.
     let segments = store.segments(age).await?;
     let table = store.snapshot(&number.workspace).await?;
     let mut numbers = match &table {
-        Some(table) => Numbers::of(&table.metadata, &number.workspace)?,
-        None => Numbers::default(),
+        Some(table) => ProducerState::of(&table.metadata, &number.workspace)?,
+        None => ProducerState::default(),
     };
     let now_ms = store.location().corrected_ms();
     for other in segments.iter().flat_map(|segment| segment.numbers()) {
@@ -147,14 +151,14 @@ async fn newest_in(
 }
 
 /// A numbered batch as segments describe it.
-pub(super) fn describe(number: BatchNumber, events: &[Event]) -> Number {
+pub(super) fn describe(number: BatchNumber, events: &[Event]) -> BatchSequence {
     let mut hasher = blake3::Hasher::new();
     let mut packed = PackedEvents::default();
     events.iter().for_each(|event| packed.push(event));
     packed
         .iter()
         .for_each(|event| event.digest_into(&mut hasher));
-    Number {
+    BatchSequence {
         workspace: number.workspace,
         producer: number.producer,
         number: number.number,

@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt;
 
 use crate::error::StoreError;
 use crate::ingest::fold::FoldSummary;
-use crate::maintenance::retention_run::{Expiry, ExpiryOutcome};
+use crate::maintenance::retention_run::{RetentionOutcome, RetentionRun};
 use crate::maintenance::scrub::Scrubbing;
 use crate::root::paths;
 use crate::store::Store;
@@ -60,10 +60,10 @@ impl Activity {
     }
 
     /// Records what a retention run in the background did.
-    pub(crate) fn record_expiry(&self, expiry: &Expiry) {
+    pub(crate) fn record_expiry(&self, expiry: &RetentionRun) {
         let waits = matches!(
             expiry.outcome,
-            ExpiryOutcome::Withheld | ExpiryOutcome::Unconfirmed | ExpiryOutcome::Undone
+            RetentionOutcome::Withheld | RetentionOutcome::Unconfirmed | RetentionOutcome::Undone
         );
         let mut waiting = self.waiting();
         match waits {

@@ -20,7 +20,7 @@ use events::WorkspaceId;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::delta::log::{Changes, Operation, Plan, Planner};
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::schema;
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
@@ -115,7 +115,7 @@ impl Store {
         workspace: &WorkspaceId,
         options: &CompactionOptions,
     ) -> Result<Option<Compaction>, StoreError> {
-        let mut rest = Rest::new(options.rest_factor);
+        let mut throttle = Throttle::new(options.rest_factor);
         let mut compaction = Compaction::new(workspace);
         let mut left_out: HashSet<Path> = HashSet::new();
         loop {
@@ -127,7 +127,7 @@ impl Store {
             let files = files.filter(|file| !left_out.contains(&file.path));
             let jobs = choose(files, self.location().now(), options.rules());
             if jobs.is_empty() {
-                rest.take().await;
+                throttle.pause().await;
                 return Ok(Some(compaction));
             }
             if options.dry_run {
@@ -138,7 +138,7 @@ impl Store {
                 let job = merge::fitting(self.location(), job).await;
                 let damaged = self.merge_into(&job, &mut compaction).await?;
                 left_out.extend(damaged);
-                rest.take().await;
+                throttle.pause().await;
             }
         }
     }
@@ -226,23 +226,23 @@ struct Replacement<'a> {
 }
 
 #[async_trait]
-impl Planner for Replacement<'_> {
+impl CommitPlanner for Replacement<'_> {
     type Value = ();
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<()>, StoreError> {
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         let is_too_old = |output: &StagedFile| output.is_too_old(self.location);
         let Some(removes) = inputs_in(newest, self.job) else {
-            return Ok(Plan::Stop(()));
+            return Ok(CommitPlan::Stop(()));
         };
         if self.output.is_some_and(is_too_old) {
-            return Ok(Plan::Stop(()));
+            return Ok(CommitPlan::Stop(()));
         }
         let changes = Changes {
             adds: self.output.cloned().into_iter().collect(),
             removes,
             ..Changes::new(Operation::Optimize)
         };
-        Ok(Plan::Commit(Box::new(changes), ()))
+        Ok(CommitPlan::Commit(Box::new(changes), ()))
     }
 }
 
@@ -307,12 +307,12 @@ impl Compaction {
 
 /// Keeps work to its share of a core.
 #[derive(Debug)]
-pub(crate) struct Rest {
+pub(crate) struct Throttle {
     factor: u32,
     since: Instant,
 }
 
-impl Rest {
+impl Throttle {
     /// Rests `factor` times as long as it has worked.
     pub(crate) fn new(factor: u32) -> Self {
         let since = Instant::now();
@@ -320,7 +320,7 @@ impl Rest {
     }
 
     /// Rests for the work since the last rest.
-    pub(crate) async fn take(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         if self.factor > 0 {
             tokio::time::sleep(self.since.elapsed() * self.factor).await;
         }

@@ -11,9 +11,9 @@
 
 mod background;
 mod choose;
-mod figures;
 mod receipt;
 mod run;
+mod stats;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -29,11 +29,11 @@ pub use undo::Undone;
 
 /// What a retention run has done in one workspace, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expiry {
+pub struct RetentionRun {
     /// The workspace.
     pub workspace: WorkspaceId,
     /// What became of what is older than the retention.
-    pub outcome: ExpiryOutcome,
+    pub outcome: RetentionOutcome,
     /// The retention in force.
     pub retention: Retention,
     /// Whether somebody has set it; it is the default otherwise.
@@ -54,7 +54,7 @@ pub struct Expiry {
 
 /// What a retention run may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExpiryMode {
+pub enum RetentionMode {
     /// Drop nothing, and say what would be dropped.
     DryRun,
     /// Drop, but not a large share of the events at once that nobody has confirmed: the clock of the node
@@ -66,7 +66,7 @@ pub enum ExpiryMode {
 
 /// What became of the events that are older than the retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExpiryOutcome {
+pub enum RetentionOutcome {
     /// There was nothing to drop.
     Nothing,
     /// They were dropped.

@@ -30,11 +30,11 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
-use crate::delta::log::{Changes, Operation, Plan, Planner};
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::snapshot::Snapshot;
-use crate::delta::table::{self, Past};
+use crate::delta::table::{self, TableAt};
 use crate::error::StoreError;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::root::paths;
 use crate::root::synced_fs;
@@ -78,7 +78,7 @@ impl Store {
     ///
     /// [`StoreError::ClockDiffers`]; else when the table cannot be read or the object store fails; what was
     /// deleted by then was not needed.
-    pub async fn clean(
+    pub async fn vacuum(
         &self,
         workspace: &WorkspaceId,
         dry_run: bool,
@@ -87,7 +87,7 @@ impl Store {
         if self.snapshot(workspace).await?.is_none() {
             return Ok(None);
         }
-        let now = self.cleaning_time(dry_run).await?;
+        let now = self.vacuum_time(dry_run).await?;
         let Some(found) = self.removable(workspace, now).await? else {
             return Ok(None);
         };
@@ -95,7 +95,7 @@ impl Store {
             return Ok(Some(found.into_iter().map(Removal::from).collect()));
         }
         self.refuse_lost_versions(workspace).await?;
-        let started = match self.start_cleaning(workspace).await {
+        let started = match self.start_vacuum(workspace).await {
             Ok(Some(started)) => started,
             Ok(None) => return Ok(None),
             // A full disk takes no commit, and only deleting makes room on it.
@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::ClockDiffers`]; else when something cannot be listed or deleted.
-    pub async fn clean_leftovers(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
+    pub async fn vacuum_leftovers(&self, dry_run: bool) -> Result<Vec<Removal>, StoreError> {
         let mut removals = self.clean_start_probes(dry_run).await?;
         removals.extend(self.clean_staging(dry_run).await?);
         Ok(removals)
@@ -133,7 +133,7 @@ impl Store {
         if probes.is_empty() {
             return Ok(Vec::new());
         }
-        let before = self.cleaning_time(dry_run).await? - plan::START_PROBE_AGE;
+        let before = self.vacuum_time(dry_run).await? - plan::START_PROBE_AGE;
         let old = probes
             .into_iter()
             .filter(|probe| probe.last_modified < before);
@@ -156,7 +156,7 @@ impl Store {
         if !root.join(synced_fs::STAGING_DIRECTORY).is_dir() {
             return Ok(Vec::new());
         }
-        let now = self.cleaning_time(dry_run).await?;
+        let now = self.vacuum_time(dry_run).await?;
         let files = old_staging_files(root, now, dry_run).await?;
         let removal = |(path, size_bytes): (PathBuf, u64)| Removal {
             path: path.display().to_string(),
@@ -168,7 +168,7 @@ impl Store {
 
     /// The time by which objects are old. A full disk takes no object to compare clocks with, and only deleting
     /// makes room on it: what was known before counts there. In a dry run the clock of the node does.
-    async fn cleaning_time(&self, dry_run: bool) -> Result<DateTime<Utc>, StoreError> {
+    async fn vacuum_time(&self, dry_run: bool) -> Result<DateTime<Utc>, StoreError> {
         let location = self.location();
         if dry_run {
             return Ok(location.now());
@@ -201,7 +201,7 @@ impl Store {
 
     /// Makes the commit that lets writers know, and gives the time of it; `None` when the table is
     /// gone.
-    async fn start_cleaning(
+    async fn start_vacuum(
         &self,
         workspace: &WorkspaceId,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -229,7 +229,7 @@ impl Store {
             let named: HashSet<&Path> = newest.files.iter().map(|file| &file.path).collect();
             let unnamed = files_except(location, workspace, &named).await?;
             if !unnamed.is_empty() {
-                let past = Past::load(location, workspace, version).await?;
+                let past = TableAt::load(location, workspace, version).await?;
                 let created = newest.metadata.created_ms();
                 let created = created
                     .and_then(DateTime::from_timestamp_millis)
@@ -250,12 +250,12 @@ impl Store {
 pub(crate) struct VacuumStart;
 
 #[async_trait]
-impl Planner for VacuumStart {
+impl CommitPlanner for VacuumStart {
     type Value = u64;
 
-    async fn plan(&mut self, _: &Snapshot, version: u64) -> Result<Plan<u64>, StoreError> {
+    async fn plan(&mut self, _: &Snapshot, version: u64) -> Result<CommitPlan<u64>, StoreError> {
         let changes = Changes::new(Operation::VacuumStart);
-        Ok(Plan::Commit(Box::new(changes), version))
+        Ok(CommitPlan::Commit(Box::new(changes), version))
     }
 }
 
@@ -303,7 +303,7 @@ async fn kept_checkpoint(
         return Ok(None);
     };
     let failed = |error| StoreError::parquet(&path, error);
-    let place = FilePlace::unproved(path.clone(), object.size);
+    let place = FileRef::unproved(path.clone(), object.size);
     let reader = place.open(location).await?;
     let mut batches = reader.build().map_err(failed)?;
     while batches.try_next().await.map_err(failed)?.is_some() {}

@@ -18,7 +18,7 @@ use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
 use crate::fault::{Fault, FaultKind};
 use crate::file::digest;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::root::paths;
 use crate::store::Store;
@@ -214,9 +214,9 @@ async fn read(
     let file = &snapshot.files[index];
     let failed = |error| StoreError::parquet(&file.path, error);
     // Its digest was compared just now.
-    let place = FilePlace {
+    let place = FileRef {
         digest: None,
-        ..file.place()
+        ..file.file_ref()
     };
     let mut batches = place.open(location).await?.build().map_err(failed)?;
     while let Some(batch) = batches.try_next().await.map_err(failed)? {

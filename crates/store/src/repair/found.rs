@@ -15,7 +15,7 @@ use super::recorded::{Drop, Recorded};
 use crate::delta::snapshot::DataFile;
 use crate::error::StoreError;
 use crate::file::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::file::writer::StagedFile;
 use crate::root::location::Location;
 use crate::settings::hold::Hold;
@@ -23,7 +23,7 @@ use crate::settings::hold::Hold;
 /// A file to take rows of.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) place: FilePlace,
+    pub(super) place: FileRef,
     pub(super) day: NaiveDate,
     pub(super) begun_ms: i64,
     /// The row groups that are whole; `None` of a file that is.
@@ -68,7 +68,7 @@ impl Candidate {
     /// A file that the log names.
     pub(super) fn named(file: &DataFile) -> Self {
         Self {
-            place: file.place(),
+            place: file.file_ref(),
             day: file.day,
             begun_ms: file.modified.timestamp_millis(),
             groups: None,
@@ -81,10 +81,10 @@ impl Candidate {
         object: &ObjectMeta,
         day: NaiveDate,
     ) -> Result<Self, StoreError> {
-        let place = FilePlace::unproved(object.location.clone(), object.size);
+        let place = FileRef::unproved(object.location.clone(), object.size);
         let tail = tail(location, &place).await?;
         Ok(Self {
-            place: FilePlace { tail, ..place },
+            place: FileRef { tail, ..place },
             day,
             begun_ms: object.last_modified.timestamp_millis(),
             groups: None,
@@ -156,7 +156,7 @@ fn held(batch: &RecordBatch, holds: &[Hold]) -> Result<BooleanArray, &'static st
 
 /// The tail of a file whose entry in the log is not known, found by its footer; `None` when the file has no digests of
 /// its blocks.
-async fn tail(location: &Location, place: &FilePlace) -> Result<Option<Tail>, StoreError> {
+async fn tail(location: &Location, place: &FileRef) -> Result<Option<Tail>, StoreError> {
     let opened = place.open(location).await?;
     let columns = opened.metadata().row_groups().iter();
     let columns: Vec<_> = columns.flat_map(|group| group.columns()).collect();

@@ -6,7 +6,7 @@ use events::{Origin, WorkspaceId, identity};
 use object_store::path::Path;
 use serde_json::{Map, json};
 
-use crate::delta::audit_event::Record;
+use crate::delta::audit_event::AuditEvent;
 use crate::error::StoreError;
 use crate::fault::Fault;
 use crate::import::ImportOptions;
@@ -75,7 +75,7 @@ impl Store {
 
     async fn record_head(
         &self,
-        record: &Record,
+        record: &AuditEvent,
         path: &Path,
         workspace: &WorkspaceId,
     ) -> Result<(), StoreError> {
@@ -92,9 +92,9 @@ impl Store {
     }
 }
 
-fn record(fault: &Fault, aside: &Path, by: Option<&str>) -> Record {
+fn record(fault: &Fault, aside: &Path, by: Option<&str>) -> AuditEvent {
     let path = &fault.path;
-    Record {
+    AuditEvent {
         action: "head.set_aside",
         title: "Damaged head set aside",
         message: format!(

@@ -198,12 +198,12 @@ impl Rebuild<'_> {
         let mut objects = objects.list(Some(&paths::table(self.workspace)));
         let mut found = Vec::new();
         while let Some(object) = objects.try_next().await? {
-            let Some(in_table) = paths::in_table(self.workspace, &object.location) else {
+            let Some(relative_path) = paths::relative_path(self.workspace, &object.location) else {
                 continue;
             };
-            let is_known =
-                readable.files.contains_key(&in_table) || readable.removed.contains(&in_table);
-            if let Some(day) = paths::day_of_data_file(&in_table).filter(|_| !is_known) {
+            let is_known = readable.files.contains_key(&relative_path)
+                || readable.removed.contains(&relative_path);
+            if let Some(day) = paths::day_of_data_file(&relative_path).filter(|_| !is_known) {
                 found.push((object, day));
             }
         }
@@ -220,8 +220,8 @@ impl Rebuild<'_> {
         recorded: &mut Recorded,
     ) -> Result<(), StoreError> {
         let added = named.files();
-        for file in added.filter(|file| readable.added.contains_key(&file.in_table)) {
-            let place = file.place();
+        for file in added.filter(|file| readable.added.contains_key(&file.relative_path)) {
+            let place = file.file_ref();
             match recorded.add_file(self.store.location(), &place).await {
                 // A damaged file is set aside later.
                 Err(error) if !is_damage_of(&file.path, &error) => return Err(error),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::delta::audit_event;
 use crate::delta::snapshot::DataFile;
 use crate::error::StoreError;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::root::paths;
 use crate::settings::hold::{HeldEvents, Hold};
@@ -77,7 +77,7 @@ impl Recorded {
     pub(super) async fn add_file(
         &mut self,
         location: &Location,
-        place: &FilePlace,
+        place: &FileRef,
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::parquet(&place.path, error);
         let builder = place.open(location).await?;

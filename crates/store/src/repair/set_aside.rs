@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Map, Value, json};
 
-use crate::delta::audit_event::Record;
+use crate::delta::audit_event::AuditEvent;
 use crate::error::StoreError;
 use crate::import::ImportOptions;
 use crate::ingest::fold;
@@ -252,7 +252,7 @@ fn describe(segment: &Segment) -> DamagedSegment {
     }
 }
 
-fn record(segment: &Segment, lost: Option<&LostBatch>, by: Option<&str>) -> Record {
+fn record(segment: &Segment, lost: Option<&LostBatch>, by: Option<&str>) -> AuditEvent {
     let path = paths::segment(&segment.key).to_string();
     let aside = paths::set_aside(&segment.key).to_string();
     let unlisted = segment.damage.unlisted.clone().unwrap_or_default();
@@ -283,7 +283,7 @@ fn record(segment: &Segment, lost: Option<&LostBatch>, by: Option<&str>) -> Reco
         attributes.insert("events_lost".to_owned(), json!(lost.events));
         attributes.insert("batches_lost".to_owned(), json!(batches));
     }
-    Record {
+    AuditEvent {
         action: "segment.set_aside",
         title: "Damaged segment set aside",
         message,

@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::file::reader::FileCaches;
 use crate::root::clock::{Clock, Comparison};
 use crate::root::marker::KnownMarker;
-use crate::root::synced_fs::DurableLocal;
+use crate::root::synced_fs::SyncedFs;
 
 /// The beginnings of the setting names that object stores understand.
 const SETTING_PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
@@ -131,7 +131,7 @@ impl Location {
         let prefix = Path::from_absolute_path(root).map_err(|error| error.to_string())?;
         Ok(Self {
             url,
-            objects: Arc::new(PrefixStore::new(DurableLocal::new(root), prefix)),
+            objects: Arc::new(PrefixStore::new(SyncedFs::new(root), prefix)),
             clock: Clock::System,
             comparison: Comparison::default(),
             caches: FileCaches::default(),

@@ -231,17 +231,17 @@ pub(crate) fn data_file_in_table(day: NaiveDate, name: Uuid) -> String {
     format!("{DAY_COLUMN}={}/{name}.parquet", day_text(day))
 }
 
-/// The day of the data file at the path `in_table` inside its table, if it has a name as
+/// The day of the data file at the path `relative_path` inside its table, if it has a name as
 /// [`data_file_in_table`] gives it; `None` for all else that may lie there.
-pub(crate) fn day_of_data_file(in_table: &str) -> Option<NaiveDate> {
-    let (directory, name) = in_table.split_once('/')?;
+pub(crate) fn day_of_data_file(relative_path: &str) -> Option<NaiveDate> {
+    let (directory, name) = relative_path.split_once('/')?;
     let day = parse_day(directory.strip_prefix(DAY_COLUMN)?.strip_prefix('=')?)?;
     let name = name.strip_suffix(".parquet")?.parse().ok()?;
-    (data_file_in_table(day, name) == in_table).then_some(day)
+    (data_file_in_table(day, name) == relative_path).then_some(day)
 }
 
 /// The path inside the table of `workspace` of an object below it; `None` for other objects.
-pub(crate) fn in_table(workspace: &WorkspaceId, path: &Path) -> Option<String> {
+pub(crate) fn relative_path(workspace: &WorkspaceId, path: &Path) -> Option<String> {
     let parts: Vec<String> = path
         .prefix_match(&table(workspace))?
         .map(|part| part.as_ref().to_owned())
@@ -250,9 +250,9 @@ pub(crate) fn in_table(workspace: &WorkspaceId, path: &Path) -> Option<String> {
 }
 
 /// The path under the root of a file that the log of the table of `workspace` names.
-pub(crate) fn data_file(workspace: &WorkspaceId, in_table: &str) -> Path {
+pub(crate) fn data_file(workspace: &WorkspaceId, relative_path: &str) -> Path {
     let mut path = table(workspace);
-    for part in in_table.split('/').filter(|part| !part.is_empty()) {
+    for part in relative_path.split('/').filter(|part| !part.is_empty()) {
         path = path.join(PathPart::from(part));
     }
     path
@@ -326,8 +326,8 @@ mod tests {
         let ours = data_file_in_table(day, Uuid::new_v4());
         assert_eq!(day_of_data_file(&ours), Some(day));
         let path = data_file(&workspace(), &ours);
-        assert_eq!(in_table(&workspace(), &path), Some(ours.clone()));
-        assert_eq!(in_table(&"other".parse().unwrap(), &path), None);
+        assert_eq!(relative_path(&workspace(), &path), Some(ours.clone()));
+        assert_eq!(relative_path(&"other".parse().unwrap(), &path), None);
         for other in [
             ours.to_uppercase(),
             ours.replace("day=", ""),

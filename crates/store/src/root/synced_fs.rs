@@ -47,12 +47,12 @@ pub(crate) const STAGING_DIRECTORY: &str = "_staging";
 /// Object paths are absolute, as with [`LocalFileSystem::new`]; wrap it in a prefix to make them
 /// relative to the root.
 #[derive(Debug, Clone)]
-pub(crate) struct DurableLocal {
+pub(crate) struct SyncedFs {
     disk: LocalFileSystem,
     root: Arc<FilePath>,
 }
 
-impl DurableLocal {
+impl SyncedFs {
     /// Writes below the absolute directory `root`, which must be there: see [`create_root`].
     pub(crate) fn new(root: &FilePath) -> Self {
         Self {
@@ -115,9 +115,9 @@ impl DurableLocal {
     }
 }
 
-impl fmt::Display for DurableLocal {
+impl fmt::Display for SyncedFs {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "DurableLocal({})", self.root.display())
+        write!(formatter, "SyncedFs({})", self.root.display())
     }
 }
 
@@ -346,7 +346,7 @@ impl MultipartUpload for DurableUpload {
 }
 
 #[async_trait]
-impl ObjectStore for DurableLocal {
+impl ObjectStore for SyncedFs {
     async fn put_opts(
         &self,
         location: &Path,

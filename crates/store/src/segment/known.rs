@@ -11,7 +11,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
-use super::{MOST_WITNESSED, Segment};
+use super::{MAX_WITNESSED, Segment};
 use crate::error::{StoreError, joined};
 use crate::root::location::Location;
 use crate::root::paths;
@@ -165,7 +165,7 @@ impl KnownSegments {
     pub(crate) fn keys_of(&self, node: Uuid) -> Vec<SegmentKey> {
         let state = self.state();
         let own = state.segments.keys().filter(|key| key.node == node);
-        let mut keys: Vec<SegmentKey> = own.rev().take(MOST_WITNESSED).copied().collect();
+        let mut keys: Vec<SegmentKey> = own.rev().take(MAX_WITNESSED).copied().collect();
         keys.reverse();
         keys
     }

@@ -145,7 +145,11 @@ impl Recent {
                     continue;
                 };
                 let files = snapshot.map(|snapshot| snapshot.files_of(*date));
-                let files = files.into_iter().flatten().map(DataFile::place).collect();
+                let files = files
+                    .into_iter()
+                    .flatten()
+                    .map(DataFile::file_ref)
+                    .collect();
                 let (location, date) = (location.clone(), *date);
                 comparing.spawn(async move {
                     day.compare(&location, files).await?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delta::log::TableMetadata;
 use crate::error::StoreError;
-use crate::segment::Number;
+use crate::segment::BatchSequence;
 use crate::store::Store;
 
 /// The property of the table that holds the numbers.
@@ -33,14 +33,14 @@ impl Store {
         let Some(snapshot) = self.snapshot(workspace).await? else {
             return Ok(Vec::new());
         };
-        let numbers = Numbers::of(&snapshot.metadata, workspace)?;
+        let numbers = ProducerState::of(&snapshot.metadata, workspace)?;
         Ok(numbers.0.into_keys().collect())
     }
 }
 
 /// The newest batch of a producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Newest {
+pub(crate) struct LastBatch {
     /// Its number.
     pub(crate) number: u64,
     /// What tells it from another batch with this number.
@@ -51,9 +51,9 @@ pub(crate) struct Newest {
 
 /// The newest batches by the names of their producers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Numbers(BTreeMap<String, Newest>);
+pub(crate) struct ProducerState(BTreeMap<String, LastBatch>);
 
-impl Numbers {
+impl ProducerState {
     /// The numbers in the metadata of the table of `workspace`.
     ///
     /// # Errors
@@ -80,13 +80,13 @@ impl Numbers {
     }
 
     /// The newest batch of a producer.
-    pub(crate) fn newest(&self, producer: &str) -> Option<&Newest> {
+    pub(crate) fn newest(&self, producer: &str) -> Option<&LastBatch> {
         self.0.get(producer)
     }
 
     /// Takes a batch in, unless a later one is known.
-    pub(crate) fn add(&mut self, number: &Number, seen_ms: i64) {
-        let newest = Newest {
+    pub(crate) fn add(&mut self, number: &BatchSequence, seen_ms: i64) {
+        let newest = LastBatch {
             number: number.number,
             digest: number.digest.clone(),
             seen_ms,
@@ -100,7 +100,7 @@ impl Numbers {
     ///
     /// # Errors
     ///
-    /// As for [`Numbers::of`].
+    /// As for [`ProducerState::of`].
     pub(crate) fn merged_into(
         &self,
         metadata: &TableMetadata,
@@ -127,7 +127,7 @@ impl Numbers {
         Ok(Some(metadata))
     }
 
-    fn take(&mut self, producer: String, newest: Newest) {
+    fn take(&mut self, producer: String, newest: LastBatch) {
         match self.0.get(&producer) {
             Some(known) if known.number >= newest.number => {}
             _ => {
@@ -145,13 +145,17 @@ mod tests {
         "w".parse().unwrap()
     }
 
-    fn merged(numbers: &Numbers, metadata: &TableMetadata, now_ms: i64) -> Option<TableMetadata> {
+    fn merged(
+        numbers: &ProducerState,
+        metadata: &TableMetadata,
+        now_ms: i64,
+    ) -> Option<TableMetadata> {
         let merged = numbers.merged_into(metadata, &workspace(), Some(now_ms));
         merged.unwrap()
     }
 
-    fn number(producer: &str, number: u64) -> Number {
-        Number {
+    fn number(producer: &str, number: u64) -> BatchSequence {
+        BatchSequence {
             workspace: "w".parse().unwrap(),
             producer: producer.to_owned(),
             number,
@@ -163,25 +167,25 @@ mod tests {
     fn the_newest_number_of_each_producer_is_kept_until_it_is_silent_for_long() {
         let mut table = TableMetadata::new(0);
         table.set_property("other", Some("kept".to_owned()));
-        let mut numbers = Numbers::default();
+        let mut numbers = ProducerState::default();
         numbers.add(&number("a", 3), 10);
         numbers.add(&number("a", 2), 11);
         numbers.add(&number("b", 1), 12);
         let stored = merged(&numbers, &table, 20).unwrap();
         assert_eq!(stored.property("other"), Some("kept"));
-        let read = Numbers::of(&stored, &workspace()).unwrap();
+        let read = ProducerState::of(&stored, &workspace()).unwrap();
         assert_eq!(read.newest("a").unwrap().number, 3);
         assert_eq!(read.newest("c"), None);
         assert_eq!(merged(&numbers, &stored, 30), None);
 
-        let mut later = Numbers::default();
+        let mut later = ProducerState::default();
         let later_ms = FORGOTTEN_AFTER_MS + 11;
         later.add(&number("b", 2), later_ms);
         let unknown = later.merged_into(&stored, &workspace(), None);
-        let read = Numbers::of(&unknown.unwrap().unwrap(), &workspace()).unwrap();
+        let read = ProducerState::of(&unknown.unwrap().unwrap(), &workspace()).unwrap();
         assert_eq!(read.newest("a").unwrap().number, 3);
         let stored = merged(&later, &stored, later_ms).unwrap();
-        let read = Numbers::of(&stored, &workspace()).unwrap();
+        let read = ProducerState::of(&stored, &workspace()).unwrap();
         assert_eq!(read.newest("a"), None);
         assert_eq!(read.newest("b").unwrap().digest, "digest 2");
     }
@@ -189,16 +193,16 @@ mod tests {
     #[test]
     fn numbers_that_cannot_be_understood_are_an_error() {
         assert_eq!(
-            Numbers::of(&TableMetadata::new(0), &workspace()).unwrap(),
-            Numbers::default()
+            ProducerState::of(&TableMetadata::new(0), &workspace()).unwrap(),
+            ProducerState::default()
         );
-        let mut numbers = Numbers::default();
+        let mut numbers = ProducerState::default();
         numbers.add(&number("a", 1), 10);
         for text in ["{", "[]", "", "5"] {
             let mut damaged = TableMetadata::new(0);
             damaged.set_property(PROPERTY, Some(text.to_owned()));
             for error in [
-                Numbers::of(&damaged, &workspace()).unwrap_err(),
+                ProducerState::of(&damaged, &workspace()).unwrap_err(),
                 numbers
                     .merged_into(&damaged, &workspace(), None)
                     .unwrap_err(),
@@ -207,7 +211,7 @@ mod tests {
                 assert!(error.to_string().contains("vouch.producers"), "{error}");
             }
             // Imports without numbers go on.
-            assert_eq!(merged(&Numbers::default(), &damaged, 20), None);
+            assert_eq!(merged(&ProducerState::default(), &damaged, 20), None);
         }
     }
 }

@@ -6,8 +6,8 @@ use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-use crate::delta::audit_event::Record;
-use crate::delta::log::{Changes, Operation, Plan, Planner};
+use crate::delta::audit_event::AuditEvent;
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
 use crate::root::location::Location;
@@ -123,10 +123,14 @@ struct PlaceHold<'a> {
 }
 
 #[async_trait]
-impl Planner for PlaceHold<'_> {
+impl CommitPlanner for PlaceHold<'_> {
     type Value = PlacedHold;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<PlacedHold>, StoreError> {
+    async fn plan(
+        &mut self,
+        newest: &Snapshot,
+        _: u64,
+    ) -> Result<CommitPlan<PlacedHold>, StoreError> {
         let first = *self.first_version.get_or_insert(newest.version);
         let hold = &self.hold;
         let lost = dropped_since(self.location, newest, first, &hold.events).await?;
@@ -144,7 +148,7 @@ impl Planner for PlaceHold<'_> {
             .filter(|day| hold.events.begins_before(*day));
         if let Some(standing) = before.holds.iter().find(|other| other.name == hold.name) {
             return if hold.is(standing) {
-                Ok(Plan::Stop(PlacedHold {
+                Ok(CommitPlan::Stop(PlacedHold {
                     hold: standing.clone(),
                     stood_already: true,
                     dropped_before,
@@ -157,7 +161,7 @@ impl Planner for PlaceHold<'_> {
         let placed = hold.clone().placed(self.location.now());
         let settings = with_hold(before, &placed)?;
         let changes = changes(newest, &settings, placed_record(&placed));
-        Ok(Plan::Commit(
+        Ok(CommitPlan::Commit(
             Box::new(changes),
             PlacedHold {
                 hold: placed,
@@ -177,13 +181,17 @@ struct SetRetention<'a> {
 }
 
 #[async_trait]
-impl Planner for SetRetention<'_> {
+impl CommitPlanner for SetRetention<'_> {
     type Value = Settings;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<Settings>, StoreError> {
+    async fn plan(
+        &mut self,
+        newest: &Snapshot,
+        _: u64,
+    ) -> Result<CommitPlan<Settings>, StoreError> {
         let before = newest.settings()?;
         if before.retention == Some(self.retention) {
-            return Ok(Plan::Stop(before));
+            return Ok(CommitPlan::Stop(before));
         }
         let now = self.now_ms.and_then(DateTime::from_timestamp_millis);
         let settings = Settings {
@@ -196,7 +204,7 @@ impl Planner for SetRetention<'_> {
             ..before.clone()
         };
         let record = retention_record(&before, self.retention, self.by);
-        Ok(Plan::Commit(
+        Ok(CommitPlan::Commit(
             Box::new(changes(newest, &settings, record)),
             settings,
         ))
@@ -210,10 +218,10 @@ struct ReleaseHold<'a> {
 }
 
 #[async_trait]
-impl Planner for ReleaseHold<'_> {
+impl CommitPlanner for ReleaseHold<'_> {
     type Value = Hold;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<Hold>, StoreError> {
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<Hold>, StoreError> {
         let mut settings = newest.settings()?;
         let mut holds = settings.holds.iter();
         let Some(index) = holds.position(|hold| hold.name == self.name) else {
@@ -221,7 +229,7 @@ impl Planner for ReleaseHold<'_> {
         };
         let released = settings.holds.remove(index);
         let record = release_record(&released, self.by);
-        Ok(Plan::Commit(
+        Ok(CommitPlan::Commit(
             Box::new(changes(newest, &settings, record)),
             released,
         ))
@@ -236,7 +244,7 @@ fn unknown_hold(name: &str, settings: Settings) -> StoreError {
 }
 
 /// The commit of `settings`, with an audit event about it.
-fn changes(newest: &Snapshot, settings: &Settings, record: Record) -> Changes {
+fn changes(newest: &Snapshot, settings: &Settings, record: AuditEvent) -> Changes {
     Changes {
         metadata: Some(newest.metadata_with(settings)),
         record: Some(record),
@@ -259,8 +267,8 @@ fn with_hold(before: Settings, placed: &Hold) -> Result<Settings, StoreError> {
     Ok(settings)
 }
 
-fn placed_record(placed: &Hold) -> Record {
-    Record {
+fn placed_record(placed: &Hold) -> AuditEvent {
+    AuditEvent {
         action: "hold.placed",
         title: "Legal hold placed",
         message: format!("hold `{}`: {}", placed.name, placed.reason),
@@ -269,8 +277,8 @@ fn placed_record(placed: &Hold) -> Record {
     }
 }
 
-fn release_record(released: &Hold, by: &str) -> Record {
-    Record {
+fn release_record(released: &Hold, by: &str) -> AuditEvent {
+    AuditEvent {
         action: "hold.released",
         title: "Legal hold released",
         message: format!("hold `{}`: {}", released.name, released.reason),
@@ -279,13 +287,13 @@ fn release_record(released: &Hold, by: &str) -> Record {
     }
 }
 
-fn retention_record(before: &Settings, retention: Retention, by: &str) -> Record {
+fn retention_record(before: &Settings, retention: Retention, by: &str) -> AuditEvent {
     let previous = before.retention_in_force();
     let default = match before.retention {
         Some(_) => "",
         None => ", the default",
     };
-    Record {
+    AuditEvent {
         action: "retention.set",
         title: "Retention set",
         message: format!("events are kept {retention}; before: {previous}{default}"),

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::file::blocks;
 use crate::file::decoded;
 use crate::file::digest;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::root::paths;
 use crate::settings::held_rows::rows_held;
@@ -69,7 +69,7 @@ pub(crate) async fn dropped_since(
 
 /// A file that a dropping commit took out (sign 1) or put in its place (sign -1).
 pub(crate) struct ChangedFile {
-    pub(crate) place: FilePlace,
+    pub(crate) place: FileRef,
     pub(crate) day: NaiveDate,
     pub(crate) sign: i128,
     /// What its writer has recorded of it that this version does not know.
@@ -121,16 +121,19 @@ pub(crate) fn files_of_drop(
             };
             drops |= sign > 0;
             let place = file["path"].as_str().zip(file["size"].as_u64());
-            let (in_table, size_bytes) =
+            let (relative_path, size_bytes) =
                 place.ok_or_else(|| corrupt("it does not tell the path and size of a file"))?;
             let day = file["partitionValues"][paths::DAY_COLUMN].as_str();
             files.push(ChangedFile {
-                place: FilePlace {
+                place: FileRef {
                     digest: tag(file, digest::TAG),
                     tail: tag(file, blocks::TAG),
                     decoded: tag(file, decoded::TAG),
                     delivery: delivery_of(file),
-                    ..FilePlace::unproved(paths::data_file(&newest.workspace, in_table), size_bytes)
+                    ..FileRef::unproved(
+                        paths::data_file(&newest.workspace, relative_path),
+                        size_bytes,
+                    )
                 },
                 day: day
                     .and_then(paths::parse_day)

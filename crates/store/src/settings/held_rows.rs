@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 
 use crate::error::StoreError;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::settings::hold::{Hold, USER_COLUMNS};
 
@@ -24,7 +24,7 @@ pub(crate) struct Held {
 /// Counts the rows that any of `holds` covers. Reads only the columns that decide it.
 pub(crate) async fn held_in(
     location: &Location,
-    file: &FilePlace,
+    file: &FileRef,
     holds: &[Arc<Hold>],
 ) -> Result<Held, StoreError> {
     let failed = |error| StoreError::parquet(&file.path, error);
@@ -50,7 +50,7 @@ pub(crate) async fn held_in(
 
 /// Which rows any of `holds` covers.
 pub(crate) fn held_rows(
-    file: &FilePlace,
+    file: &FileRef,
     batch: &RecordBatch,
     holds: &[Arc<Hold>],
 ) -> Result<BooleanArray, StoreError> {
@@ -61,7 +61,7 @@ pub(crate) fn held_rows(
     Ok(held)
 }
 
-fn rows_of(file: &FilePlace, batch: &RecordBatch, hold: &Hold) -> Result<BooleanArray, StoreError> {
+fn rows_of(file: &FileRef, batch: &RecordBatch, hold: &Hold) -> Result<BooleanArray, StoreError> {
     hold.events
         .rows(batch)
         .map_err(|column| StoreError::Corrupt {
@@ -73,7 +73,7 @@ fn rows_of(file: &FilePlace, batch: &RecordBatch, hold: &Hold) -> Result<Boolean
 /// How many rows of a file `hold` covers.
 pub(crate) async fn rows_held(
     location: &Location,
-    file: &FilePlace,
+    file: &FileRef,
     hold: &Arc<Hold>,
 ) -> Result<u64, StoreError> {
     let held = held_in(location, file, std::slice::from_ref(hold)).await?;

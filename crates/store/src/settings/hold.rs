@@ -15,9 +15,9 @@ use user::User;
 /// The columns that may name the user whom a hold is about.
 pub(crate) const USER_COLUMNS: [&str; 3] = ["df_user_id", "df_user_name", "df_user_email"];
 
-const MOST_NAME_CHARACTERS: usize = 128;
-const MOST_REASON_CHARACTERS: usize = 4_096;
-const MOST_USER_CHARACTERS: usize = 1_024;
+const MAX_NAME_CHARACTERS: usize = 128;
+const MAX_REASON_CHARACTERS: usize = 4_096;
+const MAX_USER_CHARACTERS: usize = 1_024;
 
 /// Events that no retention run may drop while the hold stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,11 +122,11 @@ fn users(batch: &RecordBatch) -> Result<Vec<&StringArray>, &'static str> {
 impl NewHold {
     /// Whether it may be placed at all.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        check_text("name", &self.name, MOST_NAME_CHARACTERS)?;
-        check_text("reason", &self.reason, MOST_REASON_CHARACTERS)?;
-        check_text("placed_by", &self.placed_by, MOST_NAME_CHARACTERS)?;
+        check_text("name", &self.name, MAX_NAME_CHARACTERS)?;
+        check_text("reason", &self.reason, MAX_REASON_CHARACTERS)?;
+        check_text("placed_by", &self.placed_by, MAX_NAME_CHARACTERS)?;
         if let Some(user) = &self.events.user {
-            check_text("user", user, MOST_USER_CHARACTERS)?;
+            check_text("user", user, MAX_USER_CHARACTERS)?;
         }
         if self.events.range.is_empty() {
             return Err(StoreError::InvalidSetting {
@@ -170,7 +170,7 @@ pub(crate) fn check_text(setting: &'static str, text: &str, most: usize) -> Resu
 
 /// Refuses the name of one who does something.
 pub(crate) fn check_actor(by: &str) -> Result<(), StoreError> {
-    check_text("by", by, MOST_NAME_CHARACTERS)
+    check_text("by", by, MAX_NAME_CHARACTERS)
 }
 
 #[cfg(test)]

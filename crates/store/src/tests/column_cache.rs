@@ -11,7 +11,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::*;
 use crate::file::small_files::LARGEST_BYTES;
-use crate::{Column, Columns, DataFile, Part, RowGroup, Rows};
+use crate::{Column, ColumnCache, DataFile, LoadedColumn, RowGroupRef, RowSelection};
 
 const ROWS: usize = 25;
 const GROUP_ROWS: usize = 10;
@@ -65,7 +65,7 @@ fn fields(names: &[&str]) -> Vec<Arc<Field>> {
 fn data_file(size_bytes: u64) -> DataFile {
     DataFile {
         path: Path::from(PATH),
-        in_table: PATH.to_owned(),
+        relative_path: PATH.to_owned(),
         size_bytes,
         day: NaiveDate::default(),
         rows: ROWS as u64,
@@ -82,7 +82,7 @@ fn data_file(size_bytes: u64) -> DataFile {
     }
 }
 
-async fn groups(columns: &Columns, size_bytes: u64) -> Vec<RowGroup> {
+async fn groups(columns: &ColumnCache, size_bytes: u64) -> Vec<RowGroupRef> {
     let file = data_file(size_bytes);
     let groups = columns.row_groups(&file).await.unwrap();
     let rows: Vec<usize> = groups.iter().map(|(_, rows)| *rows).collect();
@@ -111,7 +111,7 @@ fn expected(rows: impl Iterator<Item = usize>) -> Vec<ArrayRef> {
 async fn columns_take_the_memory_that_is_said() {
     let store = Root::in_memory().open();
     let size_bytes = file(&store).await;
-    let columns = Columns::new(&store, 1 << 20);
+    let columns = ColumnCache::new(&store, 1 << 20);
     let groups = groups(&columns, size_bytes).await;
     let fields = fields(&NAMES);
     let mut bytes = Vec::new();
@@ -143,16 +143,16 @@ async fn columns_hold_what_the_file_holds() {
     let size_bytes = file(&store).await;
     // The second keeps nothing, so it reads all anew.
     for memory_bytes in [1 << 20, 0] {
-        let columns = Columns::new(&store, memory_bytes);
+        let columns = ColumnCache::new(&store, memory_bytes);
         for group in groups(&columns, size_bytes).await {
             let start = group.index * GROUP_ROWS;
-            for rows in [Rows::Range(1..4), Rows::List(vec![0, 3, 4])] {
+            for rows in [RowSelection::Range(1..4), RowSelection::List(vec![0, 3, 4])] {
                 for _ in 0..2 {
                     let expected = expected(rows.iter().map(|row| start + row));
-                    let few = columns.load_few(&group, &fields(&NAMES), &rows).await;
+                    let few = columns.read_rows(&group, &fields(&NAMES), &rows).await;
                     let values = few.unwrap().into_iter().map(|part| match part {
-                        Part::Whole(column) => column.values(&rows).unwrap(),
-                        Part::Few(values) => values,
+                        LoadedColumn::Full(column) => column.values(&rows).unwrap(),
+                        LoadedColumn::Selected(values) => values,
                     });
                     let values: Vec<ArrayRef> = values.collect();
                     assert_eq!(values, expected, "{group:?}, {rows:?}");
@@ -172,16 +172,16 @@ async fn columns_hold_what_the_file_holds() {
 async fn text_with_few_values_is_codes() {
     let store = Root::in_memory().open();
     let size_bytes = file(&store).await;
-    let columns = Columns::new(&store, 1 << 20);
+    let columns = ColumnCache::new(&store, 1 << 20);
     let group = groups(&columns, size_bytes).await.remove(0);
     let loaded = columns.load(&group, &fields(&NAMES)).await.unwrap();
-    let is_coded = |column: &Arc<Column>| matches!(column.as_ref(), Column::Coded(_));
+    let is_coded = |column: &Arc<Column>| matches!(column.as_ref(), Column::Dictionary(_));
     let coded: Vec<bool> = loaded.iter().map(is_coded).collect();
     assert_eq!(coded, [false, true, false, true]);
-    let Column::Coded(titles) = loaded[1].as_ref() else {
+    let Column::Dictionary(titles) = loaded[1].as_ref() else {
         unreachable!("it is coded");
     };
-    let codes = titles.codes(&Rows::Range(0..4));
+    let codes = titles.keys(&RowSelection::Range(0..4));
     let values = StringViewArray::from(vec![Some("Login"), Some("Logout"), None]);
     assert_eq!(
         titles.dictionary().as_ref(),
@@ -194,20 +194,20 @@ async fn text_with_few_values_is_codes() {
 async fn long_text_is_kept_when_rows_of_it_are_asked_for_again() {
     let store = Root::in_memory().open();
     let size_bytes = file(&store).await;
-    let columns = Columns::new(&store, 1 << 20);
+    let columns = ColumnCache::new(&store, 1 << 20);
     let group = groups(&columns, size_bytes).await.remove(1);
     for expected in [[false, true, true, true], [true; 4]] {
         let parts = columns
-            .load_few(&group, &fields(&NAMES), &Rows::Range(2..3))
+            .read_rows(&group, &fields(&NAMES), &RowSelection::Range(2..3))
             .await;
-        let is_whole = |part: &Part| matches!(part, Part::Whole(_));
+        let is_whole = |part: &LoadedColumn| matches!(part, LoadedColumn::Full(_));
         let whole: Vec<bool> = parts.unwrap().iter().map(is_whole).collect();
         assert_eq!(whole, expected);
     }
 }
 
 /// A file of one row group with these columns.
-async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (Columns, RowGroup) {
+async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (ColumnCache, RowGroupRef) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut bytes = Vec::new();
     let properties = crate::file::layout::writer_properties();
@@ -217,7 +217,7 @@ async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (Columns, R
     let size_bytes = bytes.len() as u64;
     let (objects, path) = (store.object_store(), Path::from(PATH));
     objects.put(&path, bytes.into()).await.unwrap();
-    let columns = Columns::new(store, 1 << 24);
+    let columns = ColumnCache::new(store, 1 << 24);
     let mut groups = columns.row_groups(&data_file(size_bytes)).await.unwrap();
     (columns, groups.remove(0).0)
 }
@@ -252,7 +252,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
     let path = Path::from(PATH);
     let names = ["df_source", "project", "country", "df_title"];
     let wanted = fields(&names);
-    let rows = Rows::List(vec![0, 5]);
+    let rows = RowSelection::List(vec![0, 5]);
     let whole = columns.load(&group, &wanted).await.unwrap();
     let values: Vec<ArrayRef> = whole.iter().map(|one| one.values(&rows).unwrap()).collect();
     let expected = [
@@ -268,7 +268,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
     // Nothing but the footer is read for the first two: they are there without the rest of the file.
     assert!(size_bytes > LARGEST_BYTES);
     let store = root.open();
-    let columns = Columns::new(&store, 1 << 20);
+    let columns = ColumnCache::new(&store, 1 << 20);
     columns.row_groups(&data_file(size_bytes)).await.unwrap();
     store.object_store().delete(&path).await.unwrap();
     columns.load(&group, &wanted[..2]).await.unwrap();
@@ -284,17 +284,17 @@ async fn very_few_rows_are_read_by_page_until_that_costs_as_much_as_the_column()
     let wanted = fields(&["df_title"]);
     let mut is_whole = Vec::new();
     for row in (0..ROWS as u32).step_by(4_000) {
-        let rows = Rows::List(vec![row, row + 1]);
-        let parts = columns.load_few(&group, &wanted, &rows).await.unwrap();
-        is_whole.push(matches!(parts[0], Part::Whole(_)));
+        let rows = RowSelection::List(vec![row, row + 1]);
+        let parts = columns.read_rows(&group, &wanted, &rows).await.unwrap();
+        is_whole.push(matches!(parts[0], LoadedColumn::Full(_)));
     }
     let by_page = [false; 8];
     assert_eq!(is_whole, [by_page.as_slice(), &[true, true]].concat());
     // Rows in every page are as much as the column.
-    let columns = Columns::new(&store, 1 << 24);
-    let rows = Rows::List((0..ROWS as u32).step_by(2_000).collect());
-    let parts = columns.load_few(&group, &wanted, &rows).await.unwrap();
-    assert!(matches!(parts[0], Part::Whole(_)));
+    let columns = ColumnCache::new(&store, 1 << 24);
+    let rows = RowSelection::List((0..ROWS as u32).step_by(2_000).collect());
+    let parts = columns.read_rows(&group, &wanted, &rows).await.unwrap();
+    assert!(matches!(parts[0], LoadedColumn::Full(_)));
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn a_long_text_is_whole_when_it_is_read_in_parts() {
         "long texts are no codes"
     );
     let expected: StringViewArray = (0..ROWS).map(message).collect();
-    let found = read[0].values(&Rows::Range(0..ROWS)).unwrap();
+    let found = read[0].values(&RowSelection::Range(0..ROWS)).unwrap();
     assert_eq!(found.as_ref(), &expected as &dyn arrow::array::Array);
 }
 
@@ -321,7 +321,7 @@ async fn a_long_text_is_whole_when_it_is_read_in_parts() {
 async fn a_bloom_filter_tells_which_ids_are_not_there() {
     let store = Root::in_memory().open();
     let size_bytes = file(&store).await;
-    let columns = Columns::new(&store, 1 << 20);
+    let columns = ColumnCache::new(&store, 1 << 20);
     let of = data_file(size_bytes);
     let that_may_hold = async |column: &str, text: &str| {
         let groups = columns.row_groups_that_may_hold(&of, column, text);
@@ -340,7 +340,10 @@ async fn a_bloom_filter_tells_which_ids_are_not_there() {
 
 #[test]
 fn rows_are_cut_by_number_and_by_place() {
-    for rows in [Rows::Range(3..8), Rows::List(vec![3, 4, 5, 6, 7])] {
+    for rows in [
+        RowSelection::Range(3..8),
+        RowSelection::List(vec![3, 4, 5, 6, 7]),
+    ] {
         assert_eq!(rows.len(), 5);
         let counts: Vec<usize> = [0, 3, 5, 8, 9].map(|place| rows.count_before(place)).into();
         assert_eq!(counts, [0, 0, 2, 5, 5]);

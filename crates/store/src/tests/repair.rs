@@ -269,7 +269,7 @@ async fn receipted_drops_stay_dropped() {
         .await
         .unwrap();
     store
-        .expire(&id, crate::ExpiryMode::Confirmed)
+        .expire(&id, crate::RetentionMode::Confirmed)
         .await
         .unwrap();
     assert_eq!(ids(&sound).await, ["held", "new"]);

@@ -107,7 +107,7 @@ pub(crate) fn commit_info(
 /// Adds a staged file to the table.
 pub(crate) fn add(workspace: &WorkspaceId, file: &StagedFile, operation: Operation) -> Action {
     Action::Add(Add {
-        path: file.in_table.clone(),
+        path: file.relative_path.clone(),
         partition_values: partition_values(workspace, file.day),
         size: i64::try_from(file.size_bytes).unwrap_or(i64::MAX),
         modification_time: file.begun_ms,
@@ -126,7 +126,7 @@ pub(crate) fn remove(
     operation: Operation,
 ) -> Action {
     Action::Remove(Remove {
-        path: file.in_table.clone(),
+        path: file.relative_path.clone(),
         data_change: operation.changes_data(),
         deletion_timestamp: Some(at.timestamp_millis()),
         extended_file_metadata: Some(true),
@@ -201,7 +201,7 @@ impl StagedFile {
         let day = paths::day_text(self.day);
         let tags = self.all_tags();
         Ok(entry_digest(
-            &self.in_table,
+            &self.relative_path,
             self.size_bytes,
             self.begun_ms,
             &day,

@@ -15,7 +15,7 @@ use super::actions::{self, Operation};
 use super::entry::{self, PutEntry};
 use super::metadata::TableMetadata;
 use super::state::{FileTotals, LogState};
-use crate::delta::audit_event::Record;
+use crate::delta::audit_event::AuditEvent;
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
 use crate::file::digest::Digest;
@@ -40,7 +40,7 @@ pub(crate) struct Changes {
     /// except that missing columns are added.
     pub(crate) metadata: Option<TableMetadata>,
     /// An audit event about the commit, which becomes part of it.
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<AuditEvent>,
     /// What else the entry records about the commit, under the key `vouch` of its `commitInfo`.
     pub(crate) info: Map<String, Value>,
 }
@@ -61,7 +61,7 @@ impl Changes {
 
 /// What a planner makes of a snapshot.
 #[derive(Debug)]
-pub(crate) enum Plan<T> {
+pub(crate) enum CommitPlan<T> {
     /// Commit the changes, then return the value.
     Commit(Box<Changes>, T),
     /// Commit nothing and return the value.
@@ -73,7 +73,7 @@ pub(crate) enum Plan<T> {
 /// A trait and not an `AsyncFnMut`: the compiler cannot prove yet that the future of such a closure can be
 /// sent to another thread (rust-lang/rust#102211).
 #[async_trait]
-pub(crate) trait Planner: Send {
+pub(crate) trait CommitPlanner: Send {
     /// What the plan returns besides the commit.
     type Value: Send;
 
@@ -83,7 +83,7 @@ pub(crate) trait Planner: Send {
         &mut self,
         newest: &Snapshot,
         version: u64,
-    ) -> Result<Plan<Self::Value>, StoreError>;
+    ) -> Result<CommitPlan<Self::Value>, StoreError>;
 }
 
 /// The outcome of [`Store::commit`].
@@ -105,7 +105,7 @@ impl Store {
     /// Those of `planner`; [`StoreError::CommitUnknown`] when it cannot be found out whether the entry
     /// arrived; [`StoreError::StagedFileMissing`] when a file to be added is no longer there; else when
     /// the table cannot be read. On every error but `CommitUnknown` nothing was committed.
-    pub(crate) async fn commit<P: Planner>(
+    pub(crate) async fn commit<P: CommitPlanner>(
         &self,
         workspace: &WorkspaceId,
         planner: &mut P,
@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// Like [`Store::commit`], but returns `None` when there is no such table.
-    pub(crate) async fn commit_existing<P: Planner>(
+    pub(crate) async fn commit_existing<P: CommitPlanner>(
         &self,
         workspace: &WorkspaceId,
         planner: &mut P,
@@ -132,8 +132,8 @@ impl Store {
             refuse_hidden(&newest, conflict)?;
             let version = newest.version + 1;
             let (changes, value) = match planner.plan(&newest, version).await? {
-                Plan::Commit(changes, value) => (*changes, value),
-                Plan::Stop(value) => {
+                CommitPlan::Commit(changes, value) => (*changes, value),
+                CommitPlan::Stop(value) => {
                     return Ok(Some(Committed {
                         version: None,
                         value,

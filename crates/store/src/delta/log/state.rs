@@ -104,7 +104,7 @@ impl FileTotals {
 /// The digest of what the log says about a file; statistics are compared as values, since a checkpoint may
 /// hold them in another form than an entry.
 pub(crate) fn entry_digest(
-    in_table: &str,
+    relative_path: &str,
     size_bytes: u64,
     modified_ms: i64,
     day: &str,
@@ -112,7 +112,7 @@ pub(crate) fn entry_digest(
     tags: &BTreeMap<String, String>,
 ) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
-    hash_text(&mut hasher, in_table);
+    hash_text(&mut hasher, relative_path);
     hasher.update(&size_bytes.to_le_bytes());
     hasher.update(&modified_ms.to_le_bytes());
     hash_text(&mut hasher, day);

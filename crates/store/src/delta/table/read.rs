@@ -102,10 +102,10 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     let modified = DateTime::from_timestamp_millis(file.modification_time())
         .ok_or_else(|| corrupt("when it was written"))?;
     let mut tags = tags(file);
-    let in_table = file.path().into_owned();
+    let relative_path = file.path().into_owned();
     let day_text = paths::day_text(day);
     let entry_digest = entry_digest(
-        &in_table,
+        &relative_path,
         size_bytes,
         file.modification_time(),
         &day_text,
@@ -143,7 +143,7 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
         constants: statistics.constants,
         delivery,
         modified,
-        in_table,
+        relative_path,
         path,
         entry_digest,
     })

@@ -15,7 +15,7 @@ use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
 use crate::file::claims::{Claim, Holders, Settled};
 use crate::file::event_ids::RenamedId;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::file::writer::{DataFileWriter, StagedFile};
 use crate::import::day_buffer::DayBuffer;
 use crate::root::location::Location;
@@ -35,16 +35,16 @@ impl Staging {
             .map(|file| &file.path)
             .collect();
         let days: BTreeSet<NaiveDate> = self.files.iter().map(|file| file.day).collect();
-        let arrived: Vec<(NaiveDate, FilePlace)> = newest
+        let arrived: Vec<(NaiveDate, FileRef)> = newest
             .files
             .iter()
             .filter(|file| days.contains(&file.day) && !before.contains(&file.path))
-            .map(|file| (file.day, file.place()))
+            .map(|file| (file.day, file.file_ref()))
             .collect();
         for index in (0..self.files.len()).rev() {
             let day = self.files[index].day;
             let arrived = arrived.iter().filter(|(of_day, _)| *of_day == day);
-            let arrived: Vec<FilePlace> = arrived.map(|(_, file)| file.clone()).collect();
+            let arrived: Vec<FileRef> = arrived.map(|(_, file)| file.clone()).collect();
             if !arrived.is_empty() {
                 self.rewrite(location, index, &arrived, newest).await?;
             }
@@ -61,7 +61,7 @@ impl Staging {
         &mut self,
         location: &Location,
         index: usize,
-        arrived: &[FilePlace],
+        arrived: &[FileRef],
         newest: &Snapshot,
     ) -> Result<(), StoreError> {
         let old = self.files[index].clone();
@@ -70,13 +70,13 @@ impl Staging {
         if ids.is_empty() {
             return Ok(());
         }
-        let claims = taken.claims(location, &old.place(), &ids).await?;
+        let claims = taken.claims(location, &old.file_ref(), &ids).await?;
         let rest = rewritten(location, &self.workspace, &old, &ids).await?;
         // The first file that holds an id counts.
         let mut known = arrived.to_vec();
-        known.extend(newest.files_of(old.day).map(DataFile::place));
+        known.extend(newest.files_of(old.day).map(DataFile::file_ref));
         let others = self.files_of(old.day).filter(|file| file.path != old.path);
-        known.extend(others.chain(&rest).map(StagedFile::place));
+        known.extend(others.chain(&rest).map(StagedFile::file_ref));
         let mut holders = Holders::default();
         let settled = holders.settle(location, &known, &claims, |_| None).await?;
         let mut new_ids = HashMap::new();
@@ -105,7 +105,7 @@ impl Staging {
         new_ids: &HashMap<String, String>,
     ) -> Result<Option<StagedFile>, StoreError> {
         let mut buffer = DayBuffer::default();
-        buffer.extend(old.place().rows_under(location, new_ids, None).await?);
+        buffer.extend(old.file_ref().rows_under(location, new_ids, None).await?);
         let delivery = self.delivery.as_ref();
         let written = buffer.write(location, &self.workspace, old.day, &[], delivery);
         Ok(written.await?.file.map(|file| StagedFile {
@@ -136,10 +136,10 @@ impl TakenIds {
     async fn of(
         location: &Location,
         old: &StagedFile,
-        arrived: &[FilePlace],
+        arrived: &[FileRef],
     ) -> Result<Self, StoreError> {
-        let ids = old.place().event_ids(location).await?;
-        let renamed = old.place().renamed_ids(location).await?;
+        let ids = old.file_ref().event_ids(location).await?;
+        let renamed = old.file_ref().renamed_ids(location).await?;
         let own: HashMap<&str, &str> = renamed
             .iter()
             .map(|renamed| (renamed.id.as_str(), renamed.own.as_str()))
@@ -160,7 +160,7 @@ impl TakenIds {
     async fn claims(
         &self,
         location: &Location,
-        old: &FilePlace,
+        old: &FileRef,
         ids: &HashSet<&str>,
     ) -> Result<Vec<Claim>, StoreError> {
         let contents = old.contents_among(location, ids).await?;
@@ -186,7 +186,7 @@ pub(super) async fn rewritten(
         return Ok(None);
     }
     let failed = |error| StoreError::parquet(&old.path, error);
-    let place = old.place();
+    let place = old.file_ref();
     let mut rows = place.open(location).await?.build().map_err(failed)?;
     let mut file = DataFileWriter::create(location, workspace, old.day)?;
     while let Some(batch) = rows.try_next().await.map_err(failed)? {

@@ -9,7 +9,7 @@ use events::WorkspaceId;
 
 use crate::error::StoreError;
 use crate::root::segment_key::SegmentKey;
-use crate::segment::{self, Batch, Header, Number, Segment};
+use crate::segment::{self, Batch, BatchSequence, Header, Segment};
 use crate::store::Store;
 
 /// The size of the events from which they are parked in another segment, in bytes of memory.
@@ -98,7 +98,7 @@ impl Store {
         group: &[&Batch],
     ) -> Result<(), StoreError> {
         let numbers = group.iter().flat_map(|batch| &batch.numbers);
-        let numbers: Vec<Number> = numbers.cloned().collect();
+        let numbers: Vec<BatchSequence> = numbers.cloned().collect();
         let events = group.iter().filter_map(|batch| batch.events.as_ref());
         let events: Vec<&RecordBatch> = events.collect();
         let batch = Batch {

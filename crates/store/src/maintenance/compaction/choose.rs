@@ -86,7 +86,7 @@ pub(crate) fn choose<'a>(
 /// Whether Vouch has written the file: it is sorted then, has no columns but those of events, and a
 /// digest by which damage is noticed before it is copied. Files of other writers are left alone.
 fn is_ours(file: &DataFile) -> bool {
-    file.digest.is_some() && paths::day_of_data_file(&file.in_table) == Some(file.day)
+    file.digest.is_some() && paths::day_of_data_file(&file.relative_path) == Some(file.day)
 }
 
 fn choose_of_day(

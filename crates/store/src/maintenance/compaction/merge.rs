@@ -46,7 +46,7 @@ pub(crate) async fn fitting(location: &Location, mut job: Job) -> Job {
     for file in &job.files {
         let decoded = match file.decoded {
             Some(decoded) => decoded,
-            None => match file.place().open(location).await {
+            None => match file.file_ref().open(location).await {
                 Ok(opened) => Decoded::of_footer(opened.metadata()),
                 // Merging meets the same error, and tells it.
                 Err(_) => return job,

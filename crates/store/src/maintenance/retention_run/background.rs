@@ -2,13 +2,13 @@
 
 use events::WorkspaceId;
 
-use super::{Expiry, ExpiryMode, ExpiryOutcome};
+use super::{RetentionMode, RetentionOutcome, RetentionRun};
 use crate::store::Store;
 
 impl Store {
     /// Runs the retention of `workspace`, and logs what was dropped, withheld, or failed.
     pub(crate) async fn expire_and_log(&self, workspace: &WorkspaceId) {
-        match self.expire(workspace, ExpiryMode::Guarded).await {
+        match self.expire(workspace, RetentionMode::Guarded).await {
             Ok(None) => {}
             Ok(Some(expiry)) => {
                 self.activity().record_expiry(&expiry);
@@ -21,8 +21,8 @@ impl Store {
     }
 }
 
-fn log_expiry(expiry: &Expiry) {
-    let Expiry {
+fn log_expiry(expiry: &RetentionRun) {
+    let RetentionRun {
         workspace,
         retention,
         held_events,
@@ -31,19 +31,19 @@ fn log_expiry(expiry: &Expiry) {
     } = expiry;
     let events = expiry.dropped.events;
     match expiry.outcome {
-        ExpiryOutcome::Dropped { version } => {
+        RetentionOutcome::Dropped { version } => {
             tracing::info!(%workspace, %retention, events, held_events, version, "expired events were dropped");
         }
-        ExpiryOutcome::Withheld => {
+        RetentionOutcome::Withheld => {
             tracing::warn!(%workspace, %retention, events, "older events were imported and no retention is set: nothing is dropped until one is");
         }
-        ExpiryOutcome::Unconfirmed => {
+        RetentionOutcome::Unconfirmed => {
             tracing::error!(%workspace, %retention, events, "a large share of the events would be dropped: check the clock, then run `vouch retention run --confirm`");
         }
-        ExpiryOutcome::Undone => {
+        RetentionOutcome::Undone => {
             tracing::warn!(%workspace, %retention, events, "a drop was undone, or a repair rebuilt the log: nothing is dropped until another retention is set or `vouch retention run --confirm` is run");
         }
-        ExpiryOutcome::Nothing | ExpiryOutcome::DryRun => {}
+        RetentionOutcome::Nothing | RetentionOutcome::DryRun => {}
     }
     if *foreign_events > 0 {
         tracing::warn!(%workspace, foreign_events, "older events are in files of other software that cannot be taken out safely; they stay");

@@ -10,7 +10,7 @@ use crate::settings::hold::Hold;
 
 /// What becomes of a file whose day is older than the retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FileDecision {
     /// No hold covers any of its events.
     Drop,
     /// These holds cover all of its events.
@@ -23,11 +23,11 @@ pub(super) enum Verdict {
 
 /// The files that are older than the retention.
 #[derive(Debug)]
-pub(super) struct Choice<'a> {
+pub(super) struct RetentionPlan<'a> {
     /// The first day that the retention keeps.
     pub(super) kept_from: NaiveDate,
     /// The files of earlier days, by day.
-    pub(super) files: Vec<(&'a Arc<DataFile>, Verdict)>,
+    pub(super) files: Vec<(&'a Arc<DataFile>, FileDecision)>,
 }
 
 /// Chooses among the files of a table by what is set for it at `now`. Reads nothing.
@@ -35,34 +35,34 @@ pub(super) fn choose<'a>(
     files: impl IntoIterator<Item = &'a Arc<DataFile>>,
     settings: &Settings,
     now: DateTime<Utc>,
-) -> Choice<'a> {
+) -> RetentionPlan<'a> {
     let kept_from = settings.retention_in_force().kept_from(now);
     let holds: Vec<Arc<Hold>> = settings.holds.iter().cloned().map(Arc::new).collect();
     let older = files.into_iter();
     let older = older.filter(|file| file.day < kept_from);
-    Choice {
+    RetentionPlan {
         kept_from,
         files: older.map(|file| (file, verdict(file, &holds))).collect(),
     }
 }
 
 /// The day of a file decides, not the dates that the log tells: they may be those of another writer.
-fn verdict(file: &DataFile, holds: &[Arc<Hold>]) -> Verdict {
+fn verdict(file: &DataFile, holds: &[Arc<Hold>]) -> FileDecision {
     if !has_plain_path(file) {
-        return Verdict::Foreign;
+        return FileDecision::Foreign;
     }
     let those = |test: &dyn Fn(&Hold) -> bool| -> Vec<Arc<Hold>> {
         holds.iter().filter(|hold| test(hold)).cloned().collect()
     };
     let of_all = those(&|hold| hold.events.holds_all_of(file.day));
     if !of_all.is_empty() {
-        return Verdict::Keep(of_all);
+        return FileDecision::Keep(of_all);
     }
     let of_some = those(&|hold| hold.events.may_hold(file.day));
     if of_some.is_empty() {
-        Verdict::Drop
+        FileDecision::Drop
     } else {
-        Verdict::Read(of_some)
+        FileDecision::Read(of_some)
     }
 }
 
@@ -70,7 +70,7 @@ fn verdict(file: &DataFile, holds: &[Arc<Hold>]) -> Verdict {
 /// and a removal that spells the path otherwise removes nothing.
 pub(crate) fn has_plain_path(file: &DataFile) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=/".contains(&byte);
-    file.in_table.bytes().all(plain)
+    file.relative_path.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     fn file(day: NaiveDate, name: &str) -> Arc<DataFile> {
         Arc::new(DataFile {
             path: Path::from(name),
-            in_table: name.to_owned(),
+            relative_path: name.to_owned(),
             size_bytes: 1,
             day,
             rows: 1,
@@ -138,8 +138,9 @@ mod tests {
             &settings,
             DateTime::from_timestamp_millis(now).unwrap(),
         );
-        let verdicts: Vec<&Verdict> = choice.files.iter().map(|(_, verdict)| verdict).collect();
-        assert_eq!(verdicts, [&Verdict::Foreign, &Verdict::Drop]);
+        let verdicts: Vec<&FileDecision> =
+            choice.files.iter().map(|(_, verdict)| verdict).collect();
+        assert_eq!(verdicts, [&FileDecision::Foreign, &FileDecision::Drop]);
     }
 
     proptest! {
@@ -202,10 +203,10 @@ mod tests {
                     holds.iter().map(|hold| hold.name.clone()).collect()
                 };
                 let found = match verdict {
-                    Verdict::Drop => ("drop", vec![]),
-                    Verdict::Keep(holds) => ("keep", named(holds)),
-                    Verdict::Read(holds) => ("read", named(holds)),
-                    Verdict::Foreign => ("foreign", vec![]),
+                    FileDecision::Drop => ("drop", vec![]),
+                    FileDecision::Keep(holds) => ("keep", named(holds)),
+                    FileDecision::Read(holds) => ("read", named(holds)),
+                    FileDecision::Foreign => ("foreign", vec![]),
                 };
                 prop_assert_eq!(found, expected);
             }

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Expiry;
-use crate::delta::audit_event::Record;
+use super::RetentionRun;
+use crate::delta::audit_event::AuditEvent;
 use crate::root::paths;
 
 /// The receipt of `expiry`, which drops something.
-pub(super) fn receipt(expiry: &Expiry) -> Record {
-    Record {
+pub(super) fn receipt(expiry: &RetentionRun) -> AuditEvent {
+    AuditEvent {
         action: "retention.expired",
         title: "Expired events dropped",
         message: message(expiry),
@@ -17,7 +17,7 @@ pub(super) fn receipt(expiry: &Expiry) -> Record {
     }
 }
 
-fn message(expiry: &Expiry) -> String {
+fn message(expiry: &RetentionRun) -> String {
     let dropped = &expiry.dropped;
     let kept = match expiry.held_events {
         0 => String::new(),
@@ -36,7 +36,7 @@ fn message(expiry: &Expiry) -> String {
     )
 }
 
-fn attributes(expiry: &Expiry) -> Map<String, Value> {
+fn attributes(expiry: &RetentionRun) -> Map<String, Value> {
     let dropped = &expiry.dropped;
     let days = dropped.days.iter().map(
         |(first, last)| json!({"first": paths::day_text(*first), "last": paths::day_text(*last)}),

@@ -11,14 +11,14 @@ use events::WorkspaceId;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::choose::{Choice, Verdict, choose};
-use super::figures::Figures;
+use super::choose::{FileDecision, RetentionPlan, choose};
 use super::receipt::receipt;
-use super::{Expiry, ExpiryMode, ExpiryOutcome};
-use crate::delta::log::{Changes, Operation, Plan, Planner};
+use super::stats::RetentionStats;
+use super::{RetentionMode, RetentionOutcome, RetentionRun};
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::file::writer::{DataFileWriter, StagedFile};
 use crate::root::location::Location;
 use crate::settings::Settings;
@@ -39,7 +39,7 @@ impl Store {
     ///
     /// Events go by whole UTC days; of days with held events those stay. Nothing is dropped in a workspace
     /// for which nobody has set a retention and that got events older than the default:
-    /// [`ExpiryOutcome::Withheld`]. Events that are not in the table yet are not looked at.
+    /// [`RetentionOutcome::Withheld`]. Events that are not in the table yet are not looked at.
     ///
     /// # Errors
     ///
@@ -48,8 +48,8 @@ impl Store {
     pub async fn expire(
         &self,
         workspace: &WorkspaceId,
-        mode: ExpiryMode,
-    ) -> Result<Option<Expiry>, StoreError> {
+        mode: RetentionMode,
+    ) -> Result<Option<RetentionRun>, StoreError> {
         let mut run = Run {
             store: self,
             mode,
@@ -58,8 +58,8 @@ impl Store {
         let result = run.until_committed(workspace).await;
         if !matches!(
             result,
-            Ok(Some(Expiry {
-                outcome: ExpiryOutcome::Dropped { .. },
+            Ok(Some(RetentionRun {
+                outcome: RetentionOutcome::Dropped { .. },
                 ..
             })) | Err(StoreError::CommitUnknown { .. })
         ) {
@@ -72,7 +72,7 @@ impl Store {
 /// A retention run of one workspace, which may need several attempts.
 struct Run<'a> {
     store: &'a Store,
-    mode: ExpiryMode,
+    mode: RetentionMode,
     /// The files that were read, for the next attempt.
     read: HashMap<Path, ReadFile>,
 }
@@ -91,16 +91,16 @@ struct ReadFile {
 struct Attempt {
     removes: Vec<Arc<DataFile>>,
     adds: Vec<StagedFile>,
-    figures: Figures,
+    figures: RetentionStats,
 }
 
 impl Run<'_> {
     async fn until_committed(
         &mut self,
         workspace: &WorkspaceId,
-    ) -> Result<Option<Expiry>, StoreError> {
+    ) -> Result<Option<RetentionRun>, StoreError> {
         let store = self.store;
-        if self.mode != ExpiryMode::DryRun {
+        if self.mode != RetentionMode::DryRun {
             store.refuse_lost_versions(workspace).await?;
         }
         let committed = store.commit_existing(workspace, self).await?;
@@ -110,29 +110,29 @@ impl Run<'_> {
     /// The time by which events are old.
     async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
         let location = self.store.location();
-        if self.mode == ExpiryMode::DryRun {
+        if self.mode == RetentionMode::DryRun {
             return Ok(location.now());
         }
         location.right_time().await
     }
 
     /// Why nothing may be dropped; `None` when it may.
-    fn kept_back(
+    fn refusal(
         &self,
         newest: &Snapshot,
         settings: &Settings,
-        choice: &Choice<'_>,
-    ) -> Option<ExpiryOutcome> {
+        choice: &RetentionPlan<'_>,
+    ) -> Option<RetentionOutcome> {
         if settings.is_withheld() {
-            return Some(ExpiryOutcome::Withheld);
+            return Some(RetentionOutcome::Withheld);
         }
         match self.mode {
-            ExpiryMode::DryRun => Some(ExpiryOutcome::DryRun),
-            ExpiryMode::Guarded if settings.drop_undone => Some(ExpiryOutcome::Undone),
-            ExpiryMode::Guarded => {
-                is_unconfirmed(newest, settings, choice).then_some(ExpiryOutcome::Unconfirmed)
+            RetentionMode::DryRun => Some(RetentionOutcome::DryRun),
+            RetentionMode::Guarded if settings.drop_undone => Some(RetentionOutcome::Undone),
+            RetentionMode::Guarded => {
+                is_unconfirmed(newest, settings, choice).then_some(RetentionOutcome::Unconfirmed)
             }
-            ExpiryMode::Confirmed => None,
+            RetentionMode::Confirmed => None,
         }
     }
 
@@ -140,25 +140,25 @@ impl Run<'_> {
     async fn prepare(
         &mut self,
         newest: &Snapshot,
-        choice: &Choice<'_>,
+        choice: &RetentionPlan<'_>,
         writes: bool,
     ) -> Result<Attempt, StoreError> {
         let mut attempt = Attempt::default();
         let figures = &mut attempt.figures;
         for (file, verdict) in &choice.files {
             match verdict {
-                Verdict::Foreign => figures.foreign_events += file.rows,
-                Verdict::Drop => {
+                FileDecision::Foreign => figures.foreign_events += file.rows,
+                FileDecision::Drop => {
                     figures.add(file, 0, 0);
                     attempt.removes.push(Arc::clone(file));
                 }
-                Verdict::Keep(holds) => {
+                FileDecision::Keep(holds) => {
                     figures.add(file, file.rows, file.size_bytes);
                     for hold in holds {
                         figures.add_hold(&hold.name, file.rows);
                     }
                 }
-                Verdict::Read(holds) => {
+                FileDecision::Read(holds) => {
                     let read = self.read(newest, file, holds, writes).await?;
                     let held = &read.held;
                     let held_bytes = match &read.rewritten {
@@ -189,7 +189,7 @@ impl Run<'_> {
     ) -> Result<&ReadFile, StoreError> {
         let location = self.store.location();
         if !self.read.contains_key(&file.path) {
-            let mut held = held_in(location, &file.place(), holds).await?;
+            let mut held = held_in(location, &file.file_ref(), holds).await?;
             let mut rewritten = None;
             if 0 < held.rows && held.rows < file.rows {
                 if !can_be_rewritten(location, file).await? {
@@ -214,12 +214,12 @@ impl Run<'_> {
 
     /// Forgets what was read of files that are gone or may be held by others now, and files that were
     /// written too long ago.
-    async fn discard_outdated(&mut self, choice: &Choice<'_>) {
+    async fn discard_outdated(&mut self, choice: &RetentionPlan<'_>) {
         let wanted: HashMap<&Path, &[Arc<Hold>]> = choice
             .files
             .iter()
             .filter_map(|(file, verdict)| match verdict {
-                Verdict::Read(holds) => Some((&file.path, holds.as_slice())),
+                FileDecision::Read(holds) => Some((&file.path, holds.as_slice())),
                 _ => None,
             })
             .collect();
@@ -250,39 +250,45 @@ impl Run<'_> {
 }
 
 #[async_trait]
-impl Planner for Run<'_> {
-    type Value = Expiry;
+impl CommitPlanner for Run<'_> {
+    type Value = RetentionRun;
 
-    async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Expiry>, StoreError> {
+    async fn plan(
+        &mut self,
+        newest: &Snapshot,
+        version: u64,
+    ) -> Result<CommitPlan<RetentionRun>, StoreError> {
         let settings = newest.settings()?;
         let now = self.now().await?;
         let choice = choose(newest.files.iter(), &settings, now);
         self.discard_outdated(&choice).await;
-        let kept_back = self.kept_back(newest, &settings, &choice);
-        let attempt = self.prepare(newest, &choice, kept_back.is_none()).await?;
+        let refusal = self.refusal(newest, &settings, &choice);
+        let attempt = self.prepare(newest, &choice, refusal.is_none()).await?;
         let mut expiry = expiry(newest, &settings, &choice, &attempt.figures);
         expiry.outcome = match expiry.dropped.events {
-            0 => ExpiryOutcome::Nothing,
-            _ => kept_back.unwrap_or(ExpiryOutcome::Dropped { version }),
+            0 => RetentionOutcome::Nothing,
+            _ => refusal.unwrap_or(RetentionOutcome::Dropped { version }),
         };
-        Ok(if matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }) {
-            Plan::Commit(
-                Box::new(changes(newest, settings, attempt, &expiry)),
-                expiry,
-            )
-        } else {
-            Plan::Stop(expiry)
-        })
+        Ok(
+            if matches!(expiry.outcome, RetentionOutcome::Dropped { .. }) {
+                CommitPlan::Commit(
+                    Box::new(changes(newest, settings, attempt, &expiry)),
+                    expiry,
+                )
+            } else {
+                CommitPlan::Stop(expiry)
+            },
+        )
     }
 }
 
 /// Whether a large share of the events would go of which nobody has said that they may: a clock that is far
 /// ahead looks the same.
-fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &Choice<'_>) -> bool {
+fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &RetentionPlan<'_>) -> bool {
     let expected = settings.dropped_before.max(settings.confirmed_before);
     let expected = expected.and_then(|day| day.checked_add_days(EXPECTED_DAYS));
     let unexpected = choice.files.iter().filter(|(file, verdict)| {
-        let goes = matches!(verdict, Verdict::Drop | Verdict::Read(_));
+        let goes = matches!(verdict, FileDecision::Drop | FileDecision::Read(_));
         goes && expected.is_none_or(|expected| file.day >= expected)
     });
     let rows: u64 = unexpected.map(|(file, _)| file.rows).sum();
@@ -290,7 +296,12 @@ fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &Choice<'_>) -
 }
 
 /// The commit of what was prepared, with the receipt.
-fn changes(newest: &Snapshot, settings: Settings, attempt: Attempt, expiry: &Expiry) -> Changes {
+fn changes(
+    newest: &Snapshot,
+    settings: Settings,
+    attempt: Attempt,
+    expiry: &RetentionRun,
+) -> Changes {
     let metadata = newest.metadata_with(&Settings {
         dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
         drop_undone: false,
@@ -308,12 +319,12 @@ fn changes(newest: &Snapshot, settings: Settings, attempt: Attempt, expiry: &Exp
 fn expiry(
     newest: &Snapshot,
     settings: &Settings,
-    choice: &Choice<'_>,
-    figures: &Figures,
-) -> Expiry {
-    Expiry {
+    choice: &RetentionPlan<'_>,
+    figures: &RetentionStats,
+) -> RetentionRun {
+    RetentionRun {
         workspace: newest.workspace.clone(),
-        outcome: ExpiryOutcome::Nothing,
+        outcome: RetentionOutcome::Nothing,
         retention: settings.retention_in_force(),
         retention_is_set: settings.retention.is_some(),
         kept_from: choice.kept_from,
@@ -332,13 +343,13 @@ fn proportion(bytes: u64, part: u64, whole: u64) -> u64 {
 /// Whether a copy of some rows of the file loses nothing else: other software may have written columns
 /// that a new file would not have, and rows in another order. Such a file stays as a whole.
 async fn can_be_rewritten(location: &Location, file: &DataFile) -> Result<bool, StoreError> {
-    let place = file.place();
+    let place = file.file_ref();
     let builder = place.open(location).await?;
     Ok(is_copied_whole(&place, builder.schema()))
 }
 
 /// The same of a file that is open, with its columns.
-pub(crate) fn is_copied_whole(place: &FilePlace, columns: &Schema) -> bool {
+pub(crate) fn is_copied_whole(place: &FileRef, columns: &Schema) -> bool {
     let known = events::schema();
     let is_known = |name: &str| known.field_with_name(name).is_ok();
     let mut columns = columns.fields().iter();
@@ -353,7 +364,7 @@ async fn rewrite(
     holds: &[Arc<Hold>],
     expected: u64,
 ) -> Result<StagedFile, StoreError> {
-    let place = file.place();
+    let place = file.file_ref();
     let failed = |error| StoreError::parquet(&file.path, error);
     let mut batches = place.open(location).await?.build().map_err(failed)?;
     let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;

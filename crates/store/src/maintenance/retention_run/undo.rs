@@ -16,16 +16,16 @@ use object_store::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::Dropped;
-use super::figures::add_day;
 use super::run::is_copied_whole;
-use crate::delta::audit_event::Record;
-use crate::delta::log::{Changes, Operation, Plan, Planner};
+use super::stats::add_day;
+use crate::delta::audit_event::AuditEvent;
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::delta::table::Table;
 use crate::error::StoreError;
 use crate::file::claims::Holders;
 use crate::file::writer::{DataFileWriter, StagedFile};
-use crate::import::day_buffer::Written;
+use crate::import::day_buffer::WrittenFile;
 use crate::import::staging::Staging;
 use crate::maintenance::vacuum::REMOVED_AGE;
 use crate::root::location::Location;
@@ -119,17 +119,21 @@ struct FoundDrop {
 }
 
 #[async_trait]
-impl Planner for UndoDrop<'_> {
+impl CommitPlanner for UndoDrop<'_> {
     type Value = Undone;
 
-    async fn plan(&mut self, newest: &Snapshot, version: u64) -> Result<Plan<Undone>, StoreError> {
+    async fn plan(
+        &mut self,
+        newest: &Snapshot,
+        version: u64,
+    ) -> Result<CommitPlan<Undone>, StoreError> {
         let found = find(self.location, newest, self.dropped_version).await?;
         // After a conflict it is still this drop that is undone.
         self.dropped_version = Some(found.version);
         check_files(self.location, &found).await?;
         if self.dry_run {
             let undone = preview(self.location, newest, &found).await?;
-            return Ok(Plan::Stop(undone));
+            return Ok(CommitPlan::Stop(undone));
         }
         let mut copies = match self.copies.take() {
             Some(copies) if copies.dropped_version == found.version => copies,
@@ -159,7 +163,7 @@ impl Planner for UndoDrop<'_> {
             ..newest.settings()?
         };
         let changes = changes(newest, &settings, &undone, adds, self.by);
-        Ok(Plan::Commit(Box::new(changes), undone))
+        Ok(CommitPlan::Commit(Box::new(changes), undone))
     }
 }
 
@@ -323,7 +327,7 @@ async fn preview(
         let ids = file.place.event_ids(location).await?;
         let rows: u64 = ids.iter().map(|ids| ids.len() as u64).sum();
         let ids: HashSet<&str> = ids.iter().flat_map(|ids| ids.iter().flatten()).collect();
-        let active = newest.files_of(file.day).map(DataFile::place);
+        let active = newest.files_of(file.day).map(DataFile::file_ref);
         let active: Vec<_> = active.collect();
         let holders = Holders::of_files(location, &active, &ids).await?;
         let taken = ids.into_iter().filter(|id| holders.of(id).is_some());
@@ -354,7 +358,7 @@ async fn copies_of(
     let mut staging = Staging::new(newest.workspace.clone(), None);
     for file in &found.files {
         match copy_of(location, newest, file).await {
-            Ok(file) => staging.add(Written {
+            Ok(file) => staging.add(WrittenFile {
                 file: Some(file),
                 repeated: 0,
                 conflicts: 0,
@@ -437,12 +441,12 @@ fn changes(
 }
 
 /// The audit event about an undo.
-fn record(undone: &Undone, by: &str) -> Record {
+fn record(undone: &Undone, by: &str) -> AuditEvent {
     let restored = &undone.restored;
     let days = restored.days.iter().map(
         |(first, last)| json!({"first": paths::day_text(*first), "last": paths::day_text(*last)}),
     );
-    Record {
+    AuditEvent {
         action: "retention.undone",
         title: "Drop undone",
         message: format!(

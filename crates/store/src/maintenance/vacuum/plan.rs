@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use events::WorkspaceId;
 use object_store::ObjectMeta;
 
-use crate::delta::table::Past;
+use crate::delta::table::TableAt;
 use crate::maintenance::vacuum::RemovalReason;
 use crate::root::paths;
 
@@ -44,7 +44,7 @@ pub(crate) fn version_at(log: &[ObjectMeta], at: DateTime<Utc>) -> Option<u64> {
 pub(crate) fn removable_files(
     workspace: &WorkspaceId,
     unnamed: Vec<ObjectMeta>,
-    past: &Past,
+    past: &TableAt,
     created: DateTime<Utc>,
     at: DateTime<Utc>,
 ) -> Vec<Removable> {
@@ -52,8 +52,8 @@ pub(crate) fn removable_files(
         .into_iter()
         .filter(|object| !past.files.contains(&object.location))
         .filter_map(|object| {
-            let is_data_file = paths::in_table(workspace, &object.location)
-                .is_some_and(|in_table| paths::day_of_data_file(&in_table).is_some());
+            let is_data_file = paths::relative_path(workspace, &object.location)
+                .is_some_and(|relative_path| paths::day_of_data_file(&relative_path).is_some());
             let reason = if past.removed.contains(&object.location) {
                 RemovalReason::Removed
             } else if is_data_file
@@ -157,7 +157,7 @@ mod tests {
         let lost = file(-1);
         let unknown = object("workspace=w/day=2026-11-21/notes.txt", 0);
         let foreign = object("workspace=w/day=2026-11-21/part-0.snappy.parquet", 0);
-        let past = Past {
+        let past = TableAt {
             files: [read.location.clone()].into(),
             removed: [removed.location.clone(), foreign.location.clone()].into(),
         };

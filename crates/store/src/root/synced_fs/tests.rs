@@ -6,7 +6,7 @@ use super::*;
 
 struct Disk {
     directory: TempDir,
-    objects: DurableLocal,
+    objects: SyncedFs,
 }
 
 impl Disk {
@@ -15,7 +15,7 @@ impl Disk {
         let root = directory.path().join("root");
         fs::create_dir(&root).unwrap();
         fs::write(root.join(MARKER), "{}").unwrap();
-        let objects = DurableLocal::new(&root);
+        let objects = SyncedFs::new(&root);
         Self { directory, objects }
     }
 

@@ -15,7 +15,7 @@ use object_store::path::Path;
 use crate::error::StoreError;
 use crate::file::claims::{Claim, Holders, Settled};
 use crate::file::event_ids::{ShortId, short};
-use crate::file::reader::FilePlace;
+use crate::file::reader::FileRef;
 use crate::root::location::Location;
 
 /// Batches are put together up to so many rows.
@@ -180,7 +180,7 @@ impl Day {
     pub(super) async fn compare(
         &mut self,
         location: &Location,
-        files: Vec<FilePlace>,
+        files: Vec<FileRef>,
     ) -> Result<(), StoreError> {
         let (mut all, mut new) = (Vec::new(), Vec::new());
         for batch in &self.batches.0 {
@@ -236,7 +236,7 @@ impl Day {
     }
 
     /// Finds out which of the contested events no file has, and under which ids they are shown.
-    async fn settle(&mut self, location: &Location, files: &[FilePlace]) -> Result<(), StoreError> {
+    async fn settle(&mut self, location: &Location, files: &[FileRef]) -> Result<(), StoreError> {
         if self.contested.shown.is_some() || self.contested.events.0.is_empty() {
             return Ok(());
         }

@@ -128,7 +128,7 @@ async fn an_interrupted_incomplete_restore_names_its_faults() {
     for last in 0.. {
         let root = bucket();
         let (hook, _) = dying(last);
-        let dying = Store::at(hooked(&root, hook));
+        let dying = Store::from_location(hooked(&root, hook));
         if dying.restore(&backups(&to), &incomplete).await.is_ok() {
             break;
         }

@@ -17,9 +17,10 @@ use crate::tests::*;
 async fn plain_table(root: &Root, id: &str) -> DeltaTable {
     let objects = Arc::clone(&root.location.objects);
     let path = format!("workspace={id}");
-    let in_table: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&objects), &*path));
+    let relative_path: Arc<dyn ObjectStore> =
+        Arc::new(PrefixStore::new(Arc::clone(&objects), &*path));
     let url = Url::parse(&format!("{}{path}/", table::DELTA_ROOT)).unwrap();
-    let log = default_logstore(in_table, objects, &url, &StorageConfig::default());
+    let log = default_logstore(relative_path, objects, &url, &StorageConfig::default());
     let mut table = DeltaTable::new(log);
     table.load().await.unwrap();
     table

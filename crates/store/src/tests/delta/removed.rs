@@ -6,7 +6,7 @@ use object_store::path::Path;
 
 use crate::tests::virtual_time::VirtualTime;
 use crate::tests::*;
-use crate::{ExpiryMode, FaultKind, IngestOptions, WriteBatch};
+use crate::{FaultKind, IngestOptions, RetentionMode, WriteBatch};
 
 /// A node that folds nothing by itself, and has put its head.
 pub(in crate::tests) async fn written(root: &Root, ids: &[&str]) -> crate::Ingest {
@@ -154,8 +154,13 @@ async fn a_log_without_its_newest_entry_deletes_nothing() {
         error => panic!("{error}"),
     };
     let w = workspace("w");
-    lost(store.expire(&w, ExpiryMode::Confirmed).await.unwrap_err());
-    lost(store.clean(&w, false).await.unwrap_err());
+    lost(
+        store
+            .expire(&w, RetentionMode::Confirmed)
+            .await
+            .unwrap_err(),
+    );
+    lost(store.vacuum(&w, false).await.unwrap_err());
     assert_eq!(paths_below(root, "workspace=w/day=").await, files);
 }
 
@@ -209,7 +214,7 @@ async fn heads_of_vanished_nodes_are_merged() {
     let time_ms = chrono::Utc::now().timestamp_millis() + 2 * 60 * 60 * 1000;
     let mut later = root.location.clone();
     later.clock = crate::root::clock::Clock::given(&std::sync::Arc::new(time_ms.into()));
-    Store::at(later).merge_heads().await.unwrap();
+    Store::from_location(later).merge_heads().await.unwrap();
     assert_eq!(paths_below(&root, "heads/").await.len(), 1);
     assert_eq!(faults(&root).await, []);
     let entries = paths_below(&root, "workspace=w/_delta_log/").await;

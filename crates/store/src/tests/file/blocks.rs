@@ -8,7 +8,7 @@ use object_store::path::Path;
 
 use crate::file::blocks::{BLOCK_BYTES, TAG};
 use crate::tests::*;
-use crate::{Columns, DataFile};
+use crate::{ColumnCache, DataFile};
 
 const EVENTS: i64 = 2500;
 
@@ -51,7 +51,7 @@ async fn forget_blocks(root: &Root) {
 async fn read_columns(root: &Root) -> Result<Vec<String>, StoreError> {
     let store = root.open();
     let file = file(&store).await;
-    let columns = Columns::new(&store, 1 << 20);
+    let columns = ColumnCache::new(&store, 1 << 20);
     let schema = events::view_schema();
     let wanted: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
     let mut read = Vec::new();
@@ -233,7 +233,7 @@ async fn a_damaged_transfer_is_repeated() {
                 Ok(())
             })
         });
-        let store = Store::at(crate::tests::hooked::hooked_by_path(&root, hook));
+        let store = Store::from_location(crate::tests::hooked::hooked_by_path(&root, hook));
         assert_eq!(stored(&store, "w").await.len() as i64, rows);
     }
 }

@@ -32,7 +32,7 @@ async fn large_events_come_few_at_a_time() {
         assert!(decoded.largest_row_bytes > LARGE as u64, "{decoded:?}");
         assert!(decoded.bytes >= file.rows * LARGE as u64, "{decoded:?}");
         assert!(file.batch_rows(8192) * LARGE <= BATCH_BYTES as usize);
-        let opened = file.place().open(store.location()).await.unwrap();
+        let opened = file.file_ref().open(store.location()).await.unwrap();
         let groups = opened.metadata().row_groups();
         let most = groups.iter().map(|group| group.num_rows()).max().unwrap();
         assert!(most as u64 * LARGE as u64 <= ROW_GROUP_BYTES, "{most}");

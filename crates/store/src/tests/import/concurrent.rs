@@ -170,7 +170,7 @@ async fn segments_that_vanish_one_by_one_do_not_fail_a_listing() {
             }
         })
     });
-    let seen = seen_ids(&Store::at(hooked(&root, hook)), "w").await;
+    let seen = seen_ids(&Store::from_location(hooked(&root, hook)), "w").await;
     assert!(
         seen.len() < SEGMENTS && seen.len() > SEGMENTS / 2,
         "{}",

@@ -243,7 +243,7 @@ impl Run {
             }),
             ..self.root.location.clone()
         };
-        let store = Store::at(location);
+        let store = Store::from_location(location);
         let ingest = store.ingest(IngestOptions {
             linger: Duration::from_millis(self.random.below(5)),
             fold_interval: Duration::from_millis(1 + self.random.below(20)),

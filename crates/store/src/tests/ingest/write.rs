@@ -6,7 +6,7 @@ use arrow::array::cast::AsArray as _;
 use object_store::ObjectStoreExt;
 
 use crate::tests::*;
-use crate::{BatchNumber, Ingest, IngestOptions, StoreError, WriteBatch, Written};
+use crate::{BatchNumber, Ingest, IngestOptions, StoreError, WriteBatch, WriteOutcome};
 
 /// Folds only when a test says so.
 pub(in crate::tests) fn by_hand() -> IngestOptions {
@@ -42,7 +42,7 @@ pub(in crate::tests) fn numbered(
 pub(in crate::tests) async fn write(
     ingest: &Ingest,
     events: impl IntoIterator<Item = Event>,
-) -> Written {
+) -> WriteOutcome {
     ingest.write(batch(events)).await.unwrap()
 }
 

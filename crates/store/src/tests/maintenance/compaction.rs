@@ -420,18 +420,18 @@ async fn upkeep_can_run_in_the_background() {
         import(&store, [event(id, DAY_START_MS, "1")]).await;
         import(&store, [event(id, DAY_START_MS, "2")]).await;
     }
-    let options = crate::UpkeepOptions {
+    let options = crate::MaintenanceOptions {
         compaction_interval: Duration::from_millis(1),
-        cleaning_interval: Duration::ZERO,
+        vacuum_interval: Duration::ZERO,
         retention_interval: Duration::from_hours(24),
         compaction: CompactionOptions {
             settle_after: Duration::ZERO,
             ..CompactionOptions::default()
         },
     };
-    let upkeep = tokio::spawn({
+    let maintenance = tokio::spawn({
         let store = store.clone();
-        async move { store.upkeep(options).await }
+        async move { store.maintain(options).await }
     });
     for id in ["v", "w"] {
         while store
@@ -447,5 +447,5 @@ async fn upkeep_can_run_in_the_background() {
         }
         assert_eq!(stored_ids(&store, id).await, ["1", "2"]);
     }
-    upkeep.abort();
+    maintenance.abort();
 }

@@ -98,7 +98,7 @@ impl Model {
             }
             Step::Compact { is_settled } => self.compact(*is_settled).await,
             Step::Clean => {
-                self.store.clean(&workspace("w"), false).await.unwrap();
+                self.store.vacuum(&workspace("w"), false).await.unwrap();
             }
             Step::Read => {
                 if let Some(snapshot) = self.store.snapshot(&workspace("w")).await.unwrap() {

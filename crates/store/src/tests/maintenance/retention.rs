@@ -20,8 +20,8 @@ use crate::tests::hooked::{Hook, Request, dead, hooked};
 use crate::tests::virtual_time::{Modified, dated};
 use crate::tests::*;
 use crate::{
-    BatchNumber, Expiry, ExpiryMode, ExpiryOutcome, HeldEvents, IngestOptions, NewHold, Settings,
-    UpkeepOptions, WriteBatch,
+    BatchNumber, HeldEvents, IngestOptions, MaintenanceOptions, NewHold, RetentionMode,
+    RetentionOutcome, RetentionRun, Settings, WriteBatch,
 };
 
 /// A time that tests turn, of nodes and of the store.
@@ -61,7 +61,7 @@ impl Time {
     fn open_at(&self, mut location: Location) -> Store {
         location.objects = dated(&location.objects, &self.time_ms, &self.modified);
         location.clock = Clock::given(&self.time_ms);
-        Store::at(location)
+        Store::from_location(location)
     }
 }
 
@@ -100,9 +100,9 @@ fn days(from: i64, to: i64) -> TimeRange {
     TimeRange::new(DAY_START_MS + from * DAY_MS, DAY_START_MS + to * DAY_MS).unwrap()
 }
 
-async fn expire(store: &Store) -> Expiry {
+async fn expire(store: &Store) -> RetentionRun {
     store
-        .expire(&workspace("w"), ExpiryMode::Confirmed)
+        .expire(&workspace("w"), RetentionMode::Confirmed)
         .await
         .unwrap()
         .unwrap()
@@ -121,7 +121,7 @@ async fn given_ids(store: &Store) -> Vec<String> {
     let snapshot = store.snapshot(&workspace("w")).await.unwrap();
     let mut found = Vec::new();
     for file in snapshot.iter().flat_map(|snapshot| snapshot.files.iter()) {
-        for ids in file.place().event_ids(store.location()).await.unwrap() {
+        for ids in file.file_ref().event_ids(store.location()).await.unwrap() {
             found.extend(ids.iter().flatten().map(str::to_owned));
         }
     }
@@ -185,15 +185,15 @@ async fn older_days_are_dropped_with_a_receipt() {
         .await;
         set(&store, "90d").await;
         let preview = store
-            .expire(&workspace("w"), ExpiryMode::DryRun)
+            .expire(&workspace("w"), RetentionMode::DryRun)
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(preview.outcome, ExpiryOutcome::DryRun);
+        assert_eq!(preview.outcome, RetentionOutcome::DryRun);
         assert_eq!(given_ids(&store).await.len(), 7, "a dry run drops nothing");
 
         let expiry = expire(&store).await;
-        assert_eq!(expiry.outcome, ExpiryOutcome::Dropped { version: 4 });
+        assert_eq!(expiry.outcome, RetentionOutcome::Dropped { version: 4 });
         assert_eq!(expiry.dropped, preview.dropped);
         assert_eq!((expiry.dropped.events, expiry.dropped.day_count()), (6, 6));
         assert_eq!(expiry.dropped.days.len(), 2);
@@ -215,7 +215,7 @@ async fn older_days_are_dropped_with_a_receipt() {
         assert_eq!(attributes["dropped"]["bytes"], expiry.dropped.size_bytes);
         assert_eq!(attributes["dropped"]["days"][0]["first"], "2026-08-09");
 
-        assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Nothing);
+        assert_eq!(expire(&store).await.outcome, RetentionOutcome::Nothing);
         time.turn(1);
         assert_eq!(expire(&store).await.dropped.events, 1);
     }
@@ -259,7 +259,7 @@ async fn held_events_stay_and_their_days_keep_nothing_else() {
             before.files.len(),
             "old readers go on"
         );
-        assert_eq!(expire(&store).await.outcome, ExpiryOutcome::Nothing);
+        assert_eq!(expire(&store).await.outcome, RetentionOutcome::Nothing);
 
         let late = hold("late", TimeRange::ALL, None);
         let placed = store.place_hold(&workspace("w"), late).await.unwrap();
@@ -289,7 +289,7 @@ async fn a_default_drops_what_grew_old_but_not_what_came_old() {
     time.turn(800);
     assert_eq!(
         expire(&store).await.outcome,
-        ExpiryOutcome::Dropped { version: 2 }
+        RetentionOutcome::Dropped { version: 2 }
     );
     assert_eq!(given_ids(&store).await, [""; 0]);
 
@@ -303,7 +303,7 @@ async fn a_default_drops_what_grew_old_but_not_what_came_old() {
     for now in 0..3 {
         time.turn(now * 500);
         let expiry = expire(&store).await;
-        assert_eq!(expiry.outcome, ExpiryOutcome::Withheld);
+        assert_eq!(expiry.outcome, RetentionOutcome::Withheld);
         assert!(expiry.dropped.events > 0);
         assert_eq!(given_ids(&store).await, ["b", "c"]);
     }
@@ -326,11 +326,11 @@ async fn a_large_share_is_not_dropped_unconfirmed() {
     let ahead = Time::at(DAY_START_MS + 787 * DAY_MS);
     let store = ahead.open(&root);
     let guarded = async |store: &Store| {
-        let run = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        let run = store.expire(&workspace("w"), RetentionMode::Guarded).await;
         run.unwrap().unwrap()
     };
     let expiry = guarded(&store).await;
-    assert_eq!(expiry.outcome, ExpiryOutcome::Unconfirmed);
+    assert_eq!(expiry.outcome, RetentionOutcome::Unconfirmed);
     assert_eq!(expiry.dropped.events, 40);
     assert_eq!(given_ids(&store).await.len(), 40);
 
@@ -338,12 +338,12 @@ async fn a_large_share_is_not_dropped_unconfirmed() {
     let now = Time::at(DAY_START_MS + 45 * DAY_MS);
     set(&now.open(&root), "30d").await;
     let expiry = guarded(&now.open(&root)).await;
-    assert!(matches!(expiry.outcome, ExpiryOutcome::Dropped { .. }));
+    assert!(matches!(expiry.outcome, RetentionOutcome::Dropped { .. }));
     assert_eq!(given_ids(&store).await.len(), 25);
     let later = Time::at(DAY_START_MS + 52 * DAY_MS);
     assert_eq!(guarded(&later.open(&root)).await.dropped.events, 7);
     let far = Time::at(DAY_START_MS + 80 * DAY_MS).open(&root);
-    assert_eq!(guarded(&far).await.outcome, ExpiryOutcome::Unconfirmed);
+    assert_eq!(guarded(&far).await.outcome, RetentionOutcome::Unconfirmed);
     expire(&far).await;
     assert_eq!(given_ids(&far).await, [""; 0]);
 }
@@ -366,7 +366,7 @@ async fn settings_that_cannot_be_read_drop_nothing() {
     objects.put(&path, newer.into()).await.unwrap();
     let store = time.open(&root);
     let error = store
-        .expire(&workspace("w"), ExpiryMode::Confirmed)
+        .expire(&workspace("w"), RetentionMode::Confirmed)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("vouch.retention"), "{error}");
@@ -402,7 +402,7 @@ async fn a_file_of_other_software_is_dropped_or_kept_as_a_whole() {
     let zoe = hold("zoë", TimeRange::ALL, Some("Zoë"));
     store.place_hold(&workspace("w"), zoe).await.unwrap();
     let preview = store
-        .expire(&workspace("w"), ExpiryMode::DryRun)
+        .expire(&workspace("w"), RetentionMode::DryRun)
         .await
         .unwrap()
         .unwrap();
@@ -445,7 +445,7 @@ async fn a_file_whose_name_is_unclear_stays_and_is_told() {
         .unwrap();
     let path = Path::from(format!("workspace=w/{renamed}"));
     objects.put(&path, bytes.into()).await.unwrap();
-    rewrite_first_commit(&root, &file.in_table, &renamed.replace(' ', "%20")).await;
+    rewrite_first_commit(&root, &file.relative_path, &renamed.replace(' ', "%20")).await;
     let store = time.open(&root);
     set(&store, "90d").await;
     let expiry = expire(&store).await;

@@ -17,10 +17,10 @@ use crate::tests::faults::{Delegate, interpose};
 use crate::tests::hooked::{Hook, Request, hooked};
 use crate::tests::virtual_time::VirtualTime;
 use crate::tests::*;
-use crate::{IngestOptions, RemovalReason, UpkeepOptions};
+use crate::{IngestOptions, MaintenanceOptions, RemovalReason};
 
-async fn clean(store: &Store) -> Vec<(RemovalReason, String)> {
-    let removed = store.clean(&workspace("w"), false).await.unwrap().unwrap();
+async fn vacuum(store: &Store) -> Vec<(RemovalReason, String)> {
+    let removed = store.vacuum(&workspace("w"), false).await.unwrap().unwrap();
     let mut removed: Vec<_> = removed
         .into_iter()
         .map(|removal| (removal.reason, removal.path))
@@ -57,13 +57,13 @@ async fn replaced_files_stay_for_a_day() {
     let before = newest(&store).await;
     compact(&store, "w").await;
     time.pass(TimeDelta::hours(23));
-    assert_eq!(clean(&store).await, []);
+    assert_eq!(vacuum(&store).await, []);
     assert_eq!(read(&store, &before).await.len(), 2);
     time.pass(TimeDelta::hours(2));
-    let would = store.clean(&workspace("w"), true).await.unwrap().unwrap();
+    let would = store.vacuum(&workspace("w"), true).await.unwrap().unwrap();
     assert_eq!((would.len(), files(&store).await.len()), (2, 3));
     assert_eq!(newest(&store).await.version, 3);
-    let removed = clean(&store).await;
+    let removed = vacuum(&store).await;
     let mut expected: Vec<_> = before
         .files
         .iter()
@@ -72,7 +72,7 @@ async fn replaced_files_stay_for_a_day() {
     expected.sort_unstable();
     assert_eq!(removed, expected);
     assert_eq!(files(&store).await.len(), 1);
-    assert_eq!(clean(&store).await, []);
+    assert_eq!(vacuum(&store).await, []);
     assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
     assert_eq!(assert_whole(&store, "w").await.unnamed_files, 0);
 }
@@ -95,9 +95,9 @@ async fn what_a_killed_import_left_goes_after_a_week_and_unknown_objects_stay() 
         objects.put(&Path::from(path), "kept".into()).await.unwrap();
     }
     time.pass(TimeDelta::hours(7 * 24 - 1));
-    assert_eq!(clean(&store).await, []);
+    assert_eq!(vacuum(&store).await, []);
     time.pass(TimeDelta::hours(2));
-    let removed = clean(&store).await;
+    let removed = vacuum(&store).await;
     assert_eq!(removed.len(), 1);
     assert_eq!(removed[0].0, RemovalReason::Unnamed);
     assert_eq!(stored_ids(&store, "w").await, ["1"]);
@@ -108,7 +108,7 @@ async fn what_a_killed_import_left_goes_after_a_week_and_unknown_objects_stay() 
             .all(|path| left.iter().any(|other| other == path)),
         "{left:?}"
     );
-    let cleaned = store.clean(&workspace("v"), false).await;
+    let cleaned = store.vacuum(&workspace("v"), false).await;
     assert!(
         matches!(cleaned, Err(StoreError::LogMissing { .. })),
         "{cleaned:?}"
@@ -134,7 +134,7 @@ async fn an_import_that_slept_writes_its_files_anew() {
         .filter(|file| before.contains(&file.path.to_string()));
     assert_eq!(kept.count(), 1, "only the file of the first import");
     time.pass(TimeDelta::days(30));
-    clean(&store).await;
+    vacuum(&store).await;
     assert_eq!(stored_ids(&store, "w").await, ["1", "2", "3"]);
     assert_eq!(assert_whole(&store, "w").await.unnamed_files, 0);
 }
@@ -146,7 +146,7 @@ async fn an_import_whose_files_were_deleted_fails_as_a_whole() {
     import(&store, [event("w", DAY_START_MS, "1")]).await;
     let slow = staged(&store, "2").await;
     time.pass(TimeDelta::days(8));
-    assert_eq!(clean(&time.root.open()).await.len(), 1);
+    assert_eq!(vacuum(&time.root.open()).await.len(), 1);
     let error = slow.finish().await.unwrap_err();
     assert!(error.is_missing_object(), "{error}");
     assert_eq!(stored_ids(&store, "w").await, ["1"]);
@@ -169,7 +169,7 @@ async fn an_import_that_outlives_the_files_it_was_checked_against_goes_on() {
     .await;
     compact(&other, "w").await;
     time.pass(TimeDelta::hours(25));
-    assert_eq!(clean(&other).await.len(), 3);
+    assert_eq!(vacuum(&other).await.len(), 3);
     for id in ["1", "4", "5"] {
         slow.push(event("w", DAY_START_MS, id)).await.unwrap();
     }
@@ -209,7 +209,7 @@ async fn a_writer_that_sleeps_right_before_its_commit_loses_it_to_a_cleaner() {
         let time = Arc::clone(&time);
         async move {
             time.pass(TimeDelta::days(9));
-            let removed = clean(&time.root.open()).await;
+            let removed = vacuum(&time.root.open()).await;
             assert_eq!(removed.len(), 1, "the file that is about to be committed");
         }
     };
@@ -234,7 +234,7 @@ async fn a_compaction_that_sleeps_right_before_its_commit_does_no_harm() {
                 time.pass(TimeDelta::days(days));
                 compact(&time.root.open(), "w").await;
                 time.pass(TimeDelta::days(days));
-                clean(&time.root.open()).await;
+                vacuum(&time.root.open()).await;
             }
         };
         let slow = BeforeCommit::store(&time.root, sleep.boxed());
@@ -243,7 +243,7 @@ async fn a_compaction_that_sleeps_right_before_its_commit_does_no_harm() {
         assert_eq!(stored_ids(&store, "w").await, ["1", "2"]);
         assert_whole(&store, "w").await;
         time.pass(TimeDelta::days(9));
-        clean(&store).await;
+        vacuum(&store).await;
         assert_eq!(files(&store).await.len(), 1);
         assert_whole(&store, "w").await;
     }
@@ -269,7 +269,7 @@ async fn the_log_is_cut_off_behind_a_checkpoint() {
     let store = time.root.open();
     let old = time.root.open();
     newest(&old).await;
-    let removed = clean(&store).await;
+    let removed = vacuum(&store).await;
     // 30 days ago version 45 was the newest; the checkpoint before it is 40. That of version 20 goes.
     let entries = removed
         .iter()
@@ -283,7 +283,7 @@ async fn the_log_is_cut_off_behind_a_checkpoint() {
         import(&store, [event("w", DAY_START_MS, "0")]).await;
     }
     live(&time, 75..100).await;
-    clean(&time.root.open()).await;
+    vacuum(&time.root.open()).await;
     assert_eq!(stored_ids(&time.root.open(), "w").await.len(), 100);
     assert_whole(&time.root.open(), "w").await;
 }
@@ -304,11 +304,11 @@ async fn a_checkpoint_that_cannot_be_read_cuts_nothing_off() {
         .unwrap()
         .to_vec();
     // That it could be read before is not enough.
-    store.clean(&workspace("w"), true).await.unwrap();
+    store.vacuum(&workspace("w"), true).await.unwrap();
     let middle = content.len() / 4;
     content[middle..middle + 64].fill(0xff);
     objects_of.put(&checkpoint, content.into()).await.unwrap();
-    assert!(store.clean(&workspace("w"), false).await.is_err());
+    assert!(store.vacuum(&workspace("w"), false).await.is_err());
     let log = objects(&store).await;
     assert!(log.contains(&"workspace=w/_delta_log/00000000000000000000.json".to_owned()));
     assert_eq!(stored_ids(&time.root.open(), "w").await.len(), 55);
@@ -323,7 +323,7 @@ async fn a_writer_that_slept_until_its_version_was_free_again_is_told() {
             let time = Arc::clone(&time);
             async move {
                 live(&time, 0..55).await;
-                let removed = clean(&time.root.open()).await;
+                let removed = vacuum(&time.root.open()).await;
                 let next = "workspace=w/_delta_log/00000000000000000002.json".to_owned();
                 assert!(removed.contains(&(RemovalReason::LogEntry, next)));
                 if sleepers == 2 {
@@ -346,7 +346,7 @@ async fn a_writer_that_slept_until_its_version_was_free_again_is_told() {
         assert_eq!(assert_whole(&store, "w").await.rows, 1 + 55 + 1);
         time.pass(TimeDelta::days(40));
         live(&time, 55..60).await;
-        clean(&store).await;
+        vacuum(&store).await;
         assert_eq!(assert_whole(&time.root.open(), "w").await.unnamed_files, 0);
     }
 }
@@ -360,7 +360,7 @@ async fn two_cleaners_do_no_harm_to_each_other() {
     compact(&time.root.open(), "w").await;
     time.pass(TimeDelta::days(2));
     let (one, other) = (time.root.open(), time.root.open());
-    let (one, other) = tokio::join!(clean(&one), clean(&other));
+    let (one, other) = tokio::join!(vacuum(&one), vacuum(&other));
     assert!(one.len() == 3 || other.len() == 3);
     let store = time.root.open();
     assert_eq!(files(&store).await.len(), 1);
@@ -378,16 +378,16 @@ async fn staging_files_of_killed_processes_go_after_a_week() {
         let file = std::fs::File::create(staging.join(name)).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
     }
-    let would = store.clean_leftovers(true).await.unwrap();
+    let would = store.vacuum_leftovers(true).await.unwrap();
     assert_eq!(would.len(), 2);
-    assert_eq!(store.clean_leftovers(false).await.unwrap(), would);
-    assert_eq!(store.clean_leftovers(false).await.unwrap(), []);
+    assert_eq!(store.vacuum_leftovers(false).await.unwrap(), would);
+    assert_eq!(store.vacuum_leftovers(false).await.unwrap(), []);
     let left: Vec<_> = std::fs::read_dir(&staging).unwrap().collect();
     assert_eq!(left.len(), 1);
     assert_eq!(
         Root::in_memory()
             .open()
-            .clean_leftovers(false)
+            .vacuum_leftovers(false)
             .await
             .unwrap(),
         []
@@ -406,12 +406,12 @@ async fn start_probes_of_killed_processes_go_after_a_day() {
         objects_at.put(path, "".into()).await.unwrap();
     }
     time.pass(TimeDelta::hours(23));
-    assert_eq!(store.clean_leftovers(false).await.unwrap(), []);
+    assert_eq!(store.vacuum_leftovers(false).await.unwrap(), []);
     time.pass(TimeDelta::hours(2));
-    let would = store.clean_leftovers(true).await.unwrap();
+    let would = store.vacuum_leftovers(true).await.unwrap();
     assert_eq!(would.len(), 1);
     assert_eq!(would[0].path, left.to_string());
-    assert_eq!(store.clean_leftovers(false).await.unwrap(), would);
-    assert_eq!(store.clean_leftovers(false).await.unwrap(), []);
+    assert_eq!(store.vacuum_leftovers(false).await.unwrap(), would);
+    assert_eq!(store.vacuum_leftovers(false).await.unwrap(), []);
     assert_eq!(objects(&store).await, others);
 }

@@ -63,7 +63,7 @@ async fn a_newer_hint_is_no_damage() {
         let root = Arc::clone(&writer);
         async move { add_events(&root, 21..=40).await }
     });
-    let store = Store::at(hooked_by_path(&root, hook));
+    let store = Store::from_location(hooked_by_path(&root, hook));
     assert_eq!(store.verify_log(&workspace("w")).await.unwrap(), []);
     assert!(
         objects(&store)
@@ -91,7 +91,7 @@ async fn what_is_cleaned_meanwhile_is_no_damage() {
                 }
             }
         });
-        let store = Store::at(hooked_by_path(&root, hook));
+        let store = Store::from_location(hooked_by_path(&root, hook));
         assert_eq!(store.verify_log(&workspace("w")).await.unwrap(), []);
     }
 }
@@ -147,8 +147,8 @@ async fn cleaning_deletes_nothing_of_another_store() {
             root.put(&paths::marker(), other.into()).await.unwrap();
         }
     });
-    let cleaner = Store::at(hooked_by_path(&time.root, hook));
-    let cleaned = cleaner.clean(&workspace("w"), false).await;
+    let cleaner = Store::from_location(hooked_by_path(&time.root, hook));
+    let cleaned = cleaner.vacuum(&workspace("w"), false).await;
     assert!(
         matches!(cleaned, Err(StoreError::Replaced { .. })),
         "{cleaned:?}"

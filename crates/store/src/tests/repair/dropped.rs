@@ -1,7 +1,7 @@
 //! What a retention run has dropped stays dropped, and nothing else.
 
 use super::*;
-use crate::ExpiryMode;
+use crate::RetentionMode;
 
 fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
@@ -15,7 +15,9 @@ async fn set(root: &Root, retention: &str) {
 
 async fn expire(root: &Root) {
     let store = root.open();
-    let expired = store.expire(&workspace("w"), ExpiryMode::Confirmed).await;
+    let expired = store
+        .expire(&workspace("w"), RetentionMode::Confirmed)
+        .await;
     assert_eq!(expired.unwrap().unwrap().dropped.events, 1);
 }
 
@@ -54,12 +56,12 @@ async fn files_that_no_run_drops_stay() {
     strip_log_state(&root).await;
     let text = text_of(&root, &entry(1)).await;
     let first = text.split("\"path\":\"").nth(1).unwrap();
-    let in_table = first.split('"').next().unwrap();
-    let (day, _) = in_table.split_once('/').unwrap();
-    let content = bytes_of(&root, &Path::from(format!("workspace=w/{in_table}"))).await;
+    let relative_path = first.split('"').next().unwrap();
+    let (day, _) = relative_path.split_once('/').unwrap();
+    let content = bytes_of(&root, &Path::from(format!("workspace=w/{relative_path}"))).await;
     let path = Path::from(format!("workspace=w/{day}/a b.parquet"));
     put(&root, &path, content).await;
-    let renamed = text.replace(in_table, &format!("{day}/a%20b.parquet"));
+    let renamed = text.replace(relative_path, &format!("{day}/a%20b.parquet"));
     put(&root, &entry(1), renamed).await;
     set(&root, "1y").await;
     expire(&root).await;

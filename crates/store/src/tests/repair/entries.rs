@@ -1,8 +1,8 @@
 //! Logs of which entries were lost, changed or replaced.
 
 use super::*;
-use crate::ExpiryMode;
-use crate::maintenance::retention_run::ExpiryOutcome;
+use crate::RetentionMode;
+use crate::maintenance::retention_run::RetentionOutcome;
 use crate::tests::delta::removed::written;
 use crate::tests::faults::{Delegate, interpose};
 
@@ -122,9 +122,9 @@ async fn retention_waits_after_a_log_was_rebuilt() {
     assert!(rebuilt(&done).waits_for_confirmation);
     let store = root.open();
     assert_eq!(store.settings(&id).await.unwrap().retention, Some(year));
-    let guarded = store.expire(&id, ExpiryMode::Guarded).await.unwrap();
-    assert_eq!(guarded.unwrap().outcome, ExpiryOutcome::Undone);
-    let confirmed = store.expire(&id, ExpiryMode::Confirmed).await.unwrap();
+    let guarded = store.expire(&id, RetentionMode::Guarded).await.unwrap();
+    assert_eq!(guarded.unwrap().outcome, RetentionOutcome::Undone);
+    let confirmed = store.expire(&id, RetentionMode::Confirmed).await.unwrap();
     assert_eq!(confirmed.unwrap().dropped.events, 1);
     assert!(!store.settings(&id).await.unwrap().drop_undone);
 }

@@ -15,7 +15,7 @@ fn failing(root: &Root, failing: impl RangeBounds<usize> + Send + Sync + 'static
         let is_dead = is_write && failing.contains(&writes.fetch_add(1, Ordering::SeqCst));
         Box::pin(async move { if is_dead { Err(dead()) } else { Ok(()) } })
     });
-    Store::at(hooked(root, hook))
+    Store::from_location(hooked(root, hook))
 }
 
 /// Interrupts the repair of `damaged` before each of its `writes`, then does it again, which must make everything whole
@@ -112,7 +112,7 @@ async fn failing_store_is_not_repaired() {
             let fails = read.is_some_and(|read| (first..first + 3).contains(&read));
             Box::pin(async move { if fails { Err(dead()) } else { Ok(()) } })
         });
-        let store = Store::at(hooked(&root, hook));
+        let store = Store::from_location(hooked(&root, hook));
         if let Ok(done) = store.repair_table(&workspace("w"), Some("ada")).await {
             assert_eq!(done.unwrap(), TableRepair::default(), "{first}");
         }

@@ -23,7 +23,7 @@ use crate::{Ingest, IngestOptions, WriteBatch};
 pub(in crate::tests) fn bucket() -> Root {
     let memory = Root::in_memory();
     let url = "s3://bucket/audit".parse().unwrap();
-    let store = Store::on(Arc::new(InMemory::new()), url);
+    let store = Store::with_object_store(Arc::new(InMemory::new()), url);
     Root {
         location: store.location().clone(),
         ..memory
@@ -336,7 +336,9 @@ async fn a_request_that_fails_makes_no_new_store() {
                 }
             })
         });
-        let written = Store::at(hooked(&root, hook)).check_writable().await;
+        let written = Store::from_location(hooked(&root, hook))
+            .check_writable()
+            .await;
         assert!(written.is_err());
         assert_eq!(store.marker().await.unwrap(), None, "request {failing}");
         if gets.load(Ordering::SeqCst) <= failing {
@@ -370,7 +372,7 @@ async fn a_root_that_comes_back_while_it_is_listed_is_not_empty() {
             }
             Box::pin(async { Ok(()) })
         });
-        assert!(asked(&Store::at(hooked(&root, hook))).await);
+        assert!(asked(&Store::from_location(hooked(&root, hook))).await);
     }
 }
 

@@ -32,7 +32,7 @@ async fn a_failing_store_is_no_damaged_log() {
     let root = table_of(3).await;
     let is_down = Arc::new(AtomicBool::new(true));
     let down = Arc::clone(&is_down);
-    let store = Store::at(unreadable(&root, move |_| down.load(Ordering::SeqCst)));
+    let store = Store::from_location(unreadable(&root, move |_| down.load(Ordering::SeqCst)));
     let error = store.snapshot(&workspace("w")).await.unwrap_err();
     assert!(matches!(error, StoreError::ObjectStore(_)), "{error:?}");
     let before = objects(&root.open()).await;
@@ -55,7 +55,7 @@ async fn an_unreadable_checkpoint_is_not_needed() {
     let checkpoint = paths::checkpoint(&workspace("w"), 20);
     let hint = paths::last_checkpoint(&workspace("w"));
     for path in [checkpoint, hint] {
-        let store = Store::at(unreadable(&root, move |other: &Path| *other == path));
+        let store = Store::from_location(unreadable(&root, move |other: &Path| *other == path));
         assert_eq!(stored_ids(&store, "w").await.len(), 21);
     }
 }
@@ -100,7 +100,7 @@ async fn one_unreadable_object_stops_nothing() {
         let root = store_with_segment().await;
         let path = path_below(&root, directory).await;
         let unread = path.clone();
-        let store = Store::at(unreadable(&root, move |other| *other == unread));
+        let store = Store::from_location(unreadable(&root, move |other| *other == unread));
         // Of a log that cannot be read the log is named, too.
         let faults = 1 + usize::from(directory.contains("_delta_log"));
         assert_eq!(store.scrub_round(u64::MAX).await.unwrap(), faults);
@@ -159,7 +159,7 @@ async fn one_unreadable_object_stops_nothing() {
 async fn a_store_that_does_not_answer_is_no_damage() {
     let root = store_with_segment().await;
     let to = backups_of(&root.open()).await;
-    let store = Store::at(unreadable(&root, |_| true));
+    let store = Store::from_location(unreadable(&root, |_| true));
     let is_error = |error: &StoreError| matches!(error, StoreError::ObjectStore(_));
     assert!(is_error(&store.verify(&workspace("w")).await.unwrap_err()));
     assert!(is_error(&store.verify_segments().await.unwrap_err()));

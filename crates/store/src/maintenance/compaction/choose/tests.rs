@@ -25,10 +25,10 @@ fn time(minutes: i64) -> DateTime<Utc> {
 }
 
 fn file(day: NaiveDate, rows: u64, size_bytes: u64, modified: DateTime<Utc>) -> DataFile {
-    let in_table = paths::data_file_in_table(day, Uuid::new_v4());
+    let relative_path = paths::data_file_in_table(day, Uuid::new_v4());
     DataFile {
-        path: Path::from(format!("workspace=w/{in_table}")),
-        in_table,
+        path: Path::from(format!("workspace=w/{relative_path}")),
+        relative_path,
         size_bytes,
         day,
         rows,
@@ -105,8 +105,8 @@ fn files_of_about_the_right_size_are_left_alone() {
 fn files_of_others_and_of_other_tags_are_not_mixed_in() {
     let mut files = settled(&[5, 5, 5, 5, 5, 5]);
     files[0].digest = None;
-    files[1].in_table = "day=2026-11-01/part-00000.snappy.parquet".to_owned();
-    files[2].in_table = files[2].in_table.replace("11-01", "11-02");
+    files[1].relative_path = "day=2026-11-01/part-00000.snappy.parquet".to_owned();
+    files[2].relative_path = files[2].relative_path.replace("11-01", "11-02");
     assert_eq!(chosen(&files, 60), [[5; 3]]);
     files[3].tags = [("held".to_owned(), "yes".to_owned())].into();
     assert_eq!(chosen(&files, 60), [[5; 2]]);

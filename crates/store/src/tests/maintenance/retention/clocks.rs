@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::*;
-use crate::segment::sequence::Numbers;
+use crate::segment::sequence::ProducerState;
 
 /// 30 days behind and ahead, and 3 years ahead.
 const SHIFTS_DAYS: [i64; 3] = [-30, 30, 3 * 365];
@@ -47,15 +47,15 @@ async fn a_wrong_clock_drops_and_deletes_nothing() {
         let before = objects(&store).await;
         let wrong = time.open_ahead(&root, days);
         let id = workspace("w");
-        for mode in [ExpiryMode::Guarded, ExpiryMode::Confirmed] {
+        for mode in [RetentionMode::Guarded, RetentionMode::Confirmed] {
             assert_differs(wrong.expire(&id, mode).await, days);
         }
-        assert_differs(wrong.clean(&id, false).await, days);
+        assert_differs(wrong.vacuum(&id, false).await, days);
         assert_eq!(wrong.clock_difference_ms(), Some(days * DAY_MS));
         assert!(wrong.clock_difference().unwrap().contains("days"));
         // Looking at it goes on.
-        wrong.expire(&id, ExpiryMode::DryRun).await.unwrap();
-        wrong.clean(&id, true).await.unwrap();
+        wrong.expire(&id, RetentionMode::DryRun).await.unwrap();
+        wrong.vacuum(&id, true).await.unwrap();
         assert_eq!(objects(&store).await, before);
         assert_eq!(expire(&store).await.dropped.events, 11);
         assert_eq!(store.clock_difference(), None);
@@ -74,8 +74,8 @@ async fn a_cleaner_whose_clock_is_ahead_leaves_staged_files() {
     let ahead = root.open().with_clock(Clock::Shifted(TimeDelta::days(8)));
     compact(&ahead, "w").await;
     for cleaned in [
-        ahead.clean(&workspace("w"), false).await.map(|_| ()),
-        ahead.clean_leftovers(false).await.map(|_| ()),
+        ahead.vacuum(&workspace("w"), false).await.map(|_| ()),
+        ahead.vacuum_leftovers(false).await.map(|_| ()),
     ] {
         let error = cleaned.unwrap_err();
         assert_eq!(error.code(), "clock_differs", "{error}");
@@ -115,11 +115,11 @@ async fn later_objects_show_that_the_clock_went_back() {
     let restarted = time.open(&root);
     assert_differs(
         restarted
-            .expire(&workspace("w"), ExpiryMode::Confirmed)
+            .expire(&workspace("w"), RetentionMode::Confirmed)
             .await,
         -30,
     );
-    assert_differs(restarted.clean(&workspace("w"), false).await, -30);
+    assert_differs(restarted.vacuum(&workspace("w"), false).await, -30);
     time.turn(30);
     assert_eq!(expire(&time.open(&root)).await.dropped.events, 1);
 }
@@ -153,7 +153,7 @@ async fn a_wrong_clock_forgets_no_producer() {
             ingest.close().await.unwrap();
         }
         let snapshot = right.snapshot(&workspace("w")).await.unwrap().unwrap();
-        let numbers = Numbers::of(&snapshot.metadata, &workspace("w")).unwrap();
+        let numbers = ProducerState::of(&snapshot.metadata, &workspace("w")).unwrap();
         for place in 0..nodes.len() {
             let newest = numbers.newest(&place.to_string());
             assert_eq!(newest.unwrap().number, 1, "{place} at {days} days");
@@ -278,6 +278,6 @@ async fn old_events_of_a_clock_that_is_behind_are_noted() {
     let right = time.open(&root);
     let settings = right.settings(&workspace("w")).await.unwrap();
     assert!(settings.older_events);
-    assert_eq!(expire(&right).await.outcome, ExpiryOutcome::Withheld);
+    assert_eq!(expire(&right).await.outcome, RetentionOutcome::Withheld);
     assert_eq!(given_ids(&right).await, ["now", "old"]);
 }

@@ -39,7 +39,7 @@ async fn a_run_is_done_as_a_whole_or_not_at_all() {
         let (hook, puts) = dies_at(number);
         let result = time
             .open_hooked(&root, hook)
-            .expire(&id, ExpiryMode::Confirmed)
+            .expire(&id, RetentionMode::Confirmed)
             .await;
         let survived = puts.load(Ordering::SeqCst) <= number;
         let store = time.open(&root);
@@ -74,7 +74,7 @@ async fn a_change_of_settings_is_done_as_a_whole_or_not_at_all() {
     for number in 0.. {
         let root = Root::in_memory();
         let (hook, puts) = dies_at(number);
-        let store = Store::at(hooked(&root, hook));
+        let store = Store::from_location(hooked(&root, hook));
         let id = workspace("w");
         let result = store.place_hold(&id, hold("a", TimeRange::ALL, None)).await;
         let settings = root.open().settings(&id).await.unwrap();

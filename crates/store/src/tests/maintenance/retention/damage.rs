@@ -1,7 +1,7 @@
 //! Retention runs that meet a damaged file.
 
 use super::*;
-use crate::{ExpiryMode, FaultKind};
+use crate::{FaultKind, RetentionMode};
 
 /// A table with a file of one day, of which one event is held, on which one bit was flipped in a value.
 async fn damaged(root: &Root) -> (Store, Path) {
@@ -57,7 +57,7 @@ async fn retention_run_refuses_damaged_file() {
     for root in Root::all() {
         let (store, path) = damaged(&root).await;
         assert!(is_changed(&store, &path).await);
-        for mode in [ExpiryMode::DryRun, ExpiryMode::Confirmed] {
+        for mode in [RetentionMode::DryRun, RetentionMode::Confirmed] {
             let error = store.expire(&workspace("w"), mode).await.unwrap_err();
             let StoreError::Corrupt { path: named, .. } = &error else {
                 panic!("{error}");

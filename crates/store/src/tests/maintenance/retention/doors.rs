@@ -98,20 +98,20 @@ async fn old_events_of_a_service_make_no_note() {
         ingest.close().await.unwrap();
     };
     let run = async || {
-        let expiry = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        let expiry = store.expire(&workspace("w"), RetentionMode::Guarded).await;
         expiry.unwrap().unwrap().outcome
     };
     take(0..1, -1000).await;
-    assert_eq!(run().await, ExpiryOutcome::Unconfirmed);
+    assert_eq!(run().await, RetentionOutcome::Unconfirmed);
     assert_eq!(given_ids(&store).await, ["00"]);
     take(1..20, 0).await;
     assert!(!store.settings(&workspace("w")).await.unwrap().older_events);
-    assert!(matches!(run().await, ExpiryOutcome::Dropped { .. }));
+    assert!(matches!(run().await, RetentionOutcome::Dropped { .. }));
     let recent: Vec<String> = (1..20).map(|id| format!("{id:02}")).collect();
     assert_eq!(given_ids(&store).await, recent);
     // An import is another matter: somebody has chosen what to bring.
     import(&store, [of_user(-1000, "old", "Zoë")]).await;
-    assert_eq!(run().await, ExpiryOutcome::Withheld);
+    assert_eq!(run().await, RetentionOutcome::Withheld);
 }
 
 #[tokio::test]
@@ -126,17 +126,17 @@ async fn upkeep_runs_the_retention_of_every_workspace() {
     let damaged = "workspace=v/_delta_log/00000000000000000002.json".into();
     let objects = store.object_store();
     objects.put(&damaged, "{".into()).await.unwrap();
-    let mut options = UpkeepOptions {
+    let mut options = MaintenanceOptions {
         compaction_interval: Duration::from_millis(1),
-        ..UpkeepOptions::default()
+        ..MaintenanceOptions::default()
     };
     options.compaction.rest_factor = 0;
-    let upkeep = tokio::spawn({
+    let maintenance = tokio::spawn({
         let store = store.clone();
-        async move { store.upkeep(options).await }
+        async move { store.maintain(options).await }
     });
     while !given_ids(&time.open(&root)).await.is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    upkeep.abort();
+    maintenance.abort();
 }

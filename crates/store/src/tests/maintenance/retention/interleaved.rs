@@ -193,7 +193,7 @@ async fn imports_releases_and_other_runs_meet_a_run() {
             });
             let (hook, requests) = before_request(number, action);
             let store = time.open_hooked(&root, hook);
-            store.expire(&id, ExpiryMode::Confirmed).await.unwrap();
+            store.expire(&id, RetentionMode::Confirmed).await.unwrap();
             if requests.load(Ordering::SeqCst) <= number {
                 break;
             }

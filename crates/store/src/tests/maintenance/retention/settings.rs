@@ -9,7 +9,7 @@ async fn a_workspace_without_events_has_settings() {
         let id = workspace("w");
         assert_eq!(store.settings(&id).await.unwrap(), Settings::default());
         assert_eq!(
-            store.expire(&id, ExpiryMode::Confirmed).await.unwrap(),
+            store.expire(&id, RetentionMode::Confirmed).await.unwrap(),
             None
         );
         let error = store.release_hold(&id, "x", "me").await.unwrap_err();

@@ -9,7 +9,7 @@ use super::*;
 use crate::Undone;
 
 /// A store from which a run has dropped events of four days and three users, but for those that a hold keeps.
-async fn dropped(root: &Root) -> (Time, Store, Expiry) {
+async fn dropped(root: &Root) -> (Time, Store, RetentionRun) {
     let time = Time::at(DAY_START_MS + 400 * DAY_MS);
     let store = time.open(root);
     for day in 0..4 {
@@ -33,9 +33,9 @@ async fn undo(store: &Store, version: Option<u64>, dry_run: bool) -> Result<Undo
 }
 
 /// The version that a run has made.
-fn version_of(expiry: &Expiry) -> u64 {
+fn version_of(expiry: &RetentionRun) -> u64 {
     match expiry.outcome {
-        ExpiryOutcome::Dropped { version } => version,
+        RetentionOutcome::Dropped { version } => version,
         outcome => panic!("{outcome:?}"),
     }
 }
@@ -79,8 +79,8 @@ async fn a_drop_comes_back_once_and_stays() {
         let settings = store.settings(&workspace("w")).await.unwrap();
         assert!(settings.drop_undone);
         assert!(settings.dropped_before < Some(expiry.kept_from));
-        let guarded = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
-        assert_eq!(guarded.unwrap().unwrap().outcome, ExpiryOutcome::Undone);
+        let guarded = store.expire(&workspace("w"), RetentionMode::Guarded).await;
+        assert_eq!(guarded.unwrap().unwrap().outcome, RetentionOutcome::Undone);
         assert_eq!(given_ids(&store).await, ALL);
         let again = undo(&store, None, false).await.unwrap_err();
         assert_eq!(again.code(), "nothing_to_undo", "{again}");
@@ -100,10 +100,10 @@ async fn a_drop_comes_back_once_and_stays() {
         set(&store, "1y").await;
         assert!(store.settings(&workspace("w")).await.unwrap().drop_undone);
         set(&store, "30d").await;
-        let guarded = store.expire(&workspace("w"), ExpiryMode::Guarded).await;
+        let guarded = store.expire(&workspace("w"), RetentionMode::Guarded).await;
         let outcome = guarded.unwrap().unwrap().outcome;
         assert!(
-            matches!(outcome, ExpiryOutcome::Dropped { .. }),
+            matches!(outcome, RetentionOutcome::Dropped { .. }),
             "{outcome:?}"
         );
     }
@@ -115,7 +115,7 @@ async fn a_drop_whose_files_are_deleted_is_not_undone() {
     let root = Root::in_memory();
     let (time, store, expiry) = dropped(&root).await;
     time.turn(2);
-    store.clean(&workspace("w"), false).await.unwrap();
+    store.vacuum(&workspace("w"), false).await.unwrap();
     let before = store.snapshot(&workspace("w")).await.unwrap().unwrap();
     for dry_run in [true, false] {
         let error = undo(&store, Some(version_of(&expiry)), dry_run)

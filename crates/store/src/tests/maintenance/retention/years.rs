@@ -142,15 +142,15 @@ async fn take(store: &Store, time: &Time, model: &mut Model, step: Step) {
             }
         }
         Step::Clean => {
-            store.clean(&id, false).await.unwrap();
+            store.vacuum(&id, false).await.unwrap();
         }
         Step::Run(passed) => {
             time.turn(passed);
             let before = model.events.len();
             model.run(today + passed);
-            let expiry = store.expire(&id, ExpiryMode::Confirmed).await.unwrap();
+            let expiry = store.expire(&id, RetentionMode::Confirmed).await.unwrap();
             if let Some(expiry) = expiry
-                && matches!(expiry.outcome, ExpiryOutcome::Dropped { .. })
+                && matches!(expiry.outcome, RetentionOutcome::Dropped { .. })
             {
                 let own = expiry.dropped.events - (before - model.events.len()) as u64;
                 assert!(own <= 50, "only the store's own events are dropped besides");

@@ -38,12 +38,12 @@ async fn cleaning_makes_room_on_a_full_disk() {
     compact(&store, "w").await;
     time.pass(TimeDelta::hours(25));
 
-    let full = Store::at(hooked(&time.root, disk_full()));
+    let full = Store::from_location(hooked(&time.root, disk_full()));
     let refused = full.import(ImportOptions::default());
     let mut refused = refused.from_origin(through("import"));
     let pushed = refused.push(event("w", DAY_START_MS, "4")).await;
     assert!(pushed.is_err() || refused.finish().await.is_err());
-    let removed = clean(&full).await;
+    let removed = vacuum(&full).await;
     let mut expected: Vec<_> = before
         .files
         .iter()
@@ -55,9 +55,9 @@ async fn cleaning_makes_room_on_a_full_disk() {
     assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
 
     // Nothing is left that may go without a commit: the cause is told.
-    let error = full.clean(&workspace("w"), false).await.unwrap_err();
+    let error = full.vacuum(&workspace("w"), false).await.unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
-    let removed = clean(&store).await;
+    let removed = vacuum(&store).await;
     assert_eq!((removed.len(), removed[0].0), (1, RemovalReason::Unnamed));
     assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
     assert_eq!(assert_whole(&store, "w").await.unnamed_files, 0);
@@ -86,7 +86,7 @@ async fn a_clock_that_cannot_be_compared_deletes_nothing() {
     objects.put(&paths::marker(), marker.into()).await.unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
     let node = |days: i64| {
-        let store = Store::at(hooked(&time.root, full_once(Arc::clone(&is_full))));
+        let store = Store::from_location(hooked(&time.root, full_once(Arc::clone(&is_full))));
         store.with_clock(Clock::Given {
             time_ms: Arc::clone(&time.time_ms),
             ahead_ms: Arc::new(AtomicI64::new(days * DAY_MS)),
@@ -94,18 +94,18 @@ async fn a_clock_that_cannot_be_compared_deletes_nothing() {
     };
     let before = files(&time.root.open()).await;
     let (wrong, right, new) = (node(30), node(0), node(0));
-    let error = wrong.clean(&workspace("w"), false).await.unwrap_err();
+    let error = wrong.vacuum(&workspace("w"), false).await.unwrap_err();
     assert_eq!(error.code(), "clock_differs", "{error}");
     right.location().right_time().await.unwrap();
     is_full.store(true, Ordering::SeqCst);
     time.pass(TimeDelta::minutes(1));
     for (store, words) in [(wrong, "ahead of"), (new, "No space left")] {
-        let error = store.clean(&workspace("w"), false).await.unwrap_err();
+        let error = store.vacuum(&workspace("w"), false).await.unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
         assert_eq!(files(&store).await, before);
     }
     // The last comparison counts.
-    assert_eq!(clean(&right).await.len(), 2);
+    assert_eq!(vacuum(&right).await.len(), 2);
 }
 
 /// Where a commit is refused, because the store is not the one that it was, nothing is deleted.
@@ -118,7 +118,7 @@ async fn a_store_that_is_not_there_any_more_is_not_cleaned() {
     let marker = Marker::new().encode().unwrap();
     let objects = store.object_store();
     objects.put(&backup, marker.into()).await.unwrap();
-    let error = store.clean(&workspace("w"), false).await.unwrap_err();
+    let error = store.vacuum(&workspace("w"), false).await.unwrap_err();
     assert!(matches!(error, StoreError::BackupHere { .. }), "{error}");
     assert_eq!(files(&store).await, before);
 }
@@ -142,22 +142,22 @@ async fn upkeep_makes_room_on_a_full_disk() {
     time.pass(TimeDelta::days(20));
     compact(&store, "w").await;
     time.pass(TimeDelta::hours(25));
-    let full = Store::at(hooked(&time.root, disk_full()));
+    let full = Store::from_location(hooked(&time.root, disk_full()));
     assert!(full.merge_heads().await.is_err());
-    let mut options = UpkeepOptions {
+    let mut options = MaintenanceOptions {
         compaction_interval: Duration::from_millis(1),
-        cleaning_interval: Duration::ZERO,
-        ..UpkeepOptions::default()
+        vacuum_interval: Duration::ZERO,
+        ..MaintenanceOptions::default()
     };
     options.compaction.rest_factor = 0;
-    let upkeep = tokio::spawn(async move { full.upkeep(options).await });
+    let maintenance = tokio::spawn(async move { full.maintain(options).await });
     let cleaned = async {
         while files(&store).await.len() > 1 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let cleaned = tokio::time::timeout(Duration::from_secs(30), cleaned).await;
-    upkeep.abort();
+    maintenance.abort();
     cleaned.unwrap();
     assert_eq!(stored_ids(&store, "w").await, ["1", "2"]);
 }

@@ -57,7 +57,7 @@ async fn reading_needs_no_permission_to_write() {
                 if refused { Err(error()) } else { Ok(()) }
             })
         });
-        let store = Store::at(hooked(&root, read_only));
+        let store = Store::from_location(hooked(&root, read_only));
         store.check_present().await.unwrap();
         let workspaces = store.workspaces().await.unwrap();
         assert!(!workspaces.is_empty());
@@ -97,7 +97,7 @@ async fn a_start_finds_out_what_the_object_store_lacks() {
         (Request::List, "cannot be listed"),
         (Request::Delete, "cannot be deleted"),
     ] {
-        let store = Store::at(hooked(&root, fails(what)));
+        let store = Store::from_location(hooked(&root, fails(what)));
         let error = store.probe_object_store().await.unwrap_err();
         assert!(matches!(error, StoreError::Lacking { .. }), "{error}");
         assert!(error.to_string().contains(words), "{error}");

@@ -9,14 +9,14 @@ use crate::delta::snapshot::DataFile;
 
 /// The sums over the files of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Figures {
+pub(super) struct RetentionStats {
     pub(super) dropped: Dropped,
     pub(super) held_events: u64,
     pub(super) held_by: BTreeMap<String, u64>,
     pub(super) foreign_events: u64,
 }
 
-impl Figures {
+impl RetentionStats {
     /// Of `file`, `held` events stay, which take `held_bytes`. Files come by day, ascending.
     pub(super) fn add(&mut self, file: &DataFile, held: u64, held_bytes: u64) {
         self.held_events += held;

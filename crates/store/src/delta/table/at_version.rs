@@ -15,7 +15,7 @@ use crate::root::paths;
 
 /// What a table held at a version in the past.
 #[derive(Debug)]
-pub(crate) struct Past {
+pub(crate) struct TableAt {
     /// The files of that version.
     pub(crate) files: HashSet<Path>,
     /// Files that earlier versions had and that one no longer has; those that were removed more than
@@ -23,7 +23,7 @@ pub(crate) struct Past {
     pub(crate) removed: HashSet<Path>,
 }
 
-impl Past {
+impl TableAt {
     /// Reads the table of `workspace` as it was at `version`.
     pub(crate) async fn load(
         location: &Location,
