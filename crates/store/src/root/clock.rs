@@ -1,11 +1,11 @@
-//! What tells a node the time, and how far that is from the time of the store.
+//! The clock of a node, and its difference from the time of the store.
 //!
-//! The store's time is the one that it gives to an object that a node puts: the object store's, or that of the
+//! The store's time is the modification time of an object that a node puts: the object store's, or that of the
 //! file system. A node whose clock differs from it by more than five minutes neither drops nor deletes
 //! anything, and refuses no event by its date. On a local disk of one machine both are the same clock; then only
 //! objects with a later time show that it is wrong.
 //!
-//! After a comparison the store's time is told by a clock that only runs: setting the node's clock changes nothing
+//! After a comparison the store's time follows a monotonic clock: setting the node's clock changes nothing
 //! of it, and the next comparison corrects what it lacks after a machine has slept.
 
 use std::fmt;
@@ -34,15 +34,15 @@ const IMMEDIATE: Duration = Duration::from_secs(5);
 /// How long events wait for a comparison that their time of receipt is taken from.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// When this process looked at a clock first.
+/// When this process read a clock first.
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// What tells the time of a node.
+/// The clock of a node.
 #[derive(Debug, Clone)]
 pub enum Clock {
     /// The clock of this machine.
     System,
-    /// A clock that is ahead of the machine's by a time, or behind it by a negative one.
+    /// A clock that is ahead of the machine's by a duration, or behind it by a negative one.
     Shifted(TimeDelta),
     /// The clock of a test.
     #[cfg(test)]
@@ -105,7 +105,7 @@ struct Reading {
     running_ms: i64,
 }
 
-/// What a node knows of its clock; clones share it.
+/// The comparisons of a node's clock; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Comparison(Arc<Mutex<State>>);
 
@@ -130,7 +130,7 @@ struct Measured {
 }
 
 impl Measured {
-    /// The comparison of a put of an object, which the store dates `store_ms`, between two looks at the node's
+    /// The comparison of a put of an object, which the store dates `store_ms`, between two readings of the node's
     /// clock; there is another object of `latest_ms`.
     fn new(before: Reading, after: Reading, store_ms: i64, latest_ms: i64) -> Self {
         // The clock may have been set meanwhile.
@@ -195,7 +195,7 @@ impl Comparison {
 }
 
 impl Location {
-    /// The store's time as the newest comparison tells it, in Unix milliseconds; the node's own before the first.
+    /// The store's time by the newest comparison, in Unix milliseconds; the node's own before the first.
     pub(crate) fn corrected_ms(&self) -> i64 {
         let now = self.clock.read();
         let measured = self.comparison.measured();
@@ -207,7 +207,7 @@ impl Location {
     pub(crate) async fn measured_ms(&self) -> Option<i64> {
         let known = self.comparison.measured();
         if known.is_none_or(|known| known.has_jumped(self.clock.read())) {
-            // What fails is told by whatever else is done with the object store.
+            // An error is reported by the next operation on the object store.
             let _ = tokio::time::timeout(PATIENCE, self.compare()).await;
         }
         let measured = self.comparison.measured();
@@ -242,7 +242,7 @@ impl Location {
         is_known.then(|| measured.store_ms(self.clock.read()))
     }
 
-    /// The latest time that anything tells, in Unix milliseconds: the node's clock, or an object of the store.
+    /// The latest known time, in Unix milliseconds: the node's clock, or an object of the store.
     pub(crate) fn latest_ms(&self) -> i64 {
         let latest_ms = self.comparison.state().latest_ms;
         self.now_ms().max(latest_ms)

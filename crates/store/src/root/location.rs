@@ -47,13 +47,13 @@ pub(crate) struct Location {
     pub(crate) url: Url,
     /// The objects, by paths relative to the root.
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// What tells the time here.
+    /// The clock of this node.
     pub(crate) clock: Clock,
-    /// How far that is from the time of the store.
+    /// The difference of the clock from the time of the store.
     pub(crate) comparison: Comparison,
-    /// What is kept of the data files.
+    /// The caches of the data files.
     pub(crate) caches: FileCaches,
-    /// What is known of the marker.
+    /// The marker, as far as it is known.
     pub(crate) marker: KnownMarker,
 }
 

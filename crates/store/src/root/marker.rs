@@ -1,6 +1,6 @@
 //! The marker of a store: the object at its root that says which store it is.
 //!
-//! Without it a root that is not there (a volume that is not mounted, a mistyped address) cannot be told from
+//! Without it a root that is not there (a volume that is not mounted, a mistyped address) cannot be distinguished from
 //! an empty store. So an empty listing is believed only while the marker is there, and nothing is written
 //! without it. The rules are in `docs/store.md`.
 
@@ -106,7 +106,7 @@ fn corrupt(reason: String) -> StoreError {
     }
 }
 
-/// What a process knows of the marker; clones share it.
+/// The marker as this process knows it; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KnownMarker {
     state: Arc<Mutex<State>>,
@@ -240,7 +240,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// As for [`Location::check_present`]; [`StoreError::MarkerMissing`] when the marker has got lost.
+    /// As for [`Location::check_present`]; [`StoreError::MarkerMissing`] when the marker was lost.
     pub(crate) async fn check_writable(&self) -> Result<Option<Marker>, StoreError> {
         if self.is_in_memory() {
             return Ok(None);
@@ -314,7 +314,7 @@ impl Location {
         known.as_deref() == incarnation
     }
 
-    /// Makes sure that no object names a store. What is damaged does not count: it is told when it is used.
+    /// Makes sure that no object names a store. What is damaged does not count: its error is reported when it is used.
     async fn refuse_marked_objects(&self) -> Result<(), StoreError> {
         let is_refusal = |error: &StoreError| !error.may_be_damage();
         for listed in segment::listed(self).await? {
@@ -443,7 +443,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`Store::check_present`]; [`StoreError::MarkerMissing`] when the marker has got lost.
+    /// As for [`Store::check_present`]; [`StoreError::MarkerMissing`] when the marker was lost.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         self.location().check_writable().await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! Reading one object, so that an object that cannot be read is told from an object store that does not answer.
+//! Reading one object, and distinguishing a damaged object from an object store that does not answer.
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
@@ -60,7 +60,7 @@ impl Location {
         }
     }
 
-    /// Copies an object whose content cannot be read. A disk only gives it one more name.
+    /// Copies an object whose content cannot be read. On a disk this only adds a name.
     pub(crate) async fn copy_unread(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
         match self.objects.copy_if_not_exists(from, to).await {
             // Of an attempt whose answer was lost.

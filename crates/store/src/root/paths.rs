@@ -115,7 +115,7 @@ pub(crate) fn set_aside_of_table(repaired_ms: i64, path: &Path) -> Path {
 }
 
 /// The directories of all segments, in the order in which events move: from the first to the second, never
-/// back. Whoever lists them in this order misses none.
+/// back. A listing in this order misses none.
 pub(crate) fn segments() -> [Path; 2] {
     [SEGMENTS_DIRECTORY, PARKED_DIRECTORY].map(Path::from)
 }
@@ -143,7 +143,7 @@ pub(crate) fn segment_key(path: &Path) -> Option<SegmentKey> {
     (segment(&key) == *path).then_some(key)
 }
 
-/// The workspace whose table lies at `path`; `None` when this is not the path of a table.
+/// The workspace of the table at `path`; `None` when this is not the path of a table.
 pub(crate) fn workspace_of_table(path: &Path) -> Option<WorkspaceId> {
     let mut parts = path.parts();
     let first = parts.next()?;
@@ -232,7 +232,7 @@ pub(crate) fn data_file_in_table(day: NaiveDate, name: Uuid) -> String {
 }
 
 /// The day of the data file at the path `relative_path` inside its table, if it has a name as
-/// [`data_file_in_table`] gives it; `None` for all else that may lie there.
+/// [`data_file_in_table`] returns it; `None` for any other object.
 pub(crate) fn day_of_data_file(relative_path: &str) -> Option<NaiveDate> {
     let (directory, name) = relative_path.split_once('/')?;
     let day = parse_day(directory.strip_prefix(DAY_COLUMN)?.strip_prefix('=')?)?;

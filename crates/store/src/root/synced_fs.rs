@@ -68,7 +68,7 @@ impl SyncedFs {
         }
     }
 
-    /// A listing in the order of names, as every other object store gives it.
+    /// A listing in the order of names, like that of other object stores.
     fn listing(
         &self,
         prefix: Option<&Path>,
@@ -135,12 +135,12 @@ struct Staged {
 }
 
 impl Staged {
-    /// Gives the file its name; both content and name are durable when this returns.
+    /// Renames the file to its final name; both content and name are durable when this returns.
     async fn publish(self, create: bool) -> Result<()> {
         blocking(move || {
             let published = self.publish_blocking(create);
             if published.is_err() {
-                // The staging file is of no use to anybody; failing to remove it changes nothing.
+                // The staging file is of no use; failing to remove it changes nothing.
                 let _ = fs::remove_file(&self.source);
             }
             published
@@ -158,7 +158,7 @@ impl Staged {
             return sync_directories(directory, &self.root);
         }
         let linked = fs::hard_link(&self.source, &self.target);
-        // Also when somebody else's file is there: whoever goes on from it relies on its name.
+        // Also when the file of another writer is there: a caller that continues from it relies on its name.
         if linked.is_ok() || is_already_exists(&linked) {
             sync_directories(directory, &self.root)?;
         }
@@ -173,10 +173,10 @@ fn is_already_exists(result: &io::Result<()>) -> bool {
     matches!(result, Err(error) if error.kind() == ErrorKind::AlreadyExists)
 }
 
-/// The files in the staging directory of `root` that nobody has written to since `before`, with
+/// The files in the staging directory of `root` that were not written to since `before`, with
 /// their sizes. Uploads in parts have names here that no listing of objects shows.
 ///
-/// Whoever would still give one its name finds it missing, and the write fails as a whole.
+/// A writer that would still rename one finds it missing, and its write fails as a whole.
 pub(crate) fn staging_files(
     root: &FilePath,
     before: SystemTime,
@@ -265,7 +265,7 @@ fn sync_directories(directory: &FilePath, root: &FilePath) -> io::Result<()> {
         }
     }
     match root.parent().map(sync_directory) {
-        // Whoever may not open the parent of the root has not created the root either.
+        // A process that may not open the parent of the root has not created the root either.
         Some(Err(error)) if error.kind() != ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
     }
@@ -276,7 +276,7 @@ fn sync_file(file: &File, path: &FilePath) -> io::Result<()> {
     file.sync_all()?;
     #[cfg(all(test, unix))]
     power_cut::file_is_synced(path)?;
-    // Only tests look at the path.
+    // Only tests read the path.
     let _ = path;
     Ok(())
 }

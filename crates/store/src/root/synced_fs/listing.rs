@@ -1,4 +1,4 @@
-//! Listing directories. What cannot be looked at is an error.
+//! Listing directories. An entry whose metadata cannot be read is an error.
 //!
 //! `object_store` leaves out every entry that the system does not describe, whatever the reason. On a disk with
 //! faults, or a network drive that is away for a moment, the newest commits would just not be there. What vanishes

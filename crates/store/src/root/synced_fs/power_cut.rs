@@ -1,4 +1,4 @@
-//! What a local disk would hold after a power cut: only what was synced.
+//! Simulates a local disk after a power cut: it holds only synced writes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::sync::Mutex;
 /// The roots that are watched, and what was synced below each.
 static WATCHED: Mutex<BTreeMap<PathBuf, Synced>> = Mutex::new(BTreeMap::new());
 
-/// What was synced below a root.
+/// The synced content below a root.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Synced {
     /// The content of files when they were synced, by inode: a file may get other names later.
@@ -41,7 +41,7 @@ pub(crate) fn watch(root: &Path) {
     watched.insert(root.to_owned(), Synced::default());
 }
 
-/// What was synced below `root` so far.
+/// The synced content below `root` so far.
 pub(crate) fn synced(root: &Path) -> Synced {
     WATCHED.lock().unwrap()[root].clone()
 }
