@@ -35,7 +35,7 @@ pub(crate) const TAG: &str = "vouch.tail";
 /// this many bytes at once.
 pub(crate) const BLOCK_BYTES: u64 = 8 * 1024;
 
-/// The bytes of a block's digest: enough to find damage. Whoever changes a file on purpose can change the log as well.
+/// The bytes of a block's digest: enough to find damage. A change on purpose can change the log as well.
 pub(crate) const DIGEST_BYTES: usize = 8;
 
 /// What the digests of blocks may take in memory; those of an eighth of a tebibyte of files.

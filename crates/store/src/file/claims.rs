@@ -1,5 +1,5 @@
 //! Under which id events are stored: of several events with one id on a day, the first has it, and each other one gets
-//! an id made of its content. So whoever stores the same events again finds each of them stored.
+//! an id made of its content. So an import that repeats the same events finds each of them stored.
 
 use std::collections::{HashMap, HashSet};
 

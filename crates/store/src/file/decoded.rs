@@ -34,7 +34,7 @@ impl Decoded {
         self.largest_row_bytes = self.largest_row_bytes.max(largest);
     }
 
-    /// What the footer of a file tells, whose writer has logged nothing: as if all rows of a row group were of
+    /// The size by the footer of a file whose writer has logged nothing: as if all rows of a row group were of
     /// the same size.
     pub(crate) fn of_footer(footer: &ParquetMetaData) -> Self {
         let mut decoded = Self::default();

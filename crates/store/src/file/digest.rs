@@ -1,4 +1,4 @@
-//! Digests of data files: what tells a changed file from the one that was committed.
+//! Digests of data files: they show whether a file has changed since it was committed.
 
 use std::fmt;
 use std::str::FromStr;

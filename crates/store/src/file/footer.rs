@@ -134,7 +134,7 @@ impl Footer {
         sizes.filter_map(|bytes| u64::try_from(bytes).ok()).sum()
     }
 
-    /// The place of a column in the file.
+    /// The index of a column in the file.
     pub(crate) fn column_index(&self, column: &str) -> Option<usize> {
         let schema = self.metadata().file_metadata().schema_descr();
         let mut leaves = schema.columns().iter();

@@ -1,5 +1,5 @@
-//! Reading a data file from the object store. Whatever is read is compared with what was written, as far as its
-//! writer has left something to compare with, and before anything looks at it.
+//! Reading a data file from the object store. All bytes are compared with the digests in the log, as far as the
+//! writer has left some, before they are used.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::file::small_files::{Freshness, LARGEST_BYTES, SmallFiles};
 use crate::root::location::Location;
 use crate::root::paths;
 
-/// What is fetched of the end of a file at first, when the log does not tell how long its footer with the page index
+/// What is fetched of the end of a file at first, when the log does not have the size of the footer with the page index
 /// is. It is mostly smaller, and then nothing else has to be fetched for it.
 const END_BYTES: usize = 64 * 1024;
 
@@ -41,7 +41,7 @@ pub(crate) struct FileRef {
     pub(crate) digest: Option<Digest>,
     /// The end of the file, with digests of its blocks; `None` when its writer has left none.
     pub(crate) tail: Option<Tail>,
-    /// What its events take when they are decoded; `None` when its writer has not told it.
+    /// The decoded size of its events; `None` when its writer has not recorded it.
     pub(crate) decoded: Option<Decoded>,
     /// How its events came, when that is the same of all of them and not in its columns.
     pub(crate) delivery: Option<Arc<Delivery>>,
@@ -100,10 +100,10 @@ impl FileRef {
     }
 }
 
-/// What this process keeps in memory of the data files that it has read. They never change.
+/// The caches of this process for data files, which never change.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileCaches {
-    /// What the bytes of files are compared with.
+    /// The digests of blocks.
     pub(crate) blocks: KnownBlocks,
     /// Their footers.
     pub(crate) footers: Footers,
@@ -134,7 +134,7 @@ pub(crate) async fn bloom_filters(
     Ok(filters)
 }
 
-/// Fetches ranges of a file that are right as `is_right` tells. What was damaged in its transfer is right when it is
+/// Fetches ranges of a file that `is_right` accepts. What was damaged in its transfer is right when it is
 /// fetched once more.
 ///
 /// # Errors
@@ -231,7 +231,7 @@ impl FileReader {
         }
     }
 
-    /// Ranges of the file, compared as far as possible.
+    /// Ranges of the file, compared with its digests if there are any.
     async fn read(&mut self, ranges: &[Range<u64>]) -> std::result::Result<Vec<Bytes>, StoreError> {
         let Some(blocks) = self.blocks().await? else {
             return fetch(&self.location, &self.file, ranges, Freshness::Kept).await;
@@ -240,7 +240,7 @@ impl FileReader {
             return Err(self.file.corrupt("its footer names bytes after its end"));
         }
         let (spans, parts) = match blocks.tail() {
-            // Whoever reads the footer asks for parts of it one by one.
+            // A reader of the footer asks for parts of it one by one.
             Some(tail) if ranges.iter().all(|range| range.start >= tail.start) => {
                 let content = self.tail(&blocks, &tail).await?;
                 (vec![tail], vec![content])

@@ -2,7 +2,7 @@
 //!
 //! The form is the one of the Delta protocol ("Per-file Statistics"): the number of records, and
 //! for some columns the smallest and the largest value and the number of nulls. Long texts are
-//! cut; a cut maximum is made larger than everything it stands for.
+//! cut; a cut maximum is made larger than every text that it is the prefix of.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
@@ -39,7 +39,7 @@ pub struct Constant {
     pub text: Option<Box<str>>,
 }
 
-/// What a reader needs of a file's statistics.
+/// The statistics of a file that readers use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileStatistics {
     /// How many events the file holds.

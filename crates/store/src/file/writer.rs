@@ -27,7 +27,7 @@ use crate::root::paths;
 /// The age up to which a staged file may be committed.
 ///
 /// A cleaner deletes files that no version names when they are a day older than this, and makes a
-/// commit of its own before. A writer looks at the age after it has read the newest version: so
+/// commit of its own before. A writer checks the age after it has read the newest version: so
 /// either it has seen the cleaner's commit and its file is too young for that cleaner, or it has not
 /// and loses the version to it.
 const MAX_STAGED_AGE: TimeDelta = TimeDelta::days(6);
@@ -52,9 +52,9 @@ pub(crate) struct StagedFile {
     pub(crate) digest: Digest,
     /// Its end, with the digests of its blocks.
     pub(crate) tail: Tail,
-    /// What its events take when they are decoded.
+    /// The decoded size of its events.
     pub(crate) decoded: Decoded,
-    /// What the log says about its content.
+    /// Its statistics, as the log has them.
     pub(crate) statistics: String,
     /// How its events came, when that is the same of all of them and not in its columns.
     pub(crate) delivery: Option<Arc<Delivery>>,
@@ -87,7 +87,7 @@ pub(crate) struct DataFileWriter {
     statistics: StatisticsCollector,
 }
 
-/// What is digested of a file while it grows.
+/// The digests of a file while it grows.
 #[derive(Default)]
 struct Digests {
     whole: blake3::Hasher,
