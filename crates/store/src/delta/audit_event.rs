@@ -9,7 +9,7 @@ use crate::file::writer::{DataFileWriter, StagedFile};
 use crate::root::location::Location;
 use crate::store::Store;
 
-/// What an audit event of the store says.
+/// An audit event of the store.
 #[derive(Debug, Clone)]
 pub(crate) struct AuditEvent {
     /// The machine name of what was done.
@@ -18,7 +18,7 @@ pub(crate) struct AuditEvent {
     pub(crate) title: &'static str,
     /// What was done, in words.
     pub(crate) message: String,
-    /// Who did it; `None` when the store did it by itself.
+    /// The actor; `None` when the store did it by itself.
     pub(crate) by: Option<String>,
     /// The figures.
     pub(crate) attributes: Map<String, Value>,

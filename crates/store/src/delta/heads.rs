@@ -37,7 +37,7 @@ pub(crate) struct KnownVersion {
     pub(crate) entry: Option<String>,
 }
 
-/// What a node says about the store.
+/// The statements of a node about the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     /// The incarnation of the store; what was said about another one is void.

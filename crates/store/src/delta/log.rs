@@ -46,7 +46,7 @@ use crate::root::paths;
 ///
 /// # Errors
 ///
-/// [`StoreError::LogMissing`] when data files are there: the log of the table got lost, and a new one
+/// [`StoreError::LogMissing`] when data files are there: the log of the table was lost, and a new one
 /// would hide their events.
 pub(crate) async fn create_table(
     location: &Location,

@@ -1,4 +1,4 @@
-//! The columns of a table in the form that the Delta protocol gives them ("Schema Serialization
+//! The columns of a table in the form of the Delta protocol ("Schema Serialization
 //! Format").
 
 use arrow::datatypes::DataType;

@@ -1,4 +1,4 @@
-//! What a table holds at one version.
+//! A table at one version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub version: u64,
     /// The active files, by day, then by path.
     pub files: Arc<[Arc<DataFile>]>,
-    /// When the version was committed, as the object store tells; `None` when its commit is no longer
+    /// When the version was committed, by the object store; `None` when its commit is no longer
     /// in the log and only a checkpoint is.
     pub(crate) committed: Option<DateTime<Utc>>,
     /// The table's metadata as the log has them.
@@ -35,7 +35,7 @@ pub struct Snapshot {
     /// The table's metadata with the columns that it lacks; `None` when it lacks none. The next
     /// commit brings it in.
     pub(crate) newer_metadata: Option<Arc<TableMetadata>>,
-    /// What the active files amount to.
+    /// The totals of the active files.
     pub(crate) totals: FileTotals,
 }
 
@@ -63,7 +63,7 @@ pub struct DataFile {
     pub digest: Option<Digest>,
     /// The end of the file, with digests of its blocks; `None` when the writer of the file has not made any.
     pub(crate) tail: Option<Tail>,
-    /// What its events take when they are decoded; `None` when the writer of the file has not recorded it.
+    /// The decoded size of its events; `None` when the writer of the file has not recorded it.
     pub(crate) decoded: Option<Decoded>,
     /// How its events came, when that is the same of all of them and not in its columns.
     pub delivery: Option<Arc<Delivery>>,
@@ -129,7 +129,7 @@ impl Snapshot {
 
     /// The first and the last `date` of the table in Unix milliseconds; `None` when it is empty.
     ///
-    /// Where a file does not say which dates it holds, the bounds of its day stand in.
+    /// Where a file does not say which dates it holds, the bounds of its day are used.
     #[must_use]
     pub fn date_range_ms(&self) -> Option<(i64, i64)> {
         self.files
@@ -144,7 +144,7 @@ impl Snapshot {
         self.files().filter(move |file| file.may_hold(&range))
     }
 
-    /// What tells the table from any other, also from one that was at its place before.
+    /// The identity of the table, which another table under the same path does not have.
     pub(crate) fn table_id(&self) -> &str {
         &self.metadata.id
     }

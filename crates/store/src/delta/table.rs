@@ -35,21 +35,21 @@ use read::read_snapshot;
 use watched::{Failures, watched};
 
 /// The root as the Delta library sees it: it takes only the path of an address, and finds it in the
-/// objects that it is given. Of a file address it would look at the disk by itself.
+/// objects that it is given. For a file address it would access the disk directly.
 pub(crate) const DELTA_ROOT: &str = "memory:///";
 
 /// A loaded table that can be brought up to date cheaply.
 pub(crate) struct Table {
     workspace: WorkspaceId,
     delta: DeltaTable,
-    /// What the object store has failed to do for `delta`.
+    /// The failures of the object store for `delta`.
     failures: Failures,
     /// The commit of the loaded version; `None` when only a checkpoint of it was left.
     commit: Option<ObjectMeta>,
     snapshot: Snapshot,
 }
 
-/// What a look at the log says about a loaded table.
+/// The state of a loaded table compared with its log.
 enum Freshness {
     Newest,
     Outdated,
@@ -59,7 +59,7 @@ enum Freshness {
 
 impl Table {
     /// Loads the newest version of the table of `workspace`; `None` when there is no such table. Data files without a
-    /// log are a log that got lost.
+    /// log are a log that was lost.
     pub(crate) async fn load(
         location: &Location,
         workspace: &WorkspaceId,
@@ -304,7 +304,8 @@ pub(crate) async fn exists(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<bool, StoreError> {
-    // The hint costs one request; on a disk a listing looks at every object of the log. A hint that cannot be read is
+    // The hint costs one request; on a disk a listing reads the metadata of every object of the log. A hint
+    // that cannot be read is
     // not needed.
     let hint = paths::last_checkpoint(workspace);
     if location.objects.head(&hint).await.is_ok() {

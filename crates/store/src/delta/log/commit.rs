@@ -24,13 +24,13 @@ use crate::root::marker::Marker;
 use crate::root::paths;
 use crate::store::Store;
 
-/// How many staged files are looked at at the same time before a commit.
+/// The number of staged files that are checked concurrently before a commit.
 const HEAD_CONCURRENCY: usize = 16;
 
-/// What a commit does to a table.
+/// The changes of a commit.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// What the commit calls itself.
+    /// The operation that the log names.
     pub(crate) operation: Operation,
     /// The files that come in.
     pub(crate) adds: Vec<StagedFile>,
@@ -59,7 +59,7 @@ impl Changes {
     }
 }
 
-/// What a planner makes of a snapshot.
+/// The decision of a planner for one snapshot.
 #[derive(Debug)]
 pub(crate) enum CommitPlan<T> {
     /// Commit the changes, then return the value.
@@ -74,7 +74,7 @@ pub(crate) enum CommitPlan<T> {
 /// sent to another thread (rust-lang/rust#102211).
 #[async_trait]
 pub(crate) trait CommitPlanner: Send {
-    /// What the plan returns besides the commit.
+    /// The value that the plan returns besides the commit.
     type Value: Send;
 
     /// Plans the change on top of `newest`, to be committed as `version`, the one after it. Called anew
@@ -91,7 +91,7 @@ pub(crate) trait CommitPlanner: Send {
 pub(crate) struct Committed<T> {
     /// The version that was made; `None` when the planner stopped.
     pub(crate) version: Option<u64>,
-    /// What the planner returned.
+    /// The value that the planner returned.
     pub(crate) value: T,
 }
 
@@ -103,7 +103,7 @@ impl Store {
     /// # Errors
     ///
     /// Those of `planner`; [`StoreError::CommitUnknown`] when it cannot be found out whether the entry
-    /// arrived; [`StoreError::StagedFileMissing`] when a file to be added is no longer there; else when
+    /// arrived; [`StoreError::StagedFileMissing`] when a file to be added does not exist any more; else when
     /// the table cannot be read. On every error but `CommitUnknown` nothing was committed.
     pub(crate) async fn commit<P: CommitPlanner>(
         &self,

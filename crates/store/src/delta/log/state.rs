@@ -73,7 +73,7 @@ fn limbs(digest: &blake3::Hash) -> [u64; LIMBS] {
     limbs
 }
 
-/// What the active files of a version amount to.
+/// The totals of the active files of a version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct FileTotals {
     pub(crate) files: u64,

@@ -78,7 +78,7 @@ pub(crate) async fn alone(
     read_snapshot(workspace, &delta)
 }
 
-/// The bytes of a checkpoint of the table of which these actions are the only entry. A checkpoint does not tell its
+/// The bytes of a checkpoint of the table of which these actions are the only entry. A checkpoint does not contain its
 /// version.
 pub(crate) async fn checkpoint_of(
     workspace: &WorkspaceId,

@@ -1,4 +1,4 @@
-//! What a table held at a version in the past.
+//! A table at an earlier version.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::root::location::Location;
 use crate::root::paths;
 
-/// What a table held at a version in the past.
+/// A table at an earlier version.
 #[derive(Debug)]
 pub(crate) struct TableAt {
     /// The files of that version.

@@ -149,7 +149,7 @@ fn data_file(workspace: &WorkspaceId, file: &LogicalFileView) -> Result<DataFile
     })
 }
 
-/// What the writer of the file has recorded beside what every reader needs.
+/// The tags that the writer of the file has recorded.
 fn tags(file: &LogicalFileView) -> BTreeMap<String, String> {
     #[expect(
         deprecated,

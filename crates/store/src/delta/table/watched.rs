@@ -1,7 +1,8 @@
 //! The objects of a log as the Delta library sees them: without some of the checkpoints, for when these are damaged and
 //! the entries are there, and with a note of what the object store failed to do.
 //!
-//! The library puts what an object store says into errors of its own, of which some are only text. So they do not tell a
+//! The library puts what an object store says into errors of its own, of which some are only text. So they do
+//! not distinguish a
 //! damaged log from an object store that did not answer.
 
 use std::collections::HashSet;
@@ -42,7 +43,7 @@ fn is_part_of_checkpoint(path: &Path) -> bool {
     paths::version_of(path).is_some() && !paths::is_commit(path)
 }
 
-/// What an object store has failed to do since it was last asked; clones share it.
+/// The last failure of an object store; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failures(Arc<Mutex<Option<Failure>>>);
 
@@ -71,7 +72,8 @@ impl Failures {
         path.is_some_and(|path| is_part_of_checkpoint(path) || path.filename() == Some(paths::HINT))
     }
 
-    /// The error of a log that could not be read because of `error`: that the object is damaged which the last failure is
+    /// The error of a log that could not be read because of `error`: that the object is damaged which the last
+    /// failure is
     /// about, if only that cannot be read.
     pub(super) async fn explain(&self, location: &Location, error: StoreError) -> StoreError {
         let path = self
