@@ -41,7 +41,7 @@ pub(crate) const MAX_PUT_TIME: Duration = Duration::from_secs(30);
 /// How many keys of unfolded segments, and how many versions of tables, a header names at most.
 pub(crate) const MAX_WITNESSED: usize = 256;
 
-/// What a segment says about the store at the time of its writing.
+/// The statements of a segment about the store at the time of its writing.
 ///
 /// A key that a newer version of Vouch writes is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ pub(crate) struct BatchSequence {
     pub(crate) producer: String,
     /// Counted from 1 for each producer and workspace.
     pub(crate) number: u64,
-    /// What tells a batch from another one with the same number.
+    /// Distinguishes the batch from another one with the same number.
     pub(crate) digest: String,
 }
 

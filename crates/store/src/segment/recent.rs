@@ -21,7 +21,7 @@ use day::Day;
 /// How many days are compared with their files at the same time, each by a task.
 const DAY_CONCURRENCY: usize = 8;
 
-/// What was found out about the segments of each workspace, so that a question looks only at what is new.
+/// What was found out about the segments of each workspace, so that a query reads only new segments.
 #[derive(Debug, Default)]
 pub(crate) struct RecentEvents {
     workspaces: Mutex<HashMap<WorkspaceId, Arc<AsyncMutex<Recent>>>>,

@@ -1,6 +1,6 @@
 //! The numbers of the batches that producers have sent.
 //!
-//! What is stored once is decided by event ids; numbers tell a producer of a batch that got lost, and
+//! What is stored once is decided by event ids; numbers let a producer notice a batch that was lost, and
 //! of one that is not the batch it was. The newest number of each producer is kept in the metadata of
 //! the workspace's table, and changes in the same commit that brings the events.
 
@@ -43,7 +43,7 @@ impl Store {
 pub(crate) struct LastBatch {
     /// Its number.
     pub(crate) number: u64,
-    /// What tells it from another batch with this number.
+    /// Distinguishes it from another batch with this number.
     pub(crate) digest: String,
     /// When it was seen, in Unix milliseconds.
     pub(crate) seen_ms: i64,

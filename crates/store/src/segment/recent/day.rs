@@ -18,10 +18,10 @@ use crate::file::event_ids::{ShortId, short};
 use crate::file::reader::FileRef;
 use crate::root::location::Location;
 
-/// Batches are put together up to so many rows.
+/// Batches are concatenated up to this many rows.
 const BATCH_ROWS: usize = 8 * 1024;
 
-/// And batches of segments up to so many bytes, of which an array of texts has at most 2 GiB.
+/// And batches of segments up to this many bytes, of which an array of texts has at most 2 GiB.
 const BATCH_BYTES: usize = 256 * 1024 * 1024;
 
 /// How many files of a day are asked for ids at the same time.
