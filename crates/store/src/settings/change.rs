@@ -16,15 +16,15 @@ use crate::settings::hold::{HeldEvents, Hold, NewHold, check_actor};
 use crate::settings::retention::Retention;
 use crate::store::Store;
 
-/// More holds than this would make every look at the log of a table slow.
+/// More holds than this would make every read of the log of a table slow.
 const MOST_HOLDS: usize = 1_000;
 
 /// What became of a hold that was to be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedHold {
-    /// The hold as it stands now.
+    /// The hold as it is now.
     pub hold: Hold,
-    /// Whether it stood already, with the same reason and the same events.
+    /// Whether it existed already, with the same reason and the same events.
     pub stood_already: bool,
     /// Of which days events had been dropped before the hold was placed: those before this day;
     /// `None` when the hold begins later.
@@ -32,7 +32,7 @@ pub struct PlacedHold {
 }
 
 impl Store {
-    /// What is set for `workspace`; the defaults when it has no table yet.
+    /// The settings of `workspace`; the defaults when it has no table yet.
     ///
     /// # Errors
     ///
@@ -44,10 +44,10 @@ impl Store {
         }
     }
 
-    /// Sets how long the events of `workspace` are kept, on behalf of `by`; gives the settings as they
+    /// Sets how long the events of `workspace` are kept, on behalf of `by`; returns the settings as they
     /// are then. A workspace without a table gets one.
     ///
-    /// This drops nothing: the next retention run does. [`Store::expire`] tells what that would be.
+    /// This drops nothing: the next retention run does. [`Store::expire`] returns what that would be.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Store {
         Ok(self.commit(workspace, &mut planner).await?.value)
     }
 
-    /// Releases the hold called `name`, on behalf of `by`, and gives it as it was. What it held goes with
+    /// Releases the hold called `name`, on behalf of `by`, and returns it as it was. What it held goes with
     /// the next retention run, unless another hold covers it.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Store {
 struct PlaceHold<'a> {
     location: &'a Location,
     hold: NewHold,
-    /// The version in which the table was looked at first.
+    /// The version that the first check read.
     first_version: Option<u64>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Lost {
 
 /// The events among `held` that commits after the version `first` have dropped, up to `newest`.
 ///
-/// The removed files are still there: they are read to tell which of their events were meant.
+/// The removed files are still there: they are read to find which of their events the hold covers.
 pub(crate) async fn dropped_since(
     location: &Location,
     newest: &Snapshot,
@@ -67,7 +67,7 @@ pub(crate) async fn dropped_since(
     }))
 }
 
-/// A file that a dropping commit took out (sign 1) or put in its place (sign -1).
+/// A file that a dropping commit took out (sign 1) or added instead (sign -1).
 pub(crate) struct ChangedFile {
     pub(crate) place: FileRef,
     pub(crate) day: NaiveDate,

@@ -19,14 +19,14 @@ const MAX_NAME_CHARACTERS: usize = 128;
 const MAX_REASON_CHARACTERS: usize = 4_096;
 const MAX_USER_CHARACTERS: usize = 1_024;
 
-/// Events that no retention run may drop while the hold stands.
+/// Events that no retention run may drop while the hold exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// Its name, unique in the workspace.
     pub name: String,
     /// Why the events are held.
     pub reason: String,
-    /// Who placed it.
+    /// The actor who placed it.
     pub placed_by: String,
     /// When it was placed, in milliseconds.
     pub placed_at: DateTime<Utc>,
@@ -41,7 +41,7 @@ pub struct NewHold {
     pub name: String,
     /// Why the events are held: 1 to 4,096 characters.
     pub reason: String,
-    /// Who places it: 1 to 128 characters.
+    /// The actor who places it: 1 to 128 characters.
     pub placed_by: String,
     /// What it holds.
     pub events: HeldEvents,
@@ -54,7 +54,7 @@ pub struct HeldEvents {
     /// The range of `date`; [`TimeRange::ALL`] is any date.
     pub range: TimeRange,
     /// The user who acted: equal to `df_user_id`, `df_user_name` or `df_user_email`, without regard to
-    /// case, to the form in which Unicode writes it, and to blanks around it; `None` is everybody.
+    /// case, to the form in which Unicode writes it, and to blanks around it; `None` is any user.
     pub user: Option<String>,
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn check_text(setting: &'static str, text: &str, most: usize) -> Resu
     Err(StoreError::InvalidSetting { setting, reason })
 }
 
-/// Refuses the name of one who does something.
+/// Checks the name of an actor.
 pub(crate) fn check_actor(by: &str) -> Result<(), StoreError> {
     check_text("by", by, MAX_NAME_CHARACTERS)
 }

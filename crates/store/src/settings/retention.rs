@@ -33,7 +33,7 @@ enum Unit {
 }
 
 impl Retention {
-    /// What holds in a workspace for which nobody has set anything: two years.
+    /// What holds in a workspace without settings: two years.
     pub const DEFAULT: Self = Self {
         amount: 2,
         unit: Unit::Years,
