@@ -31,7 +31,7 @@ impl DayBuffer {
         self.size_bytes
     }
 
-    /// Adds an event of the buffer's workspace and day; gives the bytes that it takes.
+    /// Adds an event of the buffer's workspace and day; returns the bytes that it takes.
     pub(crate) fn push(&mut self, event: &Event) -> usize {
         let before = self.size_bytes;
         match self.pieces.last_mut() {
@@ -49,7 +49,7 @@ impl DayBuffer {
         self.size_bytes - before
     }
 
-    /// Adds events of the buffer's workspace and day; gives the bytes that they take.
+    /// Adds events of the buffer's workspace and day; returns the bytes that they take.
     pub(crate) fn extend(&mut self, events: PackedEvents) -> usize {
         let size_bytes = events.size_bytes();
         self.pieces.push(events);
@@ -92,7 +92,7 @@ impl DayBuffer {
                 batch.append(*event);
             }
             file.write(&batch.finish()?).await?;
-            // Others share the processors, such as those who ask a service that folds.
+            // Other tasks share the processors, such as queries of a service that folds.
             tokio::task::yield_now().await;
         }
         let file = file.finish().await?;
@@ -160,7 +160,7 @@ impl DayBuffer {
     }
 }
 
-/// What was written of a buffer.
+/// The result of writing a buffer.
 #[derive(Debug)]
 pub(crate) struct WrittenFile {
     /// The file; `None` when nothing was left to be written.

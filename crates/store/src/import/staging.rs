@@ -40,7 +40,7 @@ pub(crate) struct Staging {
     checked: Option<Checked>,
 }
 
-/// What became of events beside being stored under their own id.
+/// Counts of the events that were not stored under their own id.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     /// How many were left out because the same event was stored already.
@@ -155,7 +155,7 @@ impl Staging {
         }
     }
 
-    /// Deletes the staged files. One that cannot be deleted takes space, but nobody reads it.
+    /// Deletes the staged files. One that cannot be deleted takes space, but no reader uses it.
     pub(crate) async fn discard(self, location: &Location) {
         for file in self.files {
             file.delete(location).await;
@@ -242,7 +242,7 @@ impl Staging {
     /// The metadata `before` with a note that keeps retention runs from dropping the old events of an import: these are
     /// brought on purpose, and the default would drop them at once when no retention is set. Events that a service has
     /// taken make no note, or one device whose clock starts in 1970 would turn the retention off; a run that would
-    /// drop many of them waits until somebody confirms it.
+    /// drop many of them waits until an operator confirms it.
     async fn noting_older_events(
         &self,
         location: &Location,
@@ -328,7 +328,7 @@ impl CommitPlanner for Write<'_> {
 }
 
 impl StagedFile {
-    /// Deletes the file, which no version names. If that fails it takes space, but nobody reads it.
+    /// Deletes the file, which no version names. If that fails it takes space, but no reader uses it.
     pub(crate) async fn delete(&self, location: &Location) {
         let path = &self.path;
         if let Err(error) = location.objects.delete(path).await {

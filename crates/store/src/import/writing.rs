@@ -56,7 +56,7 @@ impl Import {
         }
     }
 
-    /// Waits for the writes that go on, whatever becomes of them.
+    /// Waits for the writes in progress, whether or not they fail.
     pub(super) async fn wait_for_writes(&mut self) {
         while let Some(write) = self.writes.join_next().await {
             // Errors do not matter any more, but the files that were written do.
