@@ -2,7 +2,7 @@
 //!
 //! Requests that arrive while a segment is being written wait and share the next one, so that the
 //! number of durable writes does not grow with the number of clients or workspaces. A request is
-//! answered when its segment is durable. Folding runs beside it.
+//! answered when its segment is durable. Folding runs concurrently.
 
 pub(crate) mod date_admission;
 pub(crate) mod fold;
@@ -97,7 +97,7 @@ pub struct WriteBatch {
     pub all_or_nothing: bool,
 }
 
-/// What a producer calls a batch, so that one that got lost is noticed.
+/// What a producer calls a batch, so that a lost batch is noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchNumber {
     /// The name of the producer.
@@ -120,7 +120,7 @@ pub struct WriteOutcome {
 /// An event that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedEvent {
-    /// Its place in [`WriteBatch::events`].
+    /// Its index in [`WriteBatch::events`].
     pub index: usize,
     /// Why.
     pub rejection: Rejection,
@@ -140,7 +140,7 @@ struct Tasks {
     fold_task: JoinHandle<()>,
 }
 
-/// What the parts of an ingest share.
+/// The state that the tasks of an ingest share.
 #[derive(Debug)]
 struct Shared {
     store: Store,
@@ -153,7 +153,7 @@ struct Shared {
     stuck: stuck::StuckTables,
     /// The newest versions of tables that this node has committed, some of them.
     committed: Mutex<BTreeMap<WorkspaceId, u64>>,
-    /// What this node says about the store.
+    /// The statements of this node about the store.
     head: AsyncMutex<OwnHead>,
     /// There is much to fold.
     fold_soon: Notify,

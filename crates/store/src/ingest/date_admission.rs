@@ -10,12 +10,12 @@ use crate::root::paths;
 use crate::settings::retention::SHORTEST_DAYS;
 use crate::store::Store;
 
-/// How far the clock of a source may be ahead.
+/// The limit by which the clock of a source may be ahead.
 const MAX_AHEAD: Duration = Duration::days(1);
 
-/// Tells which events of one batch are refused because of their dates.
+/// Decides which events of one batch are refused because of their dates.
 ///
-/// Looks at a table only for events older than 30 days, the shortest retention, and once a workspace.
+/// Reads a table only for events older than 30 days, the shortest retention, and once a workspace.
 #[derive(Debug)]
 pub struct DateAdmission<'a> {
     store: &'a Store,
@@ -26,7 +26,7 @@ pub struct DateAdmission<'a> {
 }
 
 impl Store {
-    /// A look at the dates of a batch of events that has come in now.
+    /// Checks the dates of a batch of events that arrives now.
     #[must_use]
     pub fn admission(&self) -> DateAdmission<'_> {
         DateAdmission {

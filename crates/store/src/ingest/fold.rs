@@ -69,7 +69,7 @@ impl Store {
     }
 
     /// Like [`Store::fold`], of the segments that `is_chosen` is true of, by the key and the time since this
-    /// process has known of it. The events of a workspace that is not due are parked without a look at its
+    /// process has known of it. The events of a workspace that is not due are parked without reading its
     /// table.
     pub(crate) async fn fold_where(
         &self,
@@ -204,7 +204,7 @@ pub(crate) async fn add_to_table(
         .iter()
         .filter_map(|segment| segment.part(workspace));
     let now_ms = if parts.into_iter().any(|part| !part.numbers.is_empty()) {
-        // Other nodes tell by it when a producer is to be forgotten.
+        // Other nodes use it to decide when a producer is forgotten.
         let trusted_ms = store.location().trusted_ms().await;
         trusted_ms.unwrap_or_else(|| store.location().corrected_ms())
     } else {

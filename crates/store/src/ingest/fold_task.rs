@@ -1,4 +1,4 @@
-//! Folding beside the writing.
+//! The task that folds segments while others are written.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;

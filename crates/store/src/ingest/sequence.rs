@@ -1,4 +1,4 @@
-//! Whose turn it is among the numbered batches of a producer.
+//! The order of the numbered batches of a producer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::store::Store;
 
 type Slot = Arc<AsyncMutex<Known>>;
 
-/// What this node knows of a producer.
+/// The state of a producer, as this node knows it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     newest: Option<LastBatch>,
@@ -120,7 +120,7 @@ impl Producers {
     fn slot(&self, number: &BatchSequence) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= MAX_SLOTS {
-            // Of a producer that nobody waits for, the store knows all that this node knows.
+            // Of a producer without waiting requests, the store knows all that this node knows.
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         let key = (number.workspace.clone(), number.producer.clone());

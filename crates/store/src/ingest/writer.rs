@@ -262,7 +262,7 @@ impl Shared {
         count > MANY_SEGMENTS
     }
 
-    /// What the next segment says about the store.
+    /// The statements of the next segment about the store.
     fn header(&self, header: Header) -> Header {
         let committed = self
             .committed
