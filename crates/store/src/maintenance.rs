@@ -43,7 +43,7 @@ impl Default for MaintenanceOptions {
     }
 }
 
-/// What a round does besides compaction.
+/// The tasks of a round besides compaction.
 #[derive(Debug, Clone, Copy)]
 struct Tasks {
     expires: bool,

@@ -1,4 +1,4 @@
-//! Whether what a store is used for works: the outcomes of what this process has tried.
+//! The outcomes of the operations of this process, from which a service reports its health.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +53,7 @@ impl Activity {
     }
 
     /// How many workspaces have events older than their retention that the last run in the background did not drop,
-    /// as nobody has said that they may go.
+    /// as no operator has confirmed that they may go.
     #[must_use]
     pub fn waiting_retentions(&self) -> usize {
         self.waiting().len()
@@ -104,7 +104,7 @@ struct State {
     last_success: Instant,
 }
 
-/// Acknowledged events that are in segments and not in tables yet, as far as this process knows.
+/// Acknowledged events that are in segments and not in tables yet, as this process knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unfolded {
     /// How many segments there are.
@@ -163,7 +163,7 @@ impl Outcomes {
 }
 
 impl Store {
-    /// What has worked so far.
+    /// The outcomes so far.
     #[must_use]
     pub fn activity(&self) -> &Activity {
         self.activities()
@@ -189,7 +189,7 @@ impl Store {
         Ok(())
     }
 
-    /// What is not folded yet.
+    /// The events that are not folded yet.
     #[must_use]
     pub fn unfolded(&self) -> Unfolded {
         let known = self.known_segments();

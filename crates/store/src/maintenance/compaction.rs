@@ -1,7 +1,7 @@
 //! Small files of a day into few large ones. Events are only moved: none is added, changed or left
 //! out.
 //!
-//! A compaction writes its file, which nobody reads yet, and makes one commit in which that file
+//! A compaction writes its file, which no reader uses yet, and makes one commit in which that file
 //! comes in and its inputs go out. It does so only in the version after one in which all inputs are
 //! still active. So of two compactions of the same files one loses, as does one whose files a
 //! retention run has dropped meanwhile; it forgets its file and chooses again. Readers of older
@@ -70,7 +70,7 @@ impl CompactionOptions {
     }
 }
 
-/// What a compaction has done in one workspace, or would do.
+/// The result of a compaction of one workspace, or of a dry run.
 #[derive(Debug)]
 pub struct Compaction {
     /// Whose table it is.
@@ -81,7 +81,7 @@ pub struct Compaction {
     pub replaced_files: usize,
     /// Their bytes.
     pub replaced_bytes: u64,
-    /// How many files took their place.
+    /// The number of files that replaced them.
     pub written_files: usize,
     /// Their bytes; 0 in a dry run, as they are not known before.
     pub written_bytes: u64,
@@ -93,9 +93,9 @@ pub struct Compaction {
 
 /// What became of a job.
 enum Done {
-    /// The output, unless there were no events, took the place of the inputs.
+    /// The output, unless there were no events, replaced the inputs.
     Committed(Option<Box<StagedFile>>),
-    /// Somebody else has replaced an input meanwhile; nothing was changed.
+    /// Another writer has replaced an input meanwhile; nothing was changed.
     Overtaken,
 }
 
@@ -104,12 +104,12 @@ impl Store {
     /// `None` when there is no such table.
     ///
     /// Queries, imports and other compactions may go on meanwhile. Takes less than half a gibibyte of
-    /// memory. It can be given up at any moment: what is not committed then has no effect.
+    /// memory. It can be cancelled at any moment: uncommitted work has no effect.
     ///
     /// # Errors
     ///
     /// When the table cannot be read or written, or has columns that this version does not know and
-    /// would lose. A single damaged file is no error but in [`Compaction::faults`].
+    /// would lose. A single damaged file is not an error; it is in [`Compaction::faults`].
     pub async fn compact(
         &self,
         workspace: &WorkspaceId,
@@ -190,7 +190,7 @@ impl Store {
         }
     }
 
-    /// Makes a version in which `output` has taken the place of the job's files; `false` when these
+    /// Makes a version in which `output` replaces the job's files; `false` when these
     /// are no longer all in the table.
     async fn replace(
         &self,
@@ -218,7 +218,7 @@ impl Store {
     }
 }
 
-/// The commit that puts the output of a job in the place of its files.
+/// The commit that puts the output of a job in exchange for its files.
 struct Replacement<'a> {
     location: &'a Location,
     job: &'a Job,
@@ -268,7 +268,7 @@ fn damaged_file(error: &StoreError, job: &Job) -> Option<Path> {
     paths.find(|known| known.as_ref() == path).cloned()
 }
 
-/// Rewriting a file would lose what stands in columns of others.
+/// Rewriting a file would lose columns that other software has written.
 pub(crate) fn refuse_unknown_columns(snapshot: &Snapshot) -> Result<(), StoreError> {
     match schema::unknown_column(&snapshot.metadata.schema_string) {
         None => Ok(()),

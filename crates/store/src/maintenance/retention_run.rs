@@ -1,10 +1,10 @@
 //! Dropping events that are older than the retention, and no others.
 //!
-//! 1. [`choose`] looks at the files of the newest version: those of days that are older go, unless a hold
+//! 1. [`choose`] reads the list of files of the newest version: those of days that are older go, unless a hold
 //!    covers them, and those that a hold may cover in part are read.
 //! 2. [`run`] reads these, writes the held rows of each into a new file, and makes one commit: the old
 //!    files go, the new ones come, a receipt comes, and `vouch.droppedBefore` moves.
-//! 3. If somebody else has made that version, all this begins again with the newest one. So a hold that
+//! 3. If another writer has made that version, the run plans again from the newest one. So a hold that
 //!    was placed meanwhile is found, and a hold that comes later finds the drop in the log ([`dropped_since`](crate::settings::dropped_since)).
 //!
 //! [`undo`] brings back what a run has dropped, as long as its files are there.
@@ -27,16 +27,16 @@ pub(crate) use choose::has_plain_path;
 pub(crate) use run::is_copied_whole;
 pub use undo::Undone;
 
-/// What a retention run has done in one workspace, or would do.
+/// The result of a retention run of one workspace, or of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionRun {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// What became of what is older than the retention.
+    /// The outcome for the events that are older than the retention.
     pub outcome: RetentionOutcome,
     /// The retention in force.
     pub retention: Retention,
-    /// Whether somebody has set it; it is the default otherwise.
+    /// Whether it was set; otherwise it is the default.
     pub retention_is_set: bool,
     /// The first UTC day that the retention keeps.
     pub kept_from: NaiveDate,
@@ -52,12 +52,12 @@ pub struct RetentionRun {
     pub foreign_events: u64,
 }
 
-/// What a retention run may do.
+/// The permission of a retention run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetentionMode {
     /// Drop nothing, and say what would be dropped.
     DryRun,
-    /// Drop, but not a large share of the events at once that nobody has confirmed: the clock of the node
+    /// Drop, but not a large share of the events at once without confirmation: the clock of the node
     /// may be wrong.
     Guarded,
     /// Drop whatever is older; the caller has seen what that is.
@@ -76,7 +76,7 @@ pub enum RetentionOutcome {
     },
     /// They would be dropped; this was a dry run.
     DryRun,
-    /// Nothing is dropped, as nobody has set the retention, and events came in that were older than the
+    /// Nothing is dropped, as no retention was set, and events arrived that were older than the
     /// default.
     Withheld,
     /// Nothing is dropped: more than a tenth of the events would go, which are more than a week younger than

@@ -1,4 +1,4 @@
-//! Reading everything again in the background, at a bounded rate, so that damage is found before somebody asks.
+//! Reading everything again in the background, at a bounded rate, so that damage is found before a query meets it.
 //!
 //! A round compares the bytes of every active data file with the digest in the log, and checks logs, segments and
 //! heads. What it reads is kept in no cache. Rows are not decoded: `vouch verify` does that.
@@ -90,7 +90,7 @@ impl Scrubbing {
         round.insert(path, reason);
     }
 
-    /// Takes what a whole round has found in place of what was known.
+    /// Takes what a whole round has found instead of the earlier result.
     fn end_round(&self, round: BTreeMap<String, String>, now: DateTime<Utc>) {
         let mut state = self.state();
         state.faults = round;
@@ -120,7 +120,7 @@ impl Pace {
         }
     }
 
-    /// Waits until so many more bytes are due.
+    /// Waits until `bytes` more bytes are due.
     async fn keep(&self, bytes: u64) {
         let early = self.early(bytes, Instant::now());
         if early > Duration::from_millis(10) {
@@ -128,7 +128,7 @@ impl Pace {
         }
     }
 
-    /// How long to wait at the time `now` until so many more bytes are due.
+    /// How long to wait at the time `now` until `bytes` more bytes are due.
     fn early(&self, bytes: u64, now: Instant) -> Duration {
         let micros = u128::from(bytes) * 1_000_000 / u128::from(self.bytes_per_second.max(1));
         let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));

@@ -12,7 +12,7 @@ impl Store {
     /// of it needs no reading of all of it; `None` when there is no such table. With `dry_run` it only says what that
     /// is.
     ///
-    /// Each file is a commit of its own, in the order of days. What was done stays done when the rest is given up, and
+    /// Each file is a commit of its own, in the order of days. Committed files stay when the rest is cancelled, and
     /// the next run goes on there. Queries, imports and compactions may go on meanwhile. A file that is damaged is
     /// left as it is, in [`Compaction::faults`].
     ///

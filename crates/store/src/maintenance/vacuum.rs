@@ -1,20 +1,20 @@
-//! Deleting what nobody can need any more, and nothing else.
+//! Vacuum: deletes objects that no reader and no writer can need, and nothing else.
 //!
 //! | what | is deleted when |
 //! |---|---|
 //! | a data file that a version removed | that version was no longer the newest, or was, a day ago: no query runs longer |
 //! | a data file that no version names | it is a week older than a commit that the cleaner has made for it |
-//! | an entry of the log | it is 30 days old, and so is a later checkpoint that can be read and a version behind it |
-//! | a staging file on a local disk | nobody has written to it for a week |
+//! | an entry of the log | it is 30 days old, and so is a later checkpoint that can be read and a version after it |
+//! | a staging file on a local disk | it was not written to for a week |
 //! | an object by which a start tried the object store | it is a day old: its process was killed |
 //!
-//! All ages are told by the object store alone. A node whose clock differs from the time of the store deletes
+//! All ages are those of the object store. A node whose clock differs from the time of the store deletes
 //! nothing (`clock`). The commit
 //! (`VACUUM START`) changes nothing; it is what a writer loses to that has slept for days and would
 //! still name a file: see [`crate::file::writer::StagedFile::is_too_old`].
 //!
 //! Deleting twice, or stopping anywhere in between, does no harm. Objects of other names than Vouch
-//! gives stay unless a version has removed them.
+//! writes stay unless a version has removed them.
 
 mod plan;
 
@@ -49,11 +49,11 @@ pub struct Removal {
     pub path: String,
     /// Its size in bytes.
     pub size_bytes: u64,
-    /// Why nobody needs it.
+    /// Why it is not needed.
     pub reason: RemovalReason,
 }
 
-/// Why nobody needs an object.
+/// Why an object is not needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RemovalReason {
     /// A version of the table has removed it more than a day ago.
@@ -69,9 +69,10 @@ pub enum RemovalReason {
 }
 
 impl Store {
-    /// Deletes what nobody can need any more of the table of `workspace`: files that were replaced or
+    /// Deletes the objects of the table of `workspace` that no reader and no writer can need: files that were
+    /// replaced or
     /// dropped more than a day ago, files of writers that were killed more than a week ago, and
-    /// entries of the log that are older than 30 days. Gives what was deleted, or with `dry_run` what
+    /// entries of the log that are older than 30 days. Returns what was deleted, or with `dry_run` what
     /// would be; `None` when there is no such table.
     ///
     /// # Errors
@@ -199,7 +200,7 @@ impl Store {
         Ok(found.into_iter().map(Removal::from).collect())
     }
 
-    /// Makes the commit that lets writers know, and gives the time of it; `None` when the table is
+    /// Makes the commit that lets writers know, and returns its time; `None` when the table is
     /// gone.
     async fn start_vacuum(
         &self,
@@ -213,7 +214,7 @@ impl Store {
         Ok(Some(entry.last_modified))
     }
 
-    /// What nobody needs at the time `at`; `None` when there is no table.
+    /// The objects that nothing needs at the time `at`; `None` when there is no table.
     async fn removable(
         &self,
         workspace: &WorkspaceId,
@@ -322,14 +323,14 @@ async fn remove(location: &Location, removable: &[Removable]) -> Result<(), Stor
     while let Some(result) = deleted.next().await {
         forgive_missing(result.map(|_| ()))?;
     }
-    // Each only when all before it are gone: a writer tells by that whether its commit counts.
+    // Each only when all before it are gone: by that a writer decides whether its commit counts.
     for entry in removable.iter().filter(is_entry) {
         forgive_missing(location.objects.delete(&entry.object.location).await)?;
     }
     Ok(())
 }
 
-/// The files in the staging directory of `root` that nobody has written to for a week at the time `now`, with their
+/// The files in the staging directory of `root` that were not written to for a week at the time `now`, with their
 /// sizes; they are deleted unless it is a `dry_run`.
 pub(crate) async fn old_staging_files(
     root: PathBuf,

@@ -25,7 +25,7 @@ use crate::store::Store;
 
 pub use segments::SegmentVerification;
 
-/// What reading a whole table has shown.
+/// The result of reading a whole table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// Whose table it is.
@@ -41,8 +41,8 @@ pub struct Verification {
     pub rows: u64,
     /// The bytes that the log says the files have.
     pub size_bytes: u64,
-    /// The data files that the version does not name: those of imports that go on, and what killed
-    /// ones have left. Nobody reads them.
+    /// The data files that the version does not name: those of imports in progress, and those that killed
+    /// ones have left. No reader uses them.
     pub unnamed_files: usize,
     /// Their bytes.
     pub unnamed_bytes: u64,
@@ -50,7 +50,7 @@ pub struct Verification {
     pub faults: Vec<Fault>,
 }
 
-/// The ids of one day: what stands for an id, and the file that has it.
+/// The ids of one day: the digest of an id, and the file that has it.
 ///
 /// Of a day with many events the ids themselves could take more memory than there is; of two
 /// different ids these 16 bytes are never the same.
@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     ///
     /// When the log itself cannot be read, as for [`Store::snapshot`], or the object store fails.
-    /// What is wrong with single files is no error but in [`Verification::faults`].
+    /// Faults of single files are not an error; they are in [`Verification::faults`].
     pub async fn verify(
         &self,
         workspace: &WorkspaceId,
@@ -189,7 +189,7 @@ async fn check(
     Ok(faults)
 }
 
-/// What a file turned out to hold.
+/// The content of a file.
 #[derive(Debug, Default)]
 struct Content {
     rows: u64,
@@ -274,7 +274,7 @@ impl Content {
         Ok(())
     }
 
-    /// The workspace of an event decides who may see it.
+    /// The workspace of an event decides which users may see it.
     fn add_workspaces(
         &mut self,
         batch: &RecordBatch,

@@ -48,7 +48,7 @@ pub(crate) async fn fitting(location: &Location, mut job: Job) -> Job {
             Some(decoded) => decoded,
             None => match file.file_ref().open(location).await {
                 Ok(opened) => Decoded::of_footer(opened.metadata()),
-                // Merging meets the same error, and tells it.
+                // Merging meets the same error, and reports it.
                 Err(_) => return job,
             },
         };
@@ -162,7 +162,7 @@ fn corrupt(file: &DataFile, reason: impl Into<String>) -> StoreError {
 struct Input {
     file: DataFile,
     reader: ParquetRecordBatchReader,
-    /// The place of the current batch in [`Rows::batches`].
+    /// The index of the current batch in [`Rows::batches`].
     batch: usize,
     dates: Int64Array,
     ids: StringArray,
@@ -197,7 +197,7 @@ impl Input {
         (self.dates.value(self.row), self.ids.value(self.row))
     }
 
-    /// Goes on to the next row; `false` at the end of the file.
+    /// Moves to the next row; `false` at the end of the file.
     fn next_row(&mut self, rows: &mut Rows) -> Result<bool, StoreError> {
         if self.row + 1 < self.dates.len() {
             let before = (self.dates.value(self.row), self.ids.value(self.row));
@@ -306,14 +306,14 @@ impl Ord for Input {
 struct Rows {
     /// The batches that the rows are in, and those that inputs are at.
     batches: Vec<RecordBatch>,
-    /// The rows: places of batches, and of rows in these.
+    /// The rows: indices of batches, and of rows in these.
     taken: Vec<(usize, usize)>,
     /// The bytes of the batches that were added since rows were written last.
     added_bytes: usize,
 }
 
 impl Rows {
-    /// Adds a batch; gives its place.
+    /// Adds a batch and returns its index.
     fn add(&mut self, batch: RecordBatch) -> usize {
         self.added_bytes += batch.get_array_memory_size();
         self.batches.push(batch);

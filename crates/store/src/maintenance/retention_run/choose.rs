@@ -46,7 +46,7 @@ pub(super) fn choose<'a>(
     }
 }
 
-/// The day of a file decides, not the dates that the log tells: they may be those of another writer.
+/// The day of a file decides, not the dates in the log: they may be those of another writer.
 fn verdict(file: &DataFile, holds: &[Arc<Hold>]) -> FileDecision {
     if !has_plain_path(file) {
         return FileDecision::Foreign;

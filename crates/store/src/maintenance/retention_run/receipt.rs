@@ -1,4 +1,4 @@
-//! The audit event that tells what a retention run has dropped.
+//! The audit event about what a retention run has dropped.
 
 use serde_json::{Map, Value, json};
 

@@ -30,7 +30,7 @@ use crate::store::Store;
 /// they have: a node that was off for some days makes up for it.
 const EXPECTED_DAYS: Days = Days::new(7);
 
-/// More than one in so many events is a large share.
+/// More than one of this many events is a large share.
 const LARGE_SHARE: u64 = 10;
 
 impl Store {
@@ -38,8 +38,8 @@ impl Store {
     /// when there is no such table.
     ///
     /// Events go by whole UTC days; of days with held events those stay. Nothing is dropped in a workspace
-    /// for which nobody has set a retention and that got events older than the default:
-    /// [`RetentionOutcome::Withheld`]. Events that are not in the table yet are not looked at.
+    /// that has no retention set and received events older than the default:
+    /// [`RetentionOutcome::Withheld`]. It ignores events that are not in the table yet.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ struct Run<'a> {
     read: HashMap<Path, ReadFile>,
 }
 
-/// What reading a file has shown.
+/// The result of reading a file.
 struct ReadFile {
     /// The holds that were looked for.
     holds: Vec<Arc<Hold>>,
@@ -282,7 +282,7 @@ impl CommitPlanner for Run<'_> {
     }
 }
 
-/// Whether a large share of the events would go of which nobody has said that they may: a clock that is far
+/// Whether a large share of the events would go without confirmation: a clock that is far
 /// ahead looks the same.
 fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &RetentionPlan<'_>) -> bool {
     let expected = settings.dropped_before.max(settings.confirmed_before);

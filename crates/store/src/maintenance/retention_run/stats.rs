@@ -1,4 +1,4 @@
-//! What a retention run adds up.
+//! Sums over the files of a retention run.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl RetentionStats {
         }
     }
 
-    /// `name` covers so many events more.
+    /// Adds events that the hold `name` covers.
     pub(super) fn add_hold(&mut self, name: &str, events: u64) {
         if events > 0 {
             *self.held_by.entry(name.to_owned()).or_default() += events;

@@ -55,10 +55,11 @@ pub struct Undone {
 
 impl Store {
     /// Brings back the events that the retention run dropped which made `dropped_version`, or the newest one of the
-    /// last day that is not undone, on behalf of `by`. With `dry_run` it only tells which. `None` when there is no such
+    /// last day that is not undone, on behalf of `by`. With `dry_run` it only returns which one. `None` when
+    /// there is no such
     /// table.
     ///
-    /// After this, no retention run drops anything in the workspace until somebody sets another retention or
+    /// After this, no retention run drops anything in the workspace until an operator sets another retention or
     /// confirms a run.
     ///
     /// # Errors
@@ -114,7 +115,7 @@ struct FoundDrop {
     files: Vec<ChangedFile>,
     /// Whether no later drop is in force.
     is_last: bool,
-    /// The drops that are undone, as far as later versions tell.
+    /// The drops that are undone, as far as later versions say.
     undone: HashSet<u64>,
 }
 
@@ -178,7 +179,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Reads the entry that made `version`; `None` when it is no longer there.
+    /// Reads the entry that made `version`; `None` when it does not exist any more.
     async fn read(
         location: &Location,
         workspace: &WorkspaceId,

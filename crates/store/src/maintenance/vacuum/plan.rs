@@ -1,4 +1,4 @@
-//! What nobody needs, told from listings. Nothing here reads or deletes anything.
+//! Chooses from listings what no reader and no writer needs. Nothing here reads or deletes anything.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use events::WorkspaceId;
@@ -21,7 +21,7 @@ pub(crate) const START_PROBE_AGE: TimeDelta = TimeDelta::days(1);
 /// How long an entry of the log stays.
 const LOG_AGE: TimeDelta = TimeDelta::days(30);
 
-/// An object that nobody needs.
+/// An object that nothing needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Removable {
     pub(crate) object: ObjectMeta,
@@ -38,9 +38,9 @@ pub(crate) fn version_at(log: &[ObjectMeta], at: DateTime<Utc>) -> Option<u64> {
         .last()
 }
 
-/// Those of `unnamed`, which the newest version does not name, that nobody needs at the time `at`;
+/// Those of `unnamed`, which the newest version does not name, that nothing needs at the time `at`;
 /// `past` is the version that was the newest [`REMOVED_AGE`] before. A file from before `created`, when the
-/// table was made, belongs to a log that got lost, and stays.
+/// table was made, belongs to a log that was lost, and stays.
 pub(crate) fn removable_files(
     workspace: &WorkspaceId,
     unnamed: Vec<ObjectMeta>,

@@ -12,7 +12,7 @@ use crate::root::paths;
 use crate::store::Store;
 
 impl Store {
-    /// What is wrong with single objects of the log of `workspace`: an entry that is missing before a later one, one that
+    /// The faults of single objects of the log of `workspace`: an entry that is missing before a later one, one that
     /// is not what its successor states, one that cannot be read; a checkpoint whose content is not what was committed;
     /// a hint to a checkpoint that is not there.
     ///

@@ -1,4 +1,4 @@
-//! Segments and versions that were removed, told by what other objects say about them.
+//! Segments and versions that were removed, found by what other objects say about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::segment::{Damage, Listed, Segment, listed};
 use crate::store::Store;
 
-/// What reading all segments has shown: the events that are in no table yet.
+/// The result of reading all segments: the events that are in no table yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SegmentVerification {
     /// How many segments there are.
@@ -25,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the object store fails. What is wrong with single segments is no error but in
+    /// When the object store fails. Faults of single segments are not an error; they are in
     /// [`SegmentVerification::faults`].
     pub async fn verify_segments(&self) -> Result<SegmentVerification, StoreError> {
         let mut verification = SegmentVerification::default();
