@@ -10,7 +10,7 @@
 //! | `sort` | which files the new log has, day by day |
 //! | `found` | rows of data files that the log does not name |
 //! | `kept` | of the events of a day each one once |
-//! | `recorded` | drops and holds, as audit events tell them |
+//! | `recorded` | drops and holds, as audit events record them |
 //! | `files` | damaged data files |
 
 mod files;
@@ -38,7 +38,7 @@ use crate::error::StoreError;
 use crate::root::paths;
 use crate::store::Store;
 
-/// What was repaired of a table, or is to be.
+/// The repair of a table, done or planned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableRepair {
     /// What is done, in its order.
@@ -93,7 +93,7 @@ pub struct RebuiltLog {
     pub dropped_events: u64,
     /// Data files that nothing names and that cannot be read; they are moved to `set-aside`.
     pub unreadable: Vec<String>,
-    /// The holds that were placed by lost entries; an audit event tells them, and they are placed again.
+    /// The holds that were placed by lost entries; an audit event lists them, and they are placed again.
     pub holds: Vec<String>,
     /// Whether the settings are lost. Then no retention run drops anything until a retention is set.
     pub settings_lost: bool,
@@ -163,7 +163,7 @@ impl fmt::Display for RebuiltLog {
 }
 
 impl Store {
-    /// Says what is damaged of the table of `workspace`, and with `by`, the name of who does it, repairs it; `None`
+    /// Says what is damaged of the table of `workspace`, and with `by`, the name of the actor, repairs it; `None`
     /// when there is no such table.
     ///
     /// What is damaged and not needed is moved to `set-aside/`. A log that lost entries is replaced by a new one, with
@@ -270,7 +270,7 @@ impl Store {
 struct Loss {
     /// What is wrong with it; `None` when there is no log.
     reason: Option<String>,
-    /// Whether heads or segments tell of it: the log itself shows nothing.
+    /// Whether heads or segments show it: the log itself shows nothing.
     is_witnessed: bool,
 }
 

@@ -21,14 +21,14 @@ use crate::maintenance::retention_run::is_copied_whole;
 use crate::root::paths;
 use crate::store::Store;
 
-/// What is wrong with a file.
+/// The fault of a file.
 struct Wrong {
     reason: String,
     /// Whether its bytes are those that were committed, and the log says something else about them.
     is_whole: bool,
 }
 
-/// What is whole of a file.
+/// The readable rows of a file.
 struct Salvaged {
     events: u64,
     /// Those of them that no other file of the day has.

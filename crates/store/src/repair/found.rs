@@ -129,7 +129,7 @@ impl Candidate {
         taking.finish().await
     }
 
-    /// Reads all rows, and takes what audit events among them tell. A file that this succeeds with is whole.
+    /// Reads all rows, and takes the audit events among them. A file that this succeeds with is whole.
     pub(super) async fn add_recorded(
         &self,
         location: &Location,
@@ -180,7 +180,7 @@ async fn tail(location: &Location, place: &FileRef) -> Result<Option<Tail>, Stor
     let Some(first) = first.min() else {
         return Ok(None);
     };
-    // So many blocks have so many digests, which are right before the indexes.
+    // The digests of the blocks are directly before the indexes.
     let most = first.div_ceil(BLOCK_BYTES);
     let offset = (0..=most.min(1 << 20)).rev().find_map(|blocks| {
         let offset = first.checked_sub(blocks * DIGEST_BYTES as u64)?;

@@ -17,7 +17,8 @@ use crate::file::writer::{DataFileWriter, StagedFile};
 use crate::import::day_buffer::DayBuffer;
 use crate::root::location::Location;
 
-/// Events whose ids are taken are compared with those that have them when there are so many, so that memory is bounded.
+/// Events whose ids are taken are compared with those that have them once there are this many, so that memory
+/// is bounded.
 const COMPARED_EVENTS: usize = 64 * 1024;
 
 /// The events of one day that are kept so far.

@@ -19,7 +19,7 @@ use crate::root::paths;
 use crate::store::Store;
 
 impl Store {
-    /// Sets aside what is damaged of the log, and what is before it, and writes a checkpoint that stands for it.
+    /// Sets aside what is damaged of the log, and what is before it, and writes a checkpoint that replaces it.
     pub(super) async fn repair_readable_log(
         &self,
         workspace: &WorkspaceId,

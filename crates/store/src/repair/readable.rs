@@ -32,7 +32,7 @@ pub(super) struct Readable {
     pub(super) added: BTreeMap<String, usize>,
     pub(super) removed: BTreeSet<String>,
     pub(super) metadata: Option<TableMetadata>,
-    /// The retention runs that entries after the base tell of by their settings, each not later than its time here.
+    /// The retention runs that the settings in entries after the base show, each not later than its time here.
     pub(super) raised: Vec<Drop>,
     /// The segments that sound entries name as folded.
     pub(super) folded: FoldedSegments,

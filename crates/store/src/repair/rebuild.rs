@@ -160,7 +160,7 @@ impl Rebuild<'_> {
     }
 
     /// The files that the log does not name and that can be read, the largest of each day first; takes what audit
-    /// events of them tell.
+    /// events record.
     async fn found_files(
         &self,
         readable: &Readable,
@@ -211,7 +211,7 @@ impl Rebuild<'_> {
         Ok(found)
     }
 
-    /// Takes what audit events tell of the files that entries after the base have added: a compaction may have moved
+    /// Takes what audit events record of the files that entries after the base have added: a compaction may have moved
     /// an audit event there.
     async fn add_recorded_of_named(
         &self,
@@ -305,7 +305,7 @@ impl Rebuild<'_> {
     }
 }
 
-/// The retention runs that audit events tell of, and those that only settings tell of.
+/// The retention runs that audit events record, and those that only settings show.
 fn drops(recorded: Vec<Drop>, raised: &[Drop]) -> Vec<Drop> {
     let mut drops = recorded;
     for raised in raised {

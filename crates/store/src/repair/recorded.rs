@@ -1,4 +1,4 @@
-//! Drops and holds, as the audit events tell them that their commits have left in data files.
+//! Drops and holds, as recorded by the audit events of their commits in data files.
 
 use std::collections::HashSet;
 
@@ -49,7 +49,7 @@ const COLUMNS: [&str; 7] = [
     fields::DOOR,
 ];
 
-/// What audit events tell.
+/// The drops and holds that audit events record.
 #[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) drops: Vec<Drop>,

@@ -22,7 +22,7 @@ use crate::store::Store;
 /// The category of the audit events.
 const CATEGORY: &str = "repair";
 
-/// What is set aside in place of a segment that is gone.
+/// What is set aside instead of a segment that is gone.
 const REMOVED_NOTE: &[u8] = b"this segment was removed before it was folded\n";
 
 /// A segment of which events are lost.
@@ -99,7 +99,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::NotSetAside`] when it is no damaged segment, and as for writing to tables. The segment
-    /// stays in place then.
+    /// stays where it is then.
     pub async fn set_aside_segment(
         &self,
         path: &str,
@@ -198,7 +198,7 @@ impl Store {
         let path = paths::set_aside(key);
         let bytes = match self.location().bytes_of(&paths::segment(key)).await {
             Ok(bytes) => bytes,
-            // That it is gone was told, and need not be told again.
+            // It was reported as gone before.
             Err(StoreError::NotFound { .. }) => Bytes::from_static(REMOVED_NOTE),
             Err(StoreError::Corrupt { .. }) => {
                 return self
