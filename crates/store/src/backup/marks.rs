@@ -16,7 +16,7 @@ use super::manifest::{BackupFault, BackupSummary, Manifest};
 /// Which backup is being restored. While it is there and the marker is not, the root is no store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RestoreMark {
-    /// The marker that the store gets in the end.
+    /// The marker that the store gets when the restore is done.
     pub(super) marker: Marker,
     /// The backup.
     pub(super) backup: BackupSummary,

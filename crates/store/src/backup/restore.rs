@@ -29,7 +29,7 @@ pub struct RestoreOptions {
     /// Take the newest backup, whether or not it is complete, and make a store of it although objects are damaged
     /// or missing.
     pub incomplete: bool,
-    /// Who does it, for the record.
+    /// The actor, for the audit event.
     pub by: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl Store {
     /// that was backed up, and a new incarnation. Every workspace gets an audit event, `store.restored`.
     ///
     /// The marker is written when everything else is there and was compared with its digest. A restore that was
-    /// interrupted goes on when it is done again.
+    /// interrupted continues when it is run again.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Store {
         Ok(restored)
     }
 
-    /// Makes the root one into which this backup is restored, or goes on with that; whether all is copied.
+    /// Makes the root one into which this backup is restored, or continues a restore; whether all is copied.
     async fn begin_restore(
         &self,
         from: &BackupRoot,

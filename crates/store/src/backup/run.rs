@@ -40,7 +40,7 @@ pub(super) struct Run<'a> {
     faults: Vec<BackupFault>,
 }
 
-/// What a segment holds, for the summary.
+/// The content of a segment, for the summary.
 struct TakenSegment {
     taken: Taken,
     events: u64,
