@@ -29,20 +29,20 @@ use crate::file::reader::{FileRef, bloom_filters};
 use crate::root::location::Location;
 use crate::store::Store;
 
-/// What a column takes about, to tell the cache how many to expect.
+/// What a column takes about, from which follows how many the cache expects.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
 
-/// Rows are very few when they lie in at most one in so many pages.
+/// Rows are very few when they are in at most one of this many pages.
 const VERY_FEW: usize = 4;
 
 /// How many columns are remembered of which a few rows were asked for.
 const ASKED_COLUMNS: usize = 16 * 1024;
 
-/// After so many questions for very few rows of a column, reading their pages may have cost as much as
+/// After this many reads of very few rows of a column, reading their pages may have cost as much as
 /// reading the column.
 const WORTH_KEEPING: u8 = 8;
 
-/// What bloom filters may take, beside the columns.
+/// The memory limit of Bloom filters, in addition to the columns.
 const FILTER_BYTES: u64 = 64 * 1024 * 1024;
 const TYPICAL_FILTER_BYTES: usize = 32 * 1024;
 
@@ -51,7 +51,7 @@ const TYPICAL_FILTER_BYTES: usize = 32 * 1024;
 pub struct RowGroupRef {
     /// The file.
     pub(crate) file: FileRef,
-    /// The place of the row group in the file.
+    /// The index of the row group in the file.
     pub index: usize,
 }
 
@@ -74,7 +74,7 @@ pub enum LoadedColumn {
     Selected(ArrayRef),
 }
 
-/// What a file has to tell which texts a column does not have.
+/// The Bloom filters of one column, one for each row group.
 #[derive(Debug)]
 struct Filters {
     /// One for each row group, where there is one.
@@ -213,10 +213,9 @@ impl ColumnCache {
         Ok(footer.memory_bytes(group.index, wanted))
     }
 
-    /// Columns for the sake of a few rows, in the types wanted. Of columns that are not in memory, long
-    /// texts are read for these rows alone the first time, and always when the rows are very few; other
-    /// columns only when the rows are very few, until that happened too often. Nothing is kept of what was
-    /// read for a few rows.
+    /// Reads the values of selected rows, in the types wanted. For columns that are not in memory, long texts are
+    /// read for these rows only the first time, and always when the rows are very few; other columns only when the
+    /// rows are very few, until that happened too often. The cache keeps no values that were read for selected rows.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -295,7 +294,7 @@ impl ColumnCache {
         asked
     }
 
-    /// The row groups of a file of which some row may have `text` in a column, as far as bloom filters tell.
+    /// The row groups of a file that may contain `text` in a column, by the Bloom filters.
     ///
     /// # Errors
     /// When the file cannot be read, or is damaged.
@@ -347,7 +346,7 @@ impl ColumnCache {
         self.location.caches.footers.of(&self.location, file).await
     }
 
-    /// The columns that are in memory, or of which the footer of the file tells all.
+    /// The columns that are in memory, or that the footer of the file determines.
     async fn known(
         &self,
         group: &RowGroupRef,

@@ -14,7 +14,7 @@ use arrow::error::ArrowError;
 /// The rows of a row group that a question is about, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowSelection {
-    /// All rows between two places.
+    /// A range of rows.
     Range(Range<usize>),
     /// Single rows.
     List(Vec<u32>),
@@ -36,7 +36,7 @@ impl RowSelection {
         self.len() == 0
     }
 
-    /// The place of each row.
+    /// The index of each row.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let (range, list) = match self {
             Self::Range(range) => (range.clone(), [].as_slice()),
@@ -45,7 +45,7 @@ impl RowSelection {
         range.chain(list.iter().map(|row| *row as usize))
     }
 
-    /// The row at a place among them, which has to be less than [`Self::len`].
+    /// The row at an index of the selection, which has to be less than [`Self::len`].
     #[must_use]
     pub fn get(&self, place: usize) -> usize {
         match self {
@@ -54,7 +54,7 @@ impl RowSelection {
         }
     }
 
-    /// How many of them are before a place in the row group.
+    /// The number of selected rows before an index of the row group.
     #[must_use]
     pub fn count_before(&self, place: usize) -> usize {
         match self {
@@ -111,7 +111,7 @@ pub struct PlainColumn {
     is_ascending: bool,
 }
 
-/// Text as numbers that stand for the different values.
+/// Text as keys of a dictionary of the different values.
 #[derive(Debug)]
 pub struct DictionaryColumn {
     keys: Keys,
@@ -218,7 +218,7 @@ impl DictionaryColumn {
         let stored = dictionary.keys();
         let code = |row: usize| match stored.is_null(row) {
             true => null,
-            // A key that is not null is a place in the dictionary.
+            // A key that is not null is an index of the dictionary.
             false => stored.value(row) as usize,
         };
         let rows = 0..stored.len();

@@ -57,7 +57,7 @@ pub(super) async fn columns(
     columns.collect()
 }
 
-/// The values of a few rows of columns, which the file has. Whoever wants a few rows waits for them mostly, so
+/// The values of a few rows of columns, which the file has. A reader of a few rows mostly waits for them, so
 /// many columns are read on several processors.
 pub(super) async fn values(
     location: &Location,
@@ -81,7 +81,7 @@ pub(super) async fn values(
     values.collect()
 }
 
-/// In how many parts to do a work at once, of which so much is not worth to be parted.
+/// The number of parallel tasks for `size` items, with at least `min_per_task` each.
 fn parts(size: usize, least: usize) -> usize {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     size.div_ceil(least).clamp(1, threads)
@@ -94,7 +94,8 @@ struct Piece {
     rows: Option<ParquetSelection>,
 }
 
-/// The arrays of each part, in its order. Each is decoded in a task of its own, also when there is only one: who
+/// The arrays of each part, in its order. Each is decoded in a task of its own, also when there is only one: a
+/// reader that
 /// reads several row groups at once has them decoded on several processors.
 async fn read_parts(
     location: &Location,
@@ -152,7 +153,7 @@ async fn read(
     found.collect()
 }
 
-/// One array behind the other; there has to be one.
+/// Concatenates arrays; there has to be one.
 fn one_array(arrays: &[&ArrayRef]) -> std::result::Result<ArrayRef, ArrowError> {
     match arrays {
         [only] => Ok(Arc::clone(only)),
