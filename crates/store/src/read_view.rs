@@ -64,7 +64,7 @@ impl ReadView {
 
     /// The first and the last `date` in Unix milliseconds; `None` when there are no events.
     ///
-    /// Where a file does not say which dates it holds, the bounds of its day stand in.
+    /// Where a file does not say which dates it holds, the bounds of its day are used.
     #[must_use]
     pub fn date_range_ms(&self) -> Option<(i64, i64)> {
         self.spans()
@@ -88,7 +88,7 @@ const WATERMARK_MARGIN: Duration = Duration::from_secs(60);
 impl Store {
     /// The newest events of `workspace`; `None` when there is no such workspace.
     ///
-    /// What this process has acknowledged is in it, and what others have acknowledged half a second ago.
+    /// All that this process has acknowledged is in it, and what others have acknowledged half a second ago.
     ///
     /// # Errors
     ///
