@@ -16,6 +16,10 @@ mod segment;
 mod settings;
 mod store;
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests compare the clock of the store with that of the machine"
+)]
 mod tests;
 
 pub use backup::{

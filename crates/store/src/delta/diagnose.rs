@@ -35,10 +35,10 @@ async fn find(
     location: &Location,
     workspace: &WorkspaceId,
 ) -> Result<Option<StoreError>, StoreError> {
-    let mut faults = of_objects(location, workspace).await?;
+    let log = objects(location, workspace).await?;
+    let mut faults = of_objects(location, workspace, &log).await?;
     if faults.is_empty() {
-        let log = objects(location, workspace).await?;
-        faults = of_versions(location, workspace, &log, &faults).await?;
+        faults = of_versions(location, workspace, &paths_of(&log), &faults).await?;
     }
     Ok(faults
         .into_iter()
@@ -53,29 +53,30 @@ async fn find(
         }))
 }
 
-/// The objects of a log.
+/// The objects of a log, sorted by path.
 pub(crate) async fn objects(
     location: &Location,
     workspace: &WorkspaceId,
-) -> Result<Vec<Path>, StoreError> {
+) -> Result<Vec<ObjectMeta>, StoreError> {
     let listed = location.objects.list(Some(&paths::log(workspace)));
-    let log = listed.map_ok(|object| object.location);
-    Ok(log.try_collect().await?)
+    let mut log: Vec<ObjectMeta> = listed.try_collect().await?;
+    log.sort_unstable_by(|one, other| one.location.cmp(&other.location));
+    Ok(log)
 }
 
-/// Reads the whole log, checks each object by itself, and each entry against the one after it, which has
+/// The paths of these objects.
+pub(crate) fn paths_of(log: &[ObjectMeta]) -> Vec<Path> {
+    log.iter().map(|object| object.location.clone()).collect()
+}
+
+/// Reads the objects of a log as [`objects`] has listed them, checks each object by itself, and each entry against the one after it, which has
 /// the digest of the one before.
 pub(crate) async fn of_objects(
     location: &Location,
     workspace: &WorkspaceId,
+    log: &[ObjectMeta],
 ) -> Result<Vec<Fault>, StoreError> {
-    let mut log: Vec<ObjectMeta> = location
-        .objects
-        .list(Some(&paths::log(workspace)))
-        .try_collect()
-        .await?;
-    log.sort_unstable_by(|one, other| one.location.cmp(&other.location));
-    let log = without_strays(&log);
+    let log = without_strays(log);
     let mut faults: Vec<Fault> = Vec::new();
     let mut previous: Option<(u64, Digest)> = None;
     for path in log.iter().map(|object| &object.location) {

@@ -14,6 +14,7 @@ use crate::delta::log::{self, TableMetadata};
 use crate::delta::table::{self, Table};
 use crate::error::StoreError;
 use crate::fault::Fault;
+use crate::root::location::Location;
 use crate::root::paths;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -83,7 +84,8 @@ impl Store {
         let lost = lost.filter_map(paths::version_of).max();
         let witnessed = self.witnessed_version(workspace).await?;
         let is_newest = readable.newest > lost && readable.newest >= witnessed;
-        readable.is_complete = is_newest && readable.states_itself(workspace).await;
+        readable.is_complete =
+            is_newest && readable.states_itself(self.location(), workspace).await;
         Ok(readable)
     }
 
@@ -190,13 +192,12 @@ impl Readable {
     }
 
     /// Whether the newest entry states just these files, so that nothing is missing.
-    async fn states_itself(&self, workspace: &WorkspaceId) -> bool {
+    async fn states_itself(&self, location: &Location, workspace: &WorkspaceId) -> bool {
         let Some(metadata) = &self.metadata else {
             return false;
         };
         let adds: Vec<Action> = self.files.values().cloned().map(Action::Add).collect();
-        let now = chrono::Utc::now();
-        let Ok(actions) = log::restored(now, metadata, &adds, Map::new()) else {
+        let Ok(actions) = log::restored(location.now(), metadata, &adds, Map::new()) else {
             return false;
         };
         match table::alone(workspace, &actions).await {

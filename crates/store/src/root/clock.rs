@@ -58,8 +58,8 @@ impl Clock {
     /// The time now.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         match self {
-            Self::System => Utc::now(),
-            Self::Shifted(by) => Utc::now() + *by,
+            Self::System => machine_time(),
+            Self::Shifted(by) => machine_time() + *by,
             #[cfg(test)]
             Self::Given { time_ms, ahead_ms } => {
                 let now_ms = time_ms.load(Ordering::SeqCst) + ahead_ms.load(Ordering::SeqCst);
@@ -378,6 +378,14 @@ impl Store {
             tokio::time::sleep(INTERVAL).await;
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place where the clock of the machine is read"
+)]
+fn machine_time() -> DateTime<Utc> {
+    Utc::now()
 }
 
 fn bound_ms() -> u64 {

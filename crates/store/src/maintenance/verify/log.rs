@@ -32,8 +32,9 @@ impl Store {
             Err(StoreError::Corrupt { reason, .. }) => Err(reason),
             Err(error) => return Err(error),
         };
-        let mut faults = diagnose::of_objects(location, workspace).await?;
         let log = diagnose::objects(location, workspace).await?;
+        let mut faults = diagnose::of_objects(location, workspace, &log).await?;
+        let log = diagnose::paths_of(&log);
         faults.extend(diagnose::of_versions(location, workspace, &log, &faults).await?);
         let reason = match hint {
             Ok(None) => None,
