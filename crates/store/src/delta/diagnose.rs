@@ -69,8 +69,8 @@ pub(crate) fn paths_of(log: &[ObjectMeta]) -> Vec<Path> {
     log.iter().map(|object| object.location.clone()).collect()
 }
 
-/// Reads the objects of a log as [`objects`] has listed them, checks each object by itself, and each entry against the one after it, which has
-/// the digest of the one before.
+/// Reads the objects of a log as [`objects`] has listed them, checks each object by itself, and each entry against the
+/// one after it, which has the digest of the one before.
 pub(crate) async fn of_objects(
     location: &Location,
     workspace: &WorkspaceId,
