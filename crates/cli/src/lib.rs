@@ -1,21 +1,9 @@
-//! `vouch`: a DQL query engine over audit events, as one program.
-//!
-//! | module | holds |
-//! |---|---|
-//! | `arguments` | the command line |
-//! | `command` | one file a subcommand |
-//! | `answers` | who answers: a store opened here, or a running service |
-//! | `workspaces` | who knows what is set for workspaces, in the same two ways |
-//! | `output` | answers as tables, JSON, CSV, NDJSON, Arrow and Parquet |
-//! | `failure` | what can go wrong, and with which exit status |
-//! | `generate` | sample events |
-//! | `mapping` | which mapping is meant |
+#![doc = include_str!("../README.md")]
 
 mod answers;
 mod arguments;
 mod command;
 mod failure;
-mod generate;
 mod mapping;
 mod output;
 mod workspaces;

@@ -121,18 +121,19 @@ fn damaged(reason: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use samples::Sample;
+
     use super::*;
-    use crate::generate::{Settings, write};
 
     #[test]
     fn the_sample_is_what_the_generator_gives() {
         let mut text = Vec::new();
-        let settings = Settings {
+        let sample = Sample {
             seed: 1,
             events: 4_000,
             to_ms: 1_795_186_800_000,
         };
-        write(settings, &mut text).unwrap();
+        sample.write(&mut text).unwrap();
         let committed = zstd::decode_all(SAMPLE).unwrap();
         assert!(
             text == committed,

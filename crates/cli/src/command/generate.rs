@@ -2,15 +2,16 @@
 
 use std::io::{self, BufWriter};
 
+use samples::{Load, Sample};
+
 use crate::arguments::{GenerateArguments, Profile};
 use crate::failure::Failure;
-use crate::generate::{self, Load, Settings};
 
-/// Sizes of a load where none are given.
+/// The default sizes of a load.
 const WORKSPACES: u32 = 20;
 const DAYS: u32 = 62;
 
-/// The output is collected to so many bytes.
+/// The size of the output buffer.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes made-up events.
@@ -22,12 +23,12 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
             return Err(Failure::Usage(text.to_owned()));
         }
         Profile::Sample => {
-            let settings = Settings {
+            let sample = Sample {
                 seed: arguments.seed,
                 events: arguments.events,
                 to_ms: arguments.to,
             };
-            generate::write(settings, &mut out)?;
+            sample.write(&mut out)?;
         }
         Profile::Load => {
             let load = Load {

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 use super::kind::{Detail, KINDS, Kind, PAGES};
 use super::people::{Person, Population, Workspace};
 use super::words::{ASPECTS, QUERIES, REMARKS, REQUESTS, SERVICES, SIGN_IN_FAILURES};
-use crate::generate::random::{Random, Shares, mixed};
-use crate::generate::rhythm::HOUR_MS;
+use crate::random::{Random, Shares, mixed};
+use crate::rhythm::HOUR_MS;
 
 /// How many different things are operated on.
 pub(super) const OPERATIONS: u64 = 60_000;

@@ -1,7 +1,7 @@
 //! Who acts in the load, and where: workspaces and people that follow from their numbers.
 
 use super::words::{FAMILY_NAMES, FIRST_NAMES, ROLES, TEAMS};
-use crate::generate::random::{Random, Shares, mixed};
+use crate::random::{Random, Shares, mixed};
 
 /// How many people a workspace has.
 pub(super) const PEOPLE: usize = FIRST_NAMES.len() * FAMILY_NAMES.len();

@@ -2,8 +2,8 @@
 
 use super::activity::{Activity, CREATE_TOKEN, DELETE_MONITOR, EXPORT, MODIFY_DASHBOARD, SIGN_IN};
 use super::people::{INTRUDER, INTRUDER_BROWSER, VICTIM, WORKSPACES};
-use super::random::{Random, mixed_text};
 use super::record::{Occurrence, Record, Who, account};
+use crate::random::{Random, mixed_text};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;

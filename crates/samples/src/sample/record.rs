@@ -6,7 +6,7 @@ use super::activity::{
     Activity, Actor, CHANGES, Detail, Object, QUERIES, REQUESTS, SIGN_IN_FAILURES,
 };
 use super::people::{AWAY, Person, Place, Token, WORKSPACES, Workspace};
-use super::random::{Random, mixed, mixed_text};
+use crate::random::{Random, mixed, mixed_text};
 
 /// An event: its fields in the order in which they are written.
 pub(super) type Record = Map<String, Value>;

@@ -1,70 +1,73 @@
-//! Events that nobody did: a sample, which is what one would see in the audit log of three workspaces in
-//! two weeks, and a load of any size, for measuring.
+//! A sample: the audit log of three workspaces over two weeks, with incidents to find.
 //!
-//! | module | holds |
+//! | module | is |
 //! |---|---|
-//! | `load` | the load |
-//! | `people` | workspaces, people and places |
-//! | `activity` | the kinds of event, and how often each happens |
+//! | `people` | workspaces, people and addresses |
+//! | `activity` | the kinds of event and their frequencies |
 //! | `story` | the incidents that an analyst should find |
 //! | `record` | one event as JSON |
-//! | `rhythm` | when things happen |
-//! | `random` | chance, the same on every machine |
 
 mod activity;
-mod load;
 mod people;
-mod random;
 mod record;
-mod rhythm;
 mod story;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
+use crate::random::Random;
+use crate::rhythm::{self, HOUR_MS};
 use activity::ACTIVITIES;
-pub(crate) use load::Load;
-use random::Random;
 use record::{Occurrence, Record};
-use rhythm::HOUR_MS;
 
 const DAYS: u32 = 14;
 
-/// What decides a sample; equal settings give equal events.
+/// The parameters of a sample. Equal parameters yield equal bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub struct Sample {
     /// The seed of every choice.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// The number of events.
-    pub(crate) events: u64,
-    /// Unix milliseconds of the end: the events lie in the 14 days before it.
-    pub(crate) to_ms: i64,
+    pub events: u64,
+    /// Unix milliseconds of the end: the events are in the 14 days before it.
+    pub to_ms: i64,
 }
 
-/// The events of a sample, oldest first; an hour of them is in memory at a time.
+impl Sample {
+    /// Writes the events as NDJSON, oldest first.
+    pub fn write(self, out: &mut impl Write) -> io::Result<()> {
+        for record in Generator::new(self) {
+            serde_json::to_writer(&mut *out, &record)?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    }
+}
+
+/// The events of a sample, oldest first. Only one hour of them is in memory at a time.
 #[derive(Debug)]
-pub(crate) struct Generator {
+struct Generator {
     random: Random,
-    /// How many ordinary events each hour has, the oldest hour first.
+    /// The start of each hour and its number of ordinary events, the oldest hour first.
     hours: VecDeque<(i64, u64)>,
     stories: VecDeque<Record>,
     ready: VecDeque<Record>,
 }
 
 impl Generator {
-    /// The sample that `settings` decide.
-    pub(crate) fn new(settings: Settings) -> Self {
-        let mut random = Random::new(settings.seed);
-        let mut stories = VecDeque::from(story::stories(&mut random, settings.to_ms));
-        // A small sample has the newest part of the stories only.
-        let told = usize::try_from(settings.events)
+    /// The events of `sample`.
+    fn new(sample: Sample) -> Self {
+        let mut random = Random::new(sample.seed);
+        let mut stories = VecDeque::from(story::stories(&mut random, sample.to_ms));
+        // A small sample has only the newest events of the stories.
+        let from_stories = usize::try_from(sample.events)
             .unwrap_or(usize::MAX)
             .min(stories.len());
-        stories.drain(..stories.len() - told);
-        let ordinary = settings.events - told as u64;
+        stories.drain(..stories.len() - from_stories);
+        let ordinary = sample.events - from_stories as u64;
         Self {
             random,
-            hours: rhythm::hours(settings.to_ms, DAYS, ordinary),
+            hours: rhythm::hours(sample.to_ms, DAYS, ordinary),
             stories,
             ready: VecDeque::new(),
         }
@@ -106,15 +109,6 @@ impl Iterator for Generator {
         }
         self.ready.pop_front()
     }
-}
-
-/// Writes the sample as NDJSON.
-pub(crate) fn write(settings: Settings, out: &mut impl Write) -> io::Result<()> {
-    for record in Generator::new(settings) {
-        serde_json::to_writer(&mut *out, &record)?;
-        out.write_all(b"\n")?;
-    }
-    out.flush()
 }
 
 fn date_ms(record: &Record) -> i64 {

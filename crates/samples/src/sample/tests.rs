@@ -2,15 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
-const SETTINGS: Settings = Settings {
+const SAMPLE: Sample = Sample {
     seed: 5,
     events: 1_500,
     to_ms: 1_763_650_800_000,
 };
 
-fn text(settings: Settings) -> String {
+fn text(sample: Sample) -> String {
     let mut out = Vec::new();
-    write(settings, &mut out).unwrap();
+    sample.write(&mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -28,21 +28,15 @@ fn counts(records: &[Record], field: &str) -> BTreeMap<String, usize> {
 
 #[test]
 fn a_seed_gives_the_same_text_and_another_seed_another() {
-    assert_eq!(text(SETTINGS), text(SETTINGS));
-    assert_ne!(
-        text(SETTINGS),
-        text(Settings {
-            seed: 6,
-            ..SETTINGS
-        })
-    );
+    assert_eq!(text(SAMPLE), text(SAMPLE));
+    assert_ne!(text(SAMPLE), text(Sample { seed: 6, ..SAMPLE }));
 }
 
 #[test]
 fn the_number_of_events_is_exact() {
     for events in [0, 1, 50, 101, 1_500] {
         assert_eq!(
-            text(Settings { events, ..SETTINGS }).lines().count() as u64,
+            text(Sample { events, ..SAMPLE }).lines().count() as u64,
             events
         );
     }
@@ -50,11 +44,11 @@ fn the_number_of_events_is_exact() {
 
 #[test]
 fn events_are_in_order_within_the_fortnight_and_have_ids_of_their_own() {
-    let records: Vec<Record> = Generator::new(SETTINGS).collect();
+    let records: Vec<Record> = Generator::new(SAMPLE).collect();
     let dates: Vec<i64> = records.iter().map(date_ms).collect();
     assert!(dates.is_sorted());
-    assert!(dates[0] >= SETTINGS.to_ms - i64::from(DAYS) * 24 * HOUR_MS);
-    assert!(dates[dates.len() - 1] < SETTINGS.to_ms);
+    assert!(dates[0] >= SAMPLE.to_ms - i64::from(DAYS) * 24 * HOUR_MS);
+    assert!(dates[dates.len() - 1] < SAMPLE.to_ms);
     let ids: BTreeSet<&str> = records
         .iter()
         .filter_map(|record| record["df_event_id"].as_str())
@@ -64,7 +58,7 @@ fn events_are_in_order_within_the_fortnight_and_have_ids_of_their_own() {
 
 #[test]
 fn the_sample_is_varied() {
-    let records: Vec<Record> = Generator::new(SETTINGS).collect();
+    let records: Vec<Record> = Generator::new(SAMPLE).collect();
     assert_eq!(counts(&records, "df_workspace").len(), 3);
     assert_eq!(counts(&records, "df_origin").len(), 4);
     assert_eq!(counts(&records, "df_status").len(), 3);
@@ -75,9 +69,9 @@ fn the_sample_is_varied() {
 
 #[test]
 fn people_work_by_day() {
-    let records: Vec<Record> = Generator::new(Settings {
+    let records: Vec<Record> = Generator::new(Sample {
         events: 10_000,
-        ..SETTINGS
+        ..SAMPLE
     })
     .collect();
     let in_hours = |hours: std::ops::Range<i64>| {
@@ -92,7 +86,7 @@ fn people_work_by_day() {
 
 #[test]
 fn the_stories_are_told() {
-    let records: Vec<Record> = Generator::new(SETTINGS).collect();
+    let records: Vec<Record> = Generator::new(SAMPLE).collect();
     let of_intruder: Vec<&Record> = records
         .iter()
         .filter(|record| {

@@ -1,8 +1,8 @@
-//! A load: as many events as wanted, quickly, with the shape of a large installation's audit log.
+//! A load: any number of events, quickly, with the distributions of a large installation's audit log.
 //!
-//! | module | holds |
+//! | module | is |
 //! |---|---|
-//! | `kind` | the kinds of event, and how often each happens |
+//! | `kind` | the kinds of event and their frequencies |
 //! | `people` | workspaces and people |
 //! | `event` | one event as a line of JSON |
 //! | `words` | names, and the words of messages |
@@ -14,28 +14,28 @@ mod words;
 
 use std::io::{self, Write};
 
-use super::random::Random;
-use super::rhythm;
+use crate::random::Random;
+use crate::rhythm;
 use event::Writer;
 
-/// What decides a load; equal loads give equal events.
+/// The parameters of a load. Equal parameters yield equal bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
+pub struct Load {
     /// The seed of every choice.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// The number of events.
-    pub(crate) events: u64,
+    pub events: u64,
     /// The number of workspaces; the *n*-th has *n* times fewer events than the first.
-    pub(crate) workspaces: u32,
-    /// The number of days that the events lie in.
-    pub(crate) days: u32,
+    pub workspaces: u32,
+    /// The number of days that the events span.
+    pub days: u32,
     /// Unix milliseconds of the end of these days.
-    pub(crate) to_ms: i64,
+    pub to_ms: i64,
 }
 
 impl Load {
-    /// Writes the events as NDJSON, oldest first. An hour's dates are in memory at a time.
-    pub(crate) fn write(self, out: &mut impl Write) -> io::Result<()> {
+    /// Writes the events as NDJSON, oldest first. Only the dates of one hour are in memory at a time.
+    pub fn write(self, out: &mut impl Write) -> io::Result<()> {
         let mut random = Random::new(self.seed);
         let mut writer = Writer::new(self.workspaces);
         for (start_ms, count) in rhythm::hours(self.to_ms, self.days, self.events) {
