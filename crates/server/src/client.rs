@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_words() {
-        let status = status::of_request_error(&crate::convert::RequestError::NoScope);
+        let status = status::from_request_error(&crate::convert::RequestError::NoScope);
         let ClientError::Refused(refusal) = refused(status) else {
             panic!("not refused")
         };

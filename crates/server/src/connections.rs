@@ -163,9 +163,10 @@ impl Closing {
     /// Fails when it is to be closed; wakes the task of `context` when it becomes so.
     fn poll(&self, context: &Context<'_>) -> io::Result<()> {
         self.0.1.register(context.waker());
-        match self.is_closing() {
-            true => Err(io::ErrorKind::TimedOut.into()),
-            false => Ok(()),
+        if self.is_closing() {
+            Err(io::ErrorKind::TimedOut.into())
+        } else {
+            Ok(())
         }
     }
 }

@@ -113,7 +113,7 @@ impl Questions {
         let _ends_with_call = EndsWithCall(task.abort_handle());
         match timeout_at(end, task).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => Err(status::of_lost_question(&error)),
+            Ok(Err(error)) => Err(status::from_lost_question(&error)),
             Err(_) => Err(timed_out(query, time)),
         }
     }
@@ -135,7 +135,7 @@ impl Questions {
         });
         match timeout_at(end, task).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(error)) => Err(status::of_lost_question(&error)),
+            Ok(Err(error)) => Err(status::from_lost_question(&error)),
             Err(_) => Err(timed_out("", time)),
         }
     }
@@ -215,7 +215,7 @@ impl<T> Received<T> {
 }
 
 fn timed_out(query: &str, time: Duration) -> Status {
-    status::of_engine_error(query, &EngineError::TimedOut(time))
+    status::from_engine_error(query, &EngineError::TimedOut(time))
 }
 
 /// Ends a task when the call that waits for it ends.
@@ -265,8 +265,8 @@ impl QuestionRuntime {
             engine.query(&request).await
         };
         let answered = self.handle().spawn(question).await;
-        let answered = answered.map_err(|error| status::of_lost_question(&error))?;
-        answered.map_err(|error| status::of_engine_error(WARM_UP, &error))?;
+        let answered = answered.map_err(|error| status::from_lost_question(&error))?;
+        answered.map_err(|error| status::from_engine_error(WARM_UP, &error))?;
         Ok(())
     }
 

@@ -129,9 +129,9 @@ impl Task {
         // The rest of the answer is gone. What is in the connection stays there until the client takes it.
         let status = match error {
             WriteError::BodyStalled { .. } | WriteError::BodyLate(_) => {
-                status::of_stalled_reader(LONGEST_STALL)
+                status::from_stalled_reader(LONGEST_STALL)
             }
-            _ => status::of_no_memory(),
+            _ => status::from_no_memory(),
         };
         self.give((self.sending.end)(status));
         let all_sent = timeout(self.sending.stall, self.on_way.acquire_many(PIECES));

@@ -19,7 +19,7 @@ const ERROR_INFO_TYPE: &str = "type.googleapis.com/vouch.v1.ErrorInfo";
 /// The status for an error about `query`.
 ///
 /// What the one who asks can do nothing about is logged under an id, and the id is sent instead.
-pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
+pub(crate) fn from_engine_error(query: &str, error: &EngineError) -> Status {
     match error {
         EngineError::Query(diagnostics) => {
             let info = proto::ErrorInfo {
@@ -30,17 +30,17 @@ pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
             };
             with_info(Code::InvalidArgument, info)
         }
-        EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
+        EngineError::UnknownWorkspace { .. } => to_status(Code::NotFound, error),
         EngineError::ResourcesExhausted(_) | EngineError::AnswerTooLarge(_) => {
-            told(Code::ResourceExhausted, error)
+            to_status(Code::ResourceExhausted, error)
         }
-        EngineError::TimedOut(_) => told(Code::DeadlineExceeded, error),
-        EngineError::MissingFile(_) => kept_back(Code::DataLoss, error, INCOMPLETE),
+        EngineError::TimedOut(_) => to_status(Code::DeadlineExceeded, error),
+        EngineError::MissingFile(_) => masked(Code::DataLoss, error, INCOMPLETE),
         EngineError::Store(failed) => {
-            let (code, public) = of_store_error(failed);
-            kept_back(code, error, public)
+            let (code, public) = from_store_error(failed);
+            masked(code, error, public)
         }
-        EngineError::Execution(_) => kept_back(Code::Internal, error, "the query could not be run"),
+        EngineError::Execution(_) => masked(Code::Internal, error, "the query could not be run"),
     }
 }
 
@@ -50,7 +50,7 @@ const INCOMPLETE: &str =
 const NOT_THERE: &str = "the store is not there, so nothing is answered or stored; the volume or bucket of the service has to be brought back";
 
 /// The status code for a failure of the store, and what may be told about it.
-pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
+pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
     match error {
         _ if error.is_missing_object() => (Code::DataLoss, INCOMPLETE),
         StoreError::NotFound { .. }
@@ -80,7 +80,7 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
             Code::FailedPrecondition,
             "the batch does not follow the one before it",
         ),
-        StoreError::Shared(error) => of_store_error(error),
+        StoreError::Shared(error) => from_store_error(error),
         StoreError::InvalidSetting { .. }
         | StoreError::ClockDiffers { .. }
         | StoreError::NothingToUndo { .. }
@@ -106,7 +106,7 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
 }
 
 /// The status for an error about what is set for a workspace.
-pub(crate) fn of_settings_error(error: &StoreError) -> Status {
+pub(crate) fn from_settings_error(error: &StoreError) -> Status {
     let code = match error {
         StoreError::InvalidSetting { .. } => Code::InvalidArgument,
         StoreError::UnknownHold { .. } => Code::NotFound,
@@ -116,7 +116,7 @@ pub(crate) fn of_settings_error(error: &StoreError) -> Status {
         | StoreError::NothingToUndo { .. }
         | StoreError::DropGone { .. } => Code::FailedPrecondition,
         other => {
-            let (code, public) = of_store_error(other);
+            let (code, public) = from_store_error(other);
             return kept_back_as(code, other.code(), other, public);
         }
     };
@@ -129,7 +129,7 @@ pub(crate) fn of_settings_error(error: &StoreError) -> Status {
 }
 
 /// The status for a change at a port that shows settings only.
-pub(crate) fn of_read_only() -> Status {
+pub(crate) fn from_read_only() -> Status {
     let info = proto::ErrorInfo {
         code: "read_only_port".to_owned(),
         message: "settings and holds are not changed through this port; start the service with \
@@ -141,7 +141,7 @@ pub(crate) fn of_read_only() -> Status {
 }
 
 /// The status for a request that cannot be asked.
-pub(crate) fn of_request_error(error: &RequestError) -> Status {
+pub(crate) fn from_request_error(error: &RequestError) -> Status {
     let info = proto::ErrorInfo {
         code: error.code().to_owned(),
         message: error.to_string(),
@@ -151,7 +151,7 @@ pub(crate) fn of_request_error(error: &RequestError) -> Status {
 }
 
 /// The status for a question that finds no turn among the others.
-pub(crate) fn of_too_many_questions(running: usize, waiting: usize) -> Status {
+pub(crate) fn from_too_many_questions(running: usize, waiting: usize) -> Status {
     let info = proto::ErrorInfo {
         code: "too_many_questions".to_owned(),
         message: format!(
@@ -165,7 +165,7 @@ pub(crate) fn of_too_many_questions(running: usize, waiting: usize) -> Status {
 }
 
 /// The status for a question whose task ended without an answer: a defect, unless the service stops.
-pub(crate) fn of_lost_question(error: &tokio::task::JoinError) -> Status {
+pub(crate) fn from_lost_question(error: &tokio::task::JoinError) -> Status {
     if error.is_cancelled() {
         return Status::unavailable("the service is stopping; ask again");
     }
@@ -174,7 +174,7 @@ pub(crate) fn of_lost_question(error: &tokio::task::JoinError) -> Status {
 }
 
 /// The status for a request whose message is larger than its service takes.
-pub(crate) fn of_request_too_large(limit: usize) -> Status {
+pub(crate) fn from_request_too_large(limit: usize) -> Status {
     let info = proto::ErrorInfo {
         code: "request_too_large".to_owned(),
         message: format!(
@@ -186,7 +186,7 @@ pub(crate) fn of_request_too_large(limit: usize) -> Status {
 }
 
 /// The status for a request or an answer that finds no memory among the others.
-pub(crate) fn of_no_memory() -> Status {
+pub(crate) fn from_no_memory() -> Status {
     let info = proto::ErrorInfo {
         code: "overloaded".to_owned(),
         message: "requests and answers that wait for their clients take the memory that the service has for \
@@ -198,7 +198,7 @@ pub(crate) fn of_no_memory() -> Status {
 }
 
 /// The status for a reader that takes nothing of its answer.
-pub(crate) fn of_stalled_reader(stall: std::time::Duration) -> Status {
+pub(crate) fn from_stalled_reader(stall: std::time::Duration) -> Status {
     let info = proto::ErrorInfo {
         code: "timed_out".to_owned(),
         message: format!(
@@ -211,7 +211,7 @@ pub(crate) fn of_stalled_reader(stall: std::time::Duration) -> Status {
 }
 
 /// The status for an answer that no message can hold.
-pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
+pub(crate) fn from_answer_too_large(size_bytes: usize) -> Status {
     let info = proto::ErrorInfo {
         code: "answer_too_large".to_owned(),
         message: format!(
@@ -225,7 +225,7 @@ pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
 }
 
 /// The status for a failure of the service itself while it writes an answer.
-pub(crate) fn of_encoding_error(error: &arrow::error::ArrowError) -> Status {
+pub(crate) fn from_encoding_error(error: &arrow::error::ArrowError) -> Status {
     kept_back_as(
         Code::Internal,
         "execution_failed",
@@ -243,7 +243,7 @@ pub(crate) fn error_info(status: &Status) -> Option<proto::ErrorInfo> {
     proto::ErrorInfo::decode(info.value.as_slice()).ok()
 }
 
-fn told(code: Code, error: &EngineError) -> Status {
+fn to_status(code: Code, error: &EngineError) -> Status {
     let info = proto::ErrorInfo {
         code: error.code().to_owned(),
         message: error.to_string(),
@@ -252,7 +252,7 @@ fn told(code: Code, error: &EngineError) -> Status {
     with_info(code, info)
 }
 
-fn kept_back(code: Code, error: &EngineError, public: &str) -> Status {
+fn masked(code: Code, error: &EngineError, public: &str) -> Status {
     kept_back_as(code, error.code(), error, public)
 }
 
@@ -283,7 +283,7 @@ pub(crate) fn incident(
 
 /// The status that tells `info`, as far as a header holds it.
 pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
-    info.message = clipped(&info.message);
+    info.message = truncated(&info.message);
     let found = info.diagnostics.len();
     while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
         info.diagnostics.pop();
@@ -296,8 +296,8 @@ pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
         info.encoded_len() > MAX_DETAILS_BYTES,
         &mut info.diagnostics[..],
     ) {
-        finding.message = clipped(&finding.message);
-        finding.hint = finding.hint.as_deref().map(clipped);
+        finding.message = truncated(&finding.message);
+        finding.hint = finding.hint.as_deref().map(truncated);
         finding.label = None;
     }
     let details = RpcStatus::new(code, &info).encode_to_vec();
@@ -305,7 +305,7 @@ pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
 }
 
 /// The first characters of a text that would not fit into a header.
-fn clipped(text: &str) -> String {
+fn truncated(text: &str) -> String {
     match text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
         Some((end, _)) => format!("{} …", &text[..end]),
         None => text.to_owned(),
@@ -362,7 +362,7 @@ mod tests {
         )
         .with_hint("did you mean `count`?");
         let error = EngineError::Query(vec![finding]);
-        let status = of_engine_error("TAE::audit:(cuont(*))", &error);
+        let status = from_engine_error("TAE::audit:(cuont(*))", &error);
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.message(), "unknown function `cuont`");
         let info = error_info(&status).unwrap();
@@ -398,7 +398,7 @@ mod tests {
             ),
         ];
         for (error, code, stable_code) in cases {
-            let status = of_engine_error("TAE::audit:(*)", &error);
+            let status = from_engine_error("TAE::audit:(*)", &error);
             assert_eq!(status.code(), code);
             let info = error_info(&status).unwrap();
             assert_eq!(info.code, stable_code);
@@ -428,13 +428,13 @@ mod tests {
             ),
         ];
         for (error, code, stable_code) in cases {
-            let status = of_settings_error(&error);
+            let status = from_settings_error(&error);
             assert_eq!(status.code(), code);
             assert!(status.message().contains("`case 4711`"));
             assert_eq!(error_info(&status).unwrap().code, stable_code);
         }
         let path = "workspace=secret/x".to_owned();
-        let status = of_settings_error(&StoreError::NotFound { path });
+        let status = from_settings_error(&StoreError::NotFound { path });
         assert!(!status.message().contains("secret"));
     }
 
@@ -444,7 +444,7 @@ mod tests {
             name: "acme-prod".into(),
             suggestion: Some("acme-production".into()),
         };
-        let status = of_engine_error("", &error);
+        let status = from_engine_error("", &error);
         assert_eq!(status.code(), Code::NotFound);
         assert!(status.message().contains("`acme-production`"));
         assert_eq!(error_info(&status).unwrap().code, "unknown_workspace");
@@ -452,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_request_error_has_a_code() {
-        let status = of_request_error(&RequestError::NoScope);
+        let status = from_request_error(&RequestError::NoScope);
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(error_info(&status).unwrap().code, "invalid_request");
     }
@@ -467,13 +467,13 @@ mod tests {
             )
         };
         let error = EngineError::Query((0..50).map(finding).collect());
-        let status = of_engine_error("x", &error);
+        let status = from_engine_error("x", &error);
         assert!(status.details().len() < 6_000, "{}", status.details().len());
         assert!(status.message().contains("more findings are left out"));
         assert!(!error_info(&status).unwrap().diagnostics.is_empty());
 
         let huge = Diagnostic::error("parse_error", "ü".repeat(50_000), Span::new(0, 1));
-        let status = of_engine_error("x", &EngineError::Query(vec![huge]));
+        let status = from_engine_error("x", &EngineError::Query(vec![huge]));
         assert!(status.details().len() < 6_000, "{}", status.details().len());
     }
 

@@ -191,7 +191,7 @@ impl Turns {
     /// # Errors
     /// The queue is full, or the turn did not come in time.
     pub(crate) async fn turn(&self, asker: Asker, end: Instant) -> Result<Turn, Status> {
-        let refused = || status::of_too_many_questions(self.0.most_running, self.0.most_waiting);
+        let refused = || status::from_too_many_questions(self.0.most_running, self.0.most_waiting);
         let (number, granted) = match self.admit(asker) {
             Admission::Runs(turn) => return Ok(turn),
             Admission::Waits(number, granted) => (number, granted),

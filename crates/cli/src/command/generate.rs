@@ -4,7 +4,7 @@ use std::io::{self, BufWriter};
 
 use samples::{Load, Sample};
 
-use crate::arguments::{GenerateArguments, Profile};
+use crate::arguments::{GenerateArgs, Profile};
 use crate::failure::Failure;
 
 /// The default sizes of a load.
@@ -15,7 +15,7 @@ const DAYS: u32 = 62;
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes made-up events.
-pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GenerateArgs) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
     match arguments.profile {
         Profile::Sample if arguments.workspaces.or(arguments.days).is_some() => {

@@ -150,9 +150,10 @@ fn order_from_message(message: &proto::OrderKey) -> Result<OrderOption, RequestE
 }
 
 fn order_to_message(option: &OrderOption) -> proto::OrderKey {
-    let direction = match option.descending {
-        true => proto::Direction::Desc,
-        false => proto::Direction::Asc,
+    let direction = if option.descending {
+        proto::Direction::Desc
+    } else {
+        proto::Direction::Asc
     };
     proto::OrderKey {
         column: option.column.clone(),

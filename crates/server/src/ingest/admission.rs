@@ -124,15 +124,15 @@ impl Intake {
 /// The status for the client of a service that stores no events.
 fn question_status(error: &WriteError) -> Status {
     match error {
-        WriteError::MessageTooLarge { limit } => status::of_request_too_large(*limit),
-        WriteError::Overloaded { .. } => status::of_no_memory(),
+        WriteError::MessageTooLarge { limit } => status::from_request_too_large(*limit),
+        WriteError::Overloaded { .. } => status::from_no_memory(),
         other => other.status(),
     }
 }
 
 /// Takes the requests of a service, and sends its answers.
 #[derive(Debug, Clone)]
-pub(crate) struct Admission<S> {
+pub(crate) struct BudgetLayer<S> {
     service: S,
     intake: Intake,
 }
@@ -206,32 +206,32 @@ impl Held {
     pub(crate) async fn answer(&self, bytes: usize) -> Result<Reservation, Status> {
         let mut reservation = self.budget.request(&self.share);
         let grown = reservation.grow_to(bytes).await;
-        grown.map_err(|_| status::of_no_memory())?;
+        grown.map_err(|_| status::from_no_memory())?;
         Ok(reservation)
     }
 
     /// That of a request.
     ///
     /// # Errors
-    /// [`WriteError::Defect`] when the request did not come through an [`Admission`].
+    /// [`WriteError::Defect`] when the request did not come through an [`BudgetLayer`].
     pub(crate) fn of(extensions: &Extensions) -> Result<Self, WriteError> {
         let held = extensions.get::<Self>().cloned();
         held.ok_or_else(|| WriteError::Defect("its memory was not counted".to_owned()))
     }
 }
 
-impl<S> Admission<S> {
+impl<S> BudgetLayer<S> {
     /// Takes the requests of `service`.
     pub(crate) fn new(service: S, intake: Intake) -> Self {
         Self { service, intake }
     }
 }
 
-impl<S: NamedService> NamedService for Admission<S> {
+impl<S: NamedService> NamedService for BudgetLayer<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Admission<S>
+impl<S> Service<Request<Body>> for BudgetLayer<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -264,9 +264,10 @@ where
             stall: LONGEST_STALL,
         };
         let is_stream = STREAMS.contains(&request.uri().path());
-        let limit = match is_stream {
-            true => intake.streamed,
-            false => intake.single,
+        let limit = if is_stream {
+            intake.streamed
+        } else {
+            intake.single
         };
         let (mut parts, body) = request.into_parts();
         let refuse = || Arc::clone(&intake.refuse);

@@ -253,7 +253,7 @@ mod tests {
             ("identity", vec![0; (1 << 20) + 1], "request_too_large"),
         ] {
             let error = receive_as(encoding, bytes).await.unwrap_err();
-            assert_eq!(error.told().1.code, code, "{error}");
+            assert_eq!(error.classify().1.code, code, "{error}");
         }
     }
 }

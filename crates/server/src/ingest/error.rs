@@ -219,7 +219,7 @@ impl WriteError {
 
     /// What it means to the sender, and what the sender is told. What the sender can do nothing about is
     /// logged under an id, and the id is told instead.
-    pub(crate) fn told(&self) -> (Failure, ErrorInfo) {
+    pub(crate) fn classify(&self) -> (Failure, ErrorInfo) {
         let (failure, code) = self.kind();
         let told = match self {
             Self::Store(error) => told_of_store(code, error),
@@ -231,13 +231,13 @@ impl WriteError {
 
     /// The status of gRPC.
     pub(crate) fn status(&self) -> Status {
-        let (failure, info) = self.told();
+        let (failure, info) = self.classify();
         status::with_info(failure.grpc_code(), info)
     }
 
     /// The status of gRPC for a collector.
     pub(crate) fn collector_status(&self) -> Status {
-        let (failure, info) = self.told();
+        let (failure, info) = self.classify();
         status::with_info(failure.for_collector().grpc_code(), info)
     }
 }
@@ -251,7 +251,7 @@ fn kind_of_store(error: &StoreError) -> (Failure, &'static str) {
         StoreError::Parked { .. } => (Failure::Overloaded, "workspace_overloaded"),
         StoreError::Closed => (Failure::Unavailable, "stopping"),
         StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, "outcome_unknown"),
-        other => match status::of_store_error(other).0 {
+        other => match status::from_store_error(other).0 {
             Code::Unavailable => (Failure::Unavailable, "store_error"),
             Code::DataLoss => (Failure::DataLoss, "store_error"),
             _ => (Failure::Internal, "store_error"),
@@ -275,7 +275,7 @@ fn told_of_store(code: &'static str, error: &StoreError) -> ErrorInfo {
                           were are not stored twice";
             status::incident(code, error, public)
         }
-        other => status::incident(code, error, status::of_store_error(other).1),
+        other => status::incident(code, error, status::from_store_error(other).1),
     }
 }
 

@@ -10,7 +10,7 @@ use url::form_urlencoded;
 
 use super::body::media_type;
 use super::error::{Failure, WriteError};
-use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
 use crate::web::is_of_browser;
 
 /// Where events are posted to.
@@ -35,7 +35,7 @@ pub(crate) async fn events(State(writer): State<Writer>, request: Request) -> Re
     }
 }
 
-async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError> {
+async fn store(writer: &Writer, request: Request) -> Result<WriteReceipt, WriteError> {
     let options = options(writer, request.uri().query().unwrap_or_default())?;
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers);
@@ -104,7 +104,7 @@ fn options(writer: &Writer, query: &str) -> Result<WriteOptions, WriteError> {
 
 /// What became of a request. Where nothing is stored and something is refused, the status says so to
 /// clients that look no further.
-fn answer(receipt: Receipt) -> Response {
+fn answer(receipt: WriteReceipt) -> Response {
     let nothing_stored = receipt.accepted == 0 && !receipt.refused.is_empty();
     let mut content = json!({
         "accepted": receipt.accepted,
@@ -127,7 +127,7 @@ fn answer(receipt: Receipt) -> Response {
 
 /// The answer to a request that failed, as JSON.
 pub(super) fn failed(error: &WriteError) -> Response {
-    let (failure, info) = error.told();
+    let (failure, info) = error.classify();
     let mut content = json!({"error_code": info.code, "message": info.message});
     if let Some(expected) = info.expected_number {
         content["expected_number"] = expected.into();

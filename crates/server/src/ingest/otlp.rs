@@ -19,7 +19,7 @@ use prost::Message;
 
 use super::budget::Reservation;
 use super::error::WriteError;
-use super::writer::{Receipt, Source, WriteOptions, Writer, workspace};
+use super::writer::{Source, WriteOptions, WriteReceipt, Writer, workspace};
 use crate::proto::otlp::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 
 /// Where logs are posted to: the path of OTLP over HTTP.
@@ -38,7 +38,7 @@ async fn export(
     workspace_header: Option<&str>,
     request: ExportLogsServiceRequest,
     held: Reservation,
-) -> Result<Receipt, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let mapping = writer.otlp_mapping().cloned();
     let is_mapped = mapping.is_some();
     let options = WriteOptions {
@@ -77,7 +77,7 @@ async fn export(
 }
 
 /// What is told of the records that were refused; nothing when none were.
-fn partial_success(receipt: &Receipt) -> Option<ExportLogsPartialSuccess> {
+fn partial_success(receipt: &WriteReceipt) -> Option<ExportLogsPartialSuccess> {
     let records: BTreeSet<usize> = receipt
         .refused
         .iter()

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admission::Held;
 use super::budget::Reservation;
 use super::error::WriteError;
-use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
 use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
@@ -166,7 +166,7 @@ impl Admitted {
             request: self.index,
             outcome: Some(match written {
                 Ok(receipt) => Outcome::Written(response(receipt)),
-                Err(error) => Outcome::Error(error.told().1),
+                Err(error) => Outcome::Error(error.classify().1),
             }),
         }
     }
@@ -184,7 +184,7 @@ async fn write(
     sender: Option<IpAddr>,
     request: WriteRequest,
     held: Reservation,
-) -> Result<Receipt, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let options = options(writer, &request)?;
     let ndjson = request.ndjson;
     let source = Source {
@@ -217,7 +217,7 @@ fn options(writer: &Writer, request: &WriteRequest) -> Result<WriteOptions, Writ
     Ok(options)
 }
 
-fn response(receipt: Receipt) -> WriteResponse {
+fn response(receipt: WriteReceipt) -> WriteResponse {
     let refused = receipt.refused.into_iter().enumerate();
     WriteResponse {
         accepted: receipt.accepted,

@@ -116,7 +116,7 @@ pub(crate) struct AskedOptions<'a> {
 
 /// What became of a request.
 #[derive(Debug)]
-pub(crate) struct Receipt {
+pub(crate) struct WriteReceipt {
     /// How many events are durable.
     pub(crate) accepted: u64,
     /// What is not stored, in the order of the records.
@@ -146,7 +146,7 @@ impl Writer {
     }
 
     /// Counts what became of a request, and logs what was refused, since some senders tell nobody.
-    pub(crate) fn count(&self, door: Door, outcome: Result<&Receipt, &WriteError>) {
+    pub(crate) fn count(&self, door: Door, outcome: Result<&WriteReceipt, &WriteError>) {
         let door = door.as_str();
         match outcome {
             Ok(receipt) => {
@@ -253,7 +253,7 @@ impl Writer {
         take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>
         + Send
         + 'static,
-    ) -> Result<Receipt, WriteError> {
+    ) -> Result<WriteReceipt, WriteError> {
         let (config, ingest) = (self.config.clone(), self.ingest.clone());
         let (quotas, metrics) = (self.quotas.clone(), self.metrics.clone());
         let runtime = Handle::current();
@@ -299,7 +299,7 @@ async fn store(
     source: Source,
     options: WriteOptions,
     decoded: Decoded,
-) -> Result<Receipt, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let Decoded {
         events,
         record_of,
@@ -308,7 +308,7 @@ async fn store(
     let is_void = options.all_or_nothing && !refused.is_empty();
     // An empty batch with a number is a batch all the same: the next number follows it.
     if is_void || (events.is_empty() && options.number.is_none()) {
-        return Ok(Receipt {
+        return Ok(WriteReceipt {
             accepted: 0,
             refused,
             token: String::new(),
@@ -333,7 +333,7 @@ async fn store(
     }));
     refused.sort_by_key(|refused| refused.index);
     let token = written.token.map(|token| token.to_string());
-    Ok(Receipt {
+    Ok(WriteReceipt {
         accepted: accepted as u64,
         refused,
         token: token.unwrap_or_default(),

@@ -17,7 +17,7 @@ use tonic_health::server::HealthReporter;
 use super::ServerError;
 use crate::admin::AdminListener;
 use crate::connections::{Budgets, Connection, ConnectionLimits, Counts, Listener, Port};
-use crate::ingest::admission::{Admission, Intake};
+use crate::ingest::admission::{BudgetLayer, Intake};
 use crate::ingest::{Budget, Door, Writer, otlp, service};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::ingest_service_server::IngestServiceServer;
@@ -145,7 +145,7 @@ pub(super) fn router(
     health: &Health,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router, ServerError> {
-    // `Admission` checks how large messages are, decompresses them, and says what the limit is; the codec
+    // `BudgetLayer` checks how large messages are, decompresses them, and says what the limit is; the codec
     // names the compressions that clients may use.
     let limit = with_slack(writer.limits().decompressed_bytes);
     let query_service = QueryServer::new(service)
@@ -164,20 +164,20 @@ pub(super) fn router(
         .add_service(small(reflection().build_v1()?, questions))
         .add_service(small(reflection().build_v1alpha()?, questions))
         .add_service(asked(query_service, questions, MAX_QUESTION_BYTES))
-        .add_service(Admission::new(ingest_service, writes(Door::Grpc)))
-        .add_service(Admission::new(logs_service, writes(Door::OtlpGrpc)))
+        .add_service(BudgetLayer::new(ingest_service, writes(Door::Grpc)))
+        .add_service(BudgetLayer::new(logs_service, writes(Door::OtlpGrpc)))
         .add_service(small(workspace_service, questions)))
 }
 
 /// The service, which takes small messages only.
-fn small<S: NamedService>(service: S, budget: &Budget) -> Admission<S> {
+fn small<S: NamedService>(service: S, budget: &Budget) -> BudgetLayer<S> {
     asked(service, budget, SMALL_MESSAGE_BYTES)
 }
 
 /// The service, which stores no events and takes messages of `bytes`.
-fn asked<S: NamedService>(service: S, budget: &Budget, bytes: usize) -> Admission<S> {
+fn asked<S: NamedService>(service: S, budget: &Budget, bytes: usize) -> BudgetLayer<S> {
     let intake = Intake::of_questions(budget.clone(), S::NAME, bytes);
-    Admission::new(service, intake)
+    BudgetLayer::new(service, intake)
 }
 
 /// A limit of the codec that no message reaches.

@@ -13,7 +13,7 @@ use super::{WORKSPACE_HEADER, export, json, partial_success};
 use crate::ingest::body::{media_type, text};
 use crate::ingest::error::WriteError;
 use crate::ingest::http::{failed, tell_what_helps};
-use crate::ingest::writer::{Door, Receipt, Source, Writer};
+use crate::ingest::writer::{Door, Source, WriteReceipt, Writer};
 use crate::proto::otlp::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
@@ -59,7 +59,7 @@ pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Resp
     }
 }
 
-async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt, WriteError> {
+async fn store(writer: &Writer, form: Form, request: Request) -> Result<WriteReceipt, WriteError> {
     let (head, body) = request.into_parts();
     let source = Source::of(Door::OtlpHttp, &head.extensions);
     let received = writer.receive(&head, body).await?;
@@ -103,7 +103,7 @@ fn respond(
 
 /// A failure has the form of google.rpc.Status.
 fn refuse(form: Form, error: &WriteError) -> Response {
-    let (failure, info) = error.told();
+    let (failure, info) = error.classify();
     let failure = failure.for_collector();
     let code = failure.grpc_code();
     let body = match form {

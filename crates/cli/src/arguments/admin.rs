@@ -5,14 +5,14 @@ use engine::Scope;
 use events::WorkspaceId;
 use store::Retention;
 
-use super::{StoreArguments, moment, scope};
+use super::{StoreArgs, parse_time, scope};
 use crate::failure::Failure;
 
 /// Who knows what is set for workspaces.
 #[derive(Debug, Args)]
-pub(crate) struct KeeperArguments {
+pub(crate) struct AdminArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// Ask the service at this address instead of opening a store: `host:port`, or `unix:PATH`; changes need
     /// the address that `vouch serve --admin` has
     #[arg(long, value_name = "ADDR", conflicts_with = "store")]
@@ -21,13 +21,13 @@ pub(crate) struct KeeperArguments {
 
 /// On whose behalf something is set.
 #[derive(Debug, Args)]
-pub(crate) struct ActorArguments {
+pub(crate) struct ActorArgs {
     /// Who does this, for the record [default: the environment variable USER]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
 
-impl ActorArguments {
+impl ActorArgs {
     /// The name of the one who does this.
     pub(crate) fn name(self) -> Result<String, Failure> {
         let environment = || std::env::var("USER").ok();
@@ -38,7 +38,7 @@ impl ActorArguments {
 
 /// Whether something may be set for a workspace that is not in the store.
 #[derive(Debug, Args)]
-pub(crate) struct NewWorkspaceArguments {
+pub(crate) struct NewWorkspaceArgs {
     /// Make the workspace when it is not in the store yet; without this its name is taken for a mistake
     #[arg(long)]
     pub(crate) create: bool,
@@ -50,7 +50,7 @@ pub(crate) enum RetentionCommand {
     /// Say how long events are kept, and what is held
     Show {
         #[command(flatten)]
-        keeper: KeeperArguments,
+        admin: AdminArgs,
         /// The workspaces, separated by commas; all when left out
         #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
         workspace: Option<Scope>,
@@ -58,21 +58,21 @@ pub(crate) enum RetentionCommand {
     /// Set how long events are kept; drops nothing, and says what the next run would drop
     Set {
         #[command(flatten)]
-        keeper: KeeperArguments,
+        admin: AdminArgs,
         /// The workspace
         #[arg(long, value_name = "ID")]
         workspace: WorkspaceId,
         #[command(flatten)]
-        by: ActorArguments,
+        by: ActorArgs,
         #[command(flatten)]
-        new: NewWorkspaceArguments,
+        new: NewWorkspaceArgs,
         /// 30 days to 100 years, such as 90d, 1y, 2y or 7y
         retention: Retention,
     },
     /// Drop the days that are older than the retention, but for what is held
     Run {
         #[command(flatten)]
-        keeper: KeeperArguments,
+        admin: AdminArgs,
         /// The workspaces, separated by commas; all when left out
         #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
         workspace: Option<Scope>,
@@ -86,12 +86,12 @@ pub(crate) enum RetentionCommand {
     /// Bring back what a run has dropped, as long as its files are there: for a day
     Undo {
         #[command(flatten)]
-        keeper: KeeperArguments,
+        admin: AdminArgs,
         /// The workspace
         #[arg(long, value_name = "ID")]
         workspace: WorkspaceId,
         #[command(flatten)]
-        by: ActorArguments,
+        by: ActorArgs,
         /// The version of the table that the run made [default: the newest run of the last day that is not undone]
         #[arg(long, value_name = "NUMBER")]
         version: Option<u64>,
@@ -105,23 +105,23 @@ pub(crate) enum RetentionCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum HoldCommand {
     /// Keep events of a time range, of a user, or all of a workspace
-    Place(PlaceArguments),
+    Place(PlaceArgs),
     /// End a hold; what it covered goes with the next retention run
     Release {
         #[command(flatten)]
-        keeper: KeeperArguments,
+        admin: AdminArgs,
         /// The workspace
         #[arg(long, value_name = "ID")]
         workspace: WorkspaceId,
         #[command(flatten)]
-        by: ActorArguments,
+        by: ActorArgs,
         /// The name of the hold
         name: String,
     },
     /// List the holds of a workspace
     List {
         #[command(flatten)]
-        keeper: KeeperArguments,
+        admin: AdminArgs,
         /// The workspace
         #[arg(long, value_name = "ID")]
         workspace: WorkspaceId,
@@ -130,9 +130,9 @@ pub(crate) enum HoldCommand {
 
 /// `vouch hold place`.
 #[derive(Debug, Args)]
-pub(crate) struct PlaceArguments {
+pub(crate) struct PlaceArgs {
     #[command(flatten)]
-    pub(crate) keeper: KeeperArguments,
+    pub(crate) admin: AdminArgs,
     /// The workspace
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: WorkspaceId,
@@ -140,10 +140,10 @@ pub(crate) struct PlaceArguments {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     /// Hold events from this time on: RFC 3339 or Unix milliseconds
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_negative_numbers = true)]
     pub(crate) from: Option<i64>,
     /// Hold events before this time
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_negative_numbers = true)]
     pub(crate) to: Option<i64>,
     /// Hold events of this user: an id, a name or an e-mail address
     #[arg(long, value_name = "USER")]
@@ -152,9 +152,9 @@ pub(crate) struct PlaceArguments {
     #[arg(long, conflicts_with_all = ["from", "to", "user"])]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) by: ActorArguments,
+    pub(crate) by: ActorArgs,
     #[command(flatten)]
-    pub(crate) new: NewWorkspaceArguments,
+    pub(crate) new: NewWorkspaceArgs,
     /// A name for the hold, unique in the workspace
     pub(crate) name: String,
 }

@@ -8,7 +8,7 @@ use server::QuestionLimits;
 
 /// How much `vouch serve` spends on questions.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct QuestionArguments {
+pub(crate) struct QueryLimitArgs {
     /// The questions that are answered at a time, and as many streams besides
     #[arg(long, value_name = "NUMBER", default_value_t = QuestionLimits::default().running,
         value_parser = positive)]
@@ -31,7 +31,7 @@ pub(crate) struct QuestionArguments {
     pub(crate) max_spill_bytes: Option<u64>,
 }
 
-impl QuestionArguments {
+impl QueryLimitArgs {
     /// What the service lets through.
     pub(crate) fn limits(&self) -> QuestionLimits {
         QuestionLimits {

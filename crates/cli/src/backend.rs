@@ -1,4 +1,4 @@
-//! Who answers: a store opened here, or a running service.
+//! The backend of queries: a store opened here, or a running service.
 
 use engine::{
     Answer, Engine, EngineConfig, Explanation, QueryOptions, QueryRequest, Scope, Stage, StreamItem,
@@ -9,70 +9,70 @@ use futures::{StreamExt, TryStreamExt};
 use server::Client;
 use store::{Store, StoreOptions};
 
-use crate::arguments::{AskArguments, StoreArguments};
+use crate::arguments::{QueryTargetArgs, StoreArgs};
 use crate::failure::Failure;
 
-/// Opens the store that the command line names, which must be there.
-pub(crate) async fn open_store(arguments: &StoreArguments) -> Result<Store, Failure> {
+/// Opens the store that the command line names. It has to exist.
+pub(crate) async fn open_store(arguments: &StoreArgs) -> Result<Store, Failure> {
     let store = locate_store(arguments)?;
     store.check_present().await?;
     Ok(store)
 }
 
-/// Like [`open_store`], but does not look whether there is one.
-pub(crate) fn locate_store(arguments: &StoreArguments) -> Result<Store, Failure> {
+/// Like [`open_store`], without a check that the store exists.
+pub(crate) fn locate_store(arguments: &StoreArgs) -> Result<Store, Failure> {
     Ok(Store::open(
         &arguments.url(),
         &StoreOptions::from_environment(),
     )?)
 }
 
-/// An engine over `store`, with what a single machine allows.
+/// An engine over `store` with the default configuration.
 pub(crate) fn open_engine(store: Store) -> Result<Engine, Failure> {
     open_engine_with(store, EngineConfig::default())
 }
 
-/// An engine over `store` that may use so much.
+/// An engine over `store`.
 pub(crate) fn open_engine_with(store: Store, config: EngineConfig) -> Result<Engine, Failure> {
-    Engine::new(store, config).map_err(|error| Failure::of_engine("", error))
+    Engine::new(store, config).map_err(|error| Failure::from_engine("", error))
 }
 
-/// Who answers.
-pub(crate) enum Answers {
+/// The backend of queries.
+pub(crate) enum Backend {
     /// An engine in this process.
-    Here(Engine),
+    Local(Engine),
     /// A running service.
     Service(Client),
 }
 
-impl Answers {
-    /// The one that the command line names.
-    pub(crate) async fn open(arguments: &AskArguments) -> Result<Self, Failure> {
+impl Backend {
+    /// The backend that the command line names.
+    pub(crate) async fn open(arguments: &QueryTargetArgs) -> Result<Self, Failure> {
         match &arguments.server {
             Some(address) => {
                 let client = Client::connect(address).await;
                 Ok(Self::Service(
-                    client.map_err(|error| Failure::of_client("", error))?,
+                    client.map_err(|error| Failure::from_client("", error))?,
                 ))
             }
-            None => Ok(Self::Here(open_engine(
+            None => Ok(Self::Local(open_engine(
                 open_store(&arguments.store).await?,
             )?)),
         }
     }
 
-    /// Like [`Answers::open`], for what needs no store, so that there need not be one.
-    pub(crate) async fn without_store(arguments: &AskArguments) -> Result<Self, Failure> {
+    /// Like [`Backend::open`], for requests that need no store: the store need not exist.
+    pub(crate) async fn without_store(arguments: &QueryTargetArgs) -> Result<Self, Failure> {
         match arguments.server {
             Some(_) => Self::open(arguments).await,
-            None => Ok(Self::Here(open_engine(locate_store(&arguments.store)?)?)),
+            None => Ok(Self::Local(open_engine(locate_store(&arguments.store)?)?)),
         }
     }
 
-    /// The question that the command line asks; says on standard error what it had to assume.
+    /// The request of the command line. Writes to standard error what it had to assume.
     pub(crate) async fn request(
         &self,
-        arguments: &AskArguments,
+        arguments: &QueryTargetArgs,
         query: String,
     ) -> Result<QueryRequest, Failure> {
         let scope = match &arguments.workspace {
@@ -98,7 +98,7 @@ impl Answers {
     }
 
     async fn only_workspace(&self) -> Result<Scope, Failure> {
-        let Self::Here(engine) = self else {
+        let Self::Local(engine) = self else {
             let text = "--server needs --workspace: one id, several, or '*' for all";
             return Err(Failure::Usage(text.to_owned()));
         };
@@ -109,7 +109,9 @@ impl Answers {
                 engine.store().url()
             ))),
             [only] => {
-                crate::output::note(&format!("workspace {only}, the only one in this store"))?;
+                crate::output::eprint_note(&format!(
+                    "workspace {only}, the only one in this store"
+                ))?;
                 Ok(Scope::Workspaces(workspaces))
             }
             several => {
@@ -122,45 +124,45 @@ impl Answers {
         }
     }
 
-    /// One answer a statement.
+    /// Returns one answer per statement.
     pub(crate) async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, Failure> {
         let text = &request.query;
         match self {
-            Self::Here(engine) => engine
+            Self::Local(engine) => engine
                 .query(request)
                 .await
-                .map_err(|error| Failure::of_engine(text, error)),
+                .map_err(|error| Failure::from_engine(text, error)),
             Self::Service(client) => client
                 .query(request)
                 .await
-                .map_err(|error| Failure::of_client(text, error)),
+                .map_err(|error| Failure::from_client(text, error)),
         }
     }
 
-    /// The answer to one statement as it comes.
+    /// Streams the answer to one statement.
     pub(crate) async fn query_stream(
         &self,
         request: QueryRequest,
     ) -> Result<BoxStream<'static, Result<StreamItem, Failure>>, Failure> {
         let text = request.query.clone();
         match self {
-            Self::Here(engine) => {
+            Self::Local(engine) => {
                 let items = engine.query_stream(request);
                 Ok(items
-                    .map_err(move |error| Failure::of_engine(&text, error))
+                    .map_err(move |error| Failure::from_engine(&text, error))
                     .boxed())
             }
             Self::Service(client) => {
                 let items = client.query_stream(&request).await;
-                let items = items.map_err(|error| Failure::of_client(&text, error))?;
+                let items = items.map_err(|error| Failure::from_client(&text, error))?;
                 Ok(items
-                    .map_err(move |error| Failure::of_client(&text, error))
+                    .map_err(move |error| Failure::from_client(&text, error))
                     .boxed())
             }
         }
     }
 
-    /// How a question is understood.
+    /// Returns a stage of a query as text.
     pub(crate) async fn explain(
         &self,
         request: &QueryRequest,
@@ -168,14 +170,14 @@ impl Answers {
     ) -> Result<Explanation, Failure> {
         let text = &request.query;
         match self {
-            Self::Here(engine) => engine
+            Self::Local(engine) => engine
                 .explain(request, stage)
                 .await
-                .map_err(|error| Failure::of_engine(text, error)),
+                .map_err(|error| Failure::from_engine(text, error)),
             Self::Service(client) => client
                 .explain(request, stage)
                 .await
-                .map_err(|error| Failure::of_client(text, error)),
+                .map_err(|error| Failure::from_client(text, error)),
         }
     }
 }

@@ -1,59 +1,59 @@
-//! Who knows what is set for workspaces: a store opened here, or a running service.
+//! The backend of retention and holds: a store opened here, or a running service.
 
 use engine::Scope;
 use events::WorkspaceId;
 use server::Client;
 use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Store, Undone};
 
-use crate::answers::open_store;
-use crate::arguments::KeeperArguments;
+use crate::arguments::AdminArgs;
+use crate::backend::open_store;
 use crate::failure::Failure;
 
-/// Who knows what is set for workspaces.
-pub(crate) enum Workspaces {
+/// The backend of retention and holds.
+pub(crate) enum AdminBackend {
     /// A store in this process.
-    Here(Store),
+    Local(Store),
     /// A running service.
     Service(Client),
 }
 
-impl Workspaces {
-    /// The one that the command line names.
-    pub(crate) async fn open(arguments: &KeeperArguments) -> Result<Self, Failure> {
+impl AdminBackend {
+    /// The backend that the command line names.
+    pub(crate) async fn open(arguments: &AdminArgs) -> Result<Self, Failure> {
         match &arguments.server {
             Some(address) => {
                 let client = Client::connect(address).await;
-                let client = client.map_err(|error| Failure::of_client("", error))?;
+                let client = client.map_err(|error| Failure::from_client("", error))?;
                 Ok(Self::Service(client))
             }
-            None => Ok(Self::Here(open_store(&arguments.store).await?)),
+            None => Ok(Self::Local(open_store(&arguments.store).await?)),
         }
     }
 
-    /// The workspaces that the command line names; all of the store when it names none.
+    /// The workspaces that the command line names, or all of the store.
     pub(crate) async fn chosen(&self, scope: Option<Scope>) -> Result<Vec<WorkspaceId>, Failure> {
         match (scope, self) {
             (Some(Scope::Workspaces(workspaces)), _) => Ok(workspaces),
-            (_, Self::Here(store)) => Ok(store.known_workspaces().await?),
+            (_, Self::Local(store)) => Ok(store.known_workspaces().await?),
             (_, Self::Service(_)) => Err(Failure::Usage(
                 "--server needs --workspace: one id, or several".to_owned(),
             )),
         }
     }
 
-    /// What is set for a workspace.
+    /// The settings of a workspace.
     pub(crate) async fn settings(&self, workspace: &WorkspaceId) -> Result<Settings, Failure> {
         match self {
-            Self::Here(store) => {
+            Self::Local(store) => {
                 require(store, workspace).await?;
                 Ok(store.settings(workspace).await?)
             }
-            Self::Service(client) => told(client.settings(workspace).await),
+            Self::Service(client) => from_service(client.settings(workspace).await),
         }
     }
 
-    /// Sets how long events are kept; returns the settings after that, and what the next run would drop. A
-    /// workspace that is not in the store is made when `create` is set, and refused otherwise.
+    /// Sets the retention. Returns the new settings, and what the next run would drop. With `create`, a workspace that
+    /// is not in the store is created; otherwise it is an error.
     pub(crate) async fn set_retention(
         &self,
         workspace: &WorkspaceId,
@@ -62,7 +62,7 @@ impl Workspaces {
         create: bool,
     ) -> Result<(Settings, Option<Expiry>), Failure> {
         match self {
-            Self::Here(store) => {
+            Self::Local(store) => {
                 if !create {
                     require(store, workspace).await?;
                 }
@@ -70,12 +70,12 @@ impl Workspaces {
                 Ok((settings, store.expire(workspace, ExpiryMode::DryRun).await?))
             }
             Self::Service(client) => {
-                told(client.set_retention(workspace, retention, by, create).await)
+                from_service(client.set_retention(workspace, retention, by, create).await)
             }
         }
     }
 
-    /// Keeps events from being dropped; `create` as for [`Self::set_retention`].
+    /// Places a hold; `create` as for [`Self::set_retention`].
     pub(crate) async fn place_hold(
         &self,
         workspace: &WorkspaceId,
@@ -83,17 +83,19 @@ impl Workspaces {
         create: bool,
     ) -> Result<PlacedHold, Failure> {
         match self {
-            Self::Here(store) => {
+            Self::Local(store) => {
                 if !create {
                     require(store, workspace).await?;
                 }
                 Ok(store.place_hold(workspace, hold).await?)
             }
-            Self::Service(client) => told(client.place_hold(workspace, &hold, create).await),
+            Self::Service(client) => {
+                from_service(client.place_hold(workspace, &hold, create).await)
+            }
         }
     }
 
-    /// Ends a hold.
+    /// Releases a hold.
     pub(crate) async fn release_hold(
         &self,
         workspace: &WorkspaceId,
@@ -101,30 +103,30 @@ impl Workspaces {
         by: &str,
     ) -> Result<Hold, Failure> {
         match self {
-            Self::Here(store) => {
+            Self::Local(store) => {
                 require(store, workspace).await?;
                 Ok(store.release_hold(workspace, name, by).await?)
             }
-            Self::Service(client) => told(client.release_hold(workspace, name, by).await),
+            Self::Service(client) => from_service(client.release_hold(workspace, name, by).await),
         }
     }
 
-    /// Drops what is older than the retention, or tells what that would be.
+    /// Drops events that are older than the retention, or reports what would be dropped.
     pub(crate) async fn expire(
         &self,
         workspace: &WorkspaceId,
         mode: ExpiryMode,
     ) -> Result<Option<Expiry>, Failure> {
         match self {
-            Self::Here(store) => {
+            Self::Local(store) => {
                 require(store, workspace).await?;
                 Ok(store.expire(workspace, mode).await?)
             }
-            Self::Service(client) => told(client.expire(workspace, mode).await),
+            Self::Service(client) => from_service(client.expire(workspace, mode).await),
         }
     }
 
-    /// Brings back what a retention run has dropped, or reports what that would be.
+    /// Restores events that a retention run has dropped, or reports what would be restored.
     pub(crate) async fn undo_retention(
         &self,
         workspace: &WorkspaceId,
@@ -133,12 +135,12 @@ impl Workspaces {
         dry_run: bool,
     ) -> Result<Option<Undone>, Failure> {
         match self {
-            Self::Here(store) => {
+            Self::Local(store) => {
                 require(store, workspace).await?;
                 Ok(store.undo_drop(workspace, version, by, dry_run).await?)
             }
             Self::Service(client) => {
-                told(client.undo_retention(workspace, version, by, dry_run).await)
+                from_service(client.undo_retention(workspace, version, by, dry_run).await)
             }
         }
     }
@@ -146,9 +148,9 @@ impl Workspaces {
 
 async fn require(store: &Store, workspace: &WorkspaceId) -> Result<(), Failure> {
     let required = engine::require_workspace(store, workspace).await;
-    required.map_err(|error| Failure::of_engine("", error))
+    required.map_err(|error| Failure::from_engine("", error))
 }
 
-fn told<T>(answer: Result<T, server::ClientError>) -> Result<T, Failure> {
-    answer.map_err(|error| Failure::of_client("", error))
+fn from_service<T>(answer: Result<T, server::ClientError>) -> Result<T, Failure> {
+    answer.map_err(|error| Failure::from_client("", error))
 }
