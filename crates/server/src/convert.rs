@@ -26,10 +26,10 @@ pub(crate) use workspace::{
     settings_from_message, settings_to_message, undone_from_message, undone_to_message,
 };
 
-/// Why a message could not be understood.
+/// Why a message cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MessageError {
-    /// A field that is always set is not.
+    /// A required field is not set.
     #[error("the service's answer lacks `{0}`; it is not a Vouch service, or another version")]
     Missing(&'static str),
     /// A value of a kind that this version does not know.

@@ -28,9 +28,9 @@ pub use serve::{Server, ServerConfig, ServerError, stop_signal};
 
 /// The largest message that a service or a [`Client`] takes or sends, in bytes: 64 MiB.
 ///
-/// A streamed answer is cut into messages far below it, see `query.proto`.
+/// A streamed answer has much smaller messages, see `query.proto`.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
-/// The largest question that a service takes, in bytes: 1 MiB. The texts of a question have a limit of
-/// their own, `dql::limits::TEXT_BYTES`; the rest are options and workspaces.
+/// The largest query message that a service accepts, in bytes: 1 MiB. The texts of a query have a limit of their own,
+/// `dql::limits::TEXT_BYTES`; the rest are options and workspaces.
 pub const MAX_QUESTION_BYTES: usize = 1 << 20;

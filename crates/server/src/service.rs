@@ -1,4 +1,4 @@
-//! Each method: message in, engine, message out.
+//! The methods of `QueryService`: message in, engine, message out.
 
 use std::pin::Pin;
 
@@ -24,12 +24,12 @@ use crate::sending::Prepaid;
 use crate::turns::Asker;
 use crate::{MAX_MESSAGE_BYTES, convert, status};
 
-/// The candidates of a completion where the client does not say how many it wants.
+/// The default number of candidates of a completion.
 const DEFAULT_CANDIDATES: usize = 50;
 /// The most candidates of a completion.
 const MOST_CANDIDATES: u32 = 500;
 
-/// Answers questions with an engine.
+/// Answers queries with an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     engine: Engine,
@@ -37,12 +37,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Answers with `engine`, where questions run.
+    /// A service over `engine`.
     pub(crate) fn new(engine: Engine, questions: Questions) -> Self {
         Self { engine, questions }
     }
 
-    /// The outcome of a request, which runs among the other questions.
+    /// Runs a request among the other queries.
     async fn run<T, W>(
         &self,
         held: Held,
@@ -57,7 +57,7 @@ impl Service {
         let query = request.query.clone();
         let asker = Asker::from(&request.scope);
         let work = work(self.engine.clone(), request);
-        // Who finds no memory for an answer keeps the turn, so that no more than turns wait for it.
+        // An answer that waits for memory keeps its turn, so the number of waiting answers is bounded.
         let work = async move { response(&held, work.await?).await };
         self.questions.answer(&query, asker, time, work).await
     }
@@ -146,7 +146,7 @@ impl QueryService for Service {
     }
 }
 
-/// The message with the answers to a question.
+/// The message with the answers to a query.
 async fn answered(engine: Engine, request: engine::QueryRequest) -> Result<QueryResponse, Status> {
     let text = request.query.as_str();
     let answers = engine.query(&request).await;

@@ -1,4 +1,4 @@
-//! The engine's errors to gRPC statuses, and back.
+//! Errors of the engine and of the store as gRPC statuses, and back.
 
 use engine::EngineError;
 use prost::Message;
@@ -10,15 +10,14 @@ use uuid::Uuid;
 use crate::convert::{RequestError, diagnostics_to_messages};
 use crate::proto;
 
-/// Statuses travel in HTTP/2 headers, for which some clients have no more than 8 KiB in all; the
-/// details are base64 there.
+/// Statuses are sent in HTTP/2 headers, with details in base64. Some clients accept at most 8 KiB of headers.
 const MAX_DETAILS_BYTES: usize = 4 << 10;
 const MAX_MESSAGE_CHARACTERS: usize = 800;
 const ERROR_INFO_TYPE: &str = "type.googleapis.com/vouch.v1.ErrorInfo";
 
 /// The status for an error about `query`.
 ///
-/// What the one who asks can do nothing about is logged under an id, and the id is sent instead.
+/// Errors that the client cannot act on are logged under an id, and the status has the id instead.
 pub(crate) fn from_engine_error(query: &str, error: &EngineError) -> Status {
     match error {
         EngineError::Query(diagnostics) => {
@@ -49,7 +48,7 @@ const INCOMPLETE: &str =
 
 const NOT_THERE: &str = "the store is not there, so nothing is answered or stored; the volume or bucket of the service has to be brought back";
 
-/// The status code for a failure of the store, and what may be told about it.
+/// The status code for a failure of the store, and its public message.
 pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
     match error {
         _ if error.is_missing_object() => (Code::DataLoss, INCOMPLETE),
@@ -105,7 +104,7 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
     }
 }
 
-/// The status for an error about what is set for a workspace.
+/// The status for an error about the settings of a workspace.
 pub(crate) fn from_settings_error(error: &StoreError) -> Status {
     let code = match error {
         StoreError::InvalidSetting { .. } => Code::InvalidArgument,
@@ -128,7 +127,7 @@ pub(crate) fn from_settings_error(error: &StoreError) -> Status {
     with_info(code, info)
 }
 
-/// The status for a change at a port that shows settings only.
+/// The status for a change at a read-only port.
 pub(crate) fn from_read_only() -> Status {
     let info = proto::ErrorInfo {
         code: "read_only_port".to_owned(),
@@ -140,7 +139,7 @@ pub(crate) fn from_read_only() -> Status {
     with_info(Code::PermissionDenied, info)
 }
 
-/// The status for a request that cannot be asked.
+/// The status for an invalid request.
 pub(crate) fn from_request_error(error: &RequestError) -> Status {
     let info = proto::ErrorInfo {
         code: error.code().to_owned(),
@@ -150,7 +149,7 @@ pub(crate) fn from_request_error(error: &RequestError) -> Status {
     with_info(Code::InvalidArgument, info)
 }
 
-/// The status for a question that finds no turn among the others.
+/// The status for a query beyond the limits of running and waiting queries.
 pub(crate) fn from_too_many_questions(running: usize, waiting: usize) -> Status {
     let info = proto::ErrorInfo {
         code: "too_many_questions".to_owned(),
@@ -164,7 +163,7 @@ pub(crate) fn from_too_many_questions(running: usize, waiting: usize) -> Status 
     with_info(Code::ResourceExhausted, info)
 }
 
-/// The status for a question whose task ended without an answer: a defect, unless the service stops.
+/// The status for a query whose task ended without an answer: a defect, unless the service stops.
 pub(crate) fn from_lost_question(error: &tokio::task::JoinError) -> Status {
     if error.is_cancelled() {
         return Status::unavailable("the service is stopping; ask again");
@@ -173,7 +172,7 @@ pub(crate) fn from_lost_question(error: &tokio::task::JoinError) -> Status {
     kept_back_as(Code::Internal, "execution_failed", error, public)
 }
 
-/// The status for a request whose message is larger than its service takes.
+/// The status for a request whose message is too large.
 pub(crate) fn from_request_too_large(limit: usize) -> Status {
     let info = proto::ErrorInfo {
         code: "request_too_large".to_owned(),
@@ -185,7 +184,7 @@ pub(crate) fn from_request_too_large(limit: usize) -> Status {
     with_info(Code::InvalidArgument, info)
 }
 
-/// The status for a request or an answer that finds no memory among the others.
+/// The status for a request or an answer without available memory.
 pub(crate) fn from_no_memory() -> Status {
     let info = proto::ErrorInfo {
         code: "overloaded".to_owned(),
@@ -197,7 +196,7 @@ pub(crate) fn from_no_memory() -> Status {
     with_info(Code::Unavailable, info)
 }
 
-/// The status for a reader that takes nothing of its answer.
+/// The status for a client that does not read its answer.
 pub(crate) fn from_stalled_reader(stall: std::time::Duration) -> Status {
     let info = proto::ErrorInfo {
         code: "timed_out".to_owned(),
@@ -210,7 +209,7 @@ pub(crate) fn from_stalled_reader(stall: std::time::Duration) -> Status {
     with_info(Code::DeadlineExceeded, info)
 }
 
-/// The status for an answer that no message can hold.
+/// The status for an answer that exceeds the limit of a message.
 pub(crate) fn from_answer_too_large(size_bytes: usize) -> Status {
     let info = proto::ErrorInfo {
         code: "answer_too_large".to_owned(),
@@ -265,7 +264,7 @@ fn kept_back_as(
     with_info(code, incident(stable_code, error, public))
 }
 
-/// Logs what the client is not told under an id, and what the client is told instead.
+/// Logs an error under an id. Returns the public details with that id.
 pub(crate) fn incident(
     stable_code: &'static str,
     error: &(dyn std::error::Error + 'static),
@@ -281,7 +280,7 @@ pub(crate) fn incident(
     }
 }
 
-/// The status that tells `info`, as far as a header holds it.
+/// The status with the details `info`, shortened to fit into a header.
 pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
     info.message = truncated(&info.message);
     let found = info.diagnostics.len();
@@ -304,7 +303,7 @@ pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
     Status::with_details(code, info.message, Bytes::from(details))
 }
 
-/// The first characters of a text that would not fit into a header.
+/// A text, truncated to fit into a header.
 fn truncated(text: &str) -> String {
     match text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
         Some((end, _)) => format!("{} …", &text[..end]),
@@ -312,8 +311,7 @@ fn truncated(text: &str) -> String {
     }
 }
 
-/// google.rpc.Status, the form that gRPC gives to `grpc-status-details-bin`; clients in other
-/// languages refuse anything else there.
+/// google.rpc.Status, the format of `grpc-status-details-bin`. Clients in other languages refuse any other format.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
@@ -325,7 +323,7 @@ pub(crate) struct RpcStatus {
 }
 
 impl RpcStatus {
-    /// The status that tells `info`.
+    /// The status with the details `info`.
     pub(crate) fn new(code: Code, info: &proto::ErrorInfo) -> Self {
         Self {
             code: code.into(),

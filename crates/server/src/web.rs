@@ -1,4 +1,4 @@
-//! The HTTP port: its connections, and what is at which path.
+//! The HTTP port: its connections and its paths.
 
 mod origin;
 
@@ -31,7 +31,7 @@ use crate::readiness;
 use crate::sending::Sending;
 use crate::serve::until;
 
-/// The headers of a request have to come within this time after the request before it.
+/// The headers of a request have to arrive within this time after the previous request.
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The port for HTTP. hyper closes idle connections itself.
@@ -43,7 +43,7 @@ pub(crate) const PORT: Port = Port {
                \"message\":\"too many connections are open; close some, or raise --max-connections\"}\n",
 };
 
-/// What the paths beside those of ingest need.
+/// The state of the paths other than those of ingest.
 #[derive(Debug, Clone)]
 struct Report {
     store: Store,
@@ -51,7 +51,7 @@ struct Report {
     parts: Parts,
 }
 
-/// Everything that is asked by HTTP.
+/// The routes of the HTTP port.
 pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Hosts) -> Router {
     let report = Report {
         store: parts.store.clone(),
@@ -94,8 +94,8 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .layer(middleware::from_fn_with_state(budget, send))
 }
 
-/// Lets answers go that their clients do not take. That events are durable is told also while memory is
-/// short, so answers are not counted.
+/// Drops answers that their clients do not read. Answers are not counted, so acknowledgements are sent even while memory
+/// is short.
 async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>();
     let sending = Sending {
@@ -114,7 +114,7 @@ async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Res
 #[derive(Debug, Clone, Copy)]
 struct RefusalCode(&'static str);
 
-/// Counts the requests to store events that no door has read, since some senders tell nobody.
+/// Counts the requests to store events that no door has read, because some senders do not report failures.
 async fn count_refusals(State(writer): State<Writer>, request: Request, next: Next) -> Response {
     let door = match request.uri().path() {
         http::PATH => Some(Door::Http),
@@ -130,7 +130,7 @@ async fn count_refusals(State(writer): State<Writer>, request: Request, next: Ne
 
 async fn ready(State(report): State<Report>) -> Response {
     match readiness::ready(&report.store) {
-        // The service is ready all the same: it answers questions and takes events.
+        // The service is ready nevertheless: it answers queries and accepts events.
         Ok(()) => match report.store.clock_difference() {
             Some(difference) => {
                 format!("ok, but the clock of this node is {difference}\n").into_response()
@@ -185,7 +185,7 @@ async fn converse(connection: Connection, router: Router, stopped: watch::Receiv
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(connection), answer);
     let mut serving = std::pin::pin!(serving);
-    // A connection that fails is over; whoever had it knows.
+    // A failed connection has ended; its client notices that.
     let ended = tokio::select! {
         ended = &mut serving => ended,
         () = until(stopped) => {

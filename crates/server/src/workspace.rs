@@ -1,4 +1,4 @@
-//! Each method of `WorkspaceService`: message in, store, message out.
+//! The methods of `WorkspaceService`: message in, store, message out.
 
 use events::WorkspaceId;
 use store::{ExpiryMode, Store};
@@ -17,16 +17,16 @@ use crate::proto::{
 };
 use crate::status::{from_engine_error, from_read_only, from_request_error, from_settings_error};
 
-/// What may be done through a port.
+/// The access that a port grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// To see what is set.
+    /// Reading settings.
     Read,
-    /// To change it too, and so to let events be dropped.
+    /// Changing settings too, and thereby dropping events.
     Change,
 }
 
-/// Shows and changes what is set for the workspaces of a store.
+/// Reads and changes the settings of workspaces.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     store: Store,
@@ -34,7 +34,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// For the workspaces of `store`.
+    /// A service over `store`.
     pub(crate) fn new(store: Store, access: Access) -> Self {
         Self { store, access }
     }
@@ -46,7 +46,7 @@ impl Service {
         }
     }
 
-    /// The workspace called `id`, which has to be in the store.
+    /// The workspace `id`, which has to be in the store.
     async fn known(&self, id: &str) -> Result<WorkspaceId, Status> {
         let workspace = workspace(id)?;
         engine::require_workspace(&self.store, &workspace)
@@ -55,7 +55,7 @@ impl Service {
         Ok(workspace)
     }
 
-    /// The same; with `create` it may be one that gets its events later.
+    /// The same; with `create` it may be a workspace without events.
     async fn known_or_new(&self, id: &str, create: bool) -> Result<WorkspaceId, Status> {
         if create {
             workspace(id)

@@ -1,4 +1,4 @@
-//! Findings about a query text.
+//! Diagnostics of a query text.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use dql::{Diagnostic, Origin, Severity, Span};
 
 use crate::proto;
 
-/// Findings as messages; `query` is the text they are about.
+/// Diagnostics as messages; `query` is their text.
 pub(crate) fn diagnostics_to_messages(
     query: &str,
     diagnostics: &[Diagnostic],
@@ -52,7 +52,7 @@ pub(crate) fn place(query: &str, span: Span) -> proto::Place {
     }
 }
 
-/// The finding of a message.
+/// The diagnostic of a message.
 pub(crate) fn diagnostic_from_message(message: proto::Diagnostic) -> Diagnostic {
     let severity = match message.severity() {
         proto::Severity::Warning => Severity::Warning,
@@ -84,10 +84,10 @@ fn span(place: &proto::Place) -> Span {
 const MAX_KNOWN_CODES: usize = 1_000;
 const MAX_CODE_BYTES: usize = 64;
 
-/// A code from a service, as long-lived as the codes of the program itself.
+/// A code from a service, with the static lifetime of the codes of the program.
 ///
-/// Codes are few, so each is kept once for the rest of the process; a service that sends a flood of
-/// them, or something else in their place, gets `unknown_code`.
+/// There are few codes, so each is kept once for the rest of the process. Beyond a bound, and for texts that are not codes,
+/// the result is `unknown_code`.
 pub(crate) fn known_code(code: String) -> &'static str {
     static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
