@@ -52,8 +52,8 @@ impl AdminBackend {
         }
     }
 
-    /// Sets the retention. Returns the new settings, and what the next run would drop. With `create`, a workspace that
-    /// is not in the store is created; otherwise it is an error.
+    /// Sets the retention. Returns the new settings, and what the next run would drop. With `create`, a workspace
+    /// that is not in the store is created; otherwise it is an error.
     pub(crate) async fn set_retention(
         &self,
         workspace: &WorkspaceId,

@@ -1,7 +1,7 @@
 //! The administrative port.
 //!
-//! Every client that sends events reaches the other ports. Methods that change settings or drop events are served at a
-//! port of their own, which exists only when it is configured. A socket in the file system is preferred.
+//! Every client that sends events reaches the other ports. Methods that change settings or drop events are served at
+//! a port of their own, which exists only when it is configured. A socket in the file system is preferred.
 
 use std::fmt;
 use std::fs::{self, Permissions};

@@ -61,7 +61,8 @@ impl ConnectionLimits {
         limits
     }
 
-    /// If these are fewer connections than configured, one address still has at most a quarter of them, as by default.
+    /// If these are fewer connections than configured, one address still has at most a quarter of them, as by
+    /// default.
     fn within(self, descriptors: u64) -> Self {
         let most = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
         let most = most.max(1);

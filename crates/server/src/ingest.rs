@@ -50,8 +50,8 @@ pub struct IngestConfig {
     pub limits: IngestLimits,
     /// The workspaces, days and producers that senders may create.
     pub quotas: IngestQuotas,
-    /// Mappings that requests may name, besides the shipped ones. Of two with one name the first is used, and it takes
-    /// precedence over a shipped one.
+    /// Mappings that requests may name, besides the shipped ones. Of two with one name the first is used, and it
+    /// takes precedence over a shipped one.
     pub mappings: Vec<MappingSource>,
     /// The mapping for OTLP log records.
     pub otlp_mapping: Option<MappingSource>,

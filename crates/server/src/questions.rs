@@ -1,8 +1,8 @@
 //! Runs queries on a runtime of their own, with limits on their number and time.
 //!
-//! The runtime that acknowledges events and reports health never computes for a query: its tasks only wait for tasks of
-//! the other runtime, and stop waiting at the timeout of the query. The task of a query keeps its turn until it has really
-//! ended, so a query that does not end at once still counts.
+//! The runtime that acknowledges events and reports health never computes for a query: its tasks only wait for tasks
+//! of the other runtime, and stop waiting at the timeout of the query. The task of a query keeps its turn until it
+//! has really ended, so a query that does not end at once still counts.
 
 use std::io;
 use std::sync::Arc;
@@ -232,8 +232,8 @@ impl Drop for EndsWithCall {
 pub(crate) struct QuestionRuntime(Option<Runtime>);
 
 impl QuestionRuntime {
-    /// A runtime with a thread for each query and stream that may run, and two for their requests to the store. A task that
-    /// computes for long does not delay others: the system schedules the threads.
+    /// A runtime with a thread for each query and stream that may run, and two for their requests to the store. A
+    /// task that computes for long does not delay others: the system schedules the threads.
     ///
     /// # Errors
     /// When the system has no threads left.

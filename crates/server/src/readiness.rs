@@ -1,7 +1,7 @@
 //! Whether the service can store events and answer queries.
 //!
-//! A service whose store cannot be written is alive and not ready: a restart does not help, and routing its requests to
-//! another service may.
+//! A service whose store cannot be written is alive and not ready: a restart does not help, and routing its requests
+//! to another service may.
 
 use std::fmt;
 use std::time::Duration;

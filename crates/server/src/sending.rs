@@ -1,9 +1,10 @@
-//! Sends answers in pieces whose memory is counted until they are sent, and drops answers of clients that do not read.
+//! Sends answers in pieces whose memory is counted until they are sent, and drops answers of clients that do not
+//! read.
 //!
-//! A client opens the window of its HTTP/2 stream as it reads, and only then hyper polls for more of an answer. So an unread
-//! answer stays in memory. Here a task owns the rest of an answer: a few pieces at a time are on their way to the socket,
-//! and each releases its memory when the connection drops it. When a client reads too slowly for too long, the task
-//! drops the rest.
+//! A client opens the window of its HTTP/2 stream as it reads, and only then hyper polls for more of an answer. So an
+//! unread answer stays in memory. Here a task owns the rest of an answer: a few pieces at a time are on their way to
+//! the socket, and each releases its memory when the connection drops it. When a client reads too slowly for too
+//! long, the task drops the rest.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -163,8 +164,8 @@ impl Task {
         }
     }
 
-    /// The next part of the answer; `None` when the client has left. A stream may pause for any time when all of its parts
-    /// are sent.
+    /// The next part of the answer; `None` when the client has left. A stream may pause for any time when all of its
+    /// parts are sent.
     async fn next(&self, body: &mut Body, pace: &mut Pace) -> Result<Option<Item>, WriteError> {
         tokio::select! {
             biased;

@@ -32,8 +32,8 @@ pub struct ServerConfig {
     pub http: SocketAddr,
     /// The address for changes of settings and holds; none by default.
     pub admin: Option<AdminAddress>,
-    /// Host names, besides `localhost` and loopback addresses, that HTTP requests may use when the service listens on a
-    /// loopback address.
+    /// Host names, besides `localhost` and loopback addresses, that HTTP requests may use when the service listens on
+    /// a loopback address.
     pub allowed_hosts: Vec<String>,
     /// The limits of connections.
     pub connections: ConnectionLimits,
@@ -104,8 +104,8 @@ impl Server {
     /// Starts to listen. Clients can connect from now on; they wait until [`Server::serve`].
     ///
     /// # Errors
-    /// [`ServerError::Listen`] when an address is in use or not available, [`ServerError::Threads`] when the system has no
-    /// threads left.
+    /// [`ServerError::Listen`] when an address is in use or not available, [`ServerError::Threads`] when the system
+    /// has no threads left.
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let failed = |address| move |source| ServerError::Listen { address, source };
         let tcp = |address| failed(AdminAddress::Tcp(address));
@@ -129,8 +129,8 @@ impl Server {
         })
     }
 
-    /// Runs a query over an empty store in memory, so that no client waits for one-time work of the process: the first
-    /// allocations of threads, and the first plan of DataFusion.
+    /// Runs a query over an empty store in memory, so that no client waits for one-time work of the process: the
+    /// first allocations of threads, and the first plan of DataFusion.
     pub async fn warm_up(&self) {
         if let Err(error) = self.runtime.warm_up().await {
             tracing::warn!(%error, "the first question takes a little longer than it needs to");
@@ -152,11 +152,11 @@ impl Server {
         self.admin_address.as_ref()
     }
 
-    /// Answers queries with `engine` and passes events to `ingest`, until `stop` is done and the running requests have
-    /// finished. The ingest is not closed.
+    /// Answers queries with `engine` and passes events to `ingest`, until `stop` is done and the running requests
+    /// have finished. The ingest is not closed.
     ///
-    /// After `stop` no connection is accepted, the health service reports NOT_SERVING to watchers, and running requests have
-    /// the time of [`ServerConfig::drain`].
+    /// After `stop` no connection is accepted, the health service reports NOT_SERVING to watchers, and running
+    /// requests have the time of [`ServerConfig::drain`].
     ///
     /// # Errors
     /// [`ServerError::Overdue`] when that time was not enough; other kinds when the service cannot run.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The interval between two lines about the same kind of event. The later line has the number of events since the earlier
-/// one.
+/// The interval between two lines about the same kind of event. The later line has the number of events since the
+/// earlier one.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// A kind of event: its origin and its stable code.

@@ -1,8 +1,8 @@
 //! Schedules queries: bounds the running and the waiting ones, with a fair share for each workspace.
 //!
-//! A free turn is granted at once. When queries wait, one workspace gets at most half of the turns (rounded up): a turn
-//! that ends is granted to the first query in the queue whose workspaces have less. In a full queue, a workspace with more
-//! than half of the slots loses its newest slot to another workspace.
+//! A free turn is granted at once. When queries wait, one workspace gets at most half of the turns (rounded up): a
+//! turn that ends is granted to the first query in the queue whose workspaces have less. In a full queue, a workspace
+//! with more than half of the slots loses its newest slot to another workspace.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,8 +19,8 @@ use crate::status;
 /// The longest wait for a turn.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The workspaces of a query. Its turn counts for each of them. Queries about all workspaces count together, as one more
-/// workspace; those about none do not count.
+/// The workspaces of a query. Its turn counts for each of them. Queries about all workspaces count together, as one
+/// more workspace; those about none do not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Asker(BTreeSet<Option<WorkspaceId>>);
 
@@ -92,8 +92,8 @@ impl State {
         Some(waiting)
     }
 
-    /// The query that gets the next of `most` turns: the first whose workspaces have less than half of them, otherwise the
-    /// first.
+    /// The query that gets the next of `most` turns: the first whose workspaces have less than half of them,
+    /// otherwise the first.
     fn next(&mut self, most: usize) -> Option<Waiting> {
         let has_less = |waiting: &Waiting| !self.running.reaches(&waiting.asker, most.div_ceil(2));
         let index = self.queue.iter().position(has_less).unwrap_or(0);
@@ -102,8 +102,8 @@ impl State {
         Some(next)
     }
 
-    /// The slot of a full queue of `most` slots that `asker` may take: the newest slot of a workspace with more than half of
-    /// them. `None` when there is no such workspace, or `asker` has half itself.
+    /// The slot of a full queue of `most` slots that `asker` may take: the newest slot of a workspace with more than
+    /// half of them. `None` when there is no such workspace, or `asker` has half itself.
     fn to_give_way(&self, most: usize, asker: &Asker) -> Option<usize> {
         let half = most.div_ceil(2);
         if self.queued.reaches(asker, half) {
@@ -272,8 +272,8 @@ mod tests {
         }};
     }
 
-    /// One workspace has all turns while no other has queries. After that, turns that end are granted to others until it has
-    /// half of them.
+    /// One workspace has all turns while no other has queries. After that, turns that end are granted to others until
+    /// it has half of them.
     #[tokio::test]
     async fn a_workspace_has_half_of_the_turns_when_others_wait() {
         for (all, half) in [(4, 2), (5, 3), (2, 1)] {

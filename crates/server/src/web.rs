@@ -94,8 +94,8 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .layer(middleware::from_fn_with_state(budget, send))
 }
 
-/// Drops answers that their clients do not read. Answers are not counted, so acknowledgements are sent even while memory
-/// is short.
+/// Drops answers that their clients do not read. Answers are not counted, so acknowledgements are sent even while
+/// memory is short.
 async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>();
     let sending = Sending {

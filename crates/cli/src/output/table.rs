@@ -15,8 +15,8 @@ const READABLE_WIDTH: u16 = 14;
 /// The text of null.
 const NULL: &str = "-";
 
-/// The tables of an answer: one per series, with its keys above it; or a single one with the keys as its first columns
-/// when no series has more than one row.
+/// The tables of an answer: one per series, with its keys above it; or a single one with the keys as its first
+/// columns when no series has more than one row.
 pub(crate) fn answer_tables(answer: &Answer, width: Option<u16>) -> String {
     let series = &answer.series;
     let single_rows = series.iter().all(|series| series.values.len() <= 1);
@@ -92,8 +92,8 @@ impl Table {
         }
     }
 
-    /// The table as text, at most `width` characters wide. If it has too many columns for that, it is written as records,
-    /// one line per value. Columns without any value are omitted, and a line below names them.
+    /// The table as text, at most `width` characters wide. If it has too many columns for that, it is written as
+    /// records, one line per value. Columns without any value are omitted, and a line below names them.
     pub(crate) fn to_string(&self, width: Option<u16>) -> String {
         let filled = |column: &usize| {
             let value = |row: &Vec<Value>| row.get(*column).is_some_and(|value| !value.is_null());

@@ -111,8 +111,9 @@ impl Client {
         Ok(run.map(expiry_from_message).transpose()?)
     }
 
-    /// Restores, on behalf of `by`, events that a retention run has dropped: the run that made `version`, or the newest run
-    /// that is not undone. With `dry_run` it only reports them. Returns `None` when the workspace has no events.
+    /// Restores, on behalf of `by`, events that a retention run has dropped: the run that made `version`, or the
+    /// newest run that is not undone. With `dry_run` it only reports them. Returns `None` when the workspace has no
+    /// events.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.

@@ -86,8 +86,8 @@ const MAX_CODE_BYTES: usize = 64;
 
 /// A code from a service, with the static lifetime of the codes of the program.
 ///
-/// There are few codes, so each is kept once for the rest of the process. Beyond a bound, and for texts that are not codes,
-/// the result is `unknown_code`.
+/// There are few codes, so each is kept once for the rest of the process. Beyond a bound, and for texts that are not
+/// codes, the result is `unknown_code`.
 pub(crate) fn known_code(code: String) -> &'static str {
     static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! A request of any door, stored.
+//! Stores the request of any door.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ use crate::tally::Tally;
 /// The longest name of a producer, in bytes.
 const MAX_PRODUCER_BYTES: usize = 128;
 
-/// Stores what comes through the doors; cheap to clone.
+/// Stores the events of all doors. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     ingest: Ingest,
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
     log: Tally,
 }
 
-/// The doors, as metrics and the log name them.
+/// The doors, by their names in metrics and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
     /// `POST /v1/events`.
@@ -61,7 +61,7 @@ impl Door {
     }
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
     pub(crate) door: Door,
@@ -70,7 +70,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A request with these extensions.
+    /// The source of a request with these extensions.
     pub(crate) fn of(door: Door, extensions: &Extensions) -> Self {
         let peer = extensions.get::<Peer>();
         Self {
@@ -91,20 +91,20 @@ impl Source {
     }
 }
 
-/// How a request wants its events to be stored.
+/// The options of a request to store events.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WriteOptions {
     /// The workspace of events that name none.
     pub(crate) workspace: Option<WorkspaceId>,
-    /// What makes events of the records.
+    /// The mapping of the records.
     pub(crate) mapping: Option<MappingSource>,
     /// The number of the batch.
     pub(crate) number: Option<BatchNumber>,
-    /// Whether one refused record refuses all.
+    /// Whether one refused record refuses the request.
     pub(crate) all_or_nothing: bool,
 }
 
-/// The same as the texts of a request, where empty and 0 mean that nothing is given.
+/// The same options as texts of a request. Empty texts and 0 mean that the option is absent.
 #[derive(Debug, Default)]
 pub(crate) struct AskedOptions<'a> {
     pub(crate) workspace: &'a str,
@@ -114,14 +114,14 @@ pub(crate) struct AskedOptions<'a> {
     pub(crate) all_or_nothing: bool,
 }
 
-/// What became of a request.
+/// The result of a write.
 #[derive(Debug)]
 pub(crate) struct WriteReceipt {
-    /// How many events are durable.
+    /// The number of durable events.
     pub(crate) accepted: u64,
-    /// What is not stored, in the order of the records.
+    /// The refused records and events, in the order of the records.
     pub(crate) refused: Vec<RefusedRecord>,
-    /// The name of the write; empty when nothing was stored.
+    /// The token of the write; empty when nothing was stored.
     pub(crate) token: String,
 }
 
@@ -145,7 +145,7 @@ impl Writer {
         }
     }
 
-    /// Counts what became of a request, and logs what was refused, since some senders tell nobody.
+    /// Counts the result of a request, and logs refusals, because some senders do not report them.
     pub(crate) fn count(&self, door: Door, outcome: Result<&WriteReceipt, &WriteError>) {
         let door = door.as_str();
         match outcome {
@@ -200,7 +200,7 @@ impl Writer {
         self.config.otlp_mapping.as_ref()
     }
 
-    /// What the texts of a request mean.
+    /// Parses the texts of a request.
     ///
     /// # Errors
     /// [`WriteError::Request`] or [`WriteError::UnknownMapping`].
@@ -240,11 +240,11 @@ impl Writer {
         }
     }
 
-    /// Stores what `take` gives to the decoder, and answers when it is durable. Who loses interest
-    /// meanwhile does not keep it from being stored. `held` is the memory of the request.
+    /// Stores the records that `take` passes to the decoder, and returns when they are durable. They are stored even
+    /// when the caller leaves meanwhile. `held` is the memory of the request.
     ///
     /// # Errors
-    /// When the records cannot be taken, or the store fails. Nothing is acknowledged then.
+    /// When the records cannot be decoded, or the store fails. No event is acknowledged then.
     pub(crate) async fn write(
         &self,
         source: Source,
@@ -306,7 +306,7 @@ async fn store(
         mut refused,
     } = decoded;
     let is_void = options.all_or_nothing && !refused.is_empty();
-    // An empty batch with a number is a batch all the same: the next number follows it.
+    // An empty numbered batch is still a batch: the next number follows it.
     if is_void || (events.is_empty() && options.number.is_none()) {
         return Ok(WriteReceipt {
             accepted: 0,
@@ -340,10 +340,10 @@ async fn store(
     })
 }
 
-/// The workspace that a text names.
+/// Parses the name of a workspace.
 ///
 /// # Errors
-/// [`WriteError::Request`] when it names none.
+/// [`WriteError::Request`] when the name is invalid.
 pub(crate) fn workspace(id: &str) -> Result<WorkspaceId, WriteError> {
     id.parse()
         .map_err(|error| WriteError::Request(format!("{error}")))

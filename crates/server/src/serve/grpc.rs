@@ -125,8 +125,8 @@ impl Health {
         std::future::pending().await
     }
 
-    /// Notifies the watchers of the health service and ends their streams. A watch never ends by itself, so it would keep
-    /// its connection open for the whole time to finish.
+    /// Notifies the watchers of the health service and ends their streams. A watch never ends by itself, so it would
+    /// keep its connection open for the whole time to finish.
     pub(super) async fn refuse(&self) {
         self.tell(ServingStatus::NotServing).await;
         let mut reporter = self.reporter.clone();

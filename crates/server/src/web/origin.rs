@@ -1,7 +1,7 @@
 //! Refuses requests that a foreign web page caused.
 //!
-//! A page of any site can make a browser send requests to services on the machine and network of its user. Browsers name
-//! the origin of such requests in a header; other programs send no such header.
+//! A page of any site can make a browser send requests to services on the machine and network of its user. Browsers
+//! name the origin of such requests in a header; other programs send no such header.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ impl Hosts {
         }
     }
 
-    /// Whether a request may use `host`. Any address of the service is accepted. A name has to be configured, because any
-    /// site can resolve its own name to this machine.
+    /// Whether a request may use `host`. Any address of the service is accepted. A name has to be configured, because
+    /// any site can resolve its own name to this machine.
     fn knows(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else {
             return false;

@@ -20,7 +20,7 @@ use crate::proto::otlp::{
 use crate::status::RpcStatus;
 
 impl Form {
-    /// The form that the headers of a request name.
+    /// The form in the headers of a request.
     ///
     /// # Errors
     /// [`WriteError::Unsupported`].
@@ -42,7 +42,7 @@ impl Form {
     }
 }
 
-/// Stores log records that come by HTTP.
+/// Stores log records from HTTP.
 pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Response {
     let form = match Form::of(request.headers()) {
         Ok(form) => form,
@@ -89,7 +89,7 @@ fn respond(
         Form::Protobuf => ExportLogsServiceResponse { partial_success }.encode_to_vec(),
         Form::Json => match partial_success {
             None => json!({}),
-            // 64-bit numbers are texts in the JSON of protobuf.
+            // The JSON mapping of Protobuf has 64-bit integers as texts.
             Some(partial) => json!({"partialSuccess": {
                 "rejectedLogRecords": partial.rejected_log_records.to_string(),
                 "errorMessage": partial.error_message,
