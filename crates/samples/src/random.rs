@@ -1,10 +1,10 @@
-//! Chance, the same on every machine.
+//! Random choices that are the same on every machine.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// A stream of choices that its seed alone decides: whole-number arithmetic only, since the
-/// floating-point functions of two platforms may differ in the last bit.
+/// A stream of choices that depends on its seed alone. It uses integer arithmetic only, because floating-point
+/// functions of two platforms may differ in the last bit.
 #[derive(Debug)]
 pub(super) struct Random(ChaCha8Rng);
 
@@ -30,12 +30,12 @@ impl Random {
         self.below(100) < percent
     }
 
-    /// One of `choices`, each as likely; `choices` is never empty.
+    /// One of `choices`, with equal probability. `choices` must not be empty.
     pub(super) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.index(choices.len())]
     }
 
-    /// One of `choices`, as likely as its weight; `choices` is never empty.
+    /// One of `choices`, with a probability proportional to its weight. `choices` must not be empty.
     pub(super) fn weighted<'a, T>(
         &mut self,
         choices: &'a [T],
@@ -52,8 +52,8 @@ impl Random {
         &choices[chosen.unwrap_or_default()]
     }
 
-    /// One of `choices`, the first most often and the *n*-th *n* times less (Zipf's law): a few
-    /// people do most of the work.
+    /// One of `choices` by Zipf's law: the *n*-th is *n* times less likely than the first. A few people do most of
+    /// the work.
     pub(super) fn zipf<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         let ranks: Vec<usize> = (0..choices.len()).collect();
         &choices[*self.weighted(&ranks, |rank| 10_000 / (*rank as u64 + 1))]
@@ -77,15 +77,15 @@ impl Random {
     }
 }
 
-/// How often each of several things comes, for drawing one quickly.
+/// A discrete distribution that is fast to draw from.
 #[derive(Debug)]
 pub(super) struct Shares {
-    /// Of each thing, its weight and those of all before it.
+    /// The cumulative weights.
     until: Vec<u64>,
 }
 
 impl Shares {
-    /// Shares in the ratio of `weights`.
+    /// The distribution with these weights.
     pub(super) fn of(weights: impl IntoIterator<Item = u64>) -> Self {
         let running = weights.into_iter().scan(0, |sum, weight| {
             *sum += weight;
@@ -96,19 +96,19 @@ impl Shares {
         }
     }
 
-    /// The first of `count` things most often, the *n*-th *n* times less (Zipf's law).
+    /// Zipf's law over `count` items: the *n*-th is *n* times less likely than the first.
     pub(super) fn zipf(count: usize) -> Self {
         Self::of((1..=count as u64).map(|rank| 1_000_000 / rank))
     }
 
-    /// The place of one of the things.
+    /// Draws the index of an item.
     pub(super) fn draw(&self, random: &mut Random) -> usize {
         let drawn = random.below(self.until.last().copied().unwrap_or_default());
         self.until.partition_point(|until| *until <= drawn)
     }
 }
 
-/// A number that follows from `parts` alone, for ids that stay the same from event to event.
+/// A hash of `parts`, for ids that are the same in every event.
 pub(super) fn mixed(parts: &[u64]) -> u64 {
     parts.iter().fold(0x9e37_79b9_7f4a_7c15, |state, part| {
         let state = (state ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);

@@ -1,11 +1,11 @@
-//! When things happen: most on weekdays by day.
+//! The distribution of events over time: most are on weekdays, by day.
 
 use std::collections::VecDeque;
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
-/// Spreads `events` over the hours of the `days` before `to_ms`, the oldest hour first: when each begins,
-/// in Unix milliseconds, and how many events it has.
+/// Distributes `events` over the hours of the `days` before `to_ms`. Returns the start of each hour in Unix
+/// milliseconds and its number of events, the oldest hour first.
 pub(super) fn hours(to_ms: i64, days: u32, events: u64) -> VecDeque<(i64, u64)> {
     let starts: Vec<i64> = (1..=i64::from(days) * 24)
         .rev()
@@ -28,7 +28,7 @@ pub(super) fn hours(to_ms: i64, days: u32, events: u64) -> VecDeque<(i64, u64)> 
         .collect()
 }
 
-/// How busy the hour is that begins at `start_ms`, in UTC.
+/// The weight of the hour that begins at `start_ms`, in UTC.
 fn busy(start_ms: i64) -> u64 {
     let hour = start_ms.div_euclid(HOUR_MS).rem_euclid(24);
     // The first of January 1970 was a Thursday.

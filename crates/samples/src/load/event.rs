@@ -8,18 +8,18 @@ use super::words::{ASPECTS, QUERIES, REMARKS, REQUESTS, SERVICES, SIGN_IN_FAILUR
 use crate::random::{Random, Shares, mixed};
 use crate::rhythm::HOUR_MS;
 
-/// How many different things are operated on.
+/// The number of distinct objects.
 pub(super) const OPERATIONS: u64 = 60_000;
 
-/// In one hour of so many somebody tries passwords for an account of a workspace.
+/// In a workspace, one hour in this many has a password attack on one account.
 const HOURS_BETWEEN_ATTACKS: u64 = 40;
 
-/// The characters of a message.
+/// The length of a message in characters.
 pub(super) const MESSAGE_CHARACTERS: std::ops::RangeInclusive<usize> = 60..=120;
 
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Writes events, one after the other into the same memory.
+/// Writes events one after the other into the same buffers.
 #[derive(Debug)]
 pub(super) struct Writer {
     population: Population,
@@ -30,22 +30,22 @@ pub(super) struct Writer {
     message: String,
 }
 
-/// What decides how an event reads.
+/// The parts of an event.
 struct Occurrence<'a> {
     date_ms: i64,
     kind: &'a Kind,
     workspace: &'a Workspace,
     person: &'a Person,
-    /// The number of the thing operated on, below [`OPERATIONS`].
+    /// The number of the object, below [`OPERATIONS`].
     operation: Option<u64>,
-    /// Why it failed; `None` when it succeeded.
+    /// The reason of the failure; `None` for a success.
     failure: Option<&'static str>,
-    /// Whether somebody tries passwords.
+    /// Whether the event belongs to a password attack.
     is_attack: bool,
 }
 
 impl Writer {
-    /// For events of so many workspaces.
+    /// A writer of events of `workspaces` workspaces.
     pub(super) fn new(workspaces: u32) -> Self {
         Self {
             population: Population::new(workspaces),
@@ -57,7 +57,7 @@ impl Writer {
         }
     }
 
-    /// The next event, with the end of its line.
+    /// The next event, with its line end.
     pub(super) fn line(&mut self, date_ms: i64, random: &mut Random) -> &str {
         self.line.clear();
         self.message.clear();
@@ -106,7 +106,7 @@ fn occurrence<'a>(
     }
 }
 
-/// What happened, and as many words of a remark as a drawn length has room for.
+/// Writes the action, then words of a remark up to a random length.
 fn write_message(
     message: &mut String,
     occurrence: &Occurrence<'_>,
@@ -128,7 +128,7 @@ fn write_message(
     message.push_str(": ");
     let mut length = message.chars().count();
     let (least, most) = (*MESSAGE_CHARACTERS.start(), *MESSAGE_CHARACTERS.end());
-    // Two characters more, since the separator at the end is cut off.
+    // Two more characters, because the separator at the end is removed.
     let wanted = least + 2 + usize::try_from(random.below(50)).unwrap_or_default();
     while length < wanted {
         let word = REMARKS[remarks.draw(random)];
@@ -143,7 +143,7 @@ fn write_message(
     Ok(())
 }
 
-/// The id of a thing by its number.
+/// The id of an object by its number.
 pub(super) fn operation_id(number: u64) -> String {
     format!("op_{:012x}", mixed(&[number]) >> 16)
 }
@@ -214,7 +214,7 @@ fn write_event(
     Ok(())
 }
 
-/// Where the request comes from: mostly the person's own address, sometimes another of the workspace's.
+/// Writes the source of the request: usually the address of the person, sometimes another one of the workspace.
 fn write_source(
     line: &mut String,
     occurrence: &Occurrence<'_>,

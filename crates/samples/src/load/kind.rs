@@ -1,13 +1,13 @@
-//! What is done in the load.
+//! The kinds of event in the load.
 
 /// One kind of event; each has a title of its own.
 #[derive(Debug)]
 pub(super) struct Kind {
-    /// How often it happens, of 1000 events.
+    /// The number of such events in 1,000.
     pub(super) weight: u64,
     /// The event's title.
     pub(super) title: &'static str,
-    /// The machine name of what is done.
+    /// The machine name of the action.
     pub(super) action: &'static str,
     /// The class of the action.
     pub(super) category: &'static str,
@@ -15,14 +15,14 @@ pub(super) struct Kind {
     pub(super) area: &'static str,
     /// The verb of the message, up to the object's name.
     pub(super) verb: &'static str,
-    /// What else the event tells.
+    /// Further fields of the event.
     pub(super) detail: Detail,
 }
 
-/// What else an event tells.
+/// Further fields of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// Nothing.
+    /// None.
     Nothing,
     /// A sign-in, which may fail.
     SignIn,
@@ -30,7 +30,7 @@ pub(super) enum Detail {
     Query,
     /// A request to the API.
     Request,
-    /// Another person of the workspace it was done to.
+    /// Another person of the workspace, as the object.
     Person,
 }
 

@@ -1,9 +1,9 @@
-//! Who acts in the load, and where: workspaces and people that follow from their numbers.
+//! The workspaces and people of the load, derived from their numbers.
 
 use super::words::{FAMILY_NAMES, FIRST_NAMES, ROLES, TEAMS};
 use crate::random::{Random, Shares, mixed};
 
-/// How many people a workspace has.
+/// The number of people in a workspace.
 pub(super) const PEOPLE: usize = FIRST_NAMES.len() * FAMILY_NAMES.len();
 
 /// The programs that people and their scripts use.
@@ -33,7 +33,7 @@ const PLACES: [(&str, &str); 8] = [
 pub(super) struct Population {
     workspaces: Vec<Workspace>,
     activity: Shares,
-    /// How busy the people of a workspace are.
+    /// The distribution of events over the people of a workspace.
     people: Shares,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Workspace {
 /// A person. Texts are parts of JSON objects: keys with values, and nothing that needs escaping.
 #[derive(Debug)]
 pub(super) struct Person {
-    /// What other ids of the person are made of.
+    /// The hash from which other ids of the person are derived.
     pub(super) key: u64,
     /// The full name.
     pub(super) name: String,
@@ -64,7 +64,7 @@ pub(super) struct Person {
 }
 
 impl Population {
-    /// `workspaces` of them, with [`PEOPLE`] each; how busy they are follows Zipf's law.
+    /// `workspaces` workspaces with [`PEOPLE`] people each. Events are distributed by Zipf's law.
     pub(super) fn new(workspaces: u32) -> Self {
         let workspaces: Vec<Workspace> = (1..=u64::from(workspaces)).map(Workspace::new).collect();
         Self {
@@ -100,7 +100,7 @@ impl Workspace {
 impl Person {
     fn new(workspace: u64, number: usize) -> Self {
         let key = mixed(&[workspace, number as u64]);
-        // Another order of names in each workspace; 7 and the number of people have no common divisor.
+        // Each workspace has another order of names. 7 and the number of people are coprime.
         let place = (number * 7 + shift(workspace)) % PEOPLE;
         let first = FIRST_NAMES[place % FIRST_NAMES.len()];
         let family = FAMILY_NAMES[place / FIRST_NAMES.len()];
@@ -128,12 +128,12 @@ impl Person {
     }
 }
 
-/// How far the names of a workspace are shifted.
+/// The offset of the names of a workspace.
 fn shift(workspace: u64) -> usize {
     usize::try_from(mixed(&[workspace]) % PEOPLE as u64).unwrap_or_default()
 }
 
-/// One of `choices`, as the low bits of `key` say.
+/// One of `choices`, selected by `key`.
 fn chosen<T>(choices: &[T], key: u64) -> &T {
     let index = usize::try_from(key % choices.len() as u64).unwrap_or_default();
     &choices[index]

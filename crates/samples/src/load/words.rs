@@ -45,7 +45,7 @@ pub(super) const REMARKS: [&str; 80] = [
     "rotation", "expiry", "renewal", "approval", "exception", "waiver", "legal", "hold", "forensics", "quarantine",
 ];
 
-/// Why signing in fails.
+/// The reasons of failed sign-ins.
 pub(super) const SIGN_IN_FAILURES: [&str; 4] = [
     "wrong password",
     "one-time code expired",
@@ -53,7 +53,7 @@ pub(super) const SIGN_IN_FAILURES: [&str; 4] = [
     "single sign-on refused",
 ];
 
-/// What queries ask for, up to their conditions.
+/// The kinds and the beginnings of queries, up to their conditions.
 #[rustfmt::skip]
 pub(super) const QUERIES: [(&str, &str); 8] = [
     ("logging", "L::re(`.*`):(*)"),
@@ -66,7 +66,7 @@ pub(super) const QUERIES: [(&str, &str); 8] = [
     ("object", "O::HOST:(last(load5))"),
 ];
 
-/// Methods and paths of the interface for programs.
+/// Methods and paths of the API.
 #[rustfmt::skip]
 pub(super) const REQUESTS: [(&str, &str); 6] = [
     ("POST", "/api/v1/df/query_data_v1"),

@@ -1,11 +1,11 @@
-//! What is done in the sample.
+//! The kinds of event in the sample.
 
 /// One kind of event.
 #[derive(Debug)]
 pub(super) struct Activity {
-    /// How often it happens, compared with the others.
+    /// The relative frequency.
     pub(super) weight: u64,
-    /// The machine name of what is done.
+    /// The machine name of the action.
     pub(super) action: &'static str,
     /// The kind of access: `access`, `read`, `write`, `administration`, `query`, `api`, `system`.
     pub(super) category: &'static str,
@@ -15,20 +15,20 @@ pub(super) struct Activity {
     pub(super) title: &'static str,
     /// The verb of the message, up to the object's name.
     pub(super) verb: &'static str,
-    /// What it is done to.
+    /// The object of the action.
     pub(super) object: Object,
-    /// Who does it.
+    /// The actor.
     pub(super) actor: Actor,
-    /// What else the event tells.
+    /// Further fields of the event.
     pub(super) detail: Detail,
 }
 
-/// What something is done to.
+/// The object of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Object {
-    /// Nothing in particular.
+    /// None.
     Nothing,
-    /// One of a list of named things, whose ids begin with the prefix.
+    /// One of a list of named objects, with ids that begin with the prefix.
     Named(&'static str, &'static [&'static str]),
     /// Another person of the workspace.
     Member,
@@ -36,10 +36,10 @@ pub(super) enum Object {
     Path,
 }
 
-/// Who does something.
+/// The actor of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Actor {
-    /// Anybody, in the console.
+    /// Any person, in the console.
     Anyone,
     /// An administrator, in the console.
     Administrator,
@@ -49,10 +49,10 @@ pub(super) enum Actor {
     Product,
 }
 
-/// What else an event tells.
+/// Further fields of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// Nothing.
+    /// None.
     Nothing,
     /// A sign-in, which may fail.
     SignIn,
@@ -62,11 +62,11 @@ pub(super) enum Detail {
     Query,
     /// A request to the API.
     Request,
-    /// How much was exported.
+    /// The size of an export.
     Export,
     /// An invoice.
     Invoice,
-    /// Roles that were given or taken.
+    /// Roles that were granted or revoked.
     Roles,
 }
 
@@ -122,7 +122,7 @@ const TEAMS: Object = Object::Named(
     &["Payments", "Checkout", "Reliability", "Field, North"],
 );
 
-/// The events of a workspace's ordinary day.
+/// The ordinary events of a workspace.
 #[rustfmt::skip] // A table: one line a kind of event.
 pub(super) const ACTIVITIES: [Activity; 34] = [
     row(90, "user.login", "access", "Account > Sign-in", "Sign in", "signed in", Object::Nothing, Actor::Anyone, Detail::SignIn),
@@ -161,7 +161,7 @@ pub(super) const ACTIVITIES: [Activity; 34] = [
     row(10, "retention.apply", "system", "Management > Settings", "Apply storage policy", "applied the storage policy", Object::Nothing, Actor::Product, Detail::Nothing),
 ];
 
-/// A sign-in; the story of the sample needs this one and the following by name.
+/// A sign-in. The incidents of the sample need this activity and the following ones by name.
 pub(super) const SIGN_IN: &Activity = &ACTIVITIES[0];
 /// The deletion of a monitor.
 pub(super) const DELETE_MONITOR: &Activity = &ACTIVITIES[13];
@@ -232,7 +232,7 @@ pub(super) const QUERIES: [(&str, &str); 10] = [
     ("security", "S::re(`.*`):(count(*)) [7d] BY level"),
 ];
 
-/// What programs call: method, path.
+/// The requests of programs: method, path.
 pub(super) const REQUESTS: [(&str, &str); 6] = [
     ("GET", "/api/v1/monitor/list"),
     ("POST", "/api/v1/monitor/create"),
@@ -242,7 +242,7 @@ pub(super) const REQUESTS: [(&str, &str); 6] = [
     ("GET", "/api/v1/workspace/get"),
 ];
 
-/// The settings that are changed: path, before, after.
+/// The changed settings: path, old value, new value.
 pub(super) const CHANGES: [(&str, &str, &str); 7] = [
     ("interval", "1m", "5m"),
     ("threshold.critical", "95", "99"),
@@ -261,7 +261,7 @@ pub(super) const CHANGES: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Why a sign-in fails.
+/// The reasons of failed sign-ins.
 pub(super) const SIGN_IN_FAILURES: [&str; 4] = [
     "wrong password",
     "one-time code expired",

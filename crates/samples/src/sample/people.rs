@@ -1,6 +1,6 @@
-//! Who acts in the sample, and where.
+//! The workspaces, people and addresses of the sample.
 
-/// One workspace of the sample, with its people and the things they work on.
+/// One workspace of the sample, with its people and projects.
 #[derive(Debug)]
 pub(super) struct Workspace {
     /// The workspace id.
@@ -22,13 +22,13 @@ pub(super) struct Workspace {
 pub(super) struct Person {
     /// The full name.
     pub(super) name: &'static str,
-    /// The address they sign in with.
+    /// The e-mail address for sign-in.
     pub(super) email: &'static str,
     /// The team.
     pub(super) team: &'static str,
     /// The roles held.
     pub(super) role: &'static str,
-    /// Where they usually are: country, city, address.
+    /// Their usual location.
     pub(super) place: Place,
     /// Their browser.
     pub(super) browser: &'static str,
@@ -41,13 +41,13 @@ pub(super) struct Token {
     pub(super) id: &'static str,
     /// The token's name.
     pub(super) name: &'static str,
-    /// Where the program runs.
+    /// The location of the program.
     pub(super) place: Place,
-    /// What the program calls itself.
+    /// The user agent of the program.
     pub(super) program: &'static str,
 }
 
-/// Where a request comes from. The addresses are those that RFC 5737 and RFC 3849 keep for examples.
+/// The location of a client. The addresses are those that RFC 5737 and RFC 3849 reserve for documentation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     /// The country code.
@@ -97,14 +97,14 @@ const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const SAFARI: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_6) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 Safari/605.1.15";
 
-/// Where the burst of failed sign-ins comes from.
+/// The source of the burst of failed sign-ins.
 pub(super) const INTRUDER: Place = place("RO", "Cluj-Napoca", "203.0.113.66");
-/// The program that the burst names as its browser.
+/// The user agent of the burst.
 pub(super) const INTRUDER_BROWSER: &str = "python-requests/2.32.5";
-/// The person whose account the burst is after: a place in the first workspace's people.
+/// The victim of the burst: an index into the people of the first workspace.
 pub(super) const VICTIM: usize = 4;
 
-/// Places people are at when they are not at their usual one.
+/// Locations of people who travel.
 pub(super) const AWAY: [Place; 5] = [
     FRANKFURT,
     place("NL", "Amsterdam", "198.51.100.88"),

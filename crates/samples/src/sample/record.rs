@@ -8,29 +8,29 @@ use super::activity::{
 use super::people::{AWAY, Person, Place, Token, WORKSPACES, Workspace};
 use crate::random::{Random, mixed, mixed_text};
 
-/// An event: its fields in the order in which they are written.
+/// An event: its fields in the order of the output.
 pub(super) type Record = Map<String, Value>;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// An event that is about to be written: who did what, where, and how it ended.
+/// The parts of an event: actor, action, location and result.
 #[derive(Debug)]
 pub(super) struct Occurrence<'a> {
     /// The instant, in Unix milliseconds.
     pub(super) date_ms: i64,
     /// The workspace.
     pub(super) workspace: &'a Workspace,
-    /// What is done.
+    /// The action.
     pub(super) activity: &'a Activity,
-    /// Who does it.
+    /// The actor.
     pub(super) actor: Who<'a>,
-    /// Where the request comes from and the program that sends it, when there is a request.
+    /// The location and the user agent of the client, if there is a request.
     pub(super) source: Option<(Place, &'a str)>,
-    /// Why it failed; `None` when it succeeded.
+    /// The reason of the failure; `None` for a success.
     pub(super) failure: Option<&'a str>,
 }
 
-/// Who does something.
+/// The actor of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Who<'a> {
     /// A person, in the console.
@@ -42,7 +42,7 @@ pub(super) enum Who<'a> {
 }
 
 impl<'a> Occurrence<'a> {
-    /// Something of an ordinary day.
+    /// An ordinary event.
     pub(super) fn ordinary(random: &mut Random, date_ms: i64, activity: &'a Activity) -> Self {
         let workspace = random.weighted(&WORKSPACES, |workspace| workspace.weight);
         let actor = match activity.actor {
@@ -164,7 +164,7 @@ impl<'a> Occurrence<'a> {
             .map_or(done.clone(), |reason| format!("{done}: refused, {reason}"))
     }
 
-    /// The id and name of what it is done to.
+    /// The id and the name of the object.
     fn object(&self, random: &mut Random) -> Option<(String, String)> {
         match self.activity.object {
             Object::Nothing => None,

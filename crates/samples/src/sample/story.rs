@@ -1,4 +1,4 @@
-//! The things in the sample that an analyst should find.
+//! The incidents in the sample that an analyst should find.
 
 use super::activity::{Activity, CREATE_TOKEN, DELETE_MONITOR, EXPORT, MODIFY_DASHBOARD, SIGN_IN};
 use super::people::{INTRUDER, INTRUDER_BROWSER, VICTIM, WORKSPACES};
@@ -15,11 +15,11 @@ const SERVICES: [&str; 9] = [
 ];
 const CHECKS: [&str; 3] = ["error rate", "latency", "no heartbeat"];
 
-/// The events of the stories, oldest first, told back from `to_ms`:
+/// The events of the incidents, oldest first, relative to `to_ms`:
 ///
-/// * in the night before the last day one address tries passwords for one account, gets in, makes itself
-///   a token, exports, and deletes monitors in bulk;
-/// * four days before the end an owner works on behalf of a colleague.
+/// * In the night before the last day one address tries passwords for an account, succeeds, creates a token, exports
+///   data, and deletes monitors in bulk.
+/// * Four days before the end an owner acts on behalf of a colleague.
 pub(super) fn stories(random: &mut Random, to_ms: i64) -> Vec<Record> {
     let night_ms = (to_ms - DAY_MS).div_euclid(DAY_MS) * DAY_MS + 2 * HOUR_MS;
     let mut records = impersonation(random, to_ms - 4 * DAY_MS);
@@ -90,7 +90,7 @@ fn impersonation(random: &mut Random, start_ms: i64) -> Vec<Record> {
         .collect()
 }
 
-/// Lets a deletion be that of another monitor, since each can be deleted once only.
+/// Changes the monitor of a deletion, because each monitor can be deleted only once.
 fn rename(record: &mut Record, monitor: &str) {
     let author = record
         .get("df_user_name")
