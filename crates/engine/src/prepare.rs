@@ -9,9 +9,10 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
 use dql::{Diagnostic, Severity, Span, TextId, Texts};
 use events::{TimeRange, WorkspaceId};
+use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use plan::{BindContext, BoundQuery, BoundShow, Delivery, Resources};
+use plan::{BindContext, BoundQuery, BoundShow, Delivery};
 use store::{DataFile, Store, StoreError, View};
 
 use crate::error::EngineError;
@@ -200,6 +201,7 @@ pub(crate) fn context(
         single_field: options.single_field,
         longest_window_ms: options.longest_window_ms,
         resources,
+        depth: 0,
     }
 }
 

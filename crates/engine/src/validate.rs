@@ -2,7 +2,8 @@
 
 use dql::ast::{Call, ExprKind, Quoted, Select, Statement};
 use dql::{Diagnostic, Severity, Span, Texts};
-use plan::{BindContext, BoundShow, Delivery, Resources};
+use functions::Resources;
+use plan::{BindContext, BoundShow, Delivery};
 
 use crate::prepare;
 use crate::request::QueryRequest;

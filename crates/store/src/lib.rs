@@ -1,4 +1,6 @@
-//! Where events live.
+#![doc = include_str!("../README.md")]
+//!
+//! # Layout
 //!
 //! A store is one root in an object store. Each workspace has one Delta table in it, partitioned by
 //! `workspace`, which is the same in the whole table, and `day`, the UTC date of an event:
@@ -15,59 +17,6 @@
 //! Any reader of Delta tables can read it. Nodes keep nothing: whatever lasts is under the root. Events
 //! that come one by one are in segments first, and are folded into tables; `docs/store.md` tells how, and
 //! what always holds.
-//!
-//! | module | is |
-//! |---|---|
-//! | `store` | the root, its workspaces and their newest snapshots |
-//! | `location` | from an address to an object store |
-//! | `marker` | which store is at the root, and whether it is there |
-//! | `start_probe` | what is relied on of an object store, tried |
-//! | `small_files` | data files that one request fetches whole |
-//! | `durable` | local disk that survives a power cut |
-//! | `paths` | every object path, built and parsed |
-//! | `table` | the log of a table, read and kept up to date |
-//! | `reading` | one object that cannot be read, told from a store that does not answer |
-//! | `damage` | what is wrong with a log that could not be read |
-//! | `snapshot` | the files of a table at one version, and which of them a time range needs |
-//! | `ingest` | events of many clients into segments, and folding beside it |
-//! | `segment` | one segment, those that are known, and their events that no table has |
-//! | `heads` | what nodes say about the store, so that what was removed is noticed |
-//! | `fold` | segments into tables; the events of a table that cannot be written into segments of their own |
-//! | `set_aside` | damaged segments out of the way |
-//! | `repair` | damaged logs and data files of a table |
-//! | `backup` | copies of a store, and stores of copies |
-//! | `activity` | whether what a store is used for works |
-//! | `view` | all events of a workspace at one moment |
-//! | `numbers` | the numbers of batches, in the properties of a table |
-//! | `import` | events into files, files into one commit per workspace |
-//! | `day_buffer` | the events of one workspace and day, before they are a file |
-//! | `staging` | the files of one import until they are committed |
-//! | `claims` | under which id an event is stored whose id another one has |
-//! | `delivery` | how the events of a file came, in the log |
-//! | `data_file` | writing one Parquet file |
-//! | `file_reader` | reading one Parquet file |
-//! | `footer` | the footers of files, in memory |
-//! | `blocks` | digests of parts of a file, with which whatever is read is compared |
-//! | `columns` | columns of data files in memory |
-//! | `decoded` | how many bytes events take in memory |
-//! | `upgrade` | files of older versions written anew |
-//! | `settings` | what is set for a workspace, in the properties of its table |
-//! | `retention`, `hold` | how long events are kept, and which are held |
-//! | `expiry` | dropping what is older than the retention and not held |
-//! | `record` | audit events about what was done to a workspace |
-//! | `admission` | which events the doors refuse because of their date |
-//! | `digest` | what tells a changed file from the one that was committed |
-//! | `compaction` | few large files from many small ones: what to merge, merging, one commit |
-//! | `cleaning` | deleting what nobody can need any more |
-//! | `clock` | the time of a node, and how far it is from the store's |
-//! | `upkeep` | retention, compaction and cleaning of all workspaces, in the background |
-//! | `verify` | tables and segments read in full, and compared with logs and digests |
-//! | `scrub` | everything read again in the background |
-//! | `layout` | how rows lie in a file |
-//! | `statistics` | what the log says about a file |
-//! | `event_ids` | which event ids files hold, and the events that have them |
-//! | `schema` | the columns of a table, also of one that an older version has made |
-//! | `log` | writing commits |
 //!
 //! # What is always true
 //!

@@ -210,7 +210,7 @@ fn rising(given: Given) -> Given {
 
 fn moving_average(points: &[Point], size: usize) -> Given {
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
-    let means = plan::moving_average(&values, size);
+    let means = functions::moving_average::moving_average(&values, size);
     let of_rows = points.iter().zip(means);
     of_rows
         .filter_map(|(point, mean)| Some((point.row, mean?)))

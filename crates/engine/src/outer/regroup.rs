@@ -51,7 +51,7 @@ pub(super) fn window(
                 continue;
             };
             let means = windows
-                .entry(plan::step_start_ms(time, width_ms, zone))
+                .entry(functions::step_start::step_start_ms(time, width_ms, zone))
                 .or_insert_with(|| vec![(0.0, 0); whole.columns.len()]);
             for (mean, value) in means.iter_mut().zip(cells) {
                 if let Some(value) = value {

@@ -10,10 +10,10 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
-use datafusion::common::tree_node::TreeNode;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
+use functions::innermost_note;
 
 use super::ascending::never_falls;
 
@@ -29,7 +29,7 @@ pub(super) struct ColumnExpr {
     never_falls: bool,
     /// Whether equal values may give different results.
     is_volatile: bool,
-    /// Whether it notes which values it has seen, as functions of Vouch do to warn about them.
+    /// Whether functions in it count what they meet, which they may only for values that rows have.
     is_observing: bool,
 }
 
@@ -172,15 +172,19 @@ impl ColumnExpr {
             .map(|column| Arc::clone(&table.fields()[*column]))
             .collect();
         let schema = Arc::new(Schema::new(fields));
-        let is_observing = expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>()))?;
         Ok(Self {
             expr: reassign_expr_columns(Arc::clone(expr), &schema)?,
             never_falls: never_falls(expr)?,
             columns,
             schema,
             is_volatile: is_volatile(expr),
-            is_observing,
+            is_observing: innermost_note(expr)?.is_some(),
         })
+    }
+
+    /// Whether functions in it count what they meet.
+    pub(super) fn is_observing(&self) -> bool {
+        self.is_observing
     }
 
     /// The only column that the expression depends on, when equal values give equal results.

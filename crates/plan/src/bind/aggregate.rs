@@ -1,24 +1,22 @@
 //! Aggregate functions: what becomes of the rows of a group.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_aggregate::expr_fn as aggregates;
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, SortExpr, cast, lit};
-use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind, Field, Ident};
+use dql::{Diagnostic, Severity, Span};
 
 use super::derived::DERIVED;
 use super::fill::substitute;
 use super::point::Along;
 use super::target::as_call;
-use super::{Bind, Binder, arguments, has_aggregate, sort_keys, wrong};
-use crate::bound::arrow_type;
-use crate::functions::mode::mode;
-use crate::functions::percentile::percentile;
-use crate::types::{Type, Typed};
+use super::{Bind, Binder, Grouping, arguments, has_aggregate, sort_keys, wrong};
+use crate::types::{Type, Typed, arrow_type};
+use functions::NoteId;
+use functions::mode::mode;
+use functions::percentile::{EXACT_VALUES, percentile, percentile_value};
 
 /// Every aggregate function that is computed as one, but `p50`, `p95` and the like.
 pub(super) const AGGREGATES: [&str; 12] = [
@@ -42,6 +40,10 @@ pub(super) fn is_aggregate(name: &str) -> bool {
     AGGREGATES.contains(&name.as_str())
         || DERIVED.contains(&name.as_str())
         || percent_in_name(&name).is_some()
+}
+
+fn is_percentile(name: &str) -> bool {
+    matches!(name, "percentile" | "median") || percent_in_name(name).is_some()
 }
 
 /// The percentage in `p95`.
@@ -74,6 +76,8 @@ impl Binder<'_> {
         let along = std::mem::replace(&mut self.along, Along::Nothing);
         let typed = if DERIVED.contains(&name) {
             self.derived(name, call, span, &mut grouping)
+        } else if is_percentile(name) {
+            self.percentile(name, call, &mut grouping)
         } else {
             self.aggregate_over_rows(name, call)
                 .map(|(aggregate, value_type)| grouping.column_of(aggregate, value_type))
@@ -84,22 +88,6 @@ impl Binder<'_> {
     }
 
     fn aggregate_over_rows(&mut self, name: &str, call: &Call) -> Bind<(Expr, Type)> {
-        if let Some(percent) = percent_in_name(name) {
-            let written = arguments::between(call, 1, 1)?[0];
-            return self.percentile_of(written, percent);
-        }
-        if name == "percentile" {
-            let values = arguments::between(call, 2, 2)?;
-            let percent = arguments::number(values[1], "the percentage")?;
-            if !(0.0..=100.0).contains(&percent) {
-                return Err(wrong(
-                    "wrong_argument_kind",
-                    "a percentage is 0 to 100",
-                    values[1].span,
-                ));
-            }
-            return self.percentile_of(values[0], percent);
-        }
         if name == "histogram_auto" {
             let message = "`histogram_auto` makes several columns and stands alone between commas";
             return Err(wrong("invalid_expression", message, call.name.span));
@@ -119,7 +107,6 @@ impl Binder<'_> {
                 mode(value.expr, value.value_type == Type::Json),
                 value.value_type,
             ),
-            "median" => return self.percentile_of(written, 50.0),
             "avg" | "min" | "max" => {
                 let number = self.number(value, written)?;
                 match name {
@@ -146,13 +133,45 @@ impl Binder<'_> {
         self.expression(&arguments::unquoted(written))
     }
 
-    fn percentile_of(&mut self, written: &AstExpr, percent: f64) -> Bind<(Expr, Type)> {
+    /// `percentile(x, n)`, `median(x)`, and `p95(x)` and the like.
+    fn percentile(&mut self, name: &str, call: &Call, grouping: &mut Grouping) -> Bind<Typed> {
+        let (written, percent) = match (name, percent_in_name(name)) {
+            (_, Some(percent)) => (arguments::between(call, 1, 1)?[0], percent),
+            ("median", None) => (arguments::between(call, 1, 1)?[0], 50.0),
+            _ => {
+                let values = arguments::between(call, 2, 2)?;
+                (values[0], arguments::number(values[1], "the percentage")?)
+            }
+        };
+        if !(0.0..=100.0).contains(&percent) {
+            let span = call
+                .args
+                .get(1)
+                .map_or(call.name.span, |arg| arg.value.span);
+            return Err(wrong(
+                "wrong_argument_kind",
+                "a percentage is 0 to 100",
+                span,
+            ));
+        }
         let value = self.aggregated(written)?;
         let number = self.number(value, written)?;
         let float = cast(number.expr, DataType::Float64);
-        Ok((
-            percentile(float, percent, Arc::clone(&self.notes.estimate)),
-            Type::Float,
+        let column = grouping.column_of(percentile(float, percent), Type::Float);
+        let value = percentile_value(column.expr, self.estimated_percentile());
+        Ok(Typed::new(value, Type::Float))
+    }
+
+    /// The note that a percentile was estimated.
+    pub(super) fn estimated_percentile(&mut self) -> NoteId {
+        let message = format!(
+            "a percentile was estimated, because a group has more than {EXACT_VALUES} values"
+        );
+        self.occurrence(Diagnostic::new(
+            Severity::Warning,
+            "estimated_percentile",
+            message,
+            None,
         ))
     }
 

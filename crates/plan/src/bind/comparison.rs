@@ -5,12 +5,13 @@ use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind};
 use events::fields::DATE;
 
 use super::name::column;
-use super::predicate::{TextTest, as_text, opposite_if};
+use super::predicate::{as_text, opposite_if, text_test_of};
 use super::source::ROW_TIME;
 use super::{Bind, Binder, arguments, describe, wrong};
-use crate::functions::float_text::text_of_float;
-use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
+use functions::TextTest;
+use functions::float_text::text_of_float;
+use functions::json::{json_number, json_text};
 
 impl Binder<'_> {
     /// Binds a comparison, or with `negated` its opposite.
@@ -34,7 +35,7 @@ impl Binder<'_> {
                 arguments::between(call, 0, 0)?;
                 self.is_present(left)?
             }
-            (BinaryOp::Eq, ExprKind::Call(call)) if TextTest::of(&call.name.text).is_some() => {
+            (BinaryOp::Eq, ExprKind::Call(call)) if text_test_of(&call.name.text).is_some() => {
                 let pattern = arguments::between(call, 1, 1)?[0];
                 let value = self.expression(left)?;
                 self.text_test(value, call, pattern)?

@@ -6,15 +6,16 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit};
 use dql::ast::{Call, ExprKind, InSet, Item};
 use dql::{Diagnostic, Span};
 use events::TimeRange;
+use functions::NoteId;
 
 use super::{Bind, Binder, Grouping, arguments, wrong};
 use crate::bound::Column;
-use crate::functions::finite::finite;
-use crate::functions::json_array::{Kept, json_array};
-use crate::functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
-use crate::functions::regression::Regression;
-use crate::functions::whole_number::{WholeOperator, WholeSum};
 use crate::types::{Type, Typed};
+use functions::finite::finite;
+use functions::json_array::{ArrayOptions, json_array};
+use functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
+use functions::regression::Regression;
+use functions::whole_number::{WholeOperator, narrowed, wide_sum};
 
 /// Their names.
 pub(super) const DERIVED: [&str; 13] = [
@@ -77,9 +78,8 @@ impl Binder<'_> {
             }
             ("slope", _) => self.slope(float, grouping),
             ("sum", Type::Int) => {
-                let sum = WholeSum::new(number.expr, self.number_overflow(span));
-                let column = grouping.column_of(sum.aggregate.clone(), Type::Int);
-                Typed::new(sum.of_column(column.expr), Type::Int)
+                let sum = grouping.column_of(wide_sum(number.expr), Type::Int);
+                Typed::new(narrowed(sum.expr, self.number_overflow(span)), Type::Int)
             }
             ("sum", value_type) => grouping.column_of(aggregates::sum(number.expr), value_type),
             (_, value_type) => {
@@ -158,7 +158,7 @@ impl Binder<'_> {
         grouping: &mut Grouping,
     ) -> Bind<Typed> {
         let values = arguments::between(call, 1, 2)?;
-        let kept = self.kept(values.get(1).copied(), span)?;
+        let (most, cut) = self.kept(values.get(1).copied(), span)?;
         let value = self.aggregated(values[0])?;
         let present: Expr = value.expr.clone().is_not_null();
         let distinct = name == "collect_distinct";
@@ -170,9 +170,13 @@ impl Binder<'_> {
         let list =
             list.map_err(|error| wrong("invalid_expression", error.to_string(), values[0].span))?;
         let column = grouping.column_of(list, Type::Json);
-        let is_json = value.value_type == Type::Json;
+        let options = ArrayOptions {
+            json: value.value_type == Type::Json,
+            sorted: distinct,
+            most: i64::try_from(most).unwrap_or(i64::MAX),
+        };
         Ok(Typed::new(
-            json_array(column.expr, is_json, distinct, kept),
+            json_array(column.expr, options, cut),
             Type::Json,
         ))
     }
@@ -213,22 +217,19 @@ impl Binder<'_> {
         Ok(grouping.column_of(list, Type::Json))
     }
 
-    /// How many values a list keeps: as many as asked for, else [`LONGEST_LIST`], and more are said.
-    fn kept(&mut self, asked: Option<&dql::ast::Expr>, span: Span) -> Bind<Kept> {
+    /// How many values a list keeps: as many as asked for, else [`LONGEST_LIST`], and then the note that there are more.
+    fn kept(&mut self, asked: Option<&dql::ast::Expr>, span: Span) -> Bind<(u64, Option<NoteId>)> {
         let Some(asked) = asked else {
             let message = format!("a list was cut off at {LONGEST_LIST} values: there are more");
             let warning = Diagnostic::warning("list_cut", message, span);
             let hint = "narrow the groups, or show the rows themselves";
-            return Ok(Kept {
-                most: LONGEST_LIST,
-                cut: Some(self.occurrence(warning.with_hint(hint))),
-            });
+            return Ok((LONGEST_LIST, Some(self.occurrence(warning.with_hint(hint)))));
         };
         let most = arguments::count(asked, "the number of values")?;
         if most > LONGEST_LIST {
             let message = format!("a list has at most {LONGEST_LIST} values");
             return Err(wrong("limit_too_large", message, asked.span));
         }
-        Ok(Kept { most, cut: None })
+        Ok((most, None))
     }
 }

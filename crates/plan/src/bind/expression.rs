@@ -1,7 +1,5 @@
 //! Expressions: literals, fields, arithmetic, CASE.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use datafusion::functions::expr_fn::{nullif, power};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, when};
@@ -11,13 +9,20 @@ use dql::{Diagnostic, Span};
 
 use super::window::fixed_ms;
 use super::{Bind, Binder, describe, wrong};
-use crate::bound::arrow_type;
-use crate::functions::finite::finite;
-use crate::functions::json::{json_number, json_text};
-use crate::functions::whole_number::{WholeOperator, whole_number};
-use crate::occurrence::Occurrence;
-use crate::resources::EXPRESSION_PARTS;
-use crate::types::{Type, Typed};
+use crate::types::{Type, Typed, arrow_type};
+use functions::finite::finite;
+use functions::json::{json_number, json_text};
+use functions::whole_number::{WholeOperator, whole_number};
+use functions::{EXPRESSION_PARTS, NoteId};
+
+/// A whole number that a query computes of two others. Equal ones share their note, so that they stay equal.
+#[derive(Debug)]
+pub(super) struct WholeNumber {
+    operator: WholeOperator,
+    left: Expr,
+    right: Expr,
+    overflow: NoteId,
+}
 
 impl Binder<'_> {
     /// Binds an expression: over groups while there is a grouping, else over rows.
@@ -93,10 +98,12 @@ impl Binder<'_> {
         match value.value_type {
             Type::Int | Type::Float => Ok(value),
             Type::Null => Ok(Typed::new(cast(value.expr, DataType::Float64), Type::Float)),
-            Type::Json => Ok(Typed::new(
-                json_number(value.expr, value.observation),
-                Type::Float,
-            )),
+            Type::Json => {
+                let other = value
+                    .attribute
+                    .map(|attribute| self.not_a_number(&attribute));
+                Ok(Typed::new(json_number(value.expr, other), Type::Float))
+            }
             Type::String | Type::Bool => {
                 let message = format!(
                     "a number is needed, and {}",
@@ -133,13 +140,29 @@ impl Binder<'_> {
         right: Typed,
         span: Span,
     ) -> Typed {
-        let overflow = self.number_overflow(span);
-        let expr = whole_number(operator, left.expr, right.expr, overflow);
-        Typed::new(expr, Type::Int)
+        let (left, right) = (left.expr, right.expr);
+        let is_same = |known: &&WholeNumber| {
+            (known.operator, &known.left, &known.right) == (operator, &left, &right)
+        };
+        let known = self.whole_numbers.iter().find(is_same);
+        let overflow = match known.map(|known| known.overflow) {
+            Some(overflow) => overflow,
+            None => {
+                let overflow = self.number_overflow(span);
+                self.whole_numbers.push(WholeNumber {
+                    operator,
+                    left: left.clone(),
+                    right: right.clone(),
+                    overflow,
+                });
+                overflow
+            }
+        };
+        Typed::new(whole_number(operator, left, right, overflow), Type::Int)
     }
 
     /// A whole number that does not fit into 64 bits.
-    pub(super) fn number_overflow(&mut self, span: Span) -> Arc<Occurrence> {
+    pub(super) fn number_overflow(&mut self, span: Span) -> NoteId {
         let message = "whole numbers beyond 64 bits are missing from the answer";
         let warning = Diagnostic::warning("number_overflow", message, span);
         self.occurrence(warning.with_hint("compute with floats: `float(…)`"))

@@ -103,16 +103,16 @@ impl<'a> Binder<'a> {
         let warnings = self.notes.warnings.len();
         let observations = self.notes.observations.len();
         let occurrences = self.notes.occurrences.len();
+        let whole_numbers = self.whole_numbers.len();
         let value = self.expression(written);
         self.notes.occurrences.truncate(occurrences);
+        self.whole_numbers.truncate(whole_numbers);
         self.notes.warnings.truncate(warnings);
         let index = value
             .ok()
             .and_then(|value| grouping.keys.iter().position(|key| key.expr == value.expr));
         if index.is_none() {
-            for observation in self.notes.observations.drain(observations..) {
-                self.observed.remove(&observation.name);
-            }
+            self.notes.observations.truncate(observations);
         }
         self.grouping = Some(grouping);
         self.along = along;

@@ -12,8 +12,8 @@ use super::source::output_name;
 use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
 use crate::combine::{any_of, distinct};
-use crate::functions::json::json_number;
 use crate::types::{Type, Typed};
+use functions::json::json_number;
 
 /// The members of a list by what they are compared with.
 #[derive(Debug, Default)]

@@ -29,21 +29,18 @@ mod target;
 mod window;
 mod window_limits;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use chrono_tz::Tz;
 use datafusion::logical_expr::Expr;
 use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Item, Select, UnaryOp};
 use dql::{Diagnostic, Span};
 use events::TimeRange;
+use functions::{NoteId, Resources};
 
-use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, moved_back};
+use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, Occurrence, moved_back};
 use crate::combine::{all_of, all_of_filter};
-use crate::occurrence::Occurrence;
-use crate::resources::Resources;
 use crate::types::{Type, Typed};
 
+use expression::WholeNumber;
 use list::NamedList;
 pub(crate) use membership::{ELEMENT, membership_place};
 pub(crate) use name::column;
@@ -84,6 +81,8 @@ pub struct BindContext {
     pub longest_window_ms: Option<i64>,
     /// What the query may use, together with the queries inside it.
     pub resources: Resources,
+    /// How many queries are around it.
+    pub depth: u32,
 }
 
 /// How an answer is delivered.
@@ -148,7 +147,8 @@ struct Binder<'a> {
     /// What is computed along the rows of each group so far.
     computed: Vec<Computed>,
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
-    observed: HashMap<String, Arc<crate::functions::json::Observation>>,
+    /// Whole numbers that are computed of two others, each with its note.
+    whole_numbers: Vec<WholeNumber>,
     memberships: Vec<Membership>,
     /// Whether no two rows of the source are equal.
     rows_are_unique: bool,
@@ -205,7 +205,7 @@ impl<'a> Binder<'a> {
             along: Along::Nothing,
             computed: Vec::new(),
             key_texts: Vec::new(),
-            observed: HashMap::new(),
+            whole_numbers: Vec::new(),
             memberships: Vec::new(),
             rows_are_unique: true,
             lists: Vec::new(),
@@ -288,6 +288,7 @@ impl<'a> Binder<'a> {
             limits: self.limits_of_page(limits, page.as_ref()),
             page,
             notes: std::mem::take(&mut self.notes),
+            resources: self.context.resources.clone(),
         })
     }
 
@@ -319,15 +320,20 @@ impl<'a> Binder<'a> {
         all_of(all_of_filter(others).into_iter().chain(asking))
     }
 
-    /// Something that running the query may meet; the same one is told once.
-    fn occurrence(&mut self, warning: Diagnostic) -> Arc<Occurrence> {
+    /// The note of something that running the query may meet; the same one is reported once.
+    fn occurrence(&mut self, warning: Diagnostic) -> NoteId {
         let occurrences = &mut self.notes.occurrences;
-        if let Some(known) = occurrences.iter().find(|known| known.announces(&warning)) {
-            return Arc::clone(known);
+        let depth = i64::from(self.context.depth);
+        // What a query inside this one meets is counted apart.
+        let mut own = occurrences
+            .iter()
+            .filter(|occurrence| occurrence.note.depth() == depth);
+        if let Some(known) = own.find(|known| known.announces(&warning)) {
+            return known.note;
         }
-        let occurrence = Arc::new(Occurrence::new(warning));
-        occurrences.push(Arc::clone(&occurrence));
-        occurrence
+        let note = self.context.resources.next_note(self.context.depth);
+        occurrences.push(Occurrence { note, warning });
+        note
     }
 
     fn warn(

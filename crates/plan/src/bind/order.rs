@@ -9,8 +9,8 @@ use super::source::ROW_TIME;
 use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
 use crate::bound::{Key, Reducer, SeriesOrder, Shape, SortKey, sort_exprs};
-use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
+use functions::json::{json_number, json_text};
 
 impl Binder<'_> {
     /// The time of a row of the source.
@@ -155,7 +155,9 @@ impl Binder<'_> {
         };
         let ascending = key.direction == Direction::Ascending;
         let reduced = match &key.expr.kind {
-            ExprKind::Call(call) if self.projected(&key.expr, target).is_none() => reducer(call)?,
+            ExprKind::Call(call) if self.projected(&key.expr, target).is_none() => {
+                self.reducer(call)?
+            }
             _ => None,
         };
         if let Some((reducer, argument)) = reduced
@@ -217,6 +219,30 @@ impl Binder<'_> {
             warning.hint = Some("skip rows with `OFFSET`".to_owned());
         }
     }
+
+    /// The reducer that a call stands for, with what it reduces.
+    fn reducer<'c>(&mut self, call: &'c Call) -> Bind<Option<(Reducer, &'c AstExpr)>> {
+        let name = call.name.text.to_ascii_lowercase();
+        let reducer = match name.as_str() {
+            "last" => Reducer::Last,
+            "min" => Reducer::Min,
+            "max" => Reducer::Max,
+            "avg" => Reducer::Avg,
+            "sum" => Reducer::Sum,
+            "count" => Reducer::Count,
+            _ => match name
+                .strip_prefix('p')
+                .and_then(|digits| digits.parse::<u8>().ok())
+            {
+                Some(percent) if percent <= 100 => {
+                    Reducer::Percentile(percent.into(), self.estimated_percentile())
+                }
+                _ => return Ok(None),
+            },
+        };
+        let argument = arguments::between(call, 1, 1)?[0];
+        Ok(Some((reducer, argument)))
+    }
 }
 
 /// Whether an expression is the plain name of an event's time.
@@ -241,26 +267,4 @@ pub(crate) fn sort_keys(
         ],
         _ => vec![value.sort(ascending, missing_first)],
     }
-}
-
-/// The reducer that a call stands for, with what it reduces.
-fn reducer(call: &Call) -> Bind<Option<(Reducer, &AstExpr)>> {
-    let name = call.name.text.to_ascii_lowercase();
-    let reducer = match name.as_str() {
-        "last" => Reducer::Last,
-        "min" => Reducer::Min,
-        "max" => Reducer::Max,
-        "avg" => Reducer::Avg,
-        "sum" => Reducer::Sum,
-        "count" => Reducer::Count,
-        _ => match name
-            .strip_prefix('p')
-            .and_then(|digits| digits.parse::<u8>().ok())
-        {
-            Some(percent) if percent <= 100 => Reducer::Percentile(percent.into()),
-            _ => return Ok(None),
-        },
-    };
-    let argument = arguments::between(call, 1, 1)?[0];
-    Ok(Some((reducer, argument)))
 }

@@ -12,9 +12,9 @@ use super::limits::LARGEST_COUNT;
 use super::name::column;
 use super::target::{Target, add_column, as_call, no_time, push_column};
 use super::{Bind, Binder, Grouping, arguments, wrong};
-use crate::bound::{Buckets, Column, Key, Shape, SortKey};
-use crate::functions::bucket::bucket;
+use crate::bound::{Column, Key, Shape, SortKey};
 use crate::types::{Type, Typed};
+use functions::bucket::{Buckets, bucket};
 
 /// Their names.
 pub(super) const PICKERS: [&str; 5] = [

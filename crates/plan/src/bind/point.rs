@@ -8,8 +8,8 @@ use super::limits::LARGEST_COUNT;
 use super::name::column;
 use super::{Bind, Binder, any_call, arguments, wrong};
 use crate::bound::{Computed, Point};
-use crate::functions::points::PointFunction;
 use crate::types::{Type, Typed};
+use functions::points::PointFunction;
 
 /// Their names.
 pub(super) const POINTS: [&str; 13] = [
@@ -72,7 +72,8 @@ impl Binder<'_> {
             _ => self.expression(written)?,
         };
         let value = self.number(value, written)?;
-        let value_type = function.result_type(value.value_type);
+        let is_whole = value.value_type == Type::Int && function.keeps_whole_numbers();
+        let value_type = if is_whole { Type::Int } else { Type::Float };
         let value = match value.value_type {
             Type::Int => value.expr,
             _ => cast(value.expr, DataType::Float64),
@@ -82,6 +83,7 @@ impl Binder<'_> {
             value,
             time,
             order,
+            is_whole,
             overflow: self.number_overflow(call.name.span),
         };
         Ok(self.computed_column(Computed::Point(point), value_type))

@@ -12,63 +12,21 @@ use dql::{Diagnostic, Span};
 
 use super::name::DEFAULT_TEXT;
 use super::{Bind, Binder, arguments, describe, wrong};
-use crate::functions::float_text::float_text;
-use crate::functions::json::json_text;
-use crate::functions::text_match::{Matcher, text_match};
-use crate::resources::{PatternError, Resources};
 use crate::types::{Type, Typed};
+use functions::float_text::float_text;
+use functions::json::json_text;
+use functions::{PatternError, TextTest};
 
-/// A function that tests text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextTest {
-    /// `re`, `regex`, `regexp`
-    Regex,
-    /// `match`
-    Substring,
-    /// `search`
-    Words,
-    /// `wildcard`
-    Wildcard,
-    /// `query_string`, and its older spellings
-    Query,
-    /// `cidr`
-    Network,
-}
-
-impl TextTest {
-    /// The test that a function name stands for.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "re" | "regex" | "regexp" => Some(Self::Regex),
-            "match" => Some(Self::Substring),
-            "search" => Some(Self::Words),
-            "wildcard" => Some(Self::Wildcard),
-            "query_string" | "querystring" => Some(Self::Query),
-            "cidr" => Some(Self::Network),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Regex => "re",
-            Self::Substring => "match",
-            Self::Words => "search",
-            Self::Wildcard => "wildcard",
-            Self::Query => "query_string",
-            Self::Network => "cidr",
-        }
-    }
-
-    fn matcher(self, text: &str, resources: &Resources) -> Result<Matcher, PatternError> {
-        match self {
-            Self::Regex => Matcher::whole(text, resources),
-            Self::Substring => Matcher::substring(text, resources),
-            Self::Words => Matcher::words(text, resources),
-            Self::Wildcard => Matcher::wildcard(text, resources),
-            Self::Query => Matcher::query(text, resources),
-            Self::Network => Matcher::network(text),
-        }
+/// The test that a function name stands for.
+pub(super) fn text_test_of(name: &str) -> Option<TextTest> {
+    match name.to_ascii_lowercase().as_str() {
+        "re" | "regex" | "regexp" => Some(TextTest::Regex),
+        "match" => Some(TextTest::Substring),
+        "search" => Some(TextTest::Words),
+        "wildcard" => Some(TextTest::Wildcard),
+        "query_string" | "querystring" => Some(TextTest::Query),
+        "cidr" => Some(TextTest::Network),
+        _ => None,
     }
 }
 
@@ -102,7 +60,7 @@ impl Binder<'_> {
                 negated: not_in,
                 set,
             } => self.membership(expr, set, *not_in != negated),
-            ExprKind::Call(call) if TextTest::of(&call.name.text).is_some() => {
+            ExprKind::Call(call) if text_test_of(&call.name.text).is_some() => {
                 let condition = self.test_call(call, expr)?;
                 Ok(opposite_if(negated, condition))
             }
@@ -143,7 +101,7 @@ impl Binder<'_> {
 
     /// `value = test('text')` and `value = re'…'`: the test on a bound value.
     pub(super) fn text_test(&mut self, value: Typed, call: &Call, pattern: &AstExpr) -> Bind<Expr> {
-        let Some(test) = TextTest::of(&call.name.text) else {
+        let Some(test) = text_test_of(&call.name.text) else {
             return Err(wrong(
                 "unknown_function",
                 "this function tests no text",
@@ -174,15 +132,16 @@ impl Binder<'_> {
         span: Span,
     ) -> Bind<Expr> {
         let resources = &self.context.resources;
-        let matcher = test.matcher(text, resources).map_err(|error| {
-            let code = match test {
-                TextTest::Regex => "invalid_regex",
-                _ => "invalid_pattern",
-            };
-            refused(error, code, span)
-        })?;
-        let name = format!("{}({text:?})", test.name());
-        Ok(text_match(as_text(value), name, matcher, resources))
+        resources
+            .compile_test(test, &[text])
+            .map_err(|(_, error)| {
+                let code = match test {
+                    TextTest::Regex => "invalid_regex",
+                    _ => "invalid_pattern",
+                };
+                refused(error, code, span)
+            })?;
+        Ok(test.call(as_text(value), &[text]))
     }
 
     /// A value tested against patterns, one of which has to fit the whole of it.
@@ -192,17 +151,14 @@ impl Binder<'_> {
         patterns.retain(|(text, _)| known.insert(*text));
         let texts: Vec<&str> = patterns.iter().map(|(text, _)| *text).collect();
         let resources = &self.context.resources;
-        let matcher = Matcher::any_whole(&texts, resources).map_err(|(index, error)| {
+        let compiled = resources.compile_test(TextTest::Regex, &texts);
+        compiled.map_err(|(index, error)| {
             let span = patterns
                 .get(index)
                 .map_or(Span::default(), |(_, span)| *span);
             refused(error, "invalid_regex", span)
         })?;
-        let name = match texts.as_slice() {
-            [only] => format!("re({only:?})"),
-            texts => format!("re({texts:?})"),
-        };
-        Ok(text_match(value, name, matcher, resources))
+        Ok(TextTest::Regex.call(value, &texts))
     }
 }
 

@@ -11,8 +11,8 @@ use events::fields::{ATTRIBUTES, FIELDS};
 use super::name::column;
 use super::{BindContext, bind, not_supported};
 use crate::bound::{BoundQuery, BoundShow, Column, Shape};
-use crate::functions::json_keys::json_keys;
 use crate::types::Type;
+use functions::json_keys::json_keys;
 
 /// The SHOW functions that have an answer.
 pub const SHOW_FUNCTIONS: [&str; 5] = [

@@ -93,6 +93,7 @@ impl<'a> Binder<'a> {
             inherited_range: Some(self.read_range()),
             delivery: Delivery::Stream,
             single_field: false,
+            depth: self.context.depth + 1,
             ..self.context.clone()
         };
         let mut inner =

@@ -22,10 +22,10 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use crate::bind::{column, sort_keys};
-use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
-use crate::functions::pinned::{pinned, pinned_test};
+use crate::bound::{BoundQuery, Lowered, Shape, sort_exprs};
 use crate::group_limit::{GROUP_CUT, GROUP_RANK};
-use crate::types::Type;
+use crate::types::{Type, arrow_type};
+use functions::pinned::{pinned, pinned_test};
 
 pub use opaque::with_opaque_conditions;
 
