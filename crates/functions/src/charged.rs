@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
     ScalarUDF, ScalarUDFImpl, Signature,
 };
 
-use crate::memory::reservation;
+use crate::options::reservation;
 
 /// Texts of one batch of rows that take fewer bytes are not charged: there is always room for them.
 const LEAST_BYTES: usize = 64 << 10;
@@ -209,8 +209,8 @@ mod tests {
     use datafusion::logical_expr::lit;
 
     use super::*;
-    use crate::memory::FunctionOptions;
     use crate::notes::NoteMetrics;
+    use crate::options::FunctionOptions;
 
     /// What a function of a column makes of `text`.
     fn made(call: Expr, text: &ArrayRef, pool: &Arc<dyn MemoryPool>) -> Result<ArrayRef> {

@@ -3,8 +3,8 @@
 mod charged;
 mod literals;
 mod log_template;
-mod memory;
 mod notes;
+mod options;
 mod patterns;
 mod query_string;
 mod registry;
@@ -35,8 +35,8 @@ pub mod step_start;
 pub mod whole_number;
 
 pub use charged::with_charged_texts;
-pub use memory::FunctionOptions;
 pub use notes::{NoteId, NoteMetrics, innermost_note};
+pub use options::FunctionOptions;
 pub use registry::register_all;
 pub use resources::{
     EXPRESSION_PARTS, PATTERN_BYTES, PATTERNS, PATTERNS_BYTES, PatternError, Resources,

@@ -12,9 +12,9 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, lit};
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::Count;
 
-use crate::memory::FunctionOptions;
+use crate::options::FunctionOptions;
 use crate::registry;
 
 /// Names one note of a question. Ids of queries inside of others are larger than those of the queries around them.
@@ -48,13 +48,10 @@ pub(crate) fn note_literal(note: Option<NoteId>) -> Expr {
 
 /// The metrics of the notes of a question. Cheap to clone; clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub struct NoteMetrics {
-    metrics: ExecutionPlanMetricsSet,
-    counts: Arc<BTreeMap<NoteId, NoteCounts>>,
-}
+pub struct NoteMetrics(Arc<BTreeMap<NoteId, NoteCounts>>);
 
 /// What was counted for one note.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct NoteCounts {
     /// The rows that calls have evaluated.
     rows: Count,
@@ -65,41 +62,18 @@ struct NoteCounts {
 impl NoteMetrics {
     /// Metrics of these notes, all 0.
     pub fn new(notes: impl IntoIterator<Item = NoteId>) -> Self {
-        let metrics = ExecutionPlanMetricsSet::new();
-        let counter = |name: &str, note: NoteId| {
-            let name = format!("note_{}_{name}", note.0 % PER_DEPTH);
-            MetricBuilder::new(&metrics).global_counter(name)
-        };
-        let counts = notes.into_iter().map(|note| {
-            let counts = NoteCounts {
-                rows: counter("rows", note),
-                met: counter("met", note),
-            };
-            (note, counts)
-        });
-        Self {
-            counts: Arc::new(counts.collect()),
-            metrics,
-        }
-    }
-
-    /// The metrics as an operator shows them.
-    pub fn metrics(&self) -> &ExecutionPlanMetricsSet {
-        &self.metrics
+        let counts = notes.into_iter().map(|note| (note, NoteCounts::default()));
+        Self(Arc::new(counts.collect()))
     }
 
     /// How many rows calls have evaluated that are about a note. An operator may evaluate a row more than once.
     pub fn rows(&self, note: NoteId) -> usize {
-        self.counts
-            .get(&note)
-            .map_or(0, |counts| counts.rows.value())
+        self.0.get(&note).map_or(0, |counts| counts.rows.value())
     }
 
     /// In how many rows they met what the note is about.
     pub fn met(&self, note: NoteId) -> usize {
-        self.counts
-            .get(&note)
-            .map_or(0, |counts| counts.met.value())
+        self.0.get(&note).map_or(0, |counts| counts.met.value())
     }
 }
 
@@ -109,7 +83,7 @@ pub(crate) fn count(args: &ScalarFunctionArgs, index: usize, met: usize) {
         return;
     };
     let options = args.config_options.extensions.get::<FunctionOptions>();
-    let counts = options.and_then(|options| options.notes.counts.get(&NoteId(*note)));
+    let counts = options.and_then(|options| options.notes.0.get(&NoteId(*note)));
     if let Some(counts) = counts {
         counts.rows.add(args.number_rows);
         counts.met.add(met);

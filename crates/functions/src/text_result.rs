@@ -9,7 +9,7 @@ use datafusion::common::{Result, resources_datafusion_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::ScalarFunctionArgs;
 
-use crate::memory::reservation;
+use crate::options::reservation;
 
 /// The bytes that a text function may make of one batch of rows.
 pub(crate) const TEXT_RESULT_BYTES: usize = 64 << 20;
@@ -129,8 +129,8 @@ pub(crate) mod tests {
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 
     use super::*;
-    use crate::memory::FunctionOptions;
     use crate::notes::NoteMetrics;
+    use crate::options::FunctionOptions;
 
     /// The arguments of a call over some rows.
     fn call(rows: usize, pool: Option<&Arc<dyn MemoryPool>>) -> ScalarFunctionArgs {

@@ -174,8 +174,8 @@ mod tests {
     use datafusion::logical_expr::lit;
 
     use super::*;
-    use crate::memory::FunctionOptions;
     use crate::notes::NoteMetrics;
+    use crate::options::FunctionOptions;
     use WholeOperator::{Add, Distance, Multiply, Remainder, Subtract};
 
     /// What a call of `left + 1` returns, and the rows and overflows that its note has after it.

@@ -10,8 +10,9 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use functions::innermost_note;
 
@@ -29,7 +30,9 @@ pub(super) struct ColumnExpr {
     never_falls: bool,
     /// Whether equal values may give different results.
     is_volatile: bool,
-    /// Whether functions in it count what they meet, which they may only for values that rows have.
+    /// Whether it calls functions. They may fail for values that no row has, or count what they meet in them.
+    has_calls: bool,
+    /// Whether functions in it count what they meet.
     is_observing: bool,
 }
 
@@ -178,6 +181,7 @@ impl ColumnExpr {
             columns,
             schema,
             is_volatile: is_volatile(expr),
+            has_calls: expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>()))?,
             is_observing: innermost_note(expr)?.is_some(),
         })
     }
@@ -218,7 +222,7 @@ impl ColumnExpr {
 
     /// The result for each of some different values; of those that no row has it is not defined.
     pub(super) fn of_dictionary(&self, dictionary: &ArrayRef, codes: &[u32]) -> Result<ArrayRef> {
-        if !self.is_observing {
+        if !self.has_calls {
             return self.of_rows(vec![Arc::clone(dictionary)], dictionary.len());
         }
         let mut is_used = vec![false; dictionary.len()];
