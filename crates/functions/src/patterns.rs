@@ -48,6 +48,8 @@ pub(crate) struct CompiledPatterns {
     pub(crate) matcher: Matcher,
     /// How many patterns it has, words among them.
     pub(crate) count: usize,
+    /// The automata that search for them: several patterns compiled as one have one.
+    pub(crate) automata: usize,
     /// The bytes that they count as.
     pub(crate) bytes: usize,
 }
@@ -71,7 +73,8 @@ impl Weighter<Key, Arc<CompiledPatterns>> for PatternWeighter {
     fn weight(&self, (_, patterns): &Key, compiled: &Arc<CompiledPatterns>) -> u64 {
         let texts: usize = patterns.iter().map(String::len).sum();
         // A pattern is compiled forwards and backwards.
-        let compiled_bytes = 2 * compiled.bytes + compiled.count * automaton_bytes(compiled.bytes);
+        let automata_bytes = compiled.automata * automaton_bytes(compiled.bytes);
+        let compiled_bytes = 2 * compiled.bytes + automata_bytes;
         (1 + texts + compiled_bytes) as u64
     }
 }
@@ -99,7 +102,11 @@ pub(crate) fn compiled(
     if let Some(known) = CACHE.get(&key) {
         return Ok(known);
     }
-    let mut compiler = Compiler { count, bytes };
+    let mut compiler = Compiler {
+        count,
+        bytes,
+        automata: 0,
+    };
     let matcher = match (purpose, patterns) {
         (Purpose::Find, [pattern]) => compiler
             .compile(pattern, false)
@@ -111,6 +118,7 @@ pub(crate) fn compiled(
     let compiled = Arc::new(CompiledPatterns {
         matcher,
         count: compiler.count - count,
+        automata: compiler.automata,
         bytes: compiler.bytes - bytes,
     });
     CACHE.insert(key, Arc::clone(&compiled));
@@ -131,6 +139,7 @@ pub(crate) fn of_call(purpose: Purpose, patterns: &[&str]) -> Result<Arc<Compile
 pub(crate) struct Compiler {
     count: usize,
     bytes: usize,
+    automata: usize,
 }
 
 impl Compiler {
@@ -176,6 +185,7 @@ impl Compiler {
             match compiled(*size_bytes) {
                 Ok(compiled) => {
                     self.bytes += size_bytes;
+                    self.automata += 1;
                     if self.bytes > PATTERNS_BYTES.most {
                         return Err(PatternError::TooLarge(PATTERNS_BYTES, self.bytes));
                     }

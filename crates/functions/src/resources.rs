@@ -13,7 +13,7 @@ use crate::notes::NoteId;
 use crate::patterns::{CompiledPatterns, Purpose, compiled};
 use crate::text_match::{Matcher, TextTest};
 
-/// The bytes that a pattern is charged for what it remembers of the texts that it saw.
+/// The bytes that an automaton is charged for what it remembers of the texts that it saw.
 const REMEMBERED_BYTES: usize = 256 << 10;
 
 /// The bytes that one pattern may take when it is compiled.
@@ -156,7 +156,7 @@ impl Patterns {
             return Err(PatternError::TooLarge(PATTERNS_BYTES, self.bytes));
         }
         // A pattern is compiled forwards and backwards.
-        let bytes = 2 * compiled.bytes + compiled.count * REMEMBERED_BYTES;
+        let bytes = 2 * compiled.bytes + compiled.automata * REMEMBERED_BYTES;
         let charged = self.reservation.try_grow(bytes);
         charged.map_err(|error| PatternError::NoMemory(error.strip_backtrace()))
     }
