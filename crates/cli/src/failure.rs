@@ -146,7 +146,7 @@ impl From<ServerError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use dql::Span;
+    use dql::{Code, Span};
 
     use super::*;
 
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn exit_statuses_tell_who_is_to_change_something() {
-        let finding = Diagnostic::error("parse_error", "expected `::`", Span::new(3, 4));
+        let finding = Diagnostic::error(Code::ParseError, "expected `::`", Span::new(3, 4));
         let wrong = Failure::from_engine("TAE:x", EngineError::Query(vec![finding]));
         assert_eq!(wrong.status(), 1);
         let unknown = EngineError::UnknownWorkspace {
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_wrong_question_is_drawn() {
-        let finding = Diagnostic::error("parse_error", "expected `::`", Span::new(3, 4));
+        let finding = Diagnostic::error(Code::ParseError, "expected `::`", Span::new(3, 4));
         let failure = Failure::Question {
             query: "TAE:x".into(),
             diagnostics: vec![finding],

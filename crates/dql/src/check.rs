@@ -10,6 +10,7 @@ pub(crate) use outer::is_operand;
 pub use outer::is_query;
 
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, limited};
 use crate::keyword::nearest;
 
@@ -45,7 +46,7 @@ fn unknown_function<'a>(
 ) -> Diagnostic {
     let lower = name.text.to_lowercase();
     let error = Diagnostic::error(
-        "unknown_function",
+        Code::UnknownFunction,
         format!("unknown {what} `{lower}`"),
         name.span,
     );
@@ -76,7 +77,7 @@ fn placeholder(expr: &Expr, found: &mut Vec<Diagnostic>) {
         if let ExprKind::Placeholder(name) = &part.kind {
             found.push(
                 Diagnostic::error(
-                    "unfilled_placeholder",
+                    Code::UnfilledPlaceholder,
                     format!("`{name}` was not filled in"),
                     part.span,
                 )

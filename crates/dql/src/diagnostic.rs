@@ -1,5 +1,6 @@
 //! What is wrong with a query, and what to do about it.
 
+use crate::code::Code;
 use crate::span::Span;
 
 /// How grave a diagnostic is.
@@ -14,8 +15,8 @@ pub enum Severity {
 /// One finding about a query text, from any stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostic {
-    /// The stable code, such as `parse_error` or `unknown_function`.
-    pub code: &'static str,
+    /// The stable code.
+    pub code: Code,
     /// Whether it stops the query.
     pub severity: Severity,
     /// What is wrong, in the words of the query's author: lower case, no full stop.
@@ -41,19 +42,19 @@ pub struct Origin {
 
 impl Diagnostic {
     /// An error about `span`.
-    pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+    pub fn error(code: Code, message: impl Into<String>, span: Span) -> Self {
         Self::new(Severity::Error, code, message, Some(span))
     }
 
     /// A warning about `span`.
-    pub fn warning(code: &'static str, message: impl Into<String>, span: Span) -> Self {
+    pub fn warning(code: Code, message: impl Into<String>, span: Span) -> Self {
         Self::new(Severity::Warning, code, message, Some(span))
     }
 
     /// A finding about `span`, or about the whole request.
     pub fn new(
         severity: Severity,
-        code: &'static str,
+        code: Code,
         message: impl Into<String>,
         span: Option<Span>,
     ) -> Self {
@@ -104,7 +105,7 @@ pub(crate) fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     found.push(
         Diagnostic::new(
             severity,
-            "too_many_findings",
+            Code::TooManyFindings,
             format!("{MOST_FINDINGS} findings are shown, there are more"),
             dropped.first().and_then(|finding| finding.span),
         )

@@ -15,6 +15,7 @@ use nom::error::{Error, ErrorKind};
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, TextId};
 use crate::token::{Token, TokenKind};
@@ -69,7 +70,7 @@ pub(crate) fn tokens_despite_errors(text: &str) -> Tolerated<'_> {
                 at = token.span.end;
                 tokens.push(token);
             }
-            Err(error) if error.code == "unterminated_string" => {
+            Err(error) if error.code == Code::UnterminatedString => {
                 open_quote = Some(text.len() - blank(&text[at..]).len());
                 break;
             }
@@ -171,7 +172,7 @@ fn unknown_character(rest: &str, start: usize) -> Diagnostic {
     let span = Span::new(start, start + found.len_utf8());
     if let Some(plain) = quoted::plain_quote(found) {
         return Diagnostic::error(
-            "typographic_quote",
+            Code::TypographicQuote,
             format!("`{found}` is a typographic quote"),
             span,
         )
@@ -183,7 +184,7 @@ fn unknown_character(rest: &str, start: usize) -> Diagnostic {
         found.to_string()
     };
     let error = Diagnostic::error(
-        "unexpected_character",
+        Code::UnexpectedCharacter,
         format!("`{shown}` has no meaning outside of quotes"),
         span,
     );

@@ -14,6 +14,7 @@
 
 pub mod ast;
 mod check;
+mod code;
 mod complete;
 pub mod diagnostic;
 mod grammar;
@@ -31,6 +32,7 @@ mod texts;
 mod token;
 
 pub use check::{check, is_query};
+pub use code::{Code, Fault};
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
 pub use diagnostic::{Diagnostic, Origin, Severity};
 pub use grammar::{parse, parse_conditions, parse_duration, parse_expression};

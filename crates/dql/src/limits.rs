@@ -6,6 +6,7 @@
 use crate::ast::{
     BinaryOp, Call, Expr, ExprKind, InSet, Outer, Quoted, Script, Select, Source, Statement,
 };
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, limited};
 use crate::span::Span;
 
@@ -65,7 +66,7 @@ impl SizeLimit {
     pub fn exceeded(self, found: usize, span: Span) -> Diagnostic {
         let Self { name, what, most } = self;
         let message = format!("{found} {what}, and the limit `{name}` allows {most}");
-        Diagnostic::error("question_too_large", message, span)
+        Diagnostic::error(Code::QuestionTooLarge, message, span)
             .with_hint("split the question, or ask for less at a time")
     }
 }

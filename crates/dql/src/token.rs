@@ -1,5 +1,6 @@
 //! The words of the language, and a cursor over them that nom parsers take as input.
 
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::failure::{Failed, Failure};
 use crate::span::{Span, TextId};
@@ -170,7 +171,7 @@ impl<'a> Tokens<'a> {
         if self.depth >= MAX_DEPTH {
             return Err(Failure::diagnosed(
                 Diagnostic::error(
-                    "too_deep",
+                    Code::TooDeep,
                     format!("the query nests deeper than {MAX_DEPTH} levels"),
                     self.span(),
                 )

@@ -7,7 +7,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
-use dql::{Diagnostic, Severity, Span, TextId, Texts};
+use dql::{Code, Diagnostic, Severity, Span, TextId, Texts};
 use events::{TimeRange, WorkspaceId};
 use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -39,7 +39,8 @@ impl Parsed {
             [statement] => Ok(statement),
             _ => {
                 let message = "one statement is answered at a time here";
-                let finding = Diagnostic::new(Severity::Error, "several_statements", message, None);
+                let finding =
+                    Diagnostic::new(Severity::Error, Code::SeveralStatements, message, None);
                 let finding = finding.with_hint("send the statements one by one");
                 Err(EngineError::Query(vec![finding]))
             }
@@ -70,7 +71,7 @@ impl Parsed {
     }
 
     fn wrong(&self, findings: Vec<Diagnostic>) -> EngineError {
-        let is_memory = |finding: &&Diagnostic| finding.code == "resources_exhausted";
+        let is_memory = |finding: &&Diagnostic| finding.code == Code::ResourcesExhausted;
         match findings.iter().find(is_memory) {
             Some(finding) => EngineError::ResourcesExhausted(finding.message.clone()),
             None => EngineError::Query(self.located(findings)),

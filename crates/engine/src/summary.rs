@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use functions::NoteMetrics;
 use plan::{
     Attribute, BoundQuery, Limit, Lowered, Observation, Occurrence, PageUnit, Position, Shape,
@@ -120,7 +120,7 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagno
         };
         let next = continuation(query, filter, PageUnit::Rows);
         cut(
-            "limit_reached",
+            Code::LimitReached,
             ["LIMIT", "rows", of],
             query.limits.limit,
             next,
@@ -129,18 +129,13 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagno
     let groups = groups_cut.then(|| {
         let next = continuation(query, filter, PageUnit::Groups);
         let words = ["SLIMIT", "groups", "the answer"];
-        cut("slimit_reached", words, query.limits.slimit, next)
+        cut(Code::SlimitReached, words, query.limits.slimit, next)
     });
     rows.into_iter().chain(groups).collect()
 }
 
 /// The warning that a limit cut something off; `next` says how the answer is continued.
-fn cut(
-    code: &'static str,
-    [clause, what, of]: [&str; 3],
-    limit: Limit,
-    next: Option<&str>,
-) -> Diagnostic {
+fn cut(code: Code, [clause, what, of]: [&str; 3], limit: Limit, next: Option<&str>) -> Diagnostic {
     let skip = next.unwrap_or("skip what you have seen");
     let narrow = next.unwrap_or("narrow the window");
     let (message, hint) = match limit {
@@ -168,7 +163,7 @@ fn discoveries(query: &BoundQuery, passed: Passed, notes: &NoteMetrics) -> Vec<D
         let mut not_numbers = observation.not_numbers.iter();
         if not_numbers.any(|note| notes.met(*note) > 0) {
             let message = format!("values of `{name}` that are not numbers were left out");
-            let warning = Diagnostic::warning("not_a_number", message, *span);
+            let warning = Diagnostic::warning(Code::NotANumber, message, *span);
             found.push(warning.with_hint(format!("convert text with `float({name})`")));
         }
     }
@@ -203,7 +198,7 @@ fn unknown_field(
         (true, true, None) | (false, _, None) => return None,
     };
     let message = format!("unknown field `{name}`: {reason}");
-    let warning = Diagnostic::warning("unknown_field", message, *span);
+    let warning = Diagnostic::warning(Code::UnknownField, message, *span);
     Some(match near {
         Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
         None => warning,

@@ -13,8 +13,8 @@ use tonic::{Code, Status};
 
 use crate::arrow_stream::Decoder;
 use crate::convert::{
-    MessageError, answer_from_message, diagnostic_from_message, explanation_from_message,
-    known_code, request_to_message, stage_to_message, summary_from_message,
+    MessageError, answer_from_message, code_from_text, diagnostic_from_message,
+    explanation_from_message, request_to_message, stage_to_message, summary_from_message,
 };
 use crate::proto::query_service_client::QueryServiceClient;
 use crate::proto::query_stream_response::Item;
@@ -65,7 +65,7 @@ pub enum ClientError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The stable code.
-    pub code: &'static str,
+    pub code: dql::Code,
     /// The message.
     pub message: String,
     /// The diagnostics of the query text, when that is wrong.
@@ -206,7 +206,7 @@ fn refused(status: Status) -> ClientError {
         return ClientError::Call(Box::new(status));
     };
     ClientError::Refused(Box::new(Refusal {
-        code: known_code(info.code),
+        code: code_from_text(info.code),
         message: info.message,
         diagnostics: info
             .diagnostics
@@ -327,7 +327,7 @@ mod tests {
         let ClientError::Refused(refusal) = refused(status) else {
             panic!("not refused")
         };
-        assert_eq!(refusal.code, "invalid_request");
+        assert_eq!(refusal.code, dql::Code::InvalidRequest);
         assert!(refusal.is_question);
     }
 }

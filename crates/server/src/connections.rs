@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use dql::Code;
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -270,7 +271,7 @@ impl Listener {
             };
             let Some(place) = self.counts.enter(address) else {
                 self.refused
-                    .add((self.port.name, "too_many_connections"), 1);
+                    .add((self.port.name, Code::TooManyConnections.as_str()), 1);
                 // The client may or may not read it; the connection is closed in any case.
                 let _ = stream.try_write(self.port.refusal);
                 continue;

@@ -22,7 +22,7 @@ pub(crate) fn from_engine_error(query: &str, error: &EngineError) -> Status {
     match error {
         EngineError::Query(diagnostics) => {
             let info = proto::ErrorInfo {
-                code: error.code().to_owned(),
+                code: error.code().as_str().to_owned(),
                 message: error.to_string(),
                 diagnostics: diagnostics_to_messages(query, diagnostics),
                 ..Default::default()
@@ -106,21 +106,21 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
 
 /// The status for an error about the settings of a workspace.
 pub(crate) fn from_settings_error(error: &StoreError) -> Status {
-    let code = match error {
-        StoreError::InvalidSetting { .. } => Code::InvalidArgument,
-        StoreError::UnknownHold { .. } => Code::NotFound,
-        StoreError::HoldExists { .. } => Code::AlreadyExists,
-        StoreError::HoldTooLate { .. }
-        | StoreError::ClockDiffers { .. }
-        | StoreError::NothingToUndo { .. }
-        | StoreError::DropGone { .. } => Code::FailedPrecondition,
+    let (code, stable_code) = match error {
+        StoreError::InvalidSetting { .. } => (Code::InvalidArgument, dql::Code::InvalidSetting),
+        StoreError::UnknownHold { .. } => (Code::NotFound, dql::Code::UnknownHold),
+        StoreError::HoldExists { .. } => (Code::AlreadyExists, dql::Code::HoldExists),
+        StoreError::HoldTooLate { .. } => (Code::FailedPrecondition, dql::Code::HoldTooLate),
+        StoreError::ClockDiffers { .. } => (Code::FailedPrecondition, dql::Code::ClockDiffers),
+        StoreError::NothingToUndo { .. } => (Code::FailedPrecondition, dql::Code::NothingToUndo),
+        StoreError::DropGone { .. } => (Code::FailedPrecondition, dql::Code::DropGone),
         other => {
             let (code, public) = from_store_error(other);
-            return kept_back_as(code, other.code(), other, public);
+            return kept_back_as(code, dql::Code::StoreError, other, public);
         }
     };
     let info = proto::ErrorInfo {
-        code: error.code().to_owned(),
+        code: stable_code.as_str().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };
@@ -130,7 +130,7 @@ pub(crate) fn from_settings_error(error: &StoreError) -> Status {
 /// The status for a change at a read-only port.
 pub(crate) fn from_read_only() -> Status {
     let info = proto::ErrorInfo {
-        code: "read_only_port".to_owned(),
+        code: dql::Code::ReadOnlyPort.as_str().to_owned(),
         message: "settings and holds are not changed through this port; start the service with \
                   `vouch serve --admin ADDR|unix:PATH` and ask there, or use the command with --store"
             .to_owned(),
@@ -142,7 +142,7 @@ pub(crate) fn from_read_only() -> Status {
 /// The status for an invalid request.
 pub(crate) fn from_request_error(error: &RequestError) -> Status {
     let info = proto::ErrorInfo {
-        code: error.code().to_owned(),
+        code: error.code().as_str().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };
@@ -152,7 +152,7 @@ pub(crate) fn from_request_error(error: &RequestError) -> Status {
 /// The status for a query beyond the limits of running and waiting queries.
 pub(crate) fn from_too_many_questions(running: usize, waiting: usize) -> Status {
     let info = proto::ErrorInfo {
-        code: "too_many_questions".to_owned(),
+        code: dql::Code::TooManyQuestions.as_str().to_owned(),
         message: format!(
             "the service answers {running} questions of this kind at a time, and {waiting} more may \
              wait for at most {} s; ask again later",
@@ -169,13 +169,13 @@ pub(crate) fn from_lost_question(error: &tokio::task::JoinError) -> Status {
         return Status::unavailable("the service is stopping; ask again");
     }
     let public = "the question could not be answered";
-    kept_back_as(Code::Internal, "execution_failed", error, public)
+    kept_back_as(Code::Internal, dql::Code::ExecutionFailed, error, public)
 }
 
 /// The status for a request whose message is too large.
 pub(crate) fn from_request_too_large(limit: usize) -> Status {
     let info = proto::ErrorInfo {
-        code: "request_too_large".to_owned(),
+        code: dql::Code::RequestTooLarge.as_str().to_owned(),
         message: format!(
             "the request has more than one message or more than {limit} bytes, the most that this service takes"
         ),
@@ -187,7 +187,7 @@ pub(crate) fn from_request_too_large(limit: usize) -> Status {
 /// The status for a request or an answer without available memory.
 pub(crate) fn from_no_memory() -> Status {
     let info = proto::ErrorInfo {
-        code: "overloaded".to_owned(),
+        code: dql::Code::Overloaded.as_str().to_owned(),
         message: "requests and answers that wait for their clients take the memory that the service has for \
                   them; ask again later"
             .to_owned(),
@@ -199,7 +199,7 @@ pub(crate) fn from_no_memory() -> Status {
 /// The status for a client that does not read its answer.
 pub(crate) fn from_stalled_reader(stall: std::time::Duration) -> Status {
     let info = proto::ErrorInfo {
-        code: "timed_out".to_owned(),
+        code: dql::Code::TimedOut.as_str().to_owned(),
         message: format!(
             "the reader took too little of the answer for {} s, so the service ended it",
             stall.as_secs()
@@ -212,7 +212,7 @@ pub(crate) fn from_stalled_reader(stall: std::time::Duration) -> Status {
 /// The status for an answer that exceeds the limit of a message.
 pub(crate) fn from_answer_too_large(size_bytes: usize) -> Status {
     let info = proto::ErrorInfo {
-        code: "answer_too_large".to_owned(),
+        code: dql::Code::AnswerTooLarge.as_str().to_owned(),
         message: format!(
             "the answer takes {size_bytes} bytes, more than the {} of one message; lower LIMIT, \
              name fewer columns, or use QueryStream",
@@ -227,7 +227,7 @@ pub(crate) fn from_answer_too_large(size_bytes: usize) -> Status {
 pub(crate) fn from_encoding_error(error: &arrow::error::ArrowError) -> Status {
     kept_back_as(
         Code::Internal,
-        "execution_failed",
+        dql::Code::ExecutionFailed,
         error,
         "the answer could not be written",
     )
@@ -244,7 +244,7 @@ pub(crate) fn error_info(status: &Status) -> Option<proto::ErrorInfo> {
 
 fn to_status(code: Code, error: &EngineError) -> Status {
     let info = proto::ErrorInfo {
-        code: error.code().to_owned(),
+        code: error.code().as_str().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };
@@ -257,7 +257,7 @@ fn masked(code: Code, error: &EngineError, public: &str) -> Status {
 
 fn kept_back_as(
     code: Code,
-    stable_code: &'static str,
+    stable_code: dql::Code,
     error: &(dyn std::error::Error + 'static),
     public: &str,
 ) -> Status {
@@ -266,14 +266,19 @@ fn kept_back_as(
 
 /// Logs an error under an id. Returns the public details with that id.
 pub(crate) fn incident(
-    stable_code: &'static str,
+    stable_code: dql::Code,
     error: &(dyn std::error::Error + 'static),
     public: &str,
 ) -> proto::ErrorInfo {
     let incident = Uuid::new_v4().to_string();
-    tracing::error!(incident, code = stable_code, error, "a request failed");
+    tracing::error!(
+        incident,
+        code = stable_code.as_str(),
+        error,
+        "a request failed"
+    );
     proto::ErrorInfo {
-        code: stable_code.to_owned(),
+        code: stable_code.as_str().to_owned(),
         message: format!("{public}; the service logged the reason as incident {incident}"),
         incident: Some(incident),
         ..Default::default()
@@ -354,7 +359,7 @@ mod tests {
     #[test]
     fn a_wrong_question_carries_its_findings() {
         let finding = Diagnostic::error(
-            "unknown_function",
+            dql::Code::UnknownFunction,
             "unknown function `cuont`",
             Span::new(12, 17),
         )
@@ -459,7 +464,7 @@ mod tests {
     fn details_fit_into_a_header_and_say_what_is_left_out() {
         let finding = |number: usize| {
             Diagnostic::error(
-                "parse_error",
+                dql::Code::ParseError,
                 format!("{number} {}", "ü".repeat(300)),
                 Span::new(0, 1),
             )
@@ -470,7 +475,7 @@ mod tests {
         assert!(status.message().contains("more findings are left out"));
         assert!(!error_info(&status).unwrap().diagnostics.is_empty());
 
-        let huge = Diagnostic::error("parse_error", "ü".repeat(50_000), Span::new(0, 1));
+        let huge = Diagnostic::error(dql::Code::ParseError, "ü".repeat(50_000), Span::new(0, 1));
         let status = from_engine_error("x", &EngineError::Query(vec![huge]));
         assert!(status.details().len() < 6_000, "{}", status.details().len());
     }

@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use dql::Code;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -72,7 +73,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .fallback(async |request: Request| {
             refusal(
                 StatusCode::NOT_FOUND,
-                "not_found",
+                Code::NotFound,
                 &format!(
                     "nothing is at `{}`; there are /v1/events, {}, /healthz, /readyz and /metrics",
                     request.uri().path(),
@@ -83,7 +84,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .method_not_allowed_fallback(async |method: Method| {
             refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
+                Code::MethodNotAllowed,
                 &format!(
                     "{method} is not for this path; use POST for events and logs, GET for the others"
                 ),
@@ -112,7 +113,7 @@ async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Res
 
 /// The code of a refusal, as an extension of its response.
 #[derive(Debug, Clone, Copy)]
-struct RefusalCode(&'static str);
+struct RefusalCode(Code);
 
 /// Counts the requests to store events that no door has read, because some senders do not report failures.
 async fn count_refusals(State(writer): State<Writer>, request: Request, next: Next) -> Response {
@@ -123,7 +124,7 @@ async fn count_refusals(State(writer): State<Writer>, request: Request, next: Ne
     };
     let response = next.run(request).await;
     if let (Some(door), Some(RefusalCode(code))) = (door, response.extensions().get()) {
-        writer.count_refusal(door, code);
+        writer.count_refusal(door, *code);
     }
     response
 }
@@ -139,7 +140,7 @@ async fn ready(State(report): State<Report>) -> Response {
         },
         Err(not_ready) => refusal(
             StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
+            Code::NotReady,
             &not_ready.to_string(),
         ),
     }
@@ -150,7 +151,7 @@ async fn figures(State(report): State<Report>) -> Response {
         Ok(text) => ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
         Err(error) => refusal(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "execution_failed",
+            Code::ExecutionFailed,
             &format!("the figures cannot be written: {error}"),
         ),
     }
@@ -199,8 +200,8 @@ async fn converse(connection: Connection, router: Router, stopped: watch::Receiv
 }
 
 /// A refusal as JSON.
-pub(crate) fn refusal(status: StatusCode, code: &'static str, message: &str) -> Response {
-    let content = json!({"error_code": code, "message": message});
+pub(crate) fn refusal(status: StatusCode, code: Code, message: &str) -> Response {
+    let content = json!({"error_code": code.as_str(), "message": message});
     let mut response = http::json_response(status, &content);
     response.extensions_mut().insert(RefusalCode(code));
     if status == StatusCode::METHOD_NOT_ALLOWED {

@@ -372,21 +372,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The stable code.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidSetting { .. } => "invalid_setting",
-            Self::HoldExists { .. } => "hold_exists",
-            Self::UnknownHold { .. } => "unknown_hold",
-            Self::HoldTooLate { .. } => "hold_too_late",
-            Self::ClockDiffers { .. } => "clock_differs",
-            Self::NothingToUndo { .. } => "nothing_to_undo",
-            Self::DropGone { .. } => "drop_gone",
-            _ => "store_error",
-        }
-    }
-
     /// Whether what was read may be damaged, as opposed to an object store that did not answer.
     #[must_use]
     pub(crate) fn may_be_damage(&self) -> bool {

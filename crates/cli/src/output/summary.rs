@@ -68,7 +68,7 @@ pub(crate) fn size(bytes: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use dql::{Diagnostic, Severity};
+    use dql::{Code, Diagnostic, Severity};
     use engine::TotalHits;
     use events::TimeRange;
 
@@ -76,7 +76,12 @@ mod tests {
 
     #[test]
     fn a_summary_says_what_is_not_exact_and_warns() {
-        let warning = Diagnostic::new(Severity::Warning, "truncated", "rows were cut off", None);
+        let warning = Diagnostic::new(
+            Severity::Warning,
+            Code::LimitReached,
+            "rows were cut off",
+            None,
+        );
         let summary = Summary {
             cost: Duration::from_micros(1_540),
             total_hits: TotalHits {

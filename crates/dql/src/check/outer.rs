@@ -2,6 +2,7 @@
 
 use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Quoted, Select, Statement};
 use crate::check::{argument, query, unknown_function, warning};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Signature};
 
@@ -92,14 +93,14 @@ fn inner(arg: &Arg, found: &mut Vec<Diagnostic>) {
             Quoted::Query(_, Statement::Select(select)) => query::check(select, found),
             Quoted::Query(_, Statement::Outer(outer)) => check(outer, found),
             Quoted::Query(_, Statement::Show(show)) => found.push(Diagnostic::error(
-                "not_supported",
+                Code::NotSupported,
                 "a SHOW function has no series to compute with",
                 show.span,
             )),
             Quoted::Unreadable(_, errors) => found.extend(errors.iter().cloned()),
         },
         _ => found.push(Diagnostic::error(
-            "missing_query",
+            Code::MissingQuery,
             "a query is needed here",
             arg.value.span,
         )),
@@ -118,7 +119,7 @@ fn bare_query(value: &Expr) -> Option<&Select> {
 fn missing_query(outer: &Call) -> Diagnostic {
     let name = outer.name.text.to_lowercase();
     let error = Diagnostic::error(
-        "missing_query",
+        Code::MissingQuery,
         format!("function `{name}` needs a query here"),
         outer.name.span,
     );
@@ -134,7 +135,7 @@ fn missing_query(outer: &Call) -> Diagnostic {
 fn swallowed(outer: &Call, query: &Select, signature: &Signature) -> Diagnostic {
     let name = outer.name.text.to_lowercase();
     Diagnostic::error(
-        "wrong_argument_count",
+        Code::WrongArgumentCount,
         format!("function `{name}` takes {}, got 1", signature.arity(1)),
         query.span,
     )
@@ -149,7 +150,7 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
     if positional != 1 {
         found.push(
             Diagnostic::error(
-                "wrong_argument_count",
+                Code::WrongArgumentCount,
                 format!("function `eval` takes exactly 1 expression, got {positional}"),
                 outer.name.span,
             )
@@ -174,7 +175,7 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
             if !queries.contains(&letter) {
                 found.push(
                     Diagnostic::error(
-                        "unknown_query",
+                        Code::UnknownQuery,
                         format!("`eval` has no query named `{letter}`"),
                         expr.span,
                     )

@@ -7,6 +7,7 @@ use crate::ast::{
     UnaryOp,
 };
 use crate::check::{argument, placeholder, unknown_function, warning};
+use crate::code::Code;
 use crate::column_name;
 use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::signature::{self, Role};
@@ -35,7 +36,7 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
         if key.direction.is_some() {
             found.push(
                 Diagnostic::warning(
-                    "ignored_direction",
+                    Code::IgnoredDirection,
                     "a direction behind a key of BY has no effect",
                     key.expr.span,
                 )
@@ -96,7 +97,7 @@ fn link(select: &Select, found: &mut Vec<Diagnostic>) {
         };
         found.push(
             Diagnostic::error(
-                "removed_clause",
+                Code::RemovedClause,
                 format!("`{word} … WITH` is no longer part of DQL"),
                 link.span,
             )
@@ -123,7 +124,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
         if metric && let Some(star) = wildcard(&item.expr) {
             found.push(
                 Diagnostic::error(
-                    "wildcard_field",
+                    Code::WildcardField,
                     "metric queries cannot ask for every field",
                     star,
                 )
@@ -138,7 +139,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
         if aggregated && is_predicate(&item.expr) {
             found.push(
                 Diagnostic::error(
-                    "predicate_projection",
+                    Code::PredicateProjection,
                     "a condition cannot be a column of a query that groups or aggregates",
                     item.expr.span,
                 )
@@ -149,7 +150,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
             if let Some(first) = row_function {
                 found.push(
                     Diagnostic::error(
-                        "conflicting_functions",
+                        Code::ConflictingFunctions,
                         "two functions choose the rows of the answer",
                         item.expr.span,
                     )
@@ -170,7 +171,7 @@ fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
         let message = format!("two columns are named `{name}`");
         if let Some(first) = columns.insert(name, item.expr.span) {
             found.push(
-                Diagnostic::error("duplicate_column", message, item.expr.span)
+                Diagnostic::error(Code::DuplicateColumn, message, item.expr.span)
                     .with_label(first, "first here")
                     .with_hint("remove one of them, or name it with `AS`"),
             );
@@ -181,7 +182,7 @@ fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
         if let Some(first) = keys.insert(key.expr.to_string(), key.expr.span) {
             found.push(
                 Diagnostic::error(
-                    "duplicate_key",
+                    Code::DuplicateKey,
                     "a query can be grouped by a key only once",
                     key.expr.span,
                 )
@@ -259,7 +260,7 @@ pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
             let name = call.name.text.to_lowercase();
             found.push(
                 Diagnostic::error(
-                    "misplaced_aggregate",
+                    Code::MisplacedAggregate,
                     format!("`{name}` cannot stand in `{{…}}`"),
                     part.span,
                 )
@@ -325,7 +326,7 @@ fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnosti
     {
         found.push(
             Diagnostic::error(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "`exists()` stands on the right side",
                 left.span,
             )
@@ -385,7 +386,7 @@ fn check_shift(shift: &Duration, found: &mut Vec<Diagnostic>) {
     if !fixed || !positive {
         found.push(
             Diagnostic::error(
-                "invalid_duration",
+                Code::InvalidDuration,
                 "SHIFT needs a positive duration of fixed length",
                 shift.span,
             )

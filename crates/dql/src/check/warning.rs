@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::ast::{BinaryOp, Count, Expr, ExprKind, Select};
 use crate::check::query::each;
+use crate::code::Code;
 use crate::column_name;
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Role};
@@ -20,12 +21,16 @@ const DEEP_OFFSET: u64 = 10_000;
 pub(super) fn equality(right: &Expr, found: &mut Vec<Diagnostic>) {
     match &right.kind {
         ExprKind::Array(_) => found.push(
-            Diagnostic::warning("eq_array", "this compares with the whole list", right.span)
-                .with_hint("write `IN` or `NOT IN` to test for one of its values"),
+            Diagnostic::warning(
+                Code::EqArray,
+                "this compares with the whole list",
+                right.span,
+            )
+            .with_hint("write `IN` or `NOT IN` to test for one of its values"),
         ),
         ExprKind::String(text) if text == "nil" || text == "null" => found.push(
             Diagnostic::warning(
-                "string_nil_comparison",
+                Code::StringNilComparison,
                 format!("this compares with the text `{text}`"),
                 right.span,
             )
@@ -60,8 +65,12 @@ pub(super) fn pattern(
             quoted(plain)
         );
         found.push(
-            Diagnostic::warning("regex_for_literal", "this pattern fits one text only", span)
-                .with_hint(hint),
+            Diagnostic::warning(
+                Code::RegexForLiteral,
+                "this pattern fits one text only",
+                span,
+            )
+            .with_hint(hint),
         );
         return;
     }
@@ -76,7 +85,7 @@ pub(super) fn pattern(
         let more = if texts.len() > 3 { ", …" } else { "" };
         found.push(
             Diagnostic::warning(
-                "regex_for_alternation",
+                Code::RegexForAlternation,
                 format!("this pattern fits {} texts only", texts.len()),
                 span,
             )
@@ -102,7 +111,7 @@ fn quoted(text: &str) -> String {
 pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
     found.push(
         Diagnostic::warning(
-            "case_in_condition",
+            Code::CaseInCondition,
             "a CASE among conditions is computed for every event in the window",
             span,
         )
@@ -123,7 +132,7 @@ pub(super) fn counts(
         if let Some(count) = count.filter(|count| count.value == 0) {
             found.push(
                 Diagnostic::warning(
-                    "non_positive_limit",
+                    Code::NonPositiveLimit,
                     format!("{clause} 0 leaves nothing of the answer"),
                     count.span,
                 )
@@ -134,7 +143,7 @@ pub(super) fn counts(
     if let Some(offset) = offset.filter(|offset| offset.value >= DEEP_OFFSET) {
         found.push(
             Diagnostic::warning(
-                "deep_offset_paging",
+                Code::DeepOffsetPaging,
                 format!("{} rows are found and sorted to be skipped", offset.value),
                 offset.span,
             )
@@ -166,7 +175,7 @@ pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
         if let Some(field) = field {
             found.push(
                 Diagnostic::warning(
-                    "having_on_column",
+                    Code::HavingOnColumn,
                     format!("`{field}` is tested in the newest event of each group"),
                     field.span,
                 )

@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::combinator::opt;
 
 use crate::ast::{Arg, Call, Expr, ExprKind, Ident};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::expr::{Place, expression, text_if_backquoted};
 use crate::grammar::failure::{Failed, Failure, Parsed};
@@ -64,7 +65,7 @@ fn call_expression(call: Call, span: Span) -> Result<Expr, Failed> {
 
 /// The error for a pattern without quotes.
 fn bare_pattern(value: &Expr) -> Diagnostic {
-    Diagnostic::error("parse_error", "a pattern stands in quotes", value.span)
+    Diagnostic::error(Code::ParseError, "a pattern stands in quotes", value.span)
         .with_hint("write it as in re('.*')")
 }
 

@@ -1,6 +1,7 @@
 //! Clauses that a request carries beside its query, and parts of queries on their own.
 
 use crate::ast::{Duration, Expr, ExprKind, Select, Statement};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::expr::{Place, expression};
 use crate::grammar::of_tokens;
@@ -144,7 +145,7 @@ impl Around {
 
 fn wrong(message: &str, text: &str, id: TextId, texts: &Texts) -> Vec<Diagnostic> {
     let span = Span::new(0, text.len()).of(id);
-    vec![texts.located(Diagnostic::error("parse_error", message, span))]
+    vec![texts.located(Diagnostic::error(Code::ParseError, message, span))]
 }
 
 /// The namespace and the sources of a query.

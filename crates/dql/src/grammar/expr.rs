@@ -1,6 +1,7 @@
 //! Expressions: operators and how they nest.
 
 use crate::ast::{BinaryOp, Expr, ExprKind, InSet, UnaryOp};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::failure::{Failure, Parsed};
 use crate::grammar::operand::{array_elements, number_of, operand};
@@ -179,7 +180,7 @@ fn negated(operand: Expr, minus: Span) -> Result<Expr, nom::Err<Failure>> {
     let kind = match operand.kind {
         ExprKind::Int(value) => ExprKind::Int(value.checked_neg().ok_or_else(|| {
             Failure::diagnosed(
-                Diagnostic::error("invalid_number", "this number is larger than an integer can be", span)
+                Diagnostic::error(Code::InvalidNumber, "this number is larger than an integer can be", span)
                     .with_hint("integers reach up to 9223372036854775807, write `.0` for a floating-point number"),
             )
         })?),
@@ -265,7 +266,7 @@ fn comparison<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> 
     if matches!(op, BinaryOp::Match | BinaryOp::NotMatch) && !pattern {
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "parse_error",
+                Code::ParseError,
                 "the right side of `=~` and `!~` is a pattern",
                 right.span,
             )
@@ -293,7 +294,7 @@ fn arithmetic<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> 
     if height(&left) >= MAX_DEPTH {
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "too_deep",
+                Code::TooDeep,
                 format!("the calculation is longer than {MAX_DEPTH} steps"),
                 left.span,
             )

@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::combinator::opt;
 
 use crate::ast::{BinaryOp, Expr, ExprKind, Field, PathStep};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::call::calls;
 use crate::grammar::expr::{Place, expression, flat_joined, text_if_backquoted};
@@ -114,7 +115,7 @@ pub(super) fn number_of(word: &str) -> Option<u64> {
 /// The error for a number that no literal holds.
 fn out_of_range(span: Span) -> nom::Err<Failure> {
     Failure::diagnosed(
-        Diagnostic::error("invalid_number", "this number is too large", span).with_hint(
+        Diagnostic::error(Code::InvalidNumber, "this number is too large", span).with_hint(
             "integers reach up to 9223372036854775807, floating-point numbers up to 1.79e308",
         ),
     )

@@ -2,6 +2,7 @@
 
 use crate::ast::{Call, Expr, ExprKind, Quoted, Statement};
 use crate::check::{is_operand, is_query};
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::grammar;
 use crate::texts::Texts;
@@ -54,7 +55,7 @@ fn quoted(value: &mut Expr, depth: usize, texts: &mut Texts) {
         None
     };
     let read = match too_deep {
-        Some(message) => Err(vec![Diagnostic::error("too_deep", message, value.span)]),
+        Some(message) => Err(vec![Diagnostic::error(Code::TooDeep, message, value.span)]),
         None => {
             let id = texts.add_quoted(value.span);
             let statements = grammar::statements(&text, id, depth, texts);
@@ -73,7 +74,7 @@ fn single(statements: Vec<Statement>) -> Result<Statement, Vec<Diagnostic>> {
         .map_err(|statements| {
             let span = statements.first().map(Statement::span);
             let message = "one statement is answered at a time here";
-            let error = Diagnostic::new(Severity::Error, "several_statements", message, span);
+            let error = Diagnostic::new(Severity::Error, Code::SeveralStatements, message, span);
             vec![error.with_hint("send the statements one by one")]
         })
 }

@@ -5,6 +5,7 @@
 //! brackets do not match, nobody can tell where a part ends, and the first mistake is the only one reported.
 
 use crate::ast::Statement;
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::script::{diagnostic_of, whole_statement};
 use crate::grammar::select::query_starts;
@@ -38,11 +39,11 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
         return recovered;
     }
     for _ in 0..2 * MOST {
-        let Some(at) = error.span.filter(|_| error.code != "too_deep") else {
+        let Some(at) = error.span.filter(|_| error.code != Code::TooDeep) else {
             break;
         };
         let index = index_at(&tokens, at);
-        let Some(cut) = cut(text, &tokens, index, error.code) else {
+        let Some(cut) = cut(text, &tokens, index, Mistake::Finding(error.code)) else {
             break;
         };
         tokens = cut.tokens;
@@ -90,6 +91,15 @@ pub(super) fn touches(hole: Span, span: Span) -> bool {
     hole.start <= span.end && span.start <= hole.end
 }
 
+/// What is wrong at a token.
+#[derive(Clone, Copy)]
+enum Mistake {
+    /// A finding of the grammar.
+    Finding(Code),
+    /// The token opens brackets that hold a mistake and that no hole can replace.
+    Brackets,
+}
+
 /// The tokens without the part that holds a mistake, and the place of the hole if one was left.
 struct Cut<'a> {
     tokens: Vec<Token<'a>>,
@@ -97,18 +107,18 @@ struct Cut<'a> {
 }
 
 /// Takes out the smallest part that holds the token at `index`; `None` when the rest would mean something else.
-fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, code: &str) -> Option<Cut<'a>> {
+fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, mistake: Mistake) -> Option<Cut<'a>> {
     let open = enclosing(tokens, index);
     let inside = Tokens::new(text, tokens).skip(open.map_or(0, |open| open + 1));
     let in_parentheses = open.is_none_or(|open| tokens[open].kind == TokenKind::Symbol("("));
     if in_parentheses && query_starts(inside) {
-        return without_clause(tokens, inside.index(), index, code);
+        return without_clause(tokens, inside.index(), index, mistake);
     }
     let open = open?;
     if holds_sources(tokens, open) {
         return None;
     }
-    element(tokens, open, index).or_else(|| cut(text, tokens, open, "unfit_brackets"))
+    element(tokens, open, index).or_else(|| cut(text, tokens, open, Mistake::Brackets))
 }
 
 /// Whether the brackets hold indexes or sources, which nothing can stand for.
@@ -176,7 +186,7 @@ fn without_clause<'a>(
     tokens: &[Token<'a>],
     start: usize,
     index: usize,
-    code: &str,
+    mistake: Mistake,
 ) -> Option<Cut<'a>> {
     let level = top_level(tokens, start);
     let end = closing(tokens, start);
@@ -192,10 +202,13 @@ fn without_clause<'a>(
         .unwrap_or(end);
     let before = clauses.iter().copied().rfind(|clause| *clause < index);
     let is_start = clauses.contains(&index);
-    let unfit = code == "unfit_brackets";
+    let is_whole = matches!(
+        mistake,
+        Mistake::Brackets | Mistake::Finding(Code::RepeatedClause)
+    );
     let keyword = before.filter(|clause| matches!(tokens[*clause].kind, TokenKind::Word(_)));
     let (from, to) = match (is_start, keyword) {
-        (true, _) if unfit || code == "repeated_clause" => (index, next),
+        (true, _) if is_whole => (index, next),
         (true, Some(clause)) => (clause, index),
         (false, Some(clause)) => (clause, next),
         // Something between two clauses, behind the sources.

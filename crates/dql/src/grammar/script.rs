@@ -1,6 +1,7 @@
 //! Statements and lists of them.
 
 use crate::ast::Statement;
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::outer::outer;
@@ -73,7 +74,7 @@ pub(super) fn parse(
     if errors.is_empty() {
         errors.push(
             Diagnostic::error(
-                "empty_query",
+                Code::EmptyQuery,
                 "the query is empty",
                 Span::new(0, text.len()).of(id),
             )
@@ -115,7 +116,12 @@ fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
         }
         if starts_foreign_query(input) {
             return Err(Failure::diagnosed(
-                Diagnostic::error("parse_error", format!("DQL has no `{word}`"), input.span()).with_hint(
+                Diagnostic::error(
+                    Code::ParseError,
+                    format!("DQL has no `{word}`"),
+                    input.span(),
+                )
+                .with_hint(
                     "a query is written `namespace::source:(fields){conditions}[window]`, such as \
                      `TAE::*:(count(*)){df_status = 'info'} [1d]`",
                 ),

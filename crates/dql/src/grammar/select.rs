@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::combinator::opt;
 
 use crate::ast::{Ident, Item, Namespace, Select, Source};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::expr::{Place, expression, field_if_quoted};
 use crate::grammar::failure::{Failure, Parsed};
@@ -147,7 +148,7 @@ fn namespace(input: Tokens<'_>) -> Parsed<'_, Option<Namespace>> {
     if input.is_double_colon(0) {
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "parse_error",
+                Code::ParseError,
                 "the namespace before `::` is missing",
                 input.span(),
             )
@@ -208,7 +209,7 @@ fn sources_and_target<'a>(input: Tokens<'a>, namespace: Option<&Namespace>) -> P
     };
     if rest.is_symbol(0, "(") {
         let error = Diagnostic::error(
-            "parse_error",
+            Code::ParseError,
             "a `:` is missing before the fields",
             rest.span(),
         );
@@ -248,7 +249,7 @@ fn reject_single_colon(
         {
             Err(Failure::diagnosed(
                 Diagnostic::error(
-                    "parse_error",
+                    Code::ParseError,
                     format!(
                         "a namespace is followed by two colons, found one after `{}`",
                         name.text

@@ -6,6 +6,7 @@ use nom::combinator::opt;
 use crate::ast::{
     ByItem, Count, Direction, Duration, Expr, Link, LinkKind, OrderKey, Select, Window,
 };
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::expr::{Place, expression, field_if_quoted, infix_follows};
 use crate::grammar::failure::{Failed, Failure, Parsed};
@@ -151,7 +152,7 @@ pub(super) fn clauses<'a>(input: Tokens<'a>, allowed: &[Clause]) -> Parsed<'a, B
 fn repeated(clause: Clause, span: Span, first: Span) -> Failed {
     Failure::diagnosed(
         Diagnostic::error(
-            "repeated_clause",
+            Code::RepeatedClause,
             format!("{} stands twice", clause.name()),
             span,
         )
@@ -172,7 +173,7 @@ fn misplaced(clause: Clause, span: Span, allowed: &[Clause]) -> Diagnostic {
         "an outer function"
     };
     let error = Diagnostic::error(
-        "parse_error",
+        Code::ParseError,
         format!("{} cannot follow {place}", clause.name()),
         span,
     );
@@ -365,7 +366,7 @@ fn count(input: Tokens<'_>, clause: Clause) -> Parsed<'_, Count> {
 fn bad_count(clause: Clause, problem: &str, span: Span) -> Failed {
     Failure::diagnosed(
         Diagnostic::error(
-            "invalid_number",
+            Code::InvalidNumber,
             format!("{} {problem}", clause.name()),
             span,
         )

@@ -1,6 +1,7 @@
 //! What to say about a token that does not fit.
 
 use crate::ast::Statement;
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{CLAUSES, is_reserved, nearest};
 use crate::token::{TokenKind, Tokens};
@@ -8,7 +9,7 @@ use crate::token::{TokenKind, Tokens};
 /// The error that `wanted` was expected where `input` stands.
 pub(super) fn unexpected(input: Tokens<'_>, wanted: &str) -> Diagnostic {
     let error = Diagnostic::error(
-        "parse_error",
+        Code::ParseError,
         format!("expected {wanted}, found {}", found(input)),
         input.span(),
     );
@@ -22,7 +23,7 @@ pub(super) fn unexpected(input: Tokens<'_>, wanted: &str) -> Diagnostic {
 pub(super) fn after_statement(input: Tokens<'_>, statement: &Statement) -> Diagnostic {
     if let Some(TokenKind::Symbol(symbol @ (")" | "]" | "}"))) = input.peek(0) {
         return Diagnostic::error(
-            "parse_error",
+            Code::ParseError,
             format!("`{symbol}` closes nothing"),
             input.span(),
         )

@@ -6,6 +6,7 @@ use nom::combinator::opt;
 use crate::ast::{
     Civil, Duration, Expr, Ident, Preset, Range, Rollup, Step, TimePoint, TimePointKind, Window,
 };
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::expr::{Place, expression};
 use crate::grammar::failure::{Failed, Failure, Parsed};
@@ -166,7 +167,7 @@ fn time_point(input: Tokens<'_>) -> Parsed<'_, TimePoint> {
 /// The error for an epoch that is no 64-bit number.
 fn too_large(span: Span) -> Failed {
     Failure::diagnosed(
-        Diagnostic::error("invalid_number", "this time is too large", span)
+        Diagnostic::error(Code::InvalidNumber, "this time is too large", span)
             .with_hint("write a Unix time in seconds, milliseconds, microseconds or nanoseconds"),
     )
 }
@@ -220,7 +221,7 @@ fn civil(input: Tokens<'_>) -> Parsed<'_, Civil> {
         let (rest, span) = (input.skip(4), input.span_at(4));
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "parse_error",
+                Code::ParseError,
                 format!("`{}` is no day of a date", rest.text_at(0)),
                 span,
             )

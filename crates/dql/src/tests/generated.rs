@@ -13,7 +13,7 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
         Ok(script) => {
             for diagnostic in check(&script) {
                 let diagnostic = script.texts.located(diagnostic);
-                prop_assert!(render(text, &diagnostic).contains(diagnostic.code));
+                prop_assert!(render(text, &diagnostic).contains(diagnostic.code.as_str()));
             }
             let printed = script.to_string();
             let again = parse(&printed);
@@ -28,7 +28,7 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
         Err(errors) => {
             prop_assert!(!errors.is_empty());
             for error in errors {
-                prop_assert!(render(text, &error).contains(error.code));
+                prop_assert!(render(text, &error).contains(error.code.as_str()));
                 let span = error.span.unwrap_or_default();
                 prop_assert!(
                     span.start <= span.end && span.end <= text.len(),

@@ -1,5 +1,6 @@
 //! Inputs that try to exhaust stack or time.
 
+use crate::code::Code;
 use crate::limits::{ALL, SizeLimit};
 use crate::{check, parse};
 
@@ -22,7 +23,7 @@ fn is_too_deep(text: &str) -> bool {
             check(&script);
             false
         }
-        Err(errors) => errors.iter().any(|error| error.code == "too_deep"),
+        Err(errors) => errors.iter().any(|error| error.code == Code::TooDeep),
     }
 }
 
@@ -141,7 +142,7 @@ fn each_limit_is_kept_and_named() {
             let [error] = errors.as_slice() else {
                 panic!("{errors:?}")
             };
-            assert_eq!(error.code, "question_too_large");
+            assert_eq!(error.code, Code::QuestionTooLarge);
             let told = format!("the limit `{}` allows {}", limit.name, limit.most);
             assert!(error.message.contains(&told), "{}", error.message);
             assert!(error.span.is_some_and(|span| span.start > 0));

@@ -6,7 +6,7 @@ use datafusion::functions_aggregate::expr_fn as aggregates;
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, SortExpr, cast, lit};
 use dql::ast::{Call, Expr as AstExpr, ExprKind, Field, Ident};
-use dql::{Diagnostic, Severity, Span};
+use dql::{Code, Diagnostic, Severity, Span};
 
 use super::derived::DERIVED;
 use super::fill::substitute;
@@ -65,7 +65,7 @@ impl Binder<'_> {
         let Some(mut grouping) = self.grouping.take() else {
             let message =
                 format!("`{name}` summarises a group, and here a value of one event is needed");
-            return Err(wrong("misplaced_aggregate", message, span)
+            return Err(wrong(Code::MisplacedAggregate, message, span)
                 .with_hint("test the result of a group with HAVING")
                 .into());
         };
@@ -90,7 +90,7 @@ impl Binder<'_> {
     fn aggregate_over_rows(&mut self, name: &str, call: &Call) -> Bind<(Expr, Type)> {
         if name == "histogram_auto" {
             let message = "`histogram_auto` makes several columns and stands alone between commas";
-            return Err(wrong("invalid_expression", message, call.name.span));
+            return Err(wrong(Code::InvalidExpression, message, call.name.span));
         }
         if matches!(name, "first" | "last" | "last_row") {
             let picked = self.picked(call)?;
@@ -120,7 +120,7 @@ impl Binder<'_> {
             }
             _ => {
                 return Err(wrong(
-                    "unknown_function",
+                    Code::UnknownFunction,
                     format!("there is no aggregate `{name}`"),
                     call.name.span,
                 ));
@@ -149,7 +149,7 @@ impl Binder<'_> {
                 .get(1)
                 .map_or(call.name.span, |arg| arg.value.span);
             return Err(wrong(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "a percentage is 0 to 100",
                 span,
             ));
@@ -169,7 +169,7 @@ impl Binder<'_> {
         );
         self.occurrence(Diagnostic::new(
             Severity::Warning,
-            "estimated_percentile",
+            Code::EstimatedPercentile,
             message,
             None,
         ))
@@ -238,7 +238,7 @@ impl Binder<'_> {
                 .filter(present),
         };
         time.build()
-            .map_err(|error| wrong("invalid_expression", error.to_string(), call.name.span))
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), call.name.span))
     }
 
     /// `default(x, v)`: `v` where the group has no value of `x`, which is an aggregate, or a field and
@@ -260,7 +260,7 @@ impl Binder<'_> {
         let Some((substitute, value_type)) = substitute(values[1], value.value_type)? else {
             let message =
                 "what stands for a missing value is a number, a text, a truth value or `nil`";
-            return Err(wrong("wrong_argument_kind", message, values[1].span));
+            return Err(wrong(Code::WrongArgumentKind, message, values[1].span));
         };
         let both = [value.expr, lit(substitute)].map(|value| cast(value, arrow_type(value_type)));
         Ok(Typed::new(coalesce(both.to_vec()), value_type))
@@ -283,7 +283,7 @@ fn first_of(value: Typed, order: Vec<SortExpr>) -> Bind<(Expr, Type)> {
         .order_by(order)
         .filter(present)
         .build()
-        .map_err(|error| wrong("invalid_expression", error.to_string(), Span::default()))?;
+        .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), Span::default()))?;
     Ok((picked, value.value_type))
 }
 
@@ -291,7 +291,7 @@ fn first_of(value: Typed, order: Vec<SortExpr>) -> Bind<(Expr, Type)> {
 fn sort_key(written: &AstExpr) -> Bind<(Field, bool)> {
     let Some(field) = arguments::field_of(written) else {
         let message = "a key of `sort` is the name of a field: `sort=['df_title:desc']`";
-        return Err(wrong("wrong_argument_kind", message, written.span));
+        return Err(wrong(Code::WrongArgumentKind, message, written.span));
     };
     let (name, ascending) = match field.name.rsplit_once(':') {
         Some((name, direction)) if direction.eq_ignore_ascii_case("asc") => (name, true),

@@ -1,7 +1,7 @@
 //! Function calls: which family a name belongs to.
 
-use dql::Span;
 use dql::ast::Call;
+use dql::{Code, Span};
 
 use super::aggregate::{AGGREGATES, is_aggregate};
 use super::derived::DERIVED;
@@ -67,7 +67,7 @@ impl Binder<'_> {
         }
         if PICKERS.contains(&name.as_str()) {
             let message = format!("`{name}` stands alone in the projection");
-            return Err(wrong("invalid_expression", message, span));
+            return Err(wrong(Code::InvalidExpression, message, span));
         }
         let known = AGGREGATES
             .iter()

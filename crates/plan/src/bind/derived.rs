@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn as aggregates;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit};
 use dql::ast::{Call, ExprKind, InSet, Item};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
 use functions::NoteId;
 
@@ -135,7 +135,7 @@ impl Binder<'_> {
         let values = arguments::between(call, 2, 2)?;
         let ExprKind::Array(items) = &values[1].kind else {
             return Err(wrong(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "the values to count are a list: `['a', 'b']`",
                 values[1].span,
             ));
@@ -144,7 +144,7 @@ impl Binder<'_> {
         let chosen = self.membership(&field, &InSet::List(items.clone()), false)?;
         let count = aggregates::count(lit(1)).filter(chosen).build();
         let count = count
-            .map_err(|error| wrong("invalid_expression", error.to_string(), values[0].span))?;
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), values[0].span))?;
         Ok(grouping.column_of(count, Type::Int))
     }
 
@@ -167,8 +167,8 @@ impl Binder<'_> {
             true => list.distinct().build(),
             false => list.order_by(self.time_order(false)).build(),
         };
-        let list =
-            list.map_err(|error| wrong("invalid_expression", error.to_string(), values[0].span))?;
+        let list = list
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), values[0].span))?;
         let column = grouping.column_of(list, Type::Json);
         let options = ArrayOptions {
             json: value.value_type == Type::Json,
@@ -185,7 +185,7 @@ impl Binder<'_> {
     pub(super) fn histogram_auto(&mut self, call: &Call, item: &Item) -> Bind<Vec<Column>> {
         if let Some(alias) = &item.alias {
             let message = "`histogram_auto` makes several columns, which have names of their own";
-            return Err(wrong("invalid_expression", message, alias.span));
+            return Err(wrong(Code::InvalidExpression, message, alias.span));
         }
         let Some(mut grouping) = self.grouping.take() else {
             return Ok(Vec::new());
@@ -213,7 +213,7 @@ impl Binder<'_> {
         let list = aggregates::array_agg(float.clone())
             .filter(float.is_not_null())
             .build()
-            .map_err(|error| wrong("invalid_expression", error.to_string(), written.span))?;
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), written.span))?;
         Ok(grouping.column_of(list, Type::Json))
     }
 
@@ -221,14 +221,14 @@ impl Binder<'_> {
     fn kept(&mut self, asked: Option<&dql::ast::Expr>, span: Span) -> Bind<(u64, Option<NoteId>)> {
         let Some(asked) = asked else {
             let message = format!("a list was cut off at {LONGEST_LIST} values: there are more");
-            let warning = Diagnostic::warning("list_cut", message, span);
+            let warning = Diagnostic::warning(Code::ListCut, message, span);
             let hint = "narrow the groups, or show the rows themselves";
             return Ok((LONGEST_LIST, Some(self.occurrence(warning.with_hint(hint)))));
         };
         let most = arguments::count(asked, "the number of values")?;
         if most > LONGEST_LIST {
             let message = format!("a list has at most {LONGEST_LIST} values");
-            return Err(wrong("limit_too_large", message, asked.span));
+            return Err(wrong(Code::LimitTooLarge, message, asked.span));
         }
         Ok((most, None))
     }

@@ -2,7 +2,7 @@
 
 use datafusion::logical_expr::Expr;
 use dql::ast::Call;
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 use functions::drain::{DrainNotes, DrainOptions, MOST_LINES, learn_templates, template_of};
 
 use super::name::column;
@@ -33,7 +33,7 @@ impl Binder<'_> {
     pub(super) fn drain(&mut self, call: &Call, span: Span) -> Bind<Typed> {
         if self.in_filter || self.grouping.is_some() {
             let message = "`drain` learns its templates from the events that `{…}` leaves";
-            let error = wrong("misplaced_aggregate", message, span);
+            let error = wrong(Code::MisplacedAggregate, message, span);
             let hint = "use it in the projection or in BY, or test it outside: `TAE::(…):(…) {…}`";
             return Err(error.with_hint(hint).into());
         }
@@ -55,11 +55,11 @@ impl Binder<'_> {
             let message = format!(
                 "there are more than {most} templates: events without one have the template `<*>`"
             );
-            let templates = Diagnostic::warning("drain_limit", message, span);
+            let templates = Diagnostic::warning(Code::DrainLimit, message, span);
             let message = format!(
                 "templates were learnt from {MOST_LINES} different texts, and there are more"
             );
-            let lines = Diagnostic::warning("drain_limit", message, span);
+            let lines = Diagnostic::warning(Code::DrainLimit, message, span);
             let templates = templates.with_hint("lower the threshold, or allow more");
             let lines = lines.with_hint("narrow the window or the conditions");
             let notes = DrainNotes {

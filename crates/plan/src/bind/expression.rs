@@ -5,7 +5,7 @@ use datafusion::functions::expr_fn::{nullif, power};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 
 use super::window::fixed_ms;
 use super::{Bind, Binder, describe, wrong};
@@ -67,26 +67,26 @@ impl Binder<'_> {
                 Ok(Typed::new(condition.is_true(), Type::Bool))
             }
             ExprKind::Star => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "`*` stands alone or inside `count(*)`",
                 expr.span,
             )),
             ExprKind::Regex(_) => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a pattern stands on the right of a comparison",
                 expr.span,
             )),
             ExprKind::Array(_) => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a list stands behind IN",
                 expr.span,
             )),
             ExprKind::Placeholder(name) => {
                 let message = format!("`{name}` is a place that a dashboard fills before it asks");
-                Err(wrong("unfilled_placeholder", message, expr.span))
+                Err(wrong(Code::UnfilledPlaceholder, message, expr.span))
             }
             ExprKind::Subquery(_) | ExprKind::Quoted(_) => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a query stands in place of a source, or behind IN",
                 expr.span,
             )),
@@ -110,7 +110,7 @@ impl Binder<'_> {
                     describe(written, value.value_type)
                 );
                 let hint = format!("convert it: `float({})`", dql::column_name(written));
-                Err(wrong("type_mismatch", message, written.span)
+                Err(wrong(Code::TypeMismatch, message, written.span)
                     .with_hint(hint)
                     .into())
             }
@@ -164,7 +164,7 @@ impl Binder<'_> {
     /// A whole number that does not fit into 64 bits.
     pub(super) fn number_overflow(&mut self, span: Span) -> NoteId {
         let message = "whole numbers beyond 64 bits are missing from the answer";
-        let warning = Diagnostic::warning("number_overflow", message, span);
+        let warning = Diagnostic::warning(Code::NumberOverflow, message, span);
         self.occurrence(warning.with_hint("compute with floats: `float(…)`"))
     }
 
@@ -220,7 +220,7 @@ impl Binder<'_> {
         let mut pairs = conditions.into_iter().zip(values);
         let Some((condition, value)) = pairs.next() else {
             return Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "CASE needs at least one WHEN",
                 span,
             ));
@@ -232,7 +232,7 @@ impl Binder<'_> {
         let none = Typed::new(lit(ScalarValue::Null), Type::Null);
         let expr = builder
             .otherwise(as_common(default.unwrap_or(none)))
-            .map_err(|error| wrong("invalid_expression", error.to_string(), span))?;
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), span))?;
         Ok(Typed::new(expr, value_type))
     }
 }
@@ -268,7 +268,7 @@ pub(super) fn common_type<'v>(values: impl Iterator<Item = &'v Typed>, span: Spa
                     left.name(),
                     right.name()
                 );
-                return Err(wrong("type_mismatch", message, span));
+                return Err(wrong(Code::TypeMismatch, message, span));
             }
         };
     }

@@ -32,7 +32,7 @@ mod window_limits;
 use chrono_tz::Tz;
 use datafusion::logical_expr::Expr;
 use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Item, Select, UnaryOp};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
 use functions::{NoteId, Resources};
 
@@ -111,14 +111,14 @@ pub fn bind(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<Di
 }
 
 /// An error about a place.
-pub(crate) fn wrong(code: &'static str, message: impl Into<String>, span: Span) -> Box<Diagnostic> {
+pub(crate) fn wrong(code: Code, message: impl Into<String>, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(code, message, span))
 }
 
 /// The error for a construct of DQL that is understood but not answered.
 pub(crate) fn not_supported(what: &str, reason: &str, span: Span) -> Box<Diagnostic> {
     wrong(
-        "not_supported",
+        Code::NotSupported,
         format!("{what} is not supported: {reason}"),
         span,
     )
@@ -336,12 +336,7 @@ impl<'a> Binder<'a> {
         note
     }
 
-    fn warn(
-        &mut self,
-        code: &'static str,
-        message: impl Into<String>,
-        span: Span,
-    ) -> &mut Diagnostic {
+    fn warn(&mut self, code: Code, message: impl Into<String>, span: Span) -> &mut Diagnostic {
         let warnings = &mut self.notes.warnings;
         warnings.push(Diagnostic::warning(code, message, span));
         let last = warnings.len() - 1;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::logical_expr::Expr;
-use dql::Span;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, PathStep};
+use dql::{Code, Span};
 use events::FieldType;
 use events::fields::{ATTRIBUTES, DATE, FIELDS, SetBy};
 use functions::NoteId;
@@ -53,7 +53,7 @@ impl Binder<'_> {
             Names::Query(columns) => {
                 let known = columns.iter().map(|(known, _)| known.as_str());
                 let error = wrong(
-                    "unknown_field",
+                    Code::UnknownField,
                     format!("the sub-query has no column `{name}`"),
                     span,
                 );

@@ -1,6 +1,7 @@
 //! `ORDER BY` inside a group, `SORDER BY` between groups, and the orders that make ties impossible.
 
 use datafusion::logical_expr::{Expr, SortExpr};
+use dql::Code;
 use dql::ast::{Call, Direction, Expr as AstExpr, ExprKind, Select};
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
 
@@ -196,26 +197,26 @@ impl Binder<'_> {
         let one_row_groups = !select.by.is_empty() && !shape.is_many_rows(step_ms);
         if one_row_groups && let Some(key) = select.order_by.first() {
             let message = "ORDER BY sorts inside each group, and every group has one row";
-            let warning = self.warn("order_by_in_group", message, key.expr.span);
+            let warning = self.warn(Code::OrderByInGroup, message, key.expr.span);
             warning.hint = Some("sort the groups with `SORDER BY … SLIMIT n`".to_owned());
         }
         if one_row_groups && let Some(limit) = select.limit {
             let message = "LIMIT counts the rows of each group, and every group has one row";
-            let warning = self.warn("limit_in_group", message, limit.span);
+            let warning = self.warn(Code::LimitInGroup, message, limit.span);
             warning.hint = Some("limit the groups with `SLIMIT n`".to_owned());
         }
         if select.by.is_empty()
             && let Some(key) = &select.sorder_by
         {
             let message = "SORDER BY sorts groups, and without BY there is only one";
-            let warning = self.warn("sorder_without_group", message, key.expr.span);
+            let warning = self.warn(Code::SorderWithoutGroup, message, key.expr.span);
             warning.hint = Some("sort rows with `ORDER BY`".to_owned());
         }
         if select.by.is_empty()
             && let Some(soffset) = select.soffset.filter(|soffset| soffset.value > 0)
         {
             let message = "SOFFSET skips groups, and without BY it skips the only one";
-            let warning = self.warn("soffset_without_group", message, soffset.span);
+            let warning = self.warn(Code::SoffsetWithoutGroup, message, soffset.span);
             warning.hint = Some("skip rows with `OFFSET`".to_owned());
         }
     }

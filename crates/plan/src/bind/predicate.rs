@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use datafusion::logical_expr::{Expr, lit};
 use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Field, UnaryOp};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 
 use super::name::DEFAULT_TEXT;
 use super::{Bind, Binder, arguments, describe, wrong};
@@ -73,7 +73,7 @@ impl Binder<'_> {
                     other => {
                         let message =
                             format!("a condition is needed, and {}", describe(expr, other));
-                        return Err(wrong("type_mismatch", message, expr.span));
+                        return Err(wrong(Code::TypeMismatch, message, expr.span));
                     }
                 };
                 Ok(opposite_if(negated, condition))
@@ -103,18 +103,18 @@ impl Binder<'_> {
     pub(super) fn text_test(&mut self, value: Typed, call: &Call, pattern: &AstExpr) -> Bind<Expr> {
         let Some(test) = text_test_of(&call.name.text) else {
             return Err(wrong(
-                "unknown_function",
+                Code::UnknownFunction,
                 "this function tests no text",
                 call.name.span,
             ));
         };
         let (ExprKind::String(text) | ExprKind::Regex(text)) = &pattern.kind else {
             let message = format!("`{}` needs text in quotes to look for", call.name.text);
-            return Err(wrong("wrong_argument_kind", message, pattern.span));
+            return Err(wrong(Code::WrongArgumentKind, message, pattern.span));
         };
         if test == TextTest::Substring && looks_like_regex(text) {
             let warning = self.warn(
-                "match_with_regex_syntax",
+                Code::MatchWithRegexSyntax,
                 "`match` takes its text literally",
                 pattern.span,
             );
@@ -136,8 +136,8 @@ impl Binder<'_> {
             .compile_test(test, &[text])
             .map_err(|(_, error)| {
                 let code = match test {
-                    TextTest::Regex => "invalid_regex",
-                    _ => "invalid_pattern",
+                    TextTest::Regex => Code::InvalidRegex,
+                    _ => Code::InvalidPattern,
                 };
                 refused(error, code, span)
             })?;
@@ -156,18 +156,18 @@ impl Binder<'_> {
             let span = patterns
                 .get(index)
                 .map_or(Span::default(), |(_, span)| *span);
-            refused(error, "invalid_regex", span)
+            refused(error, Code::InvalidRegex, span)
         })?;
         Ok(TextTest::Regex.call(value, &texts))
     }
 }
 
 /// The finding that a pattern is refused.
-pub(super) fn refused(error: PatternError, code: &'static str, span: Span) -> Box<Diagnostic> {
+pub(super) fn refused(error: PatternError, code: Code, span: Span) -> Box<Diagnostic> {
     match error {
         PatternError::Wrong(reason) => wrong(code, format!("the pattern is wrong: {reason}"), span),
         PatternError::TooLarge(limit, found) => Box::new(limit.exceeded(found, span)),
-        PatternError::NoMemory(reason) => wrong("resources_exhausted", reason, span),
+        PatternError::NoMemory(reason) => wrong(Code::ResourcesExhausted, reason, span),
     }
 }
 

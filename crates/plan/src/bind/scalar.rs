@@ -3,8 +3,8 @@
 use arrow::datatypes::DataType;
 use datafusion::functions::expr_fn as builtin;
 use datafusion::logical_expr::{Expr, cast, lit, try_cast};
-use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
+use dql::{Code, Span};
 
 use super::predicate::{as_text, refused};
 use super::{Bind, Binder, arguments, describe, wrong};
@@ -122,7 +122,7 @@ impl Binder<'_> {
                             datafusion::logical_expr::when(whole.clone().gt_eq(lit(0)), whole)
                                 .end();
                         let unsigned = unsigned.map_err(|error| {
-                            wrong("invalid_expression", error.to_string(), argument.span)
+                            wrong(Code::InvalidExpression, error.to_string(), argument.span)
                         })?;
                         Typed::new(unsigned, Type::Int)
                     }
@@ -182,7 +182,7 @@ impl Binder<'_> {
         let text = as_text(self.operand(values[0])?);
         let (ExprKind::String(pattern) | ExprKind::Regex(pattern)) = &values[1].kind else {
             return Err(wrong(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "the pattern is text in quotes",
                 values[1].span,
             ));
@@ -191,9 +191,9 @@ impl Binder<'_> {
         let groups = compiled.map_err(|error| match error {
             PatternError::Wrong(_) => {
                 let message = format!("`{pattern}` is not a regular expression");
-                wrong("invalid_regex", message, values[1].span)
+                wrong(Code::InvalidRegex, message, values[1].span)
             }
-            other => refused(other, "invalid_regex", values[1].span),
+            other => refused(other, Code::InvalidRegex, values[1].span),
         })?;
         if name == "regexp_replace" {
             let replacement = self.text(values[2])?;
@@ -205,7 +205,7 @@ impl Binder<'_> {
             .map_or(Ok(0), |group| arguments::count(group, "the group"))?;
         if group >= groups as u64 {
             let message = format!("the pattern has {} groups", groups - 1);
-            return Err(wrong("wrong_argument_kind", message, values[2].span));
+            return Err(wrong(Code::WrongArgumentKind, message, values[2].span));
         }
         let group = i64::try_from(group).unwrap_or(i64::MAX);
         if name == "regexp_extract_all" {
@@ -234,7 +234,7 @@ impl Binder<'_> {
                     other => {
                         let message =
                             format!("a list is needed, and {}", describe(argument, other));
-                        let error = wrong("type_mismatch", message, argument.span);
+                        let error = wrong(Code::TypeMismatch, message, argument.span);
                         let hint = "`collect(field)` makes a list of a group's values";
                         return Err(error.with_hint(hint).into());
                     }
@@ -297,7 +297,7 @@ fn json_literal(written: &AstExpr) -> Bind<serde_json::Value> {
         ExprKind::String(value) => value.as_str().into(),
         _ => {
             let message = "the members of a list are numbers, texts, truth values and nil";
-            return Err(wrong("wrong_argument_kind", message, written.span));
+            return Err(wrong(Code::WrongArgumentKind, message, written.span));
         }
     })
 }
@@ -310,7 +310,7 @@ fn whole_number(argument: &AstExpr) -> Bind<i64> {
             operand,
         } => whole_number(operand).map(i64::saturating_neg),
         _ => Err(wrong(
-            "wrong_argument_kind",
+            Code::WrongArgumentKind,
             "a whole number is needed",
             argument.span,
         )),

@@ -2,6 +2,7 @@
 
 use super::options::{options_from_message, options_to_message};
 use chrono_tz::Tz;
+use dql::Code;
 use engine::{QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
@@ -72,10 +73,10 @@ pub(crate) enum RequestError {
 
 impl RequestError {
     /// The stable code.
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Unsupported { .. } => "not_supported",
-            _ => "invalid_request",
+            Self::Unsupported { .. } => Code::NotSupported,
+            _ => Code::InvalidRequest,
         }
     }
 }

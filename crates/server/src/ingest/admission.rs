@@ -113,7 +113,7 @@ impl Intake {
             single: limit,
             streamed: limit,
             refuse: Arc::new(move |error| {
-                log.add((name, error.kind().1), 1);
+                log.add((name, error.kind().1.as_str()), 1);
                 question_status(error)
             }),
             counts_answers: true,

@@ -83,7 +83,10 @@ pub(crate) enum WriteError {
     },
     /// A workspace that cannot be created now.
     #[error("{}", .0.message)]
-    Quota(Rejection),
+    TooManyWorkspaces(Rejection),
+    /// A day that events cannot be written to now.
+    #[error("{}", .0.message)]
+    TooManyDays(Rejection),
     /// More producers than a workspace may have.
     #[error(
         "workspace `{workspace}` has {limit} producers already, the most that this service takes (--max-producers); use the names of producers again, one for each sender"
@@ -197,23 +200,26 @@ impl Failure {
 
 impl WriteError {
     /// The meaning for the sender, and the stable code.
-    pub(crate) fn kind(&self) -> (Failure, &'static str) {
+    pub(crate) fn kind(&self) -> (Failure, dql::Code) {
         match self {
-            Self::Request(_) => (Failure::Invalid, "invalid_request"),
-            Self::UnknownMapping { .. } => (Failure::Invalid, "unknown_mapping"),
-            Self::Mapping(_) => (Failure::Invalid, "invalid_mapping"),
-            Self::Body(_) => (Failure::Invalid, "malformed_body"),
-            Self::BodyStalled { .. } | Self::BodyLate(_) => (Failure::Stalled, "body_stalled"),
-            Self::TooLarge { .. } | Self::MessageTooLarge { .. } | Self::EventsTooLarge { .. } => {
-                (Failure::TooLarge, "request_too_large")
+            Self::Request(_) => (Failure::Invalid, dql::Code::InvalidRequest),
+            Self::UnknownMapping { .. } => (Failure::Invalid, dql::Code::UnknownMapping),
+            Self::Mapping(_) => (Failure::Invalid, dql::Code::InvalidMapping),
+            Self::Body(_) => (Failure::Invalid, dql::Code::MalformedBody),
+            Self::BodyStalled { .. } | Self::BodyLate(_) => {
+                (Failure::Stalled, dql::Code::BodyStalled)
             }
-            Self::TooManyEvents { .. } => (Failure::TooLarge, "too_many_events"),
-            Self::Quota(rejection) => (Failure::Quota, rejection.code.as_str()),
-            Self::TooManyProducers { .. } => (Failure::Quota, "too_many_producers"),
-            Self::Unsupported(_) => (Failure::Unsupported, "unsupported_media_type"),
-            Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, "overloaded"),
+            Self::TooLarge { .. } | Self::MessageTooLarge { .. } | Self::EventsTooLarge { .. } => {
+                (Failure::TooLarge, dql::Code::RequestTooLarge)
+            }
+            Self::TooManyEvents { .. } => (Failure::TooLarge, dql::Code::TooManyEvents),
+            Self::TooManyWorkspaces(_) => (Failure::Quota, dql::Code::TooManyWorkspaces),
+            Self::TooManyDays(_) => (Failure::Quota, dql::Code::TooManyDays),
+            Self::TooManyProducers { .. } => (Failure::Quota, dql::Code::TooManyProducers),
+            Self::Unsupported(_) => (Failure::Unsupported, dql::Code::UnsupportedMediaType),
+            Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, dql::Code::Overloaded),
             Self::Store(error) => kind_of_store(error),
-            Self::Defect(_) => (Failure::Internal, "execution_failed"),
+            Self::Defect(_) => (Failure::Internal, dql::Code::ExecutionFailed),
         }
     }
 
@@ -242,24 +248,24 @@ impl WriteError {
     }
 }
 
-fn kind_of_store(error: &StoreError) -> (Failure, &'static str) {
+fn kind_of_store(error: &StoreError) -> (Failure, dql::Code) {
     match error {
         StoreError::Shared(error) => kind_of_store(error),
-        StoreError::SequenceGap { .. } => (Failure::Conflict, "sequence_gap"),
-        StoreError::SequenceConflict { .. } => (Failure::Conflict, "sequence_conflict"),
-        StoreError::Overloaded { .. } => (Failure::Overloaded, "overloaded"),
-        StoreError::Parked { .. } => (Failure::Overloaded, "workspace_overloaded"),
-        StoreError::Closed => (Failure::Unavailable, "stopping"),
-        StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, "outcome_unknown"),
+        StoreError::SequenceGap { .. } => (Failure::Conflict, dql::Code::SequenceGap),
+        StoreError::SequenceConflict { .. } => (Failure::Conflict, dql::Code::SequenceConflict),
+        StoreError::Overloaded { .. } => (Failure::Overloaded, dql::Code::Overloaded),
+        StoreError::Parked { .. } => (Failure::Overloaded, dql::Code::WorkspaceOverloaded),
+        StoreError::Closed => (Failure::Unavailable, dql::Code::Stopping),
+        StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, dql::Code::OutcomeUnknown),
         other => match status::from_store_error(other).0 {
-            Code::Unavailable => (Failure::Unavailable, "store_error"),
-            Code::DataLoss => (Failure::DataLoss, "store_error"),
-            _ => (Failure::Internal, "store_error"),
+            Code::Unavailable => (Failure::Unavailable, dql::Code::StoreError),
+            Code::DataLoss => (Failure::DataLoss, dql::Code::StoreError),
+            _ => (Failure::Internal, dql::Code::StoreError),
         },
     }
 }
 
-fn told_of_store(code: &'static str, error: &StoreError) -> ErrorInfo {
+fn told_of_store(code: dql::Code, error: &StoreError) -> ErrorInfo {
     match error {
         StoreError::Shared(error) => told_of_store(code, error),
         StoreError::SequenceGap { expected, .. } => ErrorInfo {
@@ -279,9 +285,9 @@ fn told_of_store(code: &'static str, error: &StoreError) -> ErrorInfo {
     }
 }
 
-fn info(code: &str, message: String) -> ErrorInfo {
+fn info(code: dql::Code, message: String) -> ErrorInfo {
     ErrorInfo {
-        code: code.to_owned(),
+        code: code.as_str().to_owned(),
         message,
         ..ErrorInfo::default()
     }

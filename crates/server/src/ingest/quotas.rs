@@ -89,8 +89,8 @@ impl Quotas {
     /// which counts.
     ///
     /// # Errors
-    /// [`WriteError::TooManyProducers`]; and [`WriteError::Quota`] for a numbered batch, which is stored as a whole
-    /// or not at all, so that a retry is the same batch.
+    /// [`WriteError::TooManyProducers`]; for a numbered batch also [`WriteError::TooManyWorkspaces`] and
+    /// [`WriteError::TooManyDays`], as it is stored as a whole or not at all, so that a retry is the same batch.
     pub(super) async fn admit(
         &self,
         decoded: &mut Decoded,
@@ -103,16 +103,20 @@ impl Quotas {
         let refused = self.refused_workspaces(&decoded.events).await;
         let refused = &refused;
         let mut days = self.days.of_request();
-        let mut fault = |event: &Event| {
+        if number.is_some() {
+            for event in &decoded.events {
+                if let Some(rejection) = refused.get(event.workspace()) {
+                    return Err(WriteError::TooManyWorkspaces(rejection.clone()));
+                }
+                if let Some(rejection) = days.fault(event) {
+                    return Err(WriteError::TooManyDays(rejection));
+                }
+            }
+        }
+        refuse(decoded, |event| {
             let rejection = refused.get(event.workspace()).cloned();
             rejection.or_else(|| days.fault(event))
-        };
-        if number.is_some()
-            && let Some(rejection) = decoded.events.iter().find_map(&mut fault)
-        {
-            return Err(WriteError::Quota(rejection));
-        }
-        refuse(decoded, fault);
+        });
         Ok(producer)
     }
 

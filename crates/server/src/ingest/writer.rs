@@ -8,6 +8,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::http::Extensions;
 use axum::http::request::Parts;
+use dql::Code;
 use events::{Mapping, MappingSource, Origin, WorkspaceId};
 use store::{BatchNumber, Ingest, WriteBatch};
 use tokio::runtime::Handle;
@@ -165,11 +166,12 @@ impl Writer {
     }
 
     /// Counts a request that was refused with `code` before its door read it.
-    pub(crate) fn count_refusal(&self, door: Door, code: &'static str) {
+    pub(crate) fn count_refusal(&self, door: Door, code: Code) {
         self.refused(door.as_str(), code);
     }
 
-    fn refused(&self, door: &'static str, code: &'static str) {
+    fn refused(&self, door: &'static str, code: Code) {
+        let code = code.as_str();
         self.metrics.refused_request(door, code);
         self.log.add((door, code), 1);
     }

@@ -12,6 +12,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use dql::Code;
 
 use super::refusal;
 
@@ -63,7 +64,7 @@ pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Ne
     }
 }
 
-fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(&'static str, String)> {
+fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(Code, String)> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = text(HOST);
     let is_own_page = |origin: &str| {
@@ -74,17 +75,17 @@ fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(&'static str, String)> {
         "a page of another site may not send requests to this service; send them from a program";
     match text(SEC_FETCH_SITE) {
         None | Some("same-origin" | "none") => {}
-        Some(_) => return Some(("foreign_origin", foreign.to_owned())),
+        Some(_) => return Some((Code::ForeignOrigin, foreign.to_owned())),
     }
     if text(ORIGIN).is_some_and(|origin| !is_own_page(origin)) {
-        return Some(("foreign_origin", foreign.to_owned()));
+        return Some((Code::ForeignOrigin, foreign.to_owned()));
     }
     let is_checked = hosts.is_local || is_of_browser(headers);
     let host = host.filter(|host| is_checked && !hosts.knows(host))?;
     let message = format!(
         "this service is not called `{host}`; call it by its address, or name it with --allowed-host"
     );
-    Some(("unknown_host", message))
+    Some((Code::UnknownHost, message))
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             (name, value.parse().unwrap())
         });
-        fault(&hosts, &headers.collect()).map(|(code, _)| code)
+        fault(&hosts, &headers.collect()).map(|(code, _)| code.as_str())
     }
 
     /// Programs send no origin; browsers send that of the page.
