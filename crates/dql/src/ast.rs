@@ -6,6 +6,7 @@
 //! as a field by whoever knows the function.
 
 mod time;
+pub mod visit;
 
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, TextId};

@@ -9,6 +9,7 @@ mod warning;
 pub(crate) use outer::is_operand;
 pub use outer::is_query;
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, limited};
@@ -73,7 +74,7 @@ fn unknown_function<'a>(
 
 /// Reports the places of an expression that a dashboard was to fill.
 fn placeholder(expr: &Expr, found: &mut Vec<Diagnostic>) {
-    query::each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Placeholder(name) = &part.kind {
             found.push(
                 Diagnostic::error(

@@ -10,7 +10,7 @@ use dql::{Code, Diagnostic, Severity, Span, Texts};
 use plan::BindContext;
 
 use crate::request::{ClauseOptions, OrderOption, StepOption};
-use crate::syntax::each_query;
+use crate::syntax::queries_mut;
 
 /// The most keys of an order. Each is read on its own, behind the whole text.
 const MOST_KEYS: usize = 100;
@@ -160,9 +160,10 @@ impl<'a> Overrides<'a> {
         context: &BindContext,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<(), Box<Diagnostic>> {
-        each_query(&mut outer.call, &mut |select| {
-            self.select(select, context, warnings)
-        })
+        for select in queries_mut(&mut outer.call) {
+            self.select(select, context, warnings)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Outer functions: each needs one query, in parentheses when other arguments follow.
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Quoted, Select, Statement};
 use crate::check::{argument, query, unknown_function, warning};
 use crate::code::Code;
@@ -167,7 +168,7 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
         return;
     }
     for arg in outer.args.iter().filter(|arg| arg.name.is_none()) {
-        query::each(&arg.value, &mut |expr| {
+        for_each_expr(&arg.value, |expr| {
             let ExprKind::Field(field) = &expr.kind else {
                 return;
             };

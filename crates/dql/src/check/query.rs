@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{
     BinaryOp, Call, Duration, DurationUnit, Expr, ExprKind, InSet, Item, LinkKind, Select, Source,
     UnaryOp,
@@ -205,7 +206,7 @@ fn column(item: &Item) -> String {
 /// Where an item asks for every field: `*`, or a function of it.
 fn wildcard(expr: &Expr) -> Option<Span> {
     let mut found = None;
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if matches!(part.kind, ExprKind::Star) {
             found = Some(part.span);
         }
@@ -218,7 +219,7 @@ fn wildcard(expr: &Expr) -> Option<Span> {
 fn has_role(expr: &Expr, role: Role) -> bool {
     let mut found = false;
     let mut counted: Vec<Span> = Vec::new();
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Call(call) = &part.kind {
             let name = call.name.text.to_lowercase();
             if name == "count" {
@@ -249,7 +250,7 @@ fn is_predicate(expr: &Expr) -> bool {
 /// Checks an expression of `{…}`, in which nothing is aggregated yet.
 pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
     value(expr, found);
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Case { .. } = &part.kind {
             warning::case(part.span, found);
         }
@@ -273,7 +274,7 @@ pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
 /// Checks the functions, comparisons and sub-queries of an expression.
 pub(super) fn value(expr: &Expr, found: &mut Vec<Diagnostic>) {
     placeholder(expr, found);
-    each(expr, &mut |part| match &part.kind {
+    for_each_expr(expr, |part| match &part.kind {
         ExprKind::Call(call) => function(call, found),
         ExprKind::Subquery(query)
         | ExprKind::In {
@@ -334,41 +335,6 @@ fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnosti
         );
     }
     warning::equality(right, found);
-}
-
-/// Calls `visit` with an expression and all its parts, but not with the parts of sub-queries.
-pub(super) fn each<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
-    visit(expr);
-    match &expr.kind {
-        ExprKind::Array(elements) => elements.iter().for_each(|element| each(element, visit)),
-        ExprKind::Call(call) => call.args.iter().for_each(|arg| each(&arg.value, visit)),
-        ExprKind::Unary { operand, .. } => each(operand, visit),
-        ExprKind::Binary { left, right, .. } => {
-            each(left, visit);
-            each(right, visit);
-        }
-        ExprKind::In { expr, set, .. } => {
-            each(expr, visit);
-            if let InSet::List(elements) = set {
-                elements.iter().for_each(|element| each(element, visit));
-            }
-        }
-        ExprKind::Case {
-            operand,
-            branches,
-            otherwise,
-        } => {
-            operand.iter().for_each(|operand| each(operand, visit));
-            for (condition, result) in branches {
-                each(condition, visit);
-                each(result, visit);
-            }
-            otherwise
-                .iter()
-                .for_each(|otherwise| each(otherwise, visit));
-        }
-        _ => {}
-    }
 }
 
 /// `SHIFT` moves by a positive, fixed length of time.

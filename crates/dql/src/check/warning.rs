@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{BinaryOp, Count, Expr, ExprKind, Select};
-use crate::check::query::each;
 use crate::code::Code;
 use crate::column_name;
 use crate::diagnostic::Diagnostic;
@@ -164,7 +164,7 @@ pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
     let names = names(select);
     for condition in select.having.iter().filter(|condition| !reduces(condition)) {
         let mut field = None;
-        each(condition, &mut |part| {
+        for_each_expr(condition, |part| {
             if field.is_none()
                 && let ExprKind::Field(_) = part.kind
                 && !names.contains(&column_name(part))
@@ -188,7 +188,7 @@ pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
 /// Whether an expression makes one value of many rows, or chooses rows.
 fn reduces(expr: &Expr) -> bool {
     let mut found = false;
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Call(call) = &part.kind {
             let signature = signature::function(&call.name.text.to_lowercase());
             found |= signature.is_some_and(|signature| {

@@ -31,7 +31,8 @@ mod window_limits;
 
 use chrono_tz::Tz;
 use datafusion::logical_expr::Expr;
-use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Item, Select, UnaryOp};
+use dql::ast::visit::{Visit, walk_call, walk_expr};
+use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, InSet, Item, Select, UnaryOp};
 use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
 use functions::{NoteId, Resources};
@@ -379,24 +380,36 @@ fn has_aggregate(expr: &AstExpr) -> bool {
 }
 
 /// Whether a call in the expression, outside any sub-query, is one of those.
-fn any_call(expr: &AstExpr, is_one: &impl Fn(&Call) -> bool) -> bool {
-    let any = |expr: &AstExpr| any_call(expr, is_one);
-    match &expr.kind {
-        ExprKind::Call(call) => is_one(call) || call.args.iter().any(|arg| any(&arg.value)),
-        ExprKind::Unary { operand, .. } => any(operand),
-        ExprKind::Binary { left, right, .. } => any(left) || any(right),
-        ExprKind::In { expr, .. } => any(expr),
-        ExprKind::Array(items) => items.iter().any(any),
-        ExprKind::Case {
-            operand,
-            branches,
-            otherwise,
-        } => {
-            operand.iter().chain(otherwise).any(|part| any(part))
-                || branches.iter().any(|(when, then)| any(when) || any(then))
+fn any_call(expr: &AstExpr, is_one: &dyn Fn(&Call) -> bool) -> bool {
+    let mut search = CallSearch {
+        is_one,
+        found: false,
+    };
+    search.visit_expr(expr);
+    search.found
+}
+
+struct CallSearch<'f> {
+    is_one: &'f dyn Fn(&Call) -> bool,
+    found: bool,
+}
+
+impl<'a> Visit<'a> for CallSearch<'_> {
+    fn visit_expr(&mut self, expr: &'a AstExpr) {
+        if !self.found {
+            walk_expr(self, expr);
         }
-        _ => false,
     }
+
+    fn visit_call(&mut self, call: &'a Call) {
+        self.found |= (self.is_one)(call);
+        walk_call(self, call);
+    }
+
+    /// Sets hold constants, and queries are bound on their own.
+    fn visit_in_set(&mut self, _: &'a InSet) {}
+
+    fn visit_select(&mut self, _: &'a Select) {}
 }
 
 /// A type as it stands in messages, with the text of the expression it belongs to.
