@@ -1,4 +1,4 @@
-//! Rules that need no store: which functions there are, what they take, and what cannot stand together.
+//! Rules that need no store: the functions, their arguments, and the clauses that exclude each other.
 
 mod argument;
 mod outer;
@@ -72,7 +72,7 @@ fn unknown_function<'a>(
     }
 }
 
-/// Reports the places of an expression that a dashboard was to fill.
+/// Reports the placeholders of an expression.
 fn placeholder(expr: &Expr, found: &mut Vec<Diagnostic>) {
     for_each_expr(expr, |part| {
         if let ExprKind::Placeholder(name) = &part.kind {

@@ -15,7 +15,7 @@ use crate::span::Span;
 pub struct SizeLimit {
     /// Its name in messages and in the documentation.
     pub name: &'static str,
-    /// What it counts.
+    /// The unit it counts, in the plural.
     pub what: &'static str,
     /// The largest number allowed.
     pub most: usize,
@@ -101,13 +101,13 @@ pub(crate) fn of_statements(statements: &[Statement]) -> Result<(), Vec<Diagnost
     for statement in statements {
         found.extend(Counter::of(statement, 0).found);
     }
-    match found.is_empty() {
-        true => Ok(()),
-        false => Err(limited(found)),
+    if found.is_empty() {
+        return Ok(());
     }
+    Err(limited(found))
 }
 
-/// What was counted of a statement so far.
+/// The counts of a statement so far.
 #[derive(Debug, Default)]
 struct Counter {
     conditions: usize,
@@ -116,7 +116,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// What a statement has, after so many queries around it.
+    /// Counts a statement; `subqueries` are counted already around it.
     fn of(statement: &Statement, subqueries: usize) -> Self {
         let mut counter = Self {
             subqueries,

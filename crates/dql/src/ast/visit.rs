@@ -108,7 +108,7 @@ macro_rules! visitor {
             }
         }
 
-        /// Visits what a statement is.
+        /// Visits the query or function of a statement.
         pub fn walk_statement<'a>(
             visitor: &mut (impl $Visit<'a> + ?Sized),
             statement: &'a $($mut)? Statement,

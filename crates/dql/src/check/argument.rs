@@ -1,4 +1,4 @@
-//! Arguments against what a function takes.
+//! The arguments of calls.
 
 use crate::ast::{Arg, Call, Expr, ExprKind};
 use crate::code::Code;
@@ -47,7 +47,7 @@ pub(super) fn check(
     }
 }
 
-/// The error for too few or too many arguments; `queries` more stand among them.
+/// The error for too few or too many arguments, besides `queries` more.
 fn wrong_count(call: &Call, count: usize, queries: usize, signature: &Signature) -> Diagnostic {
     let name = call.name.text.to_lowercase();
     let span = call
@@ -112,7 +112,7 @@ fn wrong_kind(call: &Call, index: usize, value: &Expr, wanted: &str) -> Diagnost
     )
 }
 
-/// Whether `value` can be this parameter; otherwise what it must be.
+/// Whether `value` can be this parameter; otherwise the required kind.
 fn fits(value: &Expr, parameter: Parameter) -> Result<(), String> {
     let fits = match (&value.kind, parameter) {
         (ExprKind::Placeholder(_), _) | (_, Parameter::Any) => true,

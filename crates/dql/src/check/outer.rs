@@ -108,7 +108,7 @@ fn inner(arg: &Arg, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The query of an argument that stands there without parentheses.
+/// The query of an argument, if it is not in parentheses.
 fn bare_query(value: &Expr) -> Option<&Select> {
     match &value.kind {
         ExprKind::Subquery(query) if query.span.start == value.span.start => Some(query),

@@ -21,7 +21,7 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
             check(query, found);
         }
     }
-    // The functions of a function source belong to whoever wrote it.
+    // A function source may have functions of its own.
     let foreign = namespace_is(select, &["F", "func"]);
     for item in select.target.iter().flatten().filter(|_| !foreign) {
         value(&item.expr, found);
@@ -164,7 +164,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Names that stand twice: two columns of one name, two equal keys of BY.
+/// Repeated names: two columns of one name, two equal keys of BY.
 fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
     let mut columns = HashMap::new();
     for item in select.target.iter().flatten() {
@@ -215,7 +215,7 @@ fn wildcard(expr: &Expr) -> Option<Span> {
 }
 
 /// Whether a function of this role occurs in an expression. In `count(distinct(x))` the inner function
-/// chooses no rows, it only says what is counted.
+/// chooses no rows, it only selects the counted values.
 fn has_role(expr: &Expr, role: Role) -> bool {
     let mut found = false;
     let mut counted: Vec<Span> = Vec::new();
@@ -307,7 +307,7 @@ fn function(call: &Call, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Comparisons that answer something else than they seem to ask.
+/// Comparisons that differ from what their author probably means.
 fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnostic>) {
     if let Some(negated) = warning::finds(op) {
         let matches = matches!(op, BinaryOp::Match | BinaryOp::NotMatch);

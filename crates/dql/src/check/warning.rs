@@ -1,5 +1,5 @@
-//! What is allowed and seldom meant: comparisons and clauses that answer something else than they seem to ask, and
-//! questions that another form answers better.
+//! Warnings: comparisons and clauses that are allowed and differ from what their author probably means, and
+//! queries that have a better form.
 //!
 //! The codes are those of the vendor's own checker where it has one for the case.
 
@@ -13,7 +13,7 @@ use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Role};
 use crate::span::Span;
 
-/// How many rows an answer can skip before pages are the better way (Guance documentation, Open API: offset and
+/// The number of skipped rows from which pages are better (Guance documentation, Open API: offset and
 /// limit reach 10,000 rows, further ones are reached by `search_after`).
 const DEEP_OFFSET: u64 = 10_000;
 
@@ -40,7 +40,7 @@ pub(super) fn equality(right: &Expr, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A pattern that says what a plain comparison says.
+/// A pattern that is equivalent to a plain comparison.
 pub(super) fn pattern(
     left: &Expr,
     negated: bool,
@@ -94,7 +94,7 @@ pub(super) fn pattern(
     }
 }
 
-/// Whether a pattern stands for itself.
+/// Whether a pattern is a literal text.
 fn is_literal(pattern: &str) -> bool {
     !pattern.is_empty()
         && !pattern.contains([
@@ -121,7 +121,7 @@ pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
     );
 }
 
-/// Counts behind LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
+/// Counts after LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
 pub(super) fn counts(
     limit: Option<Count>,
     slimit: Option<Count>,
@@ -154,7 +154,7 @@ pub(super) fn counts(
     }
 }
 
-/// HAVING over a field where groups have their newest event in place of aggregates.
+/// HAVING over a field where groups have their newest event instead of aggregates.
 pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
     let items = select.target.as_deref().unwrap_or_default();
     let newest = !select.by.is_empty() && !items.iter().any(|item| reduces(&item.expr));

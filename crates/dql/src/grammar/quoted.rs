@@ -11,7 +11,7 @@ use crate::token::MAX_DEPTH;
 /// How deep queries in quotes may hold others.
 const MOST_QUOTES: usize = 8;
 
-/// Reads the queries in quotes inside statements, which are themselves inside so many calls.
+/// Reads the queries in quotes inside statements; `depth` calls are around these.
 pub(crate) fn read(statements: &mut [Statement], depth: usize, texts: &mut Texts) {
     for statement in statements {
         if let Statement::Outer(outer) = statement {
@@ -25,9 +25,10 @@ fn arguments(call: &mut Call, depth: usize, texts: &mut Texts) {
     // Another text, such as the width of `window`, is no query.
     let query = call.args.iter().position(is_query);
     for (index, argument) in call.args.iter_mut().enumerate() {
-        let is_query = match is_eval {
-            true => is_operand(argument),
-            false => query == Some(index),
+        let is_query = if is_eval {
+            is_operand(argument)
+        } else {
+            query == Some(index)
         };
         match &mut argument.value.kind {
             ExprKind::Call(call) if is_query => arguments(call, depth + 1, texts),
@@ -49,7 +50,7 @@ fn quoted(value: &mut Expr, depth: usize, texts: &mut Texts) {
             "queries in quotes are nested deeper than {MOST_QUOTES}"
         ))
     } else if depth > MAX_DEPTH {
-        // The levels of all texts together take the stack of those who walk through the tree.
+        // The levels of all texts together take the stack of code that walks the tree.
         Some(format!("the query nests deeper than {MAX_DEPTH} levels"))
     } else {
         None

@@ -1,8 +1,8 @@
 //! Further mistakes of a statement that does not parse.
 //!
-//! What holds a mistake is taken out and the statement is read again, until it parses: an element between commas
-//! is replaced by a hole that fits everywhere, a clause or brackets that no hole fits into go altogether. Where the
-//! brackets do not match, nobody can tell where a part ends, and the first mistake is the only one reported.
+//! The part with a mistake is removed and the statement is parsed again, until it parses: an element between commas
+//! is replaced by a hole that fits everywhere; a clause or brackets that no hole fits into are removed entirely. If
+//! the brackets do not match, the end of a part is unknown, and only the first mistake is reported.
 
 use crate::ast::Statement;
 use crate::code::Code;
@@ -13,20 +13,20 @@ use crate::grammar::tail::Clause;
 use crate::span::Span;
 use crate::token::{Token, TokenKind, Tokens};
 
-/// How many mistakes of one statement are reported.
+/// The number of mistakes of one statement that are reported.
 const MOST: usize = 10;
 
-/// What is left of a statement with mistakes.
+/// The rest of a statement with mistakes.
 pub(super) struct Recovered {
     /// The mistakes, in the order they were met.
     pub(super) errors: Vec<Diagnostic>,
     /// The statement without the parts that hold them, if that parses.
     pub(super) statement: Option<Statement>,
-    /// Where something was replaced.
+    /// The spans of the holes.
     pub(super) holes: Vec<Span>,
 }
 
-/// Looks for mistakes behind the `first` one in the tokens of a statement.
+/// Looks for mistakes after the `first` one in the tokens of a statement.
 pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Recovered {
     let mut recovered = Recovered {
         errors: vec![first.clone()],
@@ -57,12 +57,12 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
             Err(failed) => diagnostic_of(failed, input),
         };
         let follows = error.span.is_none_or(|span| {
-            let told = |earlier: &Diagnostic| {
+            let is_known = |earlier: &Diagnostic| {
                 earlier
                     .span
                     .is_some_and(|earlier| earlier.start == span.start)
             };
-            recovered.errors.iter().any(told)
+            recovered.errors.iter().any(is_known)
                 || recovered.holes.iter().any(|hole| touches(*hole, span))
         });
         if !follows {
@@ -91,7 +91,7 @@ pub(super) fn touches(hole: Span, span: Span) -> bool {
     hole.start <= span.end && span.start <= hole.end
 }
 
-/// What is wrong at a token.
+/// A mistake at a token.
 #[derive(Clone, Copy)]
 enum Mistake {
     /// A finding of the grammar.
@@ -100,13 +100,13 @@ enum Mistake {
     Brackets,
 }
 
-/// The tokens without the part that holds a mistake, and the place of the hole if one was left.
+/// The tokens without the part that holds a mistake, and the span of the hole if one was left.
 struct Cut<'a> {
     tokens: Vec<Token<'a>>,
     hole: Option<Span>,
 }
 
-/// Takes out the smallest part that holds the token at `index`; `None` when the rest would mean something else.
+/// Removes the smallest part that holds the token at `index`; `None` when the rest would mean something else.
 fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, mistake: Mistake) -> Option<Cut<'a>> {
     let open = enclosing(tokens, index);
     let inside = Tokens::new(text, tokens).skip(open.map_or(0, |open| open + 1));
@@ -121,7 +121,7 @@ fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, mistake: Mistake) -> 
     element(tokens, open, index).or_else(|| cut(text, tokens, open, Mistake::Brackets))
 }
 
-/// Whether the brackets hold indexes or sources, which nothing can stand for.
+/// Whether the brackets hold indexes or sources, which nothing can replace.
 fn holds_sources(tokens: &[Token<'_>], open: usize) -> bool {
     let colon =
         |at: usize| tokens.get(at).map(|token| &token.kind) == Some(&TokenKind::Symbol(":"));
@@ -165,7 +165,7 @@ fn element<'a>(tokens: &[Token<'a>], open: usize, index: usize) -> Option<Cut<'a
 /// The token that fits wherever a value fits.
 const HOLE: TokenKind<'static> = TokenKind::Placeholder("");
 
-/// The tokens with a hole, or nothing, in the place of `start..end`.
+/// The tokens with a hole, or nothing, instead of `start..end`.
 fn replaced<'a>(
     tokens: &[Token<'a>],
     start: usize,
@@ -180,7 +180,7 @@ fn replaced<'a>(
         .collect()
 }
 
-/// Takes out the clause of the query from `start` on that holds the token at `index`, or what stands between
+/// Removes the clause of the query from `start` on that holds the token at `index`, or the tokens between
 /// two clauses.
 fn without_clause<'a>(
     tokens: &[Token<'a>],
@@ -211,8 +211,8 @@ fn without_clause<'a>(
         (true, _) if is_whole => (index, next),
         (true, Some(clause)) => (clause, index),
         (false, Some(clause)) => (clause, next),
-        // Something between two clauses, behind the sources.
-        (false, None) if index > start && behind_sources(tokens, start, index) => (index, next),
+        // Tokens between two clauses, after the sources.
+        (false, None) if index > start && follows_sources(tokens, start, index) => (index, next),
         _ => return None,
     };
     (from < to).then(|| Cut {
@@ -221,8 +221,8 @@ fn without_clause<'a>(
     })
 }
 
-/// Whether a clause can be expected at `index`, because the columns or at least one source stand before it.
-fn behind_sources(tokens: &[Token<'_>], start: usize, index: usize) -> bool {
+/// Whether a clause can be expected at `index`, because the columns or at least one source precede it.
+fn follows_sources(tokens: &[Token<'_>], start: usize, index: usize) -> bool {
     let colon =
         |at: usize| tokens.get(at).map(|token| &token.kind) == Some(&TokenKind::Symbol(":"));
     let target = (start + 1..index)
@@ -278,7 +278,7 @@ fn top_level(tokens: &[Token<'_>], start: usize) -> Vec<usize> {
     found
 }
 
-/// The index of the bracket or `;` that ends what stands from `start` on.
+/// The index of the bracket or `;` that ends the part from `start` on.
 fn closing(tokens: &[Token<'_>], start: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(start) {

@@ -15,7 +15,7 @@ use crate::limits::STATEMENTS;
 use crate::span::{Span, TextId};
 use crate::token::{TokenKind, Tokens};
 
-/// What a text with mistakes gives.
+/// The result of a text with mistakes.
 pub(super) struct Broken {
     /// The mistakes in the order of the text; never empty.
     pub(super) errors: Vec<Diagnostic>,
@@ -131,7 +131,7 @@ fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
     select(input).map(|(rest, select)| (rest, Statement::Select(select)))
 }
 
-/// Whether the text reads as a query of SQL: one of its first words with a name or `*` behind it, which is
+/// Whether the text reads as a query of SQL: one of its first words with a name or `*` after it, which is
 /// no query of DQL.
 fn starts_foreign_query(input: Tokens<'_>) -> bool {
     let operand = matches!(
@@ -158,7 +158,7 @@ pub(super) fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
     }
 }
 
-/// The tokens behind the first `;` at or behind byte `at`.
+/// The tokens after the first `;` at or after byte `at`.
 fn next_statement(input: Tokens<'_>, at: usize) -> Tokens<'_> {
     let mut rest = input.skip(1);
     while !rest.is_empty() {

@@ -6,10 +6,10 @@ use crate::lexer::base64;
 use crate::span::Span;
 use crate::token::TokenKind;
 
-/// A token, and the text behind it.
+/// A token, and the text after it.
 type Lexeme<'a> = Result<(&'a str, TokenKind<'a>), Box<Diagnostic>>;
 
-/// What stands before the opening quote.
+/// The prefix of the opening quote.
 enum Prefix {
     None,
     Regex,
@@ -32,7 +32,7 @@ pub(super) fn token(rest: &str, start: usize) -> Option<Lexeme<'_>> {
     Some(body(rest, start, word, quote, &prefix))
 }
 
-/// The token whose opening quote stands behind `word` bytes.
+/// The token whose opening quote is after `word` bytes.
 fn body<'a>(rest: &'a str, start: usize, word: usize, quote: char, prefix: &Prefix) -> Lexeme<'a> {
     let inner = &rest[word + 1..];
     let Some(length) = closing(inner, quote) else {

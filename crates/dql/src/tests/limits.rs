@@ -27,7 +27,7 @@ fn is_too_deep(text: &str) -> bool {
     }
 }
 
-/// Everything that can nest, as text before, between and behind the levels.
+/// Everything that can nest, as text before, between and after the levels.
 const NESTED: [(&str, &str, &str, &str); 12] = [
     ("TAE::*:(*) {", "(", "a = 1", ")"),
     ("TAE::*:(*) {", "NOT ", "a = 1", ""),
@@ -104,7 +104,7 @@ fn long_calculations_are_an_error() {
     });
 }
 
-/// As many parts as a limit allows, for every limit: what is before, between, and after them.
+/// As many parts as a limit allows, for every limit: the text before, between, and after them.
 fn parts(limit: SizeLimit, count: usize) -> String {
     let names: Vec<String> = (0..count).map(|number| format!("f{number}")).collect();
     let list = names.join(", ");
@@ -127,7 +127,7 @@ fn parts(limit: SizeLimit, count: usize) -> String {
 }
 
 /// A text may have as many parts as a limit allows; with one more it is refused, by the name of the limit
-/// and with the place of the first part too many.
+/// and with the span of the first part too many.
 #[test]
 fn each_limit_is_kept_and_named() {
     on_small_stack(|| {
@@ -150,7 +150,7 @@ fn each_limit_is_kept_and_named() {
     });
 }
 
-/// What is spread over clauses counts together.
+/// Conditions of all clauses count together.
 #[test]
 fn conditions_of_all_clauses_count_together() {
     let some = vec!["a = 1"; 900].join(" OR ");

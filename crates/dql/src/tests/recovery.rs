@@ -1,4 +1,4 @@
-//! Several mistakes in one pass: each one is told, and one mistake is not told twice.
+//! Several mistakes in one pass: each one is reported, and none is reported twice.
 
 use super::canonical::queries;
 use crate::code::Code;

@@ -1,4 +1,4 @@
-//! What the innermost open bracket is.
+//! The context of the innermost open bracket.
 
 use super::expression::{self, Need, Purpose, literal};
 use super::functions;
@@ -9,15 +9,15 @@ use super::{Completion, LiteralKind, Wanted, arguments, window};
 use crate::grammar::is_namespace;
 use crate::token::Token;
 
-/// What brackets are.
+/// The content that brackets hold.
 #[derive(Debug)]
-pub(super) enum Place<'a> {
+pub(super) enum Context<'a> {
     /// A query; a `statement` of its own can be another statement as well.
     Query {
         /// Whether it is not inside brackets.
         statement: bool,
     },
-    /// Behind `::`: sources, a query, or columns.
+    /// After `::`: sources, a query, or columns.
     Sources,
     /// An expression, or several with commas between them.
     Expression(Purpose),
@@ -34,14 +34,14 @@ pub(super) enum Place<'a> {
     Indexes,
     /// A step of a path: `@items[`.
     Step,
-    /// Nothing that could be told.
+    /// Unknown.
     Unknown,
 }
 
 /// The arguments of a function.
 #[derive(Debug)]
 pub(super) struct Arguments<'a> {
-    /// Where the function stands.
+    /// Where the function is called.
     pub(super) of: Caller,
     /// Its name.
     pub(super) function: &'a str,
@@ -49,14 +49,14 @@ pub(super) struct Arguments<'a> {
     pub(super) field: Option<String>,
 }
 
-/// Where a function stands.
+/// Where a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
     /// Inside a query.
     Query,
     /// Around a query.
     Outer,
-    /// Behind a call around a query.
+    /// After a call around a query.
     Chained,
     /// As a SHOW statement.
     Show,
@@ -64,33 +64,33 @@ pub(super) enum Caller {
     Window,
 }
 
-/// What may stand behind `tokens`, the tokens of `text`; `chained` when a dot behind a call was just written.
+/// The completions after `tokens`, the tokens of `text`; `chained` after the dot that follows a call.
 pub(super) fn wanted(text: &str, tokens: &[Token<'_>], chained: bool) -> Completion {
     let levels = levels(tokens);
-    let mut place = Place::Query { statement: true };
+    let mut context = Context::Query { statement: true };
     let mut scope = Scope::default();
     let mut found = Vec::new();
     for (index, level) in levels.iter().enumerate() {
-        let start = query_start(&place, &level.items);
+        let start = query_start(&context, &level.items);
         let items = start.map_or(level.items.as_slice(), |start| &level.items[start..]);
         if start.is_some() {
-            place = Place::Query { statement: false };
+            context = Context::Query { statement: false };
         }
-        if matches!(place, Place::Query { .. }) {
+        if matches!(context, Context::Query { .. }) {
             scope = Scope::default();
         }
-        place = match levels.get(index + 1) {
-            Some(next) => opened(text, &place, items, next, &mut scope),
+        context = match levels.get(index + 1) {
+            Some(next) => opened(text, &context, items, next, &mut scope),
             None => {
                 found = if chained {
-                    chain(&place)
+                    chain(&context)
                 } else {
-                    innermost(text, &place, items, level, &mut scope)
+                    innermost(text, &context, items, level, &mut scope)
                 };
                 if start.is_some() {
                     found.extend(arguments::next_name(items));
                 }
-                place
+                context
             }
         };
     }
@@ -102,10 +102,10 @@ pub(super) fn wanted(text: &str, tokens: &[Token<'_>], chained: bool) -> Complet
     }
 }
 
-/// What may follow a dot behind a call.
-fn chain(place: &Place<'_>) -> Vec<Wanted> {
+/// The completions after the dot that follows a call.
+fn chain(context: &Context<'_>) -> Vec<Wanted> {
     let mut found = functions::chained();
-    if !matches!(place, Place::Query { .. }) {
+    if !matches!(context, Context::Query { .. }) {
         found = functions::of_roles(&[
             crate::signature::Role::Scalar,
             crate::signature::Role::Point,
@@ -115,10 +115,10 @@ fn chain(place: &Place<'_>) -> Vec<Wanted> {
 }
 
 /// Where a query starts among the items of brackets that may hold one.
-fn query_start(place: &Place<'_>, items: &[Item<'_>]) -> Option<usize> {
-    let start = match place {
-        Place::Sources | Place::Expression(_) => 0,
-        Place::Arguments(_) => arguments::last_start(items),
+fn query_start(context: &Context<'_>, items: &[Item<'_>]) -> Option<usize> {
+    let start = match context {
+        Context::Sources | Context::Expression(_) => 0,
+        Context::Arguments(_) => arguments::last_start(items),
         _ => return None,
     };
     let rest = &items[start..];
@@ -131,64 +131,64 @@ fn query_start(place: &Place<'_>, items: &[Item<'_>]) -> Option<usize> {
     }
     let query = match second {
         Item::Group { open: "{", .. } => true,
-        Item::Group { open: "[", .. } if matches!(place, Place::Sources) => true,
+        Item::Group { open: "[", .. } if matches!(context, Context::Sources) => true,
         Item::Group { .. } => colon(2) && (rest.len() == 3 || colon(3)),
         Item::Token(_) => colon(1),
     };
     query.then_some(start)
 }
 
-/// What the brackets are that `level` opens behind `items`.
+/// The context of the brackets that `level` opens after `items`.
 fn opened<'a>(
     text: &str,
-    place: &Place<'a>,
+    context: &Context<'a>,
     items: &[Item<'a>],
     level: &Level<'a>,
     scope: &mut Scope,
-) -> Place<'a> {
-    match place {
-        Place::Query { statement } => {
+) -> Context<'a> {
+    match context {
+        Context::Query { statement } => {
             let stage = query::stage(text, items, *statement, scope);
             in_query(&stage, *statement, level)
         }
-        Place::Sources if level.open == "(" && items.is_empty() => Place::Sources,
-        Place::Sources if items.len() == 1 && level.open == "{" => {
-            Place::Expression(Purpose::Condition)
+        Context::Sources if level.open == "(" && items.is_empty() => Context::Sources,
+        Context::Sources if items.len() == 1 && level.open == "{" => {
+            Context::Expression(Purpose::Condition)
         }
-        Place::Sources if items.len() == 1 && level.open == "[" => Place::Window,
-        Place::Sources => in_expression(Purpose::Column, since_comma(items), level),
-        Place::Expression(purpose) => in_expression(*purpose, since_comma(items), level),
-        Place::Elements { .. } => in_expression(Purpose::Argument, since_comma(items), level),
-        Place::Arguments(arguments) => arguments::opened(arguments, items, level),
-        Place::Window => match (level.open, items.last().and_then(|item| item.word())) {
+        Context::Sources if items.len() == 1 && level.open == "[" => Context::Window,
+        Context::Sources => in_expression(Purpose::Column, since_comma(items), level),
+        Context::Expression(purpose) => in_expression(*purpose, since_comma(items), level),
+        Context::Elements { .. } => in_expression(Purpose::Argument, since_comma(items), level),
+        Context::Arguments(arguments) => arguments::opened(arguments, items, level),
+        Context::Window => match (level.open, items.last().and_then(|item| item.word())) {
             ("(", Some(function)) => call(Caller::Window, function, None),
-            _ => Place::Unknown,
+            _ => Context::Unknown,
         },
-        Place::Indexes | Place::Step | Place::Unknown => Place::Unknown,
+        Context::Indexes | Context::Step | Context::Unknown => Context::Unknown,
     }
 }
 
-/// What the brackets are that open in a query at `stage`.
-fn in_query<'a>(stage: &Stage<'_, 'a>, statement: bool, level: &Level<'a>) -> Place<'a> {
+/// The context of the brackets that open in a query at `stage`.
+fn in_query<'a>(stage: &Stage<'_, 'a>, statement: bool, level: &Level<'a>) -> Context<'a> {
     match (stage, level.open) {
-        (Stage::Start, "(") => Place::Query { statement: false },
+        (Stage::Start, "(") => Context::Query { statement: false },
         (Stage::Word(word), "(") if query::is_pattern(word) => call(Caller::Query, word, None),
-        (Stage::Word(word), "(" | "[") if is_namespace(word) => Place::Indexes,
+        (Stage::Word(word), "(" | "[") if is_namespace(word) => Context::Indexes,
         (Stage::Word(word), "(") if statement => {
             let show = word
                 .get(..5)
                 .is_some_and(|start| start.eq_ignore_ascii_case("show_"));
             call(if show { Caller::Show } else { Caller::Outer }, word, None)
         }
-        (Stage::Word(_), "(") => Place::Indexes,
+        (Stage::Word(_), "(") => Context::Indexes,
         (Stage::AfterSource(source), "(") => match source.word() {
             Some(word) if query::is_pattern(word) => call(Caller::Query, word, None),
-            _ => Place::Unknown,
+            _ => Context::Unknown,
         },
-        (Stage::Source, "(") => Place::Sources,
-        (Stage::Target | Stage::Colon, "(") => Place::Expression(Purpose::Column),
+        (Stage::Source, "(") => Context::Sources,
+        (Stage::Target | Stage::Colon, "(") => Context::Expression(Purpose::Column),
         (Stage::Item(items), "(") => in_expression(Purpose::Column, items, level),
-        (Stage::Item(items), "[") if glued_path(items, level) => Place::Step,
+        (Stage::Item(items), "[") if glued_path(items, level) => Context::Step,
         (Stage::Clause { name, content, .. }, _) if in_clause(name, content, level) => {
             let purpose = match *name {
                 "BY" => Purpose::Key,
@@ -199,16 +199,16 @@ fn in_query<'a>(stage: &Stage<'_, 'a>, statement: bool, level: &Level<'a>) -> Pl
         }
         (Stage::Chained, "(") => call(Caller::Chained, "", None),
         (Stage::Word(_) | Stage::AfterSource(_) | Stage::Item(_) | Stage::Clause { .. }, "{") => {
-            Place::Expression(Purpose::Condition)
+            Context::Expression(Purpose::Condition)
         }
         (Stage::Word(_) | Stage::AfterSource(_) | Stage::Item(_) | Stage::Clause { .. }, "[") => {
-            Place::Window
+            Context::Window
         }
-        _ => Place::Unknown,
+        _ => Context::Unknown,
     }
 }
 
-/// Whether brackets that open behind `content` belong to the clause.
+/// Whether brackets that open after `content` belong to the clause.
 fn in_clause(name: &str, content: &[Item<'_>], level: &Level<'_>) -> bool {
     if !matches!(name, "BY" | "HAVING" | "ORDER BY" | "SORDER BY") {
         return false;
@@ -216,7 +216,7 @@ fn in_clause(name: &str, content: &[Item<'_>], level: &Level<'_>) -> bool {
     level.open == "(" || level.open == "[" && query::holds_group(name, content)
 }
 
-/// Whether brackets open directly behind a path.
+/// Whether brackets open directly after a path.
 fn glued_path(items: &[Item<'_>], level: &Level<'_>) -> bool {
     items
         .last()
@@ -224,41 +224,41 @@ fn glued_path(items: &[Item<'_>], level: &Level<'_>) -> bool {
 }
 
 /// The arguments of a function.
-fn call(of: Caller, function: &str, field: Option<String>) -> Place<'_> {
-    Place::Arguments(Arguments {
+fn call(of: Caller, function: &str, field: Option<String>) -> Context<'_> {
+    Context::Arguments(Arguments {
         of,
         function,
         field,
     })
 }
 
-/// What the brackets are that open in an expression of `items`.
+/// The context of the brackets that open in an expression of `items`.
 pub(super) fn in_expression<'a>(
     purpose: Purpose,
     items: &[Item<'a>],
     level: &Level<'a>,
-) -> Place<'a> {
+) -> Context<'a> {
     let state = expression::state(items);
     match level.open {
-        "[" if glued_path(items, level) => Place::Step,
+        "[" if glued_path(items, level) => Context::Step,
         "(" => match state.word {
             Some(function) => call(
                 Caller::Query,
                 function.trim_start_matches('.'),
                 state.field.filter(|_| state.comparing),
             ),
-            None if state.need == Need::Set => Place::Query { statement: false },
-            None => Place::Expression(purpose),
+            None if state.need == Need::Set => Context::Query { statement: false },
+            None => Context::Expression(purpose),
         },
-        "[" => Place::Elements { field: state.field },
-        _ => Place::Unknown,
+        "[" => Context::Elements { field: state.field },
+        _ => Context::Unknown,
     }
 }
 
-/// What may stand behind `items`, which stand in the innermost brackets.
+/// The completions after `items`, which are in the innermost brackets.
 fn innermost(
     text: &str,
-    place: &Place<'_>,
+    context: &Context<'_>,
     items: &[Item<'_>],
     level: &Level<'_>,
     scope: &mut Scope,
@@ -269,14 +269,14 @@ fn innermost(
         "{" => Some("}"),
         _ => None,
     };
-    match place {
-        Place::Query { statement } => {
+    match context {
+        Context::Query { statement } => {
             let stage = query::stage(text, items, *statement, scope);
             query::wanted(&stage, *statement, close, scope)
         }
-        Place::Sources => behind_namespace(items, close, scope),
-        Place::Expression(purpose) => expressions(items, *purpose, close, scope),
-        Place::Elements { field } => {
+        Context::Sources => after_namespace(items, close, scope),
+        Context::Expression(purpose) => expressions(items, *purpose, close, scope),
+        Context::Elements { field } => {
             let rest = since_comma(items);
             let mut found = if rest.is_empty() {
                 expression::value(field.as_deref(), scope)
@@ -286,24 +286,24 @@ fn innermost(
             found.push(Wanted::Symbols(vec!["]"]));
             found
         }
-        Place::Arguments(arguments) => arguments::wanted(arguments, items, scope),
-        Place::Window => window::wanted(items),
-        Place::Indexes if since_comma(items).is_empty() => vec![
+        Context::Arguments(arguments) => arguments::wanted(arguments, items, scope),
+        Context::Window => window::wanted(items),
+        Context::Indexes if since_comma(items).is_empty() => vec![
             literal(LiteralKind::Text),
             literal(LiteralKind::Name),
             Wanted::Symbols(close.into_iter().collect()),
         ],
-        Place::Step if items.is_empty() => {
+        Context::Step if items.is_empty() => {
             vec![literal(LiteralKind::Number), literal(LiteralKind::Text)]
         }
-        Place::Indexes => vec![Wanted::Symbols(close.into_iter().chain([","]).collect())],
-        Place::Step => vec![Wanted::Symbols(vec!["]"])],
-        Place::Unknown => Vec::new(),
+        Context::Indexes => vec![Wanted::Symbols(close.into_iter().chain([","]).collect())],
+        Context::Step => vec![Wanted::Symbols(vec!["]"])],
+        Context::Unknown => Vec::new(),
     }
 }
 
-/// What may stand in the parentheses behind `::`: sources, a query, or columns.
-fn behind_namespace(items: &[Item<'_>], close: Option<&'static str>, scope: &Scope) -> Vec<Wanted> {
+/// The completions in the parentheses after `::`: sources, a query, or columns.
+fn after_namespace(items: &[Item<'_>], close: Option<&'static str>, scope: &Scope) -> Vec<Wanted> {
     let last = since_comma(items);
     let mut found = match items {
         [item] if expression::is_name(*item) => vec![
@@ -319,7 +319,7 @@ fn behind_namespace(items: &[Item<'_>], close: Option<&'static str>, scope: &Sco
     found
 }
 
-/// What may stand in brackets that hold expressions, or in parentheses a query.
+/// The completions in brackets that hold expressions, or in parentheses a query.
 fn expressions(
     items: &[Item<'_>],
     purpose: Purpose,
