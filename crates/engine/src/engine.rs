@@ -165,8 +165,9 @@ impl Engine {
             events.files.len() as u64,
             events.files.iter().map(|file| file.size_bytes).sum(),
         );
-        let notes = NoteMetrics::new(query.notes.ids());
-        let state = self.session.state(query, events.count(), &notes);
+        let state = self
+            .session
+            .state(query, events.count(), &NoteMetrics::default());
         let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {

@@ -9,6 +9,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, FieldRef};
 use bytes::Bytes;
 use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -65,7 +66,7 @@ impl Charged {
     fn charge(
         texts: &StringViewArray,
         arguments: &[ArrayRef],
-        reservation: MemoryReservation,
+        config: &ConfigOptions,
     ) -> Result<Option<ArrayRef>> {
         let mut known: HashSet<NonNull<u8>> = HashSet::new();
         if texts.data_buffers().is_empty() {
@@ -83,6 +84,7 @@ impl Charged {
         if new_bytes < LEAST_BYTES {
             return Ok(None);
         }
+        let reservation = reservation(config, "texts of functions");
         reservation.try_grow(new_bytes)?;
         let reservation = Arc::new(reservation);
         let charged = |buffer: &Buffer| {
@@ -187,13 +189,13 @@ impl ScalarUDFImpl for Charged {
             ColumnarValue::Scalar(_) => None,
         });
         let arguments: Vec<ArrayRef> = arguments.collect();
-        let reservation = reservation(&args, "texts of functions");
+        let config = Arc::clone(&args.config_options);
         let result = self.function.invoke_with_args(args)?;
         let ColumnarValue::Array(array) = &result else {
             return Ok(result);
         };
         let charged = match array.as_string_view_opt() {
-            Some(texts) => Self::charge(texts, &arguments, reservation)?,
+            Some(texts) => Self::charge(texts, &arguments, &config)?,
             None => None,
         };
         Ok(charged.map_or(result, ColumnarValue::Array))
@@ -203,7 +205,6 @@ impl ScalarUDFImpl for Charged {
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::Field;
-    use datafusion::common::config::ConfigOptions;
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
     use datafusion::functions::expr_fn::{substr, upper};
     use datafusion::logical_expr::lit;

@@ -5,12 +5,11 @@ use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryPool, MemoryReservation, UnboundedMemoryPool,
 };
-use datafusion::logical_expr::ScalarFunctionArgs;
 
 use crate::notes::NoteMetrics;
 
@@ -52,9 +51,9 @@ impl ExtensionOptions for FunctionOptions {
     }
 }
 
-/// A reservation of nothing yet, in the memory pool of a call.
-pub(crate) fn reservation(args: &ScalarFunctionArgs, consumer: &str) -> MemoryReservation {
-    let options = args.config_options.extensions.get::<FunctionOptions>();
+/// A reservation of nothing yet, in the memory pool of the calls of a session.
+pub(crate) fn reservation(config: &ConfigOptions, consumer: &str) -> MemoryReservation {
+    let options = config.extensions.get::<FunctionOptions>();
     let pool = options.map_or_else(
         || Arc::new(UnboundedMemoryPool::default()) as Arc<dyn MemoryPool>,
         |options| Arc::clone(&options.pool),

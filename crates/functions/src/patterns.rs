@@ -10,7 +10,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use regex::{Error, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use crate::resources::{PATTERN_BYTES, PATTERNS, PATTERNS_BYTES, PatternError};
+use crate::resources::{PATTERN_BYTES, PATTERNS_BYTES, PatternError, PatternUse};
 use crate::text_match::{Matcher, TextTest};
 
 /// The sizes that are tried for a pattern. The smallest that suffices is what the pattern counts as, because the
@@ -82,15 +82,14 @@ impl Weighter<Key, Arc<CompiledPatterns>> for PatternWeighter {
 static CACHE: LazyLock<Cache<Key, Arc<CompiledPatterns>, PatternWeighter>> =
     LazyLock::new(|| Cache::with_weighter(1_000, CACHE_BYTES, PatternWeighter));
 
-/// Some patterns compiled, of which a statement has compiled `count` others that take `bytes`.
+/// Some patterns compiled, for a statement that has `used` others before.
 ///
 /// # Errors
 /// A pattern is wrong, which is named by its index, or there are more than a statement may have.
 pub(crate) fn compiled(
     purpose: Purpose,
     patterns: &[&str],
-    count: usize,
-    bytes: usize,
+    used: PatternUse,
 ) -> Result<Arc<CompiledPatterns>, (usize, PatternError)> {
     let key = (
         purpose,
@@ -102,11 +101,7 @@ pub(crate) fn compiled(
     if let Some(known) = CACHE.get(&key) {
         return Ok(known);
     }
-    let mut compiler = Compiler {
-        count,
-        bytes,
-        automata: 0,
-    };
+    let mut compiler = Compiler { used, automata: 0 };
     let matcher = match (purpose, patterns) {
         (Purpose::Find, [pattern]) => compiler
             .compile(pattern, false)
@@ -117,9 +112,9 @@ pub(crate) fn compiled(
     };
     let compiled = Arc::new(CompiledPatterns {
         matcher,
-        count: compiler.count - count,
+        count: compiler.used.count - used.count,
         automata: compiler.automata,
-        bytes: compiler.bytes - bytes,
+        bytes: compiler.used.bytes - used.bytes,
     });
     CACHE.insert(key, Arc::clone(&compiled));
     Ok(compiled)
@@ -130,15 +125,14 @@ pub(crate) fn compiled(
 /// # Errors
 /// A pattern is wrong, which binding has ruled out.
 pub(crate) fn of_call(purpose: Purpose, patterns: &[&str]) -> Result<Arc<CompiledPatterns>> {
-    compiled(purpose, patterns, 0, 0)
+    compiled(purpose, patterns, PatternUse::default())
         .map_err(|(index, error)| exec_datafusion_err!("pattern {index} is refused: {error:?}"))
 }
 
 /// Compiles the patterns of a statement, and counts them.
 #[derive(Debug, Default)]
 pub(crate) struct Compiler {
-    count: usize,
-    bytes: usize,
+    used: PatternUse,
     automata: usize,
 }
 
@@ -177,18 +171,12 @@ impl Compiler {
         sizes: &[usize; 4],
         compiled: impl Fn(usize) -> Result<T, Error>,
     ) -> Result<T, PatternError> {
-        self.count += count;
-        if self.count > PATTERNS.most {
-            return Err(PatternError::TooLarge(PATTERNS, self.count));
-        }
+        self.used.add_count(count)?;
         for size_bytes in sizes {
             match compiled(*size_bytes) {
                 Ok(compiled) => {
-                    self.bytes += size_bytes;
                     self.automata += 1;
-                    if self.bytes > PATTERNS_BYTES.most {
-                        return Err(PatternError::TooLarge(PATTERNS_BYTES, self.bytes));
-                    }
+                    self.used.add_bytes(*size_bytes)?;
                     return Ok(compiled);
                 }
                 Err(Error::CompiledTooBig(_)) => {}

@@ -265,6 +265,13 @@ mod tests {
         (value, percentile.column(1).as_boolean().value(0))
     }
 
+    /// Adds the state of `right` to `left`.
+    fn merge(left: &mut PercentileAccumulator, right: &mut PercentileAccumulator) {
+        let state = right.state().unwrap();
+        let state: Vec<ArrayRef> = state.iter().map(|part| part.to_array().unwrap()).collect();
+        left.merge_batch(&state).unwrap();
+    }
+
     fn array(values: impl Iterator<Item = f64>) -> ArrayRef {
         Arc::new(values.collect::<Float64Array>())
     }
@@ -299,13 +306,7 @@ mod tests {
         right
             .update_batch(&[array((601..=1001).map(f64::from))])
             .unwrap();
-        let state: Vec<ArrayRef> = right
-            .state()
-            .unwrap()
-            .iter()
-            .map(|part| part.to_array().unwrap())
-            .collect();
-        left.merge_batch(&state).unwrap();
+        merge(&mut left, &mut right);
         assert_eq!(evaluated(&mut left), (501.0, false));
     }
 
@@ -318,13 +319,7 @@ mod tests {
         right
             .update_batch(&[array((1_200_000..2_400_000).map(f64::from))])
             .unwrap();
-        let state: Vec<ArrayRef> = right
-            .state()
-            .unwrap()
-            .iter()
-            .map(|part| part.to_array().unwrap())
-            .collect();
-        left.merge_batch(&state).unwrap();
+        merge(&mut left, &mut right);
         let (value, is_estimated) = evaluated(&mut left);
         assert!((value - 2_160_000.0).abs() < 24_000.0, "{value}");
         assert!(is_estimated);

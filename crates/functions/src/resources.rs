@@ -8,10 +8,11 @@ use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryPool, MemoryReservation, UnboundedMemoryPool,
 };
 use dql::limits::SizeLimit;
+use regex::Regex;
 
 use crate::notes::NoteId;
 use crate::patterns::{CompiledPatterns, Purpose, compiled};
-use crate::text_match::{Matcher, TextTest};
+use crate::text_match::TextTest;
 
 /// The bytes that an automaton is charged for what it remembers of the texts that it saw.
 const REMEMBERED_BYTES: usize = 256 << 10;
@@ -24,7 +25,7 @@ pub const PATTERNS_BYTES: SizeLimit =
     limit("patterns_bytes", "bytes of compiled patterns", 8 << 20);
 /// The patterns of a statement, the words of `search` and `query_string` among them.
 pub const PATTERNS: SizeLimit = limit("patterns", "patterns", 1_000);
-/// The parts of all expressions of a query, those that an alias stands for counted each time.
+/// The parts of all expressions of a query. Those of an alias count each time that the alias occurs.
 pub const EXPRESSION_PARTS: SizeLimit = limit("expression_parts", "parts of expressions", 50_000);
 
 const fn limit(name: &'static str, what: &'static str, most: usize) -> SizeLimit {
@@ -68,9 +69,43 @@ struct Shared {
 
 #[derive(Debug)]
 struct Patterns {
-    count: usize,
-    bytes: usize,
+    used: PatternUse,
     reservation: MemoryReservation,
+}
+
+/// What the patterns of a statement take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PatternUse {
+    /// How many there are, words among them.
+    pub(crate) count: usize,
+    /// The bytes that they count as.
+    pub(crate) bytes: usize,
+}
+
+impl PatternUse {
+    /// Counts more patterns.
+    ///
+    /// # Errors
+    /// A statement may not have as many.
+    pub(crate) fn add_count(&mut self, count: usize) -> Result<(), PatternError> {
+        self.count += count;
+        if self.count > PATTERNS.most {
+            return Err(PatternError::TooLarge(PATTERNS, self.count));
+        }
+        Ok(())
+    }
+
+    /// Counts what patterns take.
+    ///
+    /// # Errors
+    /// Those of a statement may not take as much.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) -> Result<(), PatternError> {
+        self.bytes += bytes;
+        if self.bytes > PATTERNS_BYTES.most {
+            return Err(PatternError::TooLarge(PATTERNS_BYTES, self.bytes));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Resources {
@@ -85,8 +120,7 @@ impl Resources {
     pub fn new(pool: Arc<dyn MemoryPool>) -> Self {
         let reservation = MemoryConsumer::new("regular expressions").register(&pool);
         let patterns = Patterns {
-            count: 0,
-            bytes: 0,
+            used: PatternUse::default(),
             reservation,
         };
         Self(Arc::new(Shared {
@@ -126,10 +160,7 @@ impl Resources {
     pub fn compile_pattern(&self, pattern: &str) -> Result<usize, PatternError> {
         let compiled = self.compile(Purpose::Find, &[pattern]);
         let compiled = compiled.map_err(|(_, error)| error)?;
-        match &compiled.matcher {
-            Matcher::Regex(regex) => Ok(regex.captures_len()),
-            _ => Ok(1),
-        }
+        Ok(compiled.regex().map_or(1, Regex::captures_len))
     }
 
     fn compile(
@@ -137,24 +168,18 @@ impl Resources {
         purpose: Purpose,
         patterns: &[&str],
     ) -> Result<Arc<CompiledPatterns>, (usize, PatternError)> {
-        let used = &self.0.patterns;
-        let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiled = compiled(purpose, patterns, used.count, used.bytes)?;
-        used.charge(&compiled).map_err(|error| (0, error))?;
+        let known = &self.0.patterns;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let compiled = compiled(purpose, patterns, known.used)?;
+        known.charge(&compiled).map_err(|error| (0, error))?;
         Ok(compiled)
     }
 }
 
 impl Patterns {
     fn charge(&mut self, compiled: &CompiledPatterns) -> Result<(), PatternError> {
-        self.count += compiled.count;
-        if self.count > PATTERNS.most {
-            return Err(PatternError::TooLarge(PATTERNS, self.count));
-        }
-        self.bytes += compiled.bytes;
-        if self.bytes > PATTERNS_BYTES.most {
-            return Err(PatternError::TooLarge(PATTERNS_BYTES, self.bytes));
-        }
+        self.used.add_count(compiled.count)?;
+        self.used.add_bytes(compiled.bytes)?;
         // A pattern is compiled forwards and backwards.
         let bytes = 2 * compiled.bytes + compiled.automata * REMEMBERED_BYTES;
         let charged = self.reservation.try_grow(bytes);

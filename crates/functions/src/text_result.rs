@@ -39,7 +39,7 @@ impl TextResult {
             nulls: NullBufferBuilder::new(rows),
             bytes: Vec::new(),
             start: 0,
-            reservation: reservation(args, "texts of functions"),
+            reservation: reservation(&args.config_options, "texts of functions"),
         }
     }
 

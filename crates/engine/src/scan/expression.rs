@@ -33,7 +33,7 @@ pub(super) struct ColumnExpr {
     /// Whether it calls functions. They may fail for values that no row has, or count what they meet in them.
     has_calls: bool,
     /// Whether functions in it count what they meet.
-    is_observing: bool,
+    pub(super) is_observing: bool,
 }
 
 /// The values of an expression for some rows.
@@ -184,11 +184,6 @@ impl ColumnExpr {
             has_calls: expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>()))?,
             is_observing: innermost_note(expr)?.is_some(),
         })
-    }
-
-    /// Whether functions in it count what they meet.
-    pub(super) fn is_observing(&self) -> bool {
-        self.is_observing
     }
 
     /// The only column that the expression depends on, when equal values give equal results.

@@ -67,7 +67,7 @@ impl Predicate {
         // decided by the values of a dictionary.
         tests.sort_by_key(|test| {
             let columns = test.prepared.columns.len();
-            let is_observing = test.prepared.is_observing();
+            let is_observing = test.prepared.is_observing;
             (
                 test.is_dynamic,
                 is_observing,

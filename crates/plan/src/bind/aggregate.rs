@@ -7,6 +7,9 @@ use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, SortExpr, cast, lit};
 use dql::ast::{Call, Expr as AstExpr, ExprKind, Field, Ident};
 use dql::{Code, Diagnostic, Severity, Span};
+use functions::NoteId;
+use functions::mode::mode;
+use functions::percentile::{EXACT_VALUES, percentile, percentile_value};
 
 use super::derived::DERIVED;
 use super::fill::substitute;
@@ -14,9 +17,6 @@ use super::point::Along;
 use super::target::as_call;
 use super::{Bind, Binder, Grouping, arguments, has_aggregate, sort_keys, wrong};
 use crate::types::{Type, Typed, arrow_type};
-use functions::NoteId;
-use functions::mode::mode;
-use functions::percentile::{EXACT_VALUES, percentile, percentile_value};
 
 /// Every aggregate function that is computed as one, but `p50`, `p95` and the like.
 pub(super) const AGGREGATES: [&str; 12] = [

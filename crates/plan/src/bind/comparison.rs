@@ -4,15 +4,15 @@ use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, when};
 use dql::Code;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind};
 use events::fields::DATE;
+use functions::TextTest;
+use functions::float_text::text_of_float;
+use functions::json::{json_number, json_text};
 
 use super::name::column;
 use super::predicate::{as_text, opposite_if, text_test_of};
 use super::source::ROW_TIME;
 use super::{Bind, Binder, arguments, describe, wrong};
 use crate::types::{Type, Typed};
-use functions::TextTest;
-use functions::float_text::text_of_float;
-use functions::json::{json_number, json_text};
 
 impl Binder<'_> {
     /// Binds a comparison, or with `negated` its opposite.

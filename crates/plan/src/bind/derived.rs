@@ -7,15 +7,15 @@ use dql::ast::{Call, ExprKind, InSet, Item};
 use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
 use functions::NoteId;
-
-use super::{Bind, Binder, Grouping, arguments, wrong};
-use crate::bound::Column;
-use crate::types::{Type, Typed};
 use functions::finite::finite;
 use functions::json_array::{ArrayOptions, json_array};
 use functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
 use functions::regression::Regression;
 use functions::whole_number::{WholeOperator, narrowed, wide_sum};
+
+use super::{Bind, Binder, Grouping, arguments, wrong};
+use crate::bound::Column;
+use crate::types::{Type, Typed};
 
 /// Their names.
 pub(super) const DERIVED: [&str; 13] = [

@@ -6,14 +6,14 @@ use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
 use dql::{Code, Diagnostic, Span};
-
-use super::window::fixed_ms;
-use super::{Bind, Binder, describe, wrong};
-use crate::types::{Type, Typed, arrow_type};
 use functions::finite::finite;
 use functions::json::{json_number, json_text};
 use functions::whole_number::{WholeOperator, whole_number};
 use functions::{EXPRESSION_PARTS, NoteId};
+
+use super::window::fixed_ms;
+use super::{Bind, Binder, describe, wrong};
+use crate::types::{Type, Typed, arrow_type};
 
 /// A whole number that a query computes of two others. Equal ones share their note, so that they stay equal.
 #[derive(Debug)]

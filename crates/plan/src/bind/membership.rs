@@ -3,6 +3,7 @@
 use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
 use dql::{Code, Diagnostic, Span};
+use functions::json::json_number;
 
 use super::comparison::number_literal;
 use super::list::gives_lists;
@@ -13,7 +14,6 @@ use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
 use crate::combine::{any_of, distinct};
 use crate::types::{Type, Typed};
-use functions::json::json_number;
 
 /// The members of a list by what they are compared with.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use datafusion::logical_expr::{Expr, SortExpr};
 use dql::Code;
 use dql::ast::{Call, Direction, Expr as AstExpr, ExprKind, Select};
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
+use functions::json::{json_number, json_text};
 
 use super::name::column;
 use super::source::ROW_TIME;
@@ -11,7 +12,6 @@ use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
 use crate::bound::{Key, Reducer, SeriesOrder, Shape, SortKey, sort_exprs};
 use crate::types::{Type, Typed};
-use functions::json::{json_number, json_text};
 
 impl Binder<'_> {
     /// The time of a row of the source.
@@ -221,7 +221,7 @@ impl Binder<'_> {
         }
     }
 
-    /// The reducer that a call stands for, with what it reduces.
+    /// The reducer that a call names, and its argument.
     fn reducer<'c>(&mut self, call: &'c Call) -> Bind<Option<(Reducer, &'c AstExpr)>> {
         let name = call.name.text.to_ascii_lowercase();
         let reducer = match name.as_str() {

@@ -7,6 +7,7 @@ use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, cast};
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
 use dql::{Code, Diagnostic};
+use functions::bucket::{Buckets, bucket};
 
 use super::limits::LARGEST_COUNT;
 use super::name::column;
@@ -14,7 +15,6 @@ use super::target::{Target, add_column, as_call, no_time, push_column};
 use super::{Bind, Binder, Grouping, arguments, wrong};
 use crate::bound::{Column, Key, Shape, SortKey};
 use crate::types::{Type, Typed};
-use functions::bucket::{Buckets, bucket};
 
 /// Their names.
 pub(super) const PICKERS: [&str; 5] = [

@@ -4,13 +4,13 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::cast;
 use dql::Code;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
+use functions::points::PointFunction;
 
 use super::limits::LARGEST_COUNT;
 use super::name::column;
 use super::{Bind, Binder, any_call, arguments, wrong};
 use crate::bound::{Computed, Point};
 use crate::types::{Type, Typed};
-use functions::points::PointFunction;
 
 /// Their names.
 pub(super) const POINTS: [&str; 13] = [

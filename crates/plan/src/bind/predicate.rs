@@ -9,15 +9,15 @@ use std::collections::HashSet;
 use datafusion::logical_expr::{Expr, lit};
 use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Field, UnaryOp};
 use dql::{Code, Diagnostic, Span};
-
-use super::name::DEFAULT_TEXT;
-use super::{Bind, Binder, arguments, describe, wrong};
-use crate::types::{Type, Typed};
 use functions::float_text::float_text;
 use functions::json::json_text;
 use functions::{PatternError, TextTest};
 
-/// The test that a function name stands for.
+use super::name::DEFAULT_TEXT;
+use super::{Bind, Binder, arguments, describe, wrong};
+use crate::types::{Type, Typed};
+
+/// The test with a function name.
 pub(super) fn text_test_of(name: &str) -> Option<TextTest> {
     match name.to_ascii_lowercase().as_str() {
         "re" | "regex" | "regexp" => Some(TextTest::Regex),

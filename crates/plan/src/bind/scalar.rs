@@ -5,10 +5,6 @@ use datafusion::functions::expr_fn as builtin;
 use datafusion::logical_expr::{Expr, cast, lit, try_cast};
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
 use dql::{Code, Span};
-
-use super::predicate::{as_text, refused};
-use super::{Bind, Binder, arguments, describe, wrong};
-use crate::types::{Type, Typed};
 use functions::PatternError;
 use functions::concat::concat;
 use functions::finite::finite;
@@ -17,6 +13,10 @@ use functions::json_set::json_set;
 use functions::regexp_extract::{regexp_extract, regexp_extract_all};
 use functions::regexp_replace::regexp_replace;
 use functions::whole_number::WholeOperator;
+
+use super::predicate::{as_text, refused};
+use super::{Bind, Binder, arguments, describe, wrong};
+use crate::types::{Type, Typed};
 
 /// Every function of one row.
 pub(super) const SCALARS: [&str; 27] = [

@@ -7,12 +7,12 @@ use datafusion::scalar::ScalarValue;
 use dql::Diagnostic;
 use dql::ast::{Ident, Item, Namespace, Select, Show, Source};
 use events::fields::{ATTRIBUTES, FIELDS};
+use functions::json_keys::json_keys;
 
 use super::name::column;
 use super::{BindContext, bind, not_supported};
 use crate::bound::{BoundQuery, BoundShow, Column, Shape};
 use crate::types::Type;
-use functions::json_keys::json_keys;
 
 /// The SHOW functions that have an answer.
 pub const SHOW_FUNCTIONS: [&str; 5] = [

@@ -5,14 +5,14 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition,
 };
-
-use super::{fill, key_columns};
-use crate::bind::column;
-use crate::bound::{BoundQuery, Computed, Point};
 use functions::NoteId;
 use functions::pinned::pinned;
 use functions::points::{along_points, point_arguments};
 use functions::whole_number::narrowed;
+
+use super::{fill, key_columns};
+use crate::bind::column;
+use crate::bound::{BoundQuery, Computed, Point};
 
 /// The rows with the columns `c0`, `c1`, …, and where any is filled with a row for every step.
 pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {

@@ -7,13 +7,13 @@ use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum};
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit};
+use functions::NoteId;
+use functions::percentile::{percentile, percentile_value};
 
 use super::{key_columns, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
 use crate::bound::{BoundQuery, Limit, Reducer, SeriesOrder, sort_exprs};
 use crate::group_limit::{GROUP_ROW, GroupLimit, Wanted};
-use functions::NoteId;
-use functions::percentile::{percentile, percentile_value};
 
 /// Groups of one row each, in their order.
 pub(super) fn single_rows(
