@@ -16,7 +16,8 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Select, Statement};
 use engine::{Answer, Series, Summary, TotalHits, content_json};
 use events::TimeRange;
-use plan::{BindContext, BoundQuery, Delivery, Resources};
+use functions::Resources;
+use plan::{BindContext, BoundQuery, Delivery};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -94,6 +95,7 @@ fn context() -> BindContext {
         single_field: false,
         longest_window_ms: None,
         resources: Resources::default(),
+        depth: 0,
     }
 }
 

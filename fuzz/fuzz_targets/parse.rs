@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     for diagnostic in found {
         let drawn = dql::render(&text, &diagnostic);
-        assert!(drawn.contains(diagnostic.code));
+        assert!(drawn.contains(diagnostic.code.as_str()));
         if let Some(span) = diagnostic.span {
             assert!(span.start <= span.end, "{span:?} of {}", diagnostic.code);
             assert!(

@@ -1,28 +1,4 @@
-//! End-to-end tests: Vouch from outside, by its answers, its command line and its service.
-//!
-//! | module | tests |
-//! |---|---|
-//! | `cases` | the language: every question in `tests/cases/*.md` has the answer that stands there |
-//! | `oracle` | answers against a second, naive evaluation |
-//! | `mutations` | objects that are damaged at random: answers are right, or errors |
-//! | `importing` | files into a store: what is taken, what is refused |
-//! | `asking` | questions on the command line: answers, exit statuses, the other subcommands |
-//! | `exporting` | answers in every format hold the same rows |
-//! | `service` | `vouch serve`, asked by a client that knows only the interface |
-//! | `editors` | the calls for editors: what is wrong with a text, what may stand in it |
-//! | `requests` | options of requests to the service |
-//! | `hostile` | questions that are made to hurt |
-//! | `ingest` | events through every door of the service |
-//! | `retention` | how long events are kept, and which are held |
-//! | `s3` | a store in S3 |
-//! | `absence` | stores that are not there, or not any more |
-//! | `repairing` | damaged stores, and what is done about them |
-//! | `backups` | a store that is backed up while it is used, and restored |
-//! | `crash` | nodes that are killed at the worst moments |
-//! | `delta` | the store as another reader of Delta tables finds it |
-//! | `docs_commands` | what README.md and docs/*.md tell to type |
-//! | `program` | the program, run in a directory of its own |
-//! | `record` | how far a proof of many runs has come |
+#![doc = include_str!("../README.md")]
 
 /// The allocator of the program.
 #[cfg(test)]
@@ -73,3 +49,5 @@ mod s3;
 mod s3_server;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod tidy;

@@ -1,9 +1,9 @@
 //! The command line.
 
+mod admin;
 mod backup;
-mod keeper;
 mod limits;
-mod questions;
+mod queries;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,12 +15,10 @@ use events::WorkspaceId;
 use server::AdminAddress;
 use store::WriteToken;
 
-pub(crate) use backup::{BackupArguments, RestoreArguments};
-pub(crate) use keeper::{
-    ActorArguments, HoldCommand, KeeperArguments, PlaceArguments, RetentionCommand,
-};
-pub(crate) use limits::LimitArguments;
-pub(crate) use questions::QuestionArguments;
+pub(crate) use admin::{ActorArgs, AdminArgs, HoldCommand, PlaceArgs, RetentionCommand};
+pub(crate) use backup::{BackupArgs, RestoreArgs};
+pub(crate) use limits::LimitArgs;
+pub(crate) use queries::QueryLimitArgs;
 
 /// Vouch answers DQL questions about audit events.
 ///
@@ -28,7 +26,7 @@ pub(crate) use questions::QuestionArguments;
 /// 3 the engine, the store or the service failed.
 #[derive(Debug, Parser)]
 #[command(name = "vouch", version, max_term_width = 100)]
-pub(crate) struct Arguments {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -40,22 +38,22 @@ pub(crate) enum Command {
     /// Answer four questions about sample events; nothing to set up, nothing left behind
     Demo,
     /// Make a new, empty store
-    Init(InitArguments),
+    Init(InitArgs),
     /// Store the events of files
-    Import(ImportArguments),
+    Import(ImportArgs),
     /// Answer a DQL question
-    Query(QueryArguments),
+    Query(QueryArgs),
     /// Check a DQL text and print it in its canonical form; needs no store
     Check {
         /// The DQL text; `-` reads it from standard input
         query: String,
     },
     /// Show how a DQL text is understood and what it would read, without running it
-    Explain(ExplainArguments),
+    Explain(ExplainArgs),
     /// Say how much each workspace of a store holds
-    Stats(StatsArguments),
+    Stats(StatsArgs),
     /// Read every file of a store and compare it with what was committed
-    Verify(VerifyArguments),
+    Verify(VerifyArgs),
     /// Show, set or run how long events are kept
     #[command(subcommand)]
     Retention(RetentionCommand),
@@ -66,29 +64,29 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Repair(RepairCommand),
     /// Copy a store while it is used; what earlier backups have is not copied again
-    Backup(BackupArguments),
+    Backup(BackupArgs),
     /// Make a store of a backup
-    Restore(RestoreArguments),
+    Restore(RestoreArgs),
     /// Merge small files into large ones, and delete what nobody needs any more
-    Compact(CompactArguments),
+    Compact(CompactArgs),
     /// Write files of older versions anew, so that reading a part of one compares that part only
-    Upgrade(UpgradeArguments),
+    Upgrade(UpgradeArgs),
     /// Take events in and answer questions over the network, until SIGINT or SIGTERM
-    Serve(ServeArguments),
+    Serve(ServeArgs),
     /// Write made-up events as NDJSON to standard output
-    Generate(GenerateArguments),
+    Generate(GenerateArgs),
 }
 
 /// Where the events are.
 #[derive(Debug, Args)]
-pub(crate) struct StoreArguments {
+pub(crate) struct StoreArgs {
     /// The store: a directory, or an address such as s3://bucket/path [default: the environment
     /// variable VOUCH_STORE, else ./vouch-data]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
 
-impl StoreArguments {
+impl StoreArgs {
     /// The address of the store. The environment is asked here and not by clap, which would take it for
     /// a `--store` beside `--server`.
     pub(crate) fn url(&self) -> String {
@@ -101,9 +99,9 @@ impl StoreArguments {
 
 /// Who answers, and whose events the question is about.
 #[derive(Debug, Args)]
-pub(crate) struct AskArguments {
+pub(crate) struct QueryTargetArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// Ask the service at this address (`host:port`) instead of opening a store
     #[arg(long, value_name = "ADDR", conflicts_with = "store")]
     pub(crate) server: Option<String>,
@@ -111,10 +109,10 @@ pub(crate) struct AskArguments {
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
     /// The begin of the window: RFC 3339 or Unix milliseconds; overrides the text
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, allow_negative_numbers = true)]
     pub(crate) from: Option<i64>,
     /// The end of the window, itself outside; now when only --from is given
-    #[arg(long, value_name = "TIME", value_parser = moment, requires = "from", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "from", allow_negative_numbers = true)]
     pub(crate) to: Option<i64>,
     /// The time zone of dates, presets and steps, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", value_parser = time_zone)]
@@ -123,9 +121,9 @@ pub(crate) struct AskArguments {
 
 /// `vouch query`.
 #[derive(Debug, Args)]
-pub(crate) struct QueryArguments {
+pub(crate) struct QueryArgs {
     #[command(flatten)]
-    pub(crate) ask: AskArguments,
+    pub(crate) target: QueryTargetArgs,
     /// The form of the answer
     ///
     /// table and json keep to LIMIT and SLIMIT. The others stream every row of one statement: csv
@@ -181,9 +179,9 @@ pub(crate) enum Format {
 
 /// `vouch explain`.
 #[derive(Debug, Args)]
-pub(crate) struct ExplainArguments {
+pub(crate) struct ExplainArgs {
     #[command(flatten)]
-    pub(crate) ask: AskArguments,
+    pub(crate) target: QueryTargetArgs,
     /// The stage to show; ast needs no store
     #[arg(long, value_enum, default_value_t = StageName::Physical)]
     pub(crate) stage: StageName,
@@ -217,16 +215,16 @@ impl From<StageName> for Stage {
 
 /// `vouch init`.
 #[derive(Debug, Args)]
-pub(crate) struct InitArguments {
+pub(crate) struct InitArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
 }
 
 /// `vouch import`.
 #[derive(Debug, Args)]
-pub(crate) struct ImportArguments {
+pub(crate) struct ImportArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// How records of another product become events: cloudtrail, kubernetes, okta, or a jq file
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) mapping: Option<String>,
@@ -240,9 +238,9 @@ pub(crate) struct ImportArguments {
 
 /// `vouch stats`.
 #[derive(Debug, Args)]
-pub(crate) struct StatsArguments {
+pub(crate) struct StatsArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// The form of the answer
     #[arg(long, value_enum, default_value_t = StatsFormat::Table)]
     pub(crate) format: StatsFormat,
@@ -259,9 +257,9 @@ pub(crate) enum StatsFormat {
 
 /// `vouch verify`.
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArguments {
+pub(crate) struct VerifyArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// The workspaces, separated by commas; all when left out
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
@@ -274,25 +272,25 @@ pub(crate) enum RepairCommand {
     ///
     /// Questions about a workspace that has lost events are refused until then. What is whole of a segment
     /// is stored in its tables first, and an audit event in each workspace says what is lost.
-    Segments(RepairObjectsArguments),
+    Segments(RepairObjectsArgs),
     /// Heads that are damaged, which are what nodes say about the store: show them, or move them to `set-aside`
     ///
     /// What a damaged head of a node that has vanished said about removed events is lost. An audit event in every
     /// workspace says so.
-    Heads(RepairObjectsArguments),
+    Heads(RepairObjectsArgs),
     /// The table of a workspace: say what is damaged of its log and its data files, or repair it
     ///
     /// Damaged objects are moved to `set-aside`. A log that lost entries is rebuilt from what can be read of it and
     /// from data files; stop every `vouch serve` on the store before. An audit event in the workspace says what
     /// was done.
-    Table(RepairTableArguments),
+    Table(RepairTableArgs),
 }
 
 /// `vouch repair table`.
 #[derive(Debug, Args)]
-pub(crate) struct RepairTableArguments {
+pub(crate) struct RepairTableArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// The workspace
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: WorkspaceId,
@@ -300,26 +298,26 @@ pub(crate) struct RepairTableArguments {
     #[arg(long)]
     pub(crate) apply: bool,
     #[command(flatten)]
-    pub(crate) by: ActorArguments,
+    pub(crate) by: ActorArgs,
 }
 
 /// `vouch repair segments` and `vouch repair heads`.
 #[derive(Debug, Args)]
-pub(crate) struct RepairObjectsArguments {
+pub(crate) struct RepairObjectsArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// Move them; without it, nothing is changed
     #[arg(long)]
     pub(crate) apply: bool,
     #[command(flatten)]
-    pub(crate) by: ActorArguments,
+    pub(crate) by: ActorArgs,
 }
 
 /// `vouch compact`.
 #[derive(Debug, Args)]
-pub(crate) struct CompactArguments {
+pub(crate) struct CompactArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// The workspaces, separated by commas; all when left out
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
@@ -330,9 +328,9 @@ pub(crate) struct CompactArguments {
 
 /// `vouch upgrade`.
 #[derive(Debug, Args)]
-pub(crate) struct UpgradeArguments {
+pub(crate) struct UpgradeArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// The workspaces, separated by commas; all when left out
     #[arg(long, value_name = "ID[,ID…]|*", value_parser = scope)]
     pub(crate) workspace: Option<Scope>,
@@ -343,9 +341,9 @@ pub(crate) struct UpgradeArguments {
 
 /// `vouch serve`.
 #[derive(Debug, Args)]
-pub(crate) struct ServeArguments {
+pub(crate) struct ServeArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// The address to listen on for gRPC; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub(crate) grpc: SocketAddr,
@@ -367,14 +365,14 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) otlp_mapping: Option<String>,
     #[command(flatten)]
-    pub(crate) limits: LimitArguments,
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) questions: QuestionArguments,
+    pub(crate) queries: QueryLimitArgs,
 }
 
 /// `vouch generate`.
 #[derive(Debug, Args)]
-pub(crate) struct GenerateArguments {
+pub(crate) struct GenerateArgs {
     /// What the events are for
     #[arg(long, value_enum, default_value_t = Profile::Sample)]
     pub(crate) profile: Profile,
@@ -391,7 +389,7 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=36_500))]
     pub(crate) days: Option<u32>,
     /// The end of the days that the events lie in; a sample has 14
-    #[arg(long, value_name = "TIME", value_parser = moment, default_value = "2026-11-20T15:00:00Z")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "2026-11-20T15:00:00Z")]
     pub(crate) to: i64,
 }
 
@@ -413,7 +411,7 @@ fn scope(text: &str) -> Result<Scope, String> {
         .map_err(|error| error.to_string())
 }
 
-fn moment(text: &str) -> Result<i64, String> {
+fn parse_time(text: &str) -> Result<i64, String> {
     match text.parse() {
         Ok(unix_ms) => Ok(unix_ms),
         Err(_) => events::parse_timestamp(text).map_err(|error| format!("{error}, nor Unix ms")),
@@ -434,9 +432,9 @@ mod tests {
 
     use super::*;
 
-    fn query(arguments: &[&str]) -> Result<QueryArguments, clap::Error> {
+    fn query(arguments: &[&str]) -> Result<QueryArgs, clap::Error> {
         let given = ["vouch", "query"].iter().chain(arguments);
-        match Arguments::try_parse_from(given)?.command {
+        match Cli::try_parse_from(given)?.command {
             Command::Query(arguments) => Ok(arguments),
             other => panic!("{other:?}"),
         }
@@ -444,7 +442,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Arguments::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]
@@ -458,9 +456,12 @@ mod tests {
 
     #[test]
     fn a_moment_is_rfc_3339_or_unix_milliseconds() {
-        assert_eq!(moment("2026-11-21T00:00:00+01:00"), Ok(1_795_215_600_000));
-        assert_eq!(moment("-5"), Ok(-5));
-        assert!(moment("yesterday").is_err());
+        assert_eq!(
+            parse_time("2026-11-21T00:00:00+01:00"),
+            Ok(1_795_215_600_000)
+        );
+        assert_eq!(parse_time("-5"), Ok(-5));
+        assert!(parse_time("yesterday").is_err());
     }
 
     #[test]
@@ -475,9 +476,9 @@ mod tests {
             "TAE::audit:(*)",
         ]);
         let given = given.unwrap();
-        assert_eq!(given.ask.workspace, Some(Scope::All));
-        assert_eq!((given.ask.from, given.ask.to), (Some(5), None));
-        assert_eq!(given.ask.tz, Some(Tz::Asia__Tokyo));
+        assert_eq!(given.target.workspace, Some(Scope::All));
+        assert_eq!((given.target.from, given.target.to), (Some(5), None));
+        assert_eq!(given.target.tz, Some(Tz::Asia__Tokyo));
         assert_eq!(given.format, Format::Table);
     }
 
@@ -486,7 +487,7 @@ mod tests {
         assert!(query(&["--to", "5", "x"]).is_err());
         assert!(query(&["--tz", "Mars", "x"]).is_err());
         let given = query(&["--tz=-03:00", "x"]).unwrap();
-        assert_eq!(given.ask.tz, Some(Tz::Etc__GMTPlus3));
+        assert_eq!(given.target.tz, Some(Tz::Etc__GMTPlus3));
         assert!(query(&["--format", "xml", "x"]).is_err());
         assert!(query(&[]).is_err());
     }

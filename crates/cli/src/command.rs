@@ -20,11 +20,11 @@ mod verify;
 
 use std::io::{self, Read};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Cli, Command};
 use crate::failure::Failure;
 
 /// Does what the command line says.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: Cli) -> Result<(), Failure> {
     match arguments.command {
         Command::Demo => demo::run().await,
         Command::Init(arguments) => init::run(arguments).await,

@@ -1,4 +1,4 @@
-//! What can go wrong, and with which exit status.
+//! Errors of commands and their exit statuses.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use engine::EngineError;
 use server::{ClientError, ServerError};
 use store::StoreError;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The query text is wrong.
@@ -19,9 +19,9 @@ pub(crate) enum Failure {
         /// What is wrong with it.
         diagnostics: Vec<Diagnostic>,
     },
-    /// What was asked for does not exist, or what was given is wrong.
+    /// Something that the command names does not exist, or an argument is invalid.
     Refused(String),
-    /// Some of the input was not stored; the command has said which.
+    /// Some of the input was not stored. The command has reported it.
     Partial,
     /// The command line is wrong.
     Usage(String),
@@ -32,8 +32,8 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The failure of asking `query`.
-    pub(crate) fn of_engine(query: &str, error: EngineError) -> Self {
+    /// The failure of an engine that ran `query`.
+    pub(crate) fn from_engine(query: &str, error: EngineError) -> Self {
         match error {
             EngineError::Query(diagnostics) => Self::Question {
                 query: query.to_owned(),
@@ -44,8 +44,8 @@ impl Failure {
         }
     }
 
-    /// The failure of asking a service `query`.
-    pub(crate) fn of_client(query: &str, error: ClientError) -> Self {
+    /// The failure of a service that ran `query`.
+    pub(crate) fn from_client(query: &str, error: ClientError) -> Self {
         match error {
             ClientError::Refused(refusal) if !refusal.diagnostics.is_empty() => Self::Question {
                 query: query.to_owned(),
@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// The exit status: 1 the question is wrong, 2 the command line is, 3 the engine failed.
+    /// The exit status: 1 for a wrong query, 2 for a wrong command line, 3 for a failed engine.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status())
     }
@@ -67,13 +67,13 @@ impl Failure {
             Self::Question { .. } | Self::Refused(_) | Self::Partial => 1,
             Self::Usage(_) => 2,
             Self::Engine(_) => 3,
-            // The reader has seen enough, as in `vouch query … | head`.
+            // The reader closed the pipe, as in `vouch query … | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => 3,
         }
     }
 
-    /// Says what is wrong.
+    /// Writes the message.
     pub(crate) fn report(&self, out: &mut impl Write) {
         let text = match self {
             Self::Question { query, diagnostics } => drawn(query, diagnostics),
@@ -83,12 +83,12 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return,
             Self::Output(error) => format!("error: cannot write the answer: {error}\n"),
         };
-        // There is nowhere left to say that standard error is closed.
+        // A closed standard error cannot be reported.
         let _ = out.write_all(text.as_bytes());
     }
 }
 
-/// Findings with the places they are about.
+/// Diagnostics with the lines of the query that they refer to.
 pub(crate) fn drawn(query: &str, diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
     for finding in diagnostics {
@@ -98,7 +98,7 @@ pub(crate) fn drawn(query: &str, diagnostics: &[Diagnostic]) -> String {
     text
 }
 
-/// An error and what caused it, without saying anything twice.
+/// An error and its causes, without repetitions.
 fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -146,7 +146,7 @@ impl From<ServerError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use dql::Span;
+    use dql::{Code, Span};
 
     use super::*;
 
@@ -158,16 +158,16 @@ mod tests {
 
     #[test]
     fn exit_statuses_tell_who_is_to_change_something() {
-        let finding = Diagnostic::error("parse_error", "expected `::`", Span::new(3, 4));
-        let wrong = Failure::of_engine("TAE:x", EngineError::Query(vec![finding]));
+        let finding = Diagnostic::error(Code::ParseError, "expected `::`", Span::new(3, 4));
+        let wrong = Failure::from_engine("TAE:x", EngineError::Query(vec![finding]));
         assert_eq!(wrong.status(), 1);
         let unknown = EngineError::UnknownWorkspace {
             name: "a".into(),
             suggestion: None,
         };
-        assert_eq!(Failure::of_engine("", unknown).status(), 1);
+        assert_eq!(Failure::from_engine("", unknown).status(), 1);
         let missing = EngineError::MissingFile("x.parquet".into());
-        assert_eq!(Failure::of_engine("", missing).status(), 3);
+        assert_eq!(Failure::from_engine("", missing).status(), 3);
         let place = StoreError::InvalidUrl {
             url: "x:".into(),
             reason: "no".into(),
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_wrong_question_is_drawn() {
-        let finding = Diagnostic::error("parse_error", "expected `::`", Span::new(3, 4));
+        let finding = Diagnostic::error(Code::ParseError, "expected `::`", Span::new(3, 4));
         let failure = Failure::Question {
             query: "TAE:x".into(),
             diagnostics: vec![finding],

@@ -1,38 +1,26 @@
-//! `vouch`: a DQL query engine over audit events, as one program.
-//!
-//! | module | holds |
-//! |---|---|
-//! | `arguments` | the command line |
-//! | `command` | one file a subcommand |
-//! | `answers` | who answers: a store opened here, or a running service |
-//! | `workspaces` | who knows what is set for workspaces, in the same two ways |
-//! | `output` | answers as tables, JSON, CSV, NDJSON, Arrow and Parquet |
-//! | `failure` | what can go wrong, and with which exit status |
-//! | `generate` | sample events |
-//! | `mapping` | which mapping is meant |
+#![doc = include_str!("../README.md")]
 
-mod answers;
+mod admin_backend;
 mod arguments;
+mod backend;
 mod command;
 mod failure;
-mod generate;
 mod mapping;
 mod output;
-mod workspaces;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::arguments::Cli;
 use crate::failure::Failure;
 
 /// Planning a query recurses with the depth of its text, and deepest in debug builds.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Does what the command line of this process says, and gives its exit status.
+/// Runs the command line of this process and returns its exit status.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Cli::parse();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -42,13 +30,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
+fn run(arguments: Cli) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| Failure::Engine(format!("cannot start: {error}")))?;
-    // A task of the runtime, since the stack of the main thread is not ours to choose.
+    // A task of the runtime, because the program cannot choose the stack size of the main thread.
     let task = runtime.spawn(command::run(arguments));
     runtime
         .block_on(task)

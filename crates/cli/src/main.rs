@@ -1,8 +1,8 @@
-//! The program `vouch`; all of it is in the library, so that tests can build it too.
+//! The program `vouch`. Everything is in the library, so tests can build it as well.
 
 use std::process::ExitCode;
 
-/// Questions allocate much and briefly, on several threads.
+/// Queries allocate much memory for a short time, on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

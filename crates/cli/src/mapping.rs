@@ -1,4 +1,4 @@
-//! Which mapping is meant.
+//! The mapping that an argument names.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ pub(crate) fn find(argument: &str) -> Result<MappingSource, Failure> {
     found.map_err(|error| Failure::Usage(error.to_string()))
 }
 
-/// The mapping in a jq file, called by the file's name without its extension.
-pub(crate) fn of_file(path: &Path) -> Result<MappingSource, Failure> {
+/// The mapping in a jq file. Its name is that of the file, without the extension.
+pub(crate) fn from_file(path: &Path) -> Result<MappingSource, Failure> {
     let wrong = |reason: String| Failure::Usage(format!("mapping `{}`: {reason}", path.display()));
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;

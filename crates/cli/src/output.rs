@@ -12,14 +12,14 @@ use std::io::{self, IsTerminal, Write};
 pub(crate) use batches::batch_writer;
 pub(crate) use destination::Destination;
 pub(crate) use summary::{counted, rfc3339, size, summarise};
-pub(crate) use table::{Sheet, answer_tables};
+pub(crate) use table::{Table, answer_tables};
 
-/// Says something beside the answer, on standard error.
-pub(crate) fn note(text: &str) -> io::Result<()> {
+/// Writes a note to standard error.
+pub(crate) fn eprint_note(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{text}")
 }
 
-/// The width of the terminal that standard output is; `None` when it is something else.
+/// The width of the terminal, or `None` when standard output is not a terminal.
 pub(crate) fn terminal_width() -> Option<u16> {
     if io::stdout().is_terminal() {
         comfy_table::Table::new().width()

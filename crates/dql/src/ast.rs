@@ -1,11 +1,12 @@
-//! What was written: the syntax tree of DQL, with the place of every part in the text.
+//! The syntax tree of DQL, with the span of every part in the text.
 //!
 //! The tree keeps what the text says and decides nothing that needs a store, a clock or a field
 //! catalogue. Context-dependent quoting is settled here: a backquoted word in value position is a
 //! [`ExprKind::String`], a quoted string in field position of an aggregate stays a string and is read
-//! as a field by whoever knows the function.
+//! as a field by the code that knows the function.
 
 mod time;
+pub mod visit;
 
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, TextId};
@@ -116,7 +117,7 @@ pub struct Link {
     pub kind: LinkKind,
     /// The joined queries; one for `FILTER`.
     pub queries: Vec<Select>,
-    /// The elements of the `{…}` behind `WITH`.
+    /// The elements of the `{…}` after `WITH`.
     pub conditions: Vec<Expr>,
     /// From the first word to the closing brace.
     pub span: Span,
@@ -140,16 +141,16 @@ pub struct Namespace {
     pub indexes: Vec<Ident>,
 }
 
-/// A name with its place.
+/// A name with its span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ident {
     /// The name without quotes and escapes.
     pub text: String,
-    /// Where it stands, quotes included.
+    /// Its span, quotes included.
     pub span: Span,
 }
 
-/// What the rows come from.
+/// A source of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// An exact name of the namespace's class field.
@@ -185,7 +186,7 @@ pub struct ByItem {
     pub expr: Expr,
     /// `AS alias`.
     pub alias: Option<Ident>,
-    /// A direction behind the key, which is accepted and has no effect; [`crate::check()`] warns.
+    /// A direction after the key, which is accepted and has no effect; [`crate::check()`] warns.
     pub direction: Option<Direction>,
 }
 
@@ -207,21 +208,21 @@ pub enum Direction {
     Descending,
 }
 
-/// The number behind `LIMIT`, `OFFSET`, `SLIMIT` or `SOFFSET`.
+/// The number after `LIMIT`, `OFFSET`, `SLIMIT` or `SOFFSET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
     /// The number.
     pub value: u64,
-    /// Where it stands.
+    /// Its span.
     pub span: Span,
 }
 
-/// An expression with its place.
+/// An expression with its span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expr {
-    /// What it is.
+    /// Its kind.
     pub kind: ExprKind,
-    /// Where it stands.
+    /// Its span.
     pub span: Span,
 }
 
@@ -288,7 +289,7 @@ pub enum ExprKind {
     Subquery(Box<Select>),
     /// A query in quotes or backquotes as the argument of a function over queries.
     Quoted(Box<Quoted>),
-    /// A place that a dashboard fills before it sends the query, `#{name}` or `${name}`, outside of
+    /// A placeholder that a dashboard fills before it sends the query, `#{name}` or `${name}`, outside of
     /// quotes. A query that still holds one cannot be answered; [`crate::check()`] rejects it.
     Placeholder(String),
 }
@@ -298,7 +299,7 @@ pub enum ExprKind {
 pub enum Quoted {
     /// One that can be read. Its spans are in a text of its own.
     Query(TextId, Statement),
-    /// What is no query, as written, and why not.
+    /// A text that is no query, as written, and its errors.
     Unreadable(String, Vec<Diagnostic>),
 }
 
@@ -423,11 +424,11 @@ pub struct Show {
 /// A function over a query's result, and the functions chained to it: `rate(…).series_sum()`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outer {
-    /// The first call; a query stands among its arguments, as a sub-query or as text.
+    /// The first call; its arguments contain a query, as a sub-query or as text.
     pub call: Call,
     /// The calls after `.`, in order.
     pub chain: Vec<Call>,
-    /// `SLIMIT`, `LIMIT` and `OFFSET` behind the calls.
+    /// `SLIMIT`, `LIMIT` and `OFFSET` after the calls.
     pub limit: Option<Count>,
     /// `OFFSET`.
     pub offset: Option<Count>,

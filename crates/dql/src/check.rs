@@ -1,4 +1,4 @@
-//! Rules that need no store: which functions there are, what they take, and what cannot stand together.
+//! Rules that need no store: the functions, their arguments, and the clauses that exclude each other.
 
 mod argument;
 mod outer;
@@ -9,7 +9,9 @@ mod warning;
 pub(crate) use outer::is_operand;
 pub use outer::is_query;
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, limited};
 use crate::keyword::nearest;
 
@@ -45,7 +47,7 @@ fn unknown_function<'a>(
 ) -> Diagnostic {
     let lower = name.text.to_lowercase();
     let error = Diagnostic::error(
-        "unknown_function",
+        Code::UnknownFunction,
         format!("unknown {what} `{lower}`"),
         name.span,
     );
@@ -70,13 +72,13 @@ fn unknown_function<'a>(
     }
 }
 
-/// Reports the places of an expression that a dashboard was to fill.
+/// Reports the placeholders of an expression.
 fn placeholder(expr: &Expr, found: &mut Vec<Diagnostic>) {
-    query::each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Placeholder(name) = &part.kind {
             found.push(
                 Diagnostic::error(
-                    "unfilled_placeholder",
+                    Code::UnfilledPlaceholder,
                     format!("`{name}` was not filled in"),
                     part.span,
                 )

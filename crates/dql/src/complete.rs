@@ -1,14 +1,14 @@
-//! What may stand at a position of a query that is being written.
+//! The completions at a position of a query that is being written.
 //!
 //! The text before the position need not be a query yet, so the grammar does not read it. Only the brackets
-//! that are open at the position matter, and for each of them what stands in it so far: `levels` finds them,
-//! `place` says what each one is, and `query`, `window` and `expression` what may come next in one.
+//! that are open at the position matter, and the tokens in each of them so far: `levels` finds them, `context`
+//! classifies each one, and `query`, `window` and `expression` propose its next element.
 
 mod arguments;
+mod context;
 mod expression;
 mod functions;
 mod levels;
-mod place;
 mod query;
 mod scope;
 mod window;
@@ -20,57 +20,56 @@ use crate::token::{Token, TokenKind};
 
 pub use functions::{FunctionRole, FunctionSignature};
 
-/// What may stand at a position of a text.
+/// The completions at a position of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    /// What a proposal takes the place of: the word or the quoted text that the position lies in or directly
-    /// behind, with its quotes and with its part behind the position; otherwise nothing, at the position.
+    /// The span that a proposal replaces: the word or the quoted text that the position is in or directly
+    /// after, with its quotes and with its part after the position; otherwise empty, at the position.
     pub replace: Span,
-    /// What stands of it before the position, without the opening quote. Proposals begin with it.
+    /// Its part before the position, without the opening quote. Proposals begin with it.
     pub typed: String,
     /// The namespace of the query around the position, as written.
     pub namespace: Option<String>,
     /// The sources of that query that are plain names.
     pub sources: Vec<String>,
-    /// What may stand there, the most useful first. Empty inside a comment and where only something of the
-    /// author's own can stand.
+    /// The kinds of completions, the most useful first. Empty inside a comment.
     pub wanted: Vec<Wanted>,
 }
 
-/// One kind of thing that may stand at a position.
+/// A kind of completions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wanted {
-    /// A namespace, with `::` behind it.
+    /// A namespace, with `::` after it.
     Namespaces,
     /// A source of [`Completion::namespace`].
     Sources,
     /// A field of the events of [`Completion::sources`].
     Fields,
-    /// Names that the text itself gives: aliases, columns of an inner query, lists, the queries of `eval`.
+    /// Names that the text itself defines: aliases, columns of an inner query, lists, the queries of `eval`.
     Names(Vec<String>),
-    /// Names of arguments, with `=` behind them.
+    /// Names of arguments, with `=` after them.
     Arguments(Vec<&'static str>),
-    /// A value of this field, which is canonical text. A value that is a text stands in quotes.
+    /// A value of this field, which is canonical text. A value that is a text is in quotes.
     Values {
         /// The field.
         field: String,
     },
-    /// Functions, with `(` behind them.
+    /// Functions, with `(` after them.
     Functions(Vec<FunctionSignature>),
     /// Words of the language, in upper case; `ORDER BY` is one of them.
     Keywords(Vec<&'static str>),
     /// Operators, brackets and separators.
     Symbols(Vec<&'static str>),
-    /// Something of the author's own.
+    /// A literal or a new name, which only the author knows.
     Literal {
-        /// What it is.
+        /// Its kind.
         kind: LiteralKind,
         /// Usual ones.
         examples: &'static [&'static str],
     },
 }
 
-/// What the author has to think of.
+/// The kinds of literals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiteralKind {
     /// A number.
@@ -91,8 +90,8 @@ pub enum LiteralKind {
     Name,
 }
 
-/// What may stand at byte `offset` of `text`, complete or not. An offset inside a character counts as its start,
-/// one behind the text as its end.
+/// The completions at byte `offset` of `text`, complete or not. An offset inside a character counts as its start,
+/// one after the text as its end.
 ///
 /// ```
 /// use dql::Wanted;
@@ -122,13 +121,13 @@ pub fn complete(text: &str, offset: usize) -> Completion {
     }
     let typed = &text[start..offset];
     let dot = usize::from(typed.starts_with('.') && follows_call(&tokens.tokens));
-    let behind: usize = text[offset..]
+    let after: usize = text[offset..]
         .chars()
         .take_while(|c| start < offset && typed.starts_with(is_word_char) && is_word_char(*c))
         .map(char::len_utf8)
         .sum();
-    let mut completion = place::wanted(before, &tokens.tokens, dot == 1);
-    let replace = Span::new(start + dot, offset + behind);
+    let mut completion = context::wanted(before, &tokens.tokens, dot == 1);
+    let replace = Span::new(start + dot, offset + after);
     completion.typed = typed[dot..].to_owned();
     completion.replace = replace;
     completion
@@ -146,7 +145,7 @@ fn is_unfinished(kind: &TokenKind<'_>) -> bool {
     }
 }
 
-/// Whether the tokens end in a call, behind which `.` chains the next one.
+/// Whether the tokens end in a call, after which `.` chains the next one.
 fn follows_call(tokens: &[Token<'_>]) -> bool {
     tokens
         .last()
@@ -164,13 +163,13 @@ fn floor_boundary(text: &str, offset: usize) -> usize {
 
 /// Whether `before` ends inside a comment.
 fn in_comment(before: &str, tokens: &[Token<'_>]) -> bool {
-    let behind = tokens.last().map_or(0, |token| token.span.end);
-    let rest = &before[behind..];
+    let after = tokens.last().map_or(0, |token| token.span.end);
+    let rest = &before[after..];
     let line = rest.rfind('\n').map_or(rest, |newline| &rest[newline..]);
     line.contains('#')
 }
 
-/// Nothing may be proposed.
+/// No completions.
 fn nothing(offset: usize) -> Completion {
     Completion {
         replace: Span::new(offset, offset),
@@ -181,20 +180,20 @@ fn nothing(offset: usize) -> Completion {
     }
 }
 
-/// What may stand in the quotes that open at `start`, behind `tokens`.
+/// The completions in the quotes that open at `start`, after `tokens`.
 fn in_quotes(text: &str, offset: usize, start: usize, tokens: &[Token<'_>]) -> Completion {
     let quoted = &text[start..];
     let prefix = quoted.find(['\'', '"', '`']).unwrap_or_default();
     let inner = start + prefix + 1;
     let typed = text.get(inner..offset).unwrap_or_default();
     let quote = quoted[prefix..].chars().next().unwrap_or('\'');
-    let behind = &text[offset..];
-    // A quote further on belongs to another text when brackets or separators stand before it.
-    let inside = behind
+    let after = &text[offset..];
+    // A later quote belongs to another text if brackets or separators precede it.
+    let inside = after
         .find(quote)
-        .filter(|at| !behind[..*at].contains(['\n', '(', ')', '{', '}', '[', ']', ',', '\\']));
+        .filter(|at| !after[..*at].contains(['\n', '(', ')', '{', '}', '[', ']', ',', '\\']));
     let replace = Span::new(start, inside.map_or(offset, |at| offset + at + 1));
-    let mut completion = place::wanted(&text[..start], tokens, false);
+    let mut completion = context::wanted(&text[..start], tokens, false);
     let holds_query = completion.wanted.iter().any(|wanted| {
         matches!(
             wanted,
@@ -212,14 +211,14 @@ fn in_quotes(text: &str, offset: usize, start: usize, tokens: &[Token<'_>]) -> C
     }
     completion
         .wanted
-        .retain(|wanted| prefix == 0 && stands_in_quotes(wanted, quote));
+        .retain(|wanted| prefix == 0 && fits_in_quotes(wanted, quote));
     completion.replace = replace;
     completion.typed = typed.to_owned();
     completion
 }
 
 /// Whether something may be written in quotes of this kind.
-fn stands_in_quotes(wanted: &Wanted, quote: char) -> bool {
+fn fits_in_quotes(wanted: &Wanted, quote: char) -> bool {
     match wanted {
         Wanted::Values { .. } => true,
         Wanted::Literal { kind, .. } => {

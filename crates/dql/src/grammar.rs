@@ -37,8 +37,8 @@ pub(crate) use select::is_namespace;
 ///
 /// The mistakes in the order of the text. After a mistake the parser goes on with the next element, clause or
 /// statement, and when there is a mistake anywhere, the errors that [`check()`](crate::check()) finds in the rest are among
-/// them. An empty text has the code `empty_query`, one that is larger than a limit `question_too_large`. What is wrong
-/// with a query in quotes is no error here: [`check()`](crate::check()) finds it.
+/// them. An empty text has the code `empty_query`, one that is larger than a limit `question_too_large`. Mistakes in
+/// a query in quotes are no errors here: [`check()`](crate::check()) finds them.
 pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
     let mut texts = Texts::beside(text);
     match statements(text, TextId::QUERY, 0, &mut texts) {
@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
     }
 }
 
-/// The statements of one of the texts, which is inside so many calls, with those in quotes inside it.
+/// The statements of one of the texts, which is inside `depth` calls, with those in quotes inside it.
 fn statements(
     text: &str,
     id: TextId,
@@ -67,7 +67,7 @@ fn statements(
     Ok(statements)
 }
 
-/// The statements that tokens of a text are; those in quotes are not read.
+/// The statements of the tokens of a text; those in quotes are not read.
 fn of_tokens(
     text: &str,
     id: TextId,
@@ -78,7 +78,7 @@ fn of_tokens(
     script::parse(text, id, lexed).map_err(|broken| {
         let mut errors = broken.errors;
         let holes = broken.holes;
-        // What a function over queries needs cannot be known when parts are missing.
+        // With parts missing, the arguments of a function over queries cannot be checked.
         let mut statements: Vec<Statement> = broken
             .statements
             .into_iter()

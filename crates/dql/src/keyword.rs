@@ -1,6 +1,6 @@
 //! The words of the language, and the nearest one to a misspelt word.
 
-/// Words that cannot stand unquoted where a name is wanted (Guance documentation, DQL definition,
+/// Words that cannot be unquoted names (Guance documentation, DQL definition,
 /// keywords, with the words that newer engines added).
 const RESERVED: [&str; 22] = [
     "and", "as", "asc", "by", "case", "desc", "else", "end", "false", "having", "in", "limit",

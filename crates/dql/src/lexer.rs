@@ -1,8 +1,8 @@
 //! Text to tokens.
 //!
-//! The lexer knows quotes, comments and the shape of words, and nothing of what a word means. It stops at
-//! the first thing that cannot be a token; the tokens before it are still parsed, because what is wrong
-//! earlier in the text is reported first.
+//! The lexer knows quotes, comments and the shape of words, and not what a word means. It stops at
+//! the first character that starts no token; the tokens before it are still parsed, because mistakes
+//! earlier in the text are reported first.
 
 mod base64;
 mod quoted;
@@ -15,6 +15,7 @@ use nom::error::{Error, ErrorKind};
 use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{Span, TextId};
 use crate::token::{Token, TokenKind};
@@ -58,7 +59,7 @@ pub(crate) struct Tolerated<'a> {
     pub(crate) open_quote: Option<usize>,
 }
 
-/// Splits `text` into tokens and passes over what is none.
+/// Splits `text` into tokens and skips characters that start no token.
 pub(crate) fn tokens_despite_errors(text: &str) -> Tolerated<'_> {
     let mut tokens = Vec::new();
     let mut open_quote = None;
@@ -69,7 +70,7 @@ pub(crate) fn tokens_despite_errors(text: &str) -> Tolerated<'_> {
                 at = token.span.end;
                 tokens.push(token);
             }
-            Err(error) if error.code == "unterminated_string" => {
+            Err(error) if error.code == Code::UnterminatedString => {
                 open_quote = Some(text.len() - blank(&text[at..]).len());
                 break;
             }
@@ -79,7 +80,7 @@ pub(crate) fn tokens_despite_errors(text: &str) -> Tolerated<'_> {
     Tolerated { tokens, open_quote }
 }
 
-/// The next token at or behind byte `at`.
+/// The next token at or after byte `at`.
 fn next(text: &str, at: usize) -> Option<Result<Token<'_>, Box<Diagnostic>>> {
     let rest = blank(&text[at..]);
     if rest.is_empty() {
@@ -171,7 +172,7 @@ fn unknown_character(rest: &str, start: usize) -> Diagnostic {
     let span = Span::new(start, start + found.len_utf8());
     if let Some(plain) = quoted::plain_quote(found) {
         return Diagnostic::error(
-            "typographic_quote",
+            Code::TypographicQuote,
             format!("`{found}` is a typographic quote"),
             span,
         )
@@ -183,7 +184,7 @@ fn unknown_character(rest: &str, start: usize) -> Diagnostic {
         found.to_string()
     };
     let error = Diagnostic::error(
-        "unexpected_character",
+        Code::UnexpectedCharacter,
         format!("`{shown}` has no meaning outside of quotes"),
         span,
     );
@@ -194,7 +195,7 @@ fn unknown_character(rest: &str, start: usize) -> Diagnostic {
     }
 }
 
-/// The ASCII character that a fullwidth or ideographic one stands for.
+/// The ASCII character that a fullwidth or ideographic one means.
 fn fullwidth(c: char) -> Option<char> {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
@@ -204,7 +205,7 @@ fn fullwidth(c: char) -> Option<char> {
     }
 }
 
-/// The rest of `text` behind the characters that fit, for those who need no error.
+/// Splits `text` after the leading characters that fit. Unlike `take_while`, it cannot fail.
 fn split_while(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
     let result: IResult<&str, &str> = take_while(fits)(text);
     result.map_or((text, ""), |(rest, run)| (rest, run))

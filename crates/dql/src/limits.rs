@@ -6,6 +6,7 @@
 use crate::ast::{
     BinaryOp, Call, Expr, ExprKind, InSet, Outer, Quoted, Script, Select, Source, Statement,
 };
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, limited};
 use crate::span::Span;
 
@@ -14,7 +15,7 @@ use crate::span::Span;
 pub struct SizeLimit {
     /// Its name in messages and in the documentation.
     pub name: &'static str,
-    /// What it counts.
+    /// The unit it counts, in the plural.
     pub what: &'static str,
     /// The largest number allowed.
     pub most: usize,
@@ -65,7 +66,7 @@ impl SizeLimit {
     pub fn exceeded(self, found: usize, span: Span) -> Diagnostic {
         let Self { name, what, most } = self;
         let message = format!("{found} {what}, and the limit `{name}` allows {most}");
-        Diagnostic::error("question_too_large", message, span)
+        Diagnostic::error(Code::QuestionTooLarge, message, span)
             .with_hint("split the question, or ask for less at a time")
     }
 }
@@ -100,13 +101,13 @@ pub(crate) fn of_statements(statements: &[Statement]) -> Result<(), Vec<Diagnost
     for statement in statements {
         found.extend(Counter::of(statement, 0).found);
     }
-    match found.is_empty() {
-        true => Ok(()),
-        false => Err(limited(found)),
+    if found.is_empty() {
+        return Ok(());
     }
+    Err(limited(found))
 }
 
-/// What was counted of a statement so far.
+/// The counts of a statement so far.
 #[derive(Debug, Default)]
 struct Counter {
     conditions: usize,
@@ -115,7 +116,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// What a statement has, after so many queries around it.
+    /// Counts a statement; `subqueries` are counted already around it.
     fn of(statement: &Statement, subqueries: usize) -> Self {
         let mut counter = Self {
             subqueries,

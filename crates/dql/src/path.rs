@@ -3,8 +3,8 @@
 use crate::ast::{Field, PathStep};
 use crate::lexer::word;
 
-/// The field that `text` names. What follows `@` is a path when it can be read as one; otherwise the whole
-/// text is a name.
+/// The field that `text` names. The part after `@` is a path if it can be read as one; otherwise the
+/// whole text is a name.
 pub(crate) fn field(text: &str) -> Field {
     if let Some((name, path)) = text.split_once('@')
         && let Some(path) = steps(path)
@@ -48,17 +48,17 @@ pub(crate) fn steps(path: &str) -> Option<Vec<PathStep>> {
     Some(steps)
 }
 
-/// Whether `key` is written behind a dot; others stand in brackets.
+/// Whether `key` is written after a dot; others are in brackets.
 fn is_word(key: &str) -> bool {
     !key.is_empty() && key.chars().all(|c| word::is_word_char(c) && c != '.')
 }
 
-/// Whether `key` can stand behind a dot.
+/// Whether `key` can follow a dot.
 fn is_plain_key(key: &str) -> bool {
     !key.is_empty() && !key.contains(['.', '[', ']', '"', '\'', '`', '\\'])
 }
 
-/// The step between brackets, and the text behind the closing one.
+/// The step between brackets, and the text after the closing one.
 fn bracketed(inner: &str) -> Option<(PathStep, &str)> {
     let quote = inner.chars().next()?;
     if quote != '"' && quote != '\'' {
@@ -84,7 +84,7 @@ fn bracketed(inner: &str) -> Option<(PathStep, &str)> {
     None
 }
 
-/// The field as text without outer quotes: what [`field`] reads back.
+/// The field as text without outer quotes, which [`field`] reads back.
 pub(crate) fn text_of(field: &Field) -> String {
     let mut text = field.name.clone();
     for (position, step) in field.path.iter().enumerate() {

@@ -1,9 +1,9 @@
-//! Diagnostics as people read them.
+//! Diagnostics as text for people.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::span::Span;
 
-/// A place in the text as editors count it.
+/// A line and column as editors count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The line, from 1.
@@ -12,7 +12,7 @@ pub struct Position {
     pub column: usize,
 }
 
-/// The position of byte `offset` of `text`. An offset inside a character counts as its start, one behind
+/// The position of byte `offset` of `text`. An offset inside a character counts as its start, one after
 /// the text as its end.
 pub fn position(text: &str, offset: usize) -> Position {
     let before = &text[..boundary(text, offset)];
@@ -34,8 +34,8 @@ pub fn position(text: &str, offset: usize) -> Position {
 ///   = hint: did you mean `LIMIT`?
 /// ```
 ///
-/// A diagnostic of another origin is drawn with the lines of that text, and its name stands before the
-/// place.
+/// A diagnostic of another origin is drawn with the lines of that text, and its name precedes the
+/// position.
 pub fn render(text: &str, diagnostic: &Diagnostic) -> String {
     let (text, name) = match &diagnostic.origin {
         Some(origin) => (origin.text.as_str(), format!("{}:", origin.name)),
@@ -59,10 +59,10 @@ pub fn render(text: &str, diagnostic: &Diagnostic) -> String {
             .unwrap_or(1)
             .to_string()
             .len();
-        let place = position(text, span.start);
+        let start = position(text, span.start);
         drawn.push_str(&format!(
             "{:margin$}--> {name}{}:{}\n{:margin$} |\n",
-            "", place.line, place.column, ""
+            "", start.line, start.column, ""
         ));
         marks.sort_by_key(|mark| mark.position.line);
         draw(&mut drawn, text, &marks, margin);
@@ -82,7 +82,7 @@ struct Mark<'a> {
 }
 
 impl<'a> Mark<'a> {
-    /// Underlines the part of `span` that stands on its first line.
+    /// Underlines the part of `span` on its first line.
     fn new(text: &str, span: Span, sign: char, words: &'a str) -> Self {
         let start = boundary(text, span.start);
         let end = boundary(text, span.end.max(span.start));
@@ -113,7 +113,7 @@ fn draw(drawn: &mut String, text: &str, marks: &[Mark<'_>], margin: usize) {
             drawn.push_str(&format!("{line:margin$} | {source}\n"));
             shown = Some(line);
         }
-        // A tab stays a tab, so that the mark stands below the character in every terminal.
+        // A tab stays a tab, so that the mark is below the character in every terminal.
         let indent: String = source
             .chars()
             .take(column - 1)

@@ -1,10 +1,10 @@
-//! The functions of the language and what they take (Guance documentation, DQL functions and outer
+//! The functions of the language and their parameters (Guance documentation, DQL functions and outer
 //! functions, with the names of newer engines).
 
 use Parameter::{Above, Any, Between, Field, FieldOrStar, List, Number, Text, Whole};
 use Role::{Aggregate, Data, Point, Predicate, Rows, Scalar};
 
-/// What a function does to its rows.
+/// The role of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Many rows to one value.
@@ -17,11 +17,11 @@ pub(crate) enum Role {
     Scalar,
     /// A value to true or false.
     Predicate,
-    /// A value from somewhere else.
+    /// A value from another source.
     Data,
 }
 
-/// What an argument may be.
+/// The kinds of arguments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Parameter {
     /// Anything.
@@ -44,20 +44,20 @@ pub(crate) enum Parameter {
     List,
 }
 
-/// A function and what it takes.
+/// A function and its parameters.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Signature {
     /// The name in lower case.
     pub(crate) name: &'static str,
-    /// What it does.
+    /// Its role.
     pub(crate) role: Role,
-    /// What it needs.
+    /// The required arguments.
     pub(crate) required: &'static [Parameter],
-    /// What it may take behind that.
+    /// The optional arguments after those.
     pub(crate) optional: &'static [Parameter],
-    /// What may follow, any number of times.
+    /// The kind of any number of further arguments.
     pub(crate) repeated: Option<Parameter>,
-    /// What it takes by name.
+    /// The named arguments.
     pub(crate) named: &'static [&'static str],
 }
 
@@ -98,7 +98,7 @@ impl Signature {
             .or(self.repeated)
     }
 
-    /// How many arguments it takes besides `others`, as messages say it.
+    /// The number of arguments besides `others`, for messages.
     pub(crate) fn arity(&self, others: usize) -> String {
         let least = self.required.len() + others;
         let most = least + self.optional.len();
@@ -133,7 +133,7 @@ pub(crate) fn function(name: &str) -> Option<Signature> {
         .copied()
 }
 
-/// The outer function of this name in lower case, with what it takes besides the query.
+/// The outer function of this name in lower case, with its arguments besides the query.
 pub(crate) fn outer(name: &str) -> Option<Signature> {
     OUTER
         .iter()

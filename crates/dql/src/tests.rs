@@ -1,6 +1,7 @@
 //! Tests of the whole language through its public functions.
 
 mod canonical;
+mod codes;
 mod complete;
 mod diagnostics;
 mod generated;

@@ -11,7 +11,7 @@ pub struct Texts {
     query_bytes: usize,
 }
 
-/// How long the query is changes nothing that it says.
+/// The length of the query is no part of its meaning.
 impl PartialEq for Texts {
     fn eq(&self, other: &Self) -> bool {
         self.texts == other.texts
@@ -27,7 +27,7 @@ enum Text {
 }
 
 impl Texts {
-    /// None besides a query.
+    /// No texts besides a query.
     pub(crate) fn beside(query: &str) -> Self {
         Self {
             texts: Vec::new(),
@@ -72,7 +72,7 @@ impl Texts {
         TextId::new(u32::try_from(self.texts.len()).unwrap_or(u32::MAX))
     }
 
-    /// In how many quotes a span is.
+    /// The number of quotes around a span.
     pub(crate) fn depth(&self, span: Span) -> usize {
         let mut depth = 0;
         let mut text = span.text;
@@ -83,7 +83,7 @@ impl Texts {
         depth
     }
 
-    /// What orders findings: by the text of the query, those about quotes at the quotes, then those about clauses.
+    /// The sort key of findings: by the text of the query, those about quotes at the quotes, then those about clauses.
     pub(crate) fn position(&self, span: Span) -> (TextId, usize) {
         match self.text(span.text) {
             Some(Text::Quoted(quotes)) => self.position(*quotes),
@@ -100,8 +100,8 @@ impl Texts {
         self.texts.get(id.index()?)
     }
 
-    /// A finding as its reader can place it: of a clause with that text, and of a query in quotes about the quotes,
-    /// because its own offsets are not those of the text around it.
+    /// A finding relative to a text that its reader knows: a clause keeps its text, and a query in quotes becomes
+    /// its quotes, because its own offsets are not those of the text around it.
     pub fn located(&self, finding: Diagnostic) -> Diagnostic {
         let text = finding.span.map_or(TextId::QUERY, |span| span.text);
         self.located_in(text, finding)

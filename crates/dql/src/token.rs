@@ -1,5 +1,6 @@
 //! The words of the language, and a cursor over them that nom parsers take as input.
 
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::failure::{Failed, Failure};
 use crate::span::{Span, TextId};
@@ -8,7 +9,7 @@ use crate::span::{Span, TextId};
 /// 768 KiB of stack for it.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// One token with its place.
+/// One token with its span.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Token<'a> {
     pub(crate) kind: TokenKind<'a>,
@@ -18,8 +19,8 @@ pub(crate) struct Token<'a> {
 /// The kinds of token.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TokenKind<'a> {
-    /// A run of letters, digits, `_`, `.` and `@`: a name, keyword, number or duration. Which of them is
-    /// decided by the place it stands in.
+    /// A run of letters, digits, `_`, `.` and `@`: a name, keyword, number or duration. The
+    /// grammar decides which.
     Word(&'a str),
     /// `'…'`, `"…"` or a base64 string, decoded.
     Quoted(String),
@@ -56,7 +57,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The token `ahead` places from here.
+    /// The token `ahead` tokens from here.
     pub(crate) fn peek(self, ahead: usize) -> Option<&'a TokenKind<'a>> {
         self.all.get(self.at + ahead).map(|token| &token.kind)
     }
@@ -69,7 +70,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// How many tokens were read up to here.
+    /// The number of tokens before this position.
     pub(crate) fn index(self) -> usize {
         self.at
     }
@@ -79,7 +80,7 @@ impl<'a> Tokens<'a> {
         self.at >= self.all.len()
     }
 
-    /// The place of the token `ahead` places from here, or the end of the text.
+    /// The span of the token `ahead` tokens from here, or the end of the text.
     pub(crate) fn span_at(self, ahead: usize) -> Span {
         let end = self
             .all
@@ -90,7 +91,7 @@ impl<'a> Tokens<'a> {
             .map_or(Span::new(end, end).of(self.id), |token| token.span)
     }
 
-    /// The place of the next token, or the end of the text.
+    /// The span of the next token, or the end of the text.
     pub(crate) fn span(self) -> Span {
         self.span_at(0)
     }
@@ -112,7 +113,7 @@ impl<'a> Tokens<'a> {
             .flatten()
     }
 
-    /// The place of everything from `start` up to here.
+    /// The span of everything from `start` up to here.
     pub(crate) fn span_from(self, start: Tokens<'_>) -> Span {
         let from = start.span().start;
         let last = self.at.checked_sub(1).and_then(|last| self.all.get(last));
@@ -120,7 +121,7 @@ impl<'a> Tokens<'a> {
         Span::new(from, end).of(self.id)
     }
 
-    /// The text of the token `ahead` places from here.
+    /// The text of the token `ahead` tokens from here.
     pub(crate) fn text_at(self, ahead: usize) -> &'a str {
         // The brackets around a clause are not in its text.
         if let Some(TokenKind::Symbol(symbol)) = self.peek(ahead) {
@@ -130,7 +131,7 @@ impl<'a> Tokens<'a> {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
 
-    /// The word `ahead` places from here.
+    /// The word `ahead` tokens from here.
     pub(crate) fn word(self, ahead: usize) -> Option<&'a str> {
         match self.peek(ahead) {
             Some(TokenKind::Word(word)) => Some(word),
@@ -138,18 +139,18 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Whether the token `ahead` places from here is `symbol`.
+    /// Whether the token `ahead` tokens from here is `symbol`.
     pub(crate) fn is_symbol(self, ahead: usize, symbol: &str) -> bool {
         matches!(self.peek(ahead), Some(TokenKind::Symbol(found)) if *found == symbol)
     }
 
-    /// Whether the token `ahead` places from here is the word `keyword`, in any case.
+    /// Whether the token `ahead` tokens from here is the word `keyword`, in any case.
     pub(crate) fn is_keyword(self, ahead: usize, keyword: &str) -> bool {
         self.word(ahead)
             .is_some_and(|word| word.eq_ignore_ascii_case(keyword))
     }
 
-    /// Whether no blank stands before the token `ahead` places from here.
+    /// Whether no blank precedes the token `ahead` tokens from here.
     pub(crate) fn is_adjacent(self, ahead: usize) -> bool {
         let before = (self.at + ahead)
             .checked_sub(1)
@@ -160,7 +161,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Whether `::` starts `ahead` places from here.
+    /// Whether `::` starts `ahead` tokens from here.
     pub(crate) fn is_double_colon(self, ahead: usize) -> bool {
         self.is_symbol(ahead, ":") && self.is_symbol(ahead + 1, ":") && self.is_adjacent(ahead + 1)
     }
@@ -170,7 +171,7 @@ impl<'a> Tokens<'a> {
         if self.depth >= MAX_DEPTH {
             return Err(Failure::diagnosed(
                 Diagnostic::error(
-                    "too_deep",
+                    Code::TooDeep,
                     format!("the query nests deeper than {MAX_DEPTH} levels"),
                     self.span(),
                 )
@@ -190,7 +191,7 @@ impl<'a> Tokens<'a> {
         self.deeper()?.deeper()
     }
 
-    /// The same place at the nesting level of `outer`.
+    /// The same position at the nesting level of `outer`.
     pub(crate) fn at_level_of(self, outer: Tokens<'_>) -> Self {
         Self {
             depth: outer.depth,

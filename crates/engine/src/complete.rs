@@ -9,7 +9,8 @@ use std::collections::HashSet;
 
 use dql::ast::{Expr, ExprKind, Field};
 use dql::{
-    Completion, Diagnostic, FunctionRole, FunctionSignature, LiteralKind, Severity, Span, Wanted,
+    Code, Completion, Diagnostic, FunctionRole, FunctionSignature, LiteralKind, Severity, Span,
+    Wanted,
 };
 use events::fields::FIELDS;
 
@@ -86,7 +87,7 @@ impl Engine {
                 "the offset {offset} is inside a character or behind the text, which has {} bytes",
                 request.query.len()
             );
-            let error = Diagnostic::new(Severity::Error, "invalid_offset", message, None);
+            let error = Diagnostic::new(Severity::Error, Code::InvalidOffset, message, None);
             return Err(EngineError::Query(vec![error]));
         }
         let place = dql::complete(&request.query, offset);

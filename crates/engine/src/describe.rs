@@ -1,17 +1,17 @@
 //! What a statement asks for, told with its answer: the text that was run, and the names in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 
 use dql::Span;
+use dql::ast::visit::{Visit, for_each_expr, walk_expr, walk_select};
 use dql::ast::{
-    Call, ExprKind, Range, Select, Source, Statement, TimePoint, TimePointKind, Window,
+    Call, Expr, ExprKind, Range, Select, Source, Statement, TimePoint, TimePointKind, Window,
 };
 use events::TimeRange;
 
 use crate::answer::{QueryParse, Summary};
 use crate::request::QueryOptions;
-use crate::syntax::{each_expression, each_inner, each_part, each_query};
+use crate::syntax::{inner_queries_mut, queries, queries_mut};
 
 /// Adds to the summary of a statement's answer what the request wants to know of the statement.
 pub(crate) fn describe(summary: &mut Summary, statement: &Statement, options: &QueryOptions) {
@@ -19,7 +19,7 @@ pub(crate) fn describe(summary: &mut Summary, statement: &Statement, options: &Q
         summary.raw_query = Some(text(statement.clone(), options.time_range));
     }
     if options.describe_query {
-        summary.query_parse = Some(Box::new(names(statement.clone())));
+        summary.query_parse = Some(Box::new(names(statement)));
     }
 }
 
@@ -30,10 +30,9 @@ fn text(mut statement: Statement, range: Option<TimeRange>) -> String {
             Statement::Show(show) => set_range(&mut show.window, bounds(range), show.span),
             Statement::Select(select) => read_only(select, range),
             Statement::Outer(outer) => {
-                let Ok(()) = each_query(&mut outer.call, &mut |select| {
+                for select in queries_mut(&mut outer.call) {
                     read_only(select, range);
-                    Ok::<(), Infallible>(())
-                });
+                }
             }
         }
     }
@@ -44,7 +43,9 @@ fn text(mut statement: Statement, range: Option<TimeRange>) -> String {
 /// none.
 fn read_only(select: &mut Select, range: TimeRange) {
     set_range(&mut select.window, bounds(range), select.span);
-    each_inner(select, &mut without_range);
+    inner_queries_mut(select)
+        .into_iter()
+        .for_each(without_range);
 }
 
 fn without_range(select: &mut Select) {
@@ -61,7 +62,9 @@ fn without_range(select: &mut Select) {
             span: select.span,
         });
     }
-    each_inner(select, &mut without_range);
+    inner_queries_mut(select)
+        .into_iter()
+        .for_each(without_range);
 }
 
 fn set_range(window: &mut Option<Window>, range: Range, span: Span) {
@@ -94,76 +97,94 @@ fn bounds(range: TimeRange) -> Range {
 }
 
 /// The names in a statement.
-fn names(statement: Statement) -> QueryParse {
-    let mut found = QueryParse::default();
+fn names(statement: &Statement) -> QueryParse {
+    let mut names = Names::default();
     match statement {
-        Statement::Select(mut select) => add_query(&mut select, &mut found),
-        Statement::Show(show) => add_function(&show.call, &mut found),
-        Statement::Outer(mut outer) => {
+        Statement::Select(select) => names.visit_select(select),
+        Statement::Show(show) => names.add_function(&show.call),
+        Statement::Outer(outer) => {
             let chained = std::iter::once(&outer.call).chain(&outer.chain);
             for call in chained {
-                found.funcs.entry(name_of(call)).or_default();
+                names.found.funcs.entry(name_of(call)).or_default();
             }
-            let Ok(()) = each_query(&mut outer.call, &mut |select| {
-                add_query(select, &mut found);
-                Ok::<(), Infallible>(())
-            });
+            for select in queries(&outer.call) {
+                names.visit_select(select);
+            }
         }
     }
-    found
+    names.found
 }
 
-fn add_query(select: &mut Select, found: &mut QueryParse) {
-    if let Some(namespace) = &select.namespace
-        && found.namespace.is_empty()
-    {
-        found.namespace.clone_from(&namespace.name.text);
+/// The names of queries.
+#[derive(Default)]
+struct Names<'a> {
+    found: QueryParse,
+    /// Those of the query that is visited.
+    aliases: BTreeSet<&'a str>,
+}
+
+impl<'a> Visit<'a> for Names<'a> {
+    fn visit_select(&mut self, select: &'a Select) {
+        if let Some(namespace) = &select.namespace
+            && self.found.namespace.is_empty()
+        {
+            self.found.namespace.clone_from(&namespace.name.text);
+        }
+        let items = select.target.iter().flatten().map(|item| &item.alias);
+        let keys = select.by.iter().map(|key| &key.alias);
+        let aliases = items.chain(keys).flatten();
+        let aliases = aliases.map(|alias| alias.text.as_str()).collect();
+        let outside = std::mem::replace(&mut self.aliases, aliases);
+        walk_select(self, select);
+        self.aliases = outside;
     }
-    for source in &select.sources {
+
+    fn visit_source(&mut self, source: &'a Source) {
         let (name, kind) = match source {
             Source::Name(name) => (name.text.clone(), "exact"),
             Source::All(_) => ("*".to_owned(), "all"),
             Source::Regex(pattern) => (pattern.text.clone(), "regex"),
-            Source::Subquery { .. } => continue,
+            Source::Subquery { query, .. } => return self.visit_select(query),
         };
-        found.sources.insert(name, kind.to_owned());
+        self.found.sources.insert(name, kind.to_owned());
     }
-    let aliases: BTreeSet<String> = select
-        .target
-        .iter()
-        .flatten()
-        .map(|item| &item.alias)
-        .chain(select.by.iter().map(|key| &key.alias))
-        .flatten()
-        .map(|alias| alias.text.clone())
-        .collect();
-    each_expression(select, &mut |expr| match &expr.kind {
-        ExprKind::Field(field) if !aliases.contains(&field.name) => {
-            found.fields.entry(dql::column_name(expr)).or_default();
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        match &expr.kind {
+            ExprKind::Field(field) if !self.aliases.contains(field.name.as_str()) => {
+                let name = dql::column_name(expr);
+                self.found.fields.entry(name).or_default();
+            }
+            ExprKind::Call(call) => self.add_function(call),
+            _ => {}
         }
-        ExprKind::Call(call) => add_function(call, found),
-        _ => {}
-    });
-    each_inner(select, &mut |inner| add_query(inner, found));
+        walk_expr(self, expr);
+    }
+
+    /// The arguments of a rollup function name no fields.
+    fn visit_window(&mut self, _: &'a Window) {}
 }
 
-/// A function with the fields that it is given, also through others.
-fn add_function(call: &Call, found: &mut QueryParse) {
-    let name = name_of(call);
-    let mut fields = BTreeSet::new();
-    for argument in &call.args {
-        each_part(&mut argument.value.clone(), &mut |part| {
-            if matches!(part.kind, ExprKind::Field(_)) {
-                fields.insert(dql::column_name(part));
-            }
-        });
+impl Names<'_> {
+    /// A function with the fields that it is given, also through others.
+    fn add_function(&mut self, call: &Call) {
+        let name = name_of(call);
+        let mut fields = BTreeSet::new();
+        for argument in &call.args {
+            for_each_expr(&argument.value, |part| {
+                if matches!(part.kind, ExprKind::Field(_)) {
+                    fields.insert(dql::column_name(part));
+                }
+            });
+        }
+        for field in &fields {
+            let functions: &mut BTreeSet<String> =
+                self.found.fields.entry(field.clone()).or_default();
+            functions.insert(name.clone());
+        }
+        let known: &mut BTreeMap<String, BTreeSet<String>> = &mut self.found.funcs;
+        known.entry(name).or_default().extend(fields);
     }
-    for field in &fields {
-        let functions: &mut BTreeSet<String> = found.fields.entry(field.clone()).or_default();
-        functions.insert(name.clone());
-    }
-    let known: &mut BTreeMap<String, BTreeSet<String>> = &mut found.funcs;
-    known.entry(name).or_default().extend(fields);
 }
 
 fn name_of(call: &Call) -> String {

@@ -14,6 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use dql::Diagnostic;
 use dql::ast::Statement;
+use functions::{NoteMetrics, with_charged_texts};
 use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
 use store::{ColumnCache, ReadView, Store};
@@ -21,6 +22,7 @@ use store::{ColumnCache, ReadView, Store};
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
 use crate::error::EngineError;
+use crate::ordered_conditions::with_ordered_conditions;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
@@ -54,6 +56,8 @@ pub(crate) struct Running {
     pub(crate) query: BoundQuery,
     pub(crate) lowered: Lowered,
     pub(crate) views: Vec<ReadView>,
+    /// What functions have met while it ran.
+    pub(crate) notes: NoteMetrics,
     /// See [`Summary::watermark_ms`].
     watermark_ms: Option<i64>,
 }
@@ -161,7 +165,9 @@ impl Engine {
             events.files.len() as u64,
             events.files.iter().map(|file| file.size_bytes).sum(),
         );
-        let state = self.session.state(query, events.count());
+        let state = self
+            .session
+            .state(query, events.count(), &NoteMetrics::default());
         let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -279,7 +285,8 @@ impl Engine {
         let watermark_ms = self.store.watermark_ms().await;
         let views = prepare::views(&self.store, request, &query.windows()).await?;
         let events = prepare::events(&query, &views);
-        let state = self.session.state(&query, events.count());
+        let notes = NoteMetrics::new(query.notes.ids());
+        let state = self.session.state(&query, events.count(), &notes);
         let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;
         let batches = self.run(&state, &lowered.plan).await?;
         Ok((
@@ -287,6 +294,7 @@ impl Engine {
                 query,
                 lowered,
                 views,
+                notes,
                 watermark_ms,
             },
             batches,
@@ -316,7 +324,8 @@ impl Engine {
             }
             outcome => outcome,
         };
-        with_sliced_result(with_columns_in_memory(planned?, &self.columns)?)
+        let ordered = with_ordered_conditions(planned?)?;
+        with_sliced_result(with_columns_in_memory(ordered, &self.columns)?)
     }
 
     async fn planned(
@@ -325,7 +334,7 @@ impl Engine {
         plan: &LogicalPlan,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let optimised = state.optimize(plan)?;
-        let charged = plan::with_charged_texts(optimised, &self.memory())?;
+        let charged = with_charged_texts(optimised)?;
         let planner = state.query_planner();
         planner.create_physical_plan(&charged, state).await
     }
@@ -343,6 +352,7 @@ impl Engine {
                 &running.query,
                 &running.lowered,
                 filter,
+                &running.notes,
                 counted,
                 started.elapsed(),
                 running.watermark_ms,
@@ -353,7 +363,10 @@ impl Engine {
             return Ok(summary);
         }
         let events = prepare::events(&running.query, &running.views);
-        let state = self.session.state(&running.query, events.count());
+        let uncounted = NoteMetrics::default();
+        let state = self
+            .session
+            .state(&running.query, events.count(), &uncounted);
         let plan = plan::count_plan(&running.query, &prepare::events_plan(events)?)?;
         let batches: Vec<RecordBatch> = self.run(&state, &plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))

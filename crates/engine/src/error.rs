@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use dql::Diagnostic;
+use dql::{Code, Diagnostic, Fault};
 use store::StoreError;
 
 /// Why there is no answer.
@@ -48,24 +48,27 @@ pub enum EngineError {
 
 impl EngineError {
     /// The stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
             Self::Query(diagnostics) => diagnostics
                 .first()
-                .map_or("invalid_query", |first| first.code),
-            Self::UnknownWorkspace { .. } => "unknown_workspace",
-            Self::ResourcesExhausted(_) => "resources_exhausted",
-            Self::AnswerTooLarge(_) => "answer_too_large",
-            Self::TimedOut(_) => "timed_out",
-            Self::Store(_) => "store_error",
-            Self::MissingFile(_) => "missing_file",
-            Self::Execution(_) => "execution_failed",
+                .map_or(Code::InvalidQuery, |first| first.code),
+            Self::UnknownWorkspace { .. } => Code::UnknownWorkspace,
+            Self::ResourcesExhausted(_) => Code::ResourcesExhausted,
+            Self::AnswerTooLarge(_) => Code::AnswerTooLarge,
+            Self::TimedOut(_) => Code::TimedOut,
+            Self::Store(_) => Code::StoreError,
+            Self::MissingFile(_) => Code::MissingFile,
+            Self::Execution(_) => Code::ExecutionFailed,
         }
     }
 
-    /// Whether the one who asked is to change something, rather than the one who runs the store.
+    /// Whether the author of the question or its caller has to change something, rather than the operator.
     pub fn is_question(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::UnknownWorkspace { .. })
+        match self.code().fault() {
+            Fault::Question | Fault::Request | Fault::Warning => true,
+            Fault::Service => false,
+        }
     }
 }
 

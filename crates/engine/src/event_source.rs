@@ -35,6 +35,7 @@ use store::{DataFile, Store};
 
 use crate::charged_scan::charged;
 use crate::delivery;
+use crate::ordered_conditions::ordered;
 
 /// The name under which the store's objects are registered with DataFusion.
 pub(crate) const STORE_URL: &str = "vouch://store";
@@ -69,10 +70,15 @@ impl EventSource {
     }
 
     /// The same with only those rows for which a condition on the columns of the files holds.
-    pub(crate) fn filtered(mut self, condition: Arc<dyn PhysicalExpr>) -> Self {
+    ///
+    /// # Errors
+    /// None that is known.
+    pub(crate) fn filtered(mut self, condition: Arc<dyn PhysicalExpr>) -> Result<Self> {
         self.files = delivery::pruned(self.files, &condition, &self.table);
-        self.condition = Some(conjunction(self.condition.into_iter().chain([condition])));
-        self
+        let condition = conjunction(self.condition.into_iter().chain([condition]));
+        let tests = ordered(&condition)?.into_iter().flatten();
+        self.condition = Some(conjunction(tests));
+        Ok(self)
     }
 
     /// How many partitions there are.
@@ -262,7 +268,7 @@ impl DataSource for EventSource {
         let mut source = self.clone();
         for filter in filters {
             let filter = self.projection.unproject_expr(&filter)?;
-            source = source.filtered(reassign_expr_columns(filter, &self.table)?);
+            source = source.filtered(reassign_expr_columns(filter, &self.table)?)?;
         }
         let pushed = FilterPushdownPropagation::with_parent_pushdown_result(taken);
         Ok(pushed.with_updated_node(Arc::new(source)))

@@ -6,11 +6,11 @@ use dql::ast::{
     Count, Direction, Duration, DurationPart, DurationUnit, Expr, ExprKind, Field, Item, OrderKey,
     Outer, Range, Script, Select, Show, Statement, Step, Window,
 };
-use dql::{Diagnostic, Severity, Span, Texts};
+use dql::{Code, Diagnostic, Severity, Span, Texts};
 use plan::BindContext;
 
 use crate::request::{ClauseOptions, OrderOption, StepOption};
-use crate::syntax::each_query;
+use crate::syntax::queries_mut;
 
 /// The most keys of an order. Each is read on its own, behind the whole text.
 const MOST_KEYS: usize = 100;
@@ -48,7 +48,7 @@ impl<'a> Overrides<'a> {
                 "the request orders by {} keys, and at most {MOST_KEYS} are allowed",
                 options.order_by.len()
             );
-            let error = Diagnostic::new(Severity::Error, "too_many_keys", message, None);
+            let error = Diagnostic::new(Severity::Error, Code::TooManyKeys, message, None);
             return Err(vec![error]);
         }
         let conditions = options
@@ -143,7 +143,7 @@ impl<'a> Overrides<'a> {
                 "{name} in the request is not supported for a SHOW function: it has neither an order \
                  of its own, nor groups, nor points"
             );
-            let error = Diagnostic::error("not_supported", message, show.span);
+            let error = Diagnostic::error(Code::NotSupported, message, show.span);
             return Err(Box::new(error));
         }
         add_conditions(&mut show.conditions, self.conditions.as_deref());
@@ -160,9 +160,10 @@ impl<'a> Overrides<'a> {
         context: &BindContext,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<(), Box<Diagnostic>> {
-        each_query(&mut outer.call, &mut |select| {
-            self.select(select, context, warnings)
-        })
+        for select in queries_mut(&mut outer.call) {
+            self.select(select, context, warnings)?;
+        }
+        Ok(())
     }
 }
 
@@ -193,7 +194,7 @@ impl Key {
         let index = index.and_then(|number| number.checked_sub(1));
         Some(index.filter(|index| *index < columns).ok_or_else(|| {
             let message = format!("`{}` is no column: the query names {columns}", self.name);
-            let error = Diagnostic::new(Severity::Error, "unknown_column", message, None);
+            let error = Diagnostic::new(Severity::Error, Code::UnknownColumn, message, None);
             Box::new(error.with_hint("`#1` is the first column behind the time"))
         }))
     }
@@ -210,7 +211,7 @@ impl Key {
 
 fn no_expression() -> Diagnostic {
     let message = "a key of an order is no expression";
-    Diagnostic::new(Severity::Error, "parse_error", message, None)
+    Diagnostic::new(Severity::Error, Code::ParseError, message, None)
 }
 
 /// The expression that stands for an item of the projection.

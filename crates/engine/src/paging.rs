@@ -1,7 +1,7 @@
 //! Which questions have pages, and pages that end between two milliseconds.
 
 use dql::ast::Statement;
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use plan::BoundQuery;
 
 use crate::answer::Series;
@@ -38,7 +38,7 @@ pub(crate) fn check(request: &QueryRequest, parsed: &Parsed) -> Result<(), Engin
         ),
     };
     let message = format!("{option} is not supported for {what}");
-    let finding = Diagnostic::new(Severity::Error, "not_supported", message, span);
+    let finding = Diagnostic::new(Severity::Error, Code::NotSupported, message, span);
     Err(EngineError::Query(vec![finding.with_hint(hint)]))
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn end_between(
         let message = format!(
             "more than {before} events share one millisecond, which a page by time cannot split"
         );
-        let finding = Diagnostic::new(Severity::Error, "page_too_small", message, None);
+        let finding = Diagnostic::new(Severity::Error, Code::PageTooSmall, message, None);
         let hint = "raise LIMIT, or page with search_after";
         return Err(EngineError::Query(vec![finding.with_hint(hint)]));
     };

@@ -7,11 +7,12 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::{Script, Select, Show, Statement};
-use dql::{Diagnostic, Severity, Span, TextId, Texts};
+use dql::{Code, Diagnostic, Severity, Span, TextId, Texts};
 use events::{TimeRange, WorkspaceId};
+use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use plan::{BindContext, BoundQuery, BoundShow, Delivery, Resources};
+use plan::{BindContext, BoundQuery, BoundShow, Delivery};
 use store::{DataFile, ReadView, Store, StoreError};
 
 use crate::error::EngineError;
@@ -38,7 +39,8 @@ impl Parsed {
             [statement] => Ok(statement),
             _ => {
                 let message = "one statement is answered at a time here";
-                let finding = Diagnostic::new(Severity::Error, "several_statements", message, None);
+                let finding =
+                    Diagnostic::new(Severity::Error, Code::SeveralStatements, message, None);
                 let finding = finding.with_hint("send the statements one by one");
                 Err(EngineError::Query(vec![finding]))
             }
@@ -69,7 +71,7 @@ impl Parsed {
     }
 
     fn wrong(&self, findings: Vec<Diagnostic>) -> EngineError {
-        let is_memory = |finding: &&Diagnostic| finding.code == "resources_exhausted";
+        let is_memory = |finding: &&Diagnostic| finding.code == Code::ResourcesExhausted;
         match findings.iter().find(is_memory) {
             Some(finding) => EngineError::ResourcesExhausted(finding.message.clone()),
             None => EngineError::Query(self.located(findings)),
@@ -200,6 +202,7 @@ pub(crate) fn context(
         single_field: options.single_field,
         longest_window_ms: options.longest_window_ms,
         resources,
+        depth: 0,
     }
 }
 

@@ -9,6 +9,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use functions::{FunctionOptions, NoteMetrics};
 use plan::{BoundQuery, BoundSource};
 use store::Store;
 
@@ -107,12 +108,21 @@ impl Session {
     }
 
     /// What a question about so many events is planned and run with.
-    pub(crate) fn state(&self, query: &BoundQuery, events: u64) -> SessionState {
+    pub(crate) fn state(
+        &self,
+        query: &BoundQuery,
+        events: u64,
+        notes: &NoteMetrics,
+    ) -> SessionState {
         let mut state = self.context.state();
         // The values of a batch are bounded, not only its rows.
         let columns = query.columns.len().max(FULL_COLUMNS);
         let batch_rows = (self.config.batch_rows * FULL_COLUMNS / columns).max(1);
         let mut config = state.config().clone().with_batch_size(batch_rows);
+        config.options_mut().extensions.insert(FunctionOptions {
+            pool: self.memory(),
+            notes: notes.clone(),
+        });
         if is_nested(query) {
             // What the first rows of a sort show is handed down to the scan, rewritten for each query on the
             // way: `concat(a, a) AS a` doubles it each time.
@@ -126,6 +136,9 @@ impl Session {
             let options = state.config_mut().options_mut();
             options.execution.target_partitions = parts.max(1);
         }
+        let options = Arc::clone(state.config_options());
+        // What functions are called with; without this, plans would have the defaults.
+        state.execution_props_mut().mark_start_execution(options);
         state
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dql::ast::Show;
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use events::fields::{FIELDS, FieldType};
 use events::{TimeRange, WorkspaceId};
 use plan::{BoundShow, Delivery, Type};
@@ -165,7 +165,7 @@ fn cut(answer: &mut Answer, limit: Option<u64>, offset: u64, what: &str) {
         if series.values.len() > wanted {
             let message =
                 format!("the answer was cut off at LIMIT {wanted}: there are {all} {what}");
-            let warning = Diagnostic::new(Severity::Warning, "limit_reached", message, None);
+            let warning = Diagnostic::new(Severity::Warning, Code::LimitReached, message, None);
             let hint = "raise LIMIT, or skip what you have seen";
             summary.warnings.push(warning.with_hint(hint));
             series.values.truncate(wanted);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use dql::{Diagnostic, Severity};
-use plan::{BoundQuery, Limit, Lowered, Observation, PageUnit, Position, Shape};
+use dql::{Code, Diagnostic, Severity};
+use functions::NoteMetrics;
+use plan::{
+    Attribute, BoundQuery, Limit, Lowered, Observation, Occurrence, PageUnit, Position, Shape,
+};
 
 use crate::answer::{Summary, TotalHits};
 use crate::rows::{Passed, RowFilter};
@@ -13,6 +16,7 @@ pub(crate) fn summarise(
     query: &BoundQuery,
     lowered: &Lowered,
     rows: &RowFilter,
+    notes: &NoteMetrics,
     counted_hits: Option<u64>,
     cost: Duration,
     watermark_ms: Option<i64>,
@@ -20,7 +24,7 @@ pub(crate) fn summarise(
     let passed = rows.passed();
     let mut warnings = query.notes.warnings.clone();
     warnings.extend(cuts(query, lowered, rows));
-    warnings.extend(discoveries(query, passed));
+    warnings.extend(discoveries(query, passed, notes));
     let total_hits = match counted_hits {
         Some(value) => TotalHits { value, exact: true },
         None => hits(query, lowered, passed),
@@ -116,7 +120,7 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagno
         };
         let next = continuation(query, filter, PageUnit::Rows);
         cut(
-            "limit_reached",
+            Code::LimitReached,
             ["LIMIT", "rows", of],
             query.limits.limit,
             next,
@@ -125,18 +129,13 @@ fn cuts(query: &BoundQuery, lowered: &Lowered, filter: &RowFilter) -> Vec<Diagno
     let groups = groups_cut.then(|| {
         let next = continuation(query, filter, PageUnit::Groups);
         let words = ["SLIMIT", "groups", "the answer"];
-        cut("slimit_reached", words, query.limits.slimit, next)
+        cut(Code::SlimitReached, words, query.limits.slimit, next)
     });
     rows.into_iter().chain(groups).collect()
 }
 
 /// The warning that a limit cut something off; `next` says how the answer is continued.
-fn cut(
-    code: &'static str,
-    [clause, what, of]: [&str; 3],
-    limit: Limit,
-    next: Option<&str>,
-) -> Diagnostic {
+fn cut(code: Code, [clause, what, of]: [&str; 3], limit: Limit, next: Option<&str>) -> Diagnostic {
     let skip = next.unwrap_or("skip what you have seen");
     let narrow = next.unwrap_or("narrow the window");
     let (message, hint) = match limit {
@@ -155,52 +154,51 @@ fn cut(
     Diagnostic::new(Severity::Warning, code, message, None).with_hint(hint)
 }
 
-/// What only running the query could tell.
-fn discoveries(query: &BoundQuery, passed: Passed) -> Vec<Diagnostic> {
+/// What only running the query could find out.
+fn discoveries(query: &BoundQuery, passed: Passed, notes: &NoteMetrics) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for observation in &query.notes.observations {
-        let name = &observation.name;
-        found.extend(unknown_field(observation, passed));
-        if observation.met_others() {
+        let Attribute { name, span } = observation.attribute.as_ref();
+        found.extend(unknown_field(observation, passed, notes));
+        let mut not_numbers = observation.not_numbers.iter();
+        if not_numbers.any(|note| notes.met(*note) > 0) {
             let message = format!("values of `{name}` that are not numbers were left out");
-            let warning = Diagnostic::warning("not_a_number", message, observation.span);
+            let warning = Diagnostic::warning(Code::NotANumber, message, *span);
             found.push(warning.with_hint(format!("convert text with `float({name})`")));
         }
     }
-    let occurred = query.notes.occurrences.iter();
-    found.extend(occurred.filter_map(|occurrence| occurrence.warning().cloned()));
-    if query.is_estimated() {
-        let message = format!(
-            "a percentile was estimated, because a group has more than {} values",
-            plan::EXACT_VALUES
-        );
-        found.push(Diagnostic::new(
-            Severity::Warning,
-            "estimated_percentile",
-            message,
-            None,
-        ));
+    for Occurrence { note, warning } in &query.notes.occurrences {
+        // A query and one inside it may say the same of the whole answer.
+        let is_said = warning.span.is_none() && found.contains(warning);
+        if notes.met(*note) > 0 && !is_said {
+            found.push(warning.clone());
+        }
     }
     found
 }
 
 /// A name that is no column and that no event had. Where no event was read, or not all, only a name that
 /// is almost a column's is worth a word.
-fn unknown_field(observation: &Observation, passed: Passed) -> Option<Diagnostic> {
-    if observation.found() {
+fn unknown_field(
+    observation: &Observation,
+    passed: Passed,
+    notes: &NoteMetrics,
+) -> Option<Diagnostic> {
+    if notes.met(observation.present) > 0 {
         return None;
     }
-    let name = &observation.name;
+    let Attribute { name, span } = observation.attribute.as_ref();
     let near = plan::nearest_field(name);
     let is_cut = passed.rows_cut || passed.groups_cut;
-    let reason = match (observation.examined(), is_cut, near) {
+    let is_examined = notes.rows(observation.present) > 0;
+    let reason = match (is_examined, is_cut, near) {
         (true, false, _) => "none of the events that were read has it",
         (true, true, Some(_)) => "it is no column, and no event of this answer has it",
         (false, _, Some(_)) => "it is no column, and no event was read that could have it",
         (true, true, None) | (false, _, None) => return None,
     };
     let message = format!("unknown field `{name}`: {reason}");
-    let warning = Diagnostic::warning("unknown_field", message, observation.span);
+    let warning = Diagnostic::warning(Code::UnknownField, message, *span);
     Some(match near {
         Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
         None => warning,

@@ -63,11 +63,12 @@ impl EventTable {
         columns: &[usize],
         condition: Option<Arc<dyn PhysicalExpr>>,
         partitions: usize,
-    ) -> Arc<dyn ExecutionPlan> {
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = Arc::clone(&self.events.files);
         let source = EventSource::new(files, Arc::clone(&self.schema), columns, partitions);
-        let conditions = condition.into_iter();
-        DataSourceExec::from_data_source(conditions.fold(source, EventSource::filtered))
+        let mut conditions = condition.into_iter();
+        let source = conditions.try_fold(source, EventSource::filtered)?;
+        Ok(DataSourceExec::from_data_source(source))
     }
 
     /// Columns of the events that are in memory.
@@ -117,7 +118,7 @@ impl TableProvider for EventTable {
         let columns = projection.map_or_else(all, Vec::clone);
         let condition = condition(state, filters)?;
         let partitions = state.config().target_partitions();
-        let files = self.files(&columns, condition.clone(), partitions);
+        let files = self.files(&columns, condition.clone(), partitions)?;
         if self.events.recent.is_empty() {
             return Ok(files);
         }

@@ -2,6 +2,8 @@
 
 use events::{Defaults, Event, TimeRange};
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use plan::Delivery;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
@@ -62,6 +64,24 @@ pub(crate) async fn whole(engine: &Engine, request: &QueryRequest) -> Whole {
     let statement = parsed.single().unwrap();
     let whole = engine.whole(request, &parsed, statement, Delivery::Stream);
     whole.await.unwrap()
+}
+
+/// A mistyped workspace is compared with the names at the root. The directory that is suggested has no log, so it was
+/// not looked into.
+#[tokio::test]
+async fn a_mistyped_workspace_costs_no_look_into_the_others() {
+    let store = store(1, 1, 8).await;
+    let path = Path::from("workspace=acmes/no-log");
+    store.object_store().put(&path, "x".into()).await.unwrap();
+    let request = QueryRequest {
+        scope: Scope::Workspaces(vec!["acmess".parse().unwrap()]),
+        ..request("TAE::audit:(count(*))")
+    };
+    let answer = engine(&store, 64 << 20).query(&request).await;
+    let Err(EngineError::UnknownWorkspace { suggestion, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(suggestion.as_deref(), Some("acmes"));
 }
 
 const MATCHES: &str = "TAE::audit:(count(*)) {match(df_message, 'gha')}";

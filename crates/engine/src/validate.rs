@@ -1,11 +1,13 @@
 //! What is wrong with a question, and what its reader should know, found without a store.
 
-use dql::ast::{Call, ExprKind, Quoted, Select, Statement};
+use dql::ast::{Select, Statement};
 use dql::{Diagnostic, Severity, Span, Texts};
-use plan::{BindContext, BoundShow, Delivery, Resources};
+use functions::Resources;
+use plan::{BindContext, BoundShow, Delivery};
 
 use crate::prepare;
 use crate::request::QueryRequest;
+use crate::syntax::queries;
 
 /// What is known of a question without running it.
 #[derive(Debug, Clone)]
@@ -92,22 +94,10 @@ impl Binding<'_> {
                 self.add(show.span, plan::bind_show(show, &self.context()).map(bound));
             }
             Statement::Show(_) => {}
-            Statement::Outer(outer) => self.call(&outer.call),
-        }
-    }
-
-    /// The queries that a function works on.
-    fn call(&mut self, call: &Call) {
-        for argument in &call.args {
-            match &argument.value.kind {
-                ExprKind::Subquery(select) => self.select(select),
-                ExprKind::Call(call) => self.call(call),
-                ExprKind::Quoted(quoted) => match quoted.as_ref() {
-                    // Checking refuses SHOW here.
-                    Quoted::Query(_, Statement::Show(_)) | Quoted::Unreadable(..) => {}
-                    Quoted::Query(_, statement) => self.statement(statement),
-                },
-                _ => {}
+            Statement::Outer(outer) => {
+                for select in queries(&outer.call) {
+                    self.select(select);
+                }
             }
         }
     }

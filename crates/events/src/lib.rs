@@ -1,26 +1,4 @@
-//! The event model: what an audit event is, before it is stored and after it is read.
-//!
-//! | module | is |
-//! |---|---|
-//! | [`fields`] | the catalogue: every column with its type, unit, aliases and meaning |
-//! | [`workspace`] | the name of a workspace |
-//! | [`time`] | time ranges, days, timestamps as text |
-//! | [`event`] | one validated event, made from a JSON object |
-//! | [`identity`] | event ids derived from where an event came from or from what it says |
-//! | [`rejection`] | why a record is not an event |
-//! | [`columns`] | rows of other versions in the columns of this one |
-//! | [`conflict`] | ids of events whose own is taken |
-//! | [`content`] | what a producer said, as a digest |
-//! | [`delivery`] | when, how and from whom Vouch got an event |
-//! | [`batch`] | events into Arrow record batches |
-//! | `direct` | the same without a JSON tree in between, for records that need no care |
-//! | [`packed`] | events that wait to be written, in little memory |
-//! | [`json`] | rows of record batches back into JSON objects |
-//! | [`mapping`] | jq programs that turn records of other products into events |
-//! | [`read`] | files into records, and records into events |
-//!
-//! The path of a file: [`read::EventReader`] gives [`DayEvents`], packed. The path of a record that needs
-//! care, or comes alone: JSON → (optionally) [`mapping::Mapping::apply`] → [`event::Event::from_json`].
+#![doc = include_str!("../README.md")]
 
 pub mod batch;
 pub mod columns;

@@ -1,21 +1,20 @@
 //! What a query means: names resolved, types known, window and limits settled.
 
-use std::fmt;
-use std::sync::Arc;
+mod display;
+mod notes;
 
-use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 use datafusion::scalar::ScalarValue;
-use dql::Diagnostic;
 use events::TimeRange;
+use functions::bucket::Buckets;
+use functions::points::PointFunction;
+use functions::{NoteId, Resources};
 
 use crate::bind::sort_keys;
-use crate::functions::json::Observation;
-use crate::functions::percentile::Estimate;
-use crate::functions::points::PointFunction;
-use crate::occurrence::Occurrence;
 use crate::types::Type;
+
+pub use notes::{Attribute, Notes, Observation, Occurrence};
 
 /// A query without open questions; [`crate::lower`] makes a plan of it.
 #[derive(Debug, Clone)]
@@ -68,8 +67,10 @@ pub struct BoundQuery {
     pub limits: Limits,
     /// How the answer is continued; absent where it cannot be.
     pub page: Option<Page>,
-    /// What is known already and what running the query will tell.
+    /// What is known already, and what running the query will report.
     pub notes: Notes,
+    /// What binding has charged, as long as the query exists.
+    pub resources: Resources,
 }
 
 impl BoundQuery {
@@ -79,18 +80,6 @@ impl BoundQuery {
             BoundSource::Events => self.window,
             BoundSource::Query(inner) => inner.events_window(),
         }
-    }
-
-    /// Whether running the query had to estimate a percentile, in it or in a query inside it.
-    pub fn is_estimated(&self) -> bool {
-        let in_source = match &self.source {
-            BoundSource::Events => false,
-            BoundSource::Query(inner) => inner.is_estimated(),
-        };
-        let mut members = self.memberships.iter();
-        in_source
-            || self.notes.estimate.happened()
-            || members.any(|membership| membership.members.is_estimated())
     }
 
     /// The windows of the columns that are moved in time, each with the milliseconds that its rows are
@@ -260,8 +249,10 @@ pub struct Point {
     pub time: Expr,
     /// The order of the points, oldest first; complete, so that no two tie.
     pub order: Vec<SortExpr>,
-    /// What is said when a whole number does not fit 64 bits and is missing.
-    pub overflow: Arc<Occurrence>,
+    /// Whether the value and the result are whole numbers.
+    pub is_whole: bool,
+    /// The note of a whole number that does not fit into 64 bits and is missing.
+    pub overflow: NoteId,
 }
 
 impl PartialEq for Point {
@@ -338,38 +329,6 @@ pub enum Shape {
     },
 }
 
-/// Intervals of one width from `start`; the last ends at `end`, which is not inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Buckets {
-    /// The left edge of the first interval.
-    pub start: i64,
-    /// The right edge of the last, above `start`.
-    pub end: i64,
-    /// The width, above 0.
-    pub width: i64,
-}
-
-impl Buckets {
-    /// The left edges.
-    pub fn edges(self) -> impl Iterator<Item = i64> {
-        std::iter::successors(Some(self.start), move |edge| {
-            edge.checked_add(self.width).filter(|edge| *edge < self.end)
-        })
-    }
-
-    /// The left edge of the interval that a number lies in.
-    pub(crate) fn of(self, value: f64) -> Option<i64> {
-        if value < self.start as f64 || value >= self.end as f64 {
-            return None;
-        }
-        let index = ((value - self.start as f64) / self.width as f64).floor();
-        Some(
-            self.start
-                .saturating_add(self.width.saturating_mul(index as i64)),
-        )
-    }
-}
-
 impl Shape {
     /// Whether a group can have several shaped rows.
     pub fn is_many_rows(&self, step_ms: Option<i64>) -> bool {
@@ -411,8 +370,8 @@ pub enum Reducer {
     Sum,
     /// How many there are.
     Count,
-    /// A percentile, 0 to 100.
-    Percentile(f64),
+    /// A percentile, 0 to 100, and the note that it is estimated.
+    Percentile(f64, NoteId),
 }
 
 /// How many rows and groups are wanted; `None` is all.
@@ -449,19 +408,6 @@ impl Limit {
     }
 }
 
-/// What an answer has to say besides its rows.
-#[derive(Debug, Clone, Default)]
-pub struct Notes {
-    /// Known before running.
-    pub warnings: Vec<Diagnostic>,
-    /// What running finds out about attributes.
-    pub observations: Vec<Arc<Observation>>,
-    /// What running may meet.
-    pub occurrences: Vec<Arc<Occurrence>>,
-    /// Whether running had to estimate a percentile.
-    pub estimate: Arc<Estimate>,
-}
-
 /// A plan and how to read its rows.
 ///
 /// The plan's columns are: `k0`, `k1`, … (the keys), `time`, `v0`, `v1`, … (the columns), then those that
@@ -484,138 +430,4 @@ pub struct Lowered {
     pub row_is_group: bool,
     /// The types of the last columns, `p0`, `p1`, …, which tell the place of a row or group in its order.
     pub place: Vec<Type>,
-}
-
-/// A line of the text of a bound query.
-fn line(formatter: &mut fmt::Formatter<'_>, name: &str, text: String) -> fmt::Result {
-    writeln!(formatter, "{name:<8} {text}")
-}
-
-impl BoundQuery {
-    fn write_order(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for key in sort_exprs(&self.order) {
-            line(formatter, "order", key.to_string())?;
-        }
-        if let Some(order) = &self.series_order {
-            let direction = if order.ascending {
-                "ascending"
-            } else {
-                "descending"
-            };
-            line(
-                formatter,
-                "sorder",
-                format!("{:?}({}) {direction}", order.reducer, order.expr),
-            )?;
-        }
-        line(formatter, "limits", format!("{:?}", self.limits))
-    }
-}
-
-impl fmt::Display for BoundQuery {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            BoundSource::Events => line(formatter, "source", "events".to_owned())?,
-            BoundSource::Query(inner) => {
-                line(formatter, "source", "query".to_owned())?;
-                for inner_line in inner.to_string().lines() {
-                    writeln!(formatter, "    {inner_line}")?;
-                }
-            }
-        }
-        line(
-            formatter,
-            "window",
-            format!("[{}, {}) ms", self.window.from_ms, self.window.to_ms),
-        )?;
-        for (shift_ms, window) in self.shifted_windows() {
-            let text = format!("{shift_ms} ms: [{}, {}) ms", window.from_ms, window.to_ms);
-            line(formatter, "shift", text)?;
-        }
-        if let Some(step_ms) = self.step_ms {
-            line(formatter, "step", format!("{step_ms} ms"))?;
-        }
-        if let Some(filter) = &self.filter {
-            line(formatter, "where", filter.to_string())?;
-        }
-        if let Some(behind) = &self.behind {
-            line(formatter, "behind", behind.to_string())?;
-        }
-        for (index, membership) in self.memberships.iter().enumerate() {
-            line(
-                formatter,
-                &format!("in{index}"),
-                membership.value.to_string(),
-            )?;
-            for inner_line in membership.members.to_string().lines() {
-                writeln!(formatter, "    {inner_line}")?;
-            }
-        }
-        for learnt in &self.learning {
-            line(formatter, "learn", learnt.to_string())?;
-        }
-        for key in &self.keys {
-            line(
-                formatter,
-                "by",
-                format!("{} = {} ({:?})", key.name, key.expr, key.value_type),
-            )?;
-        }
-        line(formatter, "shape", self.shape.to_string())?;
-        if let Some(having) = &self.having {
-            line(formatter, "having", having.to_string())?;
-        }
-        for (index, computed) in self.computed.iter().enumerate() {
-            line(formatter, &format!("c{index}"), computed.to_string())?;
-        }
-        line(formatter, "time", self.time.to_string())?;
-        for column in &self.columns {
-            let text = format!(
-                "{} = {} ({:?})",
-                column.name, column.expr, column.value_type
-            );
-            line(formatter, "column", text)?;
-        }
-        self.write_order(formatter)
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rows => formatter.write_str("every row"),
-            Self::Newest => formatter.write_str("the newest row of a group"),
-            Self::Aggregate { aggregates } => {
-                let texts: Vec<String> = aggregates.iter().map(ToString::to_string).collect();
-                write!(formatter, "aggregate {}", texts.join(", "))
-            }
-            Self::Distinct { value, .. } => write!(formatter, "one row a value of {value}"),
-            Self::Histogram { buckets, .. } => write!(
-                formatter,
-                "one row for every {} in [{}, {})",
-                buckets.width, buckets.start, buckets.end
-            ),
-            Self::Extreme { count, .. } => write!(formatter, "the first {count} rows of a group"),
-        }
-    }
-}
-
-impl fmt::Display for Computed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fill(fill) => write!(formatter, "{} filled by {:?}", fill.value, fill.mode),
-            Self::Point(point) => write!(formatter, "{:?} of {}", point.function, point.value),
-        }
-    }
-}
-
-/// The Arrow type in which a value of a type is answered.
-pub(crate) fn arrow_type(value_type: Type) -> DataType {
-    match value_type {
-        Type::Null => DataType::Null,
-        Type::Bool => DataType::Boolean,
-        Type::Int => DataType::Int64,
-        Type::Float => DataType::Float64,
-        Type::String | Type::Json => DataType::Utf8View,
-    }
 }

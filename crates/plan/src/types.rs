@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
-use crate::functions::json::Observation;
+use crate::bound::Attribute;
 
 /// The type of a DQL value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,8 @@ pub struct Typed {
     pub expr: Expr,
     /// Its type.
     pub value_type: Type,
-    /// For an attribute, what running the query finds out about it.
-    pub observation: Option<Arc<Observation>>,
+    /// The attribute that the value is, if it is one.
+    pub attribute: Option<Arc<Attribute>>,
 }
 
 impl Typed {
@@ -70,7 +70,18 @@ impl Typed {
         Self {
             expr,
             value_type,
-            observation: None,
+            attribute: None,
         }
+    }
+}
+
+/// The Arrow type in which a value of a type is answered.
+pub(crate) fn arrow_type(value_type: Type) -> DataType {
+    match value_type {
+        Type::Null => DataType::Null,
+        Type::Bool => DataType::Boolean,
+        Type::Int => DataType::Int64,
+        Type::Float => DataType::Float64,
+        Type::String | Type::Json => DataType::Utf8View,
     }
 }

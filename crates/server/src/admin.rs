@@ -1,7 +1,7 @@
-//! The port for what must not be done through the others.
+//! The administrative port.
 //!
-//! Whoever may send events reaches the other ports. What changes settings or drops events is asked at a
-//! port of its own, which is there only when somebody has said so, best as a socket in the file system.
+//! Every client that sends events reaches the other ports. Methods that change settings or drop events are served at
+//! a port of their own, which exists only when it is configured. A socket in the file system is preferred.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -19,7 +19,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 const MODE: u32 = 0o600;
 const UNIX: &str = "unix:";
 
-/// Where settings and holds are changed.
+/// The address of the administrative port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminAddress {
     /// An address of the network.
@@ -71,7 +71,7 @@ pub(crate) struct UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // One that stays does no harm: the next service takes its place.
+        // A socket that remains is harmless: the next service replaces it.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -81,7 +81,7 @@ impl UnixSocket {
         if UnixStream::connect(&path)
             .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
         {
-            // What a service that was killed has left.
+            // A socket of a service that was killed.
             fs::remove_file(&path)?;
         }
         let listener = UnixListener::bind(&path)?;
@@ -93,17 +93,17 @@ impl UnixSocket {
         Ok(socket)
     }
 
-    /// Its connections; the socket is deleted when `self` is dropped.
+    /// The connections. The socket is deleted when `self` is dropped.
     pub(crate) fn incoming(&mut self) -> Option<UnixListenerStream> {
         self.listener.take().map(UnixListenerStream::new)
     }
 }
 
 impl AdminListener {
-    /// Begins to listen.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is in use or not available to this process.
     pub(crate) fn bind(address: &AdminAddress) -> io::Result<Self> {
         match address {
             AdminAddress::Tcp(address) => crate::serve::listen(*address).map(Self::Tcp),
@@ -111,7 +111,7 @@ impl AdminListener {
         }
     }
 
-    /// Where it listens, with the port that was found for port 0.
+    /// The address, with the assigned port in place of port 0.
     pub(crate) fn address(&self) -> io::Result<AdminAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(AdminAddress::Tcp),
@@ -124,7 +124,7 @@ impl AdminListener {
 mod tests {
     use super::*;
 
-    /// Both kinds of addresses are read and shown.
+    /// Both kinds of addresses are parsed and formatted.
     #[test]
     fn addresses_are_read() {
         for (text, shown) in [
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// A socket that nobody listens to any more is replaced, one in use is not.
+    /// A socket without a listener is replaced; a socket in use is not.
     #[tokio::test]
     async fn left_socket_is_replaced() {
         let path = std::env::temp_dir().join(format!("vouch-admin-{}", std::process::id()));

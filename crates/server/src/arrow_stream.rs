@@ -1,4 +1,4 @@
-//! A streamed answer to the bytes of an Arrow IPC stream, and back.
+//! Encodes a streamed answer as an Arrow IPC stream, and decodes it.
 
 use arrow::array::{Array, RecordBatch};
 use arrow::buffer::Buffer;
@@ -90,7 +90,7 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// What `bytes`, the next part, complete.
+    /// Decodes the next part and returns the items that it completes.
     pub(crate) fn decode(&mut self, bytes: Bytes) -> Result<Vec<StreamItem>, ArrowError> {
         let mut buffer = Buffer::from(bytes);
         let mut items = Vec::new();
@@ -105,7 +105,7 @@ impl Decoder {
         }
     }
 
-    /// Checks that the parts ended where a message ends.
+    /// Checks that the parts end at the end of a message.
     pub(crate) fn finish(&mut self) -> Result<(), ArrowError> {
         self.decoder.finish()
     }

@@ -1,4 +1,4 @@
-//! Asks a running service and gives back the engine's own types.
+//! A client of the service that returns the engine's own types.
 
 mod workspace;
 
@@ -13,8 +13,8 @@ use tonic::{Code, Status};
 
 use crate::arrow_stream::Decoder;
 use crate::convert::{
-    MessageError, answer_from_message, diagnostic_from_message, explanation_from_message,
-    known_code, request_to_message, stage_to_message, summary_from_message,
+    MessageError, answer_from_message, code_from_text, diagnostic_from_message,
+    explanation_from_message, request_to_message, stage_to_message, summary_from_message,
 };
 use crate::proto::query_service_client::QueryServiceClient;
 use crate::proto::query_stream_response::Item;
@@ -23,54 +23,54 @@ use crate::proto::{ExplainRequest, QueryStreamResponse};
 use crate::{MAX_MESSAGE_BYTES, status};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A service that vanished without a word is noticed after this time.
+/// The time after which a service that disappeared is noticed.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Why a service gave no answer.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The text is no address of a service.
+    /// The text is not an address.
     #[error("`{address}` is no address of a service: {reason}; give `host:port` or `unix:PATH`")]
     Address {
         /// The text.
         address: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// Nobody answers there.
+    /// No service answers at the address.
     #[error(
         "no service answers at `{address}`: {reason}; check the address and that `vouch serve` runs"
     )]
     Unreachable {
         /// The address.
         address: String,
-        /// What the connection says.
+        /// The error of the connection.
         reason: String,
     },
-    /// The service refused or failed, and says why.
+    /// The service refused the call or failed, with a reason.
     #[error("{}", .0.message)]
     Refused(Box<Refusal>),
-    /// The call failed on the way, without words of the service.
+    /// The call failed without an error of the service.
     #[error("the call failed: {message} ({code:?})", message = .0.message(), code = .0.code())]
     Call(#[source] Box<Status>),
     /// The stream ended before its summary.
     #[error("the answer broke off; what came of it is not complete")]
     Incomplete,
-    /// The answer cannot be understood.
+    /// The answer cannot be decoded.
     #[error("{0}")]
     Answer(String),
 }
 
-/// What a service says about a question that it did not answer.
+/// The error of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The stable code.
-    pub code: &'static str,
-    /// What is wrong, and what to do.
+    pub code: dql::Code,
+    /// The message.
     pub message: String,
-    /// The findings about the query text, when that is wrong.
+    /// The diagnostics of the query text, when that is wrong.
     pub diagnostics: Vec<Diagnostic>,
-    /// Whether the one who asked is to change something, rather than the one who runs the service.
+    /// Whether the client has to change its request; otherwise the operator has to act.
     pub is_question: bool,
 }
 
@@ -109,7 +109,7 @@ impl Client {
         WorkspaceServiceClient::new(self.channel.clone())
     }
 
-    /// One answer a statement. The service's clock decides what now is.
+    /// Returns one answer per statement. *Now* is the time of the service.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -125,7 +125,7 @@ impl Client {
         Ok(answers?)
     }
 
-    /// The answer to one statement as a stream: the schema, batches, the end.
+    /// Streams the answer to one statement: the schema, batches, the end.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting, also as an item; after an error nothing follows.
@@ -145,7 +145,7 @@ impl Client {
         Ok(items(messages).boxed())
     }
 
-    /// What the service makes of a question.
+    /// Returns a stage of a query.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -172,7 +172,7 @@ fn endpoint(address: &str) -> Result<Endpoint, ClientError> {
         return Err(wrong("this version has no TLS"));
     }
     if let Some(path) = address.strip_prefix("unix:") {
-        // The library panics at a path that is none.
+        // The library panics at an invalid path.
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() {
             return Err(wrong("there is no path after `unix:`"));
@@ -192,7 +192,7 @@ fn endpoint(address: &str) -> Result<Endpoint, ClientError> {
     }
 }
 
-/// The last words of a chain of errors, which say most about a failed connection.
+/// The innermost error of a chain, which has the most information about a failed connection.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {
@@ -206,7 +206,7 @@ fn refused(status: Status) -> ClientError {
         return ClientError::Call(Box::new(status));
     };
     ClientError::Refused(Box::new(Refusal {
-        code: known_code(info.code),
+        code: code_from_text(info.code),
         message: info.message,
         diagnostics: info
             .diagnostics
@@ -323,11 +323,11 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_words() {
-        let status = status::of_request_error(&crate::convert::RequestError::NoScope);
+        let status = status::from_request_error(&crate::convert::RequestError::NoScope);
         let ClientError::Refused(refusal) = refused(status) else {
             panic!("not refused")
         };
-        assert_eq!(refusal.code, "invalid_request");
+        assert_eq!(refusal.code, dql::Code::InvalidRequest);
         assert!(refusal.is_question);
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, and how long they may be idle.
+//! Limits on the number of connections and on their idle time.
 //!
 //! Each connection takes a file descriptor, and so does each file that the store reads or writes. Without
 //! limits idle connections would stop the store.
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use dql::Code;
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,13 +22,13 @@ use tonic::transport::server::Connected;
 use crate::ingest::{Budget, Share};
 use crate::tally::Tally;
 
-/// The descriptors that `vouch serve` asks the system for.
+/// The number of file descriptors that `vouch serve` requests.
 const DESCRIPTORS: u64 = 1 << 16;
 
-/// How long to wait for a descriptor when the system has none for a new connection.
+/// The pause when the system has no descriptor for a new connection.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(200);
 
-/// How many connections a service takes. What is beyond is closed at once.
+/// The most connections of a service. Further connections are closed at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections to each port; 2,048 by default, and never more than a quarter of the file descriptors
@@ -61,7 +62,8 @@ impl ConnectionLimits {
         limits
     }
 
-    /// Where fewer connections are taken than asked for, one address still has at most a quarter of them, as by default.
+    /// If these are fewer connections than configured, one address still has at most a quarter of them, as by
+    /// default.
     fn within(self, descriptors: u64) -> Self {
         let most = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
         let most = most.max(1);
@@ -75,21 +77,21 @@ impl ConnectionLimits {
     }
 }
 
-/// Lets the process open as many files as the system allows, up to 65,536.
+/// Raises the limit of open files as far as the system allows, up to 65,536.
 pub fn raise_descriptor_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(DESCRIPTORS) {
         tracing::warn!(%error, "the number of files that the process may open could not be raised");
     }
 }
 
-/// What a port does with connections.
+/// The properties of a port.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Port {
     /// Its name in the log.
     pub(crate) name: &'static str,
-    /// A connection from which nothing comes for this long is closed.
+    /// A connection that sends nothing for this long is closed.
     pub(crate) idle: Option<Duration>,
-    /// What a connection beyond the limits is told.
+    /// The response to a connection beyond the limits.
     pub(crate) refusal: &'static [u8],
 }
 
@@ -103,7 +105,7 @@ pub(crate) struct Listener {
     refused: Tally,
 }
 
-/// The connections of a port that are open.
+/// The open connections of a port.
 #[derive(Debug)]
 pub(crate) struct Counts {
     limits: ConnectionLimits,
@@ -116,27 +118,27 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// The place of an open connection.
+/// The slot of an open connection.
 #[derive(Debug)]
 struct Place {
     counts: Arc<Counts>,
     address: IpAddr,
 }
 
-/// Who is at the other end of a connection; an extension of its requests.
+/// The peer of a connection; an extension of its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    /// The address of the other end.
+    /// The address.
     pub(crate) address: IpAddr,
-    /// What the requests of its address may take of the memory for writes.
+    /// The share of its address in the memory for writes.
     pub(crate) share: Share,
-    /// The same of the memory for questions.
+    /// The share of its address in the memory for queries.
     pub(crate) question_share: Share,
     /// Closes the connection.
     pub(crate) closing: Closing,
 }
 
-/// The memory that requests share; questions and writes do not take it from each other.
+/// The memory that requests share. Queries and writes have separate budgets.
 #[derive(Debug, Clone)]
 pub(crate) struct Budgets {
     pub(crate) writes: Budget,
@@ -148,7 +150,7 @@ pub(crate) struct Budgets {
 pub(crate) struct Closing(Arc<(AtomicBool, AtomicWaker)>);
 
 impl Closing {
-    /// Closes the connection, and drops all that waits to be sent through it.
+    /// Closes the connection and drops everything in its send queue.
     pub(crate) fn close(&self) {
         let (is_closing, waker) = &*self.0;
         is_closing.store(true, Ordering::Release);
@@ -160,12 +162,13 @@ impl Closing {
         self.0.0.load(Ordering::Acquire)
     }
 
-    /// Fails when it is to be closed; wakes the task of `context` when it becomes so.
+    /// Fails when the connection is to be closed. Wakes the task of `context` when it becomes so.
     fn poll(&self, context: &Context<'_>) -> io::Result<()> {
         self.0.1.register(context.waker());
-        match self.is_closing() {
-            true => Err(io::ErrorKind::TimedOut.into()),
-            false => Ok(()),
+        if self.is_closing() {
+            Err(io::ErrorKind::TimedOut.into())
+        } else {
+            Ok(())
         }
     }
 }
@@ -180,13 +183,13 @@ pub(crate) struct Connection {
 }
 
 impl Counts {
-    /// Counts for a port with these limits.
+    /// The counts of a port with these limits.
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
         let open = Mutex::default();
         Arc::new(Self { limits, open })
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.lock().all
     }
@@ -224,7 +227,7 @@ impl Drop for Place {
     }
 }
 
-/// The address that a connection counts for: of IPv6 the network of 64 bits, which is what one host has.
+/// The address by which a connection is counted. For IPv6 it is the network of 64 bits, which one host has.
 fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -268,12 +271,12 @@ impl Listener {
             };
             let Some(place) = self.counts.enter(address) else {
                 self.refused
-                    .add((self.port.name, "too_many_connections"), 1);
-                // It may or may not be read; the connection is closed in any case.
+                    .add((self.port.name, Code::TooManyConnections.as_str()), 1);
+                // The client may or may not read it; the connection is closed in any case.
                 let _ = stream.try_write(self.port.refusal);
                 continue;
             };
-            // Without it answers are late, not wrong.
+            // Without this option answers are later, but correct.
             let _ = stream.set_nodelay(true);
             return Connection {
                 stream,
@@ -301,7 +304,7 @@ fn is_of_connection(error: &io::Error) -> bool {
 }
 
 impl Connection {
-    /// Who is at the other end.
+    /// The peer.
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }
@@ -374,7 +377,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection that a request closes ends at once, also while it waits for its client.
+    /// A connection that a request closes ends at once, even while it waits for its client.
     #[tokio::test]
     async fn closed_connection_ends() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

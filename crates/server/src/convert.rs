@@ -13,7 +13,7 @@ pub(crate) use answer::{
     answer_from_message, answer_to_message, explanation_from_message, explanation_to_message,
     summary_from_message, summary_to_message,
 };
-pub(crate) use diagnostic::{diagnostic_from_message, diagnostics_to_messages, known_code};
+pub(crate) use diagnostic::{code_from_text, diagnostic_from_message, diagnostics_to_messages};
 pub(crate) use editor::{candidates_to_message, validation_to_message};
 pub(crate) use request::{
     RequestError, request_from_message, request_to_message, stage_from_message, stage_to_message,
@@ -26,10 +26,10 @@ pub(crate) use workspace::{
     settings_from_message, settings_to_message, undone_from_message, undone_to_message,
 };
 
-/// Why a message could not be understood.
+/// Why a message cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MessageError {
-    /// A field that is always set is not.
+    /// A required field is not set.
     #[error("the service's answer lacks `{0}`; it is not a Vouch service, or another version")]
     Missing(&'static str),
     /// A value of a kind that this version does not know.

@@ -1,17 +1,17 @@
-//! Events on their way in: what all doors of ingest have in common, and the doors themselves.
+//! Events on their way in: the doors of ingest, and their common parts.
 //!
 //! | module | is |
 //! |---|---|
-//! | `limits` | how large requests and events may be, and what waits in memory |
-//! | `quotas` | how many workspaces, days and producers senders may make |
+//! | `limits` | the sizes of requests and events, and the memory of waiting ones |
+//! | `quotas` | the workspaces, days and producers that senders may create |
 //! | `budget` | the memory that requests share |
-//! | `pace` | how fast a body has to come, and an answer has to go |
-//! | `admission` | gRPC requests on their way to a service: the memory that they take, and the refusals |
+//! | `pace` | the minimum rates of bodies and of answers |
+//! | `admission` | a layer before gRPC services that counts memory and refuses requests |
 //! | `incoming` | the body of a gRPC request, read within the limits |
 //! | `messages` | gRPC messages, decompressed and decoded within the limits |
 //! | `body` | the body of an HTTP request, read and decompressed within the limits |
-//! | `memory` | what a request takes in memory when it is decoded |
-//! | `decode` | records into events, with what is refused of them |
+//! | `memory` | the memory of a decoded request, estimated before decoding |
+//! | `decode` | records into events and refusals |
 //! | `writer` | a request of any door, stored |
 //! | `error` | why a request failed, for gRPC and for HTTP |
 //! | `service` | `IngestService` |
@@ -43,16 +43,16 @@ pub(crate) use pace::{LONGEST_STALL, Pace};
 pub use quotas::IngestQuotas;
 pub(crate) use writer::{Door, Writer};
 
-/// How events are taken in.
+/// The configuration of ingest.
 #[derive(Debug, Clone, Default)]
 pub struct IngestConfig {
-    /// How much is taken at a time.
+    /// The limits of requests.
     pub limits: IngestLimits,
-    /// How many workspaces, days and producers senders may make.
+    /// The workspaces, days and producers that senders may create.
     pub quotas: IngestQuotas,
-    /// Mappings that requests may name, beside those that come with Vouch. Of two with one name the
-    /// first counts, and it goes before a shipped one.
+    /// Mappings that requests may name, besides the shipped ones. Of two with one name the first is used, and it
+    /// takes precedence over a shipped one.
     pub mappings: Vec<MappingSource>,
-    /// The mapping for log records that come by OTLP.
+    /// The mapping for OTLP log records.
     pub otlp_mapping: Option<MappingSource>,
 }

@@ -1,4 +1,4 @@
-//! What the service counts, as Prometheus reads it.
+//! The metrics of the service, in the format of Prometheus.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::connections::{Budgets, Counts};
 /// The media type of [`Metrics::text`].
 pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The bounds of the times of writes, in seconds.
+/// The buckets of the durations of writes, in seconds.
 const WRITE_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -36,7 +36,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Counters beside what is known of the store and the doors.
+    /// Counters besides the state of the store and of the doors.
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("vouch");
         let accepted = Family::default();
@@ -91,12 +91,12 @@ impl Metrics {
         self.refused_requests.get_or_create(&labels).inc();
     }
 
-    /// Counts the time that storing the events of a request took.
+    /// Records the duration of storing the events of a request.
     pub(crate) fn write(&self, time: Duration) {
         self.write_seconds.observe(time.as_secs_f64());
     }
 
-    /// All figures as a text, with those that `parts` has now.
+    /// All metrics as text, with the current state of `parts`.
     pub(crate) fn text(&self, parts: &Parts) -> Result<String, fmt::Error> {
         let mut text = String::new();
         let mut now = Registry::with_prefix("vouch");
@@ -107,7 +107,7 @@ impl Metrics {
     }
 }
 
-/// The parts of a service that know figures of the moment.
+/// The parts of a service that have gauges.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
@@ -117,7 +117,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// What waits: events for being folded, requests for memory.
+    /// The gauges of waiting events and requests.
     fn waiting(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let unfolded = self.store.unfolded();
         let age_s = unfolded.oldest_ms.map_or(0.0, |oldest_ms| {

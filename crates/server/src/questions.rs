@@ -1,9 +1,8 @@
-//! Where questions run: on a runtime of their own, so many at a time, each for a bounded time.
+//! Runs queries on a runtime of their own, with limits on their number and time.
 //!
-//! Whatever a question costs, the runtime that acknowledges events and tells the health of the service
-//! waits for none of it: its tasks only wait for the other runtime's, and stop to wait when the time of a
-//! question is over. The task of a question keeps its turn until it has really ended, so that what does
-//! not end at once still counts.
+//! The runtime that acknowledges events and reports health never computes for a query: its tasks only wait for tasks
+//! of the other runtime, and stop waiting at the timeout of the query. The task of a query keeps its turn until it
+//! has really ended, so a query that does not end at once still counts.
 
 use std::io;
 use std::sync::Arc;
@@ -21,32 +20,32 @@ use tonic::Status;
 use crate::status;
 use crate::turns::{Asker, Turn, Turns};
 
-/// The memory for questions that are being read and for answers that are not sent yet, of all calls together.
+/// The memory for incoming queries and for answers that are not sent yet, of all calls together.
 pub(crate) const BUDGET_BYTES: usize = 256 << 20;
-/// Planning a question recurses with the depth of its text, and deepest in debug builds.
+/// Planning a query recurses with the depth of its text, and deepest in debug builds.
 const STACK_BYTES: usize = 8 << 20;
-/// Texts that are checked at a time.
+/// The number of concurrent validations and completions.
 const CHECKS: usize = 4;
-/// What most questions do: filter, group, sort and cut.
+/// A typical query: filter, group, sort and limit.
 const WARM_UP: &str = "TAE::audit:(count(*) AS n) {df_status = 'fail'} [1d] BY df_user_name SORDER BY n DESC SLIMIT 1";
-/// The messages of a stream that are ready before the reader takes them.
+/// The most messages of a stream in the queue of its reader.
 const READY_MESSAGES: usize = 2;
 
-/// How much questions may take of a service.
+/// The limits of queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuestionLimits {
-    /// The questions that are answered at a time, and as many streams besides.
+    /// The number of concurrent queries, and of concurrent streams besides.
     pub running: usize,
-    /// The questions that may wait for their turn, and as many streams besides.
+    /// The number of queries that may wait for a turn, and of streams besides.
     pub waiting: usize,
-    /// How long a question may take that does not say so itself. Streams have the longest time.
+    /// The timeout of a query without one of its own. Streams have the longest time.
     pub default_time: Duration,
-    /// The longest time that a question may ask for.
+    /// The longest timeout that a query may request.
     pub longest_time: Duration,
 }
 
 impl Default for QuestionLimits {
-    /// As many questions as processors, but at least 4, 64 more that wait, a minute, an hour at most.
+    /// One query per processor, but at least 4; 64 that wait; one minute, and at most one hour.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(4, usize::from);
         Self {
@@ -58,7 +57,7 @@ impl Default for QuestionLimits {
     }
 }
 
-/// Runs questions. Cheap to clone.
+/// Runs queries. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Questions {
     runtime: Handle,
@@ -69,7 +68,7 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// Runs questions on a runtime.
+    /// Runs queries on a runtime.
     pub(crate) fn new(runtime: &QuestionRuntime, limits: QuestionLimits) -> Self {
         let turns = |running| Turns::new(running, limits.waiting);
         Self {
@@ -81,22 +80,22 @@ impl Questions {
         }
     }
 
-    /// How long a question with an answer in one message may take.
+    /// The timeout of a query with an answer in one message.
     pub(crate) fn time(&self, asked: Option<Duration>) -> Duration {
         let time = asked.unwrap_or(self.limits.default_time);
         time.min(self.limits.longest_time)
     }
 
-    /// How long a streamed answer may take.
+    /// The timeout of a streamed answer.
     pub(crate) fn stream_time(&self, asked: Option<Duration>) -> Duration {
         let longest = self.limits.longest_time;
         asked.map_or(longest, |time| time.min(longest))
     }
 
-    /// The outcome of a question. `query` is its text; what it does ends when the caller is gone.
+    /// Runs a query whose text is `query`. Its task ends when the caller is gone.
     ///
     /// # Errors
-    /// As the question; too many others run, or its time is over.
+    /// The errors of the query; too many queries, or the timeout.
     pub(crate) async fn answer<T: Send + 'static>(
         &self,
         query: &str,
@@ -113,15 +112,15 @@ impl Questions {
         let _ends_with_call = EndsWithCall(task.abort_handle());
         match timeout_at(end, task).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => Err(status::of_lost_question(&error)),
+            Ok(Err(error)) => Err(status::from_lost_question(&error)),
             Err(_) => Err(timed_out(query, time)),
         }
     }
 
-    /// The outcome of looking through a text, which has its own turns, so that it does not wait for answers.
+    /// Validates or completes a text. It has turns of its own, so it does not wait for queries.
     ///
     /// # Errors
-    /// Too many others run, or its time is over.
+    /// Too many calls, or the timeout.
     pub(crate) async fn check<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -135,7 +134,7 @@ impl Questions {
         });
         match timeout_at(end, task).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(error)) => Err(status::of_lost_question(&error)),
+            Ok(Err(error)) => Err(status::from_lost_question(&error)),
             Err(_) => Err(timed_out("", time)),
         }
     }
@@ -143,7 +142,7 @@ impl Questions {
     /// The messages of a streamed answer.
     ///
     /// # Errors
-    /// Too many others run.
+    /// Too many streams.
     pub(crate) async fn stream<T: Send + 'static>(
         &self,
         query: String,
@@ -152,7 +151,7 @@ impl Questions {
         messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     ) -> Result<impl Stream<Item = Result<T, Status>> + Send + 'static, Status> {
         let end = Instant::now() + time;
-        // The last messages keep the turn until they are received.
+        // The turn is kept until the last messages are received.
         let turn = Arc::new(self.streams.turn(asker, end).await?);
         let of_receiver = Arc::clone(&turn);
         let (sender, receiver) = mpsc::channel(READY_MESSAGES);
@@ -182,7 +181,7 @@ impl Questions {
     }
 }
 
-/// The messages of a stream as they come from its task.
+/// The messages of a stream, received from its task.
 struct Received<T> {
     receiver: mpsc::Receiver<Result<T, Status>>,
     task: EndsWithCall,
@@ -191,7 +190,7 @@ struct Received<T> {
 }
 
 impl<T> Received<T> {
-    /// The next message; after an error there is none.
+    /// The next message. No message follows an error.
     async fn next(
         &mut self,
         query: &str,
@@ -215,7 +214,7 @@ impl<T> Received<T> {
 }
 
 fn timed_out(query: &str, time: Duration) -> Status {
-    status::of_engine_error(query, &EngineError::TimedOut(time))
+    status::from_engine_error(query, &EngineError::TimedOut(time))
 }
 
 /// Ends a task when the call that waits for it ends.
@@ -228,13 +227,13 @@ impl Drop for EndsWithCall {
     }
 }
 
-/// The runtime of questions. When it is dropped what still runs ends at its next pause.
+/// The runtime of queries. After it is dropped, running tasks end at their next await.
 #[derive(Debug)]
 pub(crate) struct QuestionRuntime(Option<Runtime>);
 
 impl QuestionRuntime {
-    /// A runtime with a thread for each question and stream that may run, and two for what they ask of the
-    /// store: one that computes for long keeps no other waiting. The system shares the processors out.
+    /// A runtime with a thread for each query and stream that may run, and two for their requests to the store. A
+    /// task that computes for long does not delay others: the system schedules the threads.
     ///
     /// # Errors
     /// When the system has no threads left.
@@ -248,7 +247,7 @@ impl QuestionRuntime {
         Ok(Self(Some(runtime)))
     }
 
-    /// Answers a question about no events; see [`Server::warm_up`](crate::Server::warm_up).
+    /// Runs a query over no events; see [`Server::warm_up`](crate::Server::warm_up).
     ///
     /// # Errors
     /// When there is no answer.
@@ -265,15 +264,15 @@ impl QuestionRuntime {
             engine.query(&request).await
         };
         let answered = self.handle().spawn(question).await;
-        let answered = answered.map_err(|error| status::of_lost_question(&error))?;
-        answered.map_err(|error| status::of_engine_error(WARM_UP, &error))?;
+        let answered = answered.map_err(|error| status::from_lost_question(&error))?;
+        answered.map_err(|error| status::from_engine_error(WARM_UP, &error))?;
         Ok(())
     }
 
     fn handle(&self) -> Handle {
         match &self.0 {
             Some(runtime) => runtime.handle().clone(),
-            // It is taken when it is dropped only.
+            // It is `None` only after it was dropped.
             None => Handle::current(),
         }
     }
@@ -281,7 +280,7 @@ impl QuestionRuntime {
 
 impl Drop for QuestionRuntime {
     fn drop(&mut self) {
-        // To wait for it is not possible on another runtime.
+        // A runtime cannot be awaited from within another one.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -312,7 +311,7 @@ mod tests {
         Asker::default()
     }
 
-    /// Waits until so many turns are taken.
+    /// Waits until `count` turns are taken.
     async fn running(turns: &Turns, count: usize) {
         let is_so = async {
             while turns.counts().0 != count {
@@ -331,7 +330,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A computation that never pauses does not keep its caller longer than its time, nor other questions.
+    /// A computation that never yields delays neither its caller beyond the timeout nor other queries.
     #[tokio::test]
     async fn a_computation_without_pauses_ends_for_its_caller() {
         let (_runtime, questions) = questions(2, 4);
@@ -345,7 +344,7 @@ mod tests {
         };
         let outcome = questions.answer("", anyone(), SHORT, busy).await;
         assert_eq!(outcome.unwrap_err().code(), Code::DeadlineExceeded);
-        // It still has its turn, and the other one is free.
+        // The computation still has its turn, and the other turn is free.
         assert_eq!(questions.answers.counts().0, 1);
         assert_eq!(
             questions
@@ -358,7 +357,7 @@ mod tests {
         running(&questions.answers, 0).await;
     }
 
-    /// What is more than may run waits, what is more than may wait is refused, with a code.
+    /// Queries beyond the running ones wait, and those beyond the waiting ones are refused with a code.
     #[tokio::test]
     async fn a_full_queue_refuses() {
         let (_runtime, questions) = questions(1, 1);
@@ -386,14 +385,14 @@ mod tests {
             status::error_info(&refused).unwrap().code,
             "too_many_questions"
         );
-        // Texts are checked all the same.
+        // Texts are still validated.
         assert_eq!(questions.check(|| 4).await.unwrap(), 4);
         stop.send(()).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
         assert_eq!(second.await.unwrap().unwrap(), 2);
     }
 
-    /// The work of a caller that leaves ends, and its turn with it.
+    /// When a caller leaves, its task ends and the turn is released.
     #[tokio::test]
     async fn work_ends_with_its_call() {
         let (_runtime, questions) = questions(1, 0);
@@ -403,7 +402,7 @@ mod tests {
         running(&questions.answers, 0).await;
     }
 
-    /// A stream ends with an error when its time is over.
+    /// A stream ends with an error at its timeout.
     #[tokio::test]
     async fn a_stream_has_its_time_too() {
         let (_runtime, questions) = questions(1, 0);
@@ -420,7 +419,7 @@ mod tests {
         running(&questions.streams, 0).await;
     }
 
-    /// What a request asks for is kept below the longest time, and left out means the default.
+    /// A requested timeout is bounded by the longest time, and its absence means the default.
     #[test]
     fn a_time_is_bounded() {
         let (_runtime, questions) = questions(1, 0);

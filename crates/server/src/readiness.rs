@@ -1,25 +1,25 @@
-//! Whether the service can do what it is for.
+//! Whether the service can store events and answer queries.
 //!
-//! A service that answers but whose store cannot be written is alive and not ready: restarting it does not
-//! help, and sending its requests to another one may.
+//! A service whose store cannot be written is alive and not ready: a restart does not help, and routing its requests
+//! to another service may.
 
 use std::fmt;
 use std::time::Duration;
 
 use store::{Outcomes, Store};
 
-/// Without a success for this long, writing and listing count as not working.
+/// Writing and listing count as failing after this long without a success.
 const ACCESS_BOUND: Duration = Duration::from_mins(1);
-/// The same for folding, which takes its time after an outage.
+/// The same for folding, which takes longer after an outage.
 const FOLD_BOUND: Duration = Duration::from_mins(15);
-/// When nothing was written or listed for this long, a probe does it.
+/// A probe writes and lists when nothing else has done so for this long.
 const IDLE: Duration = Duration::from_secs(15);
 /// A probe that takes longer has failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often all of this is looked at.
+/// The interval of the checks.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What has not worked for too long.
+/// The operations that have failed for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotReady(Vec<(&'static str, Duration)>);
 
@@ -37,7 +37,7 @@ impl fmt::Display for NotReady {
     }
 }
 
-/// What of a store has not worked for too long.
+/// The operations of a store that have failed for too long.
 ///
 /// # Errors
 /// [`NotReady`].
@@ -66,7 +66,7 @@ fn judged<const N: usize>(parts: [(&'static str, &Outcomes, Duration); N]) -> Re
     Err(NotReady(failing))
 }
 
-/// Tries what nobody has used for a while, so that an idle service knows about itself.
+/// Tries operations that were not used for a while, so that an idle service knows its state.
 pub(crate) async fn probe_if_idle(store: &Store) {
     let activity = store.activity();
     let is_idle = |outcomes: &Outcomes| outcomes.since_success() > IDLE;

@@ -1,10 +1,10 @@
-//! Answers on their way out: in pieces, counted until they are sent, and let go when their client does not
-//! take them.
+//! Sends answers in pieces whose memory is counted until they are sent, and drops answers of clients that do not
+//! read.
 //!
-//! A client opens the window of its HTTP/2 stream as it reads, and hyper asks for more of an answer only
-//! then. So what a client does not read stays in memory. Here a task has the rest of an answer: a few
-//! pieces at a time are on their way to the socket, and each releases its memory when the connection
-//! drops it. When a client takes too little for too long, the task drops the rest.
+//! A client opens the window of its HTTP/2 stream as it reads, and only then hyper polls for more of an answer. So an
+//! unread answer stays in memory. Here a task owns the rest of an answer: a few pieces at a time are on their way to
+//! the socket, and each releases its memory when the connection drops it. When a client reads too slowly for too
+//! long, the task drops the rest.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,11 +24,11 @@ use crate::connections::Closing;
 use crate::ingest::{Budget, LONGEST_STALL, Pace, Reservation, Share, WriteError};
 use crate::status;
 
-/// A frame of HTTP/2 has at most so much, unless its client allows more.
+/// The default limit of an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 << 10;
-/// The pieces of an answer that may be on their way to the socket.
+/// The most pieces of an answer that are on their way to the socket.
 const PIECES: u32 = 4;
-/// An answer takes no memory worth counting up to this size: its call takes more.
+/// Answers up to this size are not counted: their calls take more memory.
 const SMALL_BYTES: u64 = 1 << 10;
 
 type Item = Result<Frame<Bytes>, Status>;
@@ -49,29 +49,29 @@ impl Prepaid {
     }
 }
 
-/// How the answers of a service are sent.
+/// The options for sending the answers of a service.
 #[derive(Debug, Clone)]
 pub(crate) struct Sending {
-    /// While requests wait for this memory, slow clients make way.
+    /// While requests wait for this memory, answers of slow clients are dropped.
     pub(crate) budget: Budget,
-    /// What the client may take of it for answers; `None` does not count them.
+    /// The share of the client; `None` does not count answers.
     pub(crate) share: Option<Share>,
     /// Closes the connection.
     pub(crate) closing: Option<Closing>,
-    /// How an answer ends that is let go.
+    /// The end of an answer that is dropped.
     pub(crate) end: fn(Status) -> Item,
-    /// How long a client may take too little.
+    /// The time for which a client may read too slowly.
     pub(crate) stall: Duration,
 }
 
-/// Ends an answer of gRPC with its status.
+/// Ends a gRPC answer with its status.
 pub(crate) fn as_trailers(status: Status) -> Item {
     let mut trailers = HeaderMap::new();
     status.add_header(&mut trailers)?;
     Ok(Frame::trailers(trailers))
 }
 
-/// A piece on its way; it is dropped when it is in the socket.
+/// A piece on its way. It is dropped after it was written to the socket.
 struct Piece {
     bytes: Bytes,
     _memory: Option<Reservation>,
@@ -85,14 +85,14 @@ impl AsRef<[u8]> for Piece {
 }
 
 impl Sending {
-    /// The response, whose body is sent in this way.
+    /// The response, with a body that is sent in pieces.
     pub(crate) fn sent(self, response: Response<Body>) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         if body.is_end_stream() {
             return Response::from_parts(parts, body);
         }
         let length = body.size_hint().exact();
-        // It goes in one packet with its head.
+        // A small body is sent in one packet with its head.
         if length.is_some_and(|length| length <= SMALL_BYTES) {
             return Response::from_parts(parts, body);
         }
@@ -126,12 +126,12 @@ impl Task {
         let Err(error) = self.send(body, prepaid).await else {
             return;
         };
-        // The rest of the answer is gone. What is in the connection stays there until the client takes it.
+        // The rest of the answer is dropped. Pieces in the connection remain until the client reads them.
         let status = match error {
             WriteError::BodyStalled { .. } | WriteError::BodyLate(_) => {
-                status::of_stalled_reader(LONGEST_STALL)
+                status::from_stalled_reader(LONGEST_STALL)
             }
-            _ => status::of_no_memory(),
+            _ => status::from_no_memory(),
         };
         self.give((self.sending.end)(status));
         let all_sent = timeout(self.sending.stall, self.on_way.acquire_many(PIECES));
@@ -164,8 +164,8 @@ impl Task {
         }
     }
 
-    /// The next part of the answer; nothing when the client has left. A stream may rest as long as it likes
-    /// when all that it has said is sent.
+    /// The next part of the answer; `None` when the client has left. A stream may pause for any time when all of its
+    /// parts are sent.
     async fn next(&self, body: &mut Body, pace: &mut Pace) -> Result<Option<Item>, WriteError> {
         tokio::select! {
             biased;
@@ -179,7 +179,7 @@ impl Task {
         }
     }
 
-    /// Sends `data`, which has the memory `prepaid` already.
+    /// Sends `data`, for which `prepaid` memory is already held.
     async fn message(
         &self,
         data: Bytes,
@@ -193,7 +193,7 @@ impl Task {
         }
         for (index, bytes) in pieces(data).into_iter().enumerate() {
             let length = bytes.len();
-            // The first ones wait for no client.
+            // The first pieces do not wait for the client.
             let taken = if index < PIECES as usize { 0 } else { length };
             let permit = Arc::clone(&self.on_way).acquire_owned();
             let permit = pace.next(budget, permit, |_| taken).await?;
@@ -220,7 +220,7 @@ impl Task {
     }
 
     fn give(&self, item: Item) {
-        // A client that has left takes nothing.
+        // A client that has left reads nothing.
         let _ = self.frames.send(item);
     }
 
@@ -229,7 +229,7 @@ impl Task {
     }
 }
 
-/// The bytes in pieces that do not keep each other in memory.
+/// Splits bytes into pieces with separate allocations.
 fn pieces(data: Bytes) -> Vec<Bytes> {
     if data.len() <= PIECE_BYTES {
         return vec![data];
@@ -279,7 +279,7 @@ mod tests {
         timeout(LONG, is_so).await.unwrap();
     }
 
-    /// The bytes and the status of an answer, whose pieces go as they come.
+    /// Reads the bytes and the status of an answer.
     async fn received(mut body: Body) -> (usize, String) {
         let (mut bytes, mut status) = (0, String::new());
         while let Some(frame) = body.frame().await {
@@ -294,7 +294,7 @@ mod tests {
         (bytes, status)
     }
 
-    /// An answer comes as a whole, and is counted until the connection has dropped its pieces.
+    /// An answer arrives whole, and is counted until the connection has dropped its pieces.
     #[tokio::test]
     async fn answers_are_counted_until_they_are_sent() {
         let budget = Budget::new(8 << 20, 4 << 20);
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(budget.held_bytes(), 0);
     }
 
-    /// Of an answer that its client does not read only what is on its way stays in memory.
+    /// Of an unread answer, only the pieces on their way stay in memory.
     #[tokio::test]
     async fn unread_answer_is_let_go() {
         let budget = Budget::new(8 << 20, 4 << 20);
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(budget.held_bytes(), 0);
     }
 
-    /// When a client takes nothing afterwards either, its connection is closed.
+    /// When a client still reads nothing, its connection is closed.
     #[tokio::test]
     async fn client_that_takes_nothing_loses_its_connection() {
         let budget = Budget::new(8 << 20, 4 << 20);
@@ -339,7 +339,7 @@ mod tests {
         wait_until(|| budget.held_bytes() == 0).await;
     }
 
-    /// An answer that finds no memory is refused.
+    /// An answer without available memory is refused.
     #[tokio::test]
     async fn answers_share_memory() {
         let budget = Budget::with_patience(2 << 20, 1 << 20, Duration::from_millis(20));

@@ -23,30 +23,30 @@ use crate::service::Service;
 use crate::web::{self, Hosts};
 use grpc::Health;
 
-/// Where to listen, and how to stop.
+/// The configuration of a service.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// The address to listen on for gRPC; port 0 takes any free one.
     pub grpc: SocketAddr,
     /// The same for HTTP.
     pub http: SocketAddr,
-    /// Where settings and holds may be changed; nowhere by default.
+    /// The address for changes of settings and holds; none by default.
     pub admin: Option<AdminAddress>,
-    /// Names of the service, beside `localhost` and loopback addresses, that HTTP requests may call it by
-    /// when it listens on a loopback address.
+    /// Host names, besides `localhost` and loopback addresses, that HTTP requests may use when the service listens on
+    /// a loopback address.
     pub allowed_hosts: Vec<String>,
-    /// How many connections there may be.
+    /// The limits of connections.
     pub connections: ConnectionLimits,
-    /// How long running requests may take to finish after the signal to stop.
+    /// The time for running requests to finish after the signal to stop.
     pub drain: Duration,
-    /// How events are taken in.
+    /// The configuration of ingest.
     pub ingest: IngestConfig,
-    /// How much questions may take.
+    /// The limits of queries.
     pub questions: QuestionLimits,
 }
 
 impl Default for ServerConfig {
-    /// Ports 50051 and 8080 of this machine only, and 30 seconds to finish.
+    /// Loopback ports 50051 and 8080, and 30 seconds to finish.
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
@@ -62,15 +62,15 @@ impl Default for ServerConfig {
     }
 }
 
-/// Why a service does not run.
+/// Why a service cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address cannot be listened on.
+    /// The service cannot listen on the address.
     #[error("cannot listen on {address}: {source}; choose another address or stop what uses it")]
     Listen {
         /// The address.
         address: AdminAddress,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The interface cannot be described for reflection: a defect of the build.
@@ -79,10 +79,10 @@ pub enum ServerError {
     /// Serving failed.
     #[error("the service failed: {0}")]
     Transport(#[from] tonic::transport::Error),
-    /// The threads of questions cannot be started.
+    /// The threads of queries cannot be started.
     #[error("cannot start the threads that answer questions: {0}; allow the process more threads")]
     Threads(io::Error),
-    /// Requests still ran when the time to finish was over.
+    /// Requests were still running when the time to finish was over.
     #[error("requests still ran {} s after the signal to stop; they were abandoned", .0.as_secs())]
     Overdue(Duration),
 }
@@ -101,11 +101,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins to listen. Clients may connect from now on; they wait until [`Server::serve`].
+    /// Starts to listen. Clients can connect from now on; they wait until [`Server::serve`].
     ///
     /// # Errors
-    /// [`ServerError::Listen`] when an address is taken or not ours, [`ServerError::Threads`] when the system has
-    /// no threads left.
+    /// [`ServerError::Listen`] when an address is in use or not available, [`ServerError::Threads`] when the system
+    /// has no threads left.
     pub fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let failed = |address| move |source| ServerError::Listen { address, source };
         let tcp = |address| failed(AdminAddress::Tcp(address));
@@ -129,15 +129,15 @@ impl Server {
         })
     }
 
-    /// Answers a question about a store without events, in memory, so that no client waits for what a process
-    /// does only once: threads take their first memory, and DataFusion makes its first plan.
+    /// Runs a query over an empty store in memory, so that no client waits for one-time work of the process: the
+    /// first allocations of threads, and the first plan of DataFusion.
     pub async fn warm_up(&self) {
         if let Err(error) = self.runtime.warm_up().await {
             tracing::warn!(%error, "the first question takes a little longer than it needs to");
         }
     }
 
-    /// The address it listens on for gRPC, with the port that was found for port 0.
+    /// The address for gRPC, with the assigned port in place of port 0.
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc_address
     }
@@ -147,19 +147,19 @@ impl Server {
         self.http_address
     }
 
-    /// Where settings and holds may be changed.
+    /// The address for changes of settings and holds.
     pub fn admin_address(&self) -> Option<&AdminAddress> {
         self.admin_address.as_ref()
     }
 
-    /// Answers questions with `engine` and gives events to `ingest`, until `stop` is done and the
-    /// running requests have finished. The ingest is not closed.
+    /// Answers queries with `engine` and passes events to `ingest`, until `stop` is done and the running requests
+    /// have finished. The ingest is not closed.
     ///
-    /// After `stop` no connection is accepted, the health service says NOT_SERVING to those that
-    /// watch it, and running requests have the time of [`ServerConfig::drain`].
+    /// After `stop` no connection is accepted, the health service reports NOT_SERVING to watchers, and running
+    /// requests have the time of [`ServerConfig::drain`].
     ///
     /// # Errors
-    /// [`ServerError::Overdue`] when that time was not enough; the other kinds when it cannot serve.
+    /// [`ServerError::Overdue`] when that time was not enough; other kinds when the service cannot run.
     pub async fn serve(
         self,
         engine: Engine,

@@ -1,4 +1,4 @@
-//! Each method: message in, engine, message out.
+//! The methods of `QueryService`: message in, engine, message out.
 
 use std::pin::Pin;
 
@@ -24,12 +24,12 @@ use crate::sending::Prepaid;
 use crate::turns::Asker;
 use crate::{MAX_MESSAGE_BYTES, convert, status};
 
-/// The candidates of a completion where the client does not say how many it wants.
+/// The default number of candidates of a completion.
 const DEFAULT_CANDIDATES: usize = 50;
 /// The most candidates of a completion.
 const MOST_CANDIDATES: u32 = 500;
 
-/// Answers questions with an engine.
+/// Answers queries with an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     engine: Engine,
@@ -37,12 +37,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Answers with `engine`, where questions run.
+    /// A service over `engine`.
     pub(crate) fn new(engine: Engine, questions: Questions) -> Self {
         Self { engine, questions }
     }
 
-    /// The outcome of a request, which runs among the other questions.
+    /// Runs a request among the other queries.
     async fn run<T, W>(
         &self,
         held: Held,
@@ -57,7 +57,7 @@ impl Service {
         let query = request.query.clone();
         let asker = Asker::from(&request.scope);
         let work = work(self.engine.clone(), request);
-        // Who finds no memory for an answer keeps the turn, so that no more than turns wait for it.
+        // An answer that waits for memory keeps its turn, so the number of waiting answers is bounded.
         let work = async move { response(&held, work.await?).await };
         self.questions.answer(&query, asker, time, work).await
     }
@@ -100,12 +100,12 @@ impl QueryService for Service {
     ) -> Result<Response<ExplainResponse>, Status> {
         let (held, message) = parts(request)?;
         let stage = stage_from_message(message.stage);
-        let stage = stage.map_err(|error| status::of_request_error(&error))?;
+        let stage = stage.map_err(|error| status::from_request_error(&error))?;
         let request = question(message.request.ok_or_else(no_question)?)?;
         self.run(held, request, move |engine, request| async move {
             let explanation = engine.explain(&request, stage).await;
             let explanation =
-                explanation.map_err(|error| status::of_engine_error(&request.query, &error))?;
+                explanation.map_err(|error| status::from_engine_error(&request.query, &error))?;
             Ok(explanation_to_message(&request.query, explanation))
         })
         .await
@@ -118,7 +118,7 @@ impl QueryService for Service {
         let (held, message) = parts(request)?;
         let message = message.request.ok_or_else(no_question)?;
         let request = unscoped_request_from_message(message)
-            .map_err(|error| status::of_request_error(&error))?;
+            .map_err(|error| status::from_request_error(&error))?;
         let check = move || {
             let validation = engine::validate(&request);
             validation_to_message(&request.query, &validation)
@@ -139,18 +139,18 @@ impl QueryService for Service {
         };
         self.run(held, request, move |engine, request| async move {
             let found = engine.complete(&request, offset, most).await;
-            let found = found.map_err(|error| status::of_engine_error(&request.query, &error))?;
+            let found = found.map_err(|error| status::from_engine_error(&request.query, &error))?;
             Ok(candidates_to_message(&request.query, found))
         })
         .await
     }
 }
 
-/// The message with the answers to a question.
+/// The message with the answers to a query.
 async fn answered(engine: Engine, request: engine::QueryRequest) -> Result<QueryResponse, Status> {
     let text = request.query.as_str();
     let answers = engine.query(&request).await;
-    let answers = answers.map_err(|error| status::of_engine_error(text, &error))?;
+    let answers = answers.map_err(|error| status::from_engine_error(text, &error))?;
     let mut content = Vec::with_capacity(answers.len());
     for answer in answers {
         content.push(answer_to_message(text, answer));
@@ -159,7 +159,7 @@ async fn answered(engine: Engine, request: engine::QueryRequest) -> Result<Query
     let response = QueryResponse { content };
     let size_bytes = response.encoded_len();
     if size_bytes > MAX_MESSAGE_BYTES {
-        return Err(status::of_answer_too_large(size_bytes));
+        return Err(status::from_answer_too_large(size_bytes));
     }
     Ok(response)
 }
@@ -180,11 +180,11 @@ async fn response<T: Message>(held: &Held, message: T) -> Result<Response<T>, St
 }
 
 fn no_question() -> Status {
-    status::of_request_error(&convert::RequestError::NoQuestion)
+    status::from_request_error(&convert::RequestError::NoQuestion)
 }
 
 fn question(message: QueryRequest) -> Result<engine::QueryRequest, Status> {
-    request_from_message(message).map_err(|error| status::of_request_error(&error))
+    request_from_message(message).map_err(|error| status::from_request_error(&error))
 }
 
 /// The messages for one item of a streamed answer about `query`.
@@ -195,11 +195,11 @@ fn messages(
 ) -> Vec<Result<QueryStreamResponse, Status>> {
     let item = match item {
         Ok(item) => item,
-        Err(error) => return vec![Err(status::of_engine_error(query, &error))],
+        Err(error) => return vec![Err(status::from_engine_error(query, &error))],
     };
     let parts = match encoder.encode(&item) {
         Ok(parts) => parts,
-        Err(error) => return vec![Err(status::of_encoding_error(&error))],
+        Err(error) => return vec![Err(status::from_encoding_error(&error))],
     };
     let mut items: Vec<Item> = parts.into_iter().map(Item::ArrowIpc).collect();
     if let StreamItem::End(summary) = &item {

@@ -1,4 +1,4 @@
-//! The engine's errors to gRPC statuses, and back.
+//! Errors of the engine and of the store as gRPC statuses, and back.
 
 use engine::EngineError;
 use prost::Message;
@@ -10,37 +10,36 @@ use uuid::Uuid;
 use crate::convert::{RequestError, diagnostics_to_messages};
 use crate::proto;
 
-/// Statuses travel in HTTP/2 headers, for which some clients have no more than 8 KiB in all; the
-/// details are base64 there.
+/// Statuses are sent in HTTP/2 headers, with details in base64. Some clients accept at most 8 KiB of headers.
 const MAX_DETAILS_BYTES: usize = 4 << 10;
 const MAX_MESSAGE_CHARACTERS: usize = 800;
 const ERROR_INFO_TYPE: &str = "type.googleapis.com/vouch.v1.ErrorInfo";
 
 /// The status for an error about `query`.
 ///
-/// What the one who asks can do nothing about is logged under an id, and the id is sent instead.
-pub(crate) fn of_engine_error(query: &str, error: &EngineError) -> Status {
+/// Errors that the client cannot act on are logged under an id, and the status has the id instead.
+pub(crate) fn from_engine_error(query: &str, error: &EngineError) -> Status {
     match error {
         EngineError::Query(diagnostics) => {
             let info = proto::ErrorInfo {
-                code: error.code().to_owned(),
+                code: error.code().as_str().to_owned(),
                 message: error.to_string(),
                 diagnostics: diagnostics_to_messages(query, diagnostics),
                 ..Default::default()
             };
             with_info(Code::InvalidArgument, info)
         }
-        EngineError::UnknownWorkspace { .. } => told(Code::NotFound, error),
+        EngineError::UnknownWorkspace { .. } => to_status(Code::NotFound, error),
         EngineError::ResourcesExhausted(_) | EngineError::AnswerTooLarge(_) => {
-            told(Code::ResourceExhausted, error)
+            to_status(Code::ResourceExhausted, error)
         }
-        EngineError::TimedOut(_) => told(Code::DeadlineExceeded, error),
-        EngineError::MissingFile(_) => kept_back(Code::DataLoss, error, INCOMPLETE),
+        EngineError::TimedOut(_) => to_status(Code::DeadlineExceeded, error),
+        EngineError::MissingFile(_) => masked(Code::DataLoss, error, INCOMPLETE),
         EngineError::Store(failed) => {
-            let (code, public) = of_store_error(failed);
-            kept_back(code, error, public)
+            let (code, public) = from_store_error(failed);
+            masked(code, error, public)
         }
-        EngineError::Execution(_) => kept_back(Code::Internal, error, "the query could not be run"),
+        EngineError::Execution(_) => masked(Code::Internal, error, "the query could not be run"),
     }
 }
 
@@ -49,8 +48,8 @@ const INCOMPLETE: &str =
 
 const NOT_THERE: &str = "the store is not there, so nothing is answered or stored; the volume or bucket of the service has to be brought back";
 
-/// The status code for a failure of the store, and what may be told about it.
-pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
+/// The status code for a failure of the store, and its public message.
+pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
     match error {
         _ if error.is_missing_object() => (Code::DataLoss, INCOMPLETE),
         StoreError::NotFound { .. }
@@ -80,7 +79,7 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
             Code::FailedPrecondition,
             "the batch does not follow the one before it",
         ),
-        StoreError::Shared(error) => of_store_error(error),
+        StoreError::Shared(error) => from_store_error(error),
         StoreError::InvalidSetting { .. }
         | StoreError::ClockDiffers { .. }
         | StoreError::NothingToUndo { .. }
@@ -105,33 +104,33 @@ pub(crate) fn of_store_error(error: &StoreError) -> (Code, &'static str) {
     }
 }
 
-/// The status for an error about what is set for a workspace.
-pub(crate) fn of_settings_error(error: &StoreError) -> Status {
-    let code = match error {
-        StoreError::InvalidSetting { .. } => Code::InvalidArgument,
-        StoreError::UnknownHold { .. } => Code::NotFound,
-        StoreError::HoldExists { .. } => Code::AlreadyExists,
-        StoreError::HoldTooLate { .. }
-        | StoreError::ClockDiffers { .. }
-        | StoreError::NothingToUndo { .. }
-        | StoreError::DropGone { .. } => Code::FailedPrecondition,
+/// The status for an error about the settings of a workspace.
+pub(crate) fn from_settings_error(error: &StoreError) -> Status {
+    let (code, stable_code) = match error {
+        StoreError::InvalidSetting { .. } => (Code::InvalidArgument, dql::Code::InvalidSetting),
+        StoreError::UnknownHold { .. } => (Code::NotFound, dql::Code::UnknownHold),
+        StoreError::HoldExists { .. } => (Code::AlreadyExists, dql::Code::HoldExists),
+        StoreError::HoldTooLate { .. } => (Code::FailedPrecondition, dql::Code::HoldTooLate),
+        StoreError::ClockDiffers { .. } => (Code::FailedPrecondition, dql::Code::ClockDiffers),
+        StoreError::NothingToUndo { .. } => (Code::FailedPrecondition, dql::Code::NothingToUndo),
+        StoreError::DropGone { .. } => (Code::FailedPrecondition, dql::Code::DropGone),
         other => {
-            let (code, public) = of_store_error(other);
-            return kept_back_as(code, other.code(), other, public);
+            let (code, public) = from_store_error(other);
+            return kept_back_as(code, dql::Code::StoreError, other, public);
         }
     };
     let info = proto::ErrorInfo {
-        code: error.code().to_owned(),
+        code: stable_code.as_str().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };
     with_info(code, info)
 }
 
-/// The status for a change at a port that shows settings only.
-pub(crate) fn of_read_only() -> Status {
+/// The status for a change at a read-only port.
+pub(crate) fn from_read_only() -> Status {
     let info = proto::ErrorInfo {
-        code: "read_only_port".to_owned(),
+        code: dql::Code::ReadOnlyPort.as_str().to_owned(),
         message: "settings and holds are not changed through this port; start the service with \
                   `vouch serve --admin ADDR|unix:PATH` and ask there, or use the command with --store"
             .to_owned(),
@@ -140,20 +139,20 @@ pub(crate) fn of_read_only() -> Status {
     with_info(Code::PermissionDenied, info)
 }
 
-/// The status for a request that cannot be asked.
-pub(crate) fn of_request_error(error: &RequestError) -> Status {
+/// The status for an invalid request.
+pub(crate) fn from_request_error(error: &RequestError) -> Status {
     let info = proto::ErrorInfo {
-        code: error.code().to_owned(),
+        code: error.code().as_str().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };
     with_info(Code::InvalidArgument, info)
 }
 
-/// The status for a question that finds no turn among the others.
-pub(crate) fn of_too_many_questions(running: usize, waiting: usize) -> Status {
+/// The status for a query beyond the limits of running and waiting queries.
+pub(crate) fn from_too_many_questions(running: usize, waiting: usize) -> Status {
     let info = proto::ErrorInfo {
-        code: "too_many_questions".to_owned(),
+        code: dql::Code::TooManyQuestions.as_str().to_owned(),
         message: format!(
             "the service answers {running} questions of this kind at a time, and {waiting} more may \
              wait for at most {} s; ask again later",
@@ -164,19 +163,19 @@ pub(crate) fn of_too_many_questions(running: usize, waiting: usize) -> Status {
     with_info(Code::ResourceExhausted, info)
 }
 
-/// The status for a question whose task ended without an answer: a defect, unless the service stops.
-pub(crate) fn of_lost_question(error: &tokio::task::JoinError) -> Status {
+/// The status for a query whose task ended without an answer: a defect, unless the service stops.
+pub(crate) fn from_lost_question(error: &tokio::task::JoinError) -> Status {
     if error.is_cancelled() {
         return Status::unavailable("the service is stopping; ask again");
     }
     let public = "the question could not be answered";
-    kept_back_as(Code::Internal, "execution_failed", error, public)
+    kept_back_as(Code::Internal, dql::Code::ExecutionFailed, error, public)
 }
 
-/// The status for a request whose message is larger than its service takes.
-pub(crate) fn of_request_too_large(limit: usize) -> Status {
+/// The status for a request whose message is too large.
+pub(crate) fn from_request_too_large(limit: usize) -> Status {
     let info = proto::ErrorInfo {
-        code: "request_too_large".to_owned(),
+        code: dql::Code::RequestTooLarge.as_str().to_owned(),
         message: format!(
             "the request has more than one message or more than {limit} bytes, the most that this service takes"
         ),
@@ -185,10 +184,10 @@ pub(crate) fn of_request_too_large(limit: usize) -> Status {
     with_info(Code::InvalidArgument, info)
 }
 
-/// The status for a request or an answer that finds no memory among the others.
-pub(crate) fn of_no_memory() -> Status {
+/// The status for a request or an answer without available memory.
+pub(crate) fn from_no_memory() -> Status {
     let info = proto::ErrorInfo {
-        code: "overloaded".to_owned(),
+        code: dql::Code::Overloaded.as_str().to_owned(),
         message: "requests and answers that wait for their clients take the memory that the service has for \
                   them; ask again later"
             .to_owned(),
@@ -197,10 +196,10 @@ pub(crate) fn of_no_memory() -> Status {
     with_info(Code::Unavailable, info)
 }
 
-/// The status for a reader that takes nothing of its answer.
-pub(crate) fn of_stalled_reader(stall: std::time::Duration) -> Status {
+/// The status for a client that does not read its answer.
+pub(crate) fn from_stalled_reader(stall: std::time::Duration) -> Status {
     let info = proto::ErrorInfo {
-        code: "timed_out".to_owned(),
+        code: dql::Code::TimedOut.as_str().to_owned(),
         message: format!(
             "the reader took too little of the answer for {} s, so the service ended it",
             stall.as_secs()
@@ -210,10 +209,10 @@ pub(crate) fn of_stalled_reader(stall: std::time::Duration) -> Status {
     with_info(Code::DeadlineExceeded, info)
 }
 
-/// The status for an answer that no message can hold.
-pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
+/// The status for an answer that exceeds the limit of a message.
+pub(crate) fn from_answer_too_large(size_bytes: usize) -> Status {
     let info = proto::ErrorInfo {
-        code: "answer_too_large".to_owned(),
+        code: dql::Code::AnswerTooLarge.as_str().to_owned(),
         message: format!(
             "the answer takes {size_bytes} bytes, more than the {} of one message; lower LIMIT, \
              name fewer columns, or use QueryStream",
@@ -225,10 +224,10 @@ pub(crate) fn of_answer_too_large(size_bytes: usize) -> Status {
 }
 
 /// The status for a failure of the service itself while it writes an answer.
-pub(crate) fn of_encoding_error(error: &arrow::error::ArrowError) -> Status {
+pub(crate) fn from_encoding_error(error: &arrow::error::ArrowError) -> Status {
     kept_back_as(
         Code::Internal,
-        "execution_failed",
+        dql::Code::ExecutionFailed,
         error,
         "the answer could not be written",
     )
@@ -243,47 +242,52 @@ pub(crate) fn error_info(status: &Status) -> Option<proto::ErrorInfo> {
     proto::ErrorInfo::decode(info.value.as_slice()).ok()
 }
 
-fn told(code: Code, error: &EngineError) -> Status {
+fn to_status(code: Code, error: &EngineError) -> Status {
     let info = proto::ErrorInfo {
-        code: error.code().to_owned(),
+        code: error.code().as_str().to_owned(),
         message: error.to_string(),
         ..Default::default()
     };
     with_info(code, info)
 }
 
-fn kept_back(code: Code, error: &EngineError, public: &str) -> Status {
+fn masked(code: Code, error: &EngineError, public: &str) -> Status {
     kept_back_as(code, error.code(), error, public)
 }
 
 fn kept_back_as(
     code: Code,
-    stable_code: &'static str,
+    stable_code: dql::Code,
     error: &(dyn std::error::Error + 'static),
     public: &str,
 ) -> Status {
     with_info(code, incident(stable_code, error, public))
 }
 
-/// Logs what the client is not told under an id, and what the client is told instead.
+/// Logs an error under an id. Returns the public details with that id.
 pub(crate) fn incident(
-    stable_code: &'static str,
+    stable_code: dql::Code,
     error: &(dyn std::error::Error + 'static),
     public: &str,
 ) -> proto::ErrorInfo {
     let incident = Uuid::new_v4().to_string();
-    tracing::error!(incident, code = stable_code, error, "a request failed");
+    tracing::error!(
+        incident,
+        code = stable_code.as_str(),
+        error,
+        "a request failed"
+    );
     proto::ErrorInfo {
-        code: stable_code.to_owned(),
+        code: stable_code.as_str().to_owned(),
         message: format!("{public}; the service logged the reason as incident {incident}"),
         incident: Some(incident),
         ..Default::default()
     }
 }
 
-/// The status that tells `info`, as far as a header holds it.
+/// The status with the details `info`, shortened to fit into a header.
 pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
-    info.message = clipped(&info.message);
+    info.message = truncated(&info.message);
     let found = info.diagnostics.len();
     while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
         info.diagnostics.pop();
@@ -296,24 +300,23 @@ pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
         info.encoded_len() > MAX_DETAILS_BYTES,
         &mut info.diagnostics[..],
     ) {
-        finding.message = clipped(&finding.message);
-        finding.hint = finding.hint.as_deref().map(clipped);
+        finding.message = truncated(&finding.message);
+        finding.hint = finding.hint.as_deref().map(truncated);
         finding.label = None;
     }
     let details = RpcStatus::new(code, &info).encode_to_vec();
     Status::with_details(code, info.message, Bytes::from(details))
 }
 
-/// The first characters of a text that would not fit into a header.
-fn clipped(text: &str) -> String {
+/// A text, truncated to fit into a header.
+fn truncated(text: &str) -> String {
     match text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
         Some((end, _)) => format!("{} …", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// google.rpc.Status, the form that gRPC gives to `grpc-status-details-bin`; clients in other
-/// languages refuse anything else there.
+/// google.rpc.Status, the format of `grpc-status-details-bin`. Clients in other languages refuse any other format.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
@@ -325,7 +328,7 @@ pub(crate) struct RpcStatus {
 }
 
 impl RpcStatus {
-    /// The status that tells `info`.
+    /// The status with the details `info`.
     pub(crate) fn new(code: Code, info: &proto::ErrorInfo) -> Self {
         Self {
             code: code.into(),
@@ -356,13 +359,13 @@ mod tests {
     #[test]
     fn a_wrong_question_carries_its_findings() {
         let finding = Diagnostic::error(
-            "unknown_function",
+            dql::Code::UnknownFunction,
             "unknown function `cuont`",
             Span::new(12, 17),
         )
         .with_hint("did you mean `count`?");
         let error = EngineError::Query(vec![finding]);
-        let status = of_engine_error("TAE::audit:(cuont(*))", &error);
+        let status = from_engine_error("TAE::audit:(cuont(*))", &error);
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(status.message(), "unknown function `cuont`");
         let info = error_info(&status).unwrap();
@@ -398,7 +401,7 @@ mod tests {
             ),
         ];
         for (error, code, stable_code) in cases {
-            let status = of_engine_error("TAE::audit:(*)", &error);
+            let status = from_engine_error("TAE::audit:(*)", &error);
             assert_eq!(status.code(), code);
             let info = error_info(&status).unwrap();
             assert_eq!(info.code, stable_code);
@@ -428,13 +431,13 @@ mod tests {
             ),
         ];
         for (error, code, stable_code) in cases {
-            let status = of_settings_error(&error);
+            let status = from_settings_error(&error);
             assert_eq!(status.code(), code);
             assert!(status.message().contains("`case 4711`"));
             assert_eq!(error_info(&status).unwrap().code, stable_code);
         }
         let path = "workspace=secret/x".to_owned();
-        let status = of_settings_error(&StoreError::NotFound { path });
+        let status = from_settings_error(&StoreError::NotFound { path });
         assert!(!status.message().contains("secret"));
     }
 
@@ -444,7 +447,7 @@ mod tests {
             name: "acme-prod".into(),
             suggestion: Some("acme-production".into()),
         };
-        let status = of_engine_error("", &error);
+        let status = from_engine_error("", &error);
         assert_eq!(status.code(), Code::NotFound);
         assert!(status.message().contains("`acme-production`"));
         assert_eq!(error_info(&status).unwrap().code, "unknown_workspace");
@@ -452,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_request_error_has_a_code() {
-        let status = of_request_error(&RequestError::NoScope);
+        let status = from_request_error(&RequestError::NoScope);
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(error_info(&status).unwrap().code, "invalid_request");
     }
@@ -461,19 +464,19 @@ mod tests {
     fn details_fit_into_a_header_and_say_what_is_left_out() {
         let finding = |number: usize| {
             Diagnostic::error(
-                "parse_error",
+                dql::Code::ParseError,
                 format!("{number} {}", "ü".repeat(300)),
                 Span::new(0, 1),
             )
         };
         let error = EngineError::Query((0..50).map(finding).collect());
-        let status = of_engine_error("x", &error);
+        let status = from_engine_error("x", &error);
         assert!(status.details().len() < 6_000, "{}", status.details().len());
         assert!(status.message().contains("more findings are left out"));
         assert!(!error_info(&status).unwrap().diagnostics.is_empty());
 
-        let huge = Diagnostic::error("parse_error", "ü".repeat(50_000), Span::new(0, 1));
-        let status = of_engine_error("x", &EngineError::Query(vec![huge]));
+        let huge = Diagnostic::error(dql::Code::ParseError, "ü".repeat(50_000), Span::new(0, 1));
+        let status = from_engine_error("x", &EngineError::Query(vec![huge]));
         assert!(status.details().len() < 6_000, "{}", status.details().len());
     }
 

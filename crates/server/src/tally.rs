@@ -1,22 +1,22 @@
-//! What happens often, in few lines of the log.
+//! Log lines for frequent events, at a bounded rate.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// After a line about something, the next one about the same comes this much later, with all that happened
-/// meanwhile.
+/// The interval between two lines about the same kind of event. The later line has the number of events since the
+/// earlier one.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// What happened: where, and its stable code.
+/// A kind of event: its origin and its stable code.
 pub(crate) type Event = (&'static str, &'static str);
 
-/// Counts events and logs each kind of them at once, then at most once in a window.
+/// Counts events. Logs the first of each kind at once, and further ones at most once in a window.
 #[derive(Clone)]
 pub(crate) struct Tally {
     log: fn(Event, u64),
-    /// What was not logged yet; nothing while no window runs.
+    /// The events that are not logged yet; `None` while no window runs.
     counts: Arc<Mutex<Option<BTreeMap<Event, u64>>>>,
 }
 

@@ -1,8 +1,8 @@
-//! Whose question runs next: so many run at a time, so many more wait, and no workspace keeps the others out.
+//! Schedules queries: bounds the running and the waiting ones, with a fair share for each workspace.
 //!
-//! A turn that is free goes to whoever comes. When others wait, at most half of the turns (rounded up) are for
-//! one workspace: a turn that ends goes to the first in the queue whose workspaces have less. Of a full queue,
-//! the workspace that has more than half of it loses its newest place to another one.
+//! A free turn is granted at once. When queries wait, one workspace gets at most half of the turns (rounded up): a
+//! turn that ends is granted to the first query in the queue whose workspaces have less. In a full queue, a workspace
+//! with more than half of the slots loses its newest slot to another workspace.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,11 +16,11 @@ use tonic::Status;
 
 use crate::status;
 
-/// The longest that a question waits for its turn.
+/// The longest wait for a turn.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// For which workspaces a question is; its turn counts for each of them. Questions about all workspaces count
-/// together, as one more workspace would, and those about none count for nothing.
+/// The workspaces of a query. Its turn counts for each of them. Queries about all workspaces count together, as one
+/// more workspace; those about none do not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Asker(BTreeSet<Option<WorkspaceId>>);
 
@@ -33,7 +33,7 @@ impl From<&Scope> for Asker {
     }
 }
 
-/// How many turns, or places in the queue, are each workspace's.
+/// The number of turns, or of slots in the queue, per workspace.
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
@@ -67,12 +67,12 @@ impl Counts {
     }
 }
 
-/// A question that waits.
+/// A waiting query.
 #[derive(Debug)]
 struct Waiting {
     number: u64,
     asker: Asker,
-    /// Gets the turn; dropped without one, the question is refused.
+    /// Receives the turn. The query is refused when the sender is dropped.
     granted: oneshot::Sender<Turn>,
 }
 
@@ -85,15 +85,15 @@ struct State {
 }
 
 impl State {
-    /// Takes a question out of the queue.
+    /// Removes a query from the queue.
     fn take(&mut self, index: usize) -> Option<Waiting> {
         let waiting = self.queue.remove(index)?;
         self.queued.remove(&waiting.asker);
         Some(waiting)
     }
 
-    /// The question that gets the next one of `most` turns: the first whose workspaces have less than half of
-    /// them, or else the first of all.
+    /// The query that gets the next of `most` turns: the first whose workspaces have less than half of them,
+    /// otherwise the first.
     fn next(&mut self, most: usize) -> Option<Waiting> {
         let has_less = |waiting: &Waiting| !self.running.reaches(&waiting.asker, most.div_ceil(2));
         let index = self.queue.iter().position(has_less).unwrap_or(0);
@@ -102,8 +102,8 @@ impl State {
         Some(next)
     }
 
-    /// Room in the full queue of `most` places for `asker`: the newest place of a workspace that has more than
-    /// half of them. `None` when there is no such place, or `asker` has half itself.
+    /// The slot of a full queue of `most` slots that `asker` may take: the newest slot of a workspace with more than
+    /// half of them. `None` when there is no such workspace, or `asker` has half itself.
     fn to_give_way(&self, most: usize, asker: &Asker) -> Option<usize> {
         let half = most.div_ceil(2);
         if self.queued.reaches(asker, half) {
@@ -146,13 +146,13 @@ impl Drop for Turn {
         drop(state);
         if let Some(Waiting { asker, granted, .. }) = next {
             let turns = self.turns.clone();
-            // The turn of one who has left ends at once, and goes to another.
+            // A turn whose receiver has left ends at once and is granted to another query.
             drop(granted.send(Turn { turns, asker }));
         }
     }
 }
 
-/// The place in the queue of a question; it is free again when its question is dropped.
+/// The slot of a query in the queue. It is released on drop.
 struct Place<'a> {
     turns: &'a Turns,
     number: u64,
@@ -168,16 +168,16 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What a question gets when it comes.
+/// The admission of a new query.
 enum Admission {
     Runs(Turn),
-    /// Its number in the queue, and where the turn will come.
+    /// Its number in the queue, and the receiver of its turn.
     Waits(u64, oneshot::Receiver<Turn>),
     Refused,
 }
 
 impl Turns {
-    /// So many at a time, and so many more in the queue.
+    /// At most `most_running` turns, and `most_waiting` slots in the queue.
     pub(crate) fn new(most_running: usize, most_waiting: usize) -> Self {
         Self(Arc::new(Shared {
             most_running,
@@ -186,12 +186,12 @@ impl Turns {
         }))
     }
 
-    /// A turn, at `end` at the latest.
+    /// Waits for a turn until `end`.
     ///
     /// # Errors
-    /// The queue is full, or the turn did not come in time.
+    /// The queue is full, or no turn was granted in time.
     pub(crate) async fn turn(&self, asker: Asker, end: Instant) -> Result<Turn, Status> {
-        let refused = || status::of_too_many_questions(self.0.most_running, self.0.most_waiting);
+        let refused = || status::from_too_many_questions(self.0.most_running, self.0.most_waiting);
         let (number, granted) = match self.admit(asker) {
             Admission::Runs(turn) => return Ok(turn),
             Admission::Waits(number, granted) => (number, granted),
@@ -208,7 +208,7 @@ impl Turns {
 
     fn admit(&self, asker: Asker) -> Admission {
         let mut state = self.0.state();
-        // While a turn is free no question waits: a turn that ends is handed over at once.
+        // No query waits while a turn is free: a turn that ends is granted at once.
         if state.running.total < self.0.most_running {
             state.running.add(&asker);
             let turns = self.clone();
@@ -232,7 +232,7 @@ impl Turns {
         Admission::Waits(number, receiver)
     }
 
-    /// The turns that run and the questions that wait.
+    /// The numbers of running and of waiting queries.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         let state = self.0.state();
@@ -256,14 +256,14 @@ mod tests {
         Instant::now() + Duration::from_secs(60)
     }
 
-    /// What a question that waits has got by now.
+    /// Polls the turn of a waiting query.
     macro_rules! got {
         ($waiting:expr) => {
             $waiting.as_mut().now_or_never().map(Result::unwrap)
         };
     }
 
-    /// A question that has begun to wait.
+    /// Starts a query that waits.
     macro_rules! waits {
         ($turns:expr, $asker:expr) => {{
             let mut turn = Box::pin($turns.turn($asker, later()));
@@ -272,8 +272,8 @@ mod tests {
         }};
     }
 
-    /// One workspace has all turns while nobody else asks; from then on, turns that end go to others until it
-    /// has half of them.
+    /// One workspace has all turns while no other has queries. After that, turns that end are granted to others until
+    /// it has half of them.
     #[tokio::test]
     async fn a_workspace_has_half_of_the_turns_when_others_wait() {
         for (all, half) in [(4, 2), (5, 3), (2, 1)] {
@@ -290,7 +290,7 @@ mod tests {
             for other in &mut others {
                 running.pop();
                 given.push(got!(other).unwrap());
-                // It has waited for longer.
+                // It has waited longer.
                 assert!(got!(own[0]).is_none());
             }
             running.pop();
@@ -298,7 +298,7 @@ mod tests {
         }
     }
 
-    /// A turn that no other workspace wants goes to the one that has half already.
+    /// A turn that no other workspace waits for is granted to the one that already has half.
     #[tokio::test]
     async fn no_turn_is_left_free() {
         let turns = Turns::new(2, 64);
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(turns.counts(), (0, 0));
     }
 
-    /// A question about several workspaces counts for each, and those about all count together.
+    /// A query about several workspaces counts for each, and those about all count together.
     #[tokio::test]
     async fn a_question_counts_for_each_of_its_workspaces() {
         let both = Scope::Workspaces(vec!["a".parse().unwrap(), "b".parse().unwrap()]);
@@ -330,7 +330,7 @@ mod tests {
         }
     }
 
-    /// A workspace that fills the queue keeps no other from waiting: its newest question is refused.
+    /// A workspace that fills the queue does not exclude others: its newest query is refused.
     #[tokio::test]
     async fn a_full_queue_has_room_for_another_workspace() {
         let turns = Turns::new(1, 4);
@@ -343,7 +343,7 @@ mod tests {
             let refused = newest.await.unwrap_err();
             assert_eq!(refused.code(), Code::ResourceExhausted);
         }
-        // Each has half now.
+        // Each workspace has half now.
         let refused = turns.turn(of("third"), later()).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert_eq!(turns.counts(), (1, 4));
@@ -351,7 +351,7 @@ mod tests {
         assert!(got!(own[0]).is_some());
     }
 
-    /// Who leaves gives up the place in the queue, also when the turn has just been granted.
+    /// A caller that leaves releases its slot in the queue, even when the turn was just granted.
     #[tokio::test]
     async fn who_leaves_keeps_no_turn() {
         let turns = Turns::new(1, 4);
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(turns.counts(), (0, 0));
     }
 
-    /// A question waits for no longer than its time.
+    /// A query waits no longer than its timeout.
     #[tokio::test]
     async fn a_wait_has_an_end() {
         let turns = Turns::new(1, 4);

@@ -1,4 +1,4 @@
-//! The HTTP port: its connections, and what is at which path.
+//! The HTTP port: its connections and its paths.
 
 mod origin;
 
@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use dql::Code;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,7 +32,7 @@ use crate::readiness;
 use crate::sending::Sending;
 use crate::serve::until;
 
-/// The headers of a request have to come within this time after the request before it.
+/// The headers of a request have to arrive within this time after the previous request.
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The port for HTTP. hyper closes idle connections itself.
@@ -43,7 +44,7 @@ pub(crate) const PORT: Port = Port {
                \"message\":\"too many connections are open; close some, or raise --max-connections\"}\n",
 };
 
-/// What the paths beside those of ingest need.
+/// The state of the paths other than those of ingest.
 #[derive(Debug, Clone)]
 struct Report {
     store: Store,
@@ -51,7 +52,7 @@ struct Report {
     parts: Parts,
 }
 
-/// Everything that is asked by HTTP.
+/// The routes of the HTTP port.
 pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Hosts) -> Router {
     let report = Report {
         store: parts.store.clone(),
@@ -72,7 +73,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .fallback(async |request: Request| {
             refusal(
                 StatusCode::NOT_FOUND,
-                "not_found",
+                Code::NotFound,
                 &format!(
                     "nothing is at `{}`; there are /v1/events, {}, /healthz, /readyz and /metrics",
                     request.uri().path(),
@@ -83,7 +84,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .method_not_allowed_fallback(async |method: Method| {
             refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
+                Code::MethodNotAllowed,
                 &format!(
                     "{method} is not for this path; use POST for events and logs, GET for the others"
                 ),
@@ -94,8 +95,8 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .layer(middleware::from_fn_with_state(budget, send))
 }
 
-/// Lets answers go that their clients do not take. That events are durable is told also while memory is
-/// short, so answers are not counted.
+/// Drops answers that their clients do not read. Answers are not counted, so acknowledgements are sent even while
+/// memory is short.
 async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>();
     let sending = Sending {
@@ -112,9 +113,9 @@ async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Res
 
 /// The code of a refusal, as an extension of its response.
 #[derive(Debug, Clone, Copy)]
-struct RefusalCode(&'static str);
+struct RefusalCode(Code);
 
-/// Counts the requests to store events that no door has read, since some senders tell nobody.
+/// Counts the requests to store events that no door has read, because some senders do not report failures.
 async fn count_refusals(State(writer): State<Writer>, request: Request, next: Next) -> Response {
     let door = match request.uri().path() {
         http::PATH => Some(Door::Http),
@@ -123,14 +124,14 @@ async fn count_refusals(State(writer): State<Writer>, request: Request, next: Ne
     };
     let response = next.run(request).await;
     if let (Some(door), Some(RefusalCode(code))) = (door, response.extensions().get()) {
-        writer.count_refusal(door, code);
+        writer.count_refusal(door, *code);
     }
     response
 }
 
 async fn ready(State(report): State<Report>) -> Response {
     match readiness::ready(&report.store) {
-        // The service is ready all the same: it answers questions and takes events.
+        // The service is ready nevertheless: it answers queries and accepts events.
         Ok(()) => match report.store.clock_difference() {
             Some(difference) => {
                 format!("ok, but the clock of this node is {difference}\n").into_response()
@@ -139,7 +140,7 @@ async fn ready(State(report): State<Report>) -> Response {
         },
         Err(not_ready) => refusal(
             StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
+            Code::NotReady,
             &not_ready.to_string(),
         ),
     }
@@ -150,7 +151,7 @@ async fn figures(State(report): State<Report>) -> Response {
         Ok(text) => ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
         Err(error) => refusal(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "execution_failed",
+            Code::ExecutionFailed,
             &format!("the figures cannot be written: {error}"),
         ),
     }
@@ -185,7 +186,7 @@ async fn converse(connection: Connection, router: Router, stopped: watch::Receiv
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(connection), answer);
     let mut serving = std::pin::pin!(serving);
-    // A connection that fails is over; whoever had it knows.
+    // A failed connection has ended; its client notices that.
     let ended = tokio::select! {
         ended = &mut serving => ended,
         () = until(stopped) => {
@@ -199,8 +200,8 @@ async fn converse(connection: Connection, router: Router, stopped: watch::Receiv
 }
 
 /// A refusal as JSON.
-pub(crate) fn refusal(status: StatusCode, code: &'static str, message: &str) -> Response {
-    let content = json!({"error_code": code, "message": message});
+pub(crate) fn refusal(status: StatusCode, code: Code, message: &str) -> Response {
+    let content = json!({"error_code": code.as_str(), "message": message});
     let mut response = http::json_response(status, &content);
     response.extensions_mut().insert(RefusalCode(code));
     if status == StatusCode::METHOD_NOT_ALLOWED {

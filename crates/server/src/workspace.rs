@@ -1,4 +1,4 @@
-//! Each method of `WorkspaceService`: message in, store, message out.
+//! The methods of `WorkspaceService`: message in, store, message out.
 
 use events::WorkspaceId;
 use store::{RetentionMode, Store};
@@ -15,18 +15,18 @@ use crate::proto::{
     RunRetentionResponse, SetRetentionRequest, SetRetentionResponse, UndoRetentionRequest,
     UndoRetentionResponse,
 };
-use crate::status::{of_engine_error, of_read_only, of_request_error, of_settings_error};
+use crate::status::{from_engine_error, from_read_only, from_request_error, from_settings_error};
 
-/// What may be done through a port.
+/// The access that a port grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// To see what is set.
+    /// Reading settings.
     Read,
-    /// To change it too, and so to let events be dropped.
+    /// Changing settings too, and thereby dropping events.
     Change,
 }
 
-/// Shows and changes what is set for the workspaces of a store.
+/// Reads and changes the settings of workspaces.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     store: Store,
@@ -34,7 +34,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// For the workspaces of `store`.
+    /// A service over `store`.
     pub(crate) fn new(store: Store, access: Access) -> Self {
         Self { store, access }
     }
@@ -42,24 +42,25 @@ impl Service {
     fn check_change(&self) -> Result<(), Status> {
         match self.access {
             Access::Change => Ok(()),
-            Access::Read => Err(of_read_only()),
+            Access::Read => Err(from_read_only()),
         }
     }
 
-    /// The workspace called `id`, which has to be in the store.
+    /// The workspace `id`, which has to be in the store.
     async fn known(&self, id: &str) -> Result<WorkspaceId, Status> {
         let workspace = workspace(id)?;
         engine::require_workspace(&self.store, &workspace)
             .await
-            .map_err(|error| of_engine_error("", &error))?;
+            .map_err(|error| from_engine_error("", &error))?;
         Ok(workspace)
     }
 
-    /// The same; with `create` it may be one that gets its events later.
+    /// The same; with `create` it may be a workspace without events.
     async fn known_or_new(&self, id: &str, create: bool) -> Result<WorkspaceId, Status> {
-        match create {
-            true => workspace(id),
-            false => self.known(id).await,
+        if create {
+            workspace(id)
+        } else {
+            self.known(id).await
         }
     }
 }
@@ -72,7 +73,7 @@ impl WorkspaceService for Service {
     ) -> Result<Response<GetSettingsResponse>, Status> {
         let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
-        let settings = settings.map_err(|error| of_settings_error(&error))?;
+        let settings = settings.map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(GetSettingsResponse {
             settings: Some(settings_to_message(&settings)),
         }))
@@ -85,7 +86,7 @@ impl WorkspaceService for Service {
         self.check_change()?;
         let message = request.into_inner();
         let retention = message.retention.parse();
-        let retention = retention.map_err(|error| of_settings_error(&error))?;
+        let retention = retention.map_err(|error| from_settings_error(&error))?;
         let workspace = self
             .known_or_new(&message.workspace, message.create)
             .await?;
@@ -93,7 +94,7 @@ impl WorkspaceService for Service {
             .store
             .set_retention(&workspace, retention, &message.by)
             .await
-            .map_err(|error| of_settings_error(&error))?;
+            .map_err(|error| from_settings_error(&error))?;
         let next_run = match self.store.expire(&workspace, RetentionMode::DryRun).await {
             Ok(next_run) => next_run,
             Err(error) => {
@@ -116,9 +117,9 @@ impl WorkspaceService for Service {
         let workspace = self
             .known_or_new(&message.workspace, message.create)
             .await?;
-        let hold = new_hold_from_message(message).map_err(|error| of_request_error(&error))?;
+        let hold = new_hold_from_message(message).map_err(|error| from_request_error(&error))?;
         let placed = self.store.place_hold(&workspace, hold).await;
-        let placed = placed.map_err(|error| of_settings_error(&error))?;
+        let placed = placed.map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(placed_to_message(&placed)))
     }
 
@@ -133,7 +134,7 @@ impl WorkspaceService for Service {
             .store
             .release_hold(&workspace, &message.name, &message.by)
             .await
-            .map_err(|error| of_settings_error(&error))?;
+            .map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(ReleaseHoldResponse {
             hold: Some(hold_to_message(&released)),
         }))
@@ -145,7 +146,7 @@ impl WorkspaceService for Service {
     ) -> Result<Response<ListHoldsResponse>, Status> {
         let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
-        let settings = settings.map_err(|error| of_settings_error(&error))?;
+        let settings = settings.map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(ListHoldsResponse {
             holds: settings.holds.iter().map(hold_to_message).collect(),
         }))
@@ -166,7 +167,7 @@ impl WorkspaceService for Service {
             (false, false) => RetentionMode::Guarded,
         };
         let run = self.store.expire(&workspace, mode).await;
-        let run = run.map_err(|error| of_settings_error(&error))?;
+        let run = run.map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(RunRetentionResponse {
             run: run.as_ref().map(retention_run_to_message),
         }))
@@ -185,7 +186,7 @@ impl WorkspaceService for Service {
             .store
             .undo_drop(&workspace, message.version, &message.by, message.dry_run)
             .await
-            .map_err(|error| of_settings_error(&error))?;
+            .map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(UndoRetentionResponse {
             undone: undone.as_ref().map(undone_to_message),
         }))
@@ -194,5 +195,5 @@ impl WorkspaceService for Service {
 
 fn workspace(id: &str) -> Result<WorkspaceId, Status> {
     id.parse()
-        .map_err(|error| of_request_error(&RequestError::Workspace(error)))
+        .map_err(|error| from_request_error(&RequestError::Workspace(error)))
 }

@@ -1,7 +1,5 @@
 //! What can go wrong in a store.
 
-mod code;
-
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;

@@ -54,7 +54,7 @@ fn summary_difference(answer: &Answer, output: &Output) -> Option<String> {
             .summary
             .warnings
             .iter()
-            .any(|warning| warning.code == code)
+            .any(|warning| warning.code.as_str() == code)
     };
     for (code, expected) in [
         ("limit_reached", output.rows_cut),

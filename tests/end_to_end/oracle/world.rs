@@ -213,7 +213,7 @@ impl World {
         circumstances: &Circumstances,
     ) -> Option<&'static str> {
         let answers = self.engine.query(&self.request(text, circumstances)).await;
-        answers.err().map(|error| error.code())
+        answers.err().map(|error| error.code().as_str())
     }
 
     /// Asks what may be no right question: there is an answer, or a finding about the text.

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use super::{ActorArguments, StoreArguments};
+use super::{ActorArgs, StoreArgs};
 
 /// `vouch backup`.
 #[derive(Debug, Args)]
-pub(crate) struct BackupArguments {
+pub(crate) struct BackupArgs {
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// Where the backups of the store are: a directory, or an address such as s3://bucket/path
     #[arg(long, value_name = "URL")]
     pub(crate) to: String,
@@ -23,12 +23,12 @@ pub(crate) struct BackupArguments {
 
 /// `vouch restore`.
 #[derive(Debug, Args)]
-pub(crate) struct RestoreArguments {
+pub(crate) struct RestoreArgs {
     /// Where the backups are: a directory, or an address such as s3://bucket/path
     #[arg(long, value_name = "URL")]
     pub(crate) from: String,
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
+    pub(crate) store: StoreArgs,
     /// Only read the backup and compare it with its digests
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -36,5 +36,5 @@ pub(crate) struct RestoreArguments {
     #[arg(long)]
     pub(crate) incomplete: bool,
     #[command(flatten)]
-    pub(crate) by: ActorArguments,
+    pub(crate) by: ActorArgs,
 }

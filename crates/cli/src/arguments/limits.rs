@@ -6,7 +6,7 @@ use store::ScrubOptions;
 
 /// How much `vouch serve` takes at a time.
 #[derive(Debug, Args)]
-pub(crate) struct LimitArguments {
+pub(crate) struct LimitArgs {
     /// The bytes of a request with events, as it is sent
     #[arg(long, value_name = "BYTES", default_value_t = IngestLimits::default().request_bytes)]
     pub(crate) max_request_bytes: usize,
@@ -49,7 +49,7 @@ pub(crate) struct LimitArguments {
     pub(crate) max_connections_per_address: usize,
 }
 
-impl LimitArguments {
+impl LimitArgs {
     /// How everything is read again in the background.
     pub(crate) fn scrub(&self) -> ScrubOptions {
         ScrubOptions {

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use store::{BackupFault, BackupOptions, BackupRoot, BackupSummary, StoreOptions};
 
-use crate::answers::open_store;
-use crate::arguments::BackupArguments;
+use crate::arguments::BackupArgs;
+use crate::backend::open_store;
 use crate::failure::Failure;
 use crate::output::{counted, rfc3339, size};
 
-/// Copies a store, and says what the copy has.
-pub(crate) async fn run(arguments: BackupArguments) -> Result<(), Failure> {
+/// Copies a store and reports the content of the copy.
+pub(crate) async fn run(arguments: BackupArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let to = BackupRoot::open(&arguments.to, &StoreOptions::from_environment())?;
     if arguments.new {
@@ -43,11 +43,12 @@ pub(crate) async fn run(arguments: BackupArguments) -> Result<(), Failure> {
     }
 }
 
-/// What a backup has.
+/// Reports the content of a backup.
 pub(super) fn tell(backup: &BackupSummary, out: &mut impl Write) -> io::Result<()> {
-    let verdict = match backup.is_complete() {
-        true => "complete",
-        false => "incomplete",
+    let verdict = if backup.is_complete() {
+        "complete"
+    } else {
+        "incomplete"
     };
     writeln!(
         out,

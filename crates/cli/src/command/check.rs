@@ -6,7 +6,7 @@ use dql::{Diagnostic, Severity};
 
 use crate::failure::{Failure, drawn};
 
-/// Prints the canonical form of `query`, or what is wrong with it.
+/// Prints the canonical form of `query`, or its diagnostics.
 pub(crate) fn run(query: &str) -> Result<(), Failure> {
     let wrong = |diagnostics| Failure::Question {
         query: query.to_owned(),

@@ -8,20 +8,20 @@ use engine::Scope;
 use events::WorkspaceId;
 use store::{Compaction, CompactionOptions, Removal, RemovalReason, Store, StoreError};
 
-use crate::answers::open_store;
-use crate::arguments::CompactArguments;
+use crate::arguments::CompactArgs;
+use crate::backend::open_store;
 use crate::failure::Failure;
 use crate::output::{counted, size};
 
-/// Folds segments, merges small files, then deletes what nobody needs any more.
-pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
+/// Folds segments, merges small files, then deletes objects that no reader needs.
+pub(crate) async fn run(arguments: CompactArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let workspaces = workspaces(&store, arguments.workspace).await?;
     let mut out = io::stdout();
     if workspaces.is_empty() {
         writeln!(out, "the store at {} holds no events", store.url())?;
     }
-    // What fails keeps nothing else from being done: on a full disk only what is deleted at the end makes room.
+    // A failure does not end the run: on a full disk only the deletion at the end frees space.
     let mut done = Vec::new();
     if !arguments.dry_run {
         done.push(fold(&store, &mut out).await);
@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: CompactArguments) -> Result<(), Failure> {
     }
 }
 
-/// The workspaces that were named, all when none was.
+/// The workspaces that the arguments name, or all.
 pub(super) async fn workspaces(
     store: &Store,
     scope: Option<Scope>,
@@ -65,8 +65,8 @@ pub(super) async fn workspaces(
     }
 }
 
-/// Moves events that are in no table yet into their tables; returns the number of workspaces that keep some
-/// and of segments that have lost some.
+/// Folds segments into tables. Returns the number of workspaces whose events could not be folded plus the number of
+/// segments that have lost events.
 async fn fold(store: &Store, out: &mut impl Write) -> Result<u64, Failure> {
     let folded = store.fold().await?;
     if folded.segments > 0 {
@@ -86,7 +86,7 @@ async fn fold(store: &Store, out: &mut impl Write) -> Result<u64, Failure> {
     Ok((folded.failed.len() + folded.damaged.len()) as u64)
 }
 
-/// Merges the small files of a workspace; returns the number of problems that kept some from being merged.
+/// Merges the small files of a workspace. Returns the number of problems.
 async fn merge(
     store: &Store,
     workspace: &WorkspaceId,
@@ -94,7 +94,7 @@ async fn merge(
     out: &mut impl Write,
 ) -> Result<u64, Failure> {
     let options = CompactionOptions {
-        // Whoever asks for it does not want to wait for days to settle, nor for rests.
+        // An explicit run neither waits for days to become quiet nor pauses.
         settle_after: Duration::ZERO,
         rest_factor: 0,
         dry_run,
@@ -105,12 +105,12 @@ async fn merge(
             tell(&compaction, dry_run, out)?;
             Ok(u64::from(!compaction.faults.is_empty()))
         }
-        // All its events are too new to be in a table.
+        // All of its events are still in segments.
         Ok(None) => {
             writeln!(out, "workspace {workspace}: nothing to merge")?;
             Ok(0)
         }
-        // The others may be compacted all the same.
+        // Other workspaces may still be compacted.
         Err(error @ StoreError::Unsupported { .. }) => {
             writeln!(out, "workspace {workspace}: not compacted: {error}")?;
             Ok(1)
@@ -119,7 +119,7 @@ async fn merge(
     }
 }
 
-/// Deletes what no reader needs any more of a workspace; returns the number of problems.
+/// Deletes objects of a workspace that no reader needs. Returns the number of problems.
 async fn clean(
     store: &Store,
     workspace: &WorkspaceId,
@@ -163,7 +163,7 @@ fn tell(compaction: &Compaction, dry_run: bool, out: &mut impl Write) -> io::Res
     Ok(())
 }
 
-/// One line for each reason; in a dry run every object has its line.
+/// Prints one line per reason, and in a dry run one line per object.
 fn tell_removals(removals: &[Removal], dry_run: bool, out: &mut impl Write) -> io::Result<()> {
     let mut reasons: BTreeMap<RemovalReason, (u64, u64)> = BTreeMap::new();
     for removal in removals {

@@ -1,4 +1,4 @@
-//! `vouch demo`: sample events, and what an analyst would ask about them.
+//! `vouch demo`: sample events, and queries of an analyst.
 
 use std::io::{self, Write};
 
@@ -7,14 +7,14 @@ use events::{Defaults, Event, Origin};
 use serde_json::{Map, Value};
 use store::{ImportOptions, Store, StoreOptions};
 
-use crate::answers::open_engine;
+use crate::backend::open_engine;
 use crate::failure::Failure;
 use crate::output::{answer_tables, summarise, terminal_width};
 
 /// See `data/README.md`.
 const SAMPLE: &[u8] = include_bytes!("../../../../data/sample.ndjson.zst");
 
-/// What is asked: what it means, and the DQL.
+/// The queries: a description, and the DQL.
 const QUESTIONS: [(&str, &str); 4] = [
     (
         "What happened last?",
@@ -37,7 +37,7 @@ const QUESTIONS: [(&str, &str); 4] = [
     ),
 ];
 
-/// Stores the sample in a temporary directory and answers the questions.
+/// Stores the sample in a temporary directory and runs the queries.
 pub(crate) async fn run() -> Result<(), Failure> {
     let mut out = io::stdout();
     let directory = tempfile::tempdir()
@@ -76,14 +76,14 @@ async fn answer(engine: &Engine, query: &str, out: &mut io::Stdout) -> Result<()
         options: QueryOptions::default(),
     };
     let answers = engine.query(&request).await;
-    for answer in answers.map_err(|error| Failure::of_engine(query, error))? {
+    for answer in answers.map_err(|error| Failure::from_engine(query, error))? {
         out.write_all(answer_tables(&answer, terminal_width()).as_bytes())?;
         writeln!(out, "{}\n", summarise(query, &answer.summary))?;
     }
     Ok(())
 }
 
-/// Stores the sample, moved so that its newest event is a second old.
+/// Stores the sample, with dates shifted so that the newest event is one second old.
 async fn import(store: &Store) -> Result<u64, Failure> {
     let records = sample()?;
     let newest_ms = records.iter().filter_map(date_ms).max().unwrap_or_default();
@@ -121,18 +121,19 @@ fn damaged(reason: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use samples::Sample;
+
     use super::*;
-    use crate::generate::{Settings, write};
 
     #[test]
-    fn the_sample_is_what_the_generator_gives() {
+    fn the_sample_is_the_output_of_the_generator() {
         let mut text = Vec::new();
-        let settings = Settings {
+        let sample = Sample {
             seed: 1,
             events: 4_000,
             to_ms: 1_795_186_800_000,
         };
-        write(settings, &mut text).unwrap();
+        sample.write(&mut text).unwrap();
         let committed = zstd::decode_all(SAMPLE).unwrap();
         assert!(
             text == committed,

@@ -5,29 +5,29 @@ use std::io::{self, Write};
 use engine::Scope;
 
 use super::query_text;
-use crate::answers::Answers;
-use crate::arguments::{ExplainArguments, StageName};
+use crate::arguments::{ExplainArgs, StageName};
+use crate::backend::Backend;
 use crate::failure::{Failure, drawn};
 use crate::output::{counted, size};
 
-/// Shows how a question is understood.
-pub(crate) async fn run(arguments: ExplainArguments) -> Result<(), Failure> {
-    let ExplainArguments {
-        mut ask,
+/// Prints a stage of a query.
+pub(crate) async fn run(arguments: ExplainArgs) -> Result<(), Failure> {
+    let ExplainArgs {
+        mut target,
         stage,
         query,
     } = arguments;
     let query = query_text(query)?;
     if stage == StageName::Ast {
-        // The syntax tree has nothing to do with workspaces, so none need be chosen.
-        ask.workspace = Some(Scope::All);
+        // The syntax tree does not depend on workspaces.
+        target.workspace = Some(Scope::All);
     }
-    let answers = match stage {
-        StageName::Ast => Answers::without_store(&ask).await?,
-        _ => Answers::open(&ask).await?,
+    let backend = match stage {
+        StageName::Ast => Backend::without_store(&target).await?,
+        _ => Backend::open(&target).await?,
     };
-    let request = answers.request(&ask, query).await?;
-    let explanation = answers.explain(&request, stage.into()).await?;
+    let request = backend.request(&target, query).await?;
+    let explanation = backend.explain(&request, stage.into()).await?;
     let mut out = io::stdout();
     writeln!(out, "{}", explanation.text.trim_end())?;
     if let (Some(files), Some(bytes)) = (explanation.files, explanation.bytes) {

@@ -2,19 +2,20 @@
 
 use std::io::{self, BufWriter};
 
-use crate::arguments::{GenerateArguments, Profile};
-use crate::failure::Failure;
-use crate::generate::{self, Load, Settings};
+use samples::{Load, Sample};
 
-/// Sizes of a load where none are given.
+use crate::arguments::{GenerateArgs, Profile};
+use crate::failure::Failure;
+
+/// The default sizes of a load.
 const WORKSPACES: u32 = 20;
 const DAYS: u32 = 62;
 
-/// The output is collected to so many bytes.
+/// The size of the output buffer.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Writes made-up events.
-pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &GenerateArgs) -> Result<(), Failure> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
     match arguments.profile {
         Profile::Sample if arguments.workspaces.or(arguments.days).is_some() => {
@@ -22,12 +23,12 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
             return Err(Failure::Usage(text.to_owned()));
         }
         Profile::Sample => {
-            let settings = Settings {
+            let sample = Sample {
                 seed: arguments.seed,
                 events: arguments.events,
                 to_ms: arguments.to,
             };
-            generate::write(settings, &mut out)?;
+            sample.write(&mut out)?;
         }
         Profile::Load => {
             let load = Load {

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use events::TimeRange;
 use store::{HeldEvents, Hold, NewHold};
 
-use crate::arguments::{HoldCommand, PlaceArguments};
+use crate::admin_backend::AdminBackend;
+use crate::arguments::{HoldCommand, PlaceArgs};
 use crate::failure::Failure;
 use crate::output::rfc3339;
-use crate::workspaces::Workspaces;
 
 /// Places, releases or lists holds.
 pub(crate) async fn run(command: HoldCommand) -> Result<(), Failure> {
@@ -16,19 +16,19 @@ pub(crate) async fn run(command: HoldCommand) -> Result<(), Failure> {
     match command {
         HoldCommand::Place(arguments) => place(arguments, &mut out).await,
         HoldCommand::Release {
-            keeper,
+            admin,
             workspace,
             by,
             name,
         } => {
             let by = by.name()?;
-            let workspaces = Workspaces::open(&keeper).await?;
-            let released = workspaces.release_hold(&workspace, &name, &by).await?;
+            let backend = AdminBackend::open(&admin).await?;
+            let released = backend.release_hold(&workspace, &name, &by).await?;
             Ok(writeln!(out, "released {}", line(&released))?)
         }
-        HoldCommand::List { keeper, workspace } => {
-            let workspaces = Workspaces::open(&keeper).await?;
-            let settings = workspaces.settings(&workspace).await?;
+        HoldCommand::List { admin, workspace } => {
+            let backend = AdminBackend::open(&admin).await?;
+            let settings = backend.settings(&workspace).await?;
             if settings.holds.is_empty() {
                 writeln!(out, "workspace {workspace} has no holds")?;
             }
@@ -40,7 +40,7 @@ pub(crate) async fn run(command: HoldCommand) -> Result<(), Failure> {
     }
 }
 
-async fn place(arguments: PlaceArguments, out: &mut impl Write) -> Result<(), Failure> {
+async fn place(arguments: PlaceArgs, out: &mut impl Write) -> Result<(), Failure> {
     let is_limited = arguments.from.is_some() || arguments.to.is_some() || arguments.user.is_some();
     if !is_limited && !arguments.all {
         let text = "say what to hold: --from, --to, --user, or --all for the whole workspace";
@@ -59,13 +59,14 @@ async fn place(arguments: PlaceArguments, out: &mut impl Write) -> Result<(), Fa
             user: arguments.user,
         },
     };
-    let workspaces = Workspaces::open(&arguments.keeper).await?;
-    let placed = workspaces
+    let backend = AdminBackend::open(&arguments.admin).await?;
+    let placed = backend
         .place_hold(&arguments.workspace, hold, arguments.new.create)
         .await?;
-    let verb = match placed.stood_already {
-        true => "stood already:",
-        false => "placed",
+    let verb = if placed.stood_already {
+        "stood already:"
+    } else {
+        "placed"
     };
     writeln!(out, "{verb} {}", line(&placed.hold))?;
     if let Some(day) = placed.dropped_before {
@@ -83,7 +84,7 @@ fn line(hold: &Hold) -> String {
     format!("hold `{}` on {events}: {}", hold.name, hold.reason)
 }
 
-/// A hold in one line, with who placed it, and when.
+/// A hold in one line, with its author and time.
 pub(crate) fn origin(hold: &Hold) -> String {
     let day = hold.placed_at.date_naive();
     format!("{} (by {}, {day})", line(hold), hold.placed_by)

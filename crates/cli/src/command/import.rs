@@ -12,15 +12,15 @@ use events::{MappingSource, Origin, WorkspaceId};
 use indicatif::{ProgressBar, ProgressStyle};
 use store::{Import, ImportOptions, Store};
 
-use crate::answers::locate_store;
-use crate::arguments::{ImportArguments, StoreArguments};
+use crate::arguments::{ImportArgs, StoreArgs};
+use crate::backend::locate_store;
 use crate::failure::Failure;
 use crate::mapping;
 use reading::read_in_background;
 use report::{FileReport, print};
 
-/// Stores the events of files, all in one session: each workspace gets one commit.
-pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
+/// Stores the events of files in one session: each workspace gets one commit.
+pub(crate) async fn run(arguments: ImportArgs) -> Result<(), Failure> {
     let mapping = arguments
         .mapping
         .as_deref()
@@ -67,9 +67,9 @@ pub(crate) async fn run(arguments: ImportArguments) -> Result<(), Failure> {
     }
 }
 
-/// The store to import into. A directory that does not exist becomes a new one, when there is anything to read.
+/// The store to import into. A directory that does not exist becomes a new store if there is a file to read.
 async fn open_or_make(
-    arguments: &StoreArguments,
+    arguments: &StoreArgs,
     inputs: &[(String, Result<Input, ReadError>)],
 ) -> Result<Store, Failure> {
     let store = locate_store(arguments)?;
@@ -77,14 +77,14 @@ async fn open_or_make(
     if is_readable && store.is_missing_directory() {
         store.init().await?;
     }
-    // Without a file to read there is nothing to make sure of.
+    // Without a file to read no store is needed.
     if is_readable {
         store.check_present().await?;
     }
     Ok(store)
 }
 
-/// How the files of one import are read.
+/// The options for reading the files of an import.
 struct Reader<'a> {
     progress: &'a Progress,
     mapping: Option<MappingSource>,
@@ -136,10 +136,10 @@ fn open(path: &PathBuf) -> Result<Input, ReadError> {
     }
 }
 
-/// The bytes of all inputs that were read, as they lie on disk; drawn on a terminal only.
+/// A progress bar of the bytes that were read from disk. It is drawn on a terminal only.
 struct Progress {
     bar: ProgressBar,
-    /// The bytes of the inputs before the present one.
+    /// The bytes of the inputs before the current one.
     before: AtomicU64,
 }
 

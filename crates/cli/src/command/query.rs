@@ -6,15 +6,17 @@ use engine::{QueryRequest, StreamItem};
 use futures::StreamExt;
 
 use super::query_text;
-use crate::answers::Answers;
-use crate::arguments::{Format, QueryArguments};
+use crate::arguments::{Format, QueryArgs};
+use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::output::{Destination, answer_tables, batch_writer, note, summarise, terminal_width};
+use crate::output::{
+    Destination, answer_tables, batch_writer, eprint_note, summarise, terminal_width,
+};
 
-/// Answers a question.
-pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
-    let QueryArguments {
-        ask,
+/// Runs a query.
+pub(crate) async fn run(arguments: QueryArgs) -> Result<(), Failure> {
+    let QueryArgs {
+        target,
         format,
         output,
         exact_total_hits,
@@ -30,29 +32,29 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<(), Failure> {
         let text = "this format is not for a terminal; use --output FILE, or a pipe";
         return Err(Failure::Usage(text.to_owned()));
     }
-    let answers = Answers::open(&ask).await?;
-    let mut request = answers.request(&ask, query).await?;
+    let backend = Backend::open(&target).await?;
+    let mut request = backend.request(&target, query).await?;
     request.options.exact_total_hits = exact_total_hits;
     request.options.search_after = search_after;
     request.options.cursor_time = cursor_time;
     request.options.after = after;
-    // Clients of the JSON form find the names of the query in it.
+    // Clients of the JSON form expect the names of the query in it.
     request.options.describe_query = format == Format::Json;
     match format {
-        Format::Table | Format::Json => whole(&answers, &request, format, destination).await,
+        Format::Table | Format::Json => whole(&backend, &request, format, destination).await,
         Format::Csv | Format::Ndjson | Format::Arrow | Format::Parquet => {
-            streamed(&answers, request, format, destination).await
+            streamed(&backend, request, format, destination).await
         }
     }
 }
 
 async fn whole(
-    answers: &Answers,
+    backend: &Backend,
     request: &QueryRequest,
     format: Format,
     mut destination: Destination,
 ) -> Result<(), Failure> {
-    let found = answers.query(request).await?;
+    let found = backend.query(request).await?;
     if format == Format::Json {
         writeln!(destination, "{}", engine::content_json(&found))?;
     } else {
@@ -69,19 +71,19 @@ async fn whole(
     }
     destination.finish()?;
     for answer in &found {
-        note(&summarise(&request.query, &answer.summary))?;
+        eprint_note(&summarise(&request.query, &answer.summary))?;
     }
     Ok(())
 }
 
 async fn streamed(
-    answers: &Answers,
+    backend: &Backend,
     request: QueryRequest,
     format: Format,
     destination: Destination,
 ) -> Result<(), Failure> {
     let query = request.query.clone();
-    let mut items = answers.query_stream(request).await?;
+    let mut items = backend.query_stream(request).await?;
     let broken = || Failure::Engine("the answer broke off; it is not complete".to_owned());
     let Some(StreamItem::Schema(schema)) = items.next().await.transpose()? else {
         return Err(broken());
@@ -93,7 +95,7 @@ async fn streamed(
             StreamItem::Batch(batch) => writer.write(&batch)?,
             StreamItem::End(summary) => {
                 writer.finish()?.finish()?;
-                return Ok(note(&summarise(&query, &summary))?);
+                return Ok(eprint_note(&summarise(&query, &summary))?);
             }
         }
     }

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use store::{DamagedSegment, SetAside, Store};
 
-use crate::answers::open_store;
-use crate::arguments::{RepairCommand, RepairObjectsArguments, RepairTableArguments};
+use crate::arguments::{RepairCommand, RepairObjectsArgs, RepairTableArgs};
+use crate::backend::open_store;
 use crate::failure::Failure;
 use crate::output::counted;
 
-/// Shows what is damaged, or moves it out of the way.
+/// Reports damage, or repairs it.
 pub(crate) async fn run(command: RepairCommand) -> Result<(), Failure> {
     match command {
         RepairCommand::Segments(arguments) => segments(arguments).await,
@@ -18,7 +18,7 @@ pub(crate) async fn run(command: RepairCommand) -> Result<(), Failure> {
     }
 }
 
-async fn segments(arguments: RepairObjectsArguments) -> Result<(), Failure> {
+async fn segments(arguments: RepairObjectsArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let damaged = store.damaged_segments().await?;
@@ -40,7 +40,7 @@ async fn segments(arguments: RepairObjectsArguments) -> Result<(), Failure> {
     set_aside(&store, &damaged, &by, &mut out).await
 }
 
-async fn heads(arguments: RepairObjectsArguments) -> Result<(), Failure> {
+async fn heads(arguments: RepairObjectsArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let damaged = store.damaged_heads().await?;
@@ -67,13 +67,14 @@ async fn heads(arguments: RepairObjectsArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn table(arguments: RepairTableArguments) -> Result<(), Failure> {
+async fn table(arguments: RepairTableArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let workspace = &arguments.workspace;
-    let by = match arguments.apply {
-        true => Some(arguments.by.name()?),
-        false => None,
+    let by = if arguments.apply {
+        Some(arguments.by.name()?)
+    } else {
+        None
     };
     let Some(repair) = store.repair_table(workspace, by.as_deref()).await? else {
         return Err(Failure::Refused(format!(
@@ -126,7 +127,7 @@ async fn set_aside(
     for segment in damaged {
         match store.set_aside_segment(&segment.path, Some(by)).await {
             Ok(done) => tell(&segment.path, &done, out)?,
-            // The others may be set aside.
+            // Other segments may still be set aside.
             Err(error) => {
                 kept += 1;
                 writeln!(out, "{} stays: {error}", segment.path)?;

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use store::{BackupFault, BackupRoot, BackupSummary, RestoreOptions, StoreOptions};
 
 use super::backup::{tell, tell_faults};
-use crate::answers::locate_store;
-use crate::arguments::RestoreArguments;
+use crate::arguments::RestoreArgs;
+use crate::backend::locate_store;
 use crate::failure::Failure;
 use crate::output::{counted, rfc3339};
 
-/// Makes a store of a backup, or only reads the backup.
-pub(crate) async fn run(arguments: RestoreArguments) -> Result<(), Failure> {
+/// Restores a store from a backup, or only reads the backup.
+pub(crate) async fn run(arguments: RestoreArgs) -> Result<(), Failure> {
     let from = BackupRoot::open(&arguments.from, &StoreOptions::from_environment())?;
     let mut out = io::stdout();
     if arguments.dry_run {

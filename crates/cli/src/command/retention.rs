@@ -6,11 +6,11 @@ use engine::Scope;
 use events::WorkspaceId;
 use store::{Dropped, Retention, RetentionMode, RetentionOutcome, RetentionRun, Settings, Undone};
 
-use crate::arguments::{KeeperArguments, RetentionCommand};
+use crate::admin_backend::AdminBackend;
+use crate::arguments::{AdminArgs, RetentionCommand};
 use crate::command::hold;
 use crate::failure::Failure;
 use crate::output::{counted, size};
-use crate::workspaces::Workspaces;
 
 /// Why retention runs drop nothing in a workspace.
 pub(super) const WITHHELD: &str =
@@ -19,19 +19,19 @@ pub(super) const WITHHELD: &str =
 /// Shows, sets or runs the retention.
 pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
     match command {
-        RetentionCommand::Show { keeper, workspace } => show(&keeper, workspace).await,
+        RetentionCommand::Show { admin, workspace } => show(&admin, workspace).await,
         RetentionCommand::Set {
-            keeper,
+            admin,
             workspace,
             retention,
             by,
             new,
         } => {
             let by = by.name()?;
-            set(&keeper, &workspace, retention, &by, new.create).await
+            set(&admin, &workspace, retention, &by, new.create).await
         }
         RetentionCommand::Run {
-            keeper,
+            admin,
             workspace,
             dry_run,
             confirm,
@@ -41,18 +41,18 @@ pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
                 (false, true) => RetentionMode::Confirmed,
                 (false, false) => RetentionMode::Guarded,
             };
-            expire(&keeper, workspace, mode).await
+            expire(&admin, workspace, mode).await
         }
         RetentionCommand::Undo {
-            keeper,
+            admin,
             workspace,
             by,
             version,
             dry_run,
         } => {
             let by = by.name()?;
-            let workspaces = Workspaces::open(&keeper).await?;
-            let undone = workspaces
+            let backend = AdminBackend::open(&admin).await?;
+            let undone = backend
                 .undo_retention(&workspace, version, &by, dry_run)
                 .await?;
             let mut out = io::stdout();
@@ -66,25 +66,25 @@ pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
     }
 }
 
-async fn show(keeper: &KeeperArguments, scope: Option<Scope>) -> Result<(), Failure> {
-    let workspaces = Workspaces::open(keeper).await?;
+async fn show(admin: &AdminArgs, scope: Option<Scope>) -> Result<(), Failure> {
+    let backend = AdminBackend::open(admin).await?;
     let mut out = io::stdout();
-    for workspace in workspaces.chosen(scope).await? {
-        let settings = workspaces.settings(&workspace).await?;
+    for workspace in backend.chosen(scope).await? {
+        let settings = backend.settings(&workspace).await?;
         tell_settings(&workspace, &settings, &mut out)?;
     }
     Ok(())
 }
 
 async fn set(
-    keeper: &KeeperArguments,
+    admin: &AdminArgs,
     workspace: &WorkspaceId,
     retention: Retention,
     by: &str,
     create: bool,
 ) -> Result<(), Failure> {
-    let workspaces = Workspaces::open(keeper).await?;
-    let (_, next_run) = workspaces
+    let backend = AdminBackend::open(admin).await?;
+    let (_, next_run) = backend
         .set_retention(workspace, retention, by, create)
         .await?;
     let mut out = io::stdout();
@@ -100,14 +100,14 @@ async fn set(
 }
 
 async fn expire(
-    keeper: &KeeperArguments,
+    admin: &AdminArgs,
     scope: Option<Scope>,
     mode: RetentionMode,
 ) -> Result<(), Failure> {
-    let workspaces = Workspaces::open(keeper).await?;
+    let backend = AdminBackend::open(admin).await?;
     let mut out = io::stdout();
-    for workspace in workspaces.chosen(scope).await? {
-        let run = workspaces.expire(&workspace, mode).await?;
+    for workspace in backend.chosen(scope).await? {
+        let run = backend.expire(&workspace, mode).await?;
         write!(out, "workspace {workspace}: ")?;
         match run {
             Some(expiry) => tell_run(&expiry, &mut out)?,
@@ -252,14 +252,17 @@ fn tell_run(expiry: &RetentionRun, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The days of what is dropped, the first few ranges of them.
+/// The first few ranges of dropped days.
 fn days(dropped: &Dropped) -> String {
     const SHOWN: usize = 3;
     let ranges = dropped.days.iter().take(SHOWN);
     let mut shown: Vec<String> = ranges
-        .map(|(first, last)| match first == last {
-            true => first.to_string(),
-            false => format!("{first} to {last}"),
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first} to {last}")
+            }
         })
         .collect();
     if dropped.days.len() > SHOWN {

@@ -8,16 +8,16 @@ use server::{IngestConfig, Server, ServerConfig};
 use store::{IngestOptions, MaintenanceOptions};
 use tracing_subscriber::EnvFilter;
 
-use crate::answers::{open_engine_with, open_store};
-use crate::arguments::ServeArguments;
+use crate::arguments::ServeArgs;
+use crate::backend::{open_engine_with, open_store};
 use crate::failure::Failure;
 use crate::mapping;
 
-/// What is logged unless RUST_LOG says otherwise: libraries only when something is wrong.
+/// The default log filter: warnings of libraries, and information of Vouch.
 const LOGGED: &str = "warn,cli=info,server=info,engine=info,store=info";
 
-/// Takes events in and answers questions until the process is told to stop.
-pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+/// Accepts events and answers queries until the process receives a signal to stop.
+pub(crate) async fn run(arguments: ServeArgs) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
             limits: arguments.limits.limits(),
             quotas: arguments.limits.quotas(),
         },
-        questions: arguments.questions.limits(),
+        questions: arguments.queries.limits(),
         ..ServerConfig::default()
     };
     let store = open_store(&arguments.store).await?;
@@ -54,10 +54,10 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         tokio::spawn(async move { maintenance.maintain(MaintenanceOptions::default()).await });
     let (scrubbed, scrub) = (store.clone(), arguments.limits.scrub());
     let scrub = tokio::spawn(async move { scrubbed.scrub(scrub).await });
-    let engine = open_engine_with(store, arguments.questions.engine())?;
+    let engine = open_engine_with(store, arguments.queries.engine())?;
     let server = Server::bind(config)?;
     server.warm_up().await;
-    // For a program that started this one with port 0.
+    // A parent process that passed port 0 reads the address from this line.
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on {}", server.grpc_address())?;
     writeln!(stdout, "listening for HTTP on {}", server.http_address())?;
@@ -80,7 +80,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The mappings in files, under the names of the files.
+/// The mappings in files, by the names of the files.
 fn named(files: &[PathBuf]) -> Result<Vec<MappingSource>, Failure> {
-    files.iter().map(|file| mapping::of_file(file)).collect()
+    files.iter().map(|file| mapping::from_file(file)).collect()
 }

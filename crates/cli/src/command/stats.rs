@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use store::{ReadView, Store, StoreError};
 
 use super::retention::WITHHELD;
-use crate::answers::open_store;
-use crate::arguments::{StatsArguments, StatsFormat};
+use crate::arguments::{StatsArgs, StatsFormat};
+use crate::backend::open_store;
 use crate::failure::Failure;
-use crate::output::{Sheet, note, rfc3339, size, terminal_width};
+use crate::output::{Table, eprint_note, rfc3339, size, terminal_width};
 
-/// Says how much each workspace holds.
-pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
+/// Prints the size of each workspace.
+pub(crate) async fn run(arguments: StatsArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let (views, unreadable) = views(&store).await?;
     let mut out = io::stdout();
@@ -22,23 +22,24 @@ pub(crate) async fn run(arguments: StatsArguments) -> Result<(), Failure> {
             writeln!(out, "{}", Value::from(workspaces))?;
         }
         StatsFormat::Table if views.is_empty() => {
-            note(&format!("the store at {} holds no events", store.url()))?;
+            eprint_note(&format!("the store at {} holds no events", store.url()))?;
         }
         StatsFormat::Table => {
-            let text = sheet(&views).to_string(terminal_width());
+            let text = table(&views).to_string(terminal_width());
             out.write_all(text.as_bytes())?;
             for view in views.iter().filter(|view| is_withheld(view)) {
-                note(&format!("workspace {}: {WITHHELD}", view.workspace))?;
+                eprint_note(&format!("workspace {}: {WITHHELD}", view.workspace))?;
             }
         }
     }
-    match unreadable.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Engine(unreadable.join("\n"))),
+    if unreadable.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Engine(unreadable.join("\n")))
     }
 }
 
-/// What the workspaces hold, and what keeps others from being looked at.
+/// The views of the workspaces, and the errors of those that cannot be read.
 async fn views(store: &Store) -> Result<(Vec<ReadView>, Vec<String>), Failure> {
     let mut views = Vec::new();
     let mut unreadable = Vec::new();
@@ -52,14 +53,14 @@ async fn views(store: &Store) -> Result<(Vec<ReadView>, Vec<String>), Failure> {
         }
     }
     if unreadable.is_empty() {
-        // There may be workspaces that are not known.
+        // There may be workspaces beyond those that are known.
         let workspaces = store.workspaces().await;
         unreadable.extend(workspaces.err().map(|error| error.to_string()));
     }
     Ok((views, unreadable))
 }
 
-/// Whether nothing of a workspace is dropped, however old.
+/// Whether retention is withheld: no events of the workspace are dropped.
 fn is_withheld(view: &ReadView) -> bool {
     let settings = view.table.as_ref().map(|table| table.settings());
     settings.is_some_and(|settings| settings.is_ok_and(|settings| settings.is_withheld()))
@@ -80,7 +81,7 @@ fn as_json(view: &ReadView) -> Value {
     })
 }
 
-fn sheet(views: &[ReadView]) -> Sheet {
+fn table(views: &[ReadView]) -> Table {
     let columns = [
         "workspace",
         "files",
@@ -100,7 +101,7 @@ fn sheet(views: &[ReadView]) -> Sheet {
             json!(range.map(|(_, last)| rfc3339(last))),
         ]
     };
-    Sheet {
+    Table {
         columns: columns.map(str::to_owned).to_vec(),
         rows: views.iter().map(row).collect(),
     }

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use store::{Compaction, StoreError};
 
 use super::compact::workspaces;
-use crate::answers::open_store;
-use crate::arguments::UpgradeArguments;
+use crate::arguments::UpgradeArgs;
+use crate::backend::open_store;
 use crate::failure::Failure;
 use crate::output::{counted, size};
 
-/// Writes files of older versions anew, one workspace after the other.
-pub(crate) async fn run(arguments: UpgradeArguments) -> Result<(), Failure> {
+/// Rewrites files of older versions, one workspace after the other.
+pub(crate) async fn run(arguments: UpgradeArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     if !arguments.dry_run {
         store.check_writable().await?;
@@ -24,9 +24,9 @@ pub(crate) async fn run(arguments: UpgradeArguments) -> Result<(), Failure> {
                 tell(&upgraded, arguments.dry_run, &mut out)?;
                 faulty += u64::from(!upgraded.faults.is_empty());
             }
-            // All its events are too new to be in a table.
+            // All of its events are still in segments.
             Ok(None) => writeln!(out, "workspace {workspace}: nothing to upgrade")?,
-            // The others may be upgraded all the same.
+            // Other workspaces may still be upgraded.
             Err(error @ StoreError::Unsupported { .. }) => {
                 writeln!(out, "workspace {workspace}: not upgraded: {error}")?;
                 faulty += 1;
@@ -53,9 +53,10 @@ fn tell(upgraded: &Compaction, dry_run: bool, out: &mut impl Write) -> io::Resul
         let files = counted(upgraded.replaced_files as u64, "file");
         let bytes = size(upgraded.replaced_bytes);
         let events = counted(upgraded.events, "event");
-        let written = match dry_run {
-            true => "would be written anew",
-            false => "written anew",
+        let written = if dry_run {
+            "would be written anew"
+        } else {
+            "written anew"
         };
         writeln!(
             out,

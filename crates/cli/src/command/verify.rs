@@ -6,13 +6,13 @@ use engine::Scope;
 use events::WorkspaceId;
 use store::{SegmentVerification, Store, Verification};
 
-use crate::answers::open_store;
-use crate::arguments::VerifyArguments;
+use crate::arguments::VerifyArgs;
+use crate::backend::open_store;
 use crate::failure::Failure;
 use crate::output::{counted, size};
 
-/// Reads every file of the workspaces and says what is wrong.
-pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
+/// Reads every file of the workspaces and reports faults.
+pub(crate) async fn run(arguments: VerifyArgs) -> Result<(), Failure> {
     let store = open_store(&arguments.store).await?;
     let mut out = io::stdout();
     let segments = store.verify_segments().await?;
@@ -43,12 +43,11 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
         let objects = counted(segments.faults.len() as u64, "object");
         damaged.push(format!("{objects} outside of tables"));
     }
-    let unknown = match unknown.is_empty() {
-        true => None,
-        false => Some(format!(
-            "there is no workspace {} in the store",
-            unknown.join(", ")
-        )),
+    let unknown = if unknown.is_empty() {
+        None
+    } else {
+        let names = unknown.join(", ");
+        Some(format!("there is no workspace {names} in the store"))
     };
     if damaged.is_empty() {
         return unknown.map_or(Ok(()), |unknown| Err(Failure::Refused(unknown)));
@@ -62,15 +61,15 @@ pub(crate) async fn run(arguments: VerifyArguments) -> Result<(), Failure> {
     )))
 }
 
-/// What is true of a workspace.
+/// The result of verifying a workspace.
 enum Verdict {
     Whole,
     Damaged,
-    /// It is not in the store.
+    /// The workspace is not in the store.
     Unknown,
 }
 
-/// What is true of the events that are in no table yet; nothing when there are none.
+/// The result of verifying the segments; `None` when there are none.
 fn tell_segments(found: &SegmentVerification, out: &mut impl Write) -> io::Result<()> {
     if found.segments == 0 && found.faults.is_empty() {
         return Ok(());
@@ -92,7 +91,7 @@ fn tell_segments(found: &SegmentVerification, out: &mut impl Write) -> io::Resul
     Ok(())
 }
 
-/// Whether the table of a workspace is whole. An error of one workspace is reported, as the others may be whole.
+/// Verifies the table of a workspace. An error is reported and does not end the run, as other tables may be whole.
 async fn verify(
     store: &Store,
     workspace: &WorkspaceId,
@@ -101,9 +100,10 @@ async fn verify(
     let error = match store.verify(workspace).await {
         Ok(Some(found)) => {
             tell(&found, out)?;
-            return Ok(match found.faults.is_empty() {
-                true => Verdict::Whole,
-                false => Verdict::Damaged,
+            return Ok(if found.faults.is_empty() {
+                Verdict::Whole
+            } else {
+                Verdict::Damaged
             });
         }
         Ok(None) => {
@@ -116,7 +116,7 @@ async fn verify(
         }
         Err(error) => error,
     };
-    // Nothing else can be said of a store that is gone.
+    // A store that is gone has no other result.
     store.check_present().await?;
     writeln!(
         out,

@@ -16,18 +16,18 @@ use serde_json::Value;
 use crate::arguments::Format;
 use crate::failure::Failure;
 
-/// Parquet row groups end at this number of rows, which bounds what is held in memory.
+/// The most rows of a Parquet row group. It bounds the memory of the writer.
 const ROW_GROUP_ROWS: usize = 128 << 10;
 
 /// Writes batches in one format.
 pub(crate) trait BatchWriter<W> {
     /// Writes the rows of `batch`.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure>;
-    /// Ends a complete answer and gives back where it was written to.
+    /// Finishes a complete answer and returns its destination.
     fn finish(self: Box<Self>) -> Result<W, Failure>;
 }
 
-/// A writer of `format` for batches of `schema`; `None` for the formats that are not streamed.
+/// A writer of `format` for batches of `schema`; `None` for formats that are not streamed.
 pub(crate) fn batch_writer<W: Write + Send + 'static>(
     format: Format,
     schema: SchemaRef,
@@ -58,7 +58,7 @@ pub(crate) fn batch_writer<W: Write + Send + 'static>(
 /// CSV as of RFC 4180, with line feeds: a header, an empty cell for null, quotes where needed.
 struct CsvWriter<W: Write> {
     rows: csv::Writer<W>,
-    /// Whether a column's text is JSON; of it, texts stand in their cells without their quotes.
+    /// Whether the text of a column is JSON. JSON strings are written without their quotes.
     is_json: Vec<bool>,
 }
 
@@ -114,10 +114,10 @@ fn csv_failure(error: csv::Error) -> Failure {
     }
 }
 
-/// One JSON object a row, without nulls.
+/// One JSON object per row, without nulls.
 struct NdjsonWriter<W> {
     out: W,
-    /// Columns whose text is JSON.
+    /// Whether the text of a column is JSON.
     json_columns: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Where an answer is written to.
+//! The destination of an answer.
 
 use std::fs::Permissions;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Standard output, or a file that appears only when it is complete.
+/// Standard output, or a file that appears when it is complete.
 #[derive(Debug)]
 pub(crate) enum Destination {
     /// Standard output.
@@ -18,7 +18,7 @@ pub(crate) enum Destination {
     File {
         /// The file.
         file: BufWriter<NamedTempFile>,
-        /// The name it gets at the end.
+        /// Its final name.
         path: PathBuf,
     },
 }
@@ -48,12 +48,12 @@ impl Destination {
         })
     }
 
-    /// Whether a person looks at what is written.
+    /// Whether the destination is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(self, Self::Stdout(_)) && io::stdout().is_terminal()
     }
 
-    /// Ends a complete answer: the file gets its name.
+    /// Finishes a complete answer: the file gets its name.
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
             Self::Stdout(mut out) => out.flush(),

@@ -1,4 +1,4 @@
-//! What is exported is imported again as it was.
+//! Exported events are equal to the original after an import.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn batch_of(events: &[Map<String, Value>]) -> RecordBatch {
     batch.finish().unwrap()
 }
 
-/// The same as an answer to `(*)` has them: the date is called `time`, and attributes are JSON.
+/// The same events as columns of an answer to `(*)`: the date is named `time`, and attributes are JSON.
 fn answer_of(batch: &RecordBatch) -> RecordBatch {
     let columns = batch.schema_ref().fields().iter().map(|field| {
         let field = field.as_ref().clone();

@@ -1,4 +1,4 @@
-//! What is to be said beside an answer.
+//! The summary of an answer as text.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use chrono::{DateTime, SecondsFormat};
 use engine::Summary;
 use events::TimeRange;
 
-/// Warnings, then one line with the number of rows, hits, the window and the time it took.
+/// Warnings, then one line with the number of rows, the hits, the window and the duration.
 pub(crate) fn summarise(query: &str, summary: &Summary) -> String {
     let mut text = crate::failure::drawn(query, &summary.warnings);
     let hits = &summary.total_hits;
     let matched = match (hits.exact, hits.value) {
         (true, value) => counted(value, "event"),
-        // Of groups that HAVING left out, the events are not counted.
+        // The hits do not include groups that HAVING excluded.
         (false, 0) => "an unknown number of events".to_owned(),
         (false, value) => format!("at least {}", counted(value, "event")),
     };
@@ -27,7 +27,7 @@ pub(crate) fn summarise(query: &str, summary: &Summary) -> String {
     text
 }
 
-/// The window that was read; nothing where no window applies.
+/// The window that was read; `None` where no window applies.
 fn window(range: TimeRange) -> String {
     match range {
         TimeRange::ALL => String::new(),
@@ -43,13 +43,13 @@ pub(crate) fn rfc3339(unix_ms: i64) -> String {
     )
 }
 
-/// A number of things, in the plural where that is due.
+/// A number with its noun, in the singular or the plural.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{ending}")
 }
 
-/// A number of bytes for a person.
+/// A number of bytes in a readable unit.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if bytes < 1_000 {
@@ -68,7 +68,7 @@ pub(crate) fn size(bytes: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use dql::{Diagnostic, Severity};
+    use dql::{Code, Diagnostic, Severity};
     use engine::TotalHits;
     use events::TimeRange;
 
@@ -76,7 +76,12 @@ mod tests {
 
     #[test]
     fn a_summary_says_what_is_not_exact_and_warns() {
-        let warning = Diagnostic::new(Severity::Warning, "truncated", "rows were cut off", None);
+        let warning = Diagnostic::new(
+            Severity::Warning,
+            Code::LimitReached,
+            "rows were cut off",
+            None,
+        );
         let summary = Summary {
             cost: Duration::from_micros(1_540),
             total_hits: TotalHits {

@@ -1,22 +1,22 @@
-//! Answers for reading.
+//! Answers as tables for a terminal.
 
 use std::fmt;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
 use engine::{Answer, Series};
 use serde_json::Value;
 
 use super::rfc3339;
 
-/// A column that gets fewer characters than this on average is hard to read.
+/// A column with fewer characters than this on average is hard to read.
 const READABLE_WIDTH: u16 = 14;
 
-/// How null looks.
+/// The text of null.
 const NULL: &str = "-";
 
-/// The tables of an answer: one a series, with its keys above it; or a single one with the keys as
-/// its first columns when no series has more than one row.
+/// The tables of an answer: one per series, with its keys above it; or a single one with the keys as its first
+/// columns when no series has more than one row.
 pub(crate) fn answer_tables(answer: &Answer, width: Option<u16>) -> String {
     let series = &answer.series;
     let single_rows = series.iter().all(|series| series.values.len() <= 1);
@@ -34,7 +34,7 @@ pub(crate) fn answer_tables(answer: &Answer, width: Option<u16>) -> String {
             text.push('\n');
         }
         text.push_str(&caption(series));
-        text.push_str(&Sheet::of_series(series).to_string(width));
+        text.push_str(&Table::from_series(series).to_string(width));
     }
     text
 }
@@ -43,7 +43,7 @@ fn series_columns(answer: &Answer) -> &[String] {
     answer.series.first().map_or(&[], |series| &series.columns)
 }
 
-fn merged(answer: &Answer) -> Sheet {
+fn merged(answer: &Answer) -> Table {
     let keys = answer
         .series
         .first()
@@ -58,7 +58,7 @@ fn merged(answer: &Answer) -> Sheet {
             tags.chain(row).cloned().collect()
         })
     });
-    Sheet {
+    Table {
         columns: columns.collect(),
         rows: rows.collect(),
     }
@@ -77,24 +77,23 @@ fn caption(series: &Series) -> String {
 
 /// A table of values.
 #[derive(Debug)]
-pub(crate) struct Sheet {
+pub(crate) struct Table {
     /// The names of the columns.
     pub(crate) columns: Vec<String>,
     /// The rows, one value a column.
     pub(crate) rows: Vec<Vec<Value>>,
 }
 
-impl Sheet {
-    fn of_series(series: &Series) -> Self {
+impl Table {
+    fn from_series(series: &Series) -> Self {
         Self {
             columns: series.columns.clone(),
             rows: series.values.clone(),
         }
     }
 
-    /// The table as text, no wider than `width` characters if there is such a bound; as records, a
-    /// line a value, when it has too many columns for that. Columns without any value are left out,
-    /// and a line below says so.
+    /// The table as text, at most `width` characters wide. If it has too many columns for that, it is written as
+    /// records, one line per value. Columns without any value are omitted, and a line below names them.
     pub(crate) fn to_string(&self, width: Option<u16>) -> String {
         let filled = |column: &usize| {
             let value = |row: &Vec<Value>| row.get(*column).is_some_and(|value| !value.is_null());
@@ -102,10 +101,11 @@ impl Sheet {
         };
         let all = 0..self.columns.len();
         let (columns, empty): (Vec<usize>, Vec<usize>) =
-            match all.clone().any(|column| filled(&column)) {
-                true => all.partition(filled),
-                // A row without any value is an answer all the same.
-                false => (all.collect(), Vec::new()),
+            if all.clone().any(|column| filled(&column)) {
+                all.partition(filled)
+            } else {
+                // A row without any value is still an answer.
+                (all.collect(), Vec::new())
             };
         let too_many = |width: u16| columns.len() > usize::from(width / READABLE_WIDTH);
         let text = if width.is_some_and(too_many) {
@@ -121,7 +121,7 @@ impl Sheet {
     }
 
     fn table(&self, columns: &[usize], width: Option<u16>) -> String {
-        let mut table = Table::new();
+        let mut table = comfy_table::Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
         table.set_header(columns.iter().map(|column| escaped(&self.columns[*column])));
         for row in &self.rows {
@@ -132,7 +132,7 @@ impl Sheet {
                 table
                     .set_content_arrangement(ContentArrangement::Dynamic)
                     .set_width(width);
-                // A time that is cut in two is hard to read.
+                // A time on two lines is hard to read.
                 let time = columns
                     .iter()
                     .position(|column| self.columns[*column] == "time");
@@ -182,7 +182,7 @@ impl Sheet {
     }
 }
 
-/// The columns that a table does not show, as a line of its own.
+/// A line that names the columns that a table omits.
 struct LeftOut<'a>(&'a [&'a str]);
 
 impl fmt::Display for LeftOut<'_> {
@@ -206,7 +206,7 @@ fn shown(column: &str, value: &Value) -> String {
     }
 }
 
-/// A text without control characters, which could end a row or take over the terminal.
+/// A text without control characters, which could end a row or control the terminal.
 fn escaped(text: &str) -> String {
     text.chars()
         .map(|character| match character {

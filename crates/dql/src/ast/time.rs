@@ -12,7 +12,7 @@ pub struct Window {
     pub step: Option<Step>,
     /// The function applied to each series first.
     pub rollup: Option<Rollup>,
-    /// The brackets and what is between them.
+    /// The brackets and their content.
     pub span: Span,
 }
 
@@ -30,12 +30,12 @@ pub enum Range {
     Preset(Preset),
 }
 
-/// A point in time with its place.
+/// A point in time with its span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimePoint {
-    /// What it is.
+    /// Its kind.
     pub kind: TimePointKind,
-    /// Where it stands.
+    /// Its span.
     pub span: Span,
 }
 
@@ -91,7 +91,7 @@ pub enum Step {
     Auto {
         /// The wanted number of points.
         points: Option<u64>,
-        /// Where it stands.
+        /// Its span.
         span: Span,
     },
 }
@@ -118,7 +118,7 @@ pub struct Duration {
     pub negative: bool,
     /// The parts; never empty.
     pub parts: Vec<DurationPart>,
-    /// Where it stands.
+    /// Its span.
     pub span: Span,
 }
 

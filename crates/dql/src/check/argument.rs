@@ -1,6 +1,7 @@
-//! Arguments against what a function takes.
+//! The arguments of calls.
 
 use crate::ast::{Arg, Call, Expr, ExprKind};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::nearest;
 use crate::signature::{Parameter, Signature};
@@ -46,7 +47,7 @@ pub(super) fn check(
     }
 }
 
-/// The error for too few or too many arguments; `queries` more stand among them.
+/// The error for too few or too many arguments, besides `queries` more.
 fn wrong_count(call: &Call, count: usize, queries: usize, signature: &Signature) -> Diagnostic {
     let name = call.name.text.to_lowercase();
     let span = call
@@ -54,7 +55,7 @@ fn wrong_count(call: &Call, count: usize, queries: usize, signature: &Signature)
         .iter()
         .fold(call.name.span, |span, arg| span.to(arg.value.span));
     let error = Diagnostic::error(
-        "wrong_argument_count",
+        Code::WrongArgumentCount,
         format!(
             "function `{name}` takes {}, got {}",
             signature.arity(queries),
@@ -76,7 +77,7 @@ fn wrong_count(call: &Call, count: usize, queries: usize, signature: &Signature)
 /// The error for a named argument that the function does not have.
 fn unknown_name(call: &Call, name: &str, span: crate::Span, signature: &Signature) -> Diagnostic {
     let error = Diagnostic::error(
-        "unknown_argument",
+        Code::UnknownArgument,
         format!(
             "function `{}` has no argument `{name}`",
             call.name.text.to_lowercase()
@@ -100,7 +101,7 @@ fn unknown_name(call: &Call, name: &str, span: crate::Span, signature: &Signatur
 /// The error for an argument of the wrong kind.
 fn wrong_kind(call: &Call, index: usize, value: &Expr, wanted: &str) -> Diagnostic {
     Diagnostic::error(
-        "wrong_argument_kind",
+        Code::WrongArgumentKind,
         format!(
             "argument {} of `{}` must be {wanted}, got {}",
             index + 1,
@@ -111,7 +112,7 @@ fn wrong_kind(call: &Call, index: usize, value: &Expr, wanted: &str) -> Diagnost
     )
 }
 
-/// Whether `value` can be this parameter; otherwise what it must be.
+/// Whether `value` can be this parameter; otherwise the required kind.
 fn fits(value: &Expr, parameter: Parameter) -> Result<(), String> {
     let fits = match (&value.kind, parameter) {
         (ExprKind::Placeholder(_), _) | (_, Parameter::Any) => true,

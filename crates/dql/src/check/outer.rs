@@ -1,7 +1,9 @@
 //! Outer functions: each needs one query, in parentheses when other arguments follow.
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{Arg, Call, Expr, ExprKind, Outer, Quoted, Select, Statement};
 use crate::check::{argument, query, unknown_function, warning};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Signature};
 
@@ -92,21 +94,21 @@ fn inner(arg: &Arg, found: &mut Vec<Diagnostic>) {
             Quoted::Query(_, Statement::Select(select)) => query::check(select, found),
             Quoted::Query(_, Statement::Outer(outer)) => check(outer, found),
             Quoted::Query(_, Statement::Show(show)) => found.push(Diagnostic::error(
-                "not_supported",
+                Code::NotSupported,
                 "a SHOW function has no series to compute with",
                 show.span,
             )),
             Quoted::Unreadable(_, errors) => found.extend(errors.iter().cloned()),
         },
         _ => found.push(Diagnostic::error(
-            "missing_query",
+            Code::MissingQuery,
             "a query is needed here",
             arg.value.span,
         )),
     }
 }
 
-/// The query of an argument that stands there without parentheses.
+/// The query of an argument, if it is not in parentheses.
 fn bare_query(value: &Expr) -> Option<&Select> {
     match &value.kind {
         ExprKind::Subquery(query) if query.span.start == value.span.start => Some(query),
@@ -118,7 +120,7 @@ fn bare_query(value: &Expr) -> Option<&Select> {
 fn missing_query(outer: &Call) -> Diagnostic {
     let name = outer.name.text.to_lowercase();
     let error = Diagnostic::error(
-        "missing_query",
+        Code::MissingQuery,
         format!("function `{name}` needs a query here"),
         outer.name.span,
     );
@@ -134,7 +136,7 @@ fn missing_query(outer: &Call) -> Diagnostic {
 fn swallowed(outer: &Call, query: &Select, signature: &Signature) -> Diagnostic {
     let name = outer.name.text.to_lowercase();
     Diagnostic::error(
-        "wrong_argument_count",
+        Code::WrongArgumentCount,
         format!("function `{name}` takes {}, got 1", signature.arity(1)),
         query.span,
     )
@@ -149,7 +151,7 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
     if positional != 1 {
         found.push(
             Diagnostic::error(
-                "wrong_argument_count",
+                Code::WrongArgumentCount,
                 format!("function `eval` takes exactly 1 expression, got {positional}"),
                 outer.name.span,
             )
@@ -166,7 +168,7 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
         return;
     }
     for arg in outer.args.iter().filter(|arg| arg.name.is_none()) {
-        query::each(&arg.value, &mut |expr| {
+        for_each_expr(&arg.value, |expr| {
             let ExprKind::Field(field) = &expr.kind else {
                 return;
             };
@@ -174,7 +176,7 @@ fn eval(outer: &Call, found: &mut Vec<Diagnostic>) {
             if !queries.contains(&letter) {
                 found.push(
                     Diagnostic::error(
-                        "unknown_query",
+                        Code::UnknownQuery,
                         format!("`eval` has no query named `{letter}`"),
                         expr.span,
                     )

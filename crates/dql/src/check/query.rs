@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{
     BinaryOp, Call, Duration, DurationUnit, Expr, ExprKind, InSet, Item, LinkKind, Select, Source,
     UnaryOp,
 };
 use crate::check::{argument, placeholder, unknown_function, warning};
+use crate::code::Code;
 use crate::column_name;
 use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::signature::{self, Role};
@@ -19,7 +21,7 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
             check(query, found);
         }
     }
-    // The functions of a function source belong to whoever wrote it.
+    // A function source may have functions of its own.
     let foreign = namespace_is(select, &["F", "func"]);
     for item in select.target.iter().flatten().filter(|_| !foreign) {
         value(&item.expr, found);
@@ -35,7 +37,7 @@ pub(super) fn check(select: &Select, found: &mut Vec<Diagnostic>) {
         if key.direction.is_some() {
             found.push(
                 Diagnostic::warning(
-                    "ignored_direction",
+                    Code::IgnoredDirection,
                     "a direction behind a key of BY has no effect",
                     key.expr.span,
                 )
@@ -96,7 +98,7 @@ fn link(select: &Select, found: &mut Vec<Diagnostic>) {
         };
         found.push(
             Diagnostic::error(
-                "removed_clause",
+                Code::RemovedClause,
                 format!("`{word} … WITH` is no longer part of DQL"),
                 link.span,
             )
@@ -123,7 +125,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
         if metric && let Some(star) = wildcard(&item.expr) {
             found.push(
                 Diagnostic::error(
-                    "wildcard_field",
+                    Code::WildcardField,
                     "metric queries cannot ask for every field",
                     star,
                 )
@@ -138,7 +140,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
         if aggregated && is_predicate(&item.expr) {
             found.push(
                 Diagnostic::error(
-                    "predicate_projection",
+                    Code::PredicateProjection,
                     "a condition cannot be a column of a query that groups or aggregates",
                     item.expr.span,
                 )
@@ -149,7 +151,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
             if let Some(first) = row_function {
                 found.push(
                     Diagnostic::error(
-                        "conflicting_functions",
+                        Code::ConflictingFunctions,
                         "two functions choose the rows of the answer",
                         item.expr.span,
                     )
@@ -162,7 +164,7 @@ fn projection(select: &Select, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Names that stand twice: two columns of one name, two equal keys of BY.
+/// Repeated names: two columns of one name, two equal keys of BY.
 fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
     let mut columns = HashMap::new();
     for item in select.target.iter().flatten() {
@@ -170,7 +172,7 @@ fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
         let message = format!("two columns are named `{name}`");
         if let Some(first) = columns.insert(name, item.expr.span) {
             found.push(
-                Diagnostic::error("duplicate_column", message, item.expr.span)
+                Diagnostic::error(Code::DuplicateColumn, message, item.expr.span)
                     .with_label(first, "first here")
                     .with_hint("remove one of them, or name it with `AS`"),
             );
@@ -181,7 +183,7 @@ fn repetitions(select: &Select, found: &mut Vec<Diagnostic>) {
         if let Some(first) = keys.insert(key.expr.to_string(), key.expr.span) {
             found.push(
                 Diagnostic::error(
-                    "duplicate_key",
+                    Code::DuplicateKey,
                     "a query can be grouped by a key only once",
                     key.expr.span,
                 )
@@ -204,7 +206,7 @@ fn column(item: &Item) -> String {
 /// Where an item asks for every field: `*`, or a function of it.
 fn wildcard(expr: &Expr) -> Option<Span> {
     let mut found = None;
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if matches!(part.kind, ExprKind::Star) {
             found = Some(part.span);
         }
@@ -213,11 +215,11 @@ fn wildcard(expr: &Expr) -> Option<Span> {
 }
 
 /// Whether a function of this role occurs in an expression. In `count(distinct(x))` the inner function
-/// chooses no rows, it only says what is counted.
+/// chooses no rows, it only selects the counted values.
 fn has_role(expr: &Expr, role: Role) -> bool {
     let mut found = false;
     let mut counted: Vec<Span> = Vec::new();
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Call(call) = &part.kind {
             let name = call.name.text.to_lowercase();
             if name == "count" {
@@ -248,7 +250,7 @@ fn is_predicate(expr: &Expr) -> bool {
 /// Checks an expression of `{…}`, in which nothing is aggregated yet.
 pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
     value(expr, found);
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Case { .. } = &part.kind {
             warning::case(part.span, found);
         }
@@ -259,7 +261,7 @@ pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
             let name = call.name.text.to_lowercase();
             found.push(
                 Diagnostic::error(
-                    "misplaced_aggregate",
+                    Code::MisplacedAggregate,
                     format!("`{name}` cannot stand in `{{…}}`"),
                     part.span,
                 )
@@ -272,7 +274,7 @@ pub(super) fn condition(expr: &Expr, found: &mut Vec<Diagnostic>) {
 /// Checks the functions, comparisons and sub-queries of an expression.
 pub(super) fn value(expr: &Expr, found: &mut Vec<Diagnostic>) {
     placeholder(expr, found);
-    each(expr, &mut |part| match &part.kind {
+    for_each_expr(expr, |part| match &part.kind {
         ExprKind::Call(call) => function(call, found),
         ExprKind::Subquery(query)
         | ExprKind::In {
@@ -305,7 +307,7 @@ fn function(call: &Call, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Comparisons that answer something else than they seem to ask.
+/// Comparisons that differ from what their author probably means.
 fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnostic>) {
     if let Some(negated) = warning::finds(op) {
         let matches = matches!(op, BinaryOp::Match | BinaryOp::NotMatch);
@@ -325,7 +327,7 @@ fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnosti
     {
         found.push(
             Diagnostic::error(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "`exists()` stands on the right side",
                 left.span,
             )
@@ -333,41 +335,6 @@ fn comparison(op: BinaryOp, left: &Expr, right: &Expr, found: &mut Vec<Diagnosti
         );
     }
     warning::equality(right, found);
-}
-
-/// Calls `visit` with an expression and all its parts, but not with the parts of sub-queries.
-pub(super) fn each<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
-    visit(expr);
-    match &expr.kind {
-        ExprKind::Array(elements) => elements.iter().for_each(|element| each(element, visit)),
-        ExprKind::Call(call) => call.args.iter().for_each(|arg| each(&arg.value, visit)),
-        ExprKind::Unary { operand, .. } => each(operand, visit),
-        ExprKind::Binary { left, right, .. } => {
-            each(left, visit);
-            each(right, visit);
-        }
-        ExprKind::In { expr, set, .. } => {
-            each(expr, visit);
-            if let InSet::List(elements) = set {
-                elements.iter().for_each(|element| each(element, visit));
-            }
-        }
-        ExprKind::Case {
-            operand,
-            branches,
-            otherwise,
-        } => {
-            operand.iter().for_each(|operand| each(operand, visit));
-            for (condition, result) in branches {
-                each(condition, visit);
-                each(result, visit);
-            }
-            otherwise
-                .iter()
-                .for_each(|otherwise| each(otherwise, visit));
-        }
-        _ => {}
-    }
 }
 
 /// `SHIFT` moves by a positive, fixed length of time.
@@ -385,7 +352,7 @@ fn check_shift(shift: &Duration, found: &mut Vec<Diagnostic>) {
     if !fixed || !positive {
         found.push(
             Diagnostic::error(
-                "invalid_duration",
+                Code::InvalidDuration,
                 "SHIFT needs a positive duration of fixed length",
                 shift.span,
             )

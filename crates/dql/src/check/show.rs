@@ -2,6 +2,7 @@
 
 use crate::ast::{ExprKind, Show};
 use crate::check::{placeholder, query, unknown_function, warning};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 
 /// The SHOW functions without a kind of data in their name.
@@ -70,7 +71,7 @@ pub(super) fn check(show: &Show, found: &mut Vec<Diagnostic>) {
         placeholder(&arg.value, found);
         if matches!(arg.value.kind, ExprKind::Subquery(_)) {
             found.push(Diagnostic::error(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 format!("`{name}` takes names and patterns, not a query"),
                 arg.value.span,
             ));

@@ -1,18 +1,19 @@
-//! What is allowed and seldom meant: comparisons and clauses that answer something else than they seem to ask, and
-//! questions that another form answers better.
+//! Warnings: comparisons and clauses that are allowed and differ from what their author probably means, and
+//! queries that have a better form.
 //!
 //! The codes are those of the vendor's own checker where it has one for the case.
 
 use std::collections::HashSet;
 
+use crate::ast::visit::for_each_expr;
 use crate::ast::{BinaryOp, Count, Expr, ExprKind, Select};
-use crate::check::query::each;
+use crate::code::Code;
 use crate::column_name;
 use crate::diagnostic::Diagnostic;
 use crate::signature::{self, Role};
 use crate::span::Span;
 
-/// How many rows an answer can skip before pages are the better way (Guance documentation, Open API: offset and
+/// The number of skipped rows from which pages are better (Guance documentation, Open API: offset and
 /// limit reach 10,000 rows, further ones are reached by `search_after`).
 const DEEP_OFFSET: u64 = 10_000;
 
@@ -20,12 +21,16 @@ const DEEP_OFFSET: u64 = 10_000;
 pub(super) fn equality(right: &Expr, found: &mut Vec<Diagnostic>) {
     match &right.kind {
         ExprKind::Array(_) => found.push(
-            Diagnostic::warning("eq_array", "this compares with the whole list", right.span)
-                .with_hint("write `IN` or `NOT IN` to test for one of its values"),
+            Diagnostic::warning(
+                Code::EqArray,
+                "this compares with the whole list",
+                right.span,
+            )
+            .with_hint("write `IN` or `NOT IN` to test for one of its values"),
         ),
         ExprKind::String(text) if text == "nil" || text == "null" => found.push(
             Diagnostic::warning(
-                "string_nil_comparison",
+                Code::StringNilComparison,
                 format!("this compares with the text `{text}`"),
                 right.span,
             )
@@ -35,7 +40,7 @@ pub(super) fn equality(right: &Expr, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A pattern that says what a plain comparison says.
+/// A pattern that is equivalent to a plain comparison.
 pub(super) fn pattern(
     left: &Expr,
     negated: bool,
@@ -60,8 +65,12 @@ pub(super) fn pattern(
             quoted(plain)
         );
         found.push(
-            Diagnostic::warning("regex_for_literal", "this pattern fits one text only", span)
-                .with_hint(hint),
+            Diagnostic::warning(
+                Code::RegexForLiteral,
+                "this pattern fits one text only",
+                span,
+            )
+            .with_hint(hint),
         );
         return;
     }
@@ -76,7 +85,7 @@ pub(super) fn pattern(
         let more = if texts.len() > 3 { ", …" } else { "" };
         found.push(
             Diagnostic::warning(
-                "regex_for_alternation",
+                Code::RegexForAlternation,
                 format!("this pattern fits {} texts only", texts.len()),
                 span,
             )
@@ -85,7 +94,7 @@ pub(super) fn pattern(
     }
 }
 
-/// Whether a pattern stands for itself.
+/// Whether a pattern is a literal text.
 fn is_literal(pattern: &str) -> bool {
     !pattern.is_empty()
         && !pattern.contains([
@@ -102,7 +111,7 @@ fn quoted(text: &str) -> String {
 pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
     found.push(
         Diagnostic::warning(
-            "case_in_condition",
+            Code::CaseInCondition,
             "a CASE among conditions is computed for every event in the window",
             span,
         )
@@ -112,7 +121,7 @@ pub(super) fn case(span: Span, found: &mut Vec<Diagnostic>) {
     );
 }
 
-/// Counts behind LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
+/// Counts after LIMIT, SLIMIT and OFFSET that are allowed and seldom meant.
 pub(super) fn counts(
     limit: Option<Count>,
     slimit: Option<Count>,
@@ -123,7 +132,7 @@ pub(super) fn counts(
         if let Some(count) = count.filter(|count| count.value == 0) {
             found.push(
                 Diagnostic::warning(
-                    "non_positive_limit",
+                    Code::NonPositiveLimit,
                     format!("{clause} 0 leaves nothing of the answer"),
                     count.span,
                 )
@@ -134,7 +143,7 @@ pub(super) fn counts(
     if let Some(offset) = offset.filter(|offset| offset.value >= DEEP_OFFSET) {
         found.push(
             Diagnostic::warning(
-                "deep_offset_paging",
+                Code::DeepOffsetPaging,
                 format!("{} rows are found and sorted to be skipped", offset.value),
                 offset.span,
             )
@@ -145,7 +154,7 @@ pub(super) fn counts(
     }
 }
 
-/// HAVING over a field where groups have their newest event in place of aggregates.
+/// HAVING over a field where groups have their newest event instead of aggregates.
 pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
     let items = select.target.as_deref().unwrap_or_default();
     let newest = !select.by.is_empty() && !items.iter().any(|item| reduces(&item.expr));
@@ -155,7 +164,7 @@ pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
     let names = names(select);
     for condition in select.having.iter().filter(|condition| !reduces(condition)) {
         let mut field = None;
-        each(condition, &mut |part| {
+        for_each_expr(condition, |part| {
             if field.is_none()
                 && let ExprKind::Field(_) = part.kind
                 && !names.contains(&column_name(part))
@@ -166,7 +175,7 @@ pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
         if let Some(field) = field {
             found.push(
                 Diagnostic::warning(
-                    "having_on_column",
+                    Code::HavingOnColumn,
                     format!("`{field}` is tested in the newest event of each group"),
                     field.span,
                 )
@@ -179,7 +188,7 @@ pub(super) fn having(select: &Select, found: &mut Vec<Diagnostic>) {
 /// Whether an expression makes one value of many rows, or chooses rows.
 fn reduces(expr: &Expr) -> bool {
     let mut found = false;
-    each(expr, &mut |part| {
+    for_each_expr(expr, |part| {
         if let ExprKind::Call(call) = &part.kind {
             let signature = signature::function(&call.name.text.to_lowercase());
             found |= signature.is_some_and(|signature| {

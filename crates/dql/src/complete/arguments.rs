@@ -1,16 +1,16 @@
-//! What may come next among the arguments of a function.
+//! The completions among the arguments of a function.
 
+use super::context::{Arguments, Caller, Context, in_expression};
 use super::expression::{self, Need, Purpose, literal};
 use super::functions;
 use super::levels::{Item, Level};
-use super::place::{Arguments, Caller, Place, in_expression};
 use super::query::{is_pattern, since_comma};
 use super::scope::Scope;
 use super::{LiteralKind, Wanted};
 use crate::quoting;
 use crate::signature::{self, Parameter, Role, Signature};
 
-/// Where the argument starts that the items end in, behind its name. A query without brackets takes the commas
+/// The index at which the last argument of the items starts, after its name. A query without brackets takes the commas
 /// up to the next named argument.
 pub(super) fn last_start(items: &[Item<'_>]) -> usize {
     let named = |at: usize| {
@@ -28,7 +28,7 @@ pub(super) fn last_start(items: &[Item<'_>]) -> usize {
     start
 }
 
-/// What may stand behind the comma that may end a query without brackets: the name of the next argument.
+/// The completions after the comma that may end a query without brackets: the name of the next argument.
 pub(super) fn next_name(items: &[Item<'_>]) -> Option<Wanted> {
     match items {
         [.., comma] if comma.symbol() == Some(",") => {
@@ -41,7 +41,7 @@ pub(super) fn next_name(items: &[Item<'_>]) -> Option<Wanted> {
     }
 }
 
-/// The argument that the items end in: its name, and what stands of it.
+/// The last argument of the items: its name, and its items so far.
 fn last<'s, 'a>(items: &'s [Item<'a>]) -> (Option<&'a str>, &'s [Item<'a>]) {
     let rest = since_comma(items);
     match rest {
@@ -52,22 +52,22 @@ fn last<'s, 'a>(items: &'s [Item<'a>]) -> (Option<&'a str>, &'s [Item<'a>]) {
     }
 }
 
-/// What the brackets are that open among arguments.
+/// The context of the brackets that open among arguments.
 pub(super) fn opened<'a>(
     arguments: &Arguments<'a>,
     items: &[Item<'a>],
     level: &Level<'a>,
-) -> Place<'a> {
+) -> Context<'a> {
     let (_, value) = last(items);
     let word = expression::state(value).word;
     match (arguments.of, level.open, word) {
-        (Caller::Outer, "(", Some(function)) => Place::Arguments(Arguments {
+        (Caller::Outer, "(", Some(function)) => Context::Arguments(Arguments {
             of: Caller::Outer,
             function,
             field: None,
         }),
         (Caller::Outer, "(", None) if value.is_empty() && !is_eval(arguments) => {
-            Place::Query { statement: false }
+            Context::Query { statement: false }
         }
         _ => in_expression(Purpose::Argument, value, level),
     }
@@ -78,11 +78,11 @@ fn is_eval(arguments: &Arguments<'_>) -> bool {
     arguments.function.eq_ignore_ascii_case("eval")
 }
 
-/// What may stand behind `items`.
+/// The completions after `items`.
 pub(super) fn wanted(arguments: &Arguments<'_>, items: &[Item<'_>], scope: &Scope) -> Vec<Wanted> {
     let (name, value) = last(items);
     if !value.is_empty() {
-        return behind(arguments, items, value, scope);
+        return after_start(arguments, items, value, scope);
     }
     let index = items
         .iter()
@@ -112,8 +112,8 @@ pub(super) fn wanted(arguments: &Arguments<'_>, items: &[Item<'_>], scope: &Scop
     found
 }
 
-/// What may stand behind the start of an argument.
-fn behind(
+/// The completions after the start of an argument.
+fn after_start(
     arguments: &Arguments<'_>,
     items: &[Item<'_>],
     value: &[Item<'_>],
@@ -221,7 +221,7 @@ fn in_query(
     found
 }
 
-/// What may stand for a parameter.
+/// The completions for a parameter.
 fn parameter_value(parameter: Parameter, field: Option<&str>, scope: &Scope) -> Vec<Wanted> {
     match parameter {
         Parameter::Any => match field {

@@ -1,4 +1,4 @@
-//! What may come next in an expression.
+//! The completions in an expression.
 
 use super::functions;
 use super::levels::Item;
@@ -11,7 +11,7 @@ use crate::signature::Role;
 use crate::span::Span;
 use crate::token::TokenKind;
 
-/// What an expression is for.
+/// The clause an expression is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A column of the answer.
@@ -28,20 +28,20 @@ pub(super) enum Purpose {
     Argument,
 }
 
-/// What an expression needs next.
+/// The next element of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     /// A value.
     Operand,
-    /// A list or a query, behind IN.
+    /// A list or a query, after IN.
     Set,
-    /// Something behind a value.
+    /// An operator or the end, after a value.
     Operator,
-    /// `IN`, behind NOT.
+    /// `IN`, after NOT.
     In,
-    /// A name, behind AS.
+    /// A name, after AS.
     Alias,
-    /// A duration, behind SHIFT.
+    /// A duration, after SHIFT.
     Shift,
     /// Nothing: an alias or a direction ended it.
     End,
@@ -56,12 +56,12 @@ enum Case {
     Else,
 }
 
-/// How far an expression is.
+/// The state of an unfinished expression.
 #[derive(Debug)]
 pub(super) struct State<'a> {
-    /// What it needs next.
+    /// The next element.
     pub(super) need: Need,
-    /// Whether the value that is needed or stands last is compared with another one.
+    /// Whether the next or last value is compared with another one.
     pub(super) comparing: bool,
     /// The field that it is compared with.
     pub(super) field: Option<String>,
@@ -69,7 +69,7 @@ pub(super) struct State<'a> {
     pub(super) word: Option<&'a str>,
     /// Whether it ends in a call.
     pub(super) called: bool,
-    /// Whether SHIFT stood in it.
+    /// Whether it contained SHIFT.
     shifted: bool,
     case: Vec<Case>,
     /// The operand that started last, if nothing was added to it.
@@ -79,7 +79,7 @@ pub(super) struct State<'a> {
 /// The comparison operators.
 const COMPARISONS: [&str; 8] = ["=", "!=", ">", ">=", "<", "<=", "=~", "!~"];
 
-/// How far the expression of `items` is.
+/// The state of the expression of `items`.
 pub(super) fn state<'a>(items: &[Item<'a>]) -> State<'a> {
     let mut state = State {
         need: Need::Operand,
@@ -98,7 +98,7 @@ pub(super) fn state<'a>(items: &[Item<'a>]) -> State<'a> {
 }
 
 impl<'a> State<'a> {
-    /// Goes on behind `item`.
+    /// Reads `item`.
     fn step(&mut self, item: Item<'a>) {
         let called = item.is_group("(") && self.word.is_some();
         let word = item.word().filter(|word| !is_reserved(word));
@@ -119,7 +119,7 @@ impl<'a> State<'a> {
         self.word = word.filter(|_| self.need == Need::Operator);
     }
 
-    /// Behind `item` where a value was needed.
+    /// After `item` where a value was needed.
     fn operand(&mut self, item: Item<'a>) -> Need {
         if item.is_keyword("CASE") {
             self.case.push(Case::Start);
@@ -139,7 +139,7 @@ impl<'a> State<'a> {
         Need::Operator
     }
 
-    /// Behind `item` where an operator was possible.
+    /// After `item` where an operator was possible.
     fn operator(&mut self, item: Item<'a>) -> Need {
         if let Some(symbol) = item.symbol() {
             if COMPARISONS.contains(&symbol) {
@@ -183,13 +183,13 @@ impl<'a> State<'a> {
         self.field = self.operand.and_then(field_text);
     }
 
-    /// Behind IN.
+    /// After IN.
     fn set(&mut self) -> Need {
         self.compare();
         Need::Set
     }
 
-    /// Behind a word of CASE.
+    /// After a word of CASE.
     fn branch(&mut self, part: Case) -> Need {
         if let Some(last) = self.case.last_mut() {
             *last = part;
@@ -214,7 +214,7 @@ pub(super) fn field_text(item: Item<'_>) -> Option<String> {
     Some(field.to_string())
 }
 
-/// What may come next in an expression of `items`, which ends with `close` or goes on behind `,`.
+/// The completions in an expression of `items`, which ends with `close` or goes on after `,`.
 pub(super) fn wanted(
     items: &[Item<'_>],
     purpose: Purpose,
@@ -238,13 +238,13 @@ pub(super) fn wanted(
         Need::In => vec![Wanted::Keywords(vec!["IN"])],
         Need::Alias => vec![literal(LiteralKind::Name)],
         Need::Shift => vec![literal(LiteralKind::Duration), Wanted::Symbols(vec!["-"])],
-        Need::Operator => behind_operand(&state, items.last(), purpose, close),
+        Need::Operator => after_operand(&state, items.last(), purpose, close),
         Need::End => vec![Wanted::Symbols(close.into_iter().chain([","]).collect())],
     }
 }
 
-/// What may stand behind a value.
-fn behind_operand(
+/// The completions after a value.
+fn after_operand(
     state: &State<'_>,
     last: Option<&Item<'_>>,
     purpose: Purpose,
@@ -289,7 +289,7 @@ fn behind_operand(
     vec![Wanted::Keywords(keywords), Wanted::Symbols(symbols)]
 }
 
-/// What may stand where a value starts.
+/// The completions where a value starts.
 pub(super) fn operand(purpose: Purpose, scope: &Scope) -> Vec<Wanted> {
     let roles: &[Role] = match purpose {
         Purpose::Column => &[
@@ -325,7 +325,7 @@ pub(super) fn operand(purpose: Purpose, scope: &Scope) -> Vec<Wanted> {
     found
 }
 
-/// What may stand where a value is compared with `field`.
+/// The completions where a value is compared with `field`.
 pub(super) fn value(field: Option<&str>, scope: &Scope) -> Vec<Wanted> {
     let mut found = Vec::new();
     if let Some(field) = field {
@@ -346,7 +346,7 @@ pub(super) fn value(field: Option<&str>, scope: &Scope) -> Vec<Wanted> {
     found
 }
 
-/// The literals that may stand as a value.
+/// The literals that can be values.
 fn literals() -> impl Iterator<Item = Wanted> {
     [
         LiteralKind::Text,

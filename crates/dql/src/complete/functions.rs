@@ -8,13 +8,13 @@ use crate::signature::{self, Parameter, Role, Signature};
 pub struct FunctionSignature {
     /// Its name, in lower case.
     pub name: String,
-    /// What it does.
+    /// Its role.
     pub role: FunctionRole,
     /// How it is called, on one line: `percentile(field, 0 to 100)`.
     pub signature: String,
 }
 
-/// What a function does.
+/// The roles of functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionRole {
     /// Many rows to one value.
@@ -31,7 +31,7 @@ pub enum FunctionRole {
     Data,
     /// The result of a query to another one.
     Outer,
-    /// A statement about what there is.
+    /// A statement that lists names.
     Show,
 }
 
@@ -108,7 +108,7 @@ pub(super) fn show() -> Vec<FunctionSignature> {
         .collect()
 }
 
-/// A call with what the function takes, behind `first`.
+/// A call with its parameters, after `first`.
 fn written(name: &str, first: Option<&str>, signature: &Signature) -> String {
     let mut parts: Vec<String> = first.map(str::to_owned).into_iter().collect();
     parts.extend(signature.required.iter().map(|parameter| named(*parameter)));

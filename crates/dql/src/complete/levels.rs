@@ -3,18 +3,18 @@
 use crate::span::Span;
 use crate::token::{Token, TokenKind};
 
-/// What stands between an open bracket and the end, with brackets closed meanwhile as one item each.
+/// The items between an open bracket and the end; closed brackets are one item.
 #[derive(Debug)]
 pub(super) struct Level<'a> {
     /// The opening symbol; empty for the statement itself.
     pub(super) open: &'static str,
-    /// The place of the opening symbol.
+    /// The span of the opening symbol.
     pub(super) span: Span,
-    /// What follows it.
+    /// The items after it.
     pub(super) items: Vec<Item<'a>>,
 }
 
-/// A token, or brackets with what they hold.
+/// A token, or brackets with their content.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Item<'a> {
     /// A token that is no bracket.
@@ -25,7 +25,7 @@ pub(super) enum Item<'a> {
         open: &'static str,
         /// The tokens between the brackets.
         inner: &'a [Token<'a>],
-        /// The place of everything.
+        /// The brackets and their content.
         span: Span,
     },
 }
@@ -48,7 +48,7 @@ impl<'a> Item<'a> {
             .is_some_and(|word| word.eq_ignore_ascii_case(keyword))
     }
 
-    /// The symbol it is; brackets are none.
+    /// Its symbol, if it is not brackets.
     pub(super) fn symbol(self) -> Option<&'static str> {
         match self {
             Item::Token(Token {
@@ -76,7 +76,7 @@ impl<'a> Item<'a> {
         matches!(self, Item::Group { open, .. } if open == wanted)
     }
 
-    /// Its place.
+    /// Its span.
     pub(super) fn span(self) -> Span {
         match self {
             Item::Token(token) => token.span,
@@ -85,7 +85,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// The symbol that opens what `close` closes.
+/// The opening symbol of the brackets that `close` closes.
 fn opening(close: &str) -> Option<&'static str> {
     match close {
         ")" => Some("("),
@@ -96,7 +96,7 @@ fn opening(close: &str) -> Option<&'static str> {
 }
 
 /// The open brackets of the last statement, the outermost first. A closing bracket also closes what was left open
-/// inside it; one that closes nothing is passed over.
+/// inside it; one that closes nothing is skipped.
 pub(super) fn levels<'a>(tokens: &'a [Token<'a>]) -> Vec<Level<'a>> {
     let statement = || Level {
         open: "",
@@ -135,7 +135,7 @@ fn push<'a>(levels: &mut [(Level<'a>, usize)], item: Item<'a>) {
     }
 }
 
-/// Closes the innermost level that `open` opened; the closing token stands at `index`.
+/// Closes the innermost level that `open` opened; the closing token is at `index`.
 fn close<'a>(
     levels: &mut Vec<(Level<'a>, usize)>,
     open: &'static str,

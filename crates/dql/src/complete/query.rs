@@ -1,4 +1,4 @@
-//! What may come next in a statement.
+//! The completions in a statement.
 
 use super::expression::{self, Need, Purpose, literal};
 use super::functions;
@@ -7,41 +7,41 @@ use super::scope::Scope;
 use super::{LiteralKind, Wanted};
 use crate::grammar::is_namespace;
 
-/// How far a statement is.
+/// The state of an unfinished statement.
 #[derive(Debug)]
 pub(super) enum Stage<'s, 'a> {
-    /// Nothing stands there yet.
+    /// Nothing is written yet.
     Start,
     /// A word: a namespace, a source or the name of a function.
     Word(&'a str),
     /// A namespace with its indexes.
     Indexed,
-    /// What may be a namespace, and one colon.
+    /// A possible namespace, and one colon.
     Colon,
-    /// Behind `::` or the comma between sources: a source is needed.
+    /// After `::` or the comma between sources: a source is needed.
     Source,
     /// A source.
     AfterSource(Item<'a>),
-    /// Behind the colon before the columns.
+    /// After the colon before the columns.
     Target,
     /// A column without parentheses.
     Item(&'s [Item<'a>]),
-    /// A clause, with what stands in it. Other clauses may follow when it is complete.
+    /// A clause, with its content. Other clauses may follow when it is complete.
     Clause {
         /// Its keyword; empty before the first one.
         name: &'static str,
-        /// What stands behind the keyword.
+        /// The items after the keyword.
         content: &'s [Item<'a>],
-        /// The clauses that stand there already.
+        /// The clauses before it.
         seen: Vec<&'static str>,
         /// The kind of statement.
         statement: Kind,
     },
-    /// Behind the dot that chains a function.
+    /// After the dot that chains a function.
     Chain,
     /// A chained function without its parentheses.
     Chained,
-    /// Behind AS: the name of an inner query.
+    /// After AS: the name of an inner query.
     Alias,
 }
 
@@ -79,8 +79,8 @@ impl Kind {
     }
 }
 
-/// How far the statement of `items` is. Only a `statement` of its own can be something else than a query.
-/// What it says about names goes into `scope`.
+/// The state of the statement of `items`, whose names go into `scope`. Inside brackets, where `statement` is
+/// false, only a query is possible.
 pub(super) fn stage<'s, 'a>(
     text: &str,
     items: &'s [Item<'a>],
@@ -130,7 +130,7 @@ pub(super) fn is_pattern(word: &str) -> bool {
         .any(|name| word.eq_ignore_ascii_case(name))
 }
 
-/// Behind a function over the result of a query.
+/// After a function over the result of a query.
 fn outer<'s, 'a>(items: &'s [Item<'a>], scope: &mut Scope) -> Stage<'s, 'a> {
     let mut at = 2;
     while let Some(word) = items.get(at).and_then(|item| item.word())
@@ -214,7 +214,7 @@ fn target<'s, 'a>(items: &'s [Item<'a>], at: usize, scope: &mut Scope) -> Stage<
     }
 }
 
-/// Whether a clause starts at `at`, behind a column without parentheses.
+/// Whether a clause starts at `at`, after a column without parentheses.
 fn starts_clause(items: &[Item<'_>], at: usize) -> bool {
     let glued = items[at - 1].span().end == items[at].span().start
         && items[at - 1].word().is_some_and(|word| word.contains('@'));
@@ -223,7 +223,7 @@ fn starts_clause(items: &[Item<'_>], at: usize) -> bool {
         || (items[at].is_group("[") && !glued)
 }
 
-/// The clause whose keyword stands at `at`.
+/// The clause whose keyword is at `at`.
 fn keyword(items: &[Item<'_>], at: usize) -> Option<&'static str> {
     let item = items.get(at)?;
     let words: [(&str, &'static str); 11] = [
@@ -289,7 +289,7 @@ fn is_by_of_order(name: &str, content: &[Item<'_>]) -> bool {
     matches!(name, "ORDER BY" | "SORDER BY") && content.is_empty()
 }
 
-/// Whether brackets behind `content` belong to the clause: a list behind IN, a call, a path.
+/// Whether brackets after `content` belong to the clause: a list after IN, a call, a path.
 pub(super) fn holds_group(name: &str, content: &[Item<'_>]) -> bool {
     if !matches!(name, "BY" | "HAVING" | "ORDER BY" | "SORDER BY") {
         return false;
@@ -301,7 +301,7 @@ pub(super) fn holds_group(name: &str, content: &[Item<'_>]) -> bool {
             .is_some_and(|last| last.word().is_some_and(|word| word.contains('@')))
 }
 
-/// What stands behind the last comma.
+/// The items after the last comma.
 pub(super) fn since_comma<'s, 'a>(items: &'s [Item<'a>]) -> &'s [Item<'a>] {
     let start = items
         .iter()
@@ -310,7 +310,7 @@ pub(super) fn since_comma<'s, 'a>(items: &'s [Item<'a>]) -> &'s [Item<'a>] {
     &items[start..]
 }
 
-/// What may come next at `stage`; `close` ends a query in brackets.
+/// The completions at `stage`; `close` ends a query in brackets.
 pub(super) fn wanted(
     stage: &Stage<'_, '_>,
     statement: bool,
@@ -373,7 +373,7 @@ pub(super) fn wanted(
     }
 }
 
-/// What may start a statement, or a query inside one.
+/// The completions at the start of a statement, or of a query inside one.
 fn start(statement: bool) -> Vec<Wanted> {
     let mut found = vec![Wanted::Namespaces];
     if statement {
@@ -383,7 +383,7 @@ fn start(statement: bool) -> Vec<Wanted> {
     found
 }
 
-/// What may come next in or behind a clause.
+/// The completions in or after a clause.
 fn clause(
     name: &'static str,
     content: &[Item<'_>],
@@ -424,7 +424,7 @@ fn clause(
     found
 }
 
-/// The clauses that may follow, and what ends the statement.
+/// The clauses that may follow, and the symbols that end the statement.
 fn next_clauses(
     statement: Kind,
     seen: &[&'static str],

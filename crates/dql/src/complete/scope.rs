@@ -1,4 +1,4 @@
-//! The names that a query's text gives.
+//! The names that the text of a query defines.
 
 use super::Wanted;
 use super::levels::Item;
@@ -7,7 +7,7 @@ use crate::column_name;
 use crate::grammar::parse;
 use crate::token::{Token, TokenKind};
 
-/// What the query around the position has said.
+/// The names of the query around the position.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     /// Its namespace.
@@ -23,7 +23,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// The names that may stand for a field.
+    /// The names that can be used like a field.
     pub(super) fn fields(&self) -> Vec<Wanted> {
         let mut names = self.aliases.clone();
         names.extend(self.columns.iter().flatten().cloned());
@@ -63,7 +63,7 @@ impl Scope {
     }
 }
 
-/// The names behind AS.
+/// The names after AS.
 fn aliases(tokens: &[Token<'_>]) -> Vec<String> {
     tokens
         .windows(2)
@@ -73,7 +73,7 @@ fn aliases(tokens: &[Token<'_>]) -> Vec<String> {
         .collect()
 }
 
-/// The columns of an inner query, or as many as can be told of one that does not parse.
+/// The columns of an inner query, or those that are found in one that does not parse.
 fn columns_of(query: &str, tokens: &[Token<'_>]) -> Vec<String> {
     let Ok(script) = parse(query) else {
         return aliases(tokens);

@@ -1,4 +1,4 @@
-//! What may come next in a window, `[from:to:step:rollup]`.
+//! The completions in a window, `[from:to:step:rollup]`.
 
 use super::expression::literal;
 use super::functions;
@@ -16,17 +16,17 @@ const PRESETS: [&str; 6] = [
     "LAST MONTH",
 ];
 
-/// How far a window is.
+/// The state of an unfinished window.
 struct State {
     /// Which of the four parts it is in, from 0.
     part: usize,
-    /// How many items that part has so far.
+    /// The number of items of that part so far.
     length: usize,
-    /// Whether a named range stands in it.
+    /// Whether it contains a named range.
     preset: bool,
 }
 
-/// What may come next in a window that holds `items`.
+/// The completions in a window that holds `items`.
 pub(super) fn wanted(items: &[Item<'_>]) -> Vec<Wanted> {
     let state = state(items);
     let last = items.last().copied();
@@ -44,10 +44,10 @@ pub(super) fn wanted(items: &[Item<'_>]) -> Vec<Wanted> {
     if state.length == 0 {
         return start(state.part, state.preset);
     }
-    behind(&state, last)
+    after_start(&state, last)
 }
 
-/// What may stand at the start of a part.
+/// The completions at the start of a part.
 fn start(part: usize, preset: bool) -> Vec<Wanted> {
     let end = Wanted::Symbols(match part {
         3 => vec!["]"],
@@ -68,8 +68,8 @@ fn start(part: usize, preset: bool) -> Vec<Wanted> {
     }
 }
 
-/// What may stand behind the start of a part, whose last item is `last`.
-fn behind(state: &State, last: Option<Item<'_>>) -> Vec<Wanted> {
+/// The completions after the start of a part, whose last item is `last`.
+fn after_start(state: &State, last: Option<Item<'_>>) -> Vec<Wanted> {
     let mut symbols = vec!["]"];
     if state.part < 3 {
         symbols.push(":");
@@ -96,7 +96,7 @@ fn behind(state: &State, last: Option<Item<'_>>) -> Vec<Wanted> {
     found
 }
 
-/// How far a window that holds `items` is.
+/// The state of a window that holds `items`.
 fn state(items: &[Item<'_>]) -> State {
     let mut state = State {
         part: 0,
@@ -115,7 +115,7 @@ fn state(items: &[Item<'_>]) -> State {
             .get(index + 1)
             .is_some_and(|next| next.symbol() == Some(":"));
         if item.symbol() == Some(":") {
-            // Behind a named range stand two colons at once, for there is no end to write.
+            // Two colons follow a named range, which has no end.
             state.part += if state.preset && state.part == 0 && double {
                 index += 1;
                 2
@@ -140,7 +140,7 @@ fn is_date(items: &[Item<'_>]) -> bool {
             && is_number(*month) && second.symbol() == Some("-") && is_number(*day))
 }
 
-/// How many items a date with its time of day has.
+/// The number of items of a date with its time of day.
 fn date_length(items: &[Item<'_>]) -> usize {
     if !items.get(5).is_some_and(|hour| is_number(*hour)) {
         return 5;

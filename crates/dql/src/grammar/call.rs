@@ -4,8 +4,9 @@ use nom::Parser;
 use nom::combinator::opt;
 
 use crate::ast::{Arg, Call, Expr, ExprKind, Ident};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::grammar::expr::{Place, expression, text_if_backquoted};
+use crate::grammar::expr::{Context, expression, text_if_backquoted};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::select::{query_starts, select};
 use crate::grammar::terminal::{List, alias, list};
@@ -27,7 +28,7 @@ pub(super) fn calls(input: Tokens<'_>) -> Parsed<'_, Expr> {
     }
 }
 
-/// What a call is in the tree. Two functions are no calls: `re('…')` is a pattern, `identifier('…')` a field.
+/// The node of a call. Two functions are no calls: `re('…')` is a pattern, `identifier('…')` a field.
 fn call_expression(call: Call, span: Span) -> Result<Expr, Failed> {
     let lower = call.name.text.to_ascii_lowercase();
     let kind = match (lower.as_str(), call.args.as_slice()) {
@@ -64,11 +65,11 @@ fn call_expression(call: Call, span: Span) -> Result<Expr, Failed> {
 
 /// The error for a pattern without quotes.
 fn bare_pattern(value: &Expr) -> Diagnostic {
-    Diagnostic::error("parse_error", "a pattern stands in quotes", value.span)
+    Diagnostic::error(Code::ParseError, "a pattern stands in quotes", value.span)
         .with_hint("write it as in re('.*')")
 }
 
-/// `name(arguments)`; `input` stands at the name, and `(` follows it.
+/// `name(arguments)`; `input` starts at the name, and `(` follows it.
 pub(super) fn call(input: Tokens<'_>) -> Parsed<'_, Call> {
     let name = Ident {
         text: input.text_at(0).to_owned(),
@@ -78,7 +79,7 @@ pub(super) fn call(input: Tokens<'_>) -> Parsed<'_, Call> {
     Ok((rest, Call { name, args }))
 }
 
-/// The arguments of `function`; `input` stands at `(`.
+/// The arguments of `function`; `input` starts at `(`.
 fn arguments<'a>(input: Tokens<'a>, function: &str) -> Parsed<'a, Vec<Arg>> {
     let shape = List {
         close: ")",
@@ -101,7 +102,7 @@ fn arguments<'a>(input: Tokens<'a>, function: &str) -> Parsed<'a, Vec<Arg>> {
     ))
 }
 
-/// An argument, with what it is should the function take a text here.
+/// An argument, with its value if the function takes a text here.
 struct Argument {
     arg: Arg,
     text: Option<Expr>,
@@ -140,7 +141,7 @@ fn query_argument(input: Tokens<'_>, name: Option<Ident>) -> Parsed<'_, Argument
 
 /// Any other argument.
 fn value_argument(start: Tokens<'_>, name: Option<Ident>) -> Parsed<'_, Argument> {
-    let (rest, value) = expression(start, Place::Value)?;
+    let (rest, value) = expression(start, Context::Value)?;
     let backquoted = matches!(start.peek(0), Some(TokenKind::Backquoted(_)));
     let text = backquoted.then(|| text_if_backquoted(start, rest, value.clone()));
     let always = name.is_some()

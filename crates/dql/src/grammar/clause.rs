@@ -1,8 +1,9 @@
 //! Clauses that a request carries beside its query, and parts of queries on their own.
 
 use crate::ast::{Duration, Expr, ExprKind, Select, Statement};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::grammar::expr::{Place, expression};
+use crate::grammar::expr::{Context, expression};
 use crate::grammar::of_tokens;
 use crate::lexer::{self, Lexed};
 use crate::limits::{self, check_text};
@@ -10,10 +11,10 @@ use crate::span::{Span, TextId};
 use crate::texts::Texts;
 use crate::token::{Token, TokenKind, Tokens};
 
-/// Parses what may be between braces. The text becomes one of `texts`, under the name of the clause.
+/// Parses the content of braces. The text becomes one of `texts`, under the name of the clause.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The mistakes.
 pub fn parse_conditions(
     name: &str,
     text: &str,
@@ -33,7 +34,7 @@ pub fn parse_conditions(
 /// Parses one expression, in the same way.
 ///
 /// # Errors
-/// What is wrong with it, at least one finding.
+/// The mistakes, at least one.
 pub fn parse_expression(
     name: &str,
     text: &str,
@@ -59,11 +60,11 @@ pub fn parse_expression(
     }
 }
 
-/// Parses a length of time such as `1d` or `1h30m`; `None` when the text is none.
+/// Parses a length of time such as `1d` or `1h30m`; `None` if the text is not one.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     check_text(text).ok()?;
     let lexed = lexer::tokens(text, TextId::QUERY);
-    let (_, expr) = expression(Tokens::new(text, &lexed.tokens), Place::Value).ok()?;
+    let (_, expr) = expression(Tokens::new(text, &lexed.tokens), Context::Value).ok()?;
     match (expr.kind, lexed.tokens.as_slice()) {
         (ExprKind::Duration(duration), [_]) if lexed.error.is_none() => Some(duration),
         _ => None,
@@ -144,7 +145,7 @@ impl Around {
 
 fn wrong(message: &str, text: &str, id: TextId, texts: &Texts) -> Vec<Diagnostic> {
     let span = Span::new(0, text.len()).of(id);
-    vec![texts.located(Diagnostic::error("parse_error", message, span))]
+    vec![texts.located(Diagnostic::error(Code::ParseError, message, span))]
 }
 
 /// The namespace and the sources of a query.

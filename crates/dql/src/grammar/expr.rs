@@ -1,6 +1,7 @@
 //! Expressions: operators and how they nest.
 
 use crate::ast::{BinaryOp, Expr, ExprKind, InSet, UnaryOp};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::failure::{Failure, Parsed};
 use crate::grammar::operand::{array_elements, number_of, operand};
@@ -12,9 +13,9 @@ use crate::precedence;
 use crate::span::Span;
 use crate::token::{MAX_DEPTH, TokenKind, Tokens};
 
-/// Where an expression stands.
+/// Where an expression is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Context {
     /// Among conditions, where a comma inside parentheses means AND.
     Condition,
     /// Anywhere else.
@@ -39,35 +40,35 @@ impl Infix {
 }
 
 /// A whole expression.
-pub(super) fn expression(input: Tokens<'_>, place: Place) -> Parsed<'_, Expr> {
-    let (rest, expr) = binary(input.deeper()?, 0, place)?;
+pub(super) fn expression(input: Tokens<'_>, context: Context) -> Parsed<'_, Expr> {
+    let (rest, expr) = binary(input.deeper()?, 0, context)?;
     Ok((rest.at_level_of(input), expr))
 }
 
 /// An expression of operators that bind at least as tightly as `minimum`.
-fn binary(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
-    let (mut rest, mut left) = prefix(input, minimum, place)?;
+fn binary(input: Tokens<'_>, minimum: u8, context: Context) -> Parsed<'_, Expr> {
+    let (mut rest, mut left) = prefix(input, minimum, context)?;
     while let Some((infix, length)) = infix_at(rest) {
         if infix.precedence() < minimum {
             break;
         }
-        (rest, left) = operation(rest.skip(length), infix, left, place)?;
+        (rest, left) = operation(rest.skip(length), infix, left, context)?;
     }
     Ok((rest, left))
 }
 
-/// The rest of an operation; `input` stands behind the operator.
+/// The rest of an operation; `input` starts after the operator.
 ///
 /// This function and the others on the way from one level of parentheses to the next are kept small on
 /// purpose: every `?` on a tree costs a few hundred bytes of stack in a debug build.
-fn operation(input: Tokens<'_>, infix: Infix, left: Expr, place: Place) -> Parsed<'_, Expr> {
+fn operation(input: Tokens<'_>, infix: Infix, left: Expr, context: Context) -> Parsed<'_, Expr> {
     let right = input.deeper()?;
     let result = match infix {
-        Infix::Binary(op @ (BinaryOp::Or | BinaryOp::And)) => chain(right, op, left, place),
+        Infix::Binary(op @ (BinaryOp::Or | BinaryOp::And)) => chain(right, op, left, context),
         Infix::Binary(op) if precedence::of(op) == precedence::COMPARISON => {
-            comparison(right, op, left, place)
+            comparison(right, op, left, context)
         }
-        Infix::Binary(op) => arithmetic(right, op, left, place),
+        Infix::Binary(op) => arithmetic(right, op, left, context),
         Infix::In { negated } => membership(right, negated, left),
     };
     let (rest, expr) = result?;
@@ -82,7 +83,7 @@ pub(super) fn infix_follows(input: Tokens<'_>) -> bool {
     infix_at(input).is_some()
 }
 
-/// The infix operator that comes next, and of how many tokens it is.
+/// The infix operator that comes next, and its number of tokens.
 fn infix_at(input: Tokens<'_>) -> Option<(Infix, usize)> {
     let op = match input.peek(0)? {
         TokenKind::Symbol(symbol) => match *symbol {
@@ -118,25 +119,25 @@ fn infix_at(input: Tokens<'_>) -> Option<(Infix, usize)> {
 }
 
 /// An operand with the operators before it.
-fn prefix(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
+fn prefix(input: Tokens<'_>, minimum: u8, context: Context) -> Parsed<'_, Expr> {
     match input.peek(0) {
-        Some(TokenKind::Symbol("-" | "+")) => signed(input, place),
+        Some(TokenKind::Symbol("-" | "+")) => signed(input, context),
         Some(TokenKind::Word(word)) if word.eq_ignore_ascii_case("NOT") => {
-            not(input, minimum, place)
+            not(input, minimum, context)
         }
-        _ => operand(input, place),
+        _ => operand(input, context),
     }
 }
 
 /// `NOT condition`.
-fn not(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
+fn not(input: Tokens<'_>, minimum: u8, context: Context) -> Parsed<'_, Expr> {
     if minimum > precedence::NOT {
         return Err(Failure::diagnosed(
             unexpected(input, "a value")
                 .with_hint("put `NOT …` in parentheses to use it as an operand"),
         ));
     }
-    let (rest, operand) = binary(input.skip(1).deeper()?, precedence::NOT, place)?;
+    let (rest, operand) = binary(input.skip(1).deeper()?, precedence::NOT, context)?;
     let span = input.span().to(operand.span);
     let kind = ExprKind::Unary {
         op: UnaryOp::Not,
@@ -146,11 +147,11 @@ fn not(input: Tokens<'_>, minimum: u8, place: Place) -> Parsed<'_, Expr> {
 }
 
 /// `-operand` or `+operand`.
-fn signed(input: Tokens<'_>, place: Place) -> Parsed<'_, Expr> {
+fn signed(input: Tokens<'_>, context: Context) -> Parsed<'_, Expr> {
     if let Some((rest, expr)) = smallest_integer(input) {
         return Ok((rest, expr));
     }
-    let (rest, operand) = prefix(input.skip(1).deeper()?, precedence::UNARY, place)?;
+    let (rest, operand) = prefix(input.skip(1).deeper()?, precedence::UNARY, context)?;
     let expr = if input.is_symbol(0, "-") {
         negated(operand, input.span())?
     } else {
@@ -179,7 +180,7 @@ fn negated(operand: Expr, minus: Span) -> Result<Expr, nom::Err<Failure>> {
     let kind = match operand.kind {
         ExprKind::Int(value) => ExprKind::Int(value.checked_neg().ok_or_else(|| {
             Failure::diagnosed(
-                Diagnostic::error("invalid_number", "this number is larger than an integer can be", span)
+                Diagnostic::error(Code::InvalidNumber, "this number is larger than an integer can be", span)
                     .with_hint("integers reach up to 9223372036854775807, write `.0` for a floating-point number"),
             )
         })?),
@@ -196,12 +197,12 @@ fn negated(operand: Expr, minus: Span) -> Result<Expr, nom::Err<Failure>> {
 
 /// The rest of `left OR b OR c`. Long chains become balanced trees, so that they are not deep, whatever
 /// parentheses they were written with.
-fn chain<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> Parsed<'a, Expr> {
+fn chain<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, context: Context) -> Parsed<'a, Expr> {
     let mut operands = Vec::new();
     flatten(op, left, &mut operands);
     let mut rest = input;
     loop {
-        let (after, operand) = binary(rest, precedence::of(op) + 1, place)?;
+        let (after, operand) = binary(rest, precedence::of(op) + 1, context)?;
         flatten(op, operand, &mut operands);
         match infix_at(after) {
             Some((Infix::Binary(next), length)) if next == op => rest = after.skip(length),
@@ -255,8 +256,13 @@ fn joined(op: BinaryOp, mut operands: Vec<Expr>) -> Expr {
 }
 
 /// `left op right` where `op` compares: the left side is a field, a backquoted right side is a text.
-fn comparison<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> Parsed<'a, Expr> {
-    let (rest, right) = binary(input, precedence::COMPARISON + 1, place)?;
+fn comparison<'a>(
+    input: Tokens<'a>,
+    op: BinaryOp,
+    left: Expr,
+    context: Context,
+) -> Parsed<'a, Expr> {
+    let (rest, right) = binary(input, precedence::COMPARISON + 1, context)?;
     let right = text_if_backquoted(input, rest, right);
     let pattern = matches!(
         right.kind,
@@ -265,7 +271,7 @@ fn comparison<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> 
     if matches!(op, BinaryOp::Match | BinaryOp::NotMatch) && !pattern {
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "parse_error",
+                Code::ParseError,
                 "the right side of `=~` and `!~` is a pattern",
                 right.span,
             )
@@ -289,11 +295,16 @@ fn reject_chained_comparison(input: Tokens<'_>) -> Result<(), nom::Err<Failure>>
 }
 
 /// The rest of `left op b op c`, which is as deep as it is long.
-fn arithmetic<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> Parsed<'a, Expr> {
+fn arithmetic<'a>(
+    input: Tokens<'a>,
+    op: BinaryOp,
+    left: Expr,
+    context: Context,
+) -> Parsed<'a, Expr> {
     if height(&left) >= MAX_DEPTH {
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "too_deep",
+                Code::TooDeep,
                 format!("the calculation is longer than {MAX_DEPTH} steps"),
                 left.span,
             )
@@ -305,11 +316,11 @@ fn arithmetic<'a>(input: Tokens<'a>, op: BinaryOp, left: Expr, place: Place) -> 
     } else {
         precedence::of(op) + 1
     };
-    let (rest, right) = binary(input, next, place)?;
+    let (rest, right) = binary(input, next, context)?;
     Ok((rest, infix(op, left, right)))
 }
 
-/// How many operators and calls lie above the deepest part of `expr`.
+/// The number of operators and calls above the deepest part of `expr`.
 fn height(expr: &Expr) -> usize {
     match &expr.kind {
         ExprKind::Binary { left, right, .. } => 1 + height(left).max(height(right)),
@@ -358,7 +369,7 @@ fn membership<'a>(input: Tokens<'a>, negated: bool, left: Expr) -> Parsed<'a, Ex
     ))
 }
 
-/// What follows `IN`.
+/// The set after `IN`.
 fn set(input: Tokens<'_>) -> Parsed<'_, InSet> {
     if input.is_symbol(0, "[") {
         let (rest, elements) = array_elements(input)?;
@@ -380,7 +391,7 @@ fn set(input: Tokens<'_>) -> Parsed<'_, InSet> {
     ))
 }
 
-/// The text instead of the field, when the expression between the two places is one backquoted word.
+/// The text instead of the field, when the expression between the two positions is one backquoted word.
 pub(super) fn text_if_backquoted(before: Tokens<'_>, after: Tokens<'_>, expr: Expr) -> Expr {
     match before.peek(0) {
         Some(TokenKind::Backquoted(text)) if after.index() == before.index() + 1 => Expr {
@@ -391,7 +402,7 @@ pub(super) fn text_if_backquoted(before: Tokens<'_>, after: Tokens<'_>, expr: Ex
     }
 }
 
-/// The field that a quoted text names in a place where only fields make sense.
+/// The field that a quoted text names where only fields make sense.
 pub(super) fn field_if_quoted(expr: Expr) -> Expr {
     match expr.kind {
         ExprKind::String(text) if text == "*" => Expr {

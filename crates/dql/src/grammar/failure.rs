@@ -6,13 +6,13 @@ use nom::error::{ErrorKind, ParseError};
 use crate::diagnostic::Diagnostic;
 use crate::token::Tokens;
 
-/// What a parser gives: the tokens behind what it read, and the value.
+/// The result of a parser: the tokens after those it read, and the value.
 pub(crate) type Parsed<'a, T> = IResult<Tokens<'a>, T, Failure>;
 
 /// The error of a parser.
 pub(crate) type Failed = nom::Err<Failure>;
 
-/// Why a parser gave no value.
+/// Why a parser returns no value.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// It does not start here; another one may. Always a recoverable error, so it costs nothing.

@@ -1,12 +1,13 @@
-//! Operands: literals, fields, arrays, CASE and what stands in parentheses.
+//! Operands: literals, fields, arrays, CASE and parentheses.
 
 use nom::Parser;
 use nom::combinator::opt;
 
 use crate::ast::{BinaryOp, Expr, ExprKind, Field, PathStep};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::call::calls;
-use crate::grammar::expr::{Place, expression, flat_joined, text_if_backquoted};
+use crate::grammar::expr::{Context, expression, flat_joined, text_if_backquoted};
 use crate::grammar::failure::{Failure, Parsed};
 use crate::grammar::select::{query_starts, select_in_parentheses};
 use crate::grammar::terminal::{self, List, closing, expect, list, symbol};
@@ -18,11 +19,11 @@ use crate::span::Span;
 use crate::token::{TokenKind, Tokens};
 
 /// One operand.
-pub(super) fn operand(input: Tokens<'_>, place: Place) -> Parsed<'_, Expr> {
+pub(super) fn operand(input: Tokens<'_>, context: Context) -> Parsed<'_, Expr> {
     match input.peek(0) {
         Some(TokenKind::Word(word)) => word_operand(input, word),
         Some(TokenKind::Symbol("(")) if query_starts(input.skip(1)) => subquery(input),
-        Some(TokenKind::Symbol("(")) => parenthesised(input, place),
+        Some(TokenKind::Symbol("(")) => parenthesised(input, context),
         Some(TokenKind::Symbol("[")) => array_elements(input).map(|(rest, elements)| {
             (
                 rest,
@@ -114,13 +115,13 @@ pub(super) fn number_of(word: &str) -> Option<u64> {
 /// The error for a number that no literal holds.
 fn out_of_range(span: Span) -> nom::Err<Failure> {
     Failure::diagnosed(
-        Diagnostic::error("invalid_number", "this number is too large", span).with_hint(
+        Diagnostic::error(Code::InvalidNumber, "this number is too large", span).with_hint(
             "integers reach up to 9223372036854775807, floating-point numbers up to 1.79e308",
         ),
     )
 }
 
-/// The error for a keyword in the place of an operand.
+/// The error for a keyword instead of an operand.
 fn reserved_operand(input: Tokens<'_>) -> Diagnostic {
     let error = unexpected(input, "a field, value or function");
     let word = input.text_at(0);
@@ -169,7 +170,7 @@ fn field<'a>(input: Tokens<'a>, word: &str) -> Parsed<'a, Expr> {
     ))
 }
 
-/// `[0]` or `["key"]` directly behind a field.
+/// `[0]` or `["key"]` directly after a field.
 fn step(input: Tokens<'_>) -> Option<(Tokens<'_>, PathStep)> {
     if !input.is_symbol(0, "[") || !input.is_adjacent(0) || !input.is_symbol(2, "]") {
         return None;
@@ -190,27 +191,27 @@ pub(super) fn array_elements(input: Tokens<'_>) -> Parsed<'_, Vec<Expr>> {
         trailing_comma: true,
     };
     list(input, &shape, |before| {
-        let (rest, element) = expression(before, Place::Value)?;
+        let (rest, element) = expression(before, Context::Value)?;
         Ok((rest, text_if_backquoted(before, rest, element)))
     })
 }
 
 /// `(expression)`, `(a, b)` among conditions, or `(query)`.
-fn parenthesised(input: Tokens<'_>, place: Place) -> Parsed<'_, Expr> {
-    let (rest, first) = expression(input.skip(1), place)?;
-    if place == Place::Condition && rest.is_symbol(0, ",") {
+fn parenthesised(input: Tokens<'_>, context: Context) -> Parsed<'_, Expr> {
+    let (rest, first) = expression(input.skip(1), context)?;
+    if context == Context::Condition && rest.is_symbol(0, ",") {
         return listed(rest, first, input.span());
     }
     let (rest, _) = closing(rest, ")", input.span(), "the expression in parentheses")?;
     Ok((rest, first))
 }
 
-/// The rest of `(a, b)` among conditions, behind `a`.
+/// The rest of `(a, b)` among conditions, after `a`.
 fn listed(input: Tokens<'_>, first: Expr, open: Span) -> Parsed<'_, Expr> {
     let mut parts = vec![first];
     let mut rest = input;
     while let (after, Some(_)) = opt(symbol(",")).parse(rest)? {
-        let (after, part) = expression(after, Place::Condition)?;
+        let (after, part) = expression(after, Context::Condition)?;
         parts.push(part);
         rest = after;
     }
@@ -267,19 +268,19 @@ fn case(input: Tokens<'_>) -> Parsed<'_, Expr> {
     ))
 }
 
-/// The value behind `CASE` or `ELSE`.
+/// The value after `CASE` or `ELSE`.
 fn case_value(input: Tokens<'_>) -> Parsed<'_, Option<Box<Expr>>> {
-    expression(input, Place::Value).map(|(rest, value)| (rest, Some(Box::new(value))))
+    expression(input, Context::Value).map(|(rest, value)| (rest, Some(Box::new(value))))
 }
 
 /// `WHEN condition THEN result`.
 fn branch(input: Tokens<'_>) -> Parsed<'_, (Expr, Expr)> {
     let (rest, _) = expect("`WHEN` after `CASE`", terminal::keyword("WHEN"))(input)?;
-    let (rest, condition) = expression(rest, Place::Value)?;
+    let (rest, condition) = expression(rest, Context::Value)?;
     let (rest, _) = expect(
         "`THEN` after the condition of `WHEN`",
         terminal::keyword("THEN"),
     )(rest)?;
-    let (rest, result) = expression(rest, Place::Value)?;
+    let (rest, result) = expression(rest, Context::Value)?;
     Ok((rest, (condition, result)))
 }

@@ -9,7 +9,7 @@ use crate::grammar::failure::Parsed;
 use crate::grammar::tail::{Clause, clauses};
 use crate::token::Tokens;
 
-/// An outer function; `input` stands at its name, and `(` follows.
+/// An outer function; `input` starts at its name, and `(` follows.
 pub(super) fn outer(input: Tokens<'_>) -> Parsed<'_, Outer> {
     let (mut rest, call) = call(input)?;
     let mut chain = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::ast::{Call, Expr, ExprKind, Quoted, Statement};
 use crate::check::{is_operand, is_query};
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::grammar;
 use crate::texts::Texts;
@@ -10,7 +11,7 @@ use crate::token::MAX_DEPTH;
 /// How deep queries in quotes may hold others.
 const MOST_QUOTES: usize = 8;
 
-/// Reads the queries in quotes inside statements, which are themselves inside so many calls.
+/// Reads the queries in quotes inside statements; `depth` calls are around these.
 pub(crate) fn read(statements: &mut [Statement], depth: usize, texts: &mut Texts) {
     for statement in statements {
         if let Statement::Outer(outer) = statement {
@@ -24,9 +25,10 @@ fn arguments(call: &mut Call, depth: usize, texts: &mut Texts) {
     // Another text, such as the width of `window`, is no query.
     let query = call.args.iter().position(is_query);
     for (index, argument) in call.args.iter_mut().enumerate() {
-        let is_query = match is_eval {
-            true => is_operand(argument),
-            false => query == Some(index),
+        let is_query = if is_eval {
+            is_operand(argument)
+        } else {
+            query == Some(index)
         };
         match &mut argument.value.kind {
             ExprKind::Call(call) if is_query => arguments(call, depth + 1, texts),
@@ -48,13 +50,13 @@ fn quoted(value: &mut Expr, depth: usize, texts: &mut Texts) {
             "queries in quotes are nested deeper than {MOST_QUOTES}"
         ))
     } else if depth > MAX_DEPTH {
-        // The levels of all texts together take the stack of those who walk through the tree.
+        // The levels of all texts together take the stack of code that walks the tree.
         Some(format!("the query nests deeper than {MAX_DEPTH} levels"))
     } else {
         None
     };
     let read = match too_deep {
-        Some(message) => Err(vec![Diagnostic::error("too_deep", message, value.span)]),
+        Some(message) => Err(vec![Diagnostic::error(Code::TooDeep, message, value.span)]),
         None => {
             let id = texts.add_quoted(value.span);
             let statements = grammar::statements(&text, id, depth, texts);
@@ -73,7 +75,7 @@ fn single(statements: Vec<Statement>) -> Result<Statement, Vec<Diagnostic>> {
         .map_err(|statements| {
             let span = statements.first().map(Statement::span);
             let message = "one statement is answered at a time here";
-            let error = Diagnostic::new(Severity::Error, "several_statements", message, span);
+            let error = Diagnostic::new(Severity::Error, Code::SeveralStatements, message, span);
             vec![error.with_hint("send the statements one by one")]
         })
 }

@@ -1,10 +1,11 @@
 //! Further mistakes of a statement that does not parse.
 //!
-//! What holds a mistake is taken out and the statement is read again, until it parses: an element between commas
-//! is replaced by a hole that fits everywhere, a clause or brackets that no hole fits into go altogether. Where the
-//! brackets do not match, nobody can tell where a part ends, and the first mistake is the only one reported.
+//! The part with a mistake is removed and the statement is parsed again, until it parses: an element between commas
+//! is replaced by a hole that fits everywhere; a clause or brackets that no hole fits into are removed entirely. If
+//! the brackets do not match, the end of a part is unknown, and only the first mistake is reported.
 
 use crate::ast::Statement;
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::grammar::script::{diagnostic_of, whole_statement};
 use crate::grammar::select::query_starts;
@@ -12,20 +13,20 @@ use crate::grammar::tail::Clause;
 use crate::span::Span;
 use crate::token::{Token, TokenKind, Tokens};
 
-/// How many mistakes of one statement are reported.
+/// The number of mistakes of one statement that are reported.
 const MOST: usize = 10;
 
-/// What is left of a statement with mistakes.
+/// The rest of a statement with mistakes.
 pub(super) struct Recovered {
     /// The mistakes, in the order they were met.
     pub(super) errors: Vec<Diagnostic>,
     /// The statement without the parts that hold them, if that parses.
     pub(super) statement: Option<Statement>,
-    /// Where something was replaced.
+    /// The spans of the holes.
     pub(super) holes: Vec<Span>,
 }
 
-/// Looks for mistakes behind the `first` one in the tokens of a statement.
+/// Looks for mistakes after the `first` one in the tokens of a statement.
 pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Recovered {
     let mut recovered = Recovered {
         errors: vec![first.clone()],
@@ -38,11 +39,11 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
         return recovered;
     }
     for _ in 0..2 * MOST {
-        let Some(at) = error.span.filter(|_| error.code != "too_deep") else {
+        let Some(at) = error.span.filter(|_| error.code != Code::TooDeep) else {
             break;
         };
         let index = index_at(&tokens, at);
-        let Some(cut) = cut(text, &tokens, index, error.code) else {
+        let Some(cut) = cut(text, &tokens, index, Mistake::Finding(error.code)) else {
             break;
         };
         tokens = cut.tokens;
@@ -56,12 +57,12 @@ pub(super) fn recover(text: &str, tokens: &[Token<'_>], first: Diagnostic) -> Re
             Err(failed) => diagnostic_of(failed, input),
         };
         let follows = error.span.is_none_or(|span| {
-            let told = |earlier: &Diagnostic| {
+            let is_known = |earlier: &Diagnostic| {
                 earlier
                     .span
                     .is_some_and(|earlier| earlier.start == span.start)
             };
-            recovered.errors.iter().any(told)
+            recovered.errors.iter().any(is_known)
                 || recovered.holes.iter().any(|hole| touches(*hole, span))
         });
         if !follows {
@@ -90,28 +91,37 @@ pub(super) fn touches(hole: Span, span: Span) -> bool {
     hole.start <= span.end && span.start <= hole.end
 }
 
-/// The tokens without the part that holds a mistake, and the place of the hole if one was left.
+/// A mistake at a token.
+#[derive(Clone, Copy)]
+enum Mistake {
+    /// A finding of the grammar.
+    Finding(Code),
+    /// The token opens brackets that hold a mistake and that no hole can replace.
+    Brackets,
+}
+
+/// The tokens without the part that holds a mistake, and the span of the hole if one was left.
 struct Cut<'a> {
     tokens: Vec<Token<'a>>,
     hole: Option<Span>,
 }
 
-/// Takes out the smallest part that holds the token at `index`; `None` when the rest would mean something else.
-fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, code: &str) -> Option<Cut<'a>> {
+/// Removes the smallest part that holds the token at `index`; `None` when the rest would mean something else.
+fn cut<'a>(text: &str, tokens: &[Token<'a>], index: usize, mistake: Mistake) -> Option<Cut<'a>> {
     let open = enclosing(tokens, index);
     let inside = Tokens::new(text, tokens).skip(open.map_or(0, |open| open + 1));
     let in_parentheses = open.is_none_or(|open| tokens[open].kind == TokenKind::Symbol("("));
     if in_parentheses && query_starts(inside) {
-        return without_clause(tokens, inside.index(), index, code);
+        return without_clause(tokens, inside.index(), index, mistake);
     }
     let open = open?;
     if holds_sources(tokens, open) {
         return None;
     }
-    element(tokens, open, index).or_else(|| cut(text, tokens, open, "unfit_brackets"))
+    element(tokens, open, index).or_else(|| cut(text, tokens, open, Mistake::Brackets))
 }
 
-/// Whether the brackets hold indexes or sources, which nothing can stand for.
+/// Whether the brackets hold indexes or sources, which nothing can replace.
 fn holds_sources(tokens: &[Token<'_>], open: usize) -> bool {
     let colon =
         |at: usize| tokens.get(at).map(|token| &token.kind) == Some(&TokenKind::Symbol(":"));
@@ -155,7 +165,7 @@ fn element<'a>(tokens: &[Token<'a>], open: usize, index: usize) -> Option<Cut<'a
 /// The token that fits wherever a value fits.
 const HOLE: TokenKind<'static> = TokenKind::Placeholder("");
 
-/// The tokens with a hole, or nothing, in the place of `start..end`.
+/// The tokens with a hole, or nothing, instead of `start..end`.
 fn replaced<'a>(
     tokens: &[Token<'a>],
     start: usize,
@@ -170,13 +180,13 @@ fn replaced<'a>(
         .collect()
 }
 
-/// Takes out the clause of the query from `start` on that holds the token at `index`, or what stands between
+/// Removes the clause of the query from `start` on that holds the token at `index`, or the tokens between
 /// two clauses.
 fn without_clause<'a>(
     tokens: &[Token<'a>],
     start: usize,
     index: usize,
-    code: &str,
+    mistake: Mistake,
 ) -> Option<Cut<'a>> {
     let level = top_level(tokens, start);
     let end = closing(tokens, start);
@@ -192,14 +202,17 @@ fn without_clause<'a>(
         .unwrap_or(end);
     let before = clauses.iter().copied().rfind(|clause| *clause < index);
     let is_start = clauses.contains(&index);
-    let unfit = code == "unfit_brackets";
+    let is_whole = matches!(
+        mistake,
+        Mistake::Brackets | Mistake::Finding(Code::RepeatedClause)
+    );
     let keyword = before.filter(|clause| matches!(tokens[*clause].kind, TokenKind::Word(_)));
     let (from, to) = match (is_start, keyword) {
-        (true, _) if unfit || code == "repeated_clause" => (index, next),
+        (true, _) if is_whole => (index, next),
         (true, Some(clause)) => (clause, index),
         (false, Some(clause)) => (clause, next),
-        // Something between two clauses, behind the sources.
-        (false, None) if index > start && behind_sources(tokens, start, index) => (index, next),
+        // Tokens between two clauses, after the sources.
+        (false, None) if index > start && follows_sources(tokens, start, index) => (index, next),
         _ => return None,
     };
     (from < to).then(|| Cut {
@@ -208,8 +221,8 @@ fn without_clause<'a>(
     })
 }
 
-/// Whether a clause can be expected at `index`, because the columns or at least one source stand before it.
-fn behind_sources(tokens: &[Token<'_>], start: usize, index: usize) -> bool {
+/// Whether a clause can be expected at `index`, because the columns or at least one source precede it.
+fn follows_sources(tokens: &[Token<'_>], start: usize, index: usize) -> bool {
     let colon =
         |at: usize| tokens.get(at).map(|token| &token.kind) == Some(&TokenKind::Symbol(":"));
     let target = (start + 1..index)
@@ -265,7 +278,7 @@ fn top_level(tokens: &[Token<'_>], start: usize) -> Vec<usize> {
     found
 }
 
-/// The index of the bracket or `;` that ends what stands from `start` on.
+/// The index of the bracket or `;` that ends the part from `start` on.
 fn closing(tokens: &[Token<'_>], start: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(start) {

@@ -1,6 +1,7 @@
 //! Statements and lists of them.
 
 use crate::ast::Statement;
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, MOST_FINDINGS};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::outer::outer;
@@ -14,7 +15,7 @@ use crate::limits::STATEMENTS;
 use crate::span::{Span, TextId};
 use crate::token::{TokenKind, Tokens};
 
-/// What a text with mistakes gives.
+/// The result of a text with mistakes.
 pub(super) struct Broken {
     /// The mistakes in the order of the text; never empty.
     pub(super) errors: Vec<Diagnostic>,
@@ -73,7 +74,7 @@ pub(super) fn parse(
     if errors.is_empty() {
         errors.push(
             Diagnostic::error(
-                "empty_query",
+                Code::EmptyQuery,
                 "the query is empty",
                 Span::new(0, text.len()).of(id),
             )
@@ -115,7 +116,12 @@ fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
         }
         if starts_foreign_query(input) {
             return Err(Failure::diagnosed(
-                Diagnostic::error("parse_error", format!("DQL has no `{word}`"), input.span()).with_hint(
+                Diagnostic::error(
+                    Code::ParseError,
+                    format!("DQL has no `{word}`"),
+                    input.span(),
+                )
+                .with_hint(
                     "a query is written `namespace::source:(fields){conditions}[window]`, such as \
                      `TAE::*:(count(*)){df_status = 'info'} [1d]`",
                 ),
@@ -125,7 +131,7 @@ fn statement(input: Tokens<'_>) -> Parsed<'_, Statement> {
     select(input).map(|(rest, select)| (rest, Statement::Select(select)))
 }
 
-/// Whether the text reads as a query of SQL: one of its first words with a name or `*` behind it, which is
+/// Whether the text reads as a query of SQL: one of its first words with a name or `*` after it, which is
 /// no query of DQL.
 fn starts_foreign_query(input: Tokens<'_>) -> bool {
     let operand = matches!(
@@ -152,7 +158,7 @@ pub(super) fn diagnostic_of(failed: Failed, input: Tokens<'_>) -> Diagnostic {
     }
 }
 
-/// The tokens behind the first `;` at or behind byte `at`.
+/// The tokens after the first `;` at or after byte `at`.
 fn next_statement(input: Tokens<'_>, at: usize) -> Tokens<'_> {
     let mut rest = input.skip(1);
     while !rest.is_empty() {

@@ -4,8 +4,9 @@ use nom::Parser;
 use nom::combinator::opt;
 
 use crate::ast::{Ident, Item, Namespace, Select, Source};
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::grammar::expr::{Place, expression, field_if_quoted};
+use crate::grammar::expr::{Context, expression, field_if_quoted};
 use crate::grammar::failure::{Failure, Parsed};
 use crate::grammar::source::{parenthesised_sources, sources};
 use crate::grammar::tail::{Clause, Tail, clauses, shift};
@@ -64,7 +65,7 @@ pub(super) fn query_starts(input: Tokens<'_>) -> bool {
     ) && input.is_symbol(1, ":")
 }
 
-/// How many tokens the namespace with its indexes has, if one comes next; `::` stands behind them.
+/// The number of tokens of the namespace with its indexes, if one comes next; `::` follows them.
 pub(super) fn namespace_length(input: Tokens<'_>) -> Option<usize> {
     if !matches!(
         input.peek(0)?,
@@ -97,7 +98,7 @@ pub(super) fn select(input: Tokens<'_>) -> Parsed<'_, Box<Select>> {
     query(input, &Clause::OF_QUERY)
 }
 
-/// `(query)`; `input` stands at `(`.
+/// `(query)`; `input` starts at `(`.
 pub(super) fn select_in_parentheses(input: Tokens<'_>) -> Parsed<'_, Box<Select>> {
     let (rest, query) = select(input.skip(1).inside_query()?)?;
     let (rest, _) = closing(rest, ")", input.span(), "the query")?;
@@ -147,7 +148,7 @@ fn namespace(input: Tokens<'_>) -> Parsed<'_, Option<Namespace>> {
     if input.is_double_colon(0) {
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "parse_error",
+                Code::ParseError,
                 "the namespace before `::` is missing",
                 input.span(),
             )
@@ -181,7 +182,7 @@ fn index(input: Tokens<'_>) -> Parsed<'_, Ident> {
 /// The sources and the projection of a query.
 type Origin = (Vec<Source>, Option<Vec<Item>>);
 
-/// `sources[:target]`, `:target`, or `(target)` directly behind the namespace.
+/// `sources[:target]`, `:target`, or `(target)` directly after the namespace.
 fn sources_and_target<'a>(input: Tokens<'a>, namespace: Option<&Namespace>) -> Parsed<'a, Origin> {
     if namespace.is_some() && input.is_symbol(0, ":") {
         let (rest, target) = target(input.skip(1))?;
@@ -208,7 +209,7 @@ fn sources_and_target<'a>(input: Tokens<'a>, namespace: Option<&Namespace>) -> P
     };
     if rest.is_symbol(0, "(") {
         let error = Diagnostic::error(
-            "parse_error",
+            Code::ParseError,
             "a `:` is missing before the fields",
             rest.span(),
         );
@@ -248,7 +249,7 @@ fn reject_single_colon(
         {
             Err(Failure::diagnosed(
                 Diagnostic::error(
-                    "parse_error",
+                    Code::ParseError,
                     format!(
                         "a namespace is followed by two colons, found one after `{}`",
                         name.text
@@ -266,7 +267,7 @@ fn reject_single_colon(
     }
 }
 
-/// The word behind `name:`, for a hint.
+/// The word after `name:`, for a hint.
 fn source_after(input: Tokens<'_>) -> &str {
     input.word(2).unwrap_or("source")
 }
@@ -310,7 +311,7 @@ fn items(input: Tokens<'_>) -> Parsed<'_, Vec<Item>> {
 
 /// `expression [SHIFT duration] [AS alias]`.
 fn item(input: Tokens<'_>) -> Parsed<'_, Item> {
-    let (rest, expr) = expression(input, Place::Value)?;
+    let (rest, expr) = expression(input, Context::Value)?;
     let (rest, shift) = opt(shift).parse(rest)?;
     let (rest, alias) = alias(rest)?;
     Ok((

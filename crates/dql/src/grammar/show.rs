@@ -6,7 +6,7 @@ use crate::grammar::failure::Parsed;
 use crate::grammar::tail::{Clause, clauses};
 use crate::token::Tokens;
 
-/// A SHOW statement; `input` stands at its name, and `(` follows.
+/// A SHOW statement; `input` starts at its name, and `(` follows.
 pub(super) fn show(input: Tokens<'_>) -> Parsed<'_, Show> {
     let (rest, call) = call(input)?;
     let (rest, tail) = clauses(

@@ -1,4 +1,4 @@
-//! What the rows come from: names, `*`, patterns and queries.
+//! Sources: names, `*`, patterns and queries.
 
 use nom::Parser;
 use nom::combinator::opt;
@@ -25,7 +25,7 @@ pub(super) fn sources(input: Tokens<'_>) -> Parsed<'_, Vec<Source>> {
     }
 }
 
-/// `(source, source)` with `:` behind it; not recognised when no `:` follows, because then the parentheses
+/// `(source, source)` with `:` after it; not recognised when no `:` follows, because then the parentheses
 /// hold fields.
 pub(super) fn parenthesised_sources(input: Tokens<'_>) -> Parsed<'_, Vec<Source>> {
     let mut length = 1;

@@ -1,4 +1,4 @@
-//! The clauses behind sources and fields, in any order and each at most once.
+//! The clauses after sources and fields, in any order and each at most once.
 
 use nom::Parser;
 use nom::combinator::opt;
@@ -6,8 +6,9 @@ use nom::combinator::opt;
 use crate::ast::{
     ByItem, Count, Direction, Duration, Expr, Link, LinkKind, OrderKey, Select, Window,
 };
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::grammar::expr::{Place, expression, field_if_quoted, infix_follows};
+use crate::grammar::expr::{Context, expression, field_if_quoted, infix_follows};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::select::{query, query_starts};
 use crate::grammar::terminal::{List, alias, expect, keyword, list, symbol};
@@ -96,7 +97,7 @@ impl Clause {
         }
     }
 
-    /// What to do about a second one.
+    /// The hint about a second one.
     fn advice(self) -> &'static str {
         match self {
             Clause::Where => "join the conditions with `,` inside one pair of braces",
@@ -108,7 +109,7 @@ impl Clause {
     }
 }
 
-/// What the clauses said.
+/// The content of the clauses.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     pub(super) conditions: Option<Vec<Expr>>,
@@ -151,7 +152,7 @@ pub(super) fn clauses<'a>(input: Tokens<'a>, allowed: &[Clause]) -> Parsed<'a, B
 fn repeated(clause: Clause, span: Span, first: Span) -> Failed {
     Failure::diagnosed(
         Diagnostic::error(
-            "repeated_clause",
+            Code::RepeatedClause,
             format!("{} stands twice", clause.name()),
             span,
         )
@@ -166,14 +167,14 @@ fn misplaced(clause: Clause, span: Span, allowed: &[Clause]) -> Diagnostic {
         .iter()
         .map(|clause| format!("`{}`", clause.name()))
         .collect();
-    let place = if allowed.contains(&Clause::Where) {
+    let statement = if allowed.contains(&Clause::Where) {
         "a SHOW statement"
     } else {
         "an outer function"
     };
     let error = Diagnostic::error(
-        "parse_error",
-        format!("{} cannot follow {place}", clause.name()),
+        Code::ParseError,
+        format!("{} cannot follow {statement}", clause.name()),
         span,
     );
     if allowed.contains(&Clause::Where) {
@@ -196,7 +197,7 @@ fn read<'a>(input: Tokens<'a>, clause: Clause, tail: &mut Tail) -> Parsed<'a, ()
         }
         Clause::Having => {
             let (rest, conditions) =
-                separated(input.skip(1), |input| expression(input, Place::Condition))?;
+                separated(input.skip(1), |input| expression(input, Context::Condition))?;
             tail.having = conditions;
             rest
         }
@@ -220,7 +221,7 @@ fn read<'a>(input: Tokens<'a>, clause: Clause, tail: &mut Tail) -> Parsed<'a, ()
     Ok((rest, ()))
 }
 
-/// Stores what a parser gave and returns the tokens behind it.
+/// Stores the value of a parser and returns the tokens after it.
 fn set<'a, T>(slot: &mut Option<T>, (rest, value): (Tokens<'a>, T)) -> Tokens<'a> {
     *slot = Some(value);
     rest
@@ -233,7 +234,7 @@ fn conditions(input: Tokens<'_>) -> Parsed<'_, Vec<Expr>> {
         what: "the conditions",
         trailing_comma: true,
     };
-    list(input, &shape, |input| expression(input, Place::Condition))
+    list(input, &shape, |input| expression(input, Context::Condition))
 }
 
 /// `SHIFT duration`, if it comes next.
@@ -242,7 +243,7 @@ pub(super) fn shift(input: Tokens<'_>) -> Parsed<'_, Duration> {
     expect("a duration such as `7d` after `SHIFT`", signed_duration)(rest)
 }
 
-/// The keys behind `BY`, with or without parentheses round the whole list.
+/// The keys after `BY`, with or without parentheses round the whole list.
 fn by(input: Tokens<'_>) -> Parsed<'_, Vec<ByItem>> {
     if input.is_symbol(0, "(") && !query_starts(input.skip(1)) && list_in_parentheses(input) {
         return list(
@@ -280,7 +281,7 @@ fn list_in_parentheses(input: Tokens<'_>) -> bool {
 
 /// `expression [AS alias] [ASC | DESC]`.
 fn by_item(input: Tokens<'_>) -> Parsed<'_, ByItem> {
-    let (rest, expr) = expression(input, Place::Value)?;
+    let (rest, expr) = expression(input, Context::Value)?;
     let (rest, alias) = alias(rest)?;
     let (rest, direction) = opt(direction).parse(rest)?;
     Ok((
@@ -301,7 +302,7 @@ fn by_word(input: Tokens<'_>) -> Parsed<'_, Span> {
 
 /// `expression [ASC | DESC]`.
 fn order_key(input: Tokens<'_>) -> Parsed<'_, OrderKey> {
-    let (rest, expr) = expression(input, Place::Value)?;
+    let (rest, expr) = expression(input, Context::Value)?;
     let (rest, direction) = opt(direction).parse(rest)?;
     let direction = direction.unwrap_or(Direction::Ascending);
     Ok((
@@ -338,7 +339,7 @@ fn separated<'a, T>(
     Ok((rest, found))
 }
 
-/// The number behind a clause such as `LIMIT`; `input` stands at the clause.
+/// The number after a clause such as `LIMIT`; `input` starts at the clause.
 fn count(input: Tokens<'_>, clause: Clause) -> Parsed<'_, Count> {
     let rest = input.skip(1);
     let span = rest.span();
@@ -365,7 +366,7 @@ fn count(input: Tokens<'_>, clause: Clause) -> Parsed<'_, Count> {
 fn bad_count(clause: Clause, problem: &str, span: Span) -> Failed {
     Failure::diagnosed(
         Diagnostic::error(
-            "invalid_number",
+            Code::InvalidNumber,
             format!("{} {problem}", clause.name()),
             span,
         )

@@ -58,7 +58,7 @@ pub(super) fn quoted_text(input: Tokens<'_>) -> Parsed<'_, String> {
     }
 }
 
-/// A name where only a name can stand: a word that is no keyword, or anything quoted.
+/// A name where only a name can occur: a word that is no keyword, or anything quoted.
 pub(super) fn name(input: Tokens<'_>) -> Parsed<'_, Ident> {
     match input.word(0) {
         Some(word) if keyword::is_reserved(word) || !word::is_name(word) => {
@@ -68,7 +68,7 @@ pub(super) fn name(input: Tokens<'_>) -> Parsed<'_, Ident> {
     }
 }
 
-/// A name where even a keyword can only be a name, such as behind `AS`.
+/// A name where even a keyword can only be a name, such as after `AS`.
 pub(super) fn any_name(input: Tokens<'_>) -> Parsed<'_, Ident> {
     let span = input.span();
     if let Some(word) = input.word(0) {
@@ -98,13 +98,13 @@ pub(super) fn alias(input: Tokens<'_>) -> Parsed<'_, Option<Ident>> {
 pub(super) struct List {
     /// The closing symbol.
     pub(super) close: &'static str,
-    /// What the list is, for messages.
+    /// The name of the list in messages.
     pub(super) what: &'static str,
-    /// Whether a comma may stand behind the last element.
+    /// Whether a comma may follow the last element.
     pub(super) trailing_comma: bool,
 }
 
-/// A bracketed, comma-separated list; `input` stands at the opening symbol. Elements are one level deeper.
+/// A bracketed, comma-separated list; `input` starts at the opening symbol. Elements are one level deeper.
 pub(super) fn list<'a, T>(
     input: Tokens<'a>,
     shape: &List,

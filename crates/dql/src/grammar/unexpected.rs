@@ -1,14 +1,15 @@
-//! What to say about a token that does not fit.
+//! Errors about a token that does not fit.
 
 use crate::ast::Statement;
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::keyword::{CLAUSES, is_reserved, nearest};
 use crate::token::{TokenKind, Tokens};
 
-/// The error that `wanted` was expected where `input` stands.
+/// The error that `wanted` was expected at `input`.
 pub(super) fn unexpected(input: Tokens<'_>, wanted: &str) -> Diagnostic {
     let error = Diagnostic::error(
-        "parse_error",
+        Code::ParseError,
         format!("expected {wanted}, found {}", found(input)),
         input.span(),
     );
@@ -18,11 +19,11 @@ pub(super) fn unexpected(input: Tokens<'_>, wanted: &str) -> Diagnostic {
     }
 }
 
-/// The error for what follows a statement that is complete.
+/// The error for tokens after a complete statement.
 pub(super) fn after_statement(input: Tokens<'_>, statement: &Statement) -> Diagnostic {
     if let Some(TokenKind::Symbol(symbol @ (")" | "]" | "}"))) = input.peek(0) {
         return Diagnostic::error(
-            "parse_error",
+            Code::ParseError,
             format!("`{symbol}` closes nothing"),
             input.span(),
         )
@@ -50,7 +51,7 @@ fn found(input: Tokens<'_>) -> String {
     }
 }
 
-/// What the next token probably meant, and how DQL says it.
+/// The likely meaning of the next token, and how DQL writes it.
 fn advice(input: Tokens<'_>) -> Option<String> {
     match input.peek(0)? {
         TokenKind::Word(word) => word_advice(input, word),
@@ -107,7 +108,7 @@ fn word_advice(input: Tokens<'_>, word: &str) -> Option<String> {
     near.map(|near| format!("did you mean `{near}`?"))
 }
 
-/// A clause keyword that is written together with what follows it: `BYhost`, `LIMIT10`.
+/// A clause keyword that is written without a blank before the next word: `BYhost`, `LIMIT10`.
 fn glued(word: &str) -> Option<(&str, &str)> {
     if is_reserved(word) {
         return None;

@@ -6,8 +6,9 @@ use nom::combinator::opt;
 use crate::ast::{
     Civil, Duration, Expr, Ident, Preset, Range, Rollup, Step, TimePoint, TimePointKind, Window,
 };
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::grammar::expr::{Place, expression};
+use crate::grammar::expr::{Context, expression};
 use crate::grammar::failure::{Failed, Failure, Parsed};
 use crate::grammar::operand::number_of;
 use crate::grammar::terminal::{List, closing, expect, list, symbol};
@@ -16,7 +17,7 @@ use crate::lexer::word::{self, Word};
 use crate::span::Span;
 use crate::token::{TokenKind, Tokens};
 
-/// A window; `input` stands at `[`.
+/// A window; `input` starts at `[`.
 pub(super) fn window(input: Tokens<'_>) -> Parsed<'_, Window> {
     let start = input.skip(1);
     let (rest, (range, step, rollup)) = match rollup_alone(start)? {
@@ -45,7 +46,7 @@ pub(super) fn window(input: Tokens<'_>) -> Parsed<'_, Window> {
     ))
 }
 
-/// What stands between the brackets.
+/// The content of the brackets.
 type Parts = (Range, Option<Step>, Option<Rollup>);
 
 /// `[from][:[to][:[step][:rollup]]]`.
@@ -56,7 +57,7 @@ fn parts(input: Tokens<'_>) -> Parsed<'_, Parts> {
     Ok((rest, (range, found, rollup)))
 }
 
-/// `:` and what may follow it.
+/// `:` and the part after it.
 fn part<'a, T>(
     input: Tokens<'a>,
     parser: impl Fn(Tokens<'a>) -> Parsed<'a, T>,
@@ -95,7 +96,7 @@ fn range(input: Tokens<'_>) -> Parsed<'_, Range> {
     Ok((rest, Range::Bounds { from, to }))
 }
 
-/// A named range and how many words it has.
+/// A named range and its number of words.
 fn preset(input: Tokens<'_>) -> Option<(Preset, usize)> {
     let first = input.word(0)?.to_ascii_uppercase();
     let second = input.word(1).map(str::to_ascii_uppercase);
@@ -166,7 +167,7 @@ fn time_point(input: Tokens<'_>) -> Parsed<'_, TimePoint> {
 /// The error for an epoch that is no 64-bit number.
 fn too_large(span: Span) -> Failed {
     Failure::diagnosed(
-        Diagnostic::error("invalid_number", "this time is too large", span)
+        Diagnostic::error(Code::InvalidNumber, "this time is too large", span)
             .with_hint("write a Unix time in seconds, milliseconds, microseconds or nanoseconds"),
     )
 }
@@ -192,7 +193,7 @@ fn bad_time_point(input: Tokens<'_>) -> Diagnostic {
     }
 }
 
-/// A duration with an optional sign; not recognised when it is none.
+/// A duration with an optional sign; not recognised otherwise.
 pub(super) fn signed_duration(input: Tokens<'_>) -> Parsed<'_, Duration> {
     let negative = input.is_symbol(0, "-");
     let at = usize::from(negative);
@@ -210,7 +211,7 @@ pub(super) fn signed_duration(input: Tokens<'_>) -> Parsed<'_, Duration> {
     }
 }
 
-/// `2020-11-11`, or `2020-11-11 12:10:30`, whose seconds may be left out; not recognised when it is none.
+/// `2020-11-11`, or `2020-11-11 12:10:30`, whose seconds may be left out; not recognised otherwise.
 fn civil(input: Tokens<'_>) -> Parsed<'_, Civil> {
     let is_date = input.is_symbol(1, "-") && input.is_symbol(3, "-");
     let (Some(year), Some(month), true) = (digits(input, 0), digits(input, 2), is_date) else {
@@ -220,7 +221,7 @@ fn civil(input: Tokens<'_>) -> Parsed<'_, Civil> {
         let (rest, span) = (input.skip(4), input.span_at(4));
         return Err(Failure::diagnosed(
             Diagnostic::error(
-                "parse_error",
+                Code::ParseError,
                 format!("`{}` is no day of a date", rest.text_at(0)),
                 span,
             )
@@ -264,7 +265,7 @@ fn clock(input: Tokens<'_>, ahead: usize) -> Option<u32> {
     digits(input, ahead).filter(|_| input.text_at(ahead).len() <= 2)
 }
 
-/// The decimal number `ahead` places from here, of at most nine digits.
+/// The decimal number `ahead` tokens from here, of at most nine digits.
 fn digits(input: Tokens<'_>, ahead: usize) -> Option<u32> {
     let word = input.word(ahead)?;
     let decimal = word.len() <= 9 && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -310,7 +311,7 @@ fn step(input: Tokens<'_>) -> Parsed<'_, Step> {
     Ok((rest, Step::Every(duration)))
 }
 
-/// `[rollup]` without the colons before it, if that is what the brackets hold.
+/// `[rollup]` without the colons before it, if the brackets hold one.
 fn rollup_alone(input: Tokens<'_>) -> Parsed<'_, Option<Rollup>> {
     let is_name = input.word(0).is_some_and(is_function) && preset(input).is_none();
     let is_now = input.is_keyword(0, "NOW") && input.is_symbol(1, "(");
@@ -353,7 +354,7 @@ fn rollup(input: Tokens<'_>) -> Parsed<'_, Rollup> {
 
 /// An argument of a rollup.
 fn value(input: Tokens<'_>) -> Parsed<'_, Expr> {
-    expression(input, Place::Value)
+    expression(input, Context::Value)
 }
 
 /// The closing bracket.

@@ -1,7 +1,9 @@
 //! Base64, for strings that are awkward to quote.
 
-/// The text that `encoded` stands for (RFC 4648, standard or URL alphabet, with or without padding), or
-/// what is wrong with it.
+/// Decodes `encoded` (RFC 4648, standard or URL alphabet, with or without padding).
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
 pub(super) fn decode(encoded: &str) -> Result<String, &'static str> {
     let digits = encoded.trim_end_matches('=');
     if digits.is_empty() {

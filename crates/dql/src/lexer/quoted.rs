@@ -1,14 +1,15 @@
 //! Quoted tokens: strings, backquoted names, regular expressions and base64 strings.
 
+use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::lexer::base64;
 use crate::span::Span;
 use crate::token::TokenKind;
 
-/// A token, and the text behind it.
+/// A token, and the text after it.
 type Lexeme<'a> = Result<(&'a str, TokenKind<'a>), Box<Diagnostic>>;
 
-/// What stands before the opening quote.
+/// The prefix of the opening quote.
 enum Prefix {
     None,
     Regex,
@@ -31,7 +32,7 @@ pub(super) fn token(rest: &str, start: usize) -> Option<Lexeme<'_>> {
     Some(body(rest, start, word, quote, &prefix))
 }
 
-/// The token whose opening quote stands behind `word` bytes.
+/// The token whose opening quote is after `word` bytes.
 fn body<'a>(rest: &'a str, start: usize, word: usize, quote: char, prefix: &Prefix) -> Lexeme<'a> {
     let inner = &rest[word + 1..];
     let Some(length) = closing(inner, quote) else {
@@ -51,7 +52,7 @@ fn body<'a>(rest: &'a str, start: usize, word: usize, quote: char, prefix: &Pref
         Prefix::Base64 => TokenKind::Quoted(base64::decode(&text).map_err(|problem| {
             Box::new(
                 Diagnostic::error(
-                    "invalid_base64",
+                    Code::InvalidBase64,
                     format!("this base64 string {problem}"),
                     span,
                 )
@@ -80,7 +81,7 @@ fn closing(inner: &str, quote: char) -> Option<usize> {
 fn unterminated(inner: &str, quote: char, span: Span) -> Diagnostic {
     let what = if quote == '`' { "name" } else { "string" };
     let error = Diagnostic::error(
-        "unterminated_string",
+        Code::UnterminatedString,
         format!("the {what} that starts here is not closed"),
         span,
     );

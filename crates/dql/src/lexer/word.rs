@@ -1,9 +1,9 @@
-//! What a word may be made of, and what it is in value position: a number, a duration or a name.
+//! The characters of words, and the meaning of a word in value position: a number, a duration or a name.
 
 use crate::ast::{Duration, DurationPart, DurationUnit};
 use crate::span::Span;
 
-/// Whether `c` may stand in an unquoted name: letters and digits of any script with their marks, `_`, `.`,
+/// Whether `c` may be in an unquoted name: letters and digits of any script with their marks, `_`, `.`,
 /// `@`, and pictographs (Guance documentation, DQL definition, identifiers).
 pub(crate) fn is_word_char(c: char) -> bool {
     c.is_alphanumeric()
@@ -19,7 +19,7 @@ pub(crate) fn is_word_char(c: char) -> bool {
             | '\u{e0020}'..='\u{e007f}')
 }
 
-/// Whether `c` takes no place on the screen.
+/// Whether `c` has no width on the screen.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{00ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -41,7 +41,7 @@ fn is_decimal(text: &str) -> bool {
     digits > 0 && points <= 1 && digits + points == text.len()
 }
 
-/// What a word is when a value is wanted.
+/// The meaning of a word in value position.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Word {
     /// A whole number without sign.

@@ -1,4 +1,4 @@
-//! Queries and their canonical texts, in `queries.dql`: blocks of a query, `=>` and what it is printed as.
+//! Queries and their canonical texts, in `queries.dql`: blocks of a query, `=>` and its printed form.
 //!
 //! With `UPDATE_EXPECTED=1` in the environment the texts are written anew.
 
@@ -6,7 +6,7 @@ use crate::{parse, render};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/queries.dql");
 
-/// The blocks of the file: headings, and queries with what is expected of them.
+/// The blocks of the file: headings, and queries with their expectations.
 pub(super) fn queries() -> impl Iterator<Item = (&'static str, &'static str)> {
     include_str!("queries.dql")
         .trim_end()

@@ -1,4 +1,4 @@
-//! What people see when something is wrong, in `diagnostics.txt`: blocks of a query, `=>` and the drawn
+//! Drawn diagnostics, in `diagnostics.txt`: blocks of a query, `=>` and the drawn
 //! diagnostics.
 //!
 //! With `UPDATE_EXPECTED=1` in the environment the drawings are made anew.

@@ -1,5 +1,6 @@
 //! Inputs that try to exhaust stack or time.
 
+use crate::code::Code;
 use crate::limits::{ALL, SizeLimit};
 use crate::{check, parse};
 
@@ -22,11 +23,11 @@ fn is_too_deep(text: &str) -> bool {
             check(&script);
             false
         }
-        Err(errors) => errors.iter().any(|error| error.code == "too_deep"),
+        Err(errors) => errors.iter().any(|error| error.code == Code::TooDeep),
     }
 }
 
-/// Everything that can nest, as text before, between and behind the levels.
+/// Everything that can nest, as text before, between and after the levels.
 const NESTED: [(&str, &str, &str, &str); 12] = [
     ("TAE::*:(*) {", "(", "a = 1", ")"),
     ("TAE::*:(*) {", "NOT ", "a = 1", ""),
@@ -103,7 +104,7 @@ fn long_calculations_are_an_error() {
     });
 }
 
-/// As many parts as a limit allows, for every limit: what is before, between, and after them.
+/// As many parts as a limit allows, for every limit: the text before, between, and after them.
 fn parts(limit: SizeLimit, count: usize) -> String {
     let names: Vec<String> = (0..count).map(|number| format!("f{number}")).collect();
     let list = names.join(", ");
@@ -126,7 +127,7 @@ fn parts(limit: SizeLimit, count: usize) -> String {
 }
 
 /// A text may have as many parts as a limit allows; with one more it is refused, by the name of the limit
-/// and with the place of the first part too many.
+/// and with the span of the first part too many.
 #[test]
 fn each_limit_is_kept_and_named() {
     on_small_stack(|| {
@@ -141,7 +142,7 @@ fn each_limit_is_kept_and_named() {
             let [error] = errors.as_slice() else {
                 panic!("{errors:?}")
             };
-            assert_eq!(error.code, "question_too_large");
+            assert_eq!(error.code, Code::QuestionTooLarge);
             let told = format!("the limit `{}` allows {}", limit.name, limit.most);
             assert!(error.message.contains(&told), "{}", error.message);
             assert!(error.span.is_some_and(|span| span.start > 0));
@@ -149,7 +150,7 @@ fn each_limit_is_kept_and_named() {
     });
 }
 
-/// What is spread over clauses counts together.
+/// Conditions of all clauses count together.
 #[test]
 fn conditions_of_all_clauses_count_together() {
     let some = vec!["a = 1"; 900].join(" OR ");

@@ -1,6 +1,7 @@
-//! Several mistakes in one pass: each one is told, and one mistake is not told twice.
+//! Several mistakes in one pass: each one is reported, and none is reported twice.
 
 use super::canonical::queries;
+use crate::code::Code;
 use crate::{TextId, check, lexer, parse};
 
 /// The text with ` == ` before each token, which fits nowhere; without each token; with a word before each.
@@ -73,9 +74,9 @@ fn findings_are_limited_and_that_is_said() {
     let many = "TAE::*:(x {; ".repeat(500);
     let errors = parse(&many).expect_err("mistakes");
     assert_eq!(errors.len(), 101);
-    assert_eq!(errors[100].code, "too_many_findings");
+    assert_eq!(errors[100].code, Code::TooManyFindings);
     let many = format!("TAE::*:(*) {{{}}}", "a = 'nil', ".repeat(500));
     let found = check(&parse(&many).expect("it parses"));
     assert_eq!(found.len(), 101);
-    assert_eq!(found[100].code, "too_many_findings");
+    assert_eq!(found[100].code, Code::TooManyFindings);
 }

@@ -1,4 +1,4 @@
-//! What spelling alone decides, as trees.
+//! The trees of spellings.
 
 use crate::ast::*;
 use crate::{Position, check, column_name, parse, position, render};

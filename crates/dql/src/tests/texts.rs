@@ -1,6 +1,7 @@
 //! The texts of a request: the query, queries in quotes inside it, and clauses beside it.
 
 use crate::ast::{Call, ExprKind, Quoted, Statement};
+use crate::code::Code;
 use crate::limits::TEXT_BYTES;
 use crate::{Diagnostic, TextId, check, parse, parse_conditions, parse_duration, parse_expression};
 
@@ -20,7 +21,7 @@ fn quoted(call: &Call, argument: usize) -> &Quoted {
 }
 
 /// Code, text and span of findings.
-fn told(findings: &[Diagnostic]) -> Vec<(&str, &str, (usize, usize))> {
+fn told(findings: &[Diagnostic]) -> Vec<(Code, &str, (usize, usize))> {
     let findings = findings.iter();
     findings
         .map(|finding| {
@@ -130,14 +131,14 @@ fn clauses_are_texts_with_spans_of_their_own() {
         conditions[1].span.text != key.span.text && !texts.is_clause(script.statements[0].span())
     );
 
-    let error = Diagnostic::error("wrong", "wrong", key.span);
+    let error = Diagnostic::error(Code::ParseError, "wrong", key.span);
     let located = texts.located(error);
     let origin = located.origin.as_ref().expect("it has one");
     assert_eq!(
         (origin.name.as_str(), origin.text.as_str()),
         ("order_by[0]", "max(a) / 2")
     );
-    assert_eq!(told(&[located]), [("wrong", "wrong", (0, 10))]);
+    assert_eq!(told(&[located]), [(Code::ParseError, "wrong", (0, 10))]);
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn the_texts_of_a_request_are_limited_together() {
     let texts = &mut script.texts;
     parse_conditions("conditions", &half, texts).expect("half is allowed");
     let errors = parse_conditions("conditions", &half, texts).expect_err("twice is too long");
-    assert_eq!(errors[0].code, "question_too_large");
+    assert_eq!(errors[0].code, Code::QuestionTooLarge);
 }
 
 #[test]
@@ -201,7 +202,7 @@ fn chains_and_quotes_together_do_not_make_a_deep_tree() {
         if let Ok(script) = parse(&text) {
             let found = check(&script);
             assert!(
-                found.iter().any(|finding| finding.code == "too_deep"),
+                found.iter().any(|finding| finding.code == Code::TooDeep),
                 "{found:?}"
             );
             script.to_string();
@@ -239,12 +240,12 @@ fn mistakes_in_a_clause_do_not_hide_others() {
     let mut script = parse("TAE::audit:(count(*))").expect("it parses");
     let errors = parse_conditions("conditions", "cuont(x) = 1, b =", &mut script.texts);
     let errors = errors.expect_err("it is wrong");
-    let codes: Vec<&str> = errors.iter().map(|error| error.code).collect();
-    assert_eq!(codes, ["unknown_function", "parse_error"]);
+    let codes: Vec<Code> = errors.iter().map(|error| error.code).collect();
+    assert_eq!(codes, [Code::UnknownFunction, Code::ParseError]);
     let long = format!("a IN [{}]", vec!["1"; 10_001].join(", "));
     let errors = parse_conditions("conditions", &long, &mut script.texts);
     assert_eq!(
         errors.expect_err("it is too long")[0].code,
-        "question_too_large"
+        Code::QuestionTooLarge
     );
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dql::ast::{Arg, Call, ExprKind};
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use plan::Type;
 use serde_json::Value;
 
@@ -81,7 +81,7 @@ fn kept_tags(call: &Call, others: &[&Arg]) -> Result<Vec<String>, EngineError> {
     };
     let ExprKind::Array(items) = &argument.value.kind else {
         let message = "the tags to keep are a list: `sumBy = ['host']`".to_owned();
-        return Err(wrong("wrong_argument_kind", message, call.name.span));
+        return Err(wrong(Code::WrongArgumentKind, message, call.name.span));
     };
     Ok(items.iter().filter_map(text_of).collect())
 }
@@ -122,7 +122,7 @@ pub(super) async fn dbscan(
 ) -> Result<(), EngineError> {
     if whole.keys.is_empty() {
         let message = "`dbscan` compares the series of a query with BY".to_owned();
-        return Err(wrong("wrong_argument_kind", message, call.name.span));
+        return Err(wrong(Code::WrongArgumentKind, message, call.name.span));
     }
     let reach = match others.first().map(|argument| &argument.value.kind) {
         Some(ExprKind::Int(number)) => *number as f64,
@@ -138,7 +138,7 @@ pub(super) async fn dbscan(
             "`dbscan` needs points at {FEWEST_TIMES} times at least, and there are {}: no series stands out",
             times.len()
         );
-        let warning = Diagnostic::new(Severity::Warning, "too_few_points", message, None);
+        let warning = Diagnostic::new(Severity::Warning, Code::TooFewPoints, message, None);
         let warning = warning.with_hint("give the query a window and a step such as `[1h::1m]`");
         whole.answer.summary.warnings.push(warning);
         whole.answer.series.clear();
@@ -239,7 +239,7 @@ pub(super) fn fill(call: &Call, others: &[&Arg], whole: &mut Whole) -> Result<()
         Some(ExprKind::Nil) => return Ok(()),
         _ => {
             let message = "`fill` takes a value, `PREVIOUS` or `LINEAR`".to_owned();
-            return Err(wrong("wrong_argument_kind", message, call.name.span));
+            return Err(wrong(Code::WrongArgumentKind, message, call.name.span));
         }
     };
     for (index, (_, value_type)) in whole.columns.iter_mut().enumerate() {

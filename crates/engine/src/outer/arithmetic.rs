@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dql::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use plan::Type;
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ pub(super) fn warn_of_shared_times(whole: &mut Whole, letter: &str) {
         let message = format!(
             "rows of `{letter}` share the time of another, and one of each time is computed with: {count} were not"
         );
-        let warning = Diagnostic::new(Severity::Warning, "shared_time", message, None);
+        let warning = Diagnostic::new(Severity::Warning, Code::SharedTime, message, None);
         let warnings = &mut whole.answer.summary.warnings;
         warnings.push(warning.with_hint("summarise them by an aggregate with a step: `[1d::1h]`"));
     }
@@ -241,13 +241,13 @@ fn check(expression: &Expr, operands: &[(String, Whole)]) -> Result<(), EngineEr
             let (letter, column) = operand(&field.name);
             let Some((_, whole)) = operands.iter().find(|(name, _)| name == letter) else {
                 let message = format!("`eval` has no query `{letter}`");
-                return Err(wrong("unknown_query", message, expression.span));
+                return Err(wrong(Code::UnknownQuery, message, expression.span));
             };
             let known = |column: &str| whole.columns.iter().any(|(known, _)| known == column);
             match column.filter(|column| !known(column)) {
                 Some(column) => {
                     let message = format!("the query `{letter}` has no column `{column}`");
-                    Err(wrong("unknown_field", message, expression.span))
+                    Err(wrong(Code::UnknownField, message, expression.span))
                 }
                 None => Ok(()),
             }
@@ -262,7 +262,7 @@ fn check(expression: &Expr, operands: &[(String, Whole)]) -> Result<(), EngineEr
         }
         _ => {
             let message = "`eval` computes with numbers and queries: `A / B * 100`".to_owned();
-            Err(wrong("invalid_expression", message, expression.span))
+            Err(wrong(Code::InvalidExpression, message, expression.span))
         }
     }
 }

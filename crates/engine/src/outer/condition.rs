@@ -3,7 +3,7 @@
 //! The condition means what it means in `{…}`: the types of columns are known, keys are text.
 
 use dql::ast::{Arg, BinaryOp, Call, Expr, ExprKind, InSet, UnaryOp};
-use dql::{Diagnostic, Severity, Span};
+use dql::{Code, Diagnostic, Severity, Span};
 use plan::Type;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub(super) fn count_filter(
 ) -> Result<(), EngineError> {
     let Some(condition) = others.first().map(|argument| &argument.value) else {
         let message = "`count_filter` needs a condition such as `n > 5`".to_owned();
-        return Err(wrong("wrong_argument_count", message, call.name.span));
+        return Err(wrong(Code::WrongArgumentCount, message, call.name.span));
     };
     let mut binder = Binder {
         whole,
@@ -98,7 +98,7 @@ impl Binder<'_> {
             Type::Bool | Type::Json | Type::Null => Ok(Predicate::IsTrue(operand)),
             other => {
                 let message = format!("a condition is needed, and {}", describe(written, other));
-                Err(wrong("type_mismatch", message, written.span))
+                Err(wrong(Code::TypeMismatch, message, written.span))
             }
         }
     }
@@ -175,7 +175,7 @@ impl Binder<'_> {
             "{}, so it is compared with the text '{written}'",
             describe(text, Type::String)
         );
-        let warning = Diagnostic::new(Severity::Warning, "number_as_text", message, Some(span));
+        let warning = Diagnostic::new(Severity::Warning, Code::NumberAsText, message, Some(span));
         self.warnings.push(warning.with_hint(number_hint(text)));
         Operand::Constant(Value::from(written))
     }
@@ -221,7 +221,7 @@ impl Binder<'_> {
             }
             _ => {
                 let message = "`count_filter` compares the columns of points: `n > 5 AND n != 7`";
-                let error = Diagnostic::error("invalid_expression", message, written.span)
+                let error = Diagnostic::error(Code::InvalidExpression, message, written.span)
                     .with_hint("test text, lists and patterns in the `{…}` of the query");
                 Err(EngineError::Query(vec![error]))
             }
@@ -234,7 +234,7 @@ impl Binder<'_> {
             (operand, Type::Int | Type::Float | Type::Json | Type::Null) => Ok(operand),
             (_, other) => {
                 let message = format!("arithmetic needs numbers, and {}", describe(written, other));
-                let error = Diagnostic::error("type_mismatch", message, written.span);
+                let error = Diagnostic::error(Code::TypeMismatch, message, written.span);
                 let error = match other {
                     Type::String => error.with_hint(number_hint(written)),
                     _ => error,
@@ -249,7 +249,7 @@ impl Binder<'_> {
         let columns = self.whole.columns.iter().map(|(name, _)| name.as_str());
         let keys = self.whole.keys.iter().map(String::as_str);
         let shown: Vec<&str> = columns.chain(keys).collect();
-        let error = Diagnostic::error("unknown_field", message, written.span)
+        let error = Diagnostic::error(Code::UnknownField, message, written.span)
             .with_hint(format!("its columns and keys are `{}`", shown.join("`, `")));
         EngineError::Query(vec![error])
     }
@@ -284,11 +284,11 @@ fn is_arithmetic(op: BinaryOp) -> bool {
 fn time(written: &Expr) -> Result<Operand, EngineError> {
     let ExprKind::String(text) = &written.kind else {
         let message = "a time is a number of milliseconds or RFC 3339 text".to_owned();
-        return Err(wrong("type_mismatch", message, written.span));
+        return Err(wrong(Code::TypeMismatch, message, written.span));
     };
     match events::parse_timestamp(text) {
         Ok(time) => Ok(Operand::Constant(Value::from(time))),
-        Err(error) => Err(wrong("invalid_time", error.to_string(), written.span)),
+        Err(error) => Err(wrong(Code::InvalidTime, error.to_string(), written.span)),
     }
 }
 
@@ -303,7 +303,7 @@ fn mismatch(test: Test, left: (&Expr, Type), right: (&Expr, Type)) -> EngineErro
         describe(left, left_type),
         describe(right, right_type)
     );
-    let error = Diagnostic::error("type_mismatch", message, left.span.to(right.span));
+    let error = Diagnostic::error(Code::TypeMismatch, message, left.span.to(right.span));
     let text = match (left_type, right_type) {
         (Type::String, Type::Int | Type::Float) => Some(left),
         (Type::Int | Type::Float, Type::String) => Some(right),

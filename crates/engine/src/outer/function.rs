@@ -1,6 +1,7 @@
 //! What a function does to the answer it is put around.
 
 use chrono_tz::Tz;
+use dql::Code;
 use dql::ast::{Arg, Call};
 
 use super::{across, collapse, condition, points, regroup, wrong};
@@ -45,7 +46,7 @@ pub(super) async fn apply(
         _ => {
             if !points::apply(call, others, &mut whole)? && !collapse::apply(&name, &mut whole) {
                 let message = format!("`{name}` is no function over the result of a query");
-                return Err(wrong("unknown_function", message, call.name.span));
+                return Err(wrong(Code::UnknownFunction, message, call.name.span));
             }
         }
     }

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::time::Instant;
 
 use dql::ast::{Arg, Call, Count, Expr, ExprKind, Outer, Quoted, Select, Show, Statement};
-use dql::{Diagnostic, Severity, Span, TextId};
+use dql::{Code, Diagnostic, Severity, Span, TextId};
 use plan::{Delivery, Type};
 
 use crate::answer::Answer;
@@ -153,7 +153,7 @@ impl<'a> Scope<'a> {
     async fn eval(self, call: &'a Call) -> Result<Whole, EngineError> {
         let Some(expression) = call.args.iter().find(|arg| arg.name.is_none()) else {
             let message = "`eval` needs an expression such as `A / B`".to_owned();
-            return Err(wrong("wrong_argument_kind", message, call.name.span));
+            return Err(wrong(Code::WrongArgumentKind, message, call.name.span));
         };
         let mut operands = Vec::new();
         let mut alias = None;
@@ -223,8 +223,8 @@ fn limit(answer: &mut Answer, outer: &Outer) {
         );
     }
     let cuts = [
-        (groups, "slimit_reached", "SLIMIT", "groups"),
-        (rows, "limit_reached", "LIMIT", "rows"),
+        (groups, Code::SlimitReached, "SLIMIT", "groups"),
+        (rows, Code::LimitReached, "LIMIT", "rows"),
     ];
     for (_, code, clause, what) in cuts.into_iter().filter(|(is_cut, ..)| *is_cut) {
         let message = format!(
@@ -256,12 +256,12 @@ fn argument_query(call: &Call) -> Result<&Expr, EngineError> {
 
 fn missing_query(call: &Call) -> EngineError {
     let message = format!("`{}` needs a query", call.name.text);
-    wrong("missing_query", message, call.name.span)
+    wrong(Code::MissingQuery, message, call.name.span)
 }
 
 fn show_inside(show: &Show) -> EngineError {
     let message = "a SHOW function has no series to compute with".to_owned();
-    wrong("not_supported", message, show.span)
+    wrong(Code::NotSupported, message, show.span)
 }
 
 /// Whether an argument of `eval` names its column.
@@ -290,7 +290,7 @@ fn whole_number(call: &Call, others: &[&Arg]) -> Result<usize, EngineError> {
             "`{}` needs a whole number from 1 beside the query",
             call.name.text
         );
-        wrong("wrong_argument_kind", message, call.name.span)
+        wrong(Code::WrongArgumentKind, message, call.name.span)
     })
 }
 
@@ -304,10 +304,10 @@ fn readable(quoted: &Quoted) -> Result<(TextId, &Statement), EngineError> {
 
 fn no_query(value: &Expr) -> EngineError {
     let message = "a query is needed here".to_owned();
-    wrong("missing_query", message, value.span)
+    wrong(Code::MissingQuery, message, value.span)
 }
 
 /// The error for a part of the text.
-fn wrong(code: &'static str, message: String, span: Span) -> EngineError {
+fn wrong(code: Code, message: String, span: Span) -> EngineError {
     EngineError::Query(vec![Diagnostic::error(code, message, span)])
 }

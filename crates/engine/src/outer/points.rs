@@ -1,7 +1,7 @@
 //! The points of a series, and functions of them that give points.
 
 use dql::ast::{Arg, Call, ExprKind};
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use plan::Type;
 use serde_json::{Number, Value};
 
@@ -72,7 +72,7 @@ pub(super) fn warn_of_others(whole: &mut Whole) {
         let mut others = cells.filter(|cell| !cell.is_null() && !cell.is_number());
         if others.next().is_some() {
             let message = format!("values of `{name}` that are not numbers were left out");
-            let warning = Diagnostic::new(Severity::Warning, "not_a_number", message, None);
+            let warning = Diagnostic::new(Severity::Warning, Code::NotANumber, message, None);
             whole
                 .answer
                 .summary
@@ -133,7 +133,7 @@ fn function(
             let digits = optional_number(call, others)?.unwrap_or(0.0);
             if digits.fract() != 0.0 {
                 let message = "the digits of `round` are a whole number".to_owned();
-                return Err(wrong("wrong_argument_kind", message, call.name.span));
+                return Err(wrong(Code::WrongArgumentKind, message, call.name.span));
             }
             let unit = 10_f64.powf(digits.clamp(-300.0, 300.0));
             (
@@ -166,7 +166,7 @@ fn optional_number(call: &Call, others: &[&Arg]) -> Result<Option<f64>, EngineEr
         Some(ExprKind::Float(number)) => Ok(Some(*number)),
         Some(_) => {
             let message = format!("`{}` takes a number beside the query", call.name.text);
-            Err(wrong("wrong_argument_kind", message, call.name.span))
+            Err(wrong(Code::WrongArgumentKind, message, call.name.span))
         }
     }
 }
@@ -210,7 +210,7 @@ fn rising(given: Given) -> Given {
 
 fn moving_average(points: &[Point], size: usize) -> Given {
     let values: Vec<f64> = points.iter().map(|point| point.value).collect();
-    let means = plan::moving_average(&values, size);
+    let means = functions::moving_average::moving_average(&values, size);
     let of_rows = points.iter().zip(means);
     of_rows
         .filter_map(|(point, mean)| Some((point.row, mean?)))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use dql::ast::{Arg, Call, ExprKind};
-use dql::{Diagnostic, Severity};
+use dql::{Code, Diagnostic, Severity};
 use plan::Type;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ pub(super) fn window(
         });
     let Some(width_ms) = width.filter(|width_ms| *width_ms > 0) else {
         let message = "the width of `window` is a duration in quotes such as '5m'".to_owned();
-        return Err(wrong("wrong_argument_kind", message, call.name.span));
+        return Err(wrong(Code::WrongArgumentKind, message, call.name.span));
     };
     warn_of_others(whole);
     let mut timeless = 0;
@@ -51,7 +51,7 @@ pub(super) fn window(
                 continue;
             };
             let means = windows
-                .entry(plan::step_start_ms(time, width_ms, zone))
+                .entry(functions::step_start::step_start_ms(time, width_ms, zone))
                 .or_insert_with(|| vec![(0.0, 0); whole.columns.len()]);
             for (mean, value) in means.iter_mut().zip(cells) {
                 if let Some(value) = value {
@@ -73,7 +73,7 @@ pub(super) fn window(
     if timeless > 0 {
         let message =
             format!("rows without a time are in no window, and stay as they are: {timeless}");
-        let warning = Diagnostic::new(Severity::Warning, "window_ignored", message, None);
+        let warning = Diagnostic::new(Severity::Warning, Code::WindowIgnored, message, None);
         let warning = warning.with_hint("give the query a step, as in `[1d::1m]`");
         whole.answer.summary.warnings.push(warning);
     }

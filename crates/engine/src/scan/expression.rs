@@ -14,6 +14,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
+use functions::innermost_note;
 
 use super::ascending::never_falls;
 
@@ -29,8 +30,10 @@ pub(super) struct ColumnExpr {
     never_falls: bool,
     /// Whether equal values may give different results.
     is_volatile: bool,
-    /// Whether it notes which values it has seen, as functions of Vouch do to warn about them.
-    is_observing: bool,
+    /// Whether it calls functions. They may fail for values that no row has, or count what they meet in them.
+    has_calls: bool,
+    /// Whether functions in it count what they meet.
+    pub(super) is_observing: bool,
 }
 
 /// The values of an expression for some rows.
@@ -172,14 +175,14 @@ impl ColumnExpr {
             .map(|column| Arc::clone(&table.fields()[*column]))
             .collect();
         let schema = Arc::new(Schema::new(fields));
-        let is_observing = expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>()))?;
         Ok(Self {
             expr: reassign_expr_columns(Arc::clone(expr), &schema)?,
             never_falls: never_falls(expr)?,
             columns,
             schema,
             is_volatile: is_volatile(expr),
-            is_observing,
+            has_calls: expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>()))?,
+            is_observing: innermost_note(expr)?.is_some(),
         })
     }
 
@@ -214,7 +217,7 @@ impl ColumnExpr {
 
     /// The result for each of some different values; of those that no row has it is not defined.
     pub(super) fn of_dictionary(&self, dictionary: &ArrayRef, codes: &[u32]) -> Result<ArrayRef> {
-        if !self.is_observing {
+        if !self.has_calls {
             return self.of_rows(vec![Arc::clone(dictionary)], dictionary.len());
         }
         let mut is_used = vec![false; dictionary.len()];

@@ -63,8 +63,17 @@ impl Predicate {
             .map(|expr| Test::new(expr, date, table))
             .collect();
         let mut tests = tests?;
-        // What needs one column may be decided by the values of a dictionary.
-        tests.sort_by_key(|test| (test.is_dynamic, test.prepared.columns.len()));
+        // The order of conditions that leave a trace is that of the scan. Among the others, what needs one column may be
+        // decided by the values of a dictionary.
+        tests.sort_by_key(|test| {
+            let columns = test.prepared.columns.len();
+            let is_observing = test.prepared.is_observing;
+            (
+                test.is_dynamic,
+                is_observing,
+                if is_observing { 0 } else { columns },
+            )
+        });
         let fixed = tests.iter().filter(|test| !test.is_dynamic);
         let fixed = fixed.map(|test| dates(&test.expr, date));
         Ok(Self {

@@ -1,24 +1,22 @@
 //! Aggregate functions: what becomes of the rows of a group.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_aggregate::expr_fn as aggregates;
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, SortExpr, cast, lit};
-use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind, Field, Ident};
+use dql::{Code, Diagnostic, Severity, Span};
+use functions::NoteId;
+use functions::mode::mode;
+use functions::percentile::{EXACT_VALUES, percentile, percentile_value};
 
 use super::derived::DERIVED;
 use super::fill::substitute;
 use super::point::Along;
 use super::target::as_call;
-use super::{Bind, Binder, arguments, has_aggregate, sort_keys, wrong};
-use crate::bound::arrow_type;
-use crate::functions::mode::mode;
-use crate::functions::percentile::percentile;
-use crate::types::{Type, Typed};
+use super::{Bind, Binder, Grouping, arguments, has_aggregate, sort_keys, wrong};
+use crate::types::{Type, Typed, arrow_type};
 
 /// Every aggregate function that is computed as one, but `p50`, `p95` and the like.
 pub(super) const AGGREGATES: [&str; 12] = [
@@ -44,6 +42,10 @@ pub(super) fn is_aggregate(name: &str) -> bool {
         || percent_in_name(&name).is_some()
 }
 
+fn is_percentile(name: &str) -> bool {
+    matches!(name, "percentile" | "median") || percent_in_name(name).is_some()
+}
+
 /// The percentage in `p95`.
 fn percent_in_name(name: &str) -> Option<f64> {
     let digits = name.strip_prefix('p')?;
@@ -63,7 +65,7 @@ impl Binder<'_> {
         let Some(mut grouping) = self.grouping.take() else {
             let message =
                 format!("`{name}` summarises a group, and here a value of one event is needed");
-            return Err(wrong("misplaced_aggregate", message, span)
+            return Err(wrong(Code::MisplacedAggregate, message, span)
                 .with_hint("test the result of a group with HAVING")
                 .into());
         };
@@ -74,6 +76,8 @@ impl Binder<'_> {
         let along = std::mem::replace(&mut self.along, Along::Nothing);
         let typed = if DERIVED.contains(&name) {
             self.derived(name, call, span, &mut grouping)
+        } else if is_percentile(name) {
+            self.percentile(name, call, &mut grouping)
         } else {
             self.aggregate_over_rows(name, call)
                 .map(|(aggregate, value_type)| grouping.column_of(aggregate, value_type))
@@ -84,25 +88,9 @@ impl Binder<'_> {
     }
 
     fn aggregate_over_rows(&mut self, name: &str, call: &Call) -> Bind<(Expr, Type)> {
-        if let Some(percent) = percent_in_name(name) {
-            let written = arguments::between(call, 1, 1)?[0];
-            return self.percentile_of(written, percent);
-        }
-        if name == "percentile" {
-            let values = arguments::between(call, 2, 2)?;
-            let percent = arguments::number(values[1], "the percentage")?;
-            if !(0.0..=100.0).contains(&percent) {
-                return Err(wrong(
-                    "wrong_argument_kind",
-                    "a percentage is 0 to 100",
-                    values[1].span,
-                ));
-            }
-            return self.percentile_of(values[0], percent);
-        }
         if name == "histogram_auto" {
             let message = "`histogram_auto` makes several columns and stands alone between commas";
-            return Err(wrong("invalid_expression", message, call.name.span));
+            return Err(wrong(Code::InvalidExpression, message, call.name.span));
         }
         if matches!(name, "first" | "last" | "last_row") {
             let picked = self.picked(call)?;
@@ -119,7 +107,6 @@ impl Binder<'_> {
                 mode(value.expr, value.value_type == Type::Json),
                 value.value_type,
             ),
-            "median" => return self.percentile_of(written, 50.0),
             "avg" | "min" | "max" => {
                 let number = self.number(value, written)?;
                 match name {
@@ -133,7 +120,7 @@ impl Binder<'_> {
             }
             _ => {
                 return Err(wrong(
-                    "unknown_function",
+                    Code::UnknownFunction,
                     format!("there is no aggregate `{name}`"),
                     call.name.span,
                 ));
@@ -146,13 +133,45 @@ impl Binder<'_> {
         self.expression(&arguments::unquoted(written))
     }
 
-    fn percentile_of(&mut self, written: &AstExpr, percent: f64) -> Bind<(Expr, Type)> {
+    /// `percentile(x, n)`, `median(x)`, and `p95(x)` and the like.
+    fn percentile(&mut self, name: &str, call: &Call, grouping: &mut Grouping) -> Bind<Typed> {
+        let (written, percent) = match (name, percent_in_name(name)) {
+            (_, Some(percent)) => (arguments::between(call, 1, 1)?[0], percent),
+            ("median", None) => (arguments::between(call, 1, 1)?[0], 50.0),
+            _ => {
+                let values = arguments::between(call, 2, 2)?;
+                (values[0], arguments::number(values[1], "the percentage")?)
+            }
+        };
+        if !(0.0..=100.0).contains(&percent) {
+            let span = call
+                .args
+                .get(1)
+                .map_or(call.name.span, |arg| arg.value.span);
+            return Err(wrong(
+                Code::WrongArgumentKind,
+                "a percentage is 0 to 100",
+                span,
+            ));
+        }
         let value = self.aggregated(written)?;
         let number = self.number(value, written)?;
         let float = cast(number.expr, DataType::Float64);
-        Ok((
-            percentile(float, percent, Arc::clone(&self.notes.estimate)),
-            Type::Float,
+        let column = grouping.column_of(percentile(float, percent), Type::Float);
+        let value = percentile_value(column.expr, self.estimated_percentile());
+        Ok(Typed::new(value, Type::Float))
+    }
+
+    /// The note that a percentile was estimated.
+    pub(super) fn estimated_percentile(&mut self) -> NoteId {
+        let message = format!(
+            "a percentile was estimated, because a group has more than {EXACT_VALUES} values"
+        );
+        self.occurrence(Diagnostic::new(
+            Severity::Warning,
+            Code::EstimatedPercentile,
+            message,
+            None,
         ))
     }
 
@@ -219,7 +238,7 @@ impl Binder<'_> {
                 .filter(present),
         };
         time.build()
-            .map_err(|error| wrong("invalid_expression", error.to_string(), call.name.span))
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), call.name.span))
     }
 
     /// `default(x, v)`: `v` where the group has no value of `x`, which is an aggregate, or a field and
@@ -241,7 +260,7 @@ impl Binder<'_> {
         let Some((substitute, value_type)) = substitute(values[1], value.value_type)? else {
             let message =
                 "what stands for a missing value is a number, a text, a truth value or `nil`";
-            return Err(wrong("wrong_argument_kind", message, values[1].span));
+            return Err(wrong(Code::WrongArgumentKind, message, values[1].span));
         };
         let both = [value.expr, lit(substitute)].map(|value| cast(value, arrow_type(value_type)));
         Ok(Typed::new(coalesce(both.to_vec()), value_type))
@@ -264,7 +283,7 @@ fn first_of(value: Typed, order: Vec<SortExpr>) -> Bind<(Expr, Type)> {
         .order_by(order)
         .filter(present)
         .build()
-        .map_err(|error| wrong("invalid_expression", error.to_string(), Span::default()))?;
+        .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), Span::default()))?;
     Ok((picked, value.value_type))
 }
 
@@ -272,7 +291,7 @@ fn first_of(value: Typed, order: Vec<SortExpr>) -> Bind<(Expr, Type)> {
 fn sort_key(written: &AstExpr) -> Bind<(Field, bool)> {
     let Some(field) = arguments::field_of(written) else {
         let message = "a key of `sort` is the name of a field: `sort=['df_title:desc']`";
-        return Err(wrong("wrong_argument_kind", message, written.span));
+        return Err(wrong(Code::WrongArgumentKind, message, written.span));
     };
     let (name, ascending) = match field.name.rsplit_once(':') {
         Some((name, direction)) if direction.eq_ignore_ascii_case("asc") => (name, true),

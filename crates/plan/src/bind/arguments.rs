@@ -1,5 +1,6 @@
 //! The arguments of a call.
 
+use dql::Code;
 use dql::ast::{Call, Expr, ExprKind, Field};
 
 use std::borrow::Cow;
@@ -13,7 +14,7 @@ pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>
             "`{}` has no argument called `{}`",
             call.name.text, name.text
         );
-        return Err(wrong("unknown_argument", message, name.span));
+        return Err(wrong(Code::UnknownArgument, message, name.span));
     }
     values(
         call.args.iter().map(|argument| &argument.value),
@@ -40,7 +41,7 @@ pub(super) fn with_named<'c>(
                     "`{}` has no argument called `{}`",
                     call.name.text, name.text
                 );
-                return Err(wrong("unknown_argument", message, name.span));
+                return Err(wrong(Code::UnknownArgument, message, name.span));
             }
             None => plain.push(&argument.value),
         }
@@ -86,7 +87,7 @@ fn values<'c>(
         (least, most) => format!("{least} to {most} arguments"),
     };
     let message = format!("`{}` takes {expected}, got {count}", call.name.text);
-    Err(wrong("wrong_argument_count", message, call.name.span))
+    Err(wrong(Code::WrongArgumentCount, message, call.name.span))
 }
 
 /// A field that a function's argument names: as it is, or as text in quotes.
@@ -106,7 +107,7 @@ pub(super) fn count(argument: &Expr, what: &str) -> Bind<u64> {
     match argument.kind {
         ExprKind::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
         _ => Err(wrong(
-            "wrong_argument_kind",
+            Code::WrongArgumentKind,
             format!("{what} is a whole number"),
             argument.span,
         )),
@@ -119,7 +120,7 @@ pub(super) fn number(argument: &Expr, what: &str) -> Bind<f64> {
         ExprKind::Int(number) => Ok(number as f64),
         ExprKind::Float(number) => Ok(number),
         _ => Err(wrong(
-            "wrong_argument_kind",
+            Code::WrongArgumentKind,
             format!("{what} is a number"),
             argument.span,
         )),

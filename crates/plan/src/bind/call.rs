@@ -1,14 +1,14 @@
 //! Function calls: which family a name belongs to.
 
-use dql::Span;
 use dql::ast::Call;
+use dql::{Code, Span};
 
 use super::aggregate::{AGGREGATES, is_aggregate};
 use super::derived::DERIVED;
 use super::name::nearest;
 use super::pick::PICKERS;
 use super::point::{POINTS, is_point_function};
-use super::predicate::TextTest;
+use super::predicate::text_test_of;
 use super::scalar::SCALARS;
 use super::{Bind, Binder, not_supported, wrong};
 use crate::types::{Type, Typed};
@@ -48,7 +48,7 @@ impl Binder<'_> {
         if is_aggregate(&name) {
             return self.aggregate(&name, call, span);
         }
-        if TextTest::of(&name).is_some() {
+        if text_test_of(&name).is_some() {
             let expr = dql::ast::Expr {
                 kind: dql::ast::ExprKind::Call(call.clone()),
                 span,
@@ -67,7 +67,7 @@ impl Binder<'_> {
         }
         if PICKERS.contains(&name.as_str()) {
             let message = format!("`{name}` stands alone in the projection");
-            return Err(wrong("invalid_expression", message, span));
+            return Err(wrong(Code::InvalidExpression, message, span));
         }
         let known = AGGREGATES
             .iter()

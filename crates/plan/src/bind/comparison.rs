@@ -1,15 +1,17 @@
 //! `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~`, `!~`, and the forms that stand on their right.
 
 use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, when};
+use dql::Code;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind};
 use events::fields::DATE;
+use functions::TextTest;
+use functions::float_text::text_of_float;
+use functions::json::{json_number, json_text};
 
 use super::name::column;
-use super::predicate::{TextTest, as_text, opposite_if};
+use super::predicate::{as_text, opposite_if, text_test_of};
 use super::source::ROW_TIME;
 use super::{Bind, Binder, arguments, describe, wrong};
-use crate::functions::float_text::text_of_float;
-use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
@@ -34,7 +36,7 @@ impl Binder<'_> {
                 arguments::between(call, 0, 0)?;
                 self.is_present(left)?
             }
-            (BinaryOp::Eq, ExprKind::Call(call)) if TextTest::of(&call.name.text).is_some() => {
+            (BinaryOp::Eq, ExprKind::Call(call)) if text_test_of(&call.name.text).is_some() => {
                 let pattern = arguments::between(call, 1, 1)?[0];
                 let value = self.expression(left)?;
                 self.text_test(value, call, pattern)?
@@ -46,14 +48,14 @@ impl Binder<'_> {
             }
             (BinaryOp::Match, _) => {
                 return Err(wrong(
-                    "type_mismatch",
+                    Code::TypeMismatch,
                     "`=~` and `!~` need a pattern in quotes",
                     right.span,
                 ));
             }
             (_, ExprKind::Array(_)) => {
                 let error = wrong(
-                    "eq_array",
+                    Code::EqArray,
                     "a list is not compared with, it is searched",
                     right.span,
                 );
@@ -62,7 +64,7 @@ impl Binder<'_> {
             (_, ExprKind::String(text)) if self.is_named_list(text) => {
                 let message =
                     format!("`{text}` is a list, which is not compared with but searched");
-                let error = wrong("eq_array", message, right.span);
+                let error = wrong(Code::EqArray, message, right.span);
                 return Err(error.with_hint(format!("write ``IN `{text}` ``")).into());
             }
             _ => self.compare_values(op, left, right)?,
@@ -84,7 +86,7 @@ impl Binder<'_> {
         let right_value = self.expression(right)?;
         if let (ExprKind::Field(_), ExprKind::Field(_)) = (&left.kind, &right.kind) {
             let warning = self.warn(
-                "column_vs_column",
+                Code::ColumnVsColumn,
                 "two fields are compared with each other",
                 right.span,
             );
@@ -137,7 +139,7 @@ impl Binder<'_> {
             describe(text, Type::String)
         );
         let hint = format!("compare numbers with `float({})`", dql::column_name(text));
-        self.warn("number_as_text", message, number.span).hint = Some(hint);
+        self.warn(Code::NumberAsText, message, number.span).hint = Some(hint);
         lit(written)
     }
 }
@@ -153,7 +155,7 @@ fn compare_attributes(operator: Operator, left: Expr, right: Expr) -> Bind<Expr>
         .otherwise(compared(texts))
         .map_err(|error| {
             wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 error.to_string(),
                 dql::Span::default(),
             )
@@ -194,14 +196,14 @@ fn is_date(value: &Typed) -> bool {
 fn date_literal(written: &AstExpr) -> Bind<Expr> {
     let ExprKind::String(text) = &written.kind else {
         return Err(wrong(
-            "type_mismatch",
+            Code::TypeMismatch,
             "a time is a number of milliseconds or RFC 3339 text",
             written.span,
         ));
     };
     events::parse_timestamp(text)
         .map(lit)
-        .map_err(|error| wrong("invalid_time", error.to_string(), written.span))
+        .map_err(|error| wrong(Code::InvalidTime, error.to_string(), written.span))
 }
 
 fn mismatch(op: BinaryOp, left: (&AstExpr, Type), right: (&AstExpr, Type)) -> Box<dql::Diagnostic> {
@@ -218,7 +220,7 @@ fn mismatch(op: BinaryOp, left: (&AstExpr, Type), right: (&AstExpr, Type)) -> Bo
             describe(right, right_type)
         ),
     };
-    let error = wrong("type_mismatch", message, left.span.to(right.span));
+    let error = wrong(Code::TypeMismatch, message, left.span.to(right.span));
     let text = match (left_type, right_type) {
         (Type::String, Type::Int | Type::Float) => Some(left),
         (Type::Int | Type::Float, Type::String) => Some(right),

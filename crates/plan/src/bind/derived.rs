@@ -4,16 +4,17 @@ use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn as aggregates;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, cast, lit};
 use dql::ast::{Call, ExprKind, InSet, Item};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
+use functions::NoteId;
+use functions::finite::finite;
+use functions::json_array::{ArrayOptions, json_array};
+use functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
+use functions::regression::Regression;
+use functions::whole_number::{WholeOperator, narrowed, wide_sum};
 
 use super::{Bind, Binder, Grouping, arguments, wrong};
 use crate::bound::Column;
-use crate::functions::finite::finite;
-use crate::functions::json_array::{Kept, json_array};
-use crate::functions::number_summary::{LISTS, RANKS, number_summary, summary_part};
-use crate::functions::regression::Regression;
-use crate::functions::whole_number::{WholeOperator, WholeSum};
 use crate::types::{Type, Typed};
 
 /// Their names.
@@ -77,9 +78,8 @@ impl Binder<'_> {
             }
             ("slope", _) => self.slope(float, grouping),
             ("sum", Type::Int) => {
-                let sum = WholeSum::new(number.expr, self.number_overflow(span));
-                let column = grouping.column_of(sum.aggregate.clone(), Type::Int);
-                Typed::new(sum.of_column(column.expr), Type::Int)
+                let sum = grouping.column_of(wide_sum(number.expr), Type::Int);
+                Typed::new(narrowed(sum.expr, self.number_overflow(span)), Type::Int)
             }
             ("sum", value_type) => grouping.column_of(aggregates::sum(number.expr), value_type),
             (_, value_type) => {
@@ -135,7 +135,7 @@ impl Binder<'_> {
         let values = arguments::between(call, 2, 2)?;
         let ExprKind::Array(items) = &values[1].kind else {
             return Err(wrong(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "the values to count are a list: `['a', 'b']`",
                 values[1].span,
             ));
@@ -144,7 +144,7 @@ impl Binder<'_> {
         let chosen = self.membership(&field, &InSet::List(items.clone()), false)?;
         let count = aggregates::count(lit(1)).filter(chosen).build();
         let count = count
-            .map_err(|error| wrong("invalid_expression", error.to_string(), values[0].span))?;
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), values[0].span))?;
         Ok(grouping.column_of(count, Type::Int))
     }
 
@@ -158,7 +158,7 @@ impl Binder<'_> {
         grouping: &mut Grouping,
     ) -> Bind<Typed> {
         let values = arguments::between(call, 1, 2)?;
-        let kept = self.kept(values.get(1).copied(), span)?;
+        let (most, cut) = self.kept(values.get(1).copied(), span)?;
         let value = self.aggregated(values[0])?;
         let present: Expr = value.expr.clone().is_not_null();
         let distinct = name == "collect_distinct";
@@ -167,12 +167,16 @@ impl Binder<'_> {
             true => list.distinct().build(),
             false => list.order_by(self.time_order(false)).build(),
         };
-        let list =
-            list.map_err(|error| wrong("invalid_expression", error.to_string(), values[0].span))?;
+        let list = list
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), values[0].span))?;
         let column = grouping.column_of(list, Type::Json);
-        let is_json = value.value_type == Type::Json;
+        let options = ArrayOptions {
+            json: value.value_type == Type::Json,
+            sorted: distinct,
+            most: i64::try_from(most).unwrap_or(i64::MAX),
+        };
         Ok(Typed::new(
-            json_array(column.expr, is_json, distinct, kept),
+            json_array(column.expr, options, cut),
             Type::Json,
         ))
     }
@@ -181,7 +185,7 @@ impl Binder<'_> {
     pub(super) fn histogram_auto(&mut self, call: &Call, item: &Item) -> Bind<Vec<Column>> {
         if let Some(alias) = &item.alias {
             let message = "`histogram_auto` makes several columns, which have names of their own";
-            return Err(wrong("invalid_expression", message, alias.span));
+            return Err(wrong(Code::InvalidExpression, message, alias.span));
         }
         let Some(mut grouping) = self.grouping.take() else {
             return Ok(Vec::new());
@@ -209,26 +213,23 @@ impl Binder<'_> {
         let list = aggregates::array_agg(float.clone())
             .filter(float.is_not_null())
             .build()
-            .map_err(|error| wrong("invalid_expression", error.to_string(), written.span))?;
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), written.span))?;
         Ok(grouping.column_of(list, Type::Json))
     }
 
-    /// How many values a list keeps: as many as asked for, else [`LONGEST_LIST`], and more are said.
-    fn kept(&mut self, asked: Option<&dql::ast::Expr>, span: Span) -> Bind<Kept> {
+    /// How many values a list keeps: as many as asked for, else [`LONGEST_LIST`], and then the note that there are more.
+    fn kept(&mut self, asked: Option<&dql::ast::Expr>, span: Span) -> Bind<(u64, Option<NoteId>)> {
         let Some(asked) = asked else {
             let message = format!("a list was cut off at {LONGEST_LIST} values: there are more");
-            let warning = Diagnostic::warning("list_cut", message, span);
+            let warning = Diagnostic::warning(Code::ListCut, message, span);
             let hint = "narrow the groups, or show the rows themselves";
-            return Ok(Kept {
-                most: LONGEST_LIST,
-                cut: Some(self.occurrence(warning.with_hint(hint))),
-            });
+            return Ok((LONGEST_LIST, Some(self.occurrence(warning.with_hint(hint)))));
         };
         let most = arguments::count(asked, "the number of values")?;
         if most > LONGEST_LIST {
             let message = format!("a list has at most {LONGEST_LIST} values");
-            return Err(wrong("limit_too_large", message, asked.span));
+            return Err(wrong(Code::LimitTooLarge, message, asked.span));
         }
-        Ok(Kept { most, cut: None })
+        Ok((most, None))
     }
 }

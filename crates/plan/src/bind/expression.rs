@@ -1,23 +1,28 @@
 //! Expressions: literals, fields, arithmetic, CASE.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use datafusion::functions::expr_fn::{nullif, power};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use dql::ast::{BinaryOp, Expr as AstExpr, ExprKind, UnaryOp};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
+use functions::finite::finite;
+use functions::json::{json_number, json_text};
+use functions::whole_number::{WholeOperator, whole_number};
+use functions::{EXPRESSION_PARTS, NoteId};
 
 use super::window::fixed_ms;
 use super::{Bind, Binder, describe, wrong};
-use crate::bound::arrow_type;
-use crate::functions::finite::finite;
-use crate::functions::json::{json_number, json_text};
-use crate::functions::whole_number::{WholeOperator, whole_number};
-use crate::occurrence::Occurrence;
-use crate::resources::EXPRESSION_PARTS;
-use crate::types::{Type, Typed};
+use crate::types::{Type, Typed, arrow_type};
+
+/// A whole number that a query computes of two others. Equal ones share their note, so that they stay equal.
+#[derive(Debug)]
+pub(super) struct WholeNumber {
+    operator: WholeOperator,
+    left: Expr,
+    right: Expr,
+    overflow: NoteId,
+}
 
 impl Binder<'_> {
     /// Binds an expression: over groups while there is a grouping, else over rows.
@@ -62,26 +67,26 @@ impl Binder<'_> {
                 Ok(Typed::new(condition.is_true(), Type::Bool))
             }
             ExprKind::Star => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "`*` stands alone or inside `count(*)`",
                 expr.span,
             )),
             ExprKind::Regex(_) => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a pattern stands on the right of a comparison",
                 expr.span,
             )),
             ExprKind::Array(_) => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a list stands behind IN",
                 expr.span,
             )),
             ExprKind::Placeholder(name) => {
                 let message = format!("`{name}` is a place that a dashboard fills before it asks");
-                Err(wrong("unfilled_placeholder", message, expr.span))
+                Err(wrong(Code::UnfilledPlaceholder, message, expr.span))
             }
             ExprKind::Subquery(_) | ExprKind::Quoted(_) => Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a query stands in place of a source, or behind IN",
                 expr.span,
             )),
@@ -93,17 +98,19 @@ impl Binder<'_> {
         match value.value_type {
             Type::Int | Type::Float => Ok(value),
             Type::Null => Ok(Typed::new(cast(value.expr, DataType::Float64), Type::Float)),
-            Type::Json => Ok(Typed::new(
-                json_number(value.expr, value.observation),
-                Type::Float,
-            )),
+            Type::Json => {
+                let other = value
+                    .attribute
+                    .map(|attribute| self.not_a_number(&attribute));
+                Ok(Typed::new(json_number(value.expr, other), Type::Float))
+            }
             Type::String | Type::Bool => {
                 let message = format!(
                     "a number is needed, and {}",
                     describe(written, value.value_type)
                 );
                 let hint = format!("convert it: `float({})`", dql::column_name(written));
-                Err(wrong("type_mismatch", message, written.span)
+                Err(wrong(Code::TypeMismatch, message, written.span)
                     .with_hint(hint)
                     .into())
             }
@@ -133,15 +140,31 @@ impl Binder<'_> {
         right: Typed,
         span: Span,
     ) -> Typed {
-        let overflow = self.number_overflow(span);
-        let expr = whole_number(operator, left.expr, right.expr, overflow);
-        Typed::new(expr, Type::Int)
+        let (left, right) = (left.expr, right.expr);
+        let is_same = |known: &&WholeNumber| {
+            (known.operator, &known.left, &known.right) == (operator, &left, &right)
+        };
+        let known = self.whole_numbers.iter().find(is_same);
+        let overflow = match known.map(|known| known.overflow) {
+            Some(overflow) => overflow,
+            None => {
+                let overflow = self.number_overflow(span);
+                self.whole_numbers.push(WholeNumber {
+                    operator,
+                    left: left.clone(),
+                    right: right.clone(),
+                    overflow,
+                });
+                overflow
+            }
+        };
+        Typed::new(whole_number(operator, left, right, overflow), Type::Int)
     }
 
     /// A whole number that does not fit into 64 bits.
-    pub(super) fn number_overflow(&mut self, span: Span) -> Arc<Occurrence> {
+    pub(super) fn number_overflow(&mut self, span: Span) -> NoteId {
         let message = "whole numbers beyond 64 bits are missing from the answer";
-        let warning = Diagnostic::warning("number_overflow", message, span);
+        let warning = Diagnostic::warning(Code::NumberOverflow, message, span);
         self.occurrence(warning.with_hint("compute with floats: `float(…)`"))
     }
 
@@ -197,7 +220,7 @@ impl Binder<'_> {
         let mut pairs = conditions.into_iter().zip(values);
         let Some((condition, value)) = pairs.next() else {
             return Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "CASE needs at least one WHEN",
                 span,
             ));
@@ -209,7 +232,7 @@ impl Binder<'_> {
         let none = Typed::new(lit(ScalarValue::Null), Type::Null);
         let expr = builder
             .otherwise(as_common(default.unwrap_or(none)))
-            .map_err(|error| wrong("invalid_expression", error.to_string(), span))?;
+            .map_err(|error| wrong(Code::InvalidExpression, error.to_string(), span))?;
         Ok(Typed::new(expr, value_type))
     }
 }
@@ -245,7 +268,7 @@ pub(super) fn common_type<'v>(values: impl Iterator<Item = &'v Typed>, span: Spa
                     left.name(),
                     right.name()
                 );
-                return Err(wrong("type_mismatch", message, span));
+                return Err(wrong(Code::TypeMismatch, message, span));
             }
         };
     }

@@ -1,8 +1,8 @@
 //! `fill(aggregate, how)`: a value for the steps that have none.
 
 use datafusion::scalar::ScalarValue;
-use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
+use dql::{Code, Span};
 
 use super::limits::LARGEST_COUNT;
 use super::point::Along;
@@ -20,7 +20,7 @@ impl Binder<'_> {
             (Some(_), _) => self.check_steps(self.step_ms, span)?,
             (None, _) => {
                 let message = "`fill` gives values to the steps of an aggregate, and this is none";
-                return Err(wrong("fill_without_step", message, span)
+                return Err(wrong(Code::FillWithoutStep, message, span)
                     .with_hint("for one row write `CASE WHEN x = nil THEN 0 ELSE x END`")
                     .into());
             }
@@ -41,7 +41,7 @@ impl Binder<'_> {
 
     fn check_steps(&self, step_ms: Option<i64>, span: Span) -> Bind<()> {
         let Some(step_ms) = step_ms else {
-            let error = wrong("fill_without_step", "`fill` needs steps to fill", span);
+            let error = wrong(Code::FillWithoutStep, "`fill` needs steps to fill", span);
             return Err(error
                 .with_hint("add a step to the window: `[1d::1h]`")
                 .into());
@@ -51,7 +51,7 @@ impl Binder<'_> {
         if points > LARGEST_COUNT {
             let message =
                 format!("the window has {points} steps, and `fill` makes a point of each");
-            let error = wrong("too_many_points", message, span);
+            let error = wrong(Code::TooManyPoints, message, span);
             return Err(error
                 .with_hint(format!("widen the step: at most {LARGEST_COUNT} points"))
                 .into());
@@ -75,7 +75,7 @@ fn fill_mode(written: &AstExpr, filled: Type) -> Bind<(FillMode, Type)> {
     };
     mode.ok_or_else(|| {
         let message = "a gap is filled with a value, with `PREVIOUS`, `LINEAR` or `nil`";
-        wrong("wrong_argument_kind", message, written.span)
+        wrong(Code::WrongArgumentKind, message, written.span)
     })
 }
 
@@ -103,7 +103,7 @@ pub(super) fn substitute(written: &AstExpr, replaced: Type) -> Bind<Option<(Scal
                 "the value does not fit: it stands for {} that is missing",
                 replaced.name()
             );
-            return Err(wrong("type_mismatch", message, written.span));
+            return Err(wrong(Code::TypeMismatch, message, written.span));
         }
         _ => return Ok(None),
     };

@@ -1,7 +1,7 @@
 //! `BY`: the keys of the groups, and what an expression over groups may name.
 
-use dql::Diagnostic;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
+use dql::{Code, Diagnostic};
 
 use super::name::column;
 use super::point::Along;
@@ -29,7 +29,7 @@ impl<'a> Binder<'a> {
                 .map_or_else(|| dql::column_name(&item.expr), |alias| alias.text.clone());
             if keys.iter().any(|key| key.name == name) {
                 errors.push(Diagnostic::error(
-                    "duplicate_key",
+                    Code::DuplicateKey,
                     format!("`{name}` is a key twice"),
                     item.expr.span,
                 ));
@@ -50,7 +50,7 @@ impl<'a> Binder<'a> {
     fn key(&mut self, written: &AstExpr) -> Bind<Typed> {
         if has_aggregate(written) {
             return Err(wrong(
-                "misplaced_aggregate",
+                Code::MisplacedAggregate,
                 "a key is a value of one event, not of a group",
                 written.span,
             ));
@@ -72,7 +72,7 @@ impl<'a> Binder<'a> {
         };
         let message =
             format!("`{name}` has another value in nearly every event, each makes a group");
-        let warning = self.warn("group_by_high_cardinality", message, written.span);
+        let warning = self.warn(Code::GroupByHighCardinality, message, written.span);
         warning.hint = Some(hint.to_owned());
     }
 
@@ -103,16 +103,16 @@ impl<'a> Binder<'a> {
         let warnings = self.notes.warnings.len();
         let observations = self.notes.observations.len();
         let occurrences = self.notes.occurrences.len();
+        let whole_numbers = self.whole_numbers.len();
         let value = self.expression(written);
         self.notes.occurrences.truncate(occurrences);
+        self.whole_numbers.truncate(whole_numbers);
         self.notes.warnings.truncate(warnings);
         let index = value
             .ok()
             .and_then(|value| grouping.keys.iter().position(|key| key.expr == value.expr));
         if index.is_none() {
-            for observation in self.notes.observations.drain(observations..) {
-                self.observed.remove(&observation.name);
-            }
+            self.notes.observations.truncate(observations);
         }
         self.grouping = Some(grouping);
         self.along = along;
@@ -142,7 +142,7 @@ impl<'a> Binder<'a> {
             false => format!("add `{name}` to BY, or take one value with `last({name})`"),
         };
         let message = format!("the events of a group may differ in `{name}`");
-        Err(wrong("not_grouped", message, written.span)
+        Err(wrong(Code::NotGrouped, message, written.span)
             .with_hint(hint)
             .into())
     }

@@ -1,5 +1,6 @@
 //! `LIMIT`, `OFFSET`, `SLIMIT`, `SOFFSET`.
 
+use dql::Code;
 use dql::ast::{Count, Select};
 
 use super::{Bind, Binder, Delivery, wrong};
@@ -36,7 +37,7 @@ impl Binder<'_> {
         match (count, self.context.delivery) {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");
-                let error = wrong("limit_too_large", message, count.span);
+                let error = wrong(Code::LimitTooLarge, message, count.span);
                 Err(error
                     .with_hint("a stream or an export has no ceiling")
                     .into())

@@ -1,6 +1,7 @@
 //! Named lists: a second source whose values stand behind IN,
 //! ``TAE::audit, (TAE::audit:(collect_distinct(x) AS `@known`)):(*) {y IN `@known`}``.
 
+use dql::Code;
 use dql::ast::{ExprKind, Ident, Item, Select, Source};
 
 use super::name::nearest;
@@ -29,7 +30,7 @@ impl<'a> Binder<'a> {
                 (Source::Subquery { query, .. }, Some(name)) if sources.len() > 1 => {
                     if self.lists.iter().any(|known| known.name.text == name.text) {
                         let message = format!("two lists are named `{}`", name.text);
-                        return Err(wrong("duplicate_list", message, name.span));
+                        return Err(wrong(Code::DuplicateList, message, name.span));
                     }
                     self.lists.push(NamedList {
                         name,
@@ -43,7 +44,7 @@ impl<'a> Binder<'a> {
         match (self.lists.first(), others.is_empty()) {
             (Some(list), true) => {
                 let message = "a query needs a source of rows besides its lists";
-                let error = wrong("missing_source", message, list.name.span);
+                let error = wrong(Code::MissingSource, message, list.name.span);
                 Err(error.with_hint("name a source such as `*`").into())
             }
             _ => Ok(others),
@@ -71,7 +72,7 @@ impl<'a> Binder<'a> {
             (_, Some(near)) => format!("did you mean `{near}`?"),
             (known, None) => format!("the lists of this query are `{}`", known.join("`, `")),
         };
-        Err(wrong("unknown_list", message, name.span)
+        Err(wrong(Code::UnknownList, message, name.span)
             .with_hint(hint)
             .into())
     }
@@ -86,7 +87,7 @@ impl<'a> Binder<'a> {
         for list in std::mem::take(&mut self.lists) {
             if !list.is_used {
                 let message = format!("no condition asks the list `{}`", list.name.text);
-                let warning = self.warn("unused_list", message, list.name.span);
+                let warning = self.warn(Code::UnusedList, message, list.name.span);
                 warning.hint = Some(format!("test a field with ``IN `{}` ``", list.name.text));
             }
         }

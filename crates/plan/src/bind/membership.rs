@@ -2,7 +2,8 @@
 
 use datafusion::logical_expr::{Expr, in_list, lit};
 use dql::ast::{Expr as AstExpr, ExprKind, InSet, Select};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
+use functions::json::json_number;
 
 use super::comparison::number_literal;
 use super::list::gives_lists;
@@ -12,7 +13,6 @@ use super::source::output_name;
 use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
 use crate::combine::{any_of, distinct};
-use crate::functions::json::json_number;
 use crate::types::{Type, Typed};
 
 /// The members of a list by what they are compared with.
@@ -94,7 +94,7 @@ impl Binder<'_> {
                 "a query behind IN has one column, and this one has {}",
                 members.columns.len()
             );
-            return Err(wrong("wrong_argument_kind", message, query.span));
+            return Err(wrong(Code::WrongArgumentKind, message, query.span));
         };
         let is_list = gives_lists(query);
         let member = match is_list {
@@ -110,7 +110,7 @@ impl Binder<'_> {
                     describe(expr, left),
                     right.name()
                 );
-                return Err(wrong("type_mismatch", message, expr.span.to(query.span)));
+                return Err(wrong(Code::TypeMismatch, message, expr.span.to(query.span)));
             }
             _ => (as_text(value), as_text(member)),
         };
@@ -175,7 +175,7 @@ fn add_member(
                 "{}, which this member of the list can never equal",
                 describe(tested, value_type)
             );
-            return Err(wrong("type_mismatch", message, item.span));
+            return Err(wrong(Code::TypeMismatch, message, item.span));
         }
         (ExprKind::Unary { .. }, _) if negative_number(item).is_some() => {
             let number = negative_number(item).unwrap_or_default();
@@ -187,7 +187,7 @@ fn add_member(
         }
         _ => {
             return Err(wrong(
-                "invalid_expression",
+                Code::InvalidExpression,
                 "a list holds text, numbers, booleans, nil and patterns",
                 item.span,
             ));

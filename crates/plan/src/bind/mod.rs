@@ -29,21 +29,19 @@ mod target;
 mod window;
 mod window_limits;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use chrono_tz::Tz;
 use datafusion::logical_expr::Expr;
-use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Item, Select, UnaryOp};
-use dql::{Diagnostic, Span};
+use dql::ast::visit::{Visit, walk_call, walk_expr};
+use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, InSet, Item, Select, UnaryOp};
+use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
+use functions::{NoteId, Resources};
 
-use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, moved_back};
+use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, Occurrence, moved_back};
 use crate::combine::{all_of, all_of_filter};
-use crate::occurrence::Occurrence;
-use crate::resources::Resources;
 use crate::types::{Type, Typed};
 
+use expression::WholeNumber;
 use list::NamedList;
 pub(crate) use membership::{ELEMENT, membership_place};
 pub(crate) use name::column;
@@ -84,6 +82,8 @@ pub struct BindContext {
     pub longest_window_ms: Option<i64>,
     /// What the query may use, together with the queries inside it.
     pub resources: Resources,
+    /// How many queries are around it.
+    pub depth: u32,
 }
 
 /// How an answer is delivered.
@@ -112,14 +112,14 @@ pub fn bind(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<Di
 }
 
 /// An error about a place.
-pub(crate) fn wrong(code: &'static str, message: impl Into<String>, span: Span) -> Box<Diagnostic> {
+pub(crate) fn wrong(code: Code, message: impl Into<String>, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(code, message, span))
 }
 
 /// The error for a construct of DQL that is understood but not answered.
 pub(crate) fn not_supported(what: &str, reason: &str, span: Span) -> Box<Diagnostic> {
     wrong(
-        "not_supported",
+        Code::NotSupported,
         format!("{what} is not supported: {reason}"),
         span,
     )
@@ -148,7 +148,8 @@ struct Binder<'a> {
     /// What is computed along the rows of each group so far.
     computed: Vec<Computed>,
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
-    observed: HashMap<String, Arc<crate::functions::json::Observation>>,
+    /// Whole numbers that are computed of two others, each with its note.
+    whole_numbers: Vec<WholeNumber>,
     memberships: Vec<Membership>,
     /// Whether no two rows of the source are equal.
     rows_are_unique: bool,
@@ -205,7 +206,7 @@ impl<'a> Binder<'a> {
             along: Along::Nothing,
             computed: Vec::new(),
             key_texts: Vec::new(),
-            observed: HashMap::new(),
+            whole_numbers: Vec::new(),
             memberships: Vec::new(),
             rows_are_unique: true,
             lists: Vec::new(),
@@ -288,6 +289,7 @@ impl<'a> Binder<'a> {
             limits: self.limits_of_page(limits, page.as_ref()),
             page,
             notes: std::mem::take(&mut self.notes),
+            resources: self.context.resources.clone(),
         })
     }
 
@@ -319,23 +321,23 @@ impl<'a> Binder<'a> {
         all_of(all_of_filter(others).into_iter().chain(asking))
     }
 
-    /// Something that running the query may meet; the same one is told once.
-    fn occurrence(&mut self, warning: Diagnostic) -> Arc<Occurrence> {
+    /// The note of something that running the query may meet; the same one is reported once.
+    fn occurrence(&mut self, warning: Diagnostic) -> NoteId {
         let occurrences = &mut self.notes.occurrences;
-        if let Some(known) = occurrences.iter().find(|known| known.announces(&warning)) {
-            return Arc::clone(known);
+        let depth = i64::from(self.context.depth);
+        // What a query inside this one meets is counted apart.
+        let mut own = occurrences
+            .iter()
+            .filter(|occurrence| occurrence.note.depth() == depth);
+        if let Some(known) = own.find(|known| known.announces(&warning)) {
+            return known.note;
         }
-        let occurrence = Arc::new(Occurrence::new(warning));
-        occurrences.push(Arc::clone(&occurrence));
-        occurrence
+        let note = self.context.resources.next_note(self.context.depth);
+        occurrences.push(Occurrence { note, warning });
+        note
     }
 
-    fn warn(
-        &mut self,
-        code: &'static str,
-        message: impl Into<String>,
-        span: Span,
-    ) -> &mut Diagnostic {
+    fn warn(&mut self, code: Code, message: impl Into<String>, span: Span) -> &mut Diagnostic {
         let warnings = &mut self.notes.warnings;
         warnings.push(Diagnostic::warning(code, message, span));
         let last = warnings.len() - 1;
@@ -378,24 +380,36 @@ fn has_aggregate(expr: &AstExpr) -> bool {
 }
 
 /// Whether a call in the expression, outside any sub-query, is one of those.
-fn any_call(expr: &AstExpr, is_one: &impl Fn(&Call) -> bool) -> bool {
-    let any = |expr: &AstExpr| any_call(expr, is_one);
-    match &expr.kind {
-        ExprKind::Call(call) => is_one(call) || call.args.iter().any(|arg| any(&arg.value)),
-        ExprKind::Unary { operand, .. } => any(operand),
-        ExprKind::Binary { left, right, .. } => any(left) || any(right),
-        ExprKind::In { expr, .. } => any(expr),
-        ExprKind::Array(items) => items.iter().any(any),
-        ExprKind::Case {
-            operand,
-            branches,
-            otherwise,
-        } => {
-            operand.iter().chain(otherwise).any(|part| any(part))
-                || branches.iter().any(|(when, then)| any(when) || any(then))
+fn any_call(expr: &AstExpr, is_one: &dyn Fn(&Call) -> bool) -> bool {
+    let mut search = CallSearch {
+        is_one,
+        found: false,
+    };
+    search.visit_expr(expr);
+    search.found
+}
+
+struct CallSearch<'f> {
+    is_one: &'f dyn Fn(&Call) -> bool,
+    found: bool,
+}
+
+impl<'a> Visit<'a> for CallSearch<'_> {
+    fn visit_expr(&mut self, expr: &'a AstExpr) {
+        if !self.found {
+            walk_expr(self, expr);
         }
-        _ => false,
     }
+
+    fn visit_call(&mut self, call: &'a Call) {
+        self.found |= (self.is_one)(call);
+        walk_call(self, call);
+    }
+
+    /// Sets hold constants, and queries are bound on their own.
+    fn visit_in_set(&mut self, _: &'a InSet) {}
+
+    fn visit_select(&mut self, _: &'a Select) {}
 }
 
 /// A type as it stands in messages, with the text of the expression it belongs to.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::logical_expr::Expr;
-use dql::Span;
 use dql::ast::{Expr as AstExpr, ExprKind, Field, PathStep};
+use dql::{Code, Span};
 use events::FieldType;
 use events::fields::{ATTRIBUTES, DATE, FIELDS, SetBy};
+use functions::NoteId;
+use functions::json::json_get;
 
 use super::target::alias_of;
 use super::{Bind, Binder, Names, wrong};
-use crate::functions::json::{Observation, json_get};
+use crate::bound::{Attribute, Observation};
 use crate::types::{Type, Typed};
 
 /// The field that `@path` and a text search without a field mean.
@@ -51,7 +53,7 @@ impl Binder<'_> {
             Names::Query(columns) => {
                 let known = columns.iter().map(|(known, _)| known.as_str());
                 let error = wrong(
-                    "unknown_field",
+                    Code::UnknownField,
                     format!("the sub-query has no column `{name}`"),
                     span,
                 );
@@ -112,16 +114,47 @@ impl Binder<'_> {
             kind: ExprKind::Field(field.clone()),
             span,
         });
-        let observation = self.observed.entry(name.clone()).or_insert_with(|| {
-            let observation = Arc::new(Observation::new(name, span));
-            self.notes.observations.push(Arc::clone(&observation));
-            observation
-        });
-        let observation = Arc::clone(observation);
+        let depth = i64::from(self.context.depth);
+        // Those of a query inside this one are not its own.
+        let is_known =
+            |known: &&Observation| known.attribute.name == name && known.present.depth() == depth;
+        let observation = match self.notes.observations.iter().find(is_known) {
+            Some(known) => known.clone(),
+            None => {
+                let new = Observation {
+                    attribute: Arc::new(Attribute { name, span }),
+                    present: self.context.resources.next_note(self.context.depth),
+                    not_numbers: Vec::new(),
+                };
+                self.notes.observations.push(new.clone());
+                new
+            }
+        };
         Typed {
-            expr: json_get(json, path, Arc::clone(&observation)),
+            expr: json_get(json, &path, observation.present),
             value_type: Type::Json,
-            observation: Some(observation),
+            attribute: Some(observation.attribute),
+        }
+    }
+
+    /// The note that a value of an attribute is left out of arithmetic because it is no number.
+    pub(super) fn not_a_number(&mut self, attribute: &Arc<Attribute>) -> NoteId {
+        let (depth, resources) = (self.context.depth, &self.context.resources);
+        let observations = &mut self.notes.observations;
+        let observed = observations
+            .iter_mut()
+            .find(|known| Arc::ptr_eq(&known.attribute, attribute));
+        let Some(observation) = observed else {
+            return resources.next_note(depth);
+        };
+        let mut known = observation.not_numbers.iter();
+        match known.find(|note| note.depth() == i64::from(depth)) {
+            Some(note) => *note,
+            None => {
+                let note = resources.next_note(depth);
+                observation.not_numbers.push(note);
+                note
+            }
         }
     }
 

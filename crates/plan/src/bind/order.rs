@@ -1,15 +1,16 @@
 //! `ORDER BY` inside a group, `SORDER BY` between groups, and the orders that make ties impossible.
 
 use datafusion::logical_expr::{Expr, SortExpr};
+use dql::Code;
 use dql::ast::{Call, Direction, Expr as AstExpr, ExprKind, Select};
 use events::fields::{DATE, EVENT_ID, WORKSPACE};
+use functions::json::{json_number, json_text};
 
 use super::name::column;
 use super::source::ROW_TIME;
 use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
 use crate::bound::{Key, Reducer, SeriesOrder, Shape, SortKey, sort_exprs};
-use crate::functions::json::{json_number, json_text};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
@@ -155,7 +156,9 @@ impl Binder<'_> {
         };
         let ascending = key.direction == Direction::Ascending;
         let reduced = match &key.expr.kind {
-            ExprKind::Call(call) if self.projected(&key.expr, target).is_none() => reducer(call)?,
+            ExprKind::Call(call) if self.projected(&key.expr, target).is_none() => {
+                self.reducer(call)?
+            }
             _ => None,
         };
         if let Some((reducer, argument)) = reduced
@@ -194,28 +197,52 @@ impl Binder<'_> {
         let one_row_groups = !select.by.is_empty() && !shape.is_many_rows(step_ms);
         if one_row_groups && let Some(key) = select.order_by.first() {
             let message = "ORDER BY sorts inside each group, and every group has one row";
-            let warning = self.warn("order_by_in_group", message, key.expr.span);
+            let warning = self.warn(Code::OrderByInGroup, message, key.expr.span);
             warning.hint = Some("sort the groups with `SORDER BY … SLIMIT n`".to_owned());
         }
         if one_row_groups && let Some(limit) = select.limit {
             let message = "LIMIT counts the rows of each group, and every group has one row";
-            let warning = self.warn("limit_in_group", message, limit.span);
+            let warning = self.warn(Code::LimitInGroup, message, limit.span);
             warning.hint = Some("limit the groups with `SLIMIT n`".to_owned());
         }
         if select.by.is_empty()
             && let Some(key) = &select.sorder_by
         {
             let message = "SORDER BY sorts groups, and without BY there is only one";
-            let warning = self.warn("sorder_without_group", message, key.expr.span);
+            let warning = self.warn(Code::SorderWithoutGroup, message, key.expr.span);
             warning.hint = Some("sort rows with `ORDER BY`".to_owned());
         }
         if select.by.is_empty()
             && let Some(soffset) = select.soffset.filter(|soffset| soffset.value > 0)
         {
             let message = "SOFFSET skips groups, and without BY it skips the only one";
-            let warning = self.warn("soffset_without_group", message, soffset.span);
+            let warning = self.warn(Code::SoffsetWithoutGroup, message, soffset.span);
             warning.hint = Some("skip rows with `OFFSET`".to_owned());
         }
+    }
+
+    /// The reducer that a call names, and its argument.
+    fn reducer<'c>(&mut self, call: &'c Call) -> Bind<Option<(Reducer, &'c AstExpr)>> {
+        let name = call.name.text.to_ascii_lowercase();
+        let reducer = match name.as_str() {
+            "last" => Reducer::Last,
+            "min" => Reducer::Min,
+            "max" => Reducer::Max,
+            "avg" => Reducer::Avg,
+            "sum" => Reducer::Sum,
+            "count" => Reducer::Count,
+            _ => match name
+                .strip_prefix('p')
+                .and_then(|digits| digits.parse::<u8>().ok())
+            {
+                Some(percent) if percent <= 100 => {
+                    Reducer::Percentile(percent.into(), self.estimated_percentile())
+                }
+                _ => return Ok(None),
+            },
+        };
+        let argument = arguments::between(call, 1, 1)?[0];
+        Ok(Some((reducer, argument)))
     }
 }
 
@@ -241,26 +268,4 @@ pub(crate) fn sort_keys(
         ],
         _ => vec![value.sort(ascending, missing_first)],
     }
-}
-
-/// The reducer that a call stands for, with what it reduces.
-fn reducer(call: &Call) -> Bind<Option<(Reducer, &AstExpr)>> {
-    let name = call.name.text.to_ascii_lowercase();
-    let reducer = match name.as_str() {
-        "last" => Reducer::Last,
-        "min" => Reducer::Min,
-        "max" => Reducer::Max,
-        "avg" => Reducer::Avg,
-        "sum" => Reducer::Sum,
-        "count" => Reducer::Count,
-        _ => match name
-            .strip_prefix('p')
-            .and_then(|digits| digits.parse::<u8>().ok())
-        {
-            Some(percent) if percent <= 100 => Reducer::Percentile(percent.into()),
-            _ => return Ok(None),
-        },
-    };
-    let argument = arguments::between(call, 1, 1)?[0];
-    Ok(Some((reducer, argument)))
 }

@@ -6,7 +6,7 @@
 use datafusion::logical_expr::{Expr, Operator, binary_expr, lit};
 use datafusion::scalar::ScalarValue;
 use dql::ast::{Direction, OrderKey, Select};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 use events::fields::DATE;
 use serde_json::Value;
 
@@ -205,7 +205,7 @@ fn place_of(
 }
 
 fn misfit(message: String, span: Span) -> Diagnostic {
-    Diagnostic::error("invalid_search_after", message, span).with_hint(
+    Diagnostic::error(Code::InvalidSearchAfter, message, span).with_hint(
         "ask the same question as for the page before, with the search_after of its answer",
     )
 }

@@ -5,15 +5,15 @@ use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, cast};
-use dql::Diagnostic;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
+use dql::{Code, Diagnostic};
+use functions::bucket::{Buckets, bucket};
 
 use super::limits::LARGEST_COUNT;
 use super::name::column;
 use super::target::{Target, add_column, as_call, no_time, push_column};
 use super::{Bind, Binder, Grouping, arguments, wrong};
-use crate::bound::{Buckets, Column, Key, Shape, SortKey};
-use crate::functions::bucket::bucket;
+use crate::bound::{Column, Key, Shape, SortKey};
 use crate::types::{Type, Typed};
 
 /// Their names.
@@ -69,7 +69,7 @@ impl<'a> Binder<'a> {
                 }
                 Some(other) => {
                     return Err(wrong(
-                        "conflicting_functions",
+                        Code::ConflictingFunctions,
                         "two functions choose the rows of the answer",
                         other.name.span,
                     ));
@@ -116,7 +116,7 @@ impl<'a> Binder<'a> {
             let written = arguments::unquoted(written);
             if !matches!(written.kind, ExprKind::Field(_)) {
                 let message = "`fields` is a list of fields: `fields=[df_title, df_user_name]`";
-                return Err(wrong("wrong_argument_kind", message, written.span));
+                return Err(wrong(Code::WrongArgumentKind, message, written.span));
             }
             let field = self.expression(&written)?;
             beside.push(Column {
@@ -174,12 +174,12 @@ impl<'a> Binder<'a> {
             let message =
                 "a histogram goes from a smaller to a larger number, in intervals above 0";
             let span = values[1].span.to(values[3].span);
-            return Err(wrong("wrong_argument_kind", message, span));
+            return Err(wrong(Code::WrongArgumentKind, message, span));
         }
         let count = end.abs_diff(start).div_ceil(width.unsigned_abs());
         if count > LARGEST_COUNT {
             let message = format!("the histogram has {count} intervals: at most {LARGEST_COUNT}");
-            let error = wrong("too_many_points", message, values[3].span);
+            let error = wrong(Code::TooManyPoints, message, values[3].span);
             return Err(error.with_hint("widen the interval").into());
         }
         let least = values
@@ -188,7 +188,7 @@ impl<'a> Binder<'a> {
             .transpose()?;
         let buckets = Buckets { start, end, width };
         let message = format!("values outside [{start}, {end}) are not counted");
-        let outside = Diagnostic::warning("outside_histogram", message, call.name.span);
+        let outside = Diagnostic::warning(Code::OutsideHistogram, message, call.name.span);
         let outside = self.occurrence(outside);
         let float = cast(number.expr, DataType::Float64);
         Ok(Pick {
@@ -213,7 +213,7 @@ impl<'a> Binder<'a> {
         self.grouping = None;
         key.ok_or_else(|| {
             let message = "beside a function that chooses rows only the keys of BY can stand";
-            wrong("not_grouped", message, written.span)
+            wrong(Code::NotGrouped, message, written.span)
         })
     }
 }
@@ -226,7 +226,7 @@ fn edge(written: &AstExpr, value: &AstExpr) -> Bind<i64> {
         _ => {
             let message = "the edges of intervals are whole numbers, because `time` holds them";
             let hint = format!("scale the value: `{} * 100`", dql::column_name(value));
-            let error = wrong("wrong_argument_kind", message, written.span);
+            let error = wrong(Code::WrongArgumentKind, message, written.span);
             Err(error.with_hint(hint).into())
         }
     }

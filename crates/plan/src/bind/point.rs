@@ -2,13 +2,14 @@
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::cast;
+use dql::Code;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
+use functions::points::PointFunction;
 
 use super::limits::LARGEST_COUNT;
 use super::name::column;
 use super::{Bind, Binder, any_call, arguments, wrong};
 use crate::bound::{Computed, Point};
-use crate::functions::points::PointFunction;
 use crate::types::{Type, Typed};
 
 /// Their names.
@@ -72,7 +73,8 @@ impl Binder<'_> {
             _ => self.expression(written)?,
         };
         let value = self.number(value, written)?;
-        let value_type = function.result_type(value.value_type);
+        let is_whole = value.value_type == Type::Int && function.keeps_whole_numbers();
+        let value_type = if is_whole { Type::Int } else { Type::Float };
         let value = match value.value_type {
             Type::Int => value.expr,
             _ => cast(value.expr, DataType::Float64),
@@ -82,6 +84,7 @@ impl Binder<'_> {
             value,
             time,
             order,
+            is_whole,
             overflow: self.number_overflow(call.name.span),
         };
         Ok(self.computed_column(Computed::Point(point), value_type))
@@ -102,19 +105,19 @@ impl Binder<'_> {
         let name = &call.name.text;
         let (code, message, hint) = match self.along {
             Along::Summary => (
-                "points_without_step",
+                Code::PointsWithoutStep,
                 format!(
                     "`{name}` runs along the points of a series, and without a step there is one"
                 ),
                 "add a step to the window: `[1d::1h]`",
             ),
             Along::Newest => (
-                "points_without_step",
+                Code::PointsWithoutStep,
                 format!("`{name}` runs along the rows of a group, and here each group has one"),
                 "put it into the list of columns, so that BY keeps all rows of a group",
             ),
             _ => (
-                "misplaced_point_function",
+                Code::MisplacedPointFunction,
                 format!(
                     "`{name}` runs along the rows of the answer, after `{{…}}`, BY, the aggregates and HAVING"
                 ),
@@ -145,7 +148,7 @@ fn point_function<'c>(name: &str, call: &'c Call) -> Bind<(PointFunction, &'c As
             let weight = arguments::number(values[1], "the weight of the newest point")?;
             if !(weight > 0.0 && weight <= 1.0) {
                 let message = "the weight of the newest point is above 0 and up to 1";
-                return Err(wrong("wrong_argument_kind", message, values[1].span));
+                return Err(wrong(Code::WrongArgumentKind, message, values[1].span));
             }
             return Ok((PointFunction::SmoothedMean(weight), values[0]));
         }
@@ -160,7 +163,7 @@ fn moving_average(written: &AstExpr) -> Bind<PointFunction> {
             let message = format!(
                 "the number of points to average is a whole number from 1 to {LARGEST_COUNT}"
             );
-            return Err(wrong("wrong_argument_kind", message, written.span));
+            return Err(wrong(Code::WrongArgumentKind, message, written.span));
         }
     };
     Ok(PointFunction::MovingAverage(

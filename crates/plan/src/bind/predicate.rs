@@ -8,67 +8,25 @@ use std::collections::HashSet;
 
 use datafusion::logical_expr::{Expr, lit};
 use dql::ast::{BinaryOp, Call, Expr as AstExpr, ExprKind, Field, UnaryOp};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
+use functions::float_text::float_text;
+use functions::json::json_text;
+use functions::{PatternError, TextTest};
 
 use super::name::DEFAULT_TEXT;
 use super::{Bind, Binder, arguments, describe, wrong};
-use crate::functions::float_text::float_text;
-use crate::functions::json::json_text;
-use crate::functions::text_match::{Matcher, text_match};
-use crate::resources::{PatternError, Resources};
 use crate::types::{Type, Typed};
 
-/// A function that tests text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextTest {
-    /// `re`, `regex`, `regexp`
-    Regex,
-    /// `match`
-    Substring,
-    /// `search`
-    Words,
-    /// `wildcard`
-    Wildcard,
-    /// `query_string`, and its older spellings
-    Query,
-    /// `cidr`
-    Network,
-}
-
-impl TextTest {
-    /// The test that a function name stands for.
-    pub(super) fn of(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "re" | "regex" | "regexp" => Some(Self::Regex),
-            "match" => Some(Self::Substring),
-            "search" => Some(Self::Words),
-            "wildcard" => Some(Self::Wildcard),
-            "query_string" | "querystring" => Some(Self::Query),
-            "cidr" => Some(Self::Network),
-            _ => None,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Regex => "re",
-            Self::Substring => "match",
-            Self::Words => "search",
-            Self::Wildcard => "wildcard",
-            Self::Query => "query_string",
-            Self::Network => "cidr",
-        }
-    }
-
-    fn matcher(self, text: &str, resources: &Resources) -> Result<Matcher, PatternError> {
-        match self {
-            Self::Regex => Matcher::whole(text, resources),
-            Self::Substring => Matcher::substring(text, resources),
-            Self::Words => Matcher::words(text, resources),
-            Self::Wildcard => Matcher::wildcard(text, resources),
-            Self::Query => Matcher::query(text, resources),
-            Self::Network => Matcher::network(text),
-        }
+/// The test with a function name.
+pub(super) fn text_test_of(name: &str) -> Option<TextTest> {
+    match name.to_ascii_lowercase().as_str() {
+        "re" | "regex" | "regexp" => Some(TextTest::Regex),
+        "match" => Some(TextTest::Substring),
+        "search" => Some(TextTest::Words),
+        "wildcard" => Some(TextTest::Wildcard),
+        "query_string" | "querystring" => Some(TextTest::Query),
+        "cidr" => Some(TextTest::Network),
+        _ => None,
     }
 }
 
@@ -102,7 +60,7 @@ impl Binder<'_> {
                 negated: not_in,
                 set,
             } => self.membership(expr, set, *not_in != negated),
-            ExprKind::Call(call) if TextTest::of(&call.name.text).is_some() => {
+            ExprKind::Call(call) if text_test_of(&call.name.text).is_some() => {
                 let condition = self.test_call(call, expr)?;
                 Ok(opposite_if(negated, condition))
             }
@@ -115,7 +73,7 @@ impl Binder<'_> {
                     other => {
                         let message =
                             format!("a condition is needed, and {}", describe(expr, other));
-                        return Err(wrong("type_mismatch", message, expr.span));
+                        return Err(wrong(Code::TypeMismatch, message, expr.span));
                     }
                 };
                 Ok(opposite_if(negated, condition))
@@ -143,20 +101,20 @@ impl Binder<'_> {
 
     /// `value = test('text')` and `value = re'…'`: the test on a bound value.
     pub(super) fn text_test(&mut self, value: Typed, call: &Call, pattern: &AstExpr) -> Bind<Expr> {
-        let Some(test) = TextTest::of(&call.name.text) else {
+        let Some(test) = text_test_of(&call.name.text) else {
             return Err(wrong(
-                "unknown_function",
+                Code::UnknownFunction,
                 "this function tests no text",
                 call.name.span,
             ));
         };
         let (ExprKind::String(text) | ExprKind::Regex(text)) = &pattern.kind else {
             let message = format!("`{}` needs text in quotes to look for", call.name.text);
-            return Err(wrong("wrong_argument_kind", message, pattern.span));
+            return Err(wrong(Code::WrongArgumentKind, message, pattern.span));
         };
         if test == TextTest::Substring && looks_like_regex(text) {
             let warning = self.warn(
-                "match_with_regex_syntax",
+                Code::MatchWithRegexSyntax,
                 "`match` takes its text literally",
                 pattern.span,
             );
@@ -174,15 +132,16 @@ impl Binder<'_> {
         span: Span,
     ) -> Bind<Expr> {
         let resources = &self.context.resources;
-        let matcher = test.matcher(text, resources).map_err(|error| {
-            let code = match test {
-                TextTest::Regex => "invalid_regex",
-                _ => "invalid_pattern",
-            };
-            refused(error, code, span)
-        })?;
-        let name = format!("{}({text:?})", test.name());
-        Ok(text_match(as_text(value), name, matcher, resources))
+        resources
+            .compile_test(test, &[text])
+            .map_err(|(_, error)| {
+                let code = match test {
+                    TextTest::Regex => Code::InvalidRegex,
+                    _ => Code::InvalidPattern,
+                };
+                refused(error, code, span)
+            })?;
+        Ok(test.call(as_text(value), &[text]))
     }
 
     /// A value tested against patterns, one of which has to fit the whole of it.
@@ -192,26 +151,23 @@ impl Binder<'_> {
         patterns.retain(|(text, _)| known.insert(*text));
         let texts: Vec<&str> = patterns.iter().map(|(text, _)| *text).collect();
         let resources = &self.context.resources;
-        let matcher = Matcher::any_whole(&texts, resources).map_err(|(index, error)| {
+        let compiled = resources.compile_test(TextTest::Regex, &texts);
+        compiled.map_err(|(index, error)| {
             let span = patterns
                 .get(index)
                 .map_or(Span::default(), |(_, span)| *span);
-            refused(error, "invalid_regex", span)
+            refused(error, Code::InvalidRegex, span)
         })?;
-        let name = match texts.as_slice() {
-            [only] => format!("re({only:?})"),
-            texts => format!("re({texts:?})"),
-        };
-        Ok(text_match(value, name, matcher, resources))
+        Ok(TextTest::Regex.call(value, &texts))
     }
 }
 
 /// The finding that a pattern is refused.
-pub(super) fn refused(error: PatternError, code: &'static str, span: Span) -> Box<Diagnostic> {
+pub(super) fn refused(error: PatternError, code: Code, span: Span) -> Box<Diagnostic> {
     match error {
         PatternError::Wrong(reason) => wrong(code, format!("the pattern is wrong: {reason}"), span),
         PatternError::TooLarge(limit, found) => Box::new(limit.exceeded(found, span)),
-        PatternError::NoMemory(reason) => wrong("resources_exhausted", reason, span),
+        PatternError::NoMemory(reason) => wrong(Code::ResourcesExhausted, reason, span),
     }
 }
 

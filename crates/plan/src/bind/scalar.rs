@@ -1,21 +1,21 @@
 //! Functions of one row: conversions, text, rounding.
 
 use arrow::datatypes::DataType;
-use datafusion::functions::expr_fn as functions;
+use datafusion::functions::expr_fn as builtin;
 use datafusion::logical_expr::{Expr, cast, lit, try_cast};
-use dql::Span;
 use dql::ast::{Call, Expr as AstExpr, ExprKind};
+use dql::{Code, Span};
+use functions::PatternError;
+use functions::concat::concat;
+use functions::finite::finite;
+use functions::float_text::float_text;
+use functions::json_set::json_set;
+use functions::regexp_extract::{regexp_extract, regexp_extract_all};
+use functions::regexp_replace::regexp_replace;
+use functions::whole_number::WholeOperator;
 
 use super::predicate::{as_text, refused};
 use super::{Bind, Binder, arguments, describe, wrong};
-use crate::functions::concat::concat;
-use crate::functions::finite::finite;
-use crate::functions::float_text::float_text;
-use crate::functions::json_set::json_set;
-use crate::functions::regexp_extract::{regexp_extract, regexp_extract_all};
-use crate::functions::regexp_replace::regexp_replace;
-use crate::functions::whole_number::WholeOperator;
-use crate::resources::PatternError;
 use crate::types::{Type, Typed};
 
 /// Every function of one row.
@@ -68,7 +68,7 @@ impl Binder<'_> {
                     .into_iter()
                     .map(|part| self.text(part))
                     .collect::<Bind<Vec<Expr>>>()?;
-                Typed::new(concat(parts, &self.context.resources), Type::String)
+                Typed::new(concat(parts), Type::String)
             }
             "regexp_replace" | "regexp_extract" | "regexp_extract_all" => {
                 self.regexp(name, call)?
@@ -99,7 +99,7 @@ impl Binder<'_> {
         let from = value.value_type;
         let plain = match from {
             Type::Json => as_text(value),
-            Type::String => functions::btrim(vec![value.expr]),
+            Type::String => builtin::btrim(vec![value.expr]),
             _ => value.expr,
         };
         let float = || try_cast(plain.clone(), DataType::Float64);
@@ -110,10 +110,10 @@ impl Binder<'_> {
                     Type::String | Type::Json => {
                         datafusion::functions::core::expr_fn::coalesce(vec![
                             try_cast(plain.clone(), DataType::Int64),
-                            try_cast(functions::trunc(vec![float()]), DataType::Int64),
+                            try_cast(builtin::trunc(vec![float()]), DataType::Int64),
                         ])
                     }
-                    Type::Float => try_cast(functions::trunc(vec![plain.clone()]), DataType::Int64),
+                    Type::Float => try_cast(builtin::trunc(vec![plain.clone()]), DataType::Int64),
                     _ => try_cast(plain.clone(), DataType::Int64),
                 };
                 match name {
@@ -122,7 +122,7 @@ impl Binder<'_> {
                             datafusion::logical_expr::when(whole.clone().gt_eq(lit(0)), whole)
                                 .end();
                         let unsigned = unsigned.map_err(|error| {
-                            wrong("invalid_expression", error.to_string(), argument.span)
+                            wrong(Code::InvalidExpression, error.to_string(), argument.span)
                         })?;
                         Typed::new(unsigned, Type::Int)
                     }
@@ -143,14 +143,14 @@ impl Binder<'_> {
     fn text_function(&mut self, name: &str, call: &Call) -> Bind<Typed> {
         let text = as_text(self.operand(arguments::between(call, 1, 1)?[0])?);
         Ok(match name {
-            "md5" => Typed::new(functions::md5(text), Type::String),
-            "lower" => Typed::new(functions::lower(text), Type::String),
-            "upper" => Typed::new(functions::upper(text), Type::String),
-            "trim" => Typed::new(functions::btrim(vec![text]), Type::String),
-            "ltrim" => Typed::new(functions::ltrim(vec![text]), Type::String),
-            "rtrim" => Typed::new(functions::rtrim(vec![text]), Type::String),
+            "md5" => Typed::new(builtin::md5(text), Type::String),
+            "lower" => Typed::new(builtin::lower(text), Type::String),
+            "upper" => Typed::new(builtin::upper(text), Type::String),
+            "trim" => Typed::new(builtin::btrim(vec![text]), Type::String),
+            "ltrim" => Typed::new(builtin::ltrim(vec![text]), Type::String),
+            "rtrim" => Typed::new(builtin::rtrim(vec![text]), Type::String),
             _ => Typed::new(
-                cast(functions::character_length(text), DataType::Int64),
+                cast(builtin::character_length(text), DataType::Int64),
                 Type::Int,
             ),
         })
@@ -166,12 +166,12 @@ impl Binder<'_> {
             .map(|length| arguments::count(length, "the length"))
             .transpose()?;
         let suffix = if start < 0 {
-            functions::right(text, lit(start.saturating_neg()))
+            builtin::right(text, lit(start.saturating_neg()))
         } else {
-            functions::substr(text, lit(start.saturating_add(1)))
+            builtin::substr(text, lit(start.saturating_add(1)))
         };
         let expr = match length {
-            Some(length) => functions::left(suffix, lit(i64::try_from(length).unwrap_or(i64::MAX))),
+            Some(length) => builtin::left(suffix, lit(i64::try_from(length).unwrap_or(i64::MAX))),
             None => suffix,
         };
         Ok(Typed::new(expr, Type::String))
@@ -182,37 +182,37 @@ impl Binder<'_> {
         let text = as_text(self.operand(values[0])?);
         let (ExprKind::String(pattern) | ExprKind::Regex(pattern)) = &values[1].kind else {
             return Err(wrong(
-                "wrong_argument_kind",
+                Code::WrongArgumentKind,
                 "the pattern is text in quotes",
                 values[1].span,
             ));
         };
-        let compiled = self.context.resources.compile(pattern, false);
-        let regex = compiled.map_err(|error| match error {
+        let compiled = self.context.resources.compile_pattern(pattern);
+        let groups = compiled.map_err(|error| match error {
             PatternError::Wrong(_) => {
                 let message = format!("`{pattern}` is not a regular expression");
-                wrong("invalid_regex", message, values[1].span)
+                wrong(Code::InvalidRegex, message, values[1].span)
             }
-            other => refused(other, "invalid_regex", values[1].span),
+            other => refused(other, Code::InvalidRegex, values[1].span),
         })?;
         if name == "regexp_replace" {
             let replacement = self.text(values[2])?;
-            let expr = regexp_replace(text, regex, replacement, &self.context.resources);
+            let expr = regexp_replace(text, pattern, replacement);
             return Ok(Typed::new(expr, Type::String));
         }
         let group = values
             .get(2)
             .map_or(Ok(0), |group| arguments::count(group, "the group"))?;
-        if group >= regex.captures_len() as u64 {
-            let message = format!("the pattern has {} groups", regex.captures_len() - 1);
-            return Err(wrong("wrong_argument_kind", message, values[2].span));
+        if group >= groups as u64 {
+            let message = format!("the pattern has {} groups", groups - 1);
+            return Err(wrong(Code::WrongArgumentKind, message, values[2].span));
         }
-        let group = usize::try_from(group).unwrap_or(usize::MAX);
+        let group = i64::try_from(group).unwrap_or(i64::MAX);
         if name == "regexp_extract_all" {
-            let expr = regexp_extract_all(text, regex, group, &self.context.resources);
+            let expr = regexp_extract_all(text, pattern, group);
             return Ok(Typed::new(expr, Type::Json));
         }
-        let expr = regexp_extract(text, regex, group, &self.context.resources);
+        let expr = regexp_extract(text, pattern, group);
         Ok(Typed::new(expr, Type::String))
     }
 
@@ -234,7 +234,7 @@ impl Binder<'_> {
                     other => {
                         let message =
                             format!("a list is needed, and {}", describe(argument, other));
-                        let error = wrong("type_mismatch", message, argument.span);
+                        let error = wrong(Code::TypeMismatch, message, argument.span);
                         let hint = "`collect(field)` makes a list of a group's values";
                         return Err(error.with_hint(hint).into());
                     }
@@ -262,25 +262,25 @@ impl Binder<'_> {
                 let zero = Typed::new(lit(0_i64), Type::Int);
                 return Ok(self.whole_number(WholeOperator::Distance, value, zero, span));
             }
-            "abs" => functions::abs(float),
-            "ceil" => functions::ceil(float),
-            "floor" => functions::floor(float),
+            "abs" => builtin::abs(float),
+            "ceil" => builtin::ceil(float),
+            "floor" => builtin::floor(float),
             "log" => match values.get(1) {
                 Some(base) => {
                     let base = arguments::number(base, "the base")?;
-                    functions::ln(float) / functions::ln(lit(base))
+                    builtin::ln(float) / builtin::ln(lit(base))
                 }
-                None => functions::ln(float),
+                None => builtin::ln(float),
             },
-            "log2" => functions::log2(float),
-            "log10" => functions::log10(float),
+            "log2" => builtin::log2(float),
+            "log10" => builtin::log10(float),
             _ => {
                 let digits = values
                     .get(1)
                     .map(|digits| whole_number(digits))
                     .transpose()?
                     .unwrap_or(0);
-                functions::round(vec![float, lit(digits.clamp(-300, 300))])
+                builtin::round(vec![float, lit(digits.clamp(-300, 300))])
             }
         };
         Ok(Typed::new(finite(expr), Type::Float))
@@ -297,7 +297,7 @@ fn json_literal(written: &AstExpr) -> Bind<serde_json::Value> {
         ExprKind::String(value) => value.as_str().into(),
         _ => {
             let message = "the members of a list are numbers, texts, truth values and nil";
-            return Err(wrong("wrong_argument_kind", message, written.span));
+            return Err(wrong(Code::WrongArgumentKind, message, written.span));
         }
     })
 }
@@ -310,7 +310,7 @@ fn whole_number(argument: &AstExpr) -> Bind<i64> {
             operand,
         } => whole_number(operand).map(i64::saturating_neg),
         _ => Err(wrong(
-            "wrong_argument_kind",
+            Code::WrongArgumentKind,
             "a whole number is needed",
             argument.span,
         )),

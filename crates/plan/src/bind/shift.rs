@@ -1,6 +1,7 @@
 //! `SHIFT`: a query, or a column of it, over an earlier window, lined up with the present one.
 
 use datafusion::logical_expr::{Expr, lit};
+use dql::Code;
 use dql::ast::{Duration, Item, Select};
 use events::TimeRange;
 
@@ -22,7 +23,7 @@ impl Binder<'_> {
         };
         if self.range == TimeRange::ALL {
             let message = "SHIFT moves a window, and this query reads what the inner query does";
-            return Err(wrong("misplaced_shift", message, shift.span)
+            return Err(wrong(Code::MisplacedShift, message, shift.span)
                 .with_hint("write SHIFT behind the window of the inner query")
                 .into());
         }
@@ -35,7 +36,7 @@ impl Binder<'_> {
         for item in self.items {
             let Some(shift) = &item.shift else { continue };
             if let Some((reason, hint)) = self.unmovable(item) {
-                let error = wrong("misplaced_shift", reason, shift.span);
+                let error = wrong(Code::MisplacedShift, reason, shift.span);
                 return Err(error.with_hint(hint).into());
             }
             let total_ms = self.shift_ms.saturating_add(shift_ms(shift)?);
@@ -117,7 +118,7 @@ fn shift_ms(shift: &Duration) -> Bind<i64> {
         shift_ms if shift_ms > 0 => Ok(shift_ms),
         _ => {
             let message = "SHIFT needs a positive duration of fixed length";
-            Err(wrong("invalid_duration", message, shift.span))
+            Err(wrong(Code::InvalidDuration, message, shift.span))
         }
     }
 }

@@ -7,11 +7,11 @@ use datafusion::scalar::ScalarValue;
 use dql::Diagnostic;
 use dql::ast::{Ident, Item, Namespace, Select, Show, Source};
 use events::fields::{ATTRIBUTES, FIELDS};
+use functions::json_keys::json_keys;
 
 use super::name::column;
 use super::{BindContext, bind, not_supported};
 use crate::bound::{BoundQuery, BoundShow, Column, Shape};
-use crate::functions::json_keys::json_keys;
 use crate::types::Type;
 
 /// The SHOW functions that have an answer.

@@ -1,6 +1,7 @@
 //! The namespace and the sources: where the rows come from.
 
 use datafusion::logical_expr::{Expr, in_list, lit};
+use dql::Code;
 use dql::ast::{Namespace, Range, Select, Source};
 use events::fields::SOURCE;
 
@@ -93,12 +94,13 @@ impl<'a> Binder<'a> {
             inherited_range: Some(self.read_range()),
             delivery: Delivery::Stream,
             single_field: false,
+            depth: self.context.depth + 1,
             ..self.context.clone()
         };
         let mut inner =
             bind(query, &context).map_err(|errors| match errors.into_iter().next() {
                 Some(error) => Box::new(error),
-                None => wrong("invalid_query", "the sub-query is wrong", query.span),
+                None => wrong(Code::InvalidQuery, "the sub-query is wrong", query.span),
             })?;
         inner.page = None;
         self.notes
@@ -199,7 +201,7 @@ fn check_namespace(select: &Select, sources: &[&Source]) -> Bind<()> {
             return Ok(());
         }
         let error = wrong(
-            "unknown_namespace",
+            Code::UnknownNamespace,
             "the query names no namespace, which means metrics",
             select.span,
         );
@@ -216,7 +218,7 @@ fn check_namespace(select: &Select, sources: &[&Source]) -> Bind<()> {
             None => "this store holds audit events: write `TAE::…` (or `E::…`)".to_owned(),
         };
         let message = format!("the namespace `{}` is not in this store", name.text);
-        return Err(wrong("unknown_namespace", message, name.span)
+        return Err(wrong(Code::UnknownNamespace, message, name.span)
             .with_hint(hint)
             .into());
     }

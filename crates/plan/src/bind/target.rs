@@ -4,7 +4,7 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
 use datafusion::scalar::ScalarValue;
 use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item, Select};
-use dql::{Diagnostic, Span};
+use dql::{Code, Diagnostic, Span};
 
 use super::name::column;
 use super::pick::picker;
@@ -118,7 +118,7 @@ impl<'a> Binder<'a> {
         for item in self.items {
             if matches!(item.expr.kind, ExprKind::Star) {
                 let message = "`*` names every field of an event, which a summary does not have";
-                return Err(wrong("not_grouped", message, item.expr.span));
+                return Err(wrong(Code::NotGrouped, message, item.expr.span));
             }
             if let Some(call) = as_call(&item.expr, &["histogram_auto"]) {
                 let found =
@@ -166,7 +166,7 @@ impl<'a> Binder<'a> {
 
     pub(super) fn warn_about_step(&mut self, step_ms: Option<i64>, message: &str) {
         if step_ms.is_some() {
-            self.warn("step_ignored", message, Span::default()).span = None;
+            self.warn(Code::StepIgnored, message, Span::default()).span = None;
         }
     }
 
@@ -178,7 +178,7 @@ impl<'a> Binder<'a> {
         }
         let span = self.items.last().map_or(select.span, |item| item.expr.span);
         let message = "the request allows one field besides the time, and the query shows several";
-        let error = wrong("several_fields", message, span);
+        let error = wrong(Code::SeveralFields, message, span);
         Err(error
             .with_hint("show one field, or leave `disable_multiple_field` out of the request")
             .into())
@@ -211,13 +211,13 @@ impl<'a> Binder<'a> {
             }
             Shape::Rows if !select.by.is_empty() => {
                 let message = "HAVING tests groups, and a function of points keeps all their rows";
-                let error = wrong("having_without_group", message, first.span)
+                let error = wrong(Code::HavingWithoutGroup, message, first.span)
                     .with_hint("test events in `{…}`");
                 keep(errors, Err(Box::new(error)))
             }
             _ => {
                 let message = "HAVING tests groups, and this query makes none";
-                let error = wrong("having_without_group", message, first.span)
+                let error = wrong(Code::HavingWithoutGroup, message, first.span)
                     .with_hint("test events in `{…}`");
                 keep(errors, Err(Box::new(error)))
             }
@@ -241,7 +241,7 @@ pub(super) fn push_column(columns: &mut Vec<Column>, column: Column, span: Span)
         Some(known) if known.expr == column.expr => Ok(()),
         Some(_) => {
             let message = format!("`{}` is a column twice", column.name);
-            let error = wrong("duplicate_column", message, span);
+            let error = wrong(Code::DuplicateColumn, message, span);
             Err(error
                 .with_hint("give one of them another name with AS")
                 .into())

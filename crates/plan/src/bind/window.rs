@@ -6,7 +6,7 @@ use dql::ast::{
     Civil, Duration, DurationUnit, Preset, Range, Select, Source, Step, TimePoint, TimePointKind,
     Window,
 };
-use dql::{Diagnostic, Severity, Span};
+use dql::{Code, Diagnostic, Severity, Span};
 use events::TimeRange;
 
 use super::list::row_sources;
@@ -88,7 +88,7 @@ impl Binder<'_> {
             )
         {
             let message = "the window names no begin, so the day before its end was read";
-            self.warn("assumed_window", message, window.span).hint =
+            self.warn(Code::AssumedWindow, message, window.span).hint =
                 Some("add a begin such as `[7d:1h]`".to_owned());
         }
         self.check_length(select, range)?;
@@ -98,7 +98,7 @@ impl Binder<'_> {
             && step_ms > range.to_ms.saturating_sub(range.from_ms)
         {
             self.warn(
-                "step_exceeds_window",
+                Code::StepExceedsWindow,
                 "the step is wider than the window",
                 window.span,
             );
@@ -111,7 +111,7 @@ impl Binder<'_> {
         let span = select.window.as_ref().map_or(end, |window| window.span);
         let mut warning = Diagnostic::new(
             Severity::Warning,
-            "assumed_window",
+            Code::AssumedWindow,
             "the query names no window, so the last day was read",
             Some(span),
         );
@@ -156,7 +156,7 @@ pub(super) fn range_of(window: &Window, context: &BindContext) -> Bind<Option<Ti
     let is_preset = matches!(window.range, Range::Preset(_));
     if from_ms > to_ms || from_ms == to_ms && !is_preset {
         return Err(wrong(
-            "inverted_window",
+            Code::InvertedWindow,
             "the window ends before it begins",
             window.span,
         )
@@ -244,7 +244,13 @@ fn civil_ms(civil: Civil, span: Span, zone: Tz) -> Bind<i64> {
     NaiveDate::from_ymd_opt(civil.year, civil.month, civil.day)
         .and_then(|date| date.and_hms_opt(hour, minute, second))
         .map(|local| local_ms(local, zone))
-        .ok_or_else(|| wrong("invalid_time", "there is no such date or time of day", span))
+        .ok_or_else(|| {
+            wrong(
+                Code::InvalidTime,
+                "there is no such date or time of day",
+                span,
+            )
+        })
 }
 
 fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
@@ -265,7 +271,7 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
         });
         let moved = moved.ok_or_else(|| {
             wrong(
-                "invalid_duration",
+                Code::InvalidDuration,
                 "months count whole and within the calendar",
                 duration.span,
             )
@@ -301,11 +307,11 @@ pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
             DurationUnit::Month => {
                 let message =
                     "a month has no fixed length, so it can only be the start or end of a window";
-                return Err(wrong("invalid_duration", message, duration.span));
+                return Err(wrong(Code::InvalidDuration, message, duration.span));
             }
             DurationUnit::Step | DurationUnit::StepSecond | DurationUnit::StepMillisecond => {
                 let message = "a duration relative to the step has no meaning here";
-                return Err(wrong("invalid_duration", message, duration.span));
+                return Err(wrong(Code::InvalidDuration, message, duration.span));
             }
         };
         total_ms += part.amount * unit_ms;
@@ -323,7 +329,7 @@ pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
         Step::Every(duration) => match fixed_ms(duration)? {
             step_ms if step_ms >= 1 => Ok(step_ms),
             _ => Err(wrong(
-                "invalid_step",
+                Code::InvalidStep,
                 "a step is at least one millisecond",
                 duration.span,
             )),
@@ -332,7 +338,7 @@ pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
             let points = points.unwrap_or(AUTO_POINTS);
             if points == 0 {
                 return Err(wrong(
-                    "invalid_step",
+                    Code::InvalidStep,
                     "`auto` needs at least one point",
                     *span,
                 ));

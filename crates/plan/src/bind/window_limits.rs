@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use dql::Diagnostic;
 use dql::ast::{Duration, DurationPart, DurationUnit, Select, Source, Step};
+use dql::{Code, Diagnostic};
 use events::TimeRange;
 
 use super::list::row_sources;
@@ -28,7 +28,7 @@ impl Binder<'_> {
             in_units(width_ms),
             in_units(longest_ms)
         );
-        let error = wrong("window_too_wide", message, span);
+        let error = wrong(Code::WindowTooWide, message, span);
         Err(error
             .with_hint("ask for less, or raise `max_duration`")
             .into())
@@ -66,7 +66,7 @@ pub fn limit_points(
         in_units(written_ms),
         in_units(least_ms)
     );
-    Some(Diagnostic::warning("step_widened", message, window.span))
+    Some(Diagnostic::warning(Code::StepWidened, message, window.span))
 }
 
 /// The window that a query reads; that of the query inside where that alone has one.

@@ -1,18 +1,18 @@
 //! What is computed along the rows of each group: filled steps, and functions of points.
 
-use std::sync::Arc;
-
 use datafusion::common::Result;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition,
 };
+use functions::NoteId;
+use functions::pinned::pinned;
+use functions::points::{along_points, point_arguments};
+use functions::whole_number::narrowed;
 
 use super::{fill, key_columns};
 use crate::bind::column;
 use crate::bound::{BoundQuery, Computed, Point};
-use crate::functions::pinned::pinned;
-use crate::functions::points::along_points;
 
 /// The rows with the columns `c0`, `c1`, …, and where any is filled with a row for every step.
 pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<LogicalPlan> {
@@ -32,19 +32,34 @@ pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<Logica
             Computed::Fill(fill) => fill::filled(plan, &name, fill, &keys)?,
             Computed::Point(point) => plan.window(vec![along(point, &keys)?.alias(&name)])?,
         };
-        plan = settled(plan, &name)?;
+        let overflow = match computed {
+            Computed::Point(point) if point.is_whole => Some(point.overflow),
+            _ => None,
+        };
+        plan = settled(plan, &name, overflow)?;
     }
     plan.build()
 }
 
 /// The rows with a column that later ones can be computed of: what two windows have in common DataFusion 55
-/// computes below both, also where it is of a window between them.
-fn settled(plan: LogicalPlanBuilder, name: &str) -> Result<LogicalPlanBuilder> {
+/// computes below both, also where it is of a window between them. `overflow` is the note of a column of whole numbers
+/// that have 128 bits yet.
+fn settled(
+    plan: LogicalPlanBuilder,
+    name: &str,
+    overflow: Option<NoteId>,
+) -> Result<LogicalPlanBuilder> {
     let columns = plan.schema().columns().into_iter().map(Expr::Column);
     let columns: Vec<Expr> = columns
-        .map(|other| match other == column(name) {
-            true => pinned(other).alias(name),
-            false => other,
+        .map(|other| {
+            if other != column(name) {
+                return other;
+            }
+            let value = match overflow {
+                Some(overflow) => narrowed(other, overflow),
+                None => other,
+            };
+            pinned(value).alias(name)
         })
         .collect();
     plan.project(columns)
@@ -52,11 +67,9 @@ fn settled(plan: LogicalPlanBuilder, name: &str) -> Result<LogicalPlanBuilder> {
 
 /// A function of the points of each group.
 fn along(point: &Point, keys: &[Expr]) -> Result<Expr> {
-    let function = WindowFunctionDefinition::WindowUDF(along_points(
-        point.function,
-        Arc::clone(&point.overflow),
-    ));
-    let arguments = vec![point.value.clone(), point.time.clone()];
+    let function = WindowFunctionDefinition::WindowUDF(along_points(point.is_whole));
+    let (value, time) = (point.value.clone(), point.time.clone());
+    let arguments = point_arguments(point.function, value, time);
     Expr::from(WindowFunction::new(function, arguments))
         .partition_by(keys.to_vec())
         .order_by(point.order.clone())

@@ -10,12 +10,13 @@ use datafusion::logical_expr::{
     WindowFrameUnits, WindowFunctionDefinition, WindowUDF, cast, col, lit, when,
 };
 use datafusion::scalar::ScalarValue;
+use functions::step_start::step_starts;
 use std::sync::Arc;
 
 use super::{key_column, key_columns};
 use crate::bind::column;
-use crate::bound::{BoundQuery, Fill, FillMode, arrow_type};
-use crate::functions::step_start::step_starts;
+use crate::bound::{BoundQuery, Fill, FillMode};
+use crate::types::arrow_type;
 
 /// The grouped rows, and an empty one for every step of the window in which a group has none. Rows
 /// without a time, and those of a step before the window, stay as they are.

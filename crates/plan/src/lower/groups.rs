@@ -7,11 +7,12 @@ use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::{avg, count, max, min, sum};
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, cast, col, lit};
+use functions::NoteId;
+use functions::percentile::{percentile, percentile_value};
 
 use super::{key_columns, key_order, over, page, sorted, with_computed};
 use crate::bind::sort_keys;
 use crate::bound::{BoundQuery, Limit, Reducer, SeriesOrder, sort_exprs};
-use crate::functions::percentile::percentile;
 use crate::group_limit::{GROUP_ROW, GroupLimit, Wanted};
 
 /// Groups of one row each, in their order.
@@ -60,6 +61,10 @@ pub(super) fn limit(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Res
     let rows = limited(query, shaped, &of_group, Some(rows), None)?;
     let reduced = over(reduce(order, query), &key_columns(query))?.alias(page::GROUP_ORDER);
     let rows = LogicalPlanBuilder::from(rows).window(vec![reduced])?;
+    let rows = match order.reducer {
+        Reducer::Percentile(_, estimated) => with_percentile_value(rows, estimated)?,
+        _ => rows,
+    };
     let rows = page::behind(query, rows.build()?)?;
     let mut between = between_groups(order, col(page::GROUP_ORDER));
     between.extend(key_order(query));
@@ -92,6 +97,24 @@ fn wanted(skipped: u64, limit: Limit, beyond: u64) -> RangeInclusive<u64> {
     skipped.saturating_add(1)..=last
 }
 
+/// The rows with the value of the percentile that orders groups in the place of the percentile.
+fn with_percentile_value(
+    rows: LogicalPlanBuilder,
+    estimated: NoteId,
+) -> Result<LogicalPlanBuilder> {
+    let columns = rows.schema().columns().into_iter().map(Expr::Column);
+    let columns: Vec<Expr> = columns
+        .map(|column| {
+            if column == col(page::GROUP_ORDER) {
+                percentile_value(column, estimated).alias(page::GROUP_ORDER)
+            } else {
+                column
+            }
+        })
+        .collect();
+    rows.project(columns)
+}
+
 /// The order of groups by the value that `SORDER BY` gives each.
 fn between_groups(order: &SeriesOrder, value: Expr) -> Vec<SortExpr> {
     sort_keys(value, order.value_type, order.ascending, order.ascending)
@@ -114,10 +137,6 @@ fn reduce(order: &SeriesOrder, query: &BoundQuery) -> Expr {
         // Sums only rank groups here, and floats do not overflow.
         Reducer::Sum => sum(cast(value, DataType::Float64)),
         Reducer::Count => count(value),
-        Reducer::Percentile(percent) => percentile(
-            cast(value, DataType::Float64),
-            percent,
-            std::sync::Arc::clone(&query.notes.estimate),
-        ),
+        Reducer::Percentile(percent, _) => percentile(cast(value, DataType::Float64), percent),
     }
 }

@@ -3,11 +3,12 @@
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
+use functions::bucket::Buckets;
 
 use super::key_column;
 use super::shape::{hits, keys};
 use crate::bind::column;
-use crate::bound::{BoundQuery, Buckets};
+use crate::bound::BoundQuery;
 
 /// The intervals of every group with at least `least` rows: the keys, `time` and `hits`. With a `least`
 /// of 0 every interval has a row, also in a group whose rows lie in none.

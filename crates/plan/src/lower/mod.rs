@@ -20,12 +20,12 @@ use datafusion::logical_expr::{
     WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, col, lit,
 };
 use datafusion::scalar::ScalarValue;
+use functions::pinned::{pinned, pinned_test};
 
 use crate::bind::{column, sort_keys};
-use crate::bound::{BoundQuery, Lowered, Shape, arrow_type, sort_exprs};
-use crate::functions::pinned::{pinned, pinned_test};
+use crate::bound::{BoundQuery, Lowered, Shape, sort_exprs};
 use crate::group_limit::{GROUP_CUT, GROUP_RANK};
-use crate::types::Type;
+use crate::types::{Type, arrow_type};
 
 pub use opaque::with_opaque_conditions;
 

@@ -4,9 +4,9 @@ use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator};
+use functions::pinned::pinned_test;
 
 use crate::combine::all_of;
-use crate::functions::pinned::pinned_test;
 
 /// The same plan for DataFusion 55 when it has refused the first: of `x = 1` one of its steps concludes
 /// that an order by `x` is not needed, and the next misses it. Conditions that may make a value constant

@@ -7,13 +7,13 @@ use datafusion::logical_expr::{
     Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, SortExpr, col, lit,
 };
 use events::fields::DATE;
+use functions::pinned::pinned;
+use functions::step_start::step_start;
 
 use super::histogram::histogram;
 use super::{key_columns, over, with_computed};
 use crate::bind::{ROW_TIME, SHIFT, column};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape, sort_exprs};
-use crate::functions::pinned::pinned;
-use crate::functions::step_start::step_start;
 
 /// Shapes the rows of the source.
 pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {

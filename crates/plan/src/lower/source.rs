@@ -9,13 +9,13 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, in_subquery, lit};
 use events::TimeRange;
 use events::fields::DATE;
+use functions::json_elements::json_elements;
+use functions::pinned::{pinned, pinned_test};
 
 use super::{is_one_row, key_columns, limited};
 use crate::bind::{ELEMENT, ROW_TIME, SHIFT, column, membership_place, output_name};
 use crate::bound::{BoundQuery, BoundSource};
 use crate::combine::all_of;
-use crate::functions::json_elements::json_elements;
-use crate::functions::pinned::{pinned, pinned_test};
 
 /// The rows of a query. Where columns are moved in time they come once for each window, and the column
 /// `shift` tells by how many milliseconds they are moved forward.

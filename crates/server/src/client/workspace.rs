@@ -1,4 +1,4 @@
-//! The calls about what is set for a workspace.
+//! The calls about the settings of a workspace.
 
 use events::WorkspaceId;
 use store::{Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Undone};
@@ -14,7 +14,7 @@ use crate::proto::{
 };
 
 impl Client {
-    /// What is set for a workspace.
+    /// Returns the settings of a workspace.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -28,9 +28,8 @@ impl Client {
         Ok(settings_from_message(settings)?)
     }
 
-    /// Sets how long the events of a workspace are kept, on behalf of `by`. Gives the settings then, and
-    /// what the next retention run would drop, if that is known. The workspace is made when it is not in
-    /// the store and `create` is set.
+    /// Sets the retention of a workspace on behalf of `by`. Returns the new settings, and what the next retention run
+    /// would drop if that is known. With `create`, a workspace that is not in the store is created.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -57,8 +56,7 @@ impl Client {
         Ok((settings_from_message(settings)?, next_run))
     }
 
-    /// Keeps events from being dropped. The workspace is made when it is not in the store and `create` is
-    /// set.
+    /// Places a hold. With `create`, a workspace that is not in the store is created.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -75,7 +73,7 @@ impl Client {
         )?)
     }
 
-    /// Ends the hold called `name`, on behalf of `by`, and gives it as it was.
+    /// Releases the hold `name` on behalf of `by` and returns it.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -97,8 +95,7 @@ impl Client {
         )?)
     }
 
-    /// Drops what is older than the retention of a workspace, as far as `mode` allows; `None` when the
-    /// workspace has no events.
+    /// Runs the retention of a workspace within `mode`. Returns `None` when the workspace has no events.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.
@@ -117,9 +114,9 @@ impl Client {
         Ok(run.map(retention_run_from_message).transpose()?)
     }
 
-    /// Brings back what a retention run has dropped, on behalf of `by`: the one that made `version`, or the
-    /// newest one that is not undone. With `dry_run` it only reports what that is. `None` when the workspace has
-    /// no events.
+    /// Restores, on behalf of `by`, events that a retention run has dropped: the run that made `version`, or the
+    /// newest run that is not undone. With `dry_run` it only reports them. Returns `None` when the workspace has no
+    /// events.
     ///
     /// # Errors
     /// Any [`ClientError`] but those of connecting.

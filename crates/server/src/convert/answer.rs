@@ -195,7 +195,12 @@ mod tests {
             columns: vec!["time".into(), "count(*)".into()],
             values: vec![vec![json!(1), json!(2)], vec![json!(null), json!(0.5)]],
         };
-        let warning = Diagnostic::new(Severity::Warning, "default_window", "the last day", None);
+        let warning = Diagnostic::new(
+            Severity::Warning,
+            dql::Code::AssumedWindow,
+            "the last day",
+            None,
+        );
         let summary = Summary {
             cost: Duration::from_micros(24_558),
             total_hits: TotalHits {

@@ -1,13 +1,13 @@
-//! Findings about a query text.
+//! Diagnostics of a query text.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use dql::{Diagnostic, Origin, Severity, Span};
+use dql::{Code, Diagnostic, Origin, Severity, Span};
 
 use crate::proto;
 
-/// Findings as messages; `query` is the text they are about.
+/// Diagnostics as messages; `query` is their text.
 pub(crate) fn diagnostics_to_messages(
     query: &str,
     diagnostics: &[Diagnostic],
@@ -28,7 +28,7 @@ fn to_message(query: &str, finding: &Diagnostic) -> proto::Diagnostic {
         .as_ref()
         .map_or(query, |origin| origin.text.as_str());
     proto::Diagnostic {
-        code: finding.code.to_owned(),
+        code: finding.code.as_str().to_owned(),
         severity: severity.into(),
         message: finding.message.clone(),
         place: finding.span.map(|span| place(query, span)),
@@ -52,7 +52,7 @@ pub(crate) fn place(query: &str, span: Span) -> proto::Place {
     }
 }
 
-/// The finding of a message.
+/// The diagnostic of a message.
 pub(crate) fn diagnostic_from_message(message: proto::Diagnostic) -> Diagnostic {
     let severity = match message.severity() {
         proto::Severity::Warning => Severity::Warning,
@@ -62,7 +62,7 @@ pub(crate) fn diagnostic_from_message(message: proto::Diagnostic) -> Diagnostic 
         .label
         .and_then(|label| Some((span(&label.place?), label.text)));
     Diagnostic {
-        code: known_code(message.code),
+        code: code_from_text(message.code),
         severity,
         message: message.message,
         span: message.place.as_ref().map(span),
@@ -81,25 +81,28 @@ fn span(place: &proto::Place) -> Span {
     Span::new(start, end.max(start))
 }
 
-const MAX_KNOWN_CODES: usize = 1_000;
+const MAX_UNKNOWN_CODES: usize = 1_000;
 const MAX_CODE_BYTES: usize = 64;
 
-/// A code from a service, as long-lived as the codes of the program itself.
+/// The code with this text.
 ///
-/// Codes are few, so each is kept once for the rest of the process; a service that sends a flood of
-/// them, or something else in their place, gets `unknown_code`.
-pub(crate) fn known_code(code: String) -> &'static str {
-    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(code) = known.get(code.as_str()) {
+/// Services of other versions have other codes. There are few, so the text of each is kept once for the rest of the
+/// process. Beyond a bound, and for texts that are not codes, the result is `unknown_code`.
+pub(crate) fn code_from_text(text: String) -> Code {
+    static UNKNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    if let Some(code) = Code::from_text(&text) {
         return code;
     }
-    if known.len() >= MAX_KNOWN_CODES || code.len() > MAX_CODE_BYTES {
-        return "unknown_code";
+    let mut unknown = UNKNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = unknown.get(text.as_str()) {
+        return Code::Unknown(text);
     }
-    let code: &'static str = Box::leak(code.into_boxed_str());
-    known.insert(code);
-    code
+    if unknown.len() >= MAX_UNKNOWN_CODES || text.len() > MAX_CODE_BYTES {
+        return Code::Unknown("unknown_code");
+    }
+    let text: &'static str = Box::leak(text.into_boxed_str());
+    unknown.insert(text);
+    Code::Unknown(text)
 }
 
 #[cfg(test)]
@@ -109,9 +112,10 @@ mod tests {
     #[test]
     fn a_finding_comes_back_with_its_places() {
         let query = "TAE::audit:(ü)\n{ x }";
-        let finding = Diagnostic::warning("unknown_field", "unknown field `x`", Span::new(18, 19))
-            .with_hint("did you mean `y`?")
-            .with_label(Span::new(12, 14), "first here");
+        let finding =
+            Diagnostic::warning(Code::UnknownField, "unknown field `x`", Span::new(18, 19))
+                .with_hint("did you mean `y`?")
+                .with_label(Span::new(12, 14), "first here");
         let message = to_message(query, &finding);
         let place = message.place.unwrap();
         assert_eq!((place.offset, place.end_offset), (18, 19));
@@ -127,18 +131,20 @@ mod tests {
 
     #[test]
     fn a_finding_about_the_request_has_no_place() {
-        let finding = Diagnostic::new(Severity::Error, "unknown_workspace", "no such", None);
+        let finding = Diagnostic::new(Severity::Error, Code::UnknownWorkspace, "no such", None);
         let message = to_message("", &finding);
         assert_eq!(message.place, None);
         assert_eq!(diagnostic_from_message(message), finding);
     }
 
     #[test]
-    fn a_code_is_kept_once() {
-        let first = known_code("some_code".to_owned());
-        let second = known_code("some_code".to_owned());
-        assert!(std::ptr::eq(first, second));
-        assert_eq!(known_code("x".repeat(65)), "unknown_code");
+    fn the_code_of_another_version_keeps_its_text() {
+        let read = |text: &str| code_from_text(text.to_owned());
+        assert_eq!(read("parse_error"), Code::ParseError);
+        let (first, second) = (read("some_code"), read("some_code"));
+        assert_eq!(first, Code::Unknown("some_code"));
+        assert!(std::ptr::eq(first.as_str(), second.as_str()));
+        assert_eq!(read(&"x".repeat(65)).as_str(), "unknown_code");
     }
 
     #[test]

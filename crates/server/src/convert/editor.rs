@@ -1,11 +1,11 @@
-//! What editors ask for.
+//! Validation and completion.
 
 use engine::{Candidate, CandidateKind, Candidates, StatementKind, ValidStatement, Validation};
 
 use super::diagnostic::{diagnostics_to_messages, place};
 use crate::proto;
 
-/// What is known of `query` without running it, as a message.
+/// The validation of `query` as a message.
 pub(crate) fn validation_to_message(
     query: &str,
     validation: &Validation,
@@ -26,7 +26,7 @@ pub(crate) fn validation_to_message(
     }
 }
 
-/// What may stand at a place of `query`, as a message.
+/// The candidates at a position of `query`, as a message.
 pub(crate) fn candidates_to_message(query: &str, found: Candidates) -> proto::CompleteResponse {
     let candidate = |one: Candidate| proto::Candidate {
         text: one.text,

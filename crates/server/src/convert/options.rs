@@ -1,4 +1,4 @@
-//! The options of a question that DQL clients know from the raw query API.
+//! The options of a query that DQL clients know from the raw query API.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use engine::{ClauseOptions, Density, OrderOption, QueryOptions, StepOption};
 use super::request::RequestError;
 use crate::proto;
 
-/// The options of a message; those that other parts of the message give have their default.
+/// The options of a message. Options that are in other parts of the message have their defaults.
 ///
 /// # Errors
-/// Every option that is set is honoured or refused by name.
+/// An option that is set and has no meaning here is refused by name.
 pub(crate) fn options_from_message(
     message: &proto::QueryRequest,
 ) -> Result<QueryOptions, RequestError> {
@@ -75,8 +75,8 @@ pub(crate) fn options_to_message(options: &QueryOptions) -> proto::QueryRequest 
     }
 }
 
-/// Refuses the options that have no meaning here. Those that ask for what is always so
-/// (`align_time`, `disable_sampling`, `mask_visible`) are met by every answer.
+/// Refuses the options that have no meaning here. Every answer satisfies `align_time`, `disable_sampling` and
+/// `mask_visible`.
 fn refuse_unsupported(message: &proto::QueryRequest) -> Result<(), RequestError> {
     const ASYNCHRONOUS: &str =
         "a call lasts as long as its search; cancel it, or set `search_timeout`";
@@ -150,9 +150,10 @@ fn order_from_message(message: &proto::OrderKey) -> Result<OrderOption, RequestE
 }
 
 fn order_to_message(option: &OrderOption) -> proto::OrderKey {
-    let direction = match option.descending {
-        true => proto::Direction::Desc,
-        false => proto::Direction::Asc,
+    let direction = if option.descending {
+        proto::Direction::Desc
+    } else {
+        proto::Direction::Asc
     };
     proto::OrderKey {
         column: option.column.clone(),
@@ -160,7 +161,7 @@ fn order_to_message(option: &OrderOption) -> proto::OrderKey {
     }
 }
 
-/// The interval, which goes before the density.
+/// The interval, which takes precedence over the density.
 fn step_from_message(message: &proto::QueryRequest) -> Result<Option<StepOption>, RequestError> {
     let density = match proto::Density::try_from(message.density) {
         Ok(proto::Density::Unspecified) => None,

@@ -1,4 +1,4 @@
-//! Places in the order of an answer.
+//! Cursors in the order of an answer.
 
 use engine::Position;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{MessageError, value};
 use crate::proto;
 
-/// A place as a message. A time and two texts at its end are those of an event.
+/// A cursor as a message. A time and two texts at its end are those of an event.
 pub(crate) fn position_to_message(position: Position) -> proto::Position {
     let mut values = position.values;
     let mut message = proto::Position::default();
@@ -28,7 +28,7 @@ pub(crate) fn position_to_message(position: Position) -> proto::Position {
     message
 }
 
-/// The place of a message.
+/// The cursor of a message.
 pub(crate) fn position_from_message(message: proto::Position) -> Result<Position, MessageError> {
     let order: Result<Vec<Value>, _> = message.order.into_iter().map(value::from_message).collect();
     let mut values = order?;

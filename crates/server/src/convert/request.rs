@@ -1,7 +1,8 @@
-//! Questions.
+//! Queries.
 
 use super::options::{options_from_message, options_to_message};
 use chrono_tz::Tz;
+use dql::Code;
 use engine::{QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
@@ -11,7 +12,7 @@ use store::InvalidToken;
 use super::position::{position_from_message, position_to_message};
 use crate::proto::{self, query_request};
 
-/// Why a request cannot be asked, before its text is looked at.
+/// Why a request is invalid before its text is parsed.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum RequestError {
     /// No scope.
@@ -22,19 +23,19 @@ pub(crate) enum RequestError {
     /// An empty list of workspaces.
     #[error("`workspaces` names none; name at least one, or set `all_workspaces`")]
     NoWorkspaces,
-    /// A name that is no workspace id.
+    /// A name that is not a workspace id.
     #[error(transparent)]
     Workspace(#[from] WorkspaceIdError),
-    /// A place without a meaning.
+    /// An invalid cursor.
     #[error("search_after is no place in an answer: {0}")]
     Place(String),
-    /// A text that is no token of a write.
+    /// A text that is not a write token.
     #[error(transparent)]
     Token(#[from] InvalidToken),
     /// A window that ends before it begins.
     #[error(transparent)]
     TimeRange(#[from] TimeError),
-    /// A name that is no time zone.
+    /// A name that is not a time zone.
     #[error(
         "`{0}` is no time zone; give a name of the IANA database such as `Europe/Berlin`, or an offset in whole hours such as `+08:00`"
     )]
@@ -44,25 +45,25 @@ pub(crate) enum RequestError {
     Unsupported {
         /// The field of the request.
         option: &'static str,
-        /// Why not, and what does the same where something does.
+        /// The reason, and an alternative if there is one.
         reason: &'static str,
     },
-    /// An option whose value means nothing.
+    /// An option with an invalid value.
     #[error("`{value}` is no value for `{option}`: {wanted}")]
     Value {
         /// The field of the request.
         option: &'static str,
-        /// What it holds.
+        /// The value.
         value: String,
-        /// What it should hold.
+        /// The expected values.
         wanted: &'static str,
     },
-    /// A hold of nothing in particular.
+    /// A hold without a selection of events.
     #[error(
         "the request does not say what to hold; set `events`, without any field for the whole workspace"
     )]
     NothingHeld,
-    /// A request to explain nothing.
+    /// A request to explain without a query.
     #[error("the request holds no question; set `request`")]
     NoQuestion,
     /// A stage that this version does not know.
@@ -72,15 +73,15 @@ pub(crate) enum RequestError {
 
 impl RequestError {
     /// The stable code.
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Unsupported { .. } => "not_supported",
-            _ => "invalid_request",
+            Self::Unsupported { .. } => Code::NotSupported,
+            _ => Code::InvalidRequest,
         }
     }
 }
 
-/// The question of a message.
+/// The query of a message.
 pub(crate) fn request_from_message(
     message: proto::QueryRequest,
 ) -> Result<QueryRequest, RequestError> {
@@ -121,7 +122,7 @@ pub(crate) fn request_from_message(
     })
 }
 
-/// The question of a message that need not be answered, so that its scope does not matter.
+/// The query of a message that is not run, so its scope does not matter.
 pub(crate) fn unscoped_request_from_message(
     mut message: proto::QueryRequest,
 ) -> Result<QueryRequest, RequestError> {
@@ -140,7 +141,7 @@ fn time_zone(name: String) -> Result<Option<Tz>, RequestError> {
     }
 }
 
-/// A question as a message. The service takes its own clock for now, so `now_ms` stays behind.
+/// A query as a message, without `now_ms`: the service uses its own clock.
 pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest {
     let scope = match &request.scope {
         Scope::All => query_request::Scope::AllWorkspaces(proto::AllWorkspaces {}),

@@ -23,7 +23,7 @@ fn number_kind(number: &Number) -> Kind {
     }
     match number.as_f64() {
         Some(double) if number.is_f64() => Kind::DoubleValue(double),
-        // A whole number beyond int64 would lose digits as a double.
+        // An integer beyond int64 would lose digits as a double.
         _ => Kind::JsonValue(number.to_string()),
     }
 }

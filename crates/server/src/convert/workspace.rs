@@ -1,4 +1,4 @@
-//! What is set for a workspace, and what a retention run has done.
+//! Settings of a workspace and results of retention runs.
 
 use chrono::{DateTime, NaiveDate};
 use events::{TimeRange, WorkspaceId};
@@ -63,7 +63,7 @@ pub(crate) fn hold_from_message(message: proto::Hold) -> Result<Hold, MessageErr
     })
 }
 
-/// The hold that a request wants.
+/// The hold of a request.
 pub(crate) fn new_hold_from_message(
     message: proto::PlaceHoldRequest,
 ) -> Result<NewHold, RequestError> {
@@ -92,7 +92,7 @@ pub(crate) fn new_hold_to_message(
     }
 }
 
-/// What became of a hold, as a message.
+/// The result of placing a hold, as a message.
 pub(crate) fn placed_to_message(placed: &PlacedHold) -> proto::PlaceHoldResponse {
     proto::PlaceHoldResponse {
         hold: Some(hold_to_message(&placed.hold)),
@@ -101,7 +101,7 @@ pub(crate) fn placed_to_message(placed: &PlacedHold) -> proto::PlaceHoldResponse
     }
 }
 
-/// What became of a hold.
+/// The result of placing a hold.
 pub(crate) fn placed_from_message(
     message: proto::PlaceHoldResponse,
 ) -> Result<PlacedHold, MessageError> {

@@ -1,7 +1,7 @@
-//! The bodies of gRPC requests: bounded in size and time, and counted while they are read.
+//! A layer before gRPC services that bounds the bodies of requests in size and time and counts their memory.
 //!
-//! A message is in memory as a whole before its method is called, so what it takes is counted while it
-//! arrives. What cannot be counted yet is not read, and waits at the client.
+//! A whole message is in memory before its method is called, so its memory is counted while it arrives. Bytes that
+//! cannot be counted yet are not read, and wait at the client.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -30,7 +30,7 @@ use crate::sending::{Sending, as_trailers};
 use crate::status;
 use crate::tally::Tally;
 
-/// The methods whose clients send as many messages as they like, and rest between them.
+/// The methods whose clients send any number of messages, with pauses.
 const STREAMS: [&str; 3] = [
     "/vouch.v1.IngestService/WriteStream",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -40,18 +40,18 @@ const STREAMS: [&str; 3] = [
 /// Counts a refusal, and returns the status for the client.
 pub(super) type Refuse = Arc<dyn Fn(&WriteError) -> Status + Send + Sync>;
 
-/// How the messages of a service are taken.
+/// The limits for the messages of a service.
 #[derive(Clone)]
 pub(crate) struct Intake {
     budget: Budget,
-    /// What the requests of an address may take of it.
+    /// The shares of addresses in the budget.
     share: fn(&Peer) -> &Share,
     /// The limit for the message of a request.
     single: MessageLimit,
     /// The limit for each message of a stream.
     streamed: MessageLimit,
     refuse: Refuse,
-    /// Whether answers are counted, too.
+    /// Whether answers are counted as well.
     counts_answers: bool,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Debug for Intake {
 }
 
 impl Intake {
-    /// That of a service which stores events with `writer`.
+    /// The intake of a service that stores events with `writer`.
     pub(crate) fn of_writes(writer: &Writer, door: Door) -> Self {
         let bytes = writer.limits().decompressed_bytes;
         let decoded = (door == Door::OtlpGrpc).then(|| *writer.limits());
@@ -97,7 +97,7 @@ impl Intake {
         }
     }
 
-    /// That of another service, whose messages have at most `bytes`; `name` is its name in the log.
+    /// The intake of another service, whose messages have at most `bytes`; `name` is its name in the log.
     pub(crate) fn of_questions(budget: Budget, name: &'static str, bytes: usize) -> Self {
         let log = Tally::new(|(service, code), count| {
             tracing::warn!(service, code, count, "requests were refused");
@@ -113,7 +113,7 @@ impl Intake {
             single: limit,
             streamed: limit,
             refuse: Arc::new(move |error| {
-                log.add((name, error.kind().1), 1);
+                log.add((name, error.kind().1.as_str()), 1);
                 question_status(error)
             }),
             counts_answers: true,
@@ -124,15 +124,15 @@ impl Intake {
 /// The status for the client of a service that stores no events.
 fn question_status(error: &WriteError) -> Status {
     match error {
-        WriteError::MessageTooLarge { limit } => status::of_request_too_large(*limit),
-        WriteError::Overloaded { .. } => status::of_no_memory(),
+        WriteError::MessageTooLarge { limit } => status::from_request_too_large(*limit),
+        WriteError::Overloaded { .. } => status::from_no_memory(),
         other => other.status(),
     }
 }
 
-/// Takes the requests of a service, and sends its answers.
+/// Counts the requests and the answers of a service.
 #[derive(Debug, Clone)]
-pub(crate) struct Admission<S> {
+pub(crate) struct BudgetLayer<S> {
     service: S,
     intake: Intake,
 }
@@ -140,7 +140,7 @@ pub(crate) struct Admission<S> {
 /// The memory of the message that is being read, as an extension of its request.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
-    /// The address that the message comes from.
+    /// The address of the sender.
     pub(super) sender: Option<IpAddr>,
     pub(super) budget: Budget,
     share: Share,
@@ -148,7 +148,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// That of a request on a connection of its own.
+    /// The memory of a request on a connection of its own.
     #[cfg(test)]
     pub(super) fn new(budget: Budget) -> Self {
         Self {
@@ -167,7 +167,7 @@ impl Held {
         grown
     }
 
-    /// Holds the memory of the message again, which was taken.
+    /// Puts the memory of the message back after it was taken.
     pub(super) fn put_back(&self, reservation: Reservation) {
         *self.lock() = Some(reservation);
     }
@@ -188,8 +188,7 @@ impl Held {
         held.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Memory for a message of `bytes` that has come: what was counted while it arrived, and what it takes
-    /// beyond that.
+    /// Memory for a message of `bytes` that has arrived: the memory that was counted meanwhile, and the rest.
     ///
     /// # Errors
     /// [`WriteError::Overloaded`].
@@ -202,36 +201,36 @@ impl Held {
     /// Memory for an answer of `bytes`.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no memory.
     pub(crate) async fn answer(&self, bytes: usize) -> Result<Reservation, Status> {
         let mut reservation = self.budget.request(&self.share);
         let grown = reservation.grow_to(bytes).await;
-        grown.map_err(|_| status::of_no_memory())?;
+        grown.map_err(|_| status::from_no_memory())?;
         Ok(reservation)
     }
 
-    /// That of a request.
+    /// The memory of a request.
     ///
     /// # Errors
-    /// [`WriteError::Defect`] when the request did not come through an [`Admission`].
+    /// [`WriteError::Defect`] when the request did not pass a [`BudgetLayer`].
     pub(crate) fn of(extensions: &Extensions) -> Result<Self, WriteError> {
         let held = extensions.get::<Self>().cloned();
         held.ok_or_else(|| WriteError::Defect("its memory was not counted".to_owned()))
     }
 }
 
-impl<S> Admission<S> {
-    /// Takes the requests of `service`.
+impl<S> BudgetLayer<S> {
+    /// The layer before `service`.
     pub(crate) fn new(service: S, intake: Intake) -> Self {
         Self { service, intake }
     }
 }
 
-impl<S: NamedService> NamedService for Admission<S> {
+impl<S: NamedService> NamedService for BudgetLayer<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Admission<S>
+impl<S> Service<Request<Body>> for BudgetLayer<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -264,9 +263,10 @@ where
             stall: LONGEST_STALL,
         };
         let is_stream = STREAMS.contains(&request.uri().path());
-        let limit = match is_stream {
-            true => intake.streamed,
-            false => intake.single,
+        let limit = if is_stream {
+            intake.streamed
+        } else {
+            intake.single
         };
         let (mut parts, body) = request.into_parts();
         let refuse = || Arc::clone(&intake.refuse);

@@ -15,15 +15,15 @@ use super::error::WriteError;
 use super::limits::IngestLimits;
 use super::pace::Pace;
 
-/// What is decompressed is so in parts of at most this size.
+/// The largest part that is decompressed at once.
 const PART_BYTES: usize = 1 << 20;
-/// The first part has at least this size.
+/// The smallest size of the first part.
 const FIRST_PART_BYTES: usize = 16 << 10;
 
 /// The largest window of a zstd frame, as a power of two: 8 MiB, which RFC 9659 allows in HTTP.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// How a body is compressed.
+/// The compression of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Identity,
@@ -36,18 +36,18 @@ enum Encoding {
 pub(crate) struct Received {
     /// The decompressed bytes.
     pub(crate) bytes: Bytes,
-    /// The memory they take.
+    /// Their memory.
     pub(crate) held: Reservation,
 }
 
-/// The media type of the body in lower case, without its parameters; empty when none is given.
+/// The media type of the body in lower case, without its parameters; empty when there is none.
 pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let text = text(headers, &CONTENT_TYPE).unwrap_or_default();
     let media_type = text.split(';').next().unwrap_or_default();
     media_type.trim().to_ascii_lowercase()
 }
 
-/// A header that is text.
+/// The text of a header.
 pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
@@ -55,8 +55,7 @@ pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 /// Reads a body to its end and decompresses it, into memory that is added to `held`.
 ///
 /// # Errors
-/// When it is larger than the limits, compressed in an unknown way, damaged, or too slow; and when there
-/// is no memory for it.
+/// When the body exceeds the limits, has an unknown compression, is damaged or too slow, or when there is no memory.
 pub(crate) async fn receive(
     headers: &HeaderMap,
     body: Body,
@@ -123,7 +122,7 @@ async fn read(
     }
 }
 
-/// How many bytes of a body a frame brings.
+/// The number of bytes of a body in a frame.
 pub(super) fn frame_bytes<E>(frame: &Option<Result<Frame<Bytes>, E>>) -> usize {
     match frame {
         Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
@@ -131,7 +130,7 @@ pub(super) fn frame_bytes<E>(frame: &Option<Result<Frame<Bytes>, E>>) -> usize {
     }
 }
 
-/// What gzip members decompress to.
+/// Decompresses gzip members.
 pub(super) fn gzip_reader(sent: Bytes) -> impl Read + Send + 'static {
     MultiGzDecoder::new(sent.reader())
 }
@@ -143,12 +142,13 @@ fn zstd_reader(sent: Bytes) -> Result<impl Read + Send + 'static, WriteError> {
     Ok(reader)
 }
 
-/// Everything that `reader` returns of what was `sent`, as far as the limit and memory, which is added to `held`, let it.
+/// Reads `reader` to its end, within the limit and the memory, which is added to `held`. `sent` is its compressed
+/// form.
 ///
-/// Each part waits for its memory and for its turn, so that large bodies leave processors to the others.
+/// Each part waits for its memory and for its turn, so that large bodies do not occupy all processors.
 ///
 /// # Errors
-/// When it is larger than the limit, or damaged, and when there is no memory for it.
+/// When the body exceeds the limit or is damaged, or when there is no memory.
 pub(super) async fn decompress(
     mut reader: impl Read + Send + 'static,
     sent: &Bytes,
@@ -253,7 +253,7 @@ mod tests {
             ("identity", vec![0; (1 << 20) + 1], "request_too_large"),
         ] {
             let error = receive_as(encoding, bytes).await.unwrap_err();
-            assert_eq!(error.told().1.code, code, "{error}");
+            assert_eq!(error.classify().1.code, code, "{error}");
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The memory that requests share.
 //!
-//! A request takes memory as its bytes come, so that one which only announces many bytes holds none. Two
-//! rules keep requests that grow from stopping each other:
+//! A request takes memory as its bytes arrive, so a request that only announces many bytes holds none. Two rules
+//! prevent deadlocks of growing requests:
 //!
-//! * A **lane**: half of the memory is kept for one request at a time. Who finds no other memory takes the
-//!   lane when it is free, and can then grow to the largest request without waiting again. So one request
-//!   always gets on, however many have taken a part of what they need.
-//! * A **share**: the requests of one address take at most half of the memory outside of the lane, and
-//!   get on in the lane only beyond that.
+//! * A **lane**: half of the memory is reserved for one request at a time. A request without other memory takes the
+//!   lane when it is free, and can then grow to the largest request without waiting again. So one request always
+//!   makes progress, no matter how many hold a part of the memory that they need.
+//! * A **share**: the requests of one address take at most half of the memory outside of the lane. Beyond that they
+//!   make progress only in the lane.
 //!
-//! Large requests take **turns** on half of the processors, so that small ones and questions are not late.
+//! Large requests take **turns** on half of the processors, so that small requests and queries are not delayed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,16 +21,16 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::error::WriteError;
 
-/// What one permit stands for.
+/// The bytes of one permit.
 const UNIT_BYTES: usize = 1 << 10;
 
-/// A request that holds more takes turns with others that do.
+/// Requests that hold more take turns.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// The longest that a request waits for memory.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A number of bytes that everybody who holds a clone shares.
+/// A number of bytes that all clones share.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     shared: Arc<Shared>,
@@ -46,25 +46,25 @@ struct Shared {
     /// The requests that wait for memory now.
     waiting: AtomicUsize,
     patience: Duration,
-    /// What is left of the shares of addresses that have connections.
+    /// The shares of addresses with open connections.
     shares: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
-    /// The large requests that may be decompressed or decoded now: not on all processors.
+    /// The permits for decompressing or decoding large requests: fewer than processors.
     turns: Arc<Semaphore>,
 }
 
-/// What the requests of one address may take of a [`Budget`] outside of the lane.
+/// The memory of a [`Budget`] outside of the lane that the requests of one address may take.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     left: Arc<Semaphore>,
 }
 
-/// The right to use a processor for a large request; given back when dropped.
+/// The permit of a large request to use a processor. It is released on drop.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The memory of one request; given back when dropped.
+/// The memory of one request. It is released on drop.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Budget,
@@ -75,7 +75,7 @@ pub(crate) struct Reservation {
     lane: Option<OwnedSemaphorePermit>,
 }
 
-/// Counts a request that waits, for as long as it does.
+/// Counts a waiting request until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -92,7 +92,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Budget {
-    /// A budget of `bytes`, for requests of which none takes more than `request_bytes`.
+    /// A budget of `bytes` for requests of at most `request_bytes` each.
     pub(crate) fn new(bytes: usize, request_bytes: usize) -> Self {
         Self::with_patience(bytes, request_bytes, PATIENCE)
     }
@@ -115,7 +115,7 @@ impl Budget {
         }
     }
 
-    /// The share of an address, which all of its connections have together.
+    /// The share of an address, which all of its connections use.
     pub(crate) fn share_of(&self, address: IpAddr) -> Share {
         let shares = self.shared.shares.lock();
         let mut shares = shares.unwrap_or_else(PoisonError::into_inner);
@@ -128,14 +128,14 @@ impl Budget {
         share
     }
 
-    /// The share of a sender whose address is not known.
+    /// The share of a sender with an unknown address.
     pub(crate) fn share(&self) -> Share {
         Share {
             left: Arc::new(Semaphore::new((self.shared.units / 2).max(1) as usize)),
         }
     }
 
-    /// A request of the sender with this share, which has taken nothing yet.
+    /// A request with this share that holds no memory yet.
     pub(crate) fn request(&self, share: &Share) -> Reservation {
         Reservation {
             budget: self.clone(),
@@ -152,7 +152,7 @@ impl Budget {
         self.shared.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// How many bytes requests hold now; the lane counts as a whole.
+    /// The bytes that requests hold; the lane counts as a whole.
     pub(crate) fn held_bytes(&self) -> usize {
         let held = self.shared.units as usize - self.shared.free.available_permits();
         let in_lane = match self.shared.lane.available_permits() {
@@ -164,16 +164,16 @@ impl Budget {
 }
 
 impl Reservation {
-    /// How many bytes it holds.
+    /// The bytes that the request holds.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes memory until it holds `bytes`; waits for what is not free.
+    /// Takes memory until the request holds `bytes`; waits for memory that is not free.
     ///
     /// # Errors
-    /// [`WriteError::Overloaded`] when that takes too long.
+    /// [`WriteError::Overloaded`] when the wait is too long.
     pub(crate) async fn grow_to(&mut self, bytes: usize) -> Result<(), WriteError> {
         let held_units = self.free.as_ref().map_or(0, |held| held.num_permits());
         let more = bytes.div_ceil(UNIT_BYTES).saturating_sub(held_units);
@@ -185,8 +185,8 @@ impl Reservation {
         Ok(())
     }
 
-    /// A turn when the request is large; it has none while it waits for memory. Turns come in the order in
-    /// which requests wait for them.
+    /// A turn when the request is large. It has none while it waits for memory. Turns are granted in the order of
+    /// arrival.
     pub(crate) async fn turn(&self) -> Option<Turn> {
         if self.bytes <= LARGE_BYTES {
             return None;
@@ -205,8 +205,8 @@ impl Reservation {
         self.grow_to(self.bytes.saturating_add(bytes)).await
     }
 
-    /// Takes the memory of `bytes` out of it, which is given back by itself. The lane is given back as a
-    /// whole, with the rest.
+    /// Splits off the memory of `bytes`, which is then released on its own. The lane is released as a whole, with the
+    /// rest.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         let units = bytes.div_ceil(UNIT_BYTES);
@@ -247,7 +247,7 @@ impl Reservation {
                 () = tokio::time::sleep(shared.patience) => Err(overloaded),
             };
         }
-        // Others must not make way for an address that has its share.
+        // Slow requests must not be cancelled for an address that has its share.
         let lane = Arc::clone(&shared.lane).acquire_owned();
         match tokio::time::timeout(shared.patience, lane).await {
             Ok(lane) => self.entered(lane, overloaded),
@@ -264,7 +264,7 @@ impl Reservation {
         }
     }
 
-    // The semaphores are never closed; that a request found no memory is all that can be told.
+    // The semaphores are never closed, so the only error is a lack of memory.
     fn joined(
         &mut self,
         free: Result<OwnedSemaphorePermit, AcquireError>,
@@ -299,7 +299,7 @@ mod tests {
         Budget::with_patience(20 * KIB, 10 * KIB, Duration::from_millis(10))
     }
 
-    /// Who finds no memory is refused after a while, and gets it when others have given it back.
+    /// A request without memory is refused after a while, and gets memory when others have released it.
     #[tokio::test]
     async fn long_wait_is_refused() {
         let budget = budget();
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(budget.held_bytes(), 0);
     }
 
-    /// However many requests hold a part of what they need, one of them can finish.
+    /// No matter how many requests hold a part of their memory, one of them can finish.
     #[tokio::test]
     async fn one_of_many_that_grow_gets_on() {
         let budget = budget();
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(finished, 10, "each after the one before it");
     }
 
-    /// An address that has its share leaves the rest to others, however many connections it has.
+    /// An address with its full share leaves the rest to others, no matter how many connections it has.
     #[tokio::test]
     async fn address_keeps_to_its_share() {
         let budget = budget();
@@ -353,7 +353,7 @@ mod tests {
         other.grow_to(5 * KIB).await.unwrap();
     }
 
-    /// The share of an address is whole again when its connections are gone, and is forgotten then.
+    /// The share of an address is complete again when its connections are gone, and is then removed.
     #[tokio::test]
     async fn shares_are_forgotten() {
         let budget = budget();
@@ -383,7 +383,7 @@ mod tests {
         assert!(large.turn().await.is_some());
     }
 
-    /// A request that is larger than all memory goes through the lane.
+    /// A request that exceeds all memory takes the lane.
     #[tokio::test]
     async fn largest_request_passes() {
         let budget = Budget::with_patience(4 * KIB, 100 * KIB, Duration::from_millis(10));

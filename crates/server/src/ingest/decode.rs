@@ -1,4 +1,4 @@
-//! Records into events, with what is refused of them.
+//! Records into events and refusals.
 
 use events::read::{RecordDecoder, parse_record};
 use events::{Event, MappingSource, Rejection, RejectionCode, WorkspaceId, identity};
@@ -16,28 +16,28 @@ const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 pub(crate) struct Decoded {
     /// The events, in the order of their records.
     pub(crate) events: Vec<Event>,
-    /// For each event, which record of the request it was made of.
+    /// For each event, the index of its record in the request.
     pub(crate) record_of: Vec<usize>,
-    /// What is not stored.
+    /// The refused records and events.
     pub(crate) refused: Vec<RefusedRecord>,
 }
 
-/// A record that is not stored, or an event of it.
+/// A refused record, or a refused event of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefusedRecord {
-    /// Its place in the request, from 0.
+    /// Its index in the request, from 0.
     pub(crate) index: usize,
-    /// Why.
+    /// The reason.
     pub(crate) rejection: Rejection,
 }
 
-/// Takes memory until the request has that many bytes of it.
+/// Takes memory until the request holds a number of bytes.
 pub(crate) type Grow<'a> = dyn FnMut(usize) -> Result<(), WriteError> + 'a;
 
-/// What an event may have beside the bytes of its record: an id that it lacks, its workspace, its date.
+/// The bytes of an event beyond those of its record: a derived id, the workspace, the date.
 const OWN_BYTES: usize = 1 << 10;
 
-/// How many more bytes of events are made before memory is taken for them: as many as there are, within these.
+/// The bounds of the bytes of events that are made before memory is taken for them: as many as there are already.
 const MIN_STEP_BYTES: usize = 64 << 10;
 const MAX_STEP_BYTES: usize = 1 << 20;
 
@@ -47,22 +47,22 @@ pub(crate) struct Decoder<'a> {
     number: Option<&'a BatchNumber>,
     limits: &'a IngestLimits,
     grow: &'a mut Grow<'a>,
-    /// How many records came so far.
+    /// The number of records so far.
     count: usize,
-    /// The bytes of the records so far. They may be many more than those of the request: each OTLP record has a copy
-    /// of its resource.
+    /// The bytes of the records so far. They can exceed those of the request by far: each OTLP record has a copy of
+    /// its resource.
     record_bytes: usize,
-    /// The bytes of the events so far, also of those that are refused. A mapping may make more than the records have.
+    /// The bytes of the events so far, with the refused ones. A mapping can make more bytes than the records have.
     bytes: usize,
-    /// What these events take in memory.
+    /// The memory of these events.
     memory_bytes: usize,
-    /// The bytes that there is memory for.
+    /// The bytes for which memory is held.
     grown_bytes: usize,
     decoded: Decoded,
 }
 
 impl<'a> Decoder<'a> {
-    /// A decoder for a request, which takes memory with `grow`.
+    /// A decoder for a request that takes memory with `grow`.
     ///
     /// # Errors
     /// [`WriteError::Mapping`] when the mapping cannot be used.
@@ -105,7 +105,7 @@ impl<'a> Decoder<'a> {
                 limit: self.limits.events,
             });
         }
-        // Records that are refused cost time, too.
+        // Refused records cost time as well.
         self.record_bytes = self.record_bytes.saturating_add(size_bytes);
         self.check_bytes(self.record_bytes)?;
         let record = if size_bytes > self.limits.event_bytes {
@@ -167,7 +167,7 @@ impl<'a> Decoder<'a> {
         self.reserve(self.memory_bytes)
     }
 
-    /// Takes memory until there is enough for `bytes`.
+    /// Takes memory for `bytes` in all.
     fn reserve(&mut self, bytes: usize) -> Result<(), WriteError> {
         if bytes > self.grown_bytes {
             let step_bytes = bytes.clamp(MIN_STEP_BYTES, MAX_STEP_BYTES);
@@ -185,7 +185,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Takes the record that is a JSON text, when there is memory for what it becomes.
+    /// Takes a record that is a JSON text, after memory for its value was taken.
     ///
     /// # Errors
     /// As for [`Decoder::take`].
@@ -222,7 +222,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// What the records were.
+    /// Returns the events and refusals.
     ///
     /// # Errors
     /// [`WriteError::TooManyEvents`] when a mapping made too many of the last record.
@@ -341,7 +341,7 @@ mod tests {
         ));
     }
 
-    /// What records share counts for each of them, also when they are refused.
+    /// Shared bytes count for each record, even when it is refused.
     #[test]
     fn refused_records_are_measured() {
         let limits = IngestLimits {
@@ -364,8 +364,8 @@ mod tests {
         ));
     }
 
-    /// A record of few bytes and many values is refused alone, before it is read; memory is taken for what is read and
-    /// for the events, which have more than their values.
+    /// A record of few bytes and many values is refused alone, before it is parsed. Memory is taken for the parsed
+    /// values and for the events, which are larger than their values.
     #[test]
     fn memory_is_taken_for_values_and_events() {
         let limits = IngestLimits {
@@ -422,7 +422,7 @@ mod tests {
         );
     }
 
-    /// Few bytes that become many are measured by what they become.
+    /// Records that expand are measured by their expanded size.
     #[test]
     fn events_are_measured_as_they_are_made() {
         let limits = IngestLimits {

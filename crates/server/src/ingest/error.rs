@@ -13,15 +13,15 @@ use crate::status;
 /// Why nothing of a request is acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// A part of the request that has no meaning.
+    /// An invalid part of the request.
     #[error("{0}")]
     Request(String),
     /// A mapping that the service does not have.
     #[error("no mapping is called `{name}`; this service has {known}")]
     UnknownMapping {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: String,
     },
     /// The mapping cannot be used.
@@ -30,15 +30,15 @@ pub(crate) enum WriteError {
     /// The body cannot be read.
     #[error("the body cannot be read: {0}")]
     Body(String),
-    /// The body did not go on.
+    /// The body stalled.
     #[error(
         "only {bytes} bytes of the body came within {} s; send the request again, over a better line",
         .within.as_secs()
     )]
     BodyStalled {
-        /// What came.
+        /// The bytes that arrived.
         bytes: usize,
-        /// How long the service has waited.
+        /// The time that the service has waited.
         within: Duration,
     },
     /// The body took too long.
@@ -47,12 +47,12 @@ pub(crate) enum WriteError {
         .0.as_secs()
     )]
     BodyLate(Duration),
-    /// The body was slow while others found no memory.
+    /// The body was slow while other requests had no memory.
     #[error(
         "the service is short of memory for requests, and the body of this one came slowly; send it again later, and less at a time"
     )]
     GaveWay,
-    /// More bytes than the service takes.
+    /// The request has too many bytes.
     #[error(
         "the request has more than {limit} bytes{}, the most that this service takes ({option}); split it",
         if *.decompressed { " when decompressed" } else { "" }
@@ -65,7 +65,7 @@ pub(crate) enum WriteError {
         /// The option of `vouch serve` that sets it.
         option: &'static str,
     },
-    /// A larger message of a stream than the service takes.
+    /// A message of a stream is too large.
     #[error(
         "a message of a stream has at most {limit} bytes; send more and smaller ones, or use Write"
     )]
@@ -73,7 +73,7 @@ pub(crate) enum WriteError {
         /// The limit.
         limit: usize,
     },
-    /// The events of the request are larger than the service takes.
+    /// The events of the request are too large.
     #[error(
         "the events of the request take more than {limit} bytes, with what each of them takes from its resource, scope or mapping: the most that this service takes (--max-decompressed-bytes); send fewer records at a time"
     )]
@@ -81,9 +81,12 @@ pub(crate) enum WriteError {
         /// The limit.
         limit: usize,
     },
-    /// A workspace that may not be made now.
+    /// A workspace that cannot be created now.
     #[error("{}", .0.message)]
-    Quota(Rejection),
+    TooManyWorkspaces(Rejection),
+    /// A day that events cannot be written to now.
+    #[error("{}", .0.message)]
+    TooManyDays(Rejection),
     /// More producers than a workspace may have.
     #[error(
         "workspace `{workspace}` has {limit} producers already, the most that this service takes (--max-producers); use the names of producers again, one for each sender"
@@ -94,7 +97,7 @@ pub(crate) enum WriteError {
         /// The limit.
         limit: usize,
     },
-    /// More records than the service takes at a time.
+    /// The request has too many records.
     #[error(
         "the request has more than {limit} records or events, the most that this service takes at a time (--max-events); split it"
     )]
@@ -102,16 +105,16 @@ pub(crate) enum WriteError {
         /// The limit.
         limit: usize,
     },
-    /// A form of the body that the door does not read.
+    /// A format of the body that the door does not support.
     #[error("{0}")]
     Unsupported(String),
-    /// Too much waits already.
+    /// Too many requests wait.
     #[error(
         "the service holds as many events as it may until the storage takes them, and this request waited {} s; send it again later",
         .waited.as_secs()
     )]
     Overloaded {
-        /// How long it waited.
+        /// The time that the request waited.
         waited: Duration,
     },
     /// The store failed.
@@ -122,24 +125,24 @@ pub(crate) enum WriteError {
     Defect(String),
 }
 
-/// What a failure means to the one who sent the request.
+/// The meaning of a failure for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The request is wrong.
     Invalid,
     /// The request is too large.
     TooLarge,
-    /// The body has a form that is not read here.
+    /// The format of the body is not supported.
     Unsupported,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     Stalled,
-    /// The number of the batch does not fit what is stored.
+    /// The number of the batch does not follow the stored ones.
     Conflict,
-    /// The request would make more workspaces or producers than there may be.
+    /// The request would create too many workspaces or producers.
     Quota,
-    /// Send the same again, later.
+    /// The same request can succeed later.
     Overloaded,
-    /// Send the same again.
+    /// The same request can succeed at once.
     Unavailable,
     /// The store is damaged.
     DataLoss,
@@ -148,7 +151,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The status of gRPC. Collectors send again after UNAVAILABLE, and give up after INVALID_ARGUMENT.
+    /// The gRPC status. Collectors retry after UNAVAILABLE, and give up after INVALID_ARGUMENT.
     pub(crate) fn grpc_code(self) -> Code {
         match self {
             Self::Invalid | Self::TooLarge | Self::Unsupported => Code::InvalidArgument,
@@ -160,7 +163,7 @@ impl Failure {
         }
     }
 
-    /// The status of HTTP.
+    /// The HTTP status.
     pub(crate) fn http_status(self) -> StatusCode {
         match self {
             Self::Invalid => StatusCode::BAD_REQUEST,
@@ -174,9 +177,9 @@ impl Failure {
         }
     }
 
-    /// What it is for a collector, which sends again after 429, 502, 503 and 504 only (specification of OTLP/HTTP,
-    /// "Retryable Response Codes"). A damaged store and a defect are for the one who runs the service to mend, and a
-    /// body that came too slowly may come in time the next time.
+    /// The failure for a collector, which retries only after 429, 502, 503 and 504 (specification of OTLP/HTTP,
+    /// "Retryable Response Codes"). An operator has to repair a damaged store or a defect, and a body that was too
+    /// slow may arrive in time on a retry.
     pub(crate) fn for_collector(self) -> Self {
         match self {
             Self::DataLoss | Self::Internal | Self::Stalled => Self::Unavailable,
@@ -184,7 +187,7 @@ impl Failure {
         }
     }
 
-    /// After how many seconds the same request may be sent again; `None` when that does not help.
+    /// The seconds after which a retry may succeed; `None` when a retry does not help.
     pub(crate) fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::Overloaded => Some(5),
@@ -196,30 +199,33 @@ impl Failure {
 }
 
 impl WriteError {
-    /// What it means to the sender, and its stable code.
-    pub(crate) fn kind(&self) -> (Failure, &'static str) {
+    /// The meaning for the sender, and the stable code.
+    pub(crate) fn kind(&self) -> (Failure, dql::Code) {
         match self {
-            Self::Request(_) => (Failure::Invalid, "invalid_request"),
-            Self::UnknownMapping { .. } => (Failure::Invalid, "unknown_mapping"),
-            Self::Mapping(_) => (Failure::Invalid, "invalid_mapping"),
-            Self::Body(_) => (Failure::Invalid, "malformed_body"),
-            Self::BodyStalled { .. } | Self::BodyLate(_) => (Failure::Stalled, "body_stalled"),
-            Self::TooLarge { .. } | Self::MessageTooLarge { .. } | Self::EventsTooLarge { .. } => {
-                (Failure::TooLarge, "request_too_large")
+            Self::Request(_) => (Failure::Invalid, dql::Code::InvalidRequest),
+            Self::UnknownMapping { .. } => (Failure::Invalid, dql::Code::UnknownMapping),
+            Self::Mapping(_) => (Failure::Invalid, dql::Code::InvalidMapping),
+            Self::Body(_) => (Failure::Invalid, dql::Code::MalformedBody),
+            Self::BodyStalled { .. } | Self::BodyLate(_) => {
+                (Failure::Stalled, dql::Code::BodyStalled)
             }
-            Self::TooManyEvents { .. } => (Failure::TooLarge, "too_many_events"),
-            Self::Quota(rejection) => (Failure::Quota, rejection.code.as_str()),
-            Self::TooManyProducers { .. } => (Failure::Quota, "too_many_producers"),
-            Self::Unsupported(_) => (Failure::Unsupported, "unsupported_media_type"),
-            Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, "overloaded"),
+            Self::TooLarge { .. } | Self::MessageTooLarge { .. } | Self::EventsTooLarge { .. } => {
+                (Failure::TooLarge, dql::Code::RequestTooLarge)
+            }
+            Self::TooManyEvents { .. } => (Failure::TooLarge, dql::Code::TooManyEvents),
+            Self::TooManyWorkspaces(_) => (Failure::Quota, dql::Code::TooManyWorkspaces),
+            Self::TooManyDays(_) => (Failure::Quota, dql::Code::TooManyDays),
+            Self::TooManyProducers { .. } => (Failure::Quota, dql::Code::TooManyProducers),
+            Self::Unsupported(_) => (Failure::Unsupported, dql::Code::UnsupportedMediaType),
+            Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, dql::Code::Overloaded),
             Self::Store(error) => kind_of_store(error),
-            Self::Defect(_) => (Failure::Internal, "execution_failed"),
+            Self::Defect(_) => (Failure::Internal, dql::Code::ExecutionFailed),
         }
     }
 
-    /// What it means to the sender, and what the sender is told. What the sender can do nothing about is
-    /// logged under an id, and the id is told instead.
-    pub(crate) fn told(&self) -> (Failure, ErrorInfo) {
+    /// The meaning for the sender, and the public details. An error that the sender cannot act on is logged under an
+    /// id, and the details have the id instead.
+    pub(crate) fn classify(&self) -> (Failure, ErrorInfo) {
         let (failure, code) = self.kind();
         let told = match self {
             Self::Store(error) => told_of_store(code, error),
@@ -229,37 +235,37 @@ impl WriteError {
         (failure, told)
     }
 
-    /// The status of gRPC.
+    /// The gRPC status.
     pub(crate) fn status(&self) -> Status {
-        let (failure, info) = self.told();
+        let (failure, info) = self.classify();
         status::with_info(failure.grpc_code(), info)
     }
 
-    /// The status of gRPC for a collector.
+    /// The gRPC status for a collector.
     pub(crate) fn collector_status(&self) -> Status {
-        let (failure, info) = self.told();
+        let (failure, info) = self.classify();
         status::with_info(failure.for_collector().grpc_code(), info)
     }
 }
 
-fn kind_of_store(error: &StoreError) -> (Failure, &'static str) {
+fn kind_of_store(error: &StoreError) -> (Failure, dql::Code) {
     match error {
         StoreError::Shared(error) => kind_of_store(error),
-        StoreError::SequenceGap { .. } => (Failure::Conflict, "sequence_gap"),
-        StoreError::SequenceConflict { .. } => (Failure::Conflict, "sequence_conflict"),
-        StoreError::Overloaded { .. } => (Failure::Overloaded, "overloaded"),
-        StoreError::Parked { .. } => (Failure::Overloaded, "workspace_overloaded"),
-        StoreError::Closed => (Failure::Unavailable, "stopping"),
-        StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, "outcome_unknown"),
-        other => match status::of_store_error(other).0 {
-            Code::Unavailable => (Failure::Unavailable, "store_error"),
-            Code::DataLoss => (Failure::DataLoss, "store_error"),
-            _ => (Failure::Internal, "store_error"),
+        StoreError::SequenceGap { .. } => (Failure::Conflict, dql::Code::SequenceGap),
+        StoreError::SequenceConflict { .. } => (Failure::Conflict, dql::Code::SequenceConflict),
+        StoreError::Overloaded { .. } => (Failure::Overloaded, dql::Code::Overloaded),
+        StoreError::Parked { .. } => (Failure::Overloaded, dql::Code::WorkspaceOverloaded),
+        StoreError::Closed => (Failure::Unavailable, dql::Code::Stopping),
+        StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, dql::Code::OutcomeUnknown),
+        other => match status::from_store_error(other).0 {
+            Code::Unavailable => (Failure::Unavailable, dql::Code::StoreError),
+            Code::DataLoss => (Failure::DataLoss, dql::Code::StoreError),
+            _ => (Failure::Internal, dql::Code::StoreError),
         },
     }
 }
 
-fn told_of_store(code: &'static str, error: &StoreError) -> ErrorInfo {
+fn told_of_store(code: dql::Code, error: &StoreError) -> ErrorInfo {
     match error {
         StoreError::Shared(error) => told_of_store(code, error),
         StoreError::SequenceGap { expected, .. } => ErrorInfo {
@@ -275,13 +281,13 @@ fn told_of_store(code: &'static str, error: &StoreError) -> ErrorInfo {
                           were are not stored twice";
             status::incident(code, error, public)
         }
-        other => status::incident(code, error, status::of_store_error(other).1),
+        other => status::incident(code, error, status::from_store_error(other).1),
     }
 }
 
-fn info(code: &str, message: String) -> ErrorInfo {
+fn info(code: dql::Code, message: String) -> ErrorInfo {
     ErrorInfo {
-        code: code.to_owned(),
+        code: code.as_str().to_owned(),
         message,
         ..ErrorInfo::default()
     }
@@ -291,7 +297,7 @@ fn info(code: &str, message: String) -> ErrorInfo {
 mod tests {
     use super::*;
 
-    /// A collector loses what it does not send again, so only what is wrong with the request itself may be final.
+    /// A collector drops records that it does not retry, so only faults of the request itself may be final.
     #[test]
     fn collectors_send_again_what_the_service_could_not_do() {
         for failure in [

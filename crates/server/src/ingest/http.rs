@@ -1,4 +1,4 @@
-//! `POST /v1/events`, and what the answers of the HTTP doors have in common.
+//! `POST /v1/events`, and the common parts of the answers of the HTTP doors.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -10,13 +10,13 @@ use url::form_urlencoded;
 
 use super::body::media_type;
 use super::error::{Failure, WriteError};
-use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
 use crate::web::is_of_browser;
 
-/// Where events are posted to.
+/// The path for events.
 pub(crate) const PATH: &str = "/v1/events";
 
-/// Media types of one JSON object a line; none at all counts as that, too.
+/// Media types of NDJSON. A missing type counts as NDJSON as well.
 const NDJSON: [&str; 4] = [
     "application/x-ndjson",
     "application/ndjson",
@@ -35,13 +35,13 @@ pub(crate) async fn events(State(writer): State<Writer>, request: Request) -> Re
     }
 }
 
-async fn store(writer: &Writer, request: Request) -> Result<Receipt, WriteError> {
+async fn store(writer: &Writer, request: Request) -> Result<WriteReceipt, WriteError> {
     let options = options(writer, request.uri().query().unwrap_or_default())?;
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers);
     let is_single = media_type == JSON;
     if media_type.is_empty() && is_of_browser(&head.headers) {
-        // Any page may send a body without a type, and only such a body without being asked.
+        // A page of any site may send a body without a type, and without a preflight request only such a body.
         return Err(WriteError::Unsupported(
             "a body without Content-Type is not read from a browser; use application/x-ndjson"
                 .to_owned(),
@@ -102,9 +102,9 @@ fn options(writer: &Writer, query: &str) -> Result<WriteOptions, WriteError> {
     })
 }
 
-/// What became of a request. Where nothing is stored and something is refused, the status says so to
-/// clients that look no further.
-fn answer(receipt: Receipt) -> Response {
+/// The result of a request. When nothing is stored and a record is refused, the status is an error, for clients that
+/// check nothing else.
+fn answer(receipt: WriteReceipt) -> Response {
     let nothing_stored = receipt.accepted == 0 && !receipt.refused.is_empty();
     let mut content = json!({
         "accepted": receipt.accepted,
@@ -127,7 +127,7 @@ fn answer(receipt: Receipt) -> Response {
 
 /// The answer to a request that failed, as JSON.
 pub(super) fn failed(error: &WriteError) -> Response {
-    let (failure, info) = error.told();
+    let (failure, info) = error.classify();
     let mut content = json!({"error_code": info.code, "message": info.message});
     if let Some(expected) = info.expected_number {
         content["expected_number"] = expected.into();
@@ -137,7 +137,7 @@ pub(super) fn failed(error: &WriteError) -> Response {
     response
 }
 
-/// Headers that say how to do better.
+/// Headers with hints for a retry.
 pub(super) fn tell_what_helps(failure: Failure, response: &mut Response) {
     if let Some(seconds) = failure.retry_after_s() {
         let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! The body of a gRPC request, read as far as there is memory for it.
+//! The body of a gRPC request, read as memory is available.
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -13,8 +13,8 @@ use super::error::WriteError;
 use super::messages::{MessageLimit, PREFIX_BYTES};
 use super::pace::Pace;
 
-/// The body, whose messages are within the limit and come fast enough. A stream may rest between its
-/// messages as long as its client likes, but not amid one; any other request has one message.
+/// The body, with messages within the limit that arrive fast enough. A stream may pause for any time between
+/// messages, but not within one. Any other request has one message.
 pub(super) fn counted(
     body: Body,
     held: Held,
@@ -52,7 +52,7 @@ struct Incoming {
     is_stream: bool,
     framing: Framing,
     pace: Pace,
-    /// Why what comes next is refused.
+    /// Why the next bytes are refused.
     refusal: Option<WriteError>,
 }
 
@@ -85,7 +85,7 @@ impl Incoming {
             if before == 0 {
                 return Err(refusal);
             }
-            // The messages before it are sound.
+            // The messages before it are complete.
             data.truncate(before);
             self.refusal = Some(refusal);
         }
@@ -99,11 +99,11 @@ impl Incoming {
 /// Where messages begin and end (gRPC over HTTP/2, Length-Prefixed-Message).
 #[derive(Debug)]
 struct Framing {
-    /// How many more messages there may be.
+    /// The number of messages that may follow.
     messages: usize,
-    /// What has come of the prefix of the next message.
+    /// The received part of the prefix of the next message.
     prefix: Vec<u8>,
-    /// What is to come of the message.
+    /// The missing bytes of the message.
     left: usize,
 }
 
@@ -123,7 +123,7 @@ impl Framing {
     /// Follows the messages through `data`.
     ///
     /// # Errors
-    /// How much of `data` comes before a message that is larger than `limit`, or one too many.
+    /// The number of bytes of `data` before a message that exceeds `limit`, or that is one too many.
     fn read(&mut self, data: &[u8], limit: usize) -> Result<(), usize> {
         let mut rest = data;
         while !rest.is_empty() {
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// A client that sends nothing, or a part of its message, is let go, and its memory with it.
+    /// A client that sends nothing, or a part of its message, is disconnected, and its memory is released.
     #[tokio::test]
     async fn silent_client_is_let_go() {
         let budget = Budget::new(1 << 20, 1 << 19);
@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    /// A stream rests between its messages, and takes no memory then.
+    /// A stream that pauses between messages holds no memory.
     #[tokio::test]
     async fn stream_rests_between_messages() {
         let budget = Budget::new(1 << 20, 1 << 19);
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// The service counts what is refused, and returns its own status.
+    /// The service counts refusals and returns its own status.
     #[tokio::test]
     async fn refusals_are_told() {
         let held = Held::new(Budget::new(1 << 20, 1 << 19));

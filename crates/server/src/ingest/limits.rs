@@ -1,6 +1,6 @@
-//! How large requests and events may be, and what waits in memory.
+//! Limits on the sizes of requests and events and on the memory of waiting ones.
 
-/// Limits of the doors of ingest. What is beyond one is refused, and the refusal names it.
+/// Limits of the doors of ingest. A refusal names the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IngestLimits {
     /// The bytes of a request as it is sent; 64 MiB by default.
@@ -11,15 +11,15 @@ pub struct IngestLimits {
     pub events: usize,
     /// The bytes of one record; 16 MiB by default.
     pub event_bytes: usize,
-    /// The bytes of all requests together that are being read or wait to be durable; 256 MiB by default.
-    /// Their events take about twice that beside them. Requests wait when it is reached, and are refused
-    /// as `overloaded` when that takes long.
+    /// The bytes of all requests together that are being read or wait to be durable; 256 MiB by default. Their events
+    /// take about twice that in addition. When it is reached, requests wait, and are refused as `overloaded` after a
+    /// long wait.
     pub waiting_bytes: usize,
 }
 
 impl IngestLimits {
-    /// What a request may take in memory while it is decoded, in bytes: four times what it may have when it is
-    /// decompressed. Structs take more than what is sent.
+    /// The most memory of a request while it is decoded, in bytes: four times the limit when decompressed. Structs
+    /// take more memory than their encoding.
     pub(crate) fn decoded_bytes(&self) -> usize {
         self.decompressed_bytes.saturating_mul(4)
     }

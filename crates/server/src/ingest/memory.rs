@@ -1,23 +1,23 @@
-//! What a request takes in memory when it is decoded, known before that is done.
+//! The memory of a decoded request, computed before decoding.
 //!
-//! A few bytes may become many: an empty log record has two bytes on the wire and more than a hundred as a struct, and
-//! a member of a JSON object has six and more than a hundred, too.
+//! A few bytes can expand to many: an empty log record has two bytes on the wire and more than a hundred as a struct,
+//! and a member of a JSON object has six bytes and more than a hundred in memory.
 
 use serde_json::Value;
 
-/// What the allocator takes at least, with what it notes itself.
+/// The least memory of an allocation, with the bookkeeping of the allocator.
 pub(super) const ALLOCATION_BYTES: usize = 32;
 
-/// A list, and the members of an object, have room for so many from the first on.
+/// The initial capacity of a list and of an object.
 const FIRST_ITEMS: usize = 4;
 
-/// A list that grows doubles its room.
+/// A list that grows doubles its capacity.
 const GROWTH: usize = 2;
 
-/// A member of an object, with its entry in the index of keys.
+/// The memory of a member of an object, with its entry in the index of keys.
 const MEMBER_BYTES: usize = size_of::<String>() + size_of::<Value>() + 4 * size_of::<usize>();
 
-/// The most bytes that a list takes for its next item, of `item_bytes`, after `items` others.
+/// The most bytes by which a list grows for an item of `item_bytes` after `items` others.
 pub(super) fn next_item_bytes(items: usize, item_bytes: usize) -> usize {
     match items {
         0 => FIRST_ITEMS * item_bytes + ALLOCATION_BYTES,
@@ -25,7 +25,7 @@ pub(super) fn next_item_bytes(items: usize, item_bytes: usize) -> usize {
     }
 }
 
-/// The most bytes that a JSON text takes as a [`Value`], also when it turns out to be no JSON.
+/// The most bytes of a JSON text as a [`Value`], even if the text turns out to be invalid.
 pub(super) fn json_bytes(text: &[u8]) -> usize {
     let mut bytes = text.len() + size_of::<Value>();
     let mut rest = text.iter();
@@ -44,7 +44,7 @@ pub(super) fn json_bytes(text: &[u8]) -> usize {
     bytes
 }
 
-/// Goes on after the quotation mark that ends a text.
+/// Skips to the position after the closing quotation mark of a text.
 fn skip_text<'a>(rest: &mut impl Iterator<Item = &'a u8>) {
     while let Some(byte) = rest.next() {
         match byte {
@@ -59,7 +59,7 @@ fn skip_text<'a>(rest: &mut impl Iterator<Item = &'a u8>) {
 mod tests {
     use super::*;
 
-    /// About how many bytes a value takes, by what is in it.
+    /// The approximate bytes of a value.
     fn taken(value: &Value) -> usize {
         let own = size_of::<Value>();
         match value {
@@ -89,7 +89,7 @@ mod tests {
             let value: Value = serde_json::from_str(text).unwrap();
             assert!(json_bytes(text.as_bytes()) >= taken(&value), "{text}");
         }
-        // What is within a text is no value.
+        // Brackets and commas within a text do not count.
         let text = format!("[\"{}\"]", "{,".repeat(1_000));
         assert!(json_bytes(text.as_bytes()) < 3_000);
         assert!(json_bytes(b"\"") > 0);

@@ -1,6 +1,6 @@
-//! gRPC messages, decompressed and decoded as far as there is memory for them.
+//! gRPC messages, decompressed and decoded as memory is available.
 //!
-//! The codec would do both at once and with the whole message, before anybody counts what it takes.
+//! The codec would do both at once and with the whole message, before its memory is counted.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::{StreamExt, stream};
@@ -19,21 +19,21 @@ use super::otlp::extent::{Form, admit};
 /// The header that names the compression of messages.
 const ENCODING: &str = "grpc-encoding";
 
-/// A byte that says whether the message is compressed, and its length in four (gRPC over HTTP/2, Length-Prefixed-Message).
+/// One byte for the compression flag and four for the length (gRPC over HTTP/2, Length-Prefixed-Message).
 pub(super) const PREFIX_BYTES: usize = 5;
 
-/// How large a message may be.
+/// The limits of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MessageLimit {
     pub(super) bytes: usize,
-    /// The error of one that is larger.
+    /// The error of a larger message.
     pub(super) too_large: fn(usize) -> WriteError,
-    /// The limits of what a message is when it is decoded, when that may be more than it has: requests of OTLP.
+    /// The limits of a decoded message, for messages that can expand: requests of OTLP.
     pub(super) decoded: Option<IngestLimits>,
 }
 
-/// The body with plain messages within the limit, when its headers say that messages may be compressed with gzip, in
-/// which case the header goes, or when they have limits of what they are when they are decoded.
+/// Returns a body with plain messages within the limit. It applies to bodies whose headers announce gzip, in which
+/// case that header is removed, and to messages with limits of their decoded size.
 pub(super) fn limited(
     headers: &mut HeaderMap,
     body: Body,
@@ -65,7 +65,7 @@ pub(super) fn limited(
     Body::new(StreamBody::new(frames.boxed()))
 }
 
-/// A body whose messages are put together.
+/// A body whose messages are assembled.
 struct Messages {
     body: Body,
     /// Whether messages may be compressed.
@@ -77,7 +77,7 @@ struct Messages {
 }
 
 impl Messages {
-    /// The next message, or what comes after the last one.
+    /// The next message, or the trailers after the last one.
     async fn next(&mut self) -> Result<Option<Frame<Bytes>>, Status> {
         loop {
             let message = self.message().await;
@@ -85,7 +85,7 @@ impl Messages {
                 return Ok(Some(Frame::data(message)));
             }
             let Some(frame) = self.body.frame().await.transpose()? else {
-                // A message that was cut off is for the codec to refuse.
+                // The codec refuses a truncated message.
                 let rest = self.received.split().freeze();
                 return Ok((!rest.is_empty()).then(|| Frame::data(rest)));
             };
@@ -96,7 +96,7 @@ impl Messages {
         }
     }
 
-    /// The first message that has come as a whole, as a plain one.
+    /// The first complete message, decompressed.
     async fn message(&mut self) -> Result<Option<Bytes>, WriteError> {
         let Some(mut prefix) = self.received.get(..PREFIX_BYTES) else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl Messages {
         Ok(Some(message))
     }
 
-    /// The plain message, with its prefix, that a compressed one is.
+    /// Decompresses a message. The result has a prefix as well.
     async fn decompressed(&mut self, message: Bytes) -> Result<Bytes, WriteError> {
         let mut reservation = self.held.take();
         let reader = gzip_reader(message.clone());
@@ -179,7 +179,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What the codec gets of a body that comes in parts, and the memory that is held for it.
+    /// The output for a body that arrives in parts, and the memory that is held for it.
     async fn received(encoding: &str, parts: Vec<Vec<u8>>) -> Result<(Vec<u8>, usize), Status> {
         received_within(LIMIT, encoding, parts).await
     }
@@ -204,7 +204,7 @@ mod tests {
         Ok((bytes, budget.held_bytes()))
     }
 
-    /// Messages come whole however their bytes come, and compressed ones are plain.
+    /// Messages are whole no matter how their bytes arrive, and compressed ones are decompressed.
     #[tokio::test]
     async fn compressed_messages_are_plain() {
         let plain = [
@@ -226,12 +226,12 @@ mod tests {
         }
         let (bytes, _) = received("identity", vec![sent.clone()]).await.unwrap();
         assert_eq!(bytes, sent);
-        // What was cut off is for the codec to refuse.
+        // The codec refuses a truncated message.
         let (bytes, _) = received("gzip", vec![sent[..7].to_vec()]).await.unwrap();
         assert_eq!(bytes, sent[..7]);
     }
 
-    /// A message of OTLP is measured before the codec gets it, compressed or not.
+    /// A message of OTLP is measured before the codec decodes it, compressed or not.
     #[tokio::test]
     async fn messages_are_measured_before_they_are_decoded() {
         let limit = MessageLimit {
@@ -263,7 +263,7 @@ mod tests {
         assert!(held > 10_000 * size_of::<LogRecord>(), "{held}");
     }
 
-    /// What a small message decompresses to is counted, and refused beyond the limit before it is all in memory.
+    /// The decompressed bytes of a small message are counted, and refused beyond the limit before all are in memory.
     #[tokio::test]
     async fn bombs_are_refused() {
         let bomb = message(1, &gzip(&vec![0; 64 << 20]));

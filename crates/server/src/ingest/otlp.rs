@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `record` | a log record as the JSON object that an event is made of |
 //! | `json` | the JSON form of a request |
-//! | `extent` | what a request takes in memory, before it is decoded |
+//! | `extent` | the memory of a request, before it is decoded |
 //! | `grpc`, `http` | the two transports |
 
 pub(super) mod extent;
@@ -19,16 +19,16 @@ use prost::Message;
 
 use super::budget::Reservation;
 use super::error::WriteError;
-use super::writer::{Receipt, Source, WriteOptions, Writer, workspace};
+use super::writer::{Source, WriteOptions, WriteReceipt, Writer, workspace};
 use crate::proto::otlp::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 
-/// Where logs are posted to: the path of OTLP over HTTP.
+/// The path of OTLP over HTTP.
 pub(crate) const PATH: &str = "/v1/logs";
 
-/// The header, or metadata, that names the workspace of records that name none.
+/// The header, or metadata, with the workspace of records that name none.
 const WORKSPACE_HEADER: &str = "x-vouch-workspace";
 
-/// How many refusals are told with their reasons.
+/// The most refusals that are reported with their reasons.
 const REASONS: usize = 5;
 
 /// Stores log records.
@@ -38,7 +38,7 @@ async fn export(
     workspace_header: Option<&str>,
     request: ExportLogsServiceRequest,
     held: Reservation,
-) -> Result<Receipt, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let mapping = writer.otlp_mapping().cloned();
     let is_mapped = mapping.is_some();
     let options = WriteOptions {
@@ -76,8 +76,8 @@ async fn export(
         .await
 }
 
-/// What is told of the records that were refused; nothing when none were.
-fn partial_success(receipt: &Receipt) -> Option<ExportLogsPartialSuccess> {
+/// The report about refused records; `None` when there are none.
+fn partial_success(receipt: &WriteReceipt) -> Option<ExportLogsPartialSuccess> {
     let records: BTreeSet<usize> = receipt
         .refused
         .iter()

@@ -1,7 +1,7 @@
-//! How fast a body has to come, and an answer has to go.
+//! The minimum rates of bodies and of answers.
 //!
-//! Only the time that the service waits for its client counts, not the time that the client waits for the
-//! service. Whatever is too slow is let go, and with it the memory it holds.
+//! Only the time counts that the service waits for its client, not the reverse. A body or an answer that is too slow
+//! is dropped, and its memory is released.
 
 use std::time::Duration;
 
@@ -10,37 +10,37 @@ use tokio::time::{Instant, sleep};
 use super::budget::Budget;
 use super::error::WriteError;
 
-/// In each window of waiting for a body, [`LEAST_BYTES`] have to come.
+/// In each window of waiting for a body, [`LEAST_BYTES`] have to arrive.
 const WINDOW: Duration = Duration::from_secs(30);
 /// 1 KiB a second.
 const LEAST_BYTES: usize = 30 << 10;
-/// The longest that the service waits for all of a body.
+/// The longest wait for a whole body.
 const DEADLINE: Duration = Duration::from_mins(5);
-/// A client that takes nothing of an answer for so long is taken for gone.
+/// A client that reads nothing of an answer for this long counts as gone.
 pub(crate) const LONGEST_STALL: Duration = Duration::from_mins(1);
-/// The least that a client takes of a large answer in a second, after [`LONGEST_STALL`]: 64 KiB.
+/// The minimum rate of a large answer per second, after [`LONGEST_STALL`]: 64 KiB.
 const LEAST_ANSWER_BYTES: usize = 64 << 10;
-/// Who has made the service wait for this long makes way for requests that find no memory.
+/// A body for which the service has waited this long is cancelled when other requests have no memory.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often a body that is waited for is looked at.
+/// The interval of the checks of a body.
 const TICK: Duration = Duration::from_millis(500);
 
 /// The pace of one body.
 #[derive(Debug)]
 pub(crate) struct Pace {
     window: Duration,
-    /// The longest that the service waits for all of it.
+    /// The longest wait for the whole body.
     deadline: Duration,
-    /// How long the service has waited for it.
+    /// The time that the service has waited for it.
     waited: Duration,
     /// The same since the window began.
     in_window: Duration,
-    /// What came since the window began.
+    /// The bytes that arrived since the window began.
     window_bytes: usize,
 }
 
 impl Default for Pace {
-    /// That of the body of a request.
+    /// The pace of the body of a request.
     fn default() -> Self {
         Self::new(WINDOW, DEADLINE)
     }
@@ -57,7 +57,7 @@ impl Pace {
         }
     }
 
-    /// That of an answer of `bytes` to a client that may take too little for the time `stall`.
+    /// The pace of an answer of `bytes` to a client that may read too slowly for the time `stall`.
     pub(crate) fn of_answer(stall: Duration, bytes: usize) -> Self {
         let seconds = (bytes / LEAST_ANSWER_BYTES) as u64;
         Self::new(stall, stall + Duration::from_secs(seconds))
@@ -66,8 +66,8 @@ impl Pace {
     /// Waits for the next part of a body, which `bytes` measures.
     ///
     /// # Errors
-    /// [`WriteError::BodyStalled`] when the body is too slow, [`WriteError::GaveWay`] when it is slow and
-    /// others find no memory in `budget`.
+    /// [`WriteError::BodyStalled`] when the body is too slow, [`WriteError::GaveWay`] when it is slow and other
+    /// requests have no memory in `budget`.
     pub(crate) async fn next<T>(
         &mut self,
         budget: &Budget,
@@ -120,7 +120,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// After how many waits of `seconds` that bring `bytes` each a body is let go.
+    /// The number of waits of `seconds` with `bytes` each after which a body is dropped.
     fn let_go(seconds: u32, bytes: usize, is_short: bool) -> (u32, WriteError) {
         let mut pace = Pace::default();
         let mut waits = 0;
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// A slow line has minutes, and seconds where others find no memory.
+    /// A slow line has minutes, and seconds when other requests have no memory.
     #[test]
     fn slow_body_makes_way() {
         let (after, error) = let_go(1, 100 << 10, false);

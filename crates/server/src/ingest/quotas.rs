@@ -1,7 +1,7 @@
-//! How many workspaces, days and producers senders may make.
+//! Quotas on the workspaces, days and producers that senders create.
 //!
-//! Each of them costs the store something for good: files, entries of a log, memory of every node. So a
-//! sender that puts a changing value where a name belongs is stopped here.
+//! Each of them has a permanent cost: files, entries of a log, memory of every node. The quotas stop a sender that
+//! puts a changing value in place of a name.
 
 mod days;
 mod producers;
@@ -21,11 +21,10 @@ use super::decode::{Decoded, RefusedRecord};
 use super::error::WriteError;
 
 const HOUR: Duration = Duration::from_hours(1);
-/// The names of workspaces are read from the store at most this often.
+/// The shortest interval between two reads of the names of workspaces.
 const LISTING_AGE: Duration = Duration::from_secs(10);
 
-/// How many workspaces, days and producers senders may make through one node. An import may make any
-/// number.
+/// The workspaces, days and producers that senders may create through one node. An import may create any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IngestQuotas {
     /// New workspaces within an hour; 1,000 by default.
@@ -53,13 +52,13 @@ impl Default for IngestQuotas {
     }
 }
 
-/// Which workspaces and producers there are, as far as this node knows.
+/// The workspaces and producers that this node knows.
 #[derive(Debug)]
 pub(super) struct Quotas {
     store: Store,
     limits: IngestQuotas,
     known: Mutex<HashSet<WorkspaceId>>,
-    /// Held by who admits new workspaces.
+    /// Serialises the admission of new workspaces.
     making: AsyncMutex<Making>,
     days: Days,
     producers: Arc<Producers>,
@@ -67,14 +66,14 @@ pub(super) struct Quotas {
 
 #[derive(Debug, Default)]
 struct Making {
-    /// When the store was asked for its workspaces.
+    /// The time of the last read of the names of workspaces.
     listed: Option<Instant>,
-    /// The workspaces that were made within the last hour.
+    /// The workspaces that were created within the last hour.
     made: VecDeque<(Instant, WorkspaceId)>,
 }
 
 impl Quotas {
-    /// Quotas for what is written to `store`.
+    /// Quotas for writes to `store`.
     pub(super) fn new(store: Store, limits: IngestQuotas) -> Self {
         Self {
             days: Days::new(&limits),
@@ -86,12 +85,12 @@ impl Quotas {
         }
     }
 
-    /// Refuses the events that would make too many workspaces or days; returns the producer of a numbered batch,
+    /// Refuses the events that would create too many workspaces or days. Returns the producer of a numbered batch,
     /// which counts.
     ///
     /// # Errors
-    /// [`WriteError::TooManyProducers`]; and [`WriteError::Quota`] for a numbered batch, which is
-    /// stored as a whole or not at all, so that it stays the same batch when it is sent again.
+    /// [`WriteError::TooManyProducers`]; for a numbered batch also [`WriteError::TooManyWorkspaces`] and
+    /// [`WriteError::TooManyDays`], as it is stored as a whole or not at all, so that a retry is the same batch.
     pub(super) async fn admit(
         &self,
         decoded: &mut Decoded,
@@ -104,20 +103,24 @@ impl Quotas {
         let refused = self.refused_workspaces(&decoded.events).await;
         let refused = &refused;
         let mut days = self.days.of_request();
-        let mut fault = |event: &Event| {
+        if number.is_some() {
+            for event in &decoded.events {
+                if let Some(rejection) = refused.get(event.workspace()) {
+                    return Err(WriteError::TooManyWorkspaces(rejection.clone()));
+                }
+                if let Some(rejection) = days.fault(event) {
+                    return Err(WriteError::TooManyDays(rejection));
+                }
+            }
+        }
+        refuse(decoded, |event| {
             let rejection = refused.get(event.workspace()).cloned();
             rejection.or_else(|| days.fault(event))
-        };
-        if number.is_some()
-            && let Some(rejection) = decoded.events.iter().find_map(&mut fault)
-        {
-            return Err(WriteError::Quota(rejection));
-        }
-        refuse(decoded, fault);
+        });
         Ok(producer)
     }
 
-    /// The workspaces of events that may not be made, and why.
+    /// The workspaces of events that cannot be created, with the reasons.
     async fn refused_workspaces(&self, events: &[Event]) -> BTreeMap<WorkspaceId, Rejection> {
         let unknown = self.unknown(events.iter().map(Event::workspace));
         if unknown.is_empty() {
@@ -162,7 +165,7 @@ impl Quotas {
         unknown.cloned().collect()
     }
 
-    /// Learns which workspaces there are, and forgets those that are gone.
+    /// Reads the names of workspaces, and removes those that are gone.
     async fn list(&self, making: &mut Making) {
         match self.store.workspace_folders().await {
             Ok(mut known) => {
@@ -197,7 +200,7 @@ impl Quotas {
     }
 }
 
-/// Takes out the events that `rejection` refuses.
+/// Removes the events that `rejection` refuses.
 fn refuse(decoded: &mut Decoded, mut rejection: impl FnMut(&Event) -> Option<Rejection>) {
     let events = std::mem::take(&mut decoded.events);
     let record_of = std::mem::take(&mut decoded.record_of);

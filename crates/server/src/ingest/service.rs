@@ -12,19 +12,19 @@ use tonic::{Request, Response, Status, Streaming};
 use super::admission::Held;
 use super::budget::Reservation;
 use super::error::WriteError;
-use super::writer::{AskedOptions, Door, Receipt, Source, WriteOptions, Writer};
+use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
 use crate::proto::ingest_service_server::IngestService;
 use crate::proto::write_stream_response::Outcome;
 use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
 
-/// The bytes of one stream that are stored at the same time, and the largest of its messages.
+/// The bytes of one stream that are stored concurrently, and the largest of its messages.
 pub(crate) const STREAM_BYTES: usize = 16 << 20;
-/// The requests of one stream that are stored at the same time.
+/// The requests of one stream that are stored concurrently.
 const STREAM_REQUESTS: usize = 1_024;
-/// The refusals whose reasons are told; a message has 4 MiB for most clients.
+/// The most refusals that are reported with their reasons: most clients accept messages up to 4 MiB.
 const REASONS: usize = 1_000;
 
-/// Stores what comes by gRPC.
+/// Stores events from gRPC.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     writer: Writer,
@@ -32,7 +32,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Stores with `writer`. When `stopping` becomes true, streams end behind what they have read.
+    /// A service over `writer`. When `stopping` becomes true, streams end after the messages that they have read.
     pub(crate) fn new(writer: Writer, stopping: watch::Receiver<bool>) -> Self {
         Self { writer, stopping }
     }
@@ -73,8 +73,8 @@ impl IngestService for Service {
             read: 0,
         };
         let start = Some((requests, self.stopping.clone(), queue));
-        // One request after the other is read, and only when there is place for it. Nothing is read
-        // behind a failure of the stream itself.
+        // Requests are read one after the other, and only when there is room. Nothing is read after a failure of the
+        // stream itself.
         let admitted = stream::unfold(start, |reading| async move {
             let (mut requests, mut stopping, mut queue) = reading?;
             let item = tokio::select! {
@@ -102,12 +102,12 @@ struct Queue {
     /// The memory of the message that is being read.
     held: Held,
     place: Arc<Semaphore>,
-    /// Done when the numbered batch before is.
+    /// Resolves when the previous numbered batch is done.
     last_numbered: Option<oneshot::Receiver<()>>,
     read: u64,
 }
 
-/// A request that has its place.
+/// A request with its permits.
 struct Admitted {
     writer: Writer,
     request: WriteRequest,
@@ -116,7 +116,7 @@ struct Admitted {
     held: Result<Reservation, WriteError>,
     index: u64,
     _place: OwnedSemaphorePermit,
-    /// For a numbered batch: what it waits for, and who waits for it.
+    /// For a numbered batch: the signal of the previous batch, and its own signal.
     turn: Option<(Option<oneshot::Receiver<()>>, oneshot::Sender<()>)>,
 }
 
@@ -145,12 +145,12 @@ impl Queue {
 
 impl Admitted {
     async fn answer(self) -> WriteStreamResponse {
-        // Numbered batches that overtook each other would look like a gap.
+        // Numbered batches in another order would look like a gap.
         let done = match self.turn {
             None => None,
             Some((before, done)) => {
                 if let Some(before) = before {
-                    // Whether it was stored or failed: the store knows which number is next.
+                    // Independent of the outcome: the store knows the next number.
                     let _ = before.await;
                 }
                 Some(done)
@@ -166,13 +166,13 @@ impl Admitted {
             request: self.index,
             outcome: Some(match written {
                 Ok(receipt) => Outcome::Written(response(receipt)),
-                Err(error) => Outcome::Error(error.told().1),
+                Err(error) => Outcome::Error(error.classify().1),
             }),
         }
     }
 }
 
-/// Waits for a place among the requests of the stream. One that is larger than all places takes them all.
+/// Waits for room among the requests of the stream. A request that exceeds all of it takes all of it.
 async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
     let bytes = u32::try_from(bytes.clamp(1, STREAM_BYTES)).unwrap_or(u32::MAX);
     let admitted = place.acquire_many_owned(bytes).await;
@@ -184,7 +184,7 @@ async fn write(
     sender: Option<IpAddr>,
     request: WriteRequest,
     held: Reservation,
-) -> Result<Receipt, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let options = options(writer, &request)?;
     let ndjson = request.ndjson;
     let source = Source {
@@ -217,7 +217,7 @@ fn options(writer: &Writer, request: &WriteRequest) -> Result<WriteOptions, Writ
     Ok(options)
 }
 
-fn response(receipt: Receipt) -> WriteResponse {
+fn response(receipt: WriteReceipt) -> WriteResponse {
     let refused = receipt.refused.into_iter().enumerate();
     WriteResponse {
         accepted: receipt.accepted,

@@ -1,4 +1,4 @@
-//! A request of any door, stored.
+//! Stores the request of any door.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::http::Extensions;
 use axum::http::request::Parts;
+use dql::Code;
 use events::{Mapping, MappingSource, Origin, WorkspaceId};
 use store::{BatchNumber, Ingest, WriteBatch};
 use tokio::runtime::Handle;
@@ -26,7 +27,7 @@ use crate::tally::Tally;
 /// The longest name of a producer, in bytes.
 const MAX_PRODUCER_BYTES: usize = 128;
 
-/// Stores what comes through the doors; cheap to clone.
+/// Stores the events of all doors. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     ingest: Ingest,
@@ -37,7 +38,7 @@ pub(crate) struct Writer {
     log: Tally,
 }
 
-/// The doors, as metrics and the log name them.
+/// The doors, by their names in metrics and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
     /// `POST /v1/events`.
@@ -61,7 +62,7 @@ impl Door {
     }
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
     pub(crate) door: Door,
@@ -70,7 +71,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A request with these extensions.
+    /// The source of a request with these extensions.
     pub(crate) fn of(door: Door, extensions: &Extensions) -> Self {
         let peer = extensions.get::<Peer>();
         Self {
@@ -91,20 +92,20 @@ impl Source {
     }
 }
 
-/// How a request wants its events to be stored.
+/// The options of a request to store events.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WriteOptions {
     /// The workspace of events that name none.
     pub(crate) workspace: Option<WorkspaceId>,
-    /// What makes events of the records.
+    /// The mapping of the records.
     pub(crate) mapping: Option<MappingSource>,
     /// The number of the batch.
     pub(crate) number: Option<BatchNumber>,
-    /// Whether one refused record refuses all.
+    /// Whether one refused record refuses the request.
     pub(crate) all_or_nothing: bool,
 }
 
-/// The same as the texts of a request, where empty and 0 mean that nothing is given.
+/// The same options as texts of a request. Empty texts and 0 mean that the option is absent.
 #[derive(Debug, Default)]
 pub(crate) struct AskedOptions<'a> {
     pub(crate) workspace: &'a str,
@@ -114,14 +115,14 @@ pub(crate) struct AskedOptions<'a> {
     pub(crate) all_or_nothing: bool,
 }
 
-/// What became of a request.
+/// The result of a write.
 #[derive(Debug)]
-pub(crate) struct Receipt {
-    /// How many events are durable.
+pub(crate) struct WriteReceipt {
+    /// The number of durable events.
     pub(crate) accepted: u64,
-    /// What is not stored, in the order of the records.
+    /// The refused records and events, in the order of the records.
     pub(crate) refused: Vec<RefusedRecord>,
-    /// The name of the write; empty when nothing was stored.
+    /// The token of the write; empty when nothing was stored.
     pub(crate) token: String,
 }
 
@@ -145,8 +146,8 @@ impl Writer {
         }
     }
 
-    /// Counts what became of a request, and logs what was refused, since some senders tell nobody.
-    pub(crate) fn count(&self, door: Door, outcome: Result<&Receipt, &WriteError>) {
+    /// Counts the result of a request, and logs refusals, because some senders do not report them.
+    pub(crate) fn count(&self, door: Door, outcome: Result<&WriteReceipt, &WriteError>) {
         let door = door.as_str();
         match outcome {
             Ok(receipt) => {
@@ -165,11 +166,12 @@ impl Writer {
     }
 
     /// Counts a request that was refused with `code` before its door read it.
-    pub(crate) fn count_refusal(&self, door: Door, code: &'static str) {
+    pub(crate) fn count_refusal(&self, door: Door, code: Code) {
         self.refused(door.as_str(), code);
     }
 
-    fn refused(&self, door: &'static str, code: &'static str) {
+    fn refused(&self, door: &'static str, code: Code) {
+        let code = code.as_str();
         self.metrics.refused_request(door, code);
         self.log.add((door, code), 1);
     }
@@ -200,7 +202,7 @@ impl Writer {
         self.config.otlp_mapping.as_ref()
     }
 
-    /// What the texts of a request mean.
+    /// Parses the texts of a request.
     ///
     /// # Errors
     /// [`WriteError::Request`] or [`WriteError::UnknownMapping`].
@@ -240,11 +242,11 @@ impl Writer {
         }
     }
 
-    /// Stores what `take` gives to the decoder, and answers when it is durable. Who loses interest
-    /// meanwhile does not keep it from being stored. `held` is the memory of the request.
+    /// Stores the records that `take` passes to the decoder, and returns when they are durable. They are stored even
+    /// when the caller leaves meanwhile. `held` is the memory of the request.
     ///
     /// # Errors
-    /// When the records cannot be taken, or the store fails. Nothing is acknowledged then.
+    /// When the records cannot be decoded, or the store fails. No event is acknowledged then.
     pub(crate) async fn write(
         &self,
         source: Source,
@@ -253,7 +255,7 @@ impl Writer {
         take: impl FnOnce(&mut Decoder<'_>, Option<&WorkspaceId>) -> Result<(), WriteError>
         + Send
         + 'static,
-    ) -> Result<Receipt, WriteError> {
+    ) -> Result<WriteReceipt, WriteError> {
         let (config, ingest) = (self.config.clone(), self.ingest.clone());
         let (quotas, metrics) = (self.quotas.clone(), self.metrics.clone());
         let runtime = Handle::current();
@@ -299,16 +301,16 @@ async fn store(
     source: Source,
     options: WriteOptions,
     decoded: Decoded,
-) -> Result<Receipt, WriteError> {
+) -> Result<WriteReceipt, WriteError> {
     let Decoded {
         events,
         record_of,
         mut refused,
     } = decoded;
     let is_void = options.all_or_nothing && !refused.is_empty();
-    // An empty batch with a number is a batch all the same: the next number follows it.
+    // An empty numbered batch is still a batch: the next number follows it.
     if is_void || (events.is_empty() && options.number.is_none()) {
-        return Ok(Receipt {
+        return Ok(WriteReceipt {
             accepted: 0,
             refused,
             token: String::new(),
@@ -333,17 +335,17 @@ async fn store(
     }));
     refused.sort_by_key(|refused| refused.index);
     let token = written.token.map(|token| token.to_string());
-    Ok(Receipt {
+    Ok(WriteReceipt {
         accepted: accepted as u64,
         refused,
         token: token.unwrap_or_default(),
     })
 }
 
-/// The workspace that a text names.
+/// Parses the name of a workspace.
 ///
 /// # Errors
-/// [`WriteError::Request`] when it names none.
+/// [`WriteError::Request`] when the name is invalid.
 pub(crate) fn workspace(id: &str) -> Result<WorkspaceId, WriteError> {
     id.parse()
         .map_err(|error| WriteError::Request(format!("{error}")))

@@ -1,4 +1,4 @@
-//! The gRPC ports: which services there are, their health, and the limits of connections.
+//! The gRPC ports: their services, health, and limits of connections.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tonic_health::server::HealthReporter;
 use super::ServerError;
 use crate::admin::AdminListener;
 use crate::connections::{Budgets, Connection, ConnectionLimits, Counts, Listener, Port};
-use crate::ingest::admission::{Admission, Intake};
+use crate::ingest::admission::{BudgetLayer, Intake};
 use crate::ingest::{Budget, Door, Writer, otlp, service};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::ingest_service_server::IngestServiceServer;
@@ -29,15 +29,15 @@ use crate::service::Service;
 use crate::workspace::{self, Access};
 use crate::{MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
 
-/// Clients that vanished without a word are noticed after this time and the next, and their queries end.
+/// Clients that disappeared are noticed after this time plus [`KEEPALIVE_TIMEOUT`], and their queries end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Calls on one connection at a time; a client waits with more.
+/// The most concurrent calls on one connection; a client delays further ones.
 const CONCURRENT_STREAMS: u32 = 100;
-/// A client that is there answers the pings, so that something comes within this time.
+/// A live client answers the pings, so bytes arrive within this time.
 const IDLE: Duration = Duration::from_mins(1);
 
-/// The messages of services that are asked little: names, and reasons that people write.
+/// The limit of messages for services with small requests: names, and reasons that people write.
 const SMALL_MESSAGE_BYTES: usize = 64 << 10;
 
 /// The port for everything but changes of settings.
@@ -57,7 +57,7 @@ type IngestServer = IngestServiceServer<service::Service>;
 type LogsServer = LogsServiceServer<otlp::grpc::Service>;
 type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
 
-/// The services whose health is reported; the empty name is for all together.
+/// The services whose health is reported. The empty name is that of the whole server.
 const NAMES: [&str; 5] = [
     "",
     <QueryServer as NamedService>::NAME,
@@ -66,7 +66,7 @@ const NAMES: [&str; 5] = [
     <WorkspaceServer as NamedService>::NAME,
 ];
 
-/// What the health service reports.
+/// The state of the health service.
 #[derive(Debug)]
 pub(super) struct Health {
     reporter: HealthReporter,
@@ -74,7 +74,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// The health of a service whose store is `store`; it is ready until something fails.
+    /// The health of a service over `store`. It is ready until an operation fails.
     pub(super) async fn new(store: Store) -> Self {
         let reporter = HealthReporter::new();
         let health = Self { reporter, store };
@@ -94,14 +94,14 @@ impl Health {
         }
     }
 
-    /// Tells whether the service is ready until `stopped` is done; never ends.
+    /// Reports readiness until `stopped` is done; never ends.
     pub(super) async fn watch(&self, stopped: impl Future<Output = ()>) {
         let watching = async {
             let mut was_ready = true;
             loop {
                 readiness::probe_if_idle(&self.store).await;
                 let ready = readiness::ready(&self.store);
-                // Those that watch are told of changes only.
+                // Watchers receive changes only.
                 match &ready {
                     Ok(()) if !was_ready => {
                         tracing::info!("ready again");
@@ -125,7 +125,7 @@ impl Health {
         std::future::pending().await
     }
 
-    /// Tells those that watch the health, then lets go of them: a watch never ends by itself, so it would
+    /// Notifies the watchers of the health service and ends their streams. A watch never ends by itself, so it would
     /// keep its connection open for the whole time to finish.
     pub(super) async fn refuse(&self) {
         self.tell(ServingStatus::NotServing).await;
@@ -136,7 +136,7 @@ impl Health {
     }
 }
 
-/// The services of the port that everybody reaches.
+/// The services of the public port.
 pub(super) fn router(
     service: Service,
     store: Store,
@@ -145,8 +145,8 @@ pub(super) fn router(
     health: &Health,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router, ServerError> {
-    // `Admission` checks how large messages are, decompresses them, and says what the limit is; the codec
-    // names the compressions that clients may use.
+    // `BudgetLayer` checks the size of messages, decompresses them, and reports the limit. The codec announces the
+    // compressions that clients may use.
     let limit = with_slack(writer.limits().decompressed_bytes);
     let query_service = QueryServer::new(service)
         .max_decoding_message_size(with_slack(MAX_QUESTION_BYTES))
@@ -164,20 +164,20 @@ pub(super) fn router(
         .add_service(small(reflection().build_v1()?, questions))
         .add_service(small(reflection().build_v1alpha()?, questions))
         .add_service(asked(query_service, questions, MAX_QUESTION_BYTES))
-        .add_service(Admission::new(ingest_service, writes(Door::Grpc)))
-        .add_service(Admission::new(logs_service, writes(Door::OtlpGrpc)))
+        .add_service(BudgetLayer::new(ingest_service, writes(Door::Grpc)))
+        .add_service(BudgetLayer::new(logs_service, writes(Door::OtlpGrpc)))
         .add_service(small(workspace_service, questions)))
 }
 
-/// The service, which takes small messages only.
-fn small<S: NamedService>(service: S, budget: &Budget) -> Admission<S> {
+/// The service, with the limit for small messages.
+fn small<S: NamedService>(service: S, budget: &Budget) -> BudgetLayer<S> {
     asked(service, budget, SMALL_MESSAGE_BYTES)
 }
 
-/// The service, which stores no events and takes messages of `bytes`.
-fn asked<S: NamedService>(service: S, budget: &Budget, bytes: usize) -> Admission<S> {
+/// The service, which stores no events, with messages up to `bytes`.
+fn asked<S: NamedService>(service: S, budget: &Budget, bytes: usize) -> BudgetLayer<S> {
     let intake = Intake::of_questions(budget.clone(), S::NAME, bytes);
-    Admission::new(service, intake)
+    BudgetLayer::new(service, intake)
 }
 
 /// A limit of the codec that no message reaches.

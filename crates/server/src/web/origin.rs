@@ -1,7 +1,7 @@
-//! Requests that a foreign web page makes a browser send.
+//! Refuses requests that a foreign web page caused.
 //!
-//! A page of any site can make the browser of its reader send requests to services on the reader's own
-//! machine and network. The browser says where they come from; programs say nothing of the kind.
+//! A page of any site can make a browser send requests to services on the machine and network of its user. Browsers
+//! name the origin of such requests in a header; other programs send no such header.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,21 +12,22 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use dql::Code;
 
 use super::refusal;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The names by which requests may call the service.
+/// The host names that requests may use.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts {
-    /// Whether it listens on addresses of this machine only. Then no request has a reason to call it by another name.
+    /// Whether the service listens on loopback addresses only. Then requests have no reason to use another name.
     is_local: bool,
     allowed: Arc<[String]>,
 }
 
 impl Hosts {
-    /// For a service that listens on `address`; `allowed` are further names that it has.
+    /// The names of a service that listens on `address`, and further ones in `allowed`.
     pub(crate) fn new(address: IpAddr, allowed: &[String]) -> Self {
         let allowed = allowed.iter().map(|name| name.to_ascii_lowercase());
         Self {
@@ -35,8 +36,8 @@ impl Hosts {
         }
     }
 
-    /// Whether a request may call the service `host`. An address may be any that the service listens on. A name has to
-    /// be given, as any site can make its own name mean this machine.
+    /// Whether a request may use `host`. Any address of the service is accepted. A name has to be configured, because
+    /// any site can resolve its own name to this machine.
     fn knows(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else {
             return false;
@@ -55,7 +56,7 @@ pub(crate) fn is_of_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
 }
 
-/// Lets a request through unless a foreign page has caused it.
+/// Passes a request on unless a foreign page has caused it.
 pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     match fault(&hosts, request.headers()) {
         None => next.run(request).await,
@@ -63,7 +64,7 @@ pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Ne
     }
 }
 
-fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(&'static str, String)> {
+fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(Code, String)> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = text(HOST);
     let is_own_page = |origin: &str| {
@@ -74,17 +75,17 @@ fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(&'static str, String)> {
         "a page of another site may not send requests to this service; send them from a program";
     match text(SEC_FETCH_SITE) {
         None | Some("same-origin" | "none") => {}
-        Some(_) => return Some(("foreign_origin", foreign.to_owned())),
+        Some(_) => return Some((Code::ForeignOrigin, foreign.to_owned())),
     }
     if text(ORIGIN).is_some_and(|origin| !is_own_page(origin)) {
-        return Some(("foreign_origin", foreign.to_owned()));
+        return Some((Code::ForeignOrigin, foreign.to_owned()));
     }
     let is_checked = hosts.is_local || is_of_browser(headers);
     let host = host.filter(|host| is_checked && !hosts.knows(host))?;
     let message = format!(
         "this service is not called `{host}`; call it by its address, or name it with --allowed-host"
     );
-    Some(("unknown_host", message))
+    Some((Code::UnknownHost, message))
 }
 
 #[cfg(test)]
@@ -97,10 +98,10 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             (name, value.parse().unwrap())
         });
-        fault(&hosts, &headers.collect()).map(|(code, _)| code)
+        fault(&hosts, &headers.collect()).map(|(code, _)| code.as_str())
     }
 
-    /// Programs say nothing of a page; browsers say whose page it is.
+    /// Programs send no origin; browsers send that of the page.
     #[test]
     fn foreign_pages_are_refused() {
         let local = ("host", "127.0.0.1:8080");
@@ -121,7 +122,7 @@ mod tests {
         }
     }
 
-    /// A site can make its own name mean this machine; then the page is its own, but the name is not ours.
+    /// A site can resolve its own name to this machine. Then origin and host agree, but the name is not configured.
     #[test]
     fn local_service_knows_its_names() {
         for (host, is_known) in [

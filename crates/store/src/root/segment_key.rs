@@ -133,7 +133,11 @@ mod tests {
             assert!(pair[0] < pair[1]);
             assert!(pair[0].to_string() < pair[1].to_string());
         }
-        for key in keys {
+        // The names of clocks after 2286 have a digit more, and sort as texts before those of today.
+        let (today, far) = (keys[3], key(10_000_000_000_000, 0));
+        assert!(today < far);
+        assert!(far.to_string() < today.to_string());
+        for key in keys.into_iter().chain([far]) {
             assert_eq!(key.to_string().parse(), Ok(key));
             assert!(!key.is_parked());
         }

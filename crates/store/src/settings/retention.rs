@@ -133,7 +133,7 @@ mod tests {
             ("99999999999999d", "too long"),
         ] {
             let error = text.parse::<Retention>().unwrap_err();
-            assert_eq!(error.code(), "invalid_setting");
+            assert!(matches!(error, StoreError::InvalidSetting { .. }));
             assert!(error.to_string().contains(reason), "{error}");
         }
     }

@@ -1,13 +1,13 @@
-//! Reading on other threads, so that decoding and storing go on at the same time.
+//! Reads on other threads, so that decoding and storing overlap.
 
 use events::read::{Decoded, Input, ReadError};
 use events::{EventReader, MappingSource, WorkspaceId};
 use tokio::sync::mpsc;
 
-/// Portions that wait for the store; with those in the making, they bound the memory.
+/// The most decoded portions in the queue. Together with those being decoded they bound the memory.
 const WAITING_PORTIONS: usize = 2;
 
-/// Reads everything in the input. An error is the last thing given.
+/// Reads the whole input. An error is the last item.
 pub(super) fn read_in_background(
     input: Input,
     mapping: Option<MappingSource>,
@@ -18,7 +18,7 @@ pub(super) fn read_in_background(
         let reader = match EventReader::open(input, mapping, workspace) {
             Ok(reader) => reader,
             Err(error) => {
-                // Nobody listens any more when the import has failed already.
+                // The receiver is gone when the import has failed.
                 let _ = sender.blocking_send(Err(error));
                 return;
             }

@@ -1,4 +1,4 @@
-//! What an import says at its end.
+//! The report of an import.
 
 use std::io::{self, Write};
 
@@ -8,23 +8,23 @@ use store::ImportSummary;
 
 use crate::output::{counted, size};
 
-/// How many refused records of a file are shown.
+/// The number of refused records that are printed per file.
 const SHOWN_REFUSALS: usize = 10;
 
-/// What became of one file.
+/// The result of one file.
 #[derive(Debug)]
 pub(super) struct FileReport {
     name: String,
-    /// The events that were read and handed to the store.
+    /// The number of events that were passed to the store.
     pub(super) read: u64,
     refused: u64,
-    /// The first refused records, a line each.
+    /// The first refused records, one line each.
     shown: Vec<String>,
     failure: Option<String>,
 }
 
 impl FileReport {
-    /// The report of a file of which nothing was read yet.
+    /// An empty report.
     pub(super) fn new(name: String) -> Self {
         Self {
             name,
@@ -35,7 +35,7 @@ impl FileReport {
         }
     }
 
-    /// Notes a record that is not stored.
+    /// Adds a record that is not stored.
     pub(super) fn refuse(&mut self, line: u64, rejection: &Rejection) {
         self.refused += 1;
         if self.shown.len() < SHOWN_REFUSALS {
@@ -45,18 +45,18 @@ impl FileReport {
         }
     }
 
-    /// Notes why the file was not read to its end.
+    /// Sets the reason why the file was not read to its end.
     pub(super) fn failed(&mut self, error: &ReadError) {
         self.failure = Some(error.to_string());
     }
 
-    /// Whether everything in the file was read and accepted.
+    /// Whether the whole file was read and accepted.
     pub(super) fn is_clean(&self) -> bool {
         self.refused == 0 && self.failure.is_none()
     }
 }
 
-/// Prints what became of each file and of each workspace.
+/// Prints the result of each file and of each workspace.
 pub(super) fn print(
     out: &mut impl Write,
     files: &[FileReport],
@@ -104,7 +104,7 @@ pub(super) fn print(
     )
 }
 
-/// How many of the stored events have another id than their own, where there are any.
+/// The number of stored events with an id other than their own, if any.
 fn conflicts(count: u64) -> String {
     match count {
         0 => String::new(),

@@ -1,4 +1,4 @@
-//! How many records a request has, and what it takes in memory when it is decoded.
+//! The number of records of a request and its memory when decoded, computed before decoding.
 
 use bytes::Bytes;
 use prost::DecodeError;
@@ -10,7 +10,7 @@ use crate::ingest::limits::IngestLimits;
 use crate::ingest::memory::{ALLOCATION_BYTES, json_bytes, next_item_bytes};
 use crate::proto::otlp::{AnyValue, KeyValue, LogRecord, ResourceLogs, ScopeLogs};
 
-/// The deepest nesting of messages that the decoder takes.
+/// The deepest nesting of messages that the decoder accepts.
 const MAX_DEPTH: usize = 100;
 
 /// The form of a request.
@@ -20,12 +20,12 @@ pub(in crate::ingest) enum Form {
     Json,
 }
 
-/// What a request becomes.
+/// The size of a decoded request.
 #[derive(Debug, Default)]
 struct Extent {
     /// Its records. Those of JSON are counted when they are decoded.
     records: usize,
-    /// The most bytes of memory that it takes.
+    /// An upper bound of its memory.
     bytes: usize,
 }
 
@@ -72,10 +72,10 @@ impl Extent {
         Ok(extent)
     }
 
-    /// Adds what the fields of a message take beside its own struct.
+    /// Adds the memory of the fields of a message beyond its struct.
     ///
-    /// Each message has to end within the one that has it. The decoder finds out only after it has decoded all that
-    /// the inner one announces.
+    /// Each message has to end within its parent. The decoder notices a violation only after it has decoded
+    /// everything that the inner message announces.
     fn add(&mut self, kind: Kind, mut message: &[u8], depth: usize) -> Result<(), Damage> {
         if depth > MAX_DEPTH {
             return Err(Damage::TooDeep);
@@ -130,12 +130,12 @@ enum Kind {
     Members,
 }
 
-/// What a field of a message has, when it has a length.
+/// The content of a length-delimited field.
 #[derive(Debug, Clone, Copy)]
 enum Field {
-    /// A text or bytes, or a field that is not known.
+    /// A text, bytes, or an unknown field.
     Value,
-    /// A message within the struct of the one that has it.
+    /// A message within the struct of its parent.
     One(Kind),
     /// A message of a list, with the bytes of its struct.
     List(Kind, usize),

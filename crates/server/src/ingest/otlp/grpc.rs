@@ -10,14 +10,14 @@ use crate::ingest::writer::{Door, Source, Writer};
 use crate::proto::otlp::logs_service_server::LogsService;
 use crate::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 
-/// Stores log records that come by gRPC.
+/// Stores log records from gRPC.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     writer: Writer,
 }
 
 impl Service {
-    /// Stores with `writer`.
+    /// A service over `writer`.
     pub(crate) fn new(writer: Writer) -> Self {
         Self { writer }
     }

@@ -13,14 +13,14 @@ use super::{WORKSPACE_HEADER, export, json, partial_success};
 use crate::ingest::body::{media_type, text};
 use crate::ingest::error::WriteError;
 use crate::ingest::http::{failed, tell_what_helps};
-use crate::ingest::writer::{Door, Receipt, Source, Writer};
+use crate::ingest::writer::{Door, Source, WriteReceipt, Writer};
 use crate::proto::otlp::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
 use crate::status::RpcStatus;
 
 impl Form {
-    /// The form that the headers of a request name.
+    /// The form in the headers of a request.
     ///
     /// # Errors
     /// [`WriteError::Unsupported`].
@@ -42,7 +42,7 @@ impl Form {
     }
 }
 
-/// Stores log records that come by HTTP.
+/// Stores log records from HTTP.
 pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Response {
     let form = match Form::of(request.headers()) {
         Ok(form) => form,
@@ -59,7 +59,7 @@ pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Resp
     }
 }
 
-async fn store(writer: &Writer, form: Form, request: Request) -> Result<Receipt, WriteError> {
+async fn store(writer: &Writer, form: Form, request: Request) -> Result<WriteReceipt, WriteError> {
     let (head, body) = request.into_parts();
     let source = Source::of(Door::OtlpHttp, &head.extensions);
     let received = writer.receive(&head, body).await?;
@@ -89,7 +89,7 @@ fn respond(
         Form::Protobuf => ExportLogsServiceResponse { partial_success }.encode_to_vec(),
         Form::Json => match partial_success {
             None => json!({}),
-            // 64-bit numbers are texts in the JSON of protobuf.
+            // The JSON mapping of Protobuf has 64-bit integers as texts.
             Some(partial) => json!({"partialSuccess": {
                 "rejectedLogRecords": partial.rejected_log_records.to_string(),
                 "errorMessage": partial.error_message,
@@ -103,7 +103,7 @@ fn respond(
 
 /// A failure has the form of google.rpc.Status.
 fn refuse(form: Form, error: &WriteError) -> Response {
-    let (failure, info) = error.told();
+    let (failure, info) = error.classify();
     let failure = failure.for_collector();
     let code = failure.grpc_code();
     let body = match form {

@@ -15,10 +15,10 @@ use crate::proto::otlp::{
 
 type Result<T> = std::result::Result<T, String>;
 
-/// The request that a JSON text holds. Members of unknown names are ignored.
+/// Parses a request from JSON. Unknown members are ignored.
 ///
 /// # Errors
-/// What is wrong with the text, in words.
+/// The fault of the text, in words.
 pub(super) fn request(text: &[u8]) -> Result<ExportLogsServiceRequest> {
     let value = parse_unique(text).map_err(|error| match error {
         NotUnique::Duplicate(rejection) => rejection.message,
@@ -43,7 +43,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// A member that says something.
+    /// A member that is present and not null.
     fn get(&self, name: &str) -> Option<&'a Value> {
         let found = self.object.get(name).or_else(|| {
             let mut snake_case = String::new();
@@ -78,7 +78,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// A whole number, also as text, as 64-bit numbers are written; 0 when it is missing.
+    /// An integer, or a text with one, as 64-bit integers are written; 0 when it is missing.
     fn number<T: std::str::FromStr + Default>(&self, name: &str) -> Result<T> {
         let digits = match self.get(name) {
             None => return Ok(T::default()),
@@ -193,7 +193,7 @@ fn any_value(value: &Value) -> Result<AnyValue> {
 fn double(value: &Value) -> Result<f64> {
     let parsed = match value {
         Value::Number(number) => number.as_f64(),
-        // The names of infinity and of what is no number are read by the same function.
+        // The same function parses the names of infinity and NaN.
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!((read.time_unix_nano, read.observed_time_unix_nano), (5, 6));
     }
 
-    /// Which value counts is for no reader to choose.
+    /// A reader must not choose between two values of a key.
     #[test]
     fn a_key_given_twice_is_refused() {
         let text = br#"{"resourceLogs": [{"scopeLogs": [{"logRecords": [

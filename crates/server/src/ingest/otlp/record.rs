@@ -1,8 +1,8 @@
-//! A log record as the JSON object that an event is made of.
+//! A log record as the JSON object of an event.
 //!
-//! Nothing that a record says is dropped silently. Several parts of it may name one field; the first of
-//! this order counts, and what the others say is kept in the attribute [`OVERRIDDEN`]: the time of the
-//! record, its body, its attributes, its other members, the scope's attributes, the resource's.
+//! No part of a record is dropped. Several parts may name one field; the first in the following order is used, and
+//! the values of the others are kept in the attribute [`OVERRIDDEN`]: the time of the record, its body, its
+//! attributes, its other members, the attributes of the scope, those of the resource.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,12 +15,12 @@ use serde_json::{Map, Number, Value};
 use crate::proto::otlp::any_value::Value as Kind;
 use crate::proto::otlp::{AnyValue, InstrumentationScope, KeyValue, LogRecord, Resource};
 
-/// The attribute that keeps values whose name was taken.
+/// The attribute with the values whose field already had one.
 const OVERRIDDEN: &str = "otlp_overridden";
 
 const NANOS_PER_MS: u64 = 1_000_000;
 
-/// What produced a record.
+/// The producer of a record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Origin<'a> {
     /// The host, container or service.
@@ -65,7 +65,7 @@ impl<'a> Origin<'a> {
     /// with the request.
     ///
     /// # Errors
-    /// A [`Rejection`] when the name is none, or not the one of the request.
+    /// A [`Rejection`] when the name is invalid, or is not the one of the request.
     pub(super) fn workspace(
         &self,
         record: &LogRecord,
@@ -96,7 +96,7 @@ fn workspace_attribute(attributes: &[KeyValue]) -> Option<&KeyValue> {
     attributes.find(|attribute| attribute.key == fields::WORKSPACE)
 }
 
-/// The event that a record describes, in Vouch's field names.
+/// The event of a record, in the field names of Vouch.
 ///
 /// # Errors
 /// The [`Rejection`] of an object that has a key twice.
@@ -136,8 +136,8 @@ pub(super) fn event(record: &LogRecord, origin: &Origin<'_>) -> Result<Value, Re
     Ok(draft.finish())
 }
 
-/// What a mapping gets: the body of the record as the object that it is, or as the object whose JSON text
-/// it is, else as `body`; with everything else that is known in `otlp`.
+/// The input of a mapping: the body of the record if it is an object or the JSON text of one, otherwise an object
+/// with the member `body`; everything else is in the member `otlp`.
 ///
 /// # Errors
 /// The [`Rejection`] of an object that has a key twice.
@@ -187,7 +187,7 @@ pub(super) fn original(record: &LogRecord, origin: &Origin<'_>) -> Result<Value,
     Ok(Value::Object(object))
 }
 
-/// An event in the making.
+/// An incomplete event.
 #[derive(Debug, Default)]
 struct Draft {
     object: Map<String, Value>,
@@ -206,7 +206,7 @@ impl Draft {
         let Some(scope) = origin.scope else {
             return Ok(());
         };
-        // As the specification of OpenTelemetry names them where there are only attributes.
+        // The names of the OpenTelemetry specification for formats that have only attributes.
         let described = [
             ("otel.scope.name", &scope.name),
             ("otel.scope.version", &scope.version),
@@ -220,9 +220,9 @@ impl Draft {
     }
 
     fn set(&mut self, origin: &str, key: &str, value: Value) {
-        // A field has one value, whichever of its names it is given.
+        // A field has one value, whichever of its names is used.
         let name = fields::column(key).map_or(key, |column| FIELDS[column].name);
-        // The field `attributes` would have to be an object; a record may mean anything by that name.
+        // The field `attributes` has to be an object; in a record the name can have any meaning.
         if name != fields::ATTRIBUTES && name != OVERRIDDEN {
             match self.object.get(name) {
                 None => {
@@ -249,7 +249,7 @@ impl Draft {
     }
 }
 
-/// The members of a record beside its time, body and attributes, as far as they say anything.
+/// The members of a record other than its time, body and attributes, if they are set.
 fn members(record: &LogRecord) -> Vec<(&'static str, Value)> {
     let mut members: Vec<(&'static str, Value)> = Vec::new();
     if let Some(status) = status(record) {
@@ -282,7 +282,7 @@ fn members(record: &LogRecord) -> Vec<(&'static str, Value)> {
     members
 }
 
-/// The severity in the words that audit events use.
+/// The severity in the words of audit events.
 fn status(record: &LogRecord) -> Option<String> {
     let word = match record.severity_number {
         1..=4 => "trace",
@@ -449,7 +449,7 @@ mod tests {
         assert!(event(&record, &origin).unwrap().get("date").is_none());
     }
 
-    /// A list of keys and values is an object, wherever it is in a record.
+    /// A list of keys and values is an object at any depth of a record.
     #[test]
     fn a_key_given_twice_is_refused() {
         let member = |value: &str| json!({"key": "a", "value": {"stringValue": value}});

@@ -1,4 +1,4 @@
-//! How many days senders may write to.
+//! Quotas on the days that senders write to.
 //!
 //! A day of a workspace is a file or more, and files of different days are never merged.
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{HOUR, IngestQuotas};
 
-/// Days younger than this are those on which events happen now; everybody writes to them.
+/// Younger days are current: all senders write to them.
 const RECENT: TimeDelta = TimeDelta::days(7);
 
 type Day = (WorkspaceId, NaiveDate);
@@ -21,7 +21,7 @@ type Day = (WorkspaceId, NaiveDate);
 pub(super) struct Days {
     per_request: usize,
     past_per_hour: usize,
-    /// Past days, and when a request first had each.
+    /// Past days, with the time of the first request for each.
     past: Mutex<HashMap<Day, Instant>>,
 }
 
@@ -71,7 +71,7 @@ impl Days {
 }
 
 impl DaysOfRequest<'_> {
-    /// Why the day of an event is one too many.
+    /// Why the day of an event exceeds the quota.
     pub(super) fn fault(&mut self, event: &Event) -> Option<Rejection> {
         let day = (event.workspace().clone(), event.day());
         if self.admitted.contains(&day) {

@@ -1,6 +1,6 @@
-//! How many producers of numbered batches a workspace may have.
+//! Quotas on the producers of numbered batches of a workspace.
 //!
-//! Every commit of a table has the newest number of each producer, so that their names cost each commit.
+//! Every commit of a table has the newest number of each producer, so each producer adds to the size of every commit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use super::HOUR;
 use crate::ingest::error::WriteError;
 
-/// A producer that stores nothing for this long no longer counts: the store forgets its number, too.
+/// A producer that stores nothing for this long no longer counts. The store forgets its number as well.
 const IDLE: Duration = Store::PRODUCER_FORGOTTEN_AFTER;
 
-/// The producers of each workspace, as far as this node knows.
+/// The producers of each workspace that this node knows.
 #[derive(Debug)]
 pub(super) struct Producers {
     store: Store,
@@ -24,16 +24,15 @@ pub(super) struct Producers {
     state: Mutex<State>,
 }
 
-/// When each producer of a workspace sent its newest batch.
+/// The time of the newest batch of each producer of a workspace.
 #[derive(Debug, Default)]
 struct State {
     seen: HashMap<WorkspaceId, HashMap<String, Instant>>,
-    /// When idle ones were forgotten.
+    /// The time of the last removal of idle producers.
     pruned: Option<Instant>,
 }
 
-/// A producer that counts; unless its batch is stored, one that did not count before counts no longer when this is
-/// dropped.
+/// A producer that counts. If it is new and its batch is not stored, it stops counting when this is dropped.
 #[derive(Debug)]
 pub(crate) struct CountedProducer {
     producers: Arc<Producers>,
@@ -53,7 +52,7 @@ impl Producers {
     /// Counts the producer of a batch.
     ///
     /// # Errors
-    /// [`WriteError::TooManyProducers`] when it is one too many.
+    /// [`WriteError::TooManyProducers`] when the quota is reached.
     pub(super) async fn count(
         self: &Arc<Self>,
         number: &BatchNumber,
@@ -81,7 +80,7 @@ impl Producers {
         })
     }
 
-    /// Learns which producers the table of a workspace has the numbers of.
+    /// Reads the producers whose numbers are in the table of a workspace.
     async fn learn(&self, workspace: &WorkspaceId) {
         match self.store.producers(workspace).await {
             Ok(names) => {
@@ -112,7 +111,7 @@ impl State {
 }
 
 impl CountedProducer {
-    /// Its batch is stored.
+    /// Marks the batch as stored.
     pub(crate) fn stored(mut self) {
         self.is_new = false;
     }
@@ -143,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Requests that come at the same time do not pass the limit together, and what is not stored does not count.
+    /// Concurrent requests do not exceed the limit together, and a batch that is not stored does not count.
     #[tokio::test]
     async fn producers_count_from_when_they_are_admitted() {
         let store = Store::open("memory://", &StoreOptions::default()).unwrap();
