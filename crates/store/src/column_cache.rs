@@ -1,11 +1,11 @@
-//! Columns of data files in memory, for questions that come again and again.
+//! Columns of data files in memory, for repeated queries.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `column` | one column of a row group: codes of a dictionary where the file has one |
+//! | `column` | one column of a row group: keys of a dictionary where the file has one |
 //! | `read` | columns out of a Parquet file |
 //!
-//! Data files never change, so what was read stays true until it is thrown out for lack of room.
+//! Data files never change, so cached columns stay valid until they are evicted to free memory.
 
 mod column;
 mod read;

@@ -1,4 +1,4 @@
-//! Retention, compaction and cleaning of all workspaces, again and again, in the background of a service.
+//! Retention runs, compaction and vacuum of all workspaces, in the background of a service.
 
 pub(crate) mod activity;
 pub(crate) mod compaction;
@@ -17,18 +17,18 @@ use self::compaction::{CompactionOptions, Throttle};
 use crate::error::StoreError;
 use crate::store::Store;
 
-/// How often upkeep works, and how much.
+/// The intervals of maintenance, and the limits of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaintenanceOptions {
     /// How long it waits between two rounds of compaction; 10 minutes by default.
     pub compaction_interval: Duration,
-    /// How long after one round of cleaning the next begins, and after the start the first; one hour
+    /// How long after one round of vacuum the next begins, and after the start the first; one hour
     /// by default.
     pub vacuum_interval: Duration,
     /// How long after one round of retention runs the next begins; the first one begins with the first
     /// round of compaction; a day by default.
     pub retention_interval: Duration,
-    /// How it compacts. [`CompactionOptions::rest_factor`] counts for cleaning and retention, too.
+    /// How it compacts. [`CompactionOptions::rest_factor`] counts for vacuum and retention, too.
     pub compaction: CompactionOptions,
 }
 

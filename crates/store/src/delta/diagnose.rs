@@ -219,7 +219,7 @@ async fn damaged_newest(
     Ok(Some(Fault::unreadable(path, error.to_string())))
 }
 
-/// The log without entries that a writer has put where cleaning had made room, after it slept for very long: they
+/// The log without entries that a writer has put where vacuum had made room, after it slept for very long: they
 /// are before a checkpoint, older by version than the entry of it, and younger by time.
 pub(crate) fn without_strays(log: &[ObjectMeta]) -> &[ObjectMeta] {
     let version = |object: &ObjectMeta| paths::version_of(&object.location);

@@ -60,15 +60,15 @@ impl Activity {
     }
 
     /// Records what a retention run in the background did.
-    pub(crate) fn record_expiry(&self, expiry: &RetentionRun) {
+    pub(crate) fn record_retention_run(&self, run: &RetentionRun) {
         let waits = matches!(
-            expiry.outcome,
+            run.outcome,
             RetentionOutcome::Withheld | RetentionOutcome::Unconfirmed | RetentionOutcome::Undone
         );
         let mut waiting = self.waiting();
         match waits {
-            true => waiting.insert(expiry.workspace.clone()),
-            false => waiting.remove(&expiry.workspace),
+            true => waiting.insert(run.workspace.clone()),
+            false => waiting.remove(&run.workspace),
         };
     }
 

@@ -5,7 +5,7 @@
 //! comes in and its inputs go out. It does so only in the version after one in which all inputs are
 //! still active. So of two compactions of the same files one loses, as does one whose files a
 //! retention run has dropped meanwhile; it forgets its file and chooses again. Readers of older
-//! versions still find the inputs: cleaning leaves them alone for a day.
+//! versions still find the inputs: vacuum leaves them alone for a day.
 
 mod choose;
 mod merge;
@@ -207,7 +207,7 @@ impl Store {
         Ok(committed.is_some_and(|committed| committed.version.is_some()))
     }
 
-    /// Deletes a file that no version names. One that cannot be deleted takes space until cleaning
+    /// Deletes a file that no version names. One that cannot be deleted takes space until vacuum
     /// finds it.
     async fn discard(&self, file: Option<StagedFile>) {
         if let Some(file) = file

@@ -10,9 +10,9 @@ impl Store {
     pub(crate) async fn expire_and_log(&self, workspace: &WorkspaceId) {
         match self.expire(workspace, RetentionMode::Guarded).await {
             Ok(None) => {}
-            Ok(Some(expiry)) => {
-                self.activity().record_expiry(&expiry);
-                log_expiry(&expiry);
+            Ok(Some(run)) => {
+                self.activity().record_retention_run(&run);
+                log_run(&run);
             }
             Err(error) => {
                 tracing::error!(%workspace, %error, "the retention of a workspace did not run");
@@ -21,16 +21,16 @@ impl Store {
     }
 }
 
-fn log_expiry(expiry: &RetentionRun) {
+fn log_run(run: &RetentionRun) {
     let RetentionRun {
         workspace,
         retention,
         held_events,
         foreign_events,
         ..
-    } = expiry;
-    let events = expiry.dropped.events;
-    match expiry.outcome {
+    } = run;
+    let events = run.dropped.events;
+    match run.outcome {
         RetentionOutcome::Dropped { version } => {
             tracing::info!(%workspace, %retention, events, held_events, version, "expired events were dropped");
         }

@@ -42,12 +42,12 @@ pub(super) fn choose<'a>(
     let older = older.filter(|file| file.day < kept_from);
     RetentionPlan {
         kept_from,
-        files: older.map(|file| (file, verdict(file, &holds))).collect(),
+        files: older.map(|file| (file, decision(file, &holds))).collect(),
     }
 }
 
 /// The day of a file decides, not the dates in the log: they may be those of another writer.
-fn verdict(file: &DataFile, holds: &[Arc<Hold>]) -> FileDecision {
+fn decision(file: &DataFile, holds: &[Arc<Hold>]) -> FileDecision {
     if !has_plain_path(file) {
         return FileDecision::Foreign;
     }
@@ -133,14 +133,14 @@ mod tests {
         ];
         let settings = Settings::default();
         let now = day_range(day(4000)).from_ms;
-        let choice = choose(
+        let plan = choose(
             &files,
             &settings,
             DateTime::from_timestamp_millis(now).unwrap(),
         );
-        let verdicts: Vec<&FileDecision> =
-            choice.files.iter().map(|(_, verdict)| verdict).collect();
-        assert_eq!(verdicts, [&FileDecision::Foreign, &FileDecision::Drop]);
+        let decisions: Vec<&FileDecision> =
+            plan.files.iter().map(|(_, decision)| decision).collect();
+        assert_eq!(decisions, [&FileDecision::Foreign, &FileDecision::Drop]);
     }
 
     proptest! {
@@ -169,20 +169,20 @@ mod tests {
                 ..Settings::default()
             };
             let files: Vec<Arc<DataFile>> = days.iter().map(|number| file(day(*number), "f")).collect();
-            let choice = choose(&files, &settings, now);
+            let plan = choose(&files, &settings, now);
             let length = chrono::Duration::days(match retention {
                 "30d" => 30,
                 "45d" => 45,
                 _ => 731,
             });
-            let mut chosen = choice.files.iter();
+            let mut chosen = plan.files.iter();
             for file in &files {
                 let range = day_range(file.day);
                 let last = DateTime::from_timestamp_millis(range.to_ms - 1).unwrap();
                 if now - last <= length {
                     continue;
                 }
-                let (found, verdict) = chosen.next().unwrap();
+                let (found, decision) = chosen.next().unwrap();
                 prop_assert_eq!(*found, file);
                 let hours = || (0..24).map(|hour| range.from_ms + hour * HOUR_MS);
                 let touches =
@@ -202,7 +202,7 @@ mod tests {
                 let named = |holds: &[Arc<Hold>]| -> Vec<String> {
                     holds.iter().map(|hold| hold.name.clone()).collect()
                 };
-                let found = match verdict {
+                let found = match decision {
                     FileDecision::Drop => ("drop", vec![]),
                     FileDecision::Keep(holds) => ("keep", named(holds)),
                     FileDecision::Read(holds) => ("read", named(holds)),

@@ -6,50 +6,47 @@ use super::RetentionRun;
 use crate::delta::audit_event::AuditEvent;
 use crate::root::paths;
 
-/// The receipt of `expiry`, which drops something.
-pub(super) fn receipt(expiry: &RetentionRun) -> AuditEvent {
+/// The receipt of a run that drops something.
+pub(super) fn receipt(run: &RetentionRun) -> AuditEvent {
     AuditEvent {
         action: "retention.expired",
         title: "Expired events dropped",
-        message: message(expiry),
+        message: message(run),
         by: None,
-        attributes: attributes(expiry),
+        attributes: attributes(run),
     }
 }
 
-fn message(expiry: &RetentionRun) -> String {
-    let dropped = &expiry.dropped;
-    let kept = match expiry.held_events {
+fn message(run: &RetentionRun) -> String {
+    let dropped = &run.dropped;
+    let kept = match run.held_events {
         0 => String::new(),
         events => {
-            let names: Vec<&str> = expiry.held_by.keys().map(String::as_str).collect();
+            let names: Vec<&str> = run.held_by.keys().map(String::as_str).collect();
             format!("; {events} kept by the holds `{}`", names.join("`, `"))
         }
     };
     format!(
         "older than {}, so before {}: {} events of {} days dropped, {} bytes{kept}",
-        expiry.retention,
-        paths::day_text(expiry.kept_from),
+        run.retention,
+        paths::day_text(run.kept_from),
         dropped.events,
         dropped.day_count(),
         dropped.size_bytes,
     )
 }
 
-fn attributes(expiry: &RetentionRun) -> Map<String, Value> {
-    let dropped = &expiry.dropped;
+fn attributes(run: &RetentionRun) -> Map<String, Value> {
+    let dropped = &run.dropped;
     let days = dropped.days.iter().map(
         |(first, last)| json!({"first": paths::day_text(*first), "last": paths::day_text(*last)}),
     );
     Map::from_iter([
-        ("retention".to_owned(), json!(expiry.retention.to_string())),
-        (
-            "retention_is_set".to_owned(),
-            json!(expiry.retention_is_set),
-        ),
+        ("retention".to_owned(), json!(run.retention.to_string())),
+        ("retention_is_set".to_owned(), json!(run.retention_is_set)),
         (
             "kept_from".to_owned(),
-            json!(paths::day_text(expiry.kept_from)),
+            json!(paths::day_text(run.kept_from)),
         ),
         (
             "dropped".to_owned(),
@@ -62,7 +59,7 @@ fn attributes(expiry: &RetentionRun) -> Map<String, Value> {
         ),
         (
             "held".to_owned(),
-            json!({"events": expiry.held_events, "by_hold": expiry.held_by}),
+            json!({"events": run.held_events, "by_hold": run.held_by}),
         ),
     ])
 }

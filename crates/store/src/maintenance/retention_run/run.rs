@@ -91,7 +91,7 @@ struct ReadFile {
 struct Attempt {
     removes: Vec<Arc<DataFile>>,
     adds: Vec<StagedFile>,
-    figures: RetentionStats,
+    stats: RetentionStats,
 }
 
 impl Run<'_> {
@@ -121,7 +121,7 @@ impl Run<'_> {
         &self,
         newest: &Snapshot,
         settings: &Settings,
-        choice: &RetentionPlan<'_>,
+        plan: &RetentionPlan<'_>,
     ) -> Option<RetentionOutcome> {
         if settings.is_withheld() {
             return Some(RetentionOutcome::Withheld);
@@ -130,7 +130,7 @@ impl Run<'_> {
             RetentionMode::DryRun => Some(RetentionOutcome::DryRun),
             RetentionMode::Guarded if settings.drop_undone => Some(RetentionOutcome::Undone),
             RetentionMode::Guarded => {
-                is_unconfirmed(newest, settings, choice).then_some(RetentionOutcome::Unconfirmed)
+                is_unconfirmed(newest, settings, plan).then_some(RetentionOutcome::Unconfirmed)
             }
             RetentionMode::Confirmed => None,
         }
@@ -140,22 +140,22 @@ impl Run<'_> {
     async fn prepare(
         &mut self,
         newest: &Snapshot,
-        choice: &RetentionPlan<'_>,
+        plan: &RetentionPlan<'_>,
         writes: bool,
     ) -> Result<Attempt, StoreError> {
         let mut attempt = Attempt::default();
-        let figures = &mut attempt.figures;
-        for (file, verdict) in &choice.files {
-            match verdict {
-                FileDecision::Foreign => figures.foreign_events += file.rows,
+        let stats = &mut attempt.stats;
+        for (file, decision) in &plan.files {
+            match decision {
+                FileDecision::Foreign => stats.foreign_events += file.rows,
                 FileDecision::Drop => {
-                    figures.add(file, 0, 0);
+                    stats.add(file, 0, 0);
                     attempt.removes.push(Arc::clone(file));
                 }
                 FileDecision::Keep(holds) => {
-                    figures.add(file, file.rows, file.size_bytes);
+                    stats.add(file, file.rows, file.size_bytes);
                     for hold in holds {
-                        figures.add_hold(&hold.name, file.rows);
+                        stats.add_hold(&hold.name, file.rows);
                     }
                 }
                 FileDecision::Read(holds) => {
@@ -165,9 +165,9 @@ impl Run<'_> {
                         Some(rewritten) => rewritten.size_bytes,
                         None => proportion(file.size_bytes, held.rows, file.rows),
                     };
-                    figures.add(file, held.rows, held_bytes);
+                    stats.add(file, held.rows, held_bytes);
                     for (name, events) in &held.by_hold {
-                        figures.add_hold(name, *events);
+                        stats.add_hold(name, *events);
                     }
                     if held.rows < file.rows {
                         attempt.removes.push(Arc::clone(file));
@@ -214,11 +214,11 @@ impl Run<'_> {
 
     /// Forgets what was read of files that are gone or may be held by others now, and files that were
     /// written too long ago.
-    async fn discard_outdated(&mut self, choice: &RetentionPlan<'_>) {
-        let wanted: HashMap<&Path, &[Arc<Hold>]> = choice
+    async fn discard_outdated(&mut self, plan: &RetentionPlan<'_>) {
+        let wanted: HashMap<&Path, &[Arc<Hold>]> = plan
             .files
             .iter()
-            .filter_map(|(file, verdict)| match verdict {
+            .filter_map(|(file, decision)| match decision {
                 FileDecision::Read(holds) => Some((&file.path, holds.as_slice())),
                 _ => None,
             })
@@ -260,35 +260,30 @@ impl CommitPlanner for Run<'_> {
     ) -> Result<CommitPlan<RetentionRun>, StoreError> {
         let settings = newest.settings()?;
         let now = self.now().await?;
-        let choice = choose(newest.files.iter(), &settings, now);
-        self.discard_outdated(&choice).await;
-        let refusal = self.refusal(newest, &settings, &choice);
-        let attempt = self.prepare(newest, &choice, refusal.is_none()).await?;
-        let mut expiry = expiry(newest, &settings, &choice, &attempt.figures);
-        expiry.outcome = match expiry.dropped.events {
+        let plan = choose(newest.files.iter(), &settings, now);
+        self.discard_outdated(&plan).await;
+        let refusal = self.refusal(newest, &settings, &plan);
+        let attempt = self.prepare(newest, &plan, refusal.is_none()).await?;
+        let mut run = retention_run(newest, &settings, &plan, &attempt.stats);
+        run.outcome = match run.dropped.events {
             0 => RetentionOutcome::Nothing,
             _ => refusal.unwrap_or(RetentionOutcome::Dropped { version }),
         };
-        Ok(
-            if matches!(expiry.outcome, RetentionOutcome::Dropped { .. }) {
-                CommitPlan::Commit(
-                    Box::new(changes(newest, settings, attempt, &expiry)),
-                    expiry,
-                )
-            } else {
-                CommitPlan::Stop(expiry)
-            },
-        )
+        Ok(if matches!(run.outcome, RetentionOutcome::Dropped { .. }) {
+            CommitPlan::Commit(Box::new(changes(newest, settings, attempt, &run)), run)
+        } else {
+            CommitPlan::Stop(run)
+        })
     }
 }
 
 /// Whether a large share of the events would go without confirmation: a clock that is far
 /// ahead looks the same.
-fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &RetentionPlan<'_>) -> bool {
+fn is_unconfirmed(newest: &Snapshot, settings: &Settings, plan: &RetentionPlan<'_>) -> bool {
     let expected = settings.dropped_before.max(settings.confirmed_before);
     let expected = expected.and_then(|day| day.checked_add_days(EXPECTED_DAYS));
-    let unexpected = choice.files.iter().filter(|(file, verdict)| {
-        let goes = matches!(verdict, FileDecision::Drop | FileDecision::Read(_));
+    let unexpected = plan.files.iter().filter(|(file, decision)| {
+        let goes = matches!(decision, FileDecision::Drop | FileDecision::Read(_));
         goes && expected.is_none_or(|expected| file.day >= expected)
     });
     let rows: u64 = unexpected.map(|(file, _)| file.rows).sum();
@@ -296,14 +291,9 @@ fn is_unconfirmed(newest: &Snapshot, settings: &Settings, choice: &RetentionPlan
 }
 
 /// The commit of what was prepared, with the receipt.
-fn changes(
-    newest: &Snapshot,
-    settings: Settings,
-    attempt: Attempt,
-    expiry: &RetentionRun,
-) -> Changes {
+fn changes(newest: &Snapshot, settings: Settings, attempt: Attempt, run: &RetentionRun) -> Changes {
     let metadata = newest.metadata_with(&Settings {
-        dropped_before: settings.dropped_before.max(Some(expiry.kept_from)),
+        dropped_before: settings.dropped_before.max(Some(run.kept_from)),
         drop_undone: false,
         ..settings
     });
@@ -311,27 +301,27 @@ fn changes(
         adds: attempt.adds,
         removes: attempt.removes,
         metadata: Some(metadata),
-        record: Some(receipt(expiry)),
+        record: Some(receipt(run)),
         ..Changes::new(Operation::Delete)
     }
 }
 
-fn expiry(
+fn retention_run(
     newest: &Snapshot,
     settings: &Settings,
-    choice: &RetentionPlan<'_>,
-    figures: &RetentionStats,
+    plan: &RetentionPlan<'_>,
+    stats: &RetentionStats,
 ) -> RetentionRun {
     RetentionRun {
         workspace: newest.workspace.clone(),
         outcome: RetentionOutcome::Nothing,
         retention: settings.retention_in_force(),
         retention_is_set: settings.retention.is_some(),
-        kept_from: choice.kept_from,
-        dropped: figures.dropped.clone(),
-        held_events: figures.held_events,
-        held_by: figures.held_by.clone(),
-        foreign_events: figures.foreign_events,
+        kept_from: plan.kept_from,
+        dropped: stats.dropped.clone(),
+        held_events: stats.held_events,
+        held_by: stats.held_by.clone(),
+        foreign_events: stats.foreign_events,
     }
 }
 
