@@ -10,16 +10,19 @@ mod describe;
 mod engine;
 mod error;
 mod event_source;
+mod explain;
 mod json;
 mod ordered_conditions;
-mod outer;
 mod overrides;
 mod paging;
 mod prepare;
+mod prepared;
 mod request;
 mod rows;
 mod scan;
 mod series;
+mod series_batch;
+mod series_functions;
 mod session;
 mod show;
 mod sliced;
@@ -32,7 +35,6 @@ mod table;
 mod tests;
 mod timeout;
 mod validate;
-mod whole;
 
 pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
 pub use complete::{Candidate, CandidateKind, Candidates};
@@ -41,6 +43,7 @@ pub use error::EngineError;
 pub use json::{content_json, warnings_text};
 pub use plan::{Position, duration_ms};
 pub use prepare::require_workspace;
+pub use prepared::Prepared;
 pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
     time_zone,
