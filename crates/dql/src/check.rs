@@ -10,10 +10,11 @@ pub(crate) use outer::is_operand;
 pub use outer::is_query;
 
 use crate::ast::visit::for_each_expr;
-use crate::ast::{Expr, ExprKind, Ident, Script, Statement};
+use crate::ast::{Call, Expr, ExprKind, Ident, Script, Statement};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, limited};
 use crate::keyword::nearest;
+use crate::signature;
 
 pub(crate) use show::names as show_names;
 
@@ -24,6 +25,23 @@ pub fn check(script: &Script) -> Vec<Diagnostic> {
     let mut found = of_statements(&script.statements);
     found.sort_by_key(|finding| finding.span.map(|span| script.texts.position(span)));
     limited(found)
+}
+
+/// Checks the arguments of a call inside a query against the signature of its function.
+///
+/// # Errors
+/// An argument that does not fit, or a function that the language does not have.
+pub fn check_arguments(call: &Call) -> Result<(), Box<Diagnostic>> {
+    let Some(signature) = signature::function(&call.name.text.to_lowercase()) else {
+        let known = signature::function_names();
+        return Err(Box::new(unknown_function(&call.name, "function", known)));
+    };
+    let mut found = Vec::new();
+    argument::check(call, None, &signature, &mut found);
+    match found.into_iter().next() {
+        Some(error) => Err(Box::new(error)),
+        None => Ok(()),
+    }
 }
 
 /// The findings about statements, in no certain order.

@@ -26,12 +26,12 @@ mod precedence;
 mod print;
 mod quoting;
 mod render;
-mod signature;
+pub mod signature;
 pub mod span;
 mod texts;
 mod token;
 
-pub use check::{check, is_query};
+pub use check::{check, check_arguments, is_query};
 pub use code::{Code, Fault};
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
 pub use diagnostic::{Diagnostic, Origin, Severity};

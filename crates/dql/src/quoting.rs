@@ -1,14 +1,13 @@
 //! Where a backquoted word is a text and not a field: parser and printer must agree on it.
 
+use crate::signature;
+
 /// Whether argument `index` of `count` arguments of `function` (in lower case) is a text, so that a
 /// backquoted word there is a string literal (Guance documentation, DQL definition and functions).
 pub(crate) fn takes_text(function: &str, index: usize, count: usize) -> bool {
-    match function {
-        "re" | "regex" | "regexp" | "match" | "wildcard" | "search" | "query_string"
-        | "querystring" => count == 1 || index > 0,
-        "cidr" | "regexp_extract" | "regexp_extract_all" | "regexp_replace" => index > 0,
-        "dql" | "script" | "with_labels" => true,
-        _ => function.starts_with("show_"),
+    match signature::function(function) {
+        Some(signature) => signature.takes_text(index, count),
+        None => function.starts_with("show_"),
     }
 }
 

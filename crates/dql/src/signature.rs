@@ -1,12 +1,15 @@
 //! The functions of the language and their parameters (Guance documentation, DQL functions and outer
 //! functions, with the names of newer engines).
+//!
+//! Check, completion, the printer and the parser read these tables. `plan` has a binding for each function.
 
 use Parameter::{Above, Any, Between, Field, FieldOrStar, List, Number, Text, Whole};
 use Role::{Aggregate, Data, Point, Predicate, Rows, Scalar};
+use TextArguments::{AfterFirst, All, AloneOrAfterFirst};
 
 /// The role of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Many rows to one value.
     Aggregate,
     /// Many rows to rows of its own choice.
@@ -23,7 +26,7 @@ pub(crate) enum Role {
 
 /// The kinds of arguments.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Parameter {
+pub enum Parameter {
     /// Anything.
     Any,
     /// A field, or an expression over fields.
@@ -44,21 +47,38 @@ pub(crate) enum Parameter {
     List,
 }
 
+/// The arguments in which a backquoted word is a text and not a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextArguments {
+    /// None.
+    None,
+    /// All but the first.
+    AfterFirst,
+    /// A single argument, or all but the first of several.
+    AloneOrAfterFirst,
+    /// All.
+    All,
+}
+
 /// A function and its parameters.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Signature {
+pub struct Signature {
     /// The name in lower case.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Its role.
-    pub(crate) role: Role,
+    pub role: Role,
     /// The required arguments.
-    pub(crate) required: &'static [Parameter],
+    pub required: &'static [Parameter],
     /// The optional arguments after those.
-    pub(crate) optional: &'static [Parameter],
+    pub optional: &'static [Parameter],
     /// The kind of any number of further arguments.
-    pub(crate) repeated: Option<Parameter>,
+    pub repeated: Option<Parameter>,
     /// The named arguments.
-    pub(crate) named: &'static [&'static str],
+    pub named: &'static [&'static str],
+    /// The arguments that are texts.
+    texts: TextArguments,
+    /// How to write a call, as a hint for one with the wrong number of arguments.
+    usage: Option<&'static str>,
 }
 
 impl Signature {
@@ -70,6 +90,8 @@ impl Signature {
             optional: &[],
             repeated: None,
             named: &[],
+            texts: TextArguments::None,
+            usage: None,
         }
     }
 
@@ -88,8 +110,19 @@ impl Signature {
         Self { named, ..self }
     }
 
+    const fn texts(self, texts: TextArguments) -> Self {
+        Self { texts, ..self }
+    }
+
+    const fn with_usage(self, usage: &'static str) -> Self {
+        Self {
+            usage: Some(usage),
+            ..self
+        }
+    }
+
     /// The parameter at `index`; `None` when there is none.
-    pub(crate) fn parameter(&self, index: usize) -> Option<Parameter> {
+    pub fn parameter(&self, index: usize) -> Option<Parameter> {
         self.required
             .iter()
             .chain(self.optional)
@@ -99,7 +132,7 @@ impl Signature {
     }
 
     /// The number of arguments besides `others`, for messages.
-    pub(crate) fn arity(&self, others: usize) -> String {
+    pub fn arity(&self, others: usize) -> String {
         let least = self.required.len() + others;
         let most = least + self.optional.len();
         let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
@@ -112,14 +145,29 @@ impl Signature {
     }
 
     /// Whether it takes `count` arguments.
-    pub(crate) fn takes(&self, count: usize) -> bool {
+    pub fn takes(&self, count: usize) -> bool {
         count >= self.required.len()
             && (self.repeated.is_some() || count <= self.required.len() + self.optional.len())
     }
+
+    /// Whether a backquoted word is a text as argument `index` of `count`.
+    pub(crate) fn takes_text(&self, index: usize, count: usize) -> bool {
+        match self.texts {
+            TextArguments::None => false,
+            AfterFirst => index > 0,
+            AloneOrAfterFirst => count == 1 || index > 0,
+            All => true,
+        }
+    }
+
+    /// How to write a call, as a hint for one with the wrong number of arguments.
+    pub(crate) fn usage(&self) -> Option<&'static str> {
+        self.usage
+    }
 }
 
-/// The function of this name in lower case. `p50` to `p99.9` are percentiles.
-pub(crate) fn function(name: &str) -> Option<Signature> {
+/// The function of this name in lower case. `p50` to `p99.9` are percentiles with one signature.
+pub fn function(name: &str) -> Option<Signature> {
     let percentile = name.strip_prefix('p').is_some_and(|digits| {
         digits.starts_with(|c: char| c.is_ascii_digit())
             && digits.parse::<f64>().is_ok_and(|percent| percent <= 100.0)
@@ -134,11 +182,21 @@ pub(crate) fn function(name: &str) -> Option<Signature> {
 }
 
 /// The outer function of this name in lower case, with its arguments besides the query.
-pub(crate) fn outer(name: &str) -> Option<Signature> {
+pub fn outer(name: &str) -> Option<Signature> {
     OUTER
         .iter()
         .find(|signature| signature.name == name)
         .copied()
+}
+
+/// All functions inside a query but the percentiles with their percentage in the name.
+pub fn functions() -> impl Iterator<Item = &'static Signature> {
+    FUNCTIONS.iter()
+}
+
+/// All outer functions but `eval`, whose arguments are queries and an expression.
+pub fn outer_functions() -> impl Iterator<Item = &'static Signature> {
+    OUTER.iter()
 }
 
 /// The names of all functions inside a query.
@@ -150,6 +208,8 @@ pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
 pub(crate) fn outer_names() -> impl Iterator<Item = &'static str> {
     OUTER.iter().map(|signature| signature.name).chain(["eval"])
 }
+
+const FILL_USAGE: &str = "write `fill(avg(field), 0)`, or `LINEAR` or `PREVIOUS` for the value";
 
 /// Functions inside a query.
 const FUNCTIONS: &[Signature] = &[
@@ -165,7 +225,8 @@ const FUNCTIONS: &[Signature] = &[
     Signature::new(Aggregate, "last", &[Field]).named(&["sort"]),
     Signature::new(Aggregate, "last_row", &[Field]),
     Signature::new(Aggregate, "any", &[Field]),
-    Signature::new(Aggregate, "percentile", &[Field, Between(0.0, 100.0)]),
+    Signature::new(Aggregate, "percentile", &[Field, Between(0.0, 100.0)])
+        .with_usage("write `percentile(field, 95)` or `p95(field)`"),
     Signature::new(Aggregate, "median", &[Field]),
     Signature::new(Aggregate, "mode", &[Field]),
     Signature::new(Aggregate, "spread", &[Field]),
@@ -180,8 +241,8 @@ const FUNCTIONS: &[Signature] = &[
     Signature::new(Aggregate, "default", &[Field, Any]),
     Signature::new(Rows, "distinct", &[Field]),
     Signature::new(Rows, "distinct_by_collapse", &[Field]).named(&["fields"]),
-    Signature::new(Rows, "top", &[Field, Whole]),
-    Signature::new(Rows, "bottom", &[Field, Whole]),
+    Signature::new(Rows, "top", &[Field, Whole]).with_usage("write `top(field, 10)`"),
+    Signature::new(Rows, "bottom", &[Field, Whole]).with_usage("write `bottom(field, 10)`"),
     Signature::new(
         Rows,
         "histogram",
@@ -205,7 +266,7 @@ const FUNCTIONS: &[Signature] = &[
     Signature::new(Point, "change_score", &[Field]),
     Signature::new(Aggregate, "corr", &[Field, Field]),
     Signature::new(Point, "unwrap", &[Field]),
-    Signature::new(Point, "fill", &[Field, Any]),
+    Signature::new(Point, "fill", &[Field, Any]).with_usage(FILL_USAGE),
     Signature::new(Scalar, "log", &[Field]).optional(&[Number]),
     Signature::new(Scalar, "log2", &[Field]),
     Signature::new(Scalar, "log10", &[Field]),
@@ -228,37 +289,47 @@ const FUNCTIONS: &[Signature] = &[
     Signature::new(Scalar, "length", &[Field]),
     Signature::new(Scalar, "substr", &[Field, Number]).optional(&[Number]),
     Signature::new(Scalar, "concat", &[Any]).repeated(Any),
-    Signature::new(Scalar, "regexp_extract", &[Field, Text]).optional(&[Number]),
-    Signature::new(Scalar, "regexp_extract_all", &[Field, Text]).optional(&[Number]),
-    Signature::new(Scalar, "regexp_replace", &[Field, Text, Text]),
+    Signature::new(Scalar, "regexp_extract", &[Field, Text])
+        .optional(&[Number])
+        .texts(AfterFirst),
+    Signature::new(Scalar, "regexp_extract_all", &[Field, Text])
+        .optional(&[Number])
+        .texts(AfterFirst),
+    Signature::new(Scalar, "regexp_replace", &[Field, Text, Text]).texts(AfterFirst),
     Signature::new(Scalar, "drain", &[Field, Above(0.0, 1.0)]).optional(&[Between(1.0, 10_000.0)]),
     Signature::new(Scalar, "now", &[]),
-    Signature::new(Predicate, "exists", &[]),
-    Signature::new(Predicate, "match", &[Any]).optional(&[Text]),
-    Signature::new(Predicate, "wildcard", &[Any]).optional(&[Text]),
-    Signature::new(Predicate, "search", &[Any]).optional(&[Text]),
-    Signature::new(Predicate, "query_string", &[Any]).optional(&[Text]),
-    Signature::new(Predicate, "querystring", &[Any]).optional(&[Text]),
-    Signature::new(Predicate, "re", &[Field, Text]),
-    Signature::new(Predicate, "regex", &[Field, Text]),
-    Signature::new(Predicate, "regexp", &[Field, Text]),
-    Signature::new(Predicate, "cidr", &[Field, Text]),
-    Signature::new(Data, "dql", &[Text]),
-    Signature::new(Data, "script", &[Text]),
-    Signature::new(Data, "with_labels", &[]).named(&[
-        "object_class",
-        "labels",
-        "object_name",
-        "key",
-        "max",
-    ]),
+    Signature::new(Predicate, "exists", &[]).with_usage("write `field = exists()`"),
+    Signature::new(Predicate, "match", &[Any])
+        .optional(&[Text])
+        .texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "wildcard", &[Any])
+        .optional(&[Text])
+        .texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "search", &[Any])
+        .optional(&[Text])
+        .texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "query_string", &[Any])
+        .optional(&[Text])
+        .texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "querystring", &[Any])
+        .optional(&[Text])
+        .texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "re", &[Field, Text]).texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "regex", &[Field, Text]).texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "regexp", &[Field, Text]).texts(AloneOrAfterFirst),
+    Signature::new(Predicate, "cidr", &[Field, Text]).texts(AfterFirst),
+    Signature::new(Data, "dql", &[Text]).texts(All),
+    Signature::new(Data, "script", &[Text]).texts(All),
+    Signature::new(Data, "with_labels", &[])
+        .named(&["object_class", "labels", "object_name", "key", "max"])
+        .texts(All),
 ];
 
 /// Outer functions.
 const OUTER: &[Signature] = &[
     Signature::new(Point, "abs", &[]),
     Signature::new(Aggregate, "avg", &[]),
-    Signature::new(Rows, "bottom", &[Whole]),
+    Signature::new(Rows, "bottom", &[Whole]).with_usage("write `bottom(field, 10)`"),
     Signature::new(Point, "ceil", &[]),
     Signature::new(Aggregate, "count", &[]),
     Signature::new(Aggregate, "count_distinct", &[]),
@@ -267,7 +338,7 @@ const OUTER: &[Signature] = &[
     Signature::new(Point, "dbscan", &[]).optional(&[Above(0.0, 3.0)]),
     Signature::new(Point, "derivative", &[]),
     Signature::new(Point, "difference", &[]),
-    Signature::new(Point, "fill", &[Any]),
+    Signature::new(Point, "fill", &[Any]).with_usage(FILL_USAGE),
     Signature::new(Aggregate, "first", &[]),
     Signature::new(Point, "floor", &[]),
     Signature::new(Point, "increase", &[]),
@@ -285,6 +356,6 @@ const OUTER: &[Signature] = &[
     Signature::new(Point, "round", &[]).optional(&[Number]),
     Signature::new(Aggregate, "series_sum", &[]).named(&["sumBy"]),
     Signature::new(Aggregate, "sum", &[]),
-    Signature::new(Rows, "top", &[Whole]),
+    Signature::new(Rows, "top", &[Whole]).with_usage("write `top(field, 10)`"),
     Signature::new(Point, "window", &[Text]),
 ];

@@ -48,9 +48,9 @@ pub struct BoundQuery {
     pub behind: Option<Expr>,
     /// The sub-queries behind `IN` that the filter asks.
     pub memberships: Vec<Membership>,
-    /// Aggregates over all rows that match, which are columns `d0`, `d1`, … of each of them: what `drain`
-    /// learns.
-    pub learning: Vec<Expr>,
+    /// Aggregates over all rows that match, which are columns `d0`, `d1`, … of each of them: the templates of
+    /// `drain`.
+    pub prepass: Vec<Expr>,
     /// The keys of `BY`, over the rows of the source.
     pub keys: Vec<Key>,
     /// What becomes of the rows of a group.
@@ -347,7 +347,7 @@ pub enum Shape {
     /// Every row stays.
     Rows,
     /// The newest row stays: `BY` without an aggregate.
-    Newest,
+    LastRow,
     /// One row a group, or one a group and step: columns `a0`, `a1`, … and, with a step, `time`.
     Aggregate {
         /// The aggregate functions.
@@ -373,7 +373,7 @@ pub enum Shape {
         least: u64,
     },
     /// The `count` rows with the largest or smallest value stay.
-    Extreme {
+    TopK {
         /// The order that puts those rows first; complete.
         order: Vec<SortKey>,
         /// Only rows that have a value take part.
@@ -387,11 +387,9 @@ impl Shape {
     /// Whether a group can have several shaped rows.
     pub fn is_many_rows(&self, step_ms: Option<i64>) -> bool {
         match self {
-            Self::Rows | Self::Distinct { .. } | Self::Histogram { .. } | Self::Extreme { .. } => {
-                true
-            }
+            Self::Rows | Self::Distinct { .. } | Self::Histogram { .. } | Self::TopK { .. } => true,
             Self::Aggregate { .. } => step_ms.is_some(),
-            Self::Newest => false,
+            Self::LastRow => false,
         }
     }
 }

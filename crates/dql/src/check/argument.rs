@@ -63,14 +63,9 @@ fn wrong_count(call: &Call, count: usize, queries: usize, signature: &Signature)
         ),
         span,
     );
-    match name.as_str() {
-        "exists" => error.with_hint("write `field = exists()`"),
-        "percentile" => error.with_hint("write `percentile(field, 95)` or `p95(field)`"),
-        "top" | "bottom" => error.with_hint(format!("write `{name}(field, 10)`")),
-        "fill" => {
-            error.with_hint("write `fill(avg(field), 0)`, or `LINEAR` or `PREVIOUS` for the value")
-        }
-        _ => error,
+    match signature.usage() {
+        Some(usage) => error.with_hint(usage),
+        None => error,
     }
 }
 

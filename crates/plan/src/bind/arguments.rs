@@ -1,52 +1,60 @@
 //! The arguments of a call.
 
-use dql::Code;
-use dql::ast::{Call, Expr, ExprKind, Field};
-
 use std::borrow::Cow;
 
-use super::{Bind, wrong};
+use dql::ast::{Call, Expr, ExprKind, Field, Ident, UnaryOp};
+use dql::{Code, Span};
 
-/// The values of a call's arguments, when their number is in the range.
-pub(super) fn between(call: &Call, least: usize, most: usize) -> Bind<Vec<&Expr>> {
-    if let Some(name) = call.args.iter().find_map(|argument| argument.name.as_ref()) {
-        let message = format!(
-            "`{}` has no argument called `{}`",
-            call.name.text, name.text
-        );
-        return Err(wrong(Code::UnknownArgument, message, name.span));
-    }
-    values(
-        call.args.iter().map(|argument| &argument.value),
-        call,
-        least,
-        most,
-    )
+use super::{BindResult, wrong};
+
+/// A call inside a query with the arguments that its signature allows.
+#[derive(Debug)]
+pub(super) struct Arguments<'c> {
+    /// The call.
+    pub(super) call: &'c Call,
+    /// The span of the call with its arguments.
+    pub(super) span: Span,
+    /// The arguments without a name.
+    pub(super) values: Vec<&'c Expr>,
 }
 
-/// As [`between`], for a call that takes one more argument by name.
-pub(super) fn with_named<'c>(
-    call: &'c Call,
-    named: &str,
-    least: usize,
-    most: usize,
-) -> Bind<(Vec<&'c Expr>, Option<&'c Expr>)> {
-    let mut found = None;
-    let mut plain = Vec::new();
-    for argument in &call.args {
-        match &argument.name {
-            Some(name) if name.text.eq_ignore_ascii_case(named) => found = Some(&argument.value),
-            Some(name) => {
-                let message = format!(
-                    "`{}` has no argument called `{}`",
-                    call.name.text, name.text
-                );
-                return Err(wrong(Code::UnknownArgument, message, name.span));
-            }
-            None => plain.push(&argument.value),
+impl<'c> Arguments<'c> {
+    /// Checks the arguments of a call against the signature of its function.
+    pub(super) fn of(call: &'c Call, span: Span) -> BindResult<Self> {
+        dql::check_arguments(call)?;
+        let positional = call.args.iter().filter(|argument| argument.name.is_none());
+        Ok(Self {
+            call,
+            span,
+            values: positional.map(|argument| &argument.value).collect(),
+        })
+    }
+
+    /// The last argument of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&'c Expr> {
+        let is_named = |own: &Ident| own.text.eq_ignore_ascii_case(name);
+        let mut arguments = self.call.args.iter().rev();
+        arguments
+            .find(|argument| argument.name.as_ref().is_some_and(is_named))
+            .map(|argument| &argument.value)
+    }
+}
+
+/// The argument of a call in a position where its function takes one, whatever its signature.
+pub(super) fn only(call: &Call) -> BindResult<&Expr> {
+    let function = &call.name.text;
+    if let Some(name) = call.args.iter().find_map(|argument| argument.name.as_ref()) {
+        let message = format!("`{function}` has no argument called `{}`", name.text);
+        return Err(wrong(Code::UnknownArgument, message, name.span));
+    }
+    match call.args.as_slice() {
+        [argument] => Ok(&argument.value),
+        others => {
+            let count = others.len();
+            let message = format!("`{function}` takes one argument, got {count}");
+            Err(wrong(Code::WrongArgumentCount, message, call.name.span))
         }
     }
-    Ok((values(plain.into_iter(), call, least, most)?, found))
 }
 
 /// The items of a list; a single value is a list of one.
@@ -68,29 +76,7 @@ pub(super) fn unquoted(argument: &Expr) -> Cow<'_, Expr> {
     }
 }
 
-fn values<'c>(
-    values: impl Iterator<Item = &'c Expr>,
-    call: &Call,
-    least: usize,
-    most: usize,
-) -> Bind<Vec<&'c Expr>> {
-    let values: Vec<&Expr> = values.collect();
-    let count = values.len();
-    if (least..=most).contains(&count) {
-        return Ok(values);
-    }
-    let expected = match (least, most) {
-        (0, 0) => "no argument".to_owned(),
-        (1, 1) => "one argument".to_owned(),
-        (least, most) if least == most => format!("{least} arguments"),
-        (least, usize::MAX) => format!("at least {least}"),
-        (least, most) => format!("{least} to {most} arguments"),
-    };
-    let message = format!("`{}` takes {expected}, got {count}", call.name.text);
-    Err(wrong(Code::WrongArgumentCount, message, call.name.span))
-}
-
-/// A field that a function's argument names: as it is, or as text in quotes.
+/// A field that an argument names: as it is, or as text in quotes.
 pub(super) fn field_of(argument: &Expr) -> Option<Field> {
     match &argument.kind {
         ExprKind::Field(field) => Some(field.clone()),
@@ -102,8 +88,8 @@ pub(super) fn field_of(argument: &Expr) -> Option<Field> {
     }
 }
 
-/// A whole number.
-pub(super) fn count(argument: &Expr, what: &str) -> Bind<u64> {
+/// A whole number that is not negative.
+pub(super) fn count(argument: &Expr, what: &str) -> BindResult<u64> {
     match argument.kind {
         ExprKind::Int(number) if number >= 0 => Ok(number.unsigned_abs()),
         _ => Err(wrong(
@@ -114,8 +100,24 @@ pub(super) fn count(argument: &Expr, what: &str) -> Bind<u64> {
     }
 }
 
+/// A whole number.
+pub(super) fn whole_number(argument: &Expr) -> BindResult<i64> {
+    match &argument.kind {
+        ExprKind::Int(number) => Ok(*number),
+        ExprKind::Unary {
+            op: UnaryOp::Minus,
+            operand,
+        } => whole_number(operand).map(i64::saturating_neg),
+        _ => Err(wrong(
+            Code::WrongArgumentKind,
+            "a whole number is needed",
+            argument.span,
+        )),
+    }
+}
+
 /// A number.
-pub(super) fn number(argument: &Expr, what: &str) -> Bind<f64> {
+pub(super) fn number(argument: &Expr, what: &str) -> BindResult<f64> {
     match argument.kind {
         ExprKind::Int(number) => Ok(number as f64),
         ExprKind::Float(number) => Ok(number),

@@ -1,88 +1,83 @@
-//! Function calls: which family a name belongs to.
+//! Calls in value position.
 
-use dql::ast::Call;
+use dql::ast::{Call, Expr as AstExpr, ExprKind};
 use dql::{Code, Span};
 
-use super::aggregate::{AGGREGATES, is_aggregate};
-use super::derived::DERIVED;
-use super::name::nearest;
-use super::pick::PICKERS;
-use super::point::{POINTS, is_point_function};
-use super::predicate::text_test_of;
-use super::scalar::SCALARS;
-use super::{Bind, Binder, not_supported, wrong};
+use super::arguments::Arguments;
+use super::function::{self, NO_MEANING, QueryBinding};
+use super::point::Along;
+use super::{BindResult, Binder, Grouping, not_supported, wrong};
 use crate::types::{Type, Typed};
-
-/// Functions that test text, under every spelling.
-const TESTS: [&str; 9] = [
-    "re",
-    "regex",
-    "regexp",
-    "match",
-    "search",
-    "wildcard",
-    "query_string",
-    "querystring",
-    "cidr",
-];
-
-/// Why a function is not answered.
-fn reason(name: &str) -> &'static str {
-    match name {
-        "count_series" => {
-            "events form no series before they are grouped; `count_distinct(key)` counts groups"
-        }
-        "histogram_quantile" => {
-            "it reads buckets that a metric was counted into; `percentile(x, n)` reads the values"
-        }
-        "change_score" => "no public description says how the score is computed",
-        "unwrap" => "it makes metric samples of log lines; name the field itself",
-        _ => "it has no meaning on events yet",
-    }
-}
 
 impl Binder<'_> {
     /// Binds a call in value position.
-    pub(super) fn call(&mut self, call: &Call, span: Span) -> Bind<Typed> {
+    pub(super) fn call(&mut self, call: &Call, span: Span) -> BindResult<Typed> {
         let name = call.name.text.to_ascii_lowercase();
-        if is_aggregate(&name) {
-            return self.aggregate(&name, call, span);
+        // Functions that the language does not have were refused by the check.
+        let binding = function::in_query(&name).unwrap_or(QueryBinding::Unsupported(NO_MEANING));
+        match binding {
+            QueryBinding::Scalar(bind) | QueryBinding::Fill(bind) => {
+                bind(self, &Arguments::of(call, span)?)
+            }
+            QueryBinding::Aggregate(bind) => self.over_group(&name, span, |binder, grouping| {
+                bind(binder, &Arguments::of(call, span)?, grouping)
+            }),
+            QueryBinding::OfAggregates(bind) => {
+                self.check_grouped(&name, span)?;
+                bind(self, &Arguments::of(call, span)?)
+            }
+            QueryBinding::Columns(_) => {
+                self.check_grouped(&name, span)?;
+                let message =
+                    format!("`{name}` makes several columns and stands alone between commas");
+                Err(wrong(Code::InvalidExpression, message, call.name.span))
+            }
+            QueryBinding::Rows(_) => {
+                let message = format!("`{name}` stands alone in the projection");
+                Err(wrong(Code::InvalidExpression, message, span))
+            }
+            QueryBinding::Point(bind) => self.point(&Arguments::of(call, span)?, bind),
+            QueryBinding::TextTest(_) => {
+                let kind = ExprKind::Call(call.clone());
+                let condition = self.condition(&AstExpr { kind, span }, false)?;
+                Ok(Typed::new(condition.is_true(), Type::Bool))
+            }
+            QueryBinding::Exists => Err(unsupported(&name, NO_MEANING, call)),
+            QueryBinding::Unsupported(reason) => Err(unsupported(&name, reason, call)),
         }
-        if text_test_of(&name).is_some() {
-            let expr = dql::ast::Expr {
-                kind: dql::ast::ExprKind::Call(call.clone()),
-                span,
-            };
-            let condition = self.condition(&expr, false)?;
-            return Ok(Typed::new(condition.is_true(), Type::Bool));
-        }
-        if let Some(value) = self.scalar(&name, call, span)? {
-            return Ok(value);
-        }
-        if name == "fill" {
-            return self.fill(call, span);
-        }
-        if is_point_function(&name) {
-            return self.point(&name, call);
-        }
-        if PICKERS.contains(&name.as_str()) {
-            let message = format!("`{name}` stands alone in the projection");
-            return Err(wrong(Code::InvalidExpression, message, span));
-        }
-        let known = AGGREGATES
-            .iter()
-            .chain(&DERIVED)
-            .chain(&TESTS)
-            .chain(&SCALARS)
-            .chain(&PICKERS)
-            .chain(&POINTS)
-            .copied();
-        // What no language has was refused before; what is left is known and not answered here.
-        let what = format!("the function `{name}`");
-        let error = not_supported(&what, reason(&name), call.name.span);
-        Err(match nearest(&name, known) {
-            Some(near) => error.with_hint(format!("did you mean `{near}`?")).into(),
-            None => error,
-        })
     }
+
+    /// Binds a part of an expression over groups to a value of the rows of a group.
+    fn over_group(
+        &mut self,
+        name: &str,
+        span: Span,
+        bind: impl FnOnce(&mut Self, &mut Grouping) -> BindResult<Typed>,
+    ) -> BindResult<Typed> {
+        let Some(mut grouping) = self.grouping.take() else {
+            return Err(misplaced_aggregate(name, span));
+        };
+        let along = std::mem::replace(&mut self.along, Along::Nothing);
+        let value = bind(self, &mut grouping);
+        self.grouping = Some(grouping);
+        self.along = along;
+        value
+    }
+
+    fn check_grouped(&self, name: &str, span: Span) -> BindResult<()> {
+        match self.grouping {
+            Some(_) => Ok(()),
+            None => Err(misplaced_aggregate(name, span)),
+        }
+    }
+}
+
+fn misplaced_aggregate(name: &str, span: Span) -> Box<dql::Diagnostic> {
+    let message = format!("`{name}` summarises a group, and here a value of one event is needed");
+    let error = wrong(Code::MisplacedAggregate, message, span);
+    Box::new(error.with_hint("test the result of a group with HAVING"))
+}
+
+fn unsupported(name: &str, reason: &str, call: &Call) -> Box<dql::Diagnostic> {
+    not_supported(&format!("the function `{name}`"), reason, call.name.span)
 }

@@ -1,4 +1,4 @@
-//! `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~`, `!~`, and the forms that stand on their right.
+//! `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~`, `!~`, and the special forms of their right sides.
 
 use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, when};
 use dql::Code;
@@ -8,10 +8,12 @@ use functions::TextTest;
 use functions::float_text::text_of_float;
 use functions::json::{json_number, json_text};
 
+use super::arguments::{self, Arguments};
+use super::function::{QueryBinding, in_query};
 use super::name::column;
-use super::predicate::{as_text, opposite_if, text_test_of};
+use super::predicate::{as_text, opposite_if};
 use super::source::SOURCE_TIME;
-use super::{Bind, Binder, Names, arguments, describe, wrong};
+use super::{BindResult, Binder, Names, describe, wrong};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
@@ -22,7 +24,7 @@ impl Binder<'_> {
         left: &AstExpr,
         right: &AstExpr,
         negated: bool,
-    ) -> Bind<Expr> {
+    ) -> BindResult<Expr> {
         let (op, negated) = match op {
             BinaryOp::NotEq => (BinaryOp::Eq, !negated),
             BinaryOp::NotMatch => (BinaryOp::Match, !negated),
@@ -31,15 +33,18 @@ impl Binder<'_> {
         let condition = match (op, &right.kind) {
             (BinaryOp::Eq, ExprKind::Nil) => self.expression(left)?.expr.is_null(),
             (BinaryOp::Eq, ExprKind::Call(call))
-                if call.name.text.eq_ignore_ascii_case("exists") =>
+                if matches!(in_query(&call.name.text), Some(QueryBinding::Exists)) =>
             {
-                arguments::between(call, 0, 0)?;
+                Arguments::of(call, right.span)?;
                 self.is_present(left)?
             }
-            (BinaryOp::Eq, ExprKind::Call(call)) if text_test_of(&call.name.text).is_some() => {
-                let pattern = arguments::between(call, 1, 1)?[0];
+            (BinaryOp::Eq, ExprKind::Call(call))
+                if let Some(QueryBinding::TextTest(test)) = in_query(&call.name.text) =>
+            {
+                // The value is on the left, so the call has one argument less than alone.
+                let pattern = arguments::only(call)?;
                 let value = self.expression(left)?;
-                self.text_test(value, call, pattern)?
+                self.text_test(value, test, call, pattern)?
             }
             (BinaryOp::Eq | BinaryOp::Match, ExprKind::Regex(pattern))
             | (BinaryOp::Match, ExprKind::String(pattern)) => {
@@ -73,7 +78,7 @@ impl Binder<'_> {
     }
 
     /// Present and not the empty text.
-    fn is_present(&mut self, written: &AstExpr) -> Bind<Expr> {
+    fn is_present(&mut self, written: &AstExpr) -> BindResult<Expr> {
         let value = self.expression(written)?;
         Ok(match value.value_type {
             Type::String | Type::Json => as_text(value).not_eq(lit("")),
@@ -81,7 +86,12 @@ impl Binder<'_> {
         })
     }
 
-    fn compare_values(&mut self, op: BinaryOp, left: &AstExpr, right: &AstExpr) -> Bind<Expr> {
+    fn compare_values(
+        &mut self,
+        op: BinaryOp,
+        left: &AstExpr,
+        right: &AstExpr,
+    ) -> BindResult<Expr> {
         let left_value = self.expression(left)?;
         let right_value = self.expression(right)?;
         if let (ExprKind::Field(_), ExprKind::Field(_)) = (&left.kind, &right.kind)
@@ -129,7 +139,7 @@ impl Binder<'_> {
         Ok(binary_expr(left_expr, operator, right_expr))
     }
 
-    /// A number that is compared with text stands for its own text, which is said.
+    /// The text of a number that is compared with text, with a warning.
     pub(super) fn number_as_text(
         &mut self,
         written: String,
@@ -183,7 +193,7 @@ impl Binder<'_> {
 }
 
 /// Two attributes: by value where both are numbers, else by their texts.
-fn compare_attributes(operator: Operator, left: Expr, right: Expr) -> Bind<Expr> {
+fn compare_attributes(operator: Operator, left: Expr, right: Expr) -> BindResult<Expr> {
     let numbers = [&left, &right].map(|value| json_number(value.clone(), None));
     let texts = [left, right].map(json_text);
     let both_numbers = numbers.clone().map(Expr::is_not_null);
@@ -200,7 +210,7 @@ fn compare_attributes(operator: Operator, left: Expr, right: Expr) -> Bind<Expr>
         })
 }
 
-/// The text of a number that stands there as such.
+/// The text of a number literal.
 pub(super) fn number_literal(written: &AstExpr) -> Option<String> {
     match written.kind {
         ExprKind::Int(value) => Some(value.to_string()),
@@ -230,8 +240,8 @@ fn is_date(value: &Typed) -> bool {
     value.expr == column(DATE) || value.expr == column(SOURCE_TIME)
 }
 
-/// A time as text in the place of Unix milliseconds.
-fn date_literal(written: &AstExpr) -> Bind<Expr> {
+/// A time as text where Unix milliseconds are expected.
+fn date_literal(written: &AstExpr) -> BindResult<Expr> {
     let ExprKind::String(text) = &written.kind else {
         return Err(wrong(
             Code::TypeMismatch,

@@ -12,7 +12,7 @@ use functions::whole_number::{WholeOperator, whole_number};
 use functions::{EXPRESSION_PARTS, NoteId};
 
 use super::window::fixed_ms;
-use super::{Bind, Binder, Names, describe, wrong};
+use super::{BindResult, Binder, Names, describe, wrong};
 use crate::types::{Type, Typed};
 
 /// A whole number that a query computes of two others. Equal ones share their note, so that they stay equal.
@@ -26,7 +26,7 @@ pub(super) struct WholeNumber {
 
 impl Binder<'_> {
     /// Binds an expression: over groups while there is a grouping, else over rows.
-    pub(super) fn expression(&mut self, expr: &AstExpr) -> Bind<Typed> {
+    pub(super) fn expression(&mut self, expr: &AstExpr) -> BindResult<Typed> {
         if let Some(count) = self.context.resources.count_part() {
             return Err(Box::new(EXPRESSION_PARTS.exceeded(count, expr.span)));
         }
@@ -94,7 +94,7 @@ impl Binder<'_> {
     }
 
     /// The value as a number. Attributes give their numbers; text has to be converted in the query.
-    pub(super) fn number(&mut self, value: Typed, written: &AstExpr) -> Bind<Typed> {
+    pub(super) fn number(&mut self, value: Typed, written: &AstExpr) -> BindResult<Typed> {
         match value.value_type {
             Type::Int | Type::Float => Ok(value),
             Type::Null => Ok(Typed::new(cast(value.expr, DataType::Float64), Type::Float)),
@@ -129,7 +129,7 @@ impl Binder<'_> {
         }
     }
 
-    fn negative(&mut self, operand: &AstExpr, span: Span) -> Bind<Typed> {
+    fn negative(&mut self, operand: &AstExpr, span: Span) -> BindResult<Typed> {
         let value = self.expression(operand)?;
         let value = self.number(value, operand)?;
         Ok(match value.value_type {
@@ -186,7 +186,7 @@ impl Binder<'_> {
         left: &AstExpr,
         right: &AstExpr,
         span: Span,
-    ) -> Bind<Typed> {
+    ) -> BindResult<Typed> {
         let left_value = self.expression(left)?;
         let left_value = self.number(left_value, left)?;
         let right_value = self.expression(right)?;
@@ -216,7 +216,7 @@ impl Binder<'_> {
         branches: &[(AstExpr, AstExpr)],
         otherwise: Option<&AstExpr>,
         span: Span,
-    ) -> Bind<Typed> {
+    ) -> BindResult<Typed> {
         let mut conditions = Vec::new();
         let mut values = Vec::new();
         for (test, value) in branches {
@@ -266,7 +266,10 @@ fn whole_operator(op: BinaryOp) -> Option<WholeOperator> {
 }
 
 /// The type that all values can have without losing anything.
-pub(super) fn common_type<'v>(values: impl Iterator<Item = &'v Typed>, span: Span) -> Bind<Type> {
+pub(super) fn common_type<'v>(
+    values: impl Iterator<Item = &'v Typed>,
+    span: Span,
+) -> BindResult<Type> {
     let mut common = Type::Null;
     for value in values {
         common = match (common, value.value_type) {

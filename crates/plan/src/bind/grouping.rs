@@ -3,10 +3,11 @@
 use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 use dql::{Code, Diagnostic};
 
+use super::function::has_aggregate;
 use super::name::column;
 use super::point::Along;
 use super::target::alias_of;
-use super::{Bind, Binder, Names, has_aggregate, keep, wrong};
+use super::{BindResult, Binder, Names, keep, wrong};
 use crate::bound::Key;
 use crate::types::Typed;
 
@@ -47,7 +48,7 @@ impl<'a> Binder<'a> {
         (errors.len() == before).then_some(keys)
     }
 
-    fn key(&mut self, written: &AstExpr) -> Bind<Typed> {
+    fn key(&mut self, written: &AstExpr) -> BindResult<Typed> {
         if has_aggregate(written) {
             return Err(wrong(
                 Code::MisplacedAggregate,
@@ -121,7 +122,7 @@ impl<'a> Binder<'a> {
 
     /// A field in an expression over groups: an alias of the projection, or an error, because the rows
     /// of a group may differ in it.
-    pub(super) fn grouped_field(&mut self, field: &Field, written: &AstExpr) -> Bind<Typed> {
+    pub(super) fn grouped_field(&mut self, field: &Field, written: &AstExpr) -> BindResult<Typed> {
         if field.path.is_empty() && self.aliases_visible {
             let items = self.items;
             let aliased = items

@@ -3,7 +3,7 @@
 use dql::Code;
 use dql::ast::{Count, Select};
 
-use super::{Bind, Binder, Delivery, wrong};
+use super::{BindResult, Binder, Delivery, wrong};
 use crate::bound::{Limit, Limits};
 
 /// Rows of a group, and groups, when the query has no limit of its own.
@@ -13,7 +13,7 @@ pub(super) const LARGEST_COUNT: u64 = 10_000;
 
 impl Binder<'_> {
     /// The limits of the query, with the defaults of its delivery.
-    pub(super) fn limits(&mut self, select: &Select, step_ms: Option<i64>) -> Bind<Limits> {
+    pub(super) fn limits(&mut self, select: &Select, step_ms: Option<i64>) -> BindResult<Limits> {
         // A default limit on rows must not cut a series of points short.
         let default_rows = if step_ms.is_some() {
             LARGEST_COUNT
@@ -33,7 +33,7 @@ impl Binder<'_> {
         })
     }
 
-    fn limit(&mut self, clause: &str, count: Option<Count>, default: u64) -> Bind<Limit> {
+    fn limit(&mut self, clause: &str, count: Option<Count>, default: u64) -> BindResult<Limit> {
         match (count, self.context.delivery) {
             (Some(count), Delivery::Series) if count.value > LARGEST_COUNT => {
                 let message = format!("{clause} is at most {LARGEST_COUNT}");

@@ -1,14 +1,12 @@
-//! Named lists: a second source whose values stand behind IN,
+//! Named lists: a second source whose values IN compares,
 //! ``TAE::audit, (TAE::audit:(collect_distinct(x) AS `@known`)):(*) {y IN `@known`}``.
 
 use dql::Code;
-use dql::ast::{ExprKind, Ident, Item, Select, Source};
+use dql::ast::{Ident, Item, Select, Source};
 
+use super::function::is_list_call;
 use super::name::nearest;
-use super::{Bind, Binder, wrong};
-
-/// Aggregates whose value is a list of values.
-const COLLECTORS: [&str; 3] = ["collect_distinct", "collect", "field_values"];
+use super::{BindResult, Binder, wrong};
 
 /// A source that feeds conditions instead of rows.
 #[derive(Debug)]
@@ -17,13 +15,13 @@ pub(super) struct NamedList<'a> {
     name: &'a Ident,
     /// The query that finds its values.
     query: &'a Select,
-    /// Whether a condition asks it.
+    /// Whether a condition reads it.
     is_used: bool,
 }
 
 impl<'a> Binder<'a> {
-    /// Takes the named lists out of the sources, and gives the others.
-    pub(super) fn named_lists(&mut self, sources: &'a [Source]) -> Bind<Vec<&'a Source>> {
+    /// Takes the named lists out of the sources, and returns the others.
+    pub(super) fn named_lists(&mut self, sources: &'a [Source]) -> BindResult<Vec<&'a Source>> {
         let mut others = Vec::new();
         for source in sources {
             match (source, name_of(source)) {
@@ -52,7 +50,7 @@ impl<'a> Binder<'a> {
     }
 
     /// The query of a list.
-    pub(super) fn named_list(&mut self, name: &Ident) -> Bind<&'a Select> {
+    pub(super) fn named_list(&mut self, name: &Ident) -> BindResult<&'a Select> {
         if let Some(list) = self
             .lists
             .iter_mut()
@@ -82,7 +80,7 @@ impl<'a> Binder<'a> {
         self.lists.iter().any(|list| list.name.text == text)
     }
 
-    /// Says which lists no condition asks.
+    /// Warns of lists that no condition reads.
     pub(super) fn warn_about_lists(&mut self) {
         for list in std::mem::take(&mut self.lists) {
             if !list.is_used {
@@ -94,15 +92,10 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Whether the rows of a query hold lists of values each.
-pub(super) fn gives_lists(query: &Select) -> bool {
-    let Some([item]) = query.target.as_deref() else {
-        return false;
-    };
-    match &item.expr.kind {
-        ExprKind::Call(call) => COLLECTORS
-            .iter()
-            .any(|name| call.name.text.eq_ignore_ascii_case(name)),
+/// Whether each row of a query holds a list of values.
+pub(super) fn returns_lists(query: &Select) -> bool {
+    match query.target.as_deref() {
+        Some([item]) => is_list_call(&item.expr),
         _ => false,
     }
 }

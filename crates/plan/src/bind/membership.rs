@@ -6,11 +6,11 @@ use dql::{Code, Diagnostic, Span};
 use functions::json::json_number;
 
 use super::comparison::number_literal;
-use super::list::gives_lists;
+use super::list::returns_lists;
 use super::name::column;
 use super::predicate::{as_text, opposite_if};
 use super::source::source_column;
-use super::{Bind, Binder, describe, not_supported, wrong};
+use super::{BindResult, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
 use crate::combine::{any_of, distinct};
 use crate::types::{Type, Typed};
@@ -27,7 +27,12 @@ struct Members<'a> {
 
 impl Binder<'_> {
     /// Binds `expr IN set`, or with `negated` its opposite.
-    pub(super) fn membership(&mut self, expr: &AstExpr, set: &InSet, negated: bool) -> Bind<Expr> {
+    pub(super) fn membership(
+        &mut self,
+        expr: &AstExpr,
+        set: &InSet,
+        negated: bool,
+    ) -> BindResult<Expr> {
         let items = match set {
             InSet::List(items) => items,
             InSet::Subquery(query) => {
@@ -60,7 +65,7 @@ impl Binder<'_> {
     }
 
     /// Whether a value is among some members: one test for all of a kind.
-    fn is_member(&self, value: Typed, members: Members<'_>) -> Bind<Expr> {
+    fn is_member(&self, value: Typed, members: Members<'_>) -> BindResult<Expr> {
         let mut tests = Vec::new();
         if !members.patterns.is_empty() {
             tests.push(self.matched_by_any(as_text(value.clone()), &members.patterns)?);
@@ -83,7 +88,7 @@ impl Binder<'_> {
     }
 
     /// `expr IN (query)`: the query has one column, whose values are the members.
-    fn membership_in_query(&mut self, expr: &AstExpr, query: &Select) -> Bind<Expr> {
+    fn membership_in_query(&mut self, expr: &AstExpr, query: &Select) -> BindResult<Expr> {
         if !self.in_filter {
             return Err(asked_elsewhere(query.span));
         }
@@ -96,7 +101,7 @@ impl Binder<'_> {
             );
             return Err(wrong(Code::WrongArgumentKind, message, query.span));
         };
-        let is_list = gives_lists(query);
+        let is_list = returns_lists(query);
         let member = match is_list {
             true => Typed::new(column(ELEMENT), Type::Json),
             false => Typed::new(column(&source_column(0)), only.value_type),
@@ -151,7 +156,7 @@ fn add_member(
     value_type: Type,
     item: &AstExpr,
     tested: &AstExpr,
-) -> Bind<()> {
+) -> BindResult<()> {
     match (&item.kind, value_type) {
         (ExprKind::String(text), Type::String | Type::Json | Type::Null) => {
             members.texts.push(lit(text.clone()))

@@ -3,25 +3,22 @@
 //! `bind` reads no clock, no store and no request besides its [`BindContext`]. Each clause has a file;
 //! a clause that is wrong does not hide what is wrong in the next.
 
-mod aggregate;
 mod arguments;
 mod call;
 mod comparison;
-mod derived;
-mod drain;
 mod expression;
-mod fill;
+mod function;
 mod grouping;
 mod limits;
 mod list;
 mod membership;
 mod name;
+mod operand;
 mod order;
 mod page;
 mod pick;
 mod point;
 mod predicate;
-mod scalar;
 mod series;
 mod series_expression;
 mod series_function;
@@ -45,6 +42,7 @@ use crate::combine::{all_of, all_of_filter};
 use crate::types::{Type, Typed};
 
 use expression::WholeNumber;
+use function::Templates;
 use list::NamedList;
 pub(crate) use membership::{ELEMENT, membership_place};
 pub(crate) use name::column;
@@ -101,7 +99,7 @@ pub enum Delivery {
 }
 
 /// The result of binding a part; the finding is boxed because it is large and rare.
-pub(crate) type Bind<T> = Result<T, Box<Diagnostic>>;
+pub(crate) type BindResult<T> = Result<T, Box<Diagnostic>>;
 
 /// Binds a query.
 ///
@@ -164,7 +162,7 @@ struct Binder<'a> {
     /// The sources that feed conditions.
     lists: Vec<NamedList<'a>>,
     /// The templates that `drain` learns from the rows.
-    learning: Vec<drain::Learning>,
+    templates: Vec<Templates>,
     /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
     in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
@@ -219,7 +217,7 @@ impl<'a> Binder<'a> {
             memberships: Vec::new(),
             rows_are_unique: true,
             lists: Vec::new(),
-            learning: Vec::new(),
+            templates: Vec::new(),
             in_filter: false,
             range: TimeRange::ALL,
             shift_ms: 0,
@@ -282,11 +280,7 @@ impl<'a> Binder<'a> {
             filter,
             behind,
             memberships: std::mem::take(&mut self.memberships),
-            learning: self
-                .learning
-                .iter()
-                .map(drain::Learning::aggregate)
-                .collect(),
+            prepass: self.templates.iter().map(Templates::aggregate).collect(),
             keys,
             shape,
             having,
@@ -379,13 +373,8 @@ fn separate_conjuncts<'a>(
 }
 
 /// The value of a part, or its finding put to the others.
-fn keep<T>(errors: &mut Vec<Diagnostic>, result: Bind<T>) -> Option<T> {
+fn keep<T>(errors: &mut Vec<Diagnostic>, result: BindResult<T>) -> Option<T> {
     result.map_err(|error| errors.push(*error)).ok()
-}
-
-/// Whether the expression calls an aggregate function, outside any sub-query.
-fn has_aggregate(expr: &AstExpr) -> bool {
-    any_call(expr, &|call| aggregate::is_aggregate(&call.name.text))
 }
 
 /// Whether a call in the expression, outside any sub-query, is one of those.

@@ -12,7 +12,7 @@ use functions::NoteId;
 use functions::json::json_get;
 
 use super::target::alias_of;
-use super::{Bind, Binder, Names, wrong};
+use super::{BindResult, Binder, Names, wrong};
 use crate::bound::{Attribute, Observation};
 use crate::types::{Type, Typed};
 
@@ -26,7 +26,7 @@ pub(crate) fn column(name: &str) -> Expr {
 
 impl Binder<'_> {
     /// Resolves a field in row position.
-    pub(super) fn field(&mut self, field: &Field, span: Span) -> Bind<Typed> {
+    pub(super) fn field(&mut self, field: &Field, span: Span) -> BindResult<Typed> {
         let name = if field.name.is_empty() {
             DEFAULT_TEXT
         } else {
@@ -87,7 +87,7 @@ impl Binder<'_> {
     }
 
     /// What an alias of the projection stands for, if there is one of that name.
-    fn alias(&mut self, name: &str) -> Bind<Option<Typed>> {
+    fn alias(&mut self, name: &str) -> BindResult<Option<Typed>> {
         if !self.aliases_visible {
             return Ok(None);
         }
@@ -103,7 +103,7 @@ impl Binder<'_> {
     }
 
     /// What an alias of BY stands for in a row, if there is one of that name.
-    fn key_alias(&mut self, name: &str) -> Bind<Option<Typed>> {
+    fn key_alias(&mut self, name: &str) -> BindResult<Option<Typed>> {
         let key = self
             .key_texts
             .iter()

@@ -9,7 +9,7 @@ use functions::json::{json_number, json_text};
 use super::name::column;
 use super::source::SOURCE_TIME;
 use super::target::{Target, alias_of, is_time, item_name};
-use super::{Bind, Binder, Names, arguments};
+use super::{BindResult, Binder, Names, arguments, function};
 use crate::bound::{Key, Reducer, SeriesOrder, Shape, SortKey, sort_exprs};
 use crate::types::{Type, Typed};
 
@@ -60,7 +60,7 @@ impl Binder<'_> {
         select: &Select,
         target: &Target,
         keys: &[Key],
-    ) -> Bind<Vec<SortKey>> {
+    ) -> BindResult<Vec<SortKey>> {
         let mut order: Vec<SortKey> = Vec::new();
         for key in &select.order_by {
             let value = self.shaped_value(&key.expr, target, keys)?;
@@ -75,12 +75,12 @@ impl Binder<'_> {
         }
         let rest = match &target.shape {
             Shape::Rows => self.time_keys(false),
-            Shape::Newest => {
+            Shape::LastRow => {
                 // The keys sort one row, and must not choose which.
                 order.clear();
                 self.time_keys(false)
             }
-            Shape::Extreme { order: picked, .. } => picked.clone(),
+            Shape::TopK { order: picked, .. } => picked.clone(),
             Shape::Histogram { .. } => vec![SortKey {
                 expr: target.time.clone(),
                 value_type: Type::Int,
@@ -109,7 +109,12 @@ impl Binder<'_> {
     }
 
     /// A value of a shaped row: a column of the projection by its alias or text, else an expression.
-    fn shaped_value(&mut self, written: &AstExpr, target: &Target, keys: &[Key]) -> Bind<Typed> {
+    fn shaped_value(
+        &mut self,
+        written: &AstExpr,
+        target: &Target,
+        keys: &[Key],
+    ) -> BindResult<Typed> {
         if let Some(value) = self.projected(written, target) {
             return Ok(value);
         }
@@ -150,7 +155,7 @@ impl Binder<'_> {
         select: &Select,
         target: &Target,
         keys: &[Key],
-    ) -> Bind<Option<SeriesOrder>> {
+    ) -> BindResult<Option<SeriesOrder>> {
         let Some(key) = &select.sorder_by else {
             return Ok(None);
         };
@@ -222,27 +227,12 @@ impl Binder<'_> {
     }
 
     /// The reducer that a call names, and its argument.
-    fn reducer<'c>(&mut self, call: &'c Call) -> Bind<Option<(Reducer, &'c AstExpr)>> {
-        let name = call.name.text.to_ascii_lowercase();
-        let reducer = match name.as_str() {
-            "last" => Reducer::Last,
-            "min" => Reducer::Min,
-            "max" => Reducer::Max,
-            "avg" => Reducer::Avg,
-            "sum" => Reducer::Sum,
-            "count" => Reducer::Count,
-            _ => match name
-                .strip_prefix('p')
-                .and_then(|digits| digits.parse::<u8>().ok())
-            {
-                Some(percent) if percent <= 100 => {
-                    Reducer::Percentile(percent.into(), self.estimated_percentile())
-                }
-                _ => return Ok(None),
-            },
+    fn reducer<'c>(&mut self, call: &'c Call) -> BindResult<Option<(Reducer, &'c AstExpr)>> {
+        let bind = function::reducer(&call.name.text);
+        let Some(reducer) = bind.and_then(|bind| bind(self, call)) else {
+            return Ok(None);
         };
-        let argument = arguments::between(call, 1, 1)?[0];
-        Ok(Some((reducer, argument)))
+        Ok(Some((reducer, arguments::only(call)?)))
     }
 }
 

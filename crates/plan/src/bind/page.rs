@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::name::column;
 use super::order::names_time;
 use super::window::epoch_ms_above;
-use super::{Bind, Binder, Delivery, Names, not_supported};
+use super::{BindResult, Binder, Delivery, Names, not_supported};
 use crate::bound::{Key, Limits, Page, PageUnit, SeriesOrder, Shape, SortKey, sort_exprs};
 use crate::types::Type;
 
@@ -53,7 +53,11 @@ pub(super) struct Pieces<'p> {
 
 impl Binder<'_> {
     /// How the query is continued, and where the request wants it to go on.
-    pub(super) fn continued(&mut self, select: &Select, pieces: &Pieces<'_>) -> Bind<Continued> {
+    pub(super) fn continued(
+        &mut self,
+        select: &Select,
+        pieces: &Pieces<'_>,
+    ) -> BindResult<Continued> {
         if let Some(time) = self.context.cursor_time {
             return self.before_cursor(select, pieces, time);
         }
@@ -117,7 +121,7 @@ impl Binder<'_> {
             Shape::Aggregate { .. } if pieces.step_ms.is_none() => {
                 Err("the answer is one row, and nothing follows it")
             }
-            Shape::Rows | Shape::Extreme { .. } if !self.rows_are_unique => {
+            Shape::Rows | Shape::TopK { .. } if !self.rows_are_unique => {
                 Err("the rows of the sub-query can be equal, so none is a place to go on from")
             }
             _ => Ok(PageUnit::Rows),
@@ -125,7 +129,12 @@ impl Binder<'_> {
     }
 
     /// A page of the events before a time, newest first.
-    fn before_cursor(&self, select: &Select, pieces: &Pieces<'_>, time: i64) -> Bind<Continued> {
+    fn before_cursor(
+        &self,
+        select: &Select,
+        pieces: &Pieces<'_>,
+        time: i64,
+    ) -> BindResult<Continued> {
         let newest_first = match select.order_by.as_slice() {
             [] => true,
             [key] => is_newest_first(key),
@@ -173,7 +182,7 @@ fn place_of(
     unit: PageUnit,
     pieces: &Pieces<'_>,
     select: &Select,
-) -> Bind<Vec<ScalarValue>> {
+) -> BindResult<Vec<ScalarValue>> {
     let types: Vec<Type> = match unit {
         PageUnit::Rows => pieces.order.iter().map(|key| key.value_type).collect(),
         PageUnit::Groups => {

@@ -1,35 +1,18 @@
-//! Functions of the points of a series: where they may stand, and what they run along.
+//! Functions of points: the clauses in which they may be called, and the rows that they run along.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::cast;
 use dql::Code;
-use dql::ast::{Call, Expr as AstExpr, ExprKind};
-use functions::points::PointFunction;
+use dql::ast::Call;
 
-use super::limits::LARGEST_COUNT;
+use super::arguments::Arguments;
+use super::function::BindPoint;
 use super::name::column;
-use super::{Bind, Binder, any_call, arguments, wrong};
+use super::{BindResult, Binder, wrong};
 use crate::bound::{Computed, Point};
 use crate::types::{Type, Typed};
 
-/// Their names.
-pub(super) const POINTS: [&str; 13] = [
-    "derivative",
-    "deriv",
-    "difference",
-    "non_negative_derivative",
-    "non_negative_difference",
-    "rate",
-    "irate",
-    "increase",
-    "moving_average",
-    "cumsum",
-    "ewma",
-    "zscore",
-    "mad_score",
-];
-
-/// What a function of points could run along while an expression is bound.
+/// The rows that a function of points runs along in the clause that is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Along {
     /// Nothing: the clause is computed before there are rows of the answer.
@@ -41,35 +24,29 @@ pub(super) enum Along {
     /// The rows of each group.
     Rows,
     /// The newest row of each group.
-    Newest,
-}
-
-/// Whether the name is that of a function of points, in any case.
-pub(super) fn is_point_function(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    POINTS.contains(&name.as_str())
-}
-
-/// Whether the expression calls a function of points, outside any sub-query.
-pub(super) fn has_point_function(expr: &AstExpr) -> bool {
-    any_call(expr, &|call| is_point_function(&call.name.text))
+    LastRow,
 }
 
 impl Binder<'_> {
     /// Binds a call of a function of points: a column computed along the rows of each group.
-    pub(super) fn point(&mut self, name: &str, call: &Call) -> Bind<Typed> {
-        let (function, written) = point_function(name, call)?;
+    pub(super) fn point(
+        &mut self,
+        arguments: &Arguments<'_>,
+        bind: BindPoint,
+    ) -> BindResult<Typed> {
+        let (call, written) = (arguments.call, arguments.values[0]);
+        let function = bind(arguments)?;
         let (time, order) = match self.along {
             Along::Steps => {
                 let time = column("time");
-                // A row without a time stands before all others, as in an ascending ORDER BY.
+                // A row without a time is before all others, as in an ascending ORDER BY.
                 (time.clone(), vec![time.sort(true, true)])
             }
             Along::Rows => (self.row_time(), self.time_order(true)),
-            Along::Nothing | Along::Summary | Along::Newest => return Err(self.nowhere(call)),
+            Along::Nothing | Along::Summary | Along::LastRow => return Err(self.nowhere(call)),
         };
         let value = match self.along {
-            Along::Rows => self.aggregated(written)?,
+            Along::Rows => self.operand(written)?,
             _ => self.expression(written)?,
         };
         let value = self.number(value, written)?;
@@ -100,7 +77,7 @@ impl Binder<'_> {
         Typed::new(column(&format!("c{index}")), value_type)
     }
 
-    /// Why a function of points cannot stand here.
+    /// The error for a call in a clause without points.
     fn nowhere(&self, call: &Call) -> Box<dql::Diagnostic> {
         let name = &call.name.text;
         let (code, message, hint) = match self.along {
@@ -111,7 +88,7 @@ impl Binder<'_> {
                 ),
                 "add a step to the window: `[1d::1h]`",
             ),
-            Along::Newest => (
+            Along::LastRow => (
                 Code::PointsWithoutStep,
                 format!("`{name}` runs along the rows of a group, and here each group has one"),
                 "put it into the list of columns, so that BY keeps all rows of a group",
@@ -126,47 +103,4 @@ impl Binder<'_> {
         };
         Box::new(wrong(code, message, call.name.span).with_hint(hint))
     }
-}
-
-/// The function that a call means, and what it is a function of.
-fn point_function<'c>(name: &str, call: &'c Call) -> Bind<(PointFunction, &'c AstExpr)> {
-    let function = match name {
-        "difference" => PointFunction::Difference,
-        "non_negative_difference" | "increase" => PointFunction::RisingDifference,
-        "derivative" | "deriv" => PointFunction::Derivative,
-        // Between the points of a series, the rate of the window and that of an instant are the same.
-        "non_negative_derivative" | "rate" | "irate" => PointFunction::RisingDerivative,
-        "cumsum" => PointFunction::RunningSum,
-        "zscore" => PointFunction::DeviationsFromMean,
-        "mad_score" => PointFunction::DeviationsFromMedian,
-        "moving_average" => {
-            let values = arguments::between(call, 2, 2)?;
-            return Ok((moving_average(values[1])?, values[0]));
-        }
-        _ => {
-            let values = arguments::between(call, 2, 2)?;
-            let weight = arguments::number(values[1], "the weight of the newest point")?;
-            if !(weight > 0.0 && weight <= 1.0) {
-                let message = "the weight of the newest point is above 0 and up to 1";
-                return Err(wrong(Code::WrongArgumentKind, message, values[1].span));
-            }
-            return Ok((PointFunction::SmoothedMean(weight), values[0]));
-        }
-    };
-    Ok((function, arguments::between(call, 1, 1)?[0]))
-}
-
-fn moving_average(written: &AstExpr) -> Bind<PointFunction> {
-    let size = match written.kind {
-        ExprKind::Int(size) if (1..=LARGEST_COUNT as i64).contains(&size) => size.unsigned_abs(),
-        _ => {
-            let message = format!(
-                "the number of points to average is a whole number from 1 to {LARGEST_COUNT}"
-            );
-            return Err(wrong(Code::WrongArgumentKind, message, written.span));
-        }
-    };
-    Ok(PointFunction::MovingAverage(
-        usize::try_from(size).unwrap_or(usize::MAX),
-    ))
 }

@@ -13,26 +13,15 @@ use functions::float_text::float_text;
 use functions::json::json_text;
 use functions::{PatternError, TextTest};
 
+use super::arguments::Arguments;
+use super::function::text_test;
 use super::name::DEFAULT_TEXT;
-use super::{Bind, Binder, arguments, describe, wrong};
+use super::{BindResult, Binder, describe, wrong};
 use crate::types::{Type, Typed};
-
-/// The test with a function name.
-pub(super) fn text_test_of(name: &str) -> Option<TextTest> {
-    match name.to_ascii_lowercase().as_str() {
-        "re" | "regex" | "regexp" => Some(TextTest::Regex),
-        "match" => Some(TextTest::Substring),
-        "search" => Some(TextTest::Words),
-        "wildcard" => Some(TextTest::Wildcard),
-        "query_string" | "querystring" => Some(TextTest::Query),
-        "cidr" => Some(TextTest::Network),
-        _ => None,
-    }
-}
 
 impl Binder<'_> {
     /// Binds a condition, or with `negated` its opposite.
-    pub(super) fn condition(&mut self, expr: &AstExpr, negated: bool) -> Bind<Expr> {
+    pub(super) fn condition(&mut self, expr: &AstExpr, negated: bool) -> BindResult<Expr> {
         match &expr.kind {
             ExprKind::Unary {
                 op: UnaryOp::Not,
@@ -60,8 +49,8 @@ impl Binder<'_> {
                 negated: not_in,
                 set,
             } => self.membership(expr, set, *not_in != negated),
-            ExprKind::Call(call) if text_test_of(&call.name.text).is_some() => {
-                let condition = self.test_call(call, expr)?;
+            ExprKind::Call(call) if let Some(test) = text_test(&call.name.text) => {
+                let condition = self.test_call(test, &Arguments::of(call, expr.span)?)?;
                 Ok(opposite_if(negated, condition))
             }
             _ => {
@@ -82,32 +71,31 @@ impl Binder<'_> {
     }
 
     /// `test(field, 'text')`, or `test('text')` on the default text field.
-    fn test_call(&mut self, call: &Call, expr: &AstExpr) -> Bind<Expr> {
-        let values = arguments::between(call, 1, 2)?;
+    fn test_call(&mut self, test: TextTest, arguments: &Arguments<'_>) -> BindResult<Expr> {
         let named = |name: &str| Field {
             name: name.to_owned(),
             path: Vec::new(),
         };
+        let values = &arguments.values;
         let value = match values[0] {
-            _ if values.len() == 1 => self.field(&named(DEFAULT_TEXT), expr.span)?,
+            _ if values.len() == 1 => self.field(&named(DEFAULT_TEXT), arguments.span)?,
             AstExpr {
                 kind: ExprKind::String(name),
                 span,
             } => self.field(&named(name), *span)?,
             field => self.expression(field)?,
         };
-        self.text_test(value, call, values[values.len() - 1])
+        self.text_test(value, test, arguments.call, values[values.len() - 1])
     }
 
-    /// `value = test('text')` and `value = re'…'`: the test on a bound value.
-    pub(super) fn text_test(&mut self, value: Typed, call: &Call, pattern: &AstExpr) -> Bind<Expr> {
-        let Some(test) = text_test_of(&call.name.text) else {
-            return Err(wrong(
-                Code::UnknownFunction,
-                "this function tests no text",
-                call.name.span,
-            ));
-        };
+    /// `value = test('text')`: the test on a bound value.
+    pub(super) fn text_test(
+        &mut self,
+        value: Typed,
+        test: TextTest,
+        call: &Call,
+        pattern: &AstExpr,
+    ) -> BindResult<Expr> {
         let (ExprKind::String(text) | ExprKind::Regex(text)) = &pattern.kind else {
             let message = format!("`{}` needs text in quotes to look for", call.name.text);
             return Err(wrong(Code::WrongArgumentKind, message, pattern.span));
@@ -130,7 +118,7 @@ impl Binder<'_> {
         test: TextTest,
         text: &str,
         span: Span,
-    ) -> Bind<Expr> {
+    ) -> BindResult<Expr> {
         let resources = &self.context.resources;
         resources
             .compile_test(test, &[text])
@@ -145,7 +133,11 @@ impl Binder<'_> {
     }
 
     /// A value tested against patterns, one of which has to fit the whole of it.
-    pub(super) fn matched_by_any(&self, value: Expr, patterns: &[(&str, Span)]) -> Bind<Expr> {
+    pub(super) fn matched_by_any(
+        &self,
+        value: Expr,
+        patterns: &[(&str, Span)],
+    ) -> BindResult<Expr> {
         let mut known = HashSet::new();
         let mut patterns = patterns.to_vec();
         patterns.retain(|(text, _)| known.insert(*text));

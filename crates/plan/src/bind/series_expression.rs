@@ -12,7 +12,7 @@ use functions::NoteId;
 
 use super::name::column;
 use super::source::{SOURCE_TIME, source_column};
-use super::{Bind, BindContext, Binder, Names, wrong};
+use super::{BindContext, BindResult, Binder, Names, wrong};
 use crate::bound::{Eval, Notes, SeriesPlan, SeriesSchema, number_column};
 use crate::types::{Type, Typed};
 
@@ -44,12 +44,12 @@ impl<'a> SeriesNames<'a> {
         self.0.number_overflow(span)
     }
 
-    pub(super) fn expression(&mut self, written: &AstExpr) -> Bind<Typed> {
+    pub(super) fn expression(&mut self, written: &AstExpr) -> BindResult<Typed> {
         self.0.expression(written)
     }
 
     /// A condition on a point, as `{…}` would have it.
-    pub(super) fn condition(&mut self, written: &AstExpr) -> Bind<Expr> {
+    pub(super) fn condition(&mut self, written: &AstExpr) -> BindResult<Expr> {
         let Names::Series(columns) = &self.0.names else {
             return Err(not_of_points(written.span));
         };
@@ -146,7 +146,7 @@ pub(super) fn eval(
     operands: Vec<(String, SeriesPlan)>,
     name: String,
     context: &BindContext,
-) -> Bind<Eval> {
+) -> BindResult<Eval> {
     let mut inputs = Inputs {
         schemas: operands
             .iter()
@@ -181,7 +181,7 @@ struct Inputs<'a> {
 
 impl Inputs<'_> {
     /// The expression over the columns of the inputs; all numbers are floats.
-    fn arithmetic(&mut self, written: &AstExpr) -> Bind<AstExpr> {
+    fn arithmetic(&mut self, written: &AstExpr) -> BindResult<AstExpr> {
         let kind = match &written.kind {
             ExprKind::Int(number) => ExprKind::Float(*number as f64),
             ExprKind::Float(number) => ExprKind::Float(*number),
@@ -214,7 +214,7 @@ impl Inputs<'_> {
     }
 
     /// The index of an input: `A` is the first column of a query, `A.name` one of several.
-    fn input(&mut self, field: &Field, span: Span) -> Bind<usize> {
+    fn input(&mut self, field: &Field, span: Span) -> BindResult<usize> {
         let (letter, name) = match field.name.split_once('.') {
             Some((letter, name)) => (letter, Some(name)),
             None => (field.name.as_str(), None),

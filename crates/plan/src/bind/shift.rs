@@ -5,10 +5,10 @@ use dql::Code;
 use dql::ast::{Duration, Item, Select};
 use events::TimeRange;
 
+use super::function::{has_aggregate, rows_call};
 use super::name::column;
-use super::pick::picker;
 use super::window::fixed_ms;
-use super::{Bind, Binder, Names, has_aggregate, wrong};
+use super::{BindResult, Binder, Names, wrong};
 use crate::types::Typed;
 
 /// The column of a source that is read in several windows: by how many milliseconds the row is moved
@@ -17,7 +17,7 @@ pub(crate) const SHIFT: &str = "shift";
 
 impl Binder<'_> {
     /// By how much the whole query is moved, in milliseconds.
-    pub(super) fn query_shift(&self, select: &Select) -> Bind<i64> {
+    pub(super) fn query_shift(&self, select: &Select) -> BindResult<i64> {
         let Some(shift) = &select.shift else {
             return Ok(0);
         };
@@ -31,7 +31,7 @@ impl Binder<'_> {
     }
 
     /// By how much the columns are moved that have a SHIFT, each width once, in milliseconds.
-    pub(super) fn column_shifts(&self) -> Bind<Vec<i64>> {
+    pub(super) fn column_shifts(&self) -> BindResult<Vec<i64>> {
         let mut shifts = Vec::new();
         for item in self.items {
             let Some(shift) = &item.shift else { continue };
@@ -54,7 +54,7 @@ impl Binder<'_> {
             return Some((reason, "write SHIFT in the inner query"));
         }
         let whole_query = "to ask all of an earlier window, write SHIFT behind the window";
-        if picker(&item.expr).is_some() {
+        if rows_call(&item.expr).is_some() {
             let reason = "SHIFT moves an aggregate, and this picks rows of the window";
             return Some((reason, whole_query));
         }
@@ -66,7 +66,7 @@ impl Binder<'_> {
     }
 
     /// Binds an item of the projection over the window that its SHIFT gives it.
-    pub(super) fn item(&mut self, item: &Item) -> Bind<Typed> {
+    pub(super) fn item(&mut self, item: &Item) -> BindResult<Typed> {
         self.over_window_of(item, |binder| binder.expression(&item.expr))
     }
 
@@ -74,8 +74,8 @@ impl Binder<'_> {
     pub(super) fn over_window_of<T>(
         &mut self,
         item: &Item,
-        bind: impl FnOnce(&mut Self) -> Bind<T>,
-    ) -> Bind<T> {
+        bind: impl FnOnce(&mut Self) -> BindResult<T>,
+    ) -> BindResult<T> {
         let shift_ms = self.item_shift(item)?;
         let before = self.read_through(shift_ms);
         let bound = bind(self);
@@ -84,7 +84,7 @@ impl Binder<'_> {
     }
 
     /// Where columns are moved, by how much the rows of this item are, in milliseconds.
-    pub(super) fn item_shift(&self, item: &Item) -> Bind<Option<i64>> {
+    pub(super) fn item_shift(&self, item: &Item) -> BindResult<Option<i64>> {
         if self.column_shifts_ms.is_empty() {
             return Ok(None);
         }
@@ -113,7 +113,7 @@ pub(super) fn over_shift(aggregate: Expr, shift_ms: i64) -> Expr {
     }
 }
 
-fn shift_ms(shift: &Duration) -> Bind<i64> {
+fn shift_ms(shift: &Duration) -> BindResult<i64> {
     match fixed_ms(shift)? {
         shift_ms if shift_ms > 0 => Ok(shift_ms),
         _ => {

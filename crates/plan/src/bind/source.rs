@@ -6,7 +6,7 @@ use dql::ast::{Namespace, Range, Select, Source};
 use events::fields::SOURCE;
 
 use super::name::column;
-use super::{Bind, BindContext, Binder, Delivery, Names, bind_query, not_supported, wrong};
+use super::{BindContext, BindResult, Binder, Delivery, Names, bind_query, not_supported, wrong};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::combine::{any_of, distinct};
 use crate::types::Typed;
@@ -31,7 +31,7 @@ pub(super) struct Sources {
 impl<'a> Binder<'a> {
     /// Checks the namespace and binds the sources; after a sub-query the names of the query are its
     /// columns.
-    pub(super) fn source(&mut self, select: &'a Select) -> Bind<Sources> {
+    pub(super) fn source(&mut self, select: &'a Select) -> BindResult<Sources> {
         let sources = self.named_lists(&select.sources)?;
         check_namespace(select, &sources)?;
         if let [Source::Subquery { query, .. }] = sources.as_slice() {
@@ -86,7 +86,7 @@ impl<'a> Binder<'a> {
     /// Binds a query inside this one: it reads the request's window, else its own, else this query's,
     /// and is never cut off by a default limit. What it does not name itself moves with this query's
     /// SHIFT.
-    pub(super) fn inner(&mut self, query: &Select) -> Bind<BoundQuery> {
+    pub(super) fn inner(&mut self, query: &Select) -> BindResult<BoundQuery> {
         let context = BindContext {
             search_after: None,
             cursor_time: None,
@@ -115,7 +115,7 @@ impl<'a> Binder<'a> {
         Ok(inner)
     }
 
-    fn subquery(&mut self, query: &'a Select) -> Bind<Sources> {
+    fn subquery(&mut self, query: &'a Select) -> BindResult<Sources> {
         let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
         self.rows_are_unique = gives_unique_rows(&inner);
@@ -174,8 +174,8 @@ fn gives_unique_rows(inner: &BoundQuery) -> bool {
         shadow.is_none_or(|shown| shown.expr == column(&format!("k{index}")))
     };
     match inner.shape {
-        Shape::Rows | Shape::Extreme { .. } => false,
-        Shape::Newest
+        Shape::Rows | Shape::TopK { .. } => false,
+        Shape::LastRow
         | Shape::Aggregate { .. }
         | Shape::Distinct { .. }
         | Shape::Histogram { .. } => inner.keys.iter().enumerate().all(is_shown),
@@ -194,7 +194,7 @@ pub(super) fn has_window(query: &Select) -> bool {
         .is_some_and(|window| window.range != open)
 }
 
-fn check_namespace(select: &Select, sources: &[&Source]) -> Bind<()> {
+fn check_namespace(select: &Select, sources: &[&Source]) -> BindResult<()> {
     let from_subquery = matches!(sources, [Source::Subquery { .. }]);
     let Some(Namespace { name, indexes }) = &select.namespace else {
         if from_subquery {

@@ -1,4 +1,4 @@
-//! The projection: what becomes of the rows of a group, and the columns of the answer.
+//! The projection: the shape of the rows of a group, and the columns of the answer.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, cast, lit};
@@ -6,10 +6,14 @@ use datafusion::scalar::ScalarValue;
 use dql::ast::{Call, Expr as AstExpr, ExprKind, Ident, Item, Select};
 use dql::{Code, Diagnostic, Span};
 
+use super::arguments::Arguments;
+use super::function::{
+    BindColumns, columns_call, fill_call, has_aggregate, has_point_function, row_value_call,
+    rows_call,
+};
 use super::name::column;
-use super::pick::picker;
-use super::point::{Along, has_point_function};
-use super::{Bind, Binder, Grouping, has_aggregate, keep, wrong};
+use super::point::Along;
+use super::{BindResult, Binder, Grouping, keep, wrong};
 use crate::bound::{Column, Key, Shape};
 use crate::types::{Type, Typed};
 
@@ -28,10 +32,10 @@ pub(super) struct Target {
 
 impl<'a> Binder<'a> {
     /// Binds the projection. Afterwards expressions over groups can be bound, when there are groups.
-    pub(super) fn target(&mut self, keys: &[Key], step_ms: Option<i64>) -> Bind<Target> {
+    pub(super) fn target(&mut self, keys: &[Key], step_ms: Option<i64>) -> BindResult<Target> {
         let items = self.items;
-        if let Some(call) = items.iter().find_map(|item| picker(&item.expr)) {
-            return self.pick(call, keys, step_ms);
+        if let Some((call, bind)) = items.iter().find_map(|item| rows_call(&item.expr)) {
+            return self.pick(call, bind, keys, step_ms);
         }
         if items.iter().any(|item| has_aggregate(&item.expr)) {
             return self.aggregate_target(keys, step_ms);
@@ -45,8 +49,8 @@ impl<'a> Binder<'a> {
             self.along = Along::Rows;
             Shape::Rows
         } else {
-            self.along = Along::Newest;
-            Shape::Newest
+            self.along = Along::LastRow;
+            Shape::LastRow
         };
         let columns = self.row_columns()?;
         Ok(Target {
@@ -57,7 +61,7 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn aggregate_target(&mut self, keys: &[Key], step_ms: Option<i64>) -> Bind<Target> {
+    fn aggregate_target(&mut self, keys: &[Key], step_ms: Option<i64>) -> BindResult<Target> {
         self.grouping = Some(Grouping {
             keys: keys.to_vec(),
             aggregates: Vec::new(),
@@ -85,27 +89,28 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// `first(x)` or `last(x)` on its own carries the time of the row it took; a summary of many rows
-    /// has no time.
-    fn lone_time(&mut self) -> Bind<Expr> {
-        let calls: Vec<(&Item, &Call)> = self
+    /// The time of the row that the only aggregate takes its value from, such as `last(x)`; a summary of many rows has no
+    /// time.
+    fn lone_time(&mut self) -> BindResult<Expr> {
+        let calls: Vec<_> = self
             .items
             .iter()
-            .filter_map(|item| Some((item, as_call(&item.expr, &["first", "last", "last_row"])?)))
+            .filter_map(|item| Some((item, row_value_call(&item.expr)?)))
             .collect();
         let others = self
             .items
             .iter()
             .filter(|item| has_aggregate(&item.expr))
             .count();
-        let ([(item, call)], 1) = (calls.as_slice(), others) else {
+        let ([(item, (call, bind_time))], 1) = (calls.as_slice(), others) else {
             return Ok(no_time());
         };
         let shift_ms = self.item_shift(item)?;
         let Some(mut grouping) = self.grouping.take() else {
             return Ok(no_time());
         };
-        let time = self.picked_time(call);
+        let arguments = Arguments::of(call, item.expr.span)?;
+        let time = bind_time(self, &arguments);
         let others_ms = std::mem::replace(&mut grouping.shift_ms, shift_ms);
         let time = time.map(|time| grouping.column_of(time, Type::Int).expr);
         grouping.shift_ms = others_ms;
@@ -113,16 +118,16 @@ impl<'a> Binder<'a> {
         time
     }
 
-    fn named_columns(&mut self) -> Bind<Vec<Column>> {
+    fn named_columns(&mut self) -> BindResult<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         for item in self.items {
             if matches!(item.expr.kind, ExprKind::Star) {
                 let message = "`*` names every field of an event, which a summary does not have";
                 return Err(wrong(Code::NotGrouped, message, item.expr.span));
             }
-            if let Some(call) = as_call(&item.expr, &["histogram_auto"]) {
+            if let Some((call, bind)) = columns_call(&item.expr) {
                 let found =
-                    self.over_window_of(item, |binder| binder.histogram_auto(call, item))?;
+                    self.over_window_of(item, |binder| binder.several_columns(call, bind, item))?;
                 for column in found {
                     push_column(&mut columns, column, item.expr.span)?;
                 }
@@ -134,8 +139,29 @@ impl<'a> Binder<'a> {
         Ok(columns)
     }
 
+    /// The columns of a function that has names for them.
+    fn several_columns(
+        &mut self,
+        call: &Call,
+        bind: BindColumns,
+        item: &Item,
+    ) -> BindResult<Vec<Column>> {
+        if let Some(alias) = &item.alias {
+            let name = call.name.text.to_ascii_lowercase();
+            let message = format!("`{name}` makes several columns, which have names of their own");
+            return Err(wrong(Code::InvalidExpression, message, alias.span));
+        }
+        let Some(mut grouping) = self.grouping.take() else {
+            return Ok(Vec::new());
+        };
+        let arguments = Arguments::of(call, item.expr.span);
+        let columns = arguments.and_then(|arguments| bind(self, &arguments, &mut grouping));
+        self.grouping = Some(grouping);
+        columns
+    }
+
     /// The columns of single rows; no item at all means every field.
-    fn row_columns(&mut self) -> Bind<Vec<Column>> {
+    fn row_columns(&mut self) -> BindResult<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         self.aliases_visible = false;
         for item in self.items {
@@ -171,7 +197,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Refuses a second column, where the request wants one.
-    pub(super) fn check_single_field(&self, target: &Target, select: &Select) -> Bind<()> {
+    pub(super) fn check_single_field(&self, target: &Target, select: &Select) -> BindResult<()> {
         let several = target.columns.len() > 1;
         if !self.context.single_field || !several {
             return Ok(());
@@ -203,7 +229,7 @@ impl<'a> Binder<'a> {
     ) -> Option<Expr> {
         let first = select.having.first()?;
         match target.shape {
-            Shape::Aggregate { .. } | Shape::Newest => {
+            Shape::Aggregate { .. } | Shape::LastRow => {
                 let along = std::mem::replace(&mut self.along, Along::Nothing);
                 let having = self.conjuncts(&select.having, errors);
                 self.along = along;
@@ -225,7 +251,7 @@ impl<'a> Binder<'a> {
     }
 }
 
-pub(super) fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> Bind<()> {
+pub(super) fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -> BindResult<()> {
     let column = Column {
         name: item_name(item),
         expr: value.expr,
@@ -235,8 +261,8 @@ pub(super) fn add_column(columns: &mut Vec<Column>, item: &Item, value: Typed) -
     push_column(columns, column, span)
 }
 
-/// Adds a column, unless it is there already, as in `*, df_title`; another of its name is an error.
-pub(super) fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> Bind<()> {
+/// Adds a column. A second equal one, as in `*, df_title`, is left out; another with its name is an error.
+pub(super) fn push_column(columns: &mut Vec<Column>, column: Column, span: Span) -> BindResult<()> {
     match columns.iter().find(|known| known.name == column.name) {
         Some(known) if known.expr == column.expr => Ok(()),
         Some(_) => {
@@ -253,9 +279,9 @@ pub(super) fn push_column(columns: &mut Vec<Column>, column: Column, span: Span)
     }
 }
 
-/// The alias of an item; that of a filled value may stand inside the call: `fill(avg(x) AS a, 0)`.
+/// The alias of an item; that of a filled value may be inside the call: `fill(avg(x) AS a, 0)`.
 pub(super) fn alias_of(item: &Item) -> Option<&Ident> {
-    let inside = || as_call(&item.expr, &["fill"])?.args.first()?.alias.as_ref();
+    let inside = || fill_call(&item.expr)?.args.first()?.alias.as_ref();
     item.alias.as_ref().or_else(inside)
 }
 
@@ -275,15 +301,4 @@ pub(super) fn is_time(expr: &AstExpr) -> bool {
 
 pub(super) fn no_time() -> Expr {
     cast(lit(ScalarValue::Null), DataType::Int64)
-}
-
-/// The call that an expression is, when it is one of these functions.
-pub(super) fn as_call<'e>(expr: &'e AstExpr, names: &[&str]) -> Option<&'e Call> {
-    match &expr.kind {
-        ExprKind::Call(call) => names
-            .iter()
-            .any(|name| call.name.text.eq_ignore_ascii_case(name))
-            .then_some(call),
-        _ => None,
-    }
 }

@@ -11,7 +11,7 @@ use events::TimeRange;
 
 use super::list::row_sources;
 use super::source::has_window;
-use super::{Bind, BindContext, Binder, not_supported, wrong};
+use super::{BindContext, BindResult, Binder, not_supported, wrong};
 
 /// The points that `auto` aims at.
 const AUTO_POINTS: u64 = 360;
@@ -58,7 +58,7 @@ pub(super) struct BoundWindow {
 
 impl Binder<'_> {
     /// The window of the request, else of the text, else the last day, which is said.
-    pub(super) fn window(&mut self, select: &Select) -> Bind<BoundWindow> {
+    pub(super) fn window(&mut self, select: &Select) -> BindResult<BoundWindow> {
         let written = select.window.as_ref();
         if let Some(rollup) = written.and_then(|window| window.rollup.as_ref()) {
             let reason =
@@ -134,7 +134,7 @@ fn is_over_own_window(select: &Select) -> bool {
 }
 
 /// The range as written; `None` when it names neither end.
-pub(super) fn range_of(window: &Window, context: &BindContext) -> Bind<Option<TimeRange>> {
+pub(super) fn range_of(window: &Window, context: &BindContext) -> BindResult<Option<TimeRange>> {
     let (from_ms, to_ms) = match &window.range {
         Range::Preset(preset) => preset_bounds(*preset, context),
         Range::Bounds {
@@ -207,7 +207,7 @@ fn local_ms(local: chrono::NaiveDateTime, zone: Tz) -> i64 {
     }
 }
 
-fn point_ms(point: &TimePoint, context: &BindContext) -> Bind<i64> {
+fn point_ms(point: &TimePoint, context: &BindContext) -> BindResult<i64> {
     match &point.kind {
         TimePointKind::Now => Ok(context.now_ms),
         TimePointKind::Epoch(number) => Ok(epoch_ms(*number)),
@@ -239,7 +239,7 @@ fn epoch_ms(number: i64) -> i64 {
     }
 }
 
-fn civil_ms(civil: Civil, span: Span, zone: Tz) -> Bind<i64> {
+fn civil_ms(civil: Civil, span: Span, zone: Tz) -> BindResult<i64> {
     let (hour, minute, second) = civil.time.unwrap_or_default();
     NaiveDate::from_ymd_opt(civil.year, civil.month, civil.day)
         .and_then(|date| date.and_hms_opt(hour, minute, second))
@@ -253,7 +253,7 @@ fn civil_ms(civil: Civil, span: Span, zone: Tz) -> Bind<i64> {
         })
 }
 
-fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
+fn before_now_ms(duration: &Duration, context: &BindContext) -> BindResult<i64> {
     let months: f64 = duration
         .parts
         .iter()
@@ -291,7 +291,7 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> Bind<i64> {
 }
 
 /// A duration of fixed length in milliseconds; parts of a millisecond are cut off.
-pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
+pub(super) fn fixed_ms(duration: &Duration) -> BindResult<i64> {
     let mut total_ms = 0.0;
     for part in &duration.parts {
         let unit_ms = match part.unit {
@@ -324,7 +324,7 @@ pub(super) fn fixed_ms(duration: &Duration) -> Bind<i64> {
     })
 }
 
-pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> Bind<i64> {
+pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> BindResult<i64> {
     match step {
         Step::Every(duration) => match fixed_ms(duration)? {
             step_ms if step_ms >= 1 => Ok(step_ms),

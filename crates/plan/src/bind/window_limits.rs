@@ -8,11 +8,11 @@ use events::TimeRange;
 
 use super::list::row_sources;
 use super::window::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, fixed_ms, range_of, step_width_ms};
-use super::{Bind, BindContext, Binder, wrong};
+use super::{BindContext, BindResult, Binder, wrong};
 
 impl Binder<'_> {
     /// Refuses a window that is wider than the request allows.
-    pub(super) fn check_length(&self, select: &Select, range: TimeRange) -> Bind<()> {
+    pub(super) fn check_length(&self, select: &Select, range: TimeRange) -> BindResult<()> {
         let Some(longest_ms) = self.context.longest_window_ms else {
             return Ok(());
         };

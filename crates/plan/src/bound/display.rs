@@ -69,7 +69,7 @@ impl fmt::Display for BoundQuery {
                 writeln!(formatter, "    {inner_line}")?;
             }
         }
-        for learnt in &self.learning {
+        for learnt in &self.prepass {
             line(formatter, "learn", learnt.to_string())?;
         }
         for key in &self.keys {
@@ -102,7 +102,7 @@ impl fmt::Display for Shape {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rows => formatter.write_str("every row"),
-            Self::Newest => formatter.write_str("the newest row of a group"),
+            Self::LastRow => formatter.write_str("the newest row of a group"),
             Self::Aggregate { aggregates } => {
                 let texts: Vec<String> = aggregates.iter().map(ToString::to_string).collect();
                 write!(formatter, "aggregate {}", texts.join(", "))
@@ -113,7 +113,7 @@ impl fmt::Display for Shape {
                 "one row for every {} in [{}, {})",
                 buckets.width, buckets.start, buckets.end
             ),
-            Self::Extreme { count, .. } => write!(formatter, "the first {count} rows of a group"),
+            Self::TopK { count, .. } => write!(formatter, "the first {count} rows of a group"),
         }
     }
 }

@@ -53,7 +53,7 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
     let shaped = computed::computed(query, shaped)?;
     let has_hits = matches!(
         query.shape,
-        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Histogram { .. } | Shape::Newest
+        Shape::Aggregate { .. } | Shape::Distinct { .. } | Shape::Histogram { .. } | Shape::LastRow
     );
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
@@ -112,10 +112,10 @@ fn on_page(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
 
 /// The rows with what is learnt from all of them beside each.
 fn with_learnt(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
-    if query.learning.is_empty() {
+    if query.prepass.is_empty() {
         return Ok(rows);
     }
-    let learning = query.learning.iter().enumerate();
+    let learning = query.prepass.iter().enumerate();
     let learning = learning.map(|(index, learnt)| learnt.clone().alias(format!("d{index}")));
     // The one row stands left, where a join keeps the rows that it collects.
     LogicalPlanBuilder::from(rows.clone())

@@ -20,8 +20,8 @@ pub(super) fn shape(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan
     match &query.shape {
         Shape::Rows if query.keys.is_empty() => Ok(rows),
         Shape::Rows => with_keys(query, rows)?.build(),
-        Shape::Newest => first_rows(query, rows, &sort_exprs(&query.order), 1),
-        Shape::Extreme {
+        Shape::LastRow => first_rows(query, rows, &sort_exprs(&query.order), 1),
+        Shape::TopK {
             order,
             present,
             count,
