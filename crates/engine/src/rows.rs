@@ -49,7 +49,7 @@ impl RowFilter {
             is_ranked: lowered.is_ranked,
             row_is_group: lowered.row_is_group,
             answer_columns: lowered.keys.len() + 1 + lowered.columns.len(),
-            place: lowered.place.clone(),
+            place: lowered.cursor.clone(),
             passed: Passed::default(),
             last: None,
             next: None,

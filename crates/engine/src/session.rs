@@ -179,6 +179,6 @@ fn planning(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
         .with_config(config)
         .with_runtime_env(runtime)
         .with_physical_optimizer_rules(rules.collect())
-        .with_query_planner(Arc::new(plan::Planner))
+        .with_query_planner(Arc::new(plan::VouchQueryPlanner))
         .build()
 }

@@ -50,7 +50,7 @@ pub(crate) fn summarise(
 fn hits(query: &BoundQuery, lowered: &Lowered, passed: Passed) -> TotalHits {
     let limits = query.limits;
     let wants_none = limits.limit.count() == Some(0) || limits.slimit.count() == Some(0);
-    let is_whole = query.page.as_ref().is_none_or(|page| page.behind.is_none());
+    let is_whole = query.page.as_ref().is_none_or(|page| page.after.is_none());
     let complete =
         is_whole && !passed.rows_cut && !passed.groups_cut && limits.soffset == 0 && !wants_none;
     if lowered.has_hits {

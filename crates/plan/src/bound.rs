@@ -1,4 +1,4 @@
-//! What a query means: names resolved, types known, window and limits settled.
+//! Bound queries: names are resolved, types are known, window and limits are fixed.
 
 mod display;
 mod notes;
@@ -21,7 +21,7 @@ pub use series::{
     number_column,
 };
 
-/// A query without open questions; [`crate::lower`] makes a plan of it.
+/// A bound query; [`crate::lower`] makes a plan of it.
 #[derive(Debug, Clone)]
 pub struct BoundQuery {
     /// The name of its series; absent for `*`, patterns and sub-queries.
@@ -31,34 +31,33 @@ pub struct BoundQuery {
     /// The window of the rows: that of the query moved back by its SHIFT; all of time where only a
     /// sub-query's rows are read.
     pub window: TimeRange,
-    /// By how much the SHIFT of the query moves its window back, and its points forward again, in
-    /// milliseconds.
+    /// The SHIFT of the query in milliseconds: its window is moved back, and its points forward again.
     pub shift_ms: i64,
-    /// By how much the SHIFTs of columns do, each once; they count from the query's own, and include it.
+    /// The SHIFTs of columns in milliseconds, each once, with the query's own added.
     pub column_shifts_ms: Vec<i64>,
     /// The width of a point in milliseconds.
     pub step_ms: Option<i64>,
     /// The zone whose clock steps follow.
     pub time_zone: Tz,
-    /// Where the rows come from.
+    /// The source of the rows.
     pub source: BoundSource,
     /// The condition on a row of the source; null counts as false.
     pub filter: Option<Expr>,
-    /// The condition on a row of the page that is wanted; what is learnt from rows is learnt from all.
-    pub behind: Option<Expr>,
-    /// The sub-queries behind `IN` that the filter asks.
-    pub memberships: Vec<Membership>,
+    /// The condition on a row of the requested page. The prepass reads the rows of all pages.
+    pub after: Option<Expr>,
+    /// The sub-queries of `IN` in the filter.
+    pub in_subqueries: Vec<InSubquery>,
     /// Aggregates over all rows that match, which are columns `d0`, `d1`, … of each of them: the templates of
     /// `drain`.
     pub prepass: Vec<Expr>,
     /// The keys of `BY`, over the rows of the source.
     pub keys: Vec<Key>,
-    /// What becomes of the rows of a group.
+    /// The rows of the answer that the rows of a group become.
     pub shape: Shape,
     /// The condition on a shaped row; null counts as false.
     pub having: Option<Expr>,
-    /// What is computed along the rows of each group that HAVING left, each over the shaped rows and
-    /// those before it: columns `c0`, `c1`, ….
+    /// Columns `c0`, `c1`, … that are computed along the rows of each group after HAVING, each over the shaped rows and the
+    /// columns before it.
     pub computed: Vec<Computed>,
     /// The columns after `time`, over the shaped and computed rows.
     pub columns: Vec<Column>,
@@ -68,13 +67,13 @@ pub struct BoundQuery {
     pub order: Vec<SortKey>,
     /// The order between groups before their keys decide.
     pub series_order: Option<SeriesOrder>,
-    /// How much of it is wanted.
+    /// The limits of rows and groups.
     pub limits: Limits,
-    /// How the answer is continued; absent where it cannot be.
+    /// The page; `None` for a query without pages.
     pub page: Option<Page>,
-    /// What is known already, and what running the query will report.
+    /// What the answer reports besides its rows.
     pub notes: Notes,
-    /// What binding has charged, as long as the query exists.
+    /// The memory that binding charged, which the query holds.
     pub resources: Resources,
 }
 
@@ -116,8 +115,8 @@ impl BoundQuery {
             BoundSource::Query(inner) => inner.windows(),
         };
         windows.extend(self.shifted_windows().map(|(_, window)| window));
-        let members = self.memberships.iter();
-        windows.extend(members.flat_map(|membership| membership.members.windows()));
+        let subqueries = self.in_subqueries.iter();
+        windows.extend(subqueries.flat_map(|subquery| subquery.members.windows()));
         windows
     }
 }
@@ -135,7 +134,7 @@ pub struct SortKey {
     pub missing_first: bool,
 }
 
-/// The keys as DataFusion sorts by them; an attribute gives several.
+/// The keys as DataFusion sorts by them; an attribute becomes several.
 pub(crate) fn sort_exprs(keys: &[SortKey]) -> Vec<SortExpr> {
     let exprs = keys.iter().map(|key| {
         sort_keys(
@@ -148,27 +147,29 @@ pub(crate) fn sort_exprs(keys: &[SortKey]) -> Vec<SortExpr> {
     exprs.flatten().collect()
 }
 
-/// How an answer is continued.
+/// A page of an answer.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// What a page counts.
+    /// Its unit.
     pub unit: PageUnit,
-    /// Whether more may come behind the last row at any time, because the rows are single events.
+    /// Whether more rows may follow the last one at any time, because the rows are single events.
     pub is_endless: bool,
     /// Whether a page ends between two milliseconds, so that the next one is the events before the time
     /// of its last row.
     pub by_time: bool,
-    /// The place that the shaped rows of this page stand behind, one value for each key of the order.
-    /// A place among events is part of the filter instead.
-    pub behind: Option<Vec<ScalarValue>>,
+    /// The last row or group of the page before. For single events [`BoundQuery::after`] has the condition instead.
+    pub after: Option<SortTuple>,
 }
 
-/// What a page counts.
+/// The values by which a row or group is sorted: one for each key of the order.
+pub type SortTuple = Vec<ScalarValue>;
+
+/// The unit of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageUnit {
-    /// Rows, which stand in the order inside a group.
+    /// Rows, in the order inside a group.
     Rows,
-    /// Groups, which stand in the order between groups.
+    /// Groups, in the order between groups.
     Groups,
 }
 
@@ -180,12 +181,12 @@ pub(crate) fn moved_back(window: TimeRange, shift_ms: i64) -> TimeRange {
     }
 }
 
-/// A SHOW statement without open questions.
+/// A bound SHOW statement.
 #[derive(Debug, Clone)]
 pub enum BoundShow {
     /// The workspaces of the store.
     Workspaces {
-        /// The most workspaces wanted.
+        /// The largest number of workspaces.
         limit: Option<u64>,
         /// The workspaces to skip.
         offset: u64,
@@ -197,7 +198,7 @@ pub enum BoundShow {
         /// A query of one row: for each field of the catalogue the number of events that have it, then
         /// a JSON object of the attributes' paths and types.
         query: BoundQuery,
-        /// The most fields wanted.
+        /// The largest number of fields.
         limit: Option<u64>,
         /// The fields to skip.
         offset: u64,
@@ -205,7 +206,7 @@ pub enum BoundShow {
 }
 
 impl BoundShow {
-    /// The query that it asks.
+    /// The query that it runs.
     pub fn query(&self) -> Option<&BoundQuery> {
         match self {
             Self::Workspaces { .. } => None,
@@ -238,7 +239,7 @@ impl BoundShow {
     }
 }
 
-/// Where rows come from.
+/// The source of rows.
 #[derive(Debug, Clone)]
 pub enum BoundSource {
     /// The events of the store.
@@ -249,14 +250,13 @@ pub enum BoundSource {
 
 /// `value IN (query)`.
 #[derive(Debug, Clone)]
-pub struct Membership {
+pub struct InSubquery {
     /// The tested value, over the rows of the source.
     pub value: Expr,
     /// The query whose rows are the members.
     pub members: Box<BoundQuery>,
-    /// Whether each row holds a list of members, as `collect_distinct` gives it; the column `element`
-    /// is one of them.
-    pub is_list: bool,
+    /// Whether each row holds a list of members, as `collect_distinct` returns it; the column `element` is one of them.
+    pub unnest: bool,
     /// The member of a row, over the columns that the lowered query has.
     pub member: Expr,
 }
@@ -325,11 +325,11 @@ pub struct Fill {
     pub value: Expr,
     /// The type of the filled column.
     pub value_type: Type,
-    /// What stands where there is none.
+    /// The value where there is none.
     pub mode: FillMode,
 }
 
-/// What stands in a step without a value.
+/// The value of a step without one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FillMode {
     /// This value; null makes a row and leaves it missing.
@@ -340,8 +340,8 @@ pub enum FillMode {
     Linear,
 }
 
-/// What becomes of the rows of a group. The shaped rows have the columns that the source has, or those
-/// named here, and with keys also `k0`, `k1`, ….
+/// The rows of the answer that the rows of a group become. The shaped rows have the columns of the source, or those named
+/// here, and with keys also `k0`, `k1`, ….
 #[derive(Debug, Clone)]
 pub enum Shape {
     /// Every row stays.
@@ -426,7 +426,7 @@ pub enum Reducer {
     Percentile(f64, NoteId),
 }
 
-/// How many rows and groups are wanted; `None` is all.
+/// The limits of rows and groups; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Rows of a group.
@@ -439,12 +439,12 @@ pub struct Limits {
     pub soffset: u64,
 }
 
-/// One limit and who set it.
+/// A limit and its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// None.
     Unlimited,
-    /// Ours, because the query has none.
+    /// The default of Vouch for a query without one.
     Default(u64),
     /// The query's.
     Asked(u64),
@@ -464,22 +464,22 @@ impl Limit {
 ///
 /// The plan's columns are: `k0`, `k1`, … (the keys), `time`, `v0`, `v1`, … (the columns), then those that
 /// are not part of the answer: `hits` when [`Lowered::has_hits`], `group_cut` and `group_rank` when
-/// [`Lowered::is_ranked`], `p0`, `p1`, … as [`Lowered::place`] tells.
+/// [`Lowered::is_ranked`], `p0`, `p1`, … with the types of [`Lowered::cursor`].
 #[derive(Debug, Clone)]
 pub struct Lowered {
-    /// The plan. Where a limit applies it gives one row or group more, so that a cut is noticed.
+    /// The plan. Where a limit applies it returns one sentinel row or group more, which shows that the limit cut the answer.
     pub plan: LogicalPlan,
     /// Names and types of the keys.
     pub keys: Vec<(String, Type)>,
     /// Names and types of the columns.
     pub columns: Vec<(String, Type)>,
-    /// Whether `hits`, the events behind a row, is there.
+    /// Whether the plan has `hits`, the number of events of a row.
     pub has_hits: bool,
-    /// Whether the rows of several groups of several rows are ranked: `group_cut` tells at its last
-    /// row that a group has more than its limit, `group_rank` counts the groups from 1 with the skipped.
+    /// Whether the rows of several groups of several rows are ranked: `group_cut` is true at the last row of a group that
+    /// has more than its limit, `group_rank` counts the groups from 1 with the skipped.
     pub is_ranked: bool,
     /// Whether every row is a group of its own.
     pub row_is_group: bool,
-    /// The types of the last columns, `p0`, `p1`, …, which tell the place of a row or group in its order.
-    pub place: Vec<Type>,
+    /// The types of the last columns, `p0`, `p1`, …: the values by which a row or group is sorted.
+    pub cursor: Vec<Type>,
 }

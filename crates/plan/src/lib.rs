@@ -13,11 +13,11 @@ pub use bind::{
 };
 pub use bound::{
     Attribute, BoundQuery, BoundShow, BoundSource, BoundStatement, Column, Computed, Eval, Fill,
-    FillMode, Key, Limit, Limits, Lowered, Membership, Notes, Observation, Occurrence, Page,
+    FillMode, InSubquery, Key, Limit, Limits, Lowered, Notes, Observation, Occurrence, Page,
     PageUnit, Point, Reducer, SeriesCall, SeriesFunction, SeriesOrder, SeriesPlan, SeriesSchema,
-    Shape, SortKey, Summary, number_column,
+    Shape, SortKey, SortTuple, Summary, number_column,
 };
 pub use combine::all_of;
-pub use group_limit::Planner;
+pub use group_limit::VouchQueryPlanner;
 pub use lower::{count_plan, lower, with_opaque_conditions};
 pub use types::{Type, Typed};

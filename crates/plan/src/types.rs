@@ -64,7 +64,7 @@ impl Type {
     }
 }
 
-/// A bound expression: what it computes, and the type of what comes out.
+/// A bound expression and the type of its value.
 #[derive(Debug, Clone)]
 pub struct Typed {
     /// The DataFusion expression.

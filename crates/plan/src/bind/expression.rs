@@ -93,7 +93,7 @@ impl Binder<'_> {
         }
     }
 
-    /// The value as a number. Attributes give their numbers; text has to be converted in the query.
+    /// The value as a number. Only numbers of an attribute count; text has to be converted in the query.
     pub(super) fn number(&mut self, value: Typed, written: &AstExpr) -> BindResult<Typed> {
         match value.value_type {
             Type::Int | Type::Float => Ok(value),
@@ -197,7 +197,7 @@ impl Binder<'_> {
         }
         let left = cast(left_value.expr, DataType::Float64);
         let right = cast(right_value.expr, DataType::Float64);
-        // Dividing by zero has no result, and an answer has no word for infinity.
+        // A division by zero is missing, because an answer cannot have infinity.
         let divisor = |right: Expr| nullif(right, lit(0.0));
         let expr = match op {
             BinaryOp::Add => binary_expr(left, Operator::Plus, right),

@@ -1,7 +1,6 @@
 //! The functions of the language with their bindings: one file for each family, with a table of its functions.
 //!
-//! `dql::signature` declares what the language accepts, under the same names. Its signatures are checked before a
-//! binding is called.
+//! `dql::signature` has a signature for each of them. Arguments are checked against it before a binding is called.
 
 mod conversion;
 mod count;

@@ -1,4 +1,4 @@
-//! `BY`: the keys of the groups, and what an expression over groups may name.
+//! `BY`: the keys of the groups, and the names in expressions over groups.
 
 use dql::ast::{Expr as AstExpr, ExprKind, Field, Select};
 use dql::{Code, Diagnostic};
@@ -77,7 +77,7 @@ impl<'a> Binder<'a> {
         warning.hint = Some(hint.to_owned());
     }
 
-    /// The key that an expression over groups stands for: by its alias, or because it says the same.
+    /// The key that an expression over groups names: by its alias, or because it is equal to the key.
     pub(super) fn matching_key(&mut self, written: &AstExpr) -> Option<Typed> {
         let is_alias = |alias: Option<&str>| {
             matches!(&written.kind,
@@ -92,8 +92,7 @@ impl<'a> Binder<'a> {
         Some(Typed::new(column(&format!("k{index}")), key.value_type))
     }
 
-    /// Another spelling of a key, such as `time` for `date`, or an alias of the projection for what it
-    /// stands for.
+    /// The key of another spelling, such as `time` for `date`, or of an alias of the projection.
     fn key_by_meaning(&mut self, written: &AstExpr) -> Option<usize> {
         if !matches!(written.kind, ExprKind::Field(_) | ExprKind::Call(_)) || has_aggregate(written)
         {

@@ -100,7 +100,7 @@ pub(super) fn returns_lists(query: &Select) -> bool {
     }
 }
 
-/// The sources that rows come from: all but the lists beside others.
+/// The sources of rows: all but the lists among several.
 pub(super) fn row_sources(select: &Select) -> Vec<&Source> {
     let sources = select.sources.iter();
     let is_alone = select.sources.len() == 1;

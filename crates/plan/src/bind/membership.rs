@@ -11,11 +11,11 @@ use super::name::column;
 use super::predicate::{as_text, opposite_if};
 use super::source::source_column;
 use super::{BindResult, Binder, describe, not_supported, wrong};
-use crate::bound::Membership;
+use crate::bound::InSubquery;
 use crate::combine::{any_of, distinct};
 use crate::types::{Type, Typed};
 
-/// The members of a list by what they are compared with.
+/// The members of a list by the type that they are compared as.
 #[derive(Debug, Default)]
 struct Members<'a> {
     texts: Vec<Expr>,
@@ -101,14 +101,14 @@ impl Binder<'_> {
             );
             return Err(wrong(Code::WrongArgumentKind, message, query.span));
         };
-        let is_list = returns_lists(query);
-        let member = match is_list {
+        let unnest = returns_lists(query);
+        let member = match unnest {
             true => Typed::new(column(ELEMENT), Type::Json),
             false => Typed::new(column(&source_column(0)), only.value_type),
         };
         let (value, member) = match (value.value_type, member.value_type) {
             (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),
-            (left, Type::Json) if left.is_number() && is_list => (value.expr, as_number(member)),
+            (left, Type::Json) if left.is_number() && unnest => (value.expr, as_number(member)),
             (left, right) if left.is_number() || right.is_number() => {
                 let message = format!(
                     "{}, and the query gives {}",
@@ -119,13 +119,13 @@ impl Binder<'_> {
             }
             _ => (as_text(value), as_text(member)),
         };
-        self.memberships.push(Membership {
+        self.in_subqueries.push(InSubquery {
             value,
             members: Box::new(members),
-            is_list,
+            unnest,
             member,
         });
-        Ok(membership_place(self.memberships.len() - 1))
+        Ok(in_subquery_column(self.in_subqueries.len() - 1))
     }
 }
 
@@ -137,8 +137,8 @@ fn asked_elsewhere(span: Span) -> Box<Diagnostic> {
 /// The column that holds an element of a list of members.
 pub(crate) const ELEMENT: &str = "element";
 
-/// The place in a filter that lowering fills with the test of a membership.
-pub(crate) fn membership_place(index: usize) -> Expr {
+/// The column in a filter that lowering replaces by the test of a sub-query.
+pub(crate) fn in_subquery_column(index: usize) -> Expr {
     column(&format!("in{index}"))
 }
 
@@ -149,7 +149,7 @@ fn as_number(value: Typed) -> Expr {
     }
 }
 
-/// Files a member under the type it is compared as. Lists may mix kinds (as in the vendor's samples):
+/// Adds a member to those of the type that it is compared as. Lists may mix kinds (as in the vendor's samples):
 /// numbers meet text as their own text, and text that is a number meets numbers.
 fn add_member(
     members: &mut Members<'_>,

@@ -1,7 +1,7 @@
-//! From what was written to what it means: names, types, window, limits, all settled in one place.
+//! From a syntax tree to a bound query: resolves names and types, window and limits.
 //!
-//! `bind` reads no clock, no store and no request besides its [`BindContext`]. Each clause has a file;
-//! a clause that is wrong does not hide what is wrong in the next.
+//! `bind` reads no clock, no store and no request besides its [`BindContext`]. Each clause has a file, and a mistake in
+//! one does not hide those in the next. Each family of functions has a file in `function`.
 
 mod arguments;
 mod call;
@@ -37,20 +37,20 @@ use dql::{Code, Diagnostic, Span};
 use events::TimeRange;
 use functions::{NoteId, Resources};
 
-use crate::bound::{BoundQuery, Computed, Key, Membership, Notes, Occurrence, moved_back};
+use crate::bound::{BoundQuery, Computed, InSubquery, Key, Notes, Occurrence, moved_back};
 use crate::combine::{all_of, all_of_filter};
 use crate::types::{Type, Typed};
 
 use expression::WholeNumber;
 use function::Templates;
 use list::NamedList;
-pub(crate) use membership::{ELEMENT, membership_place};
+pub(crate) use membership::{ELEMENT, in_subquery_column};
 pub(crate) use name::column;
 pub use name::nearest_field;
 pub(crate) use order::sort_keys;
 pub use page::Position;
-pub(crate) use page::behind;
-use page::{Continued, Pieces};
+pub(crate) use page::after;
+use page::{PageBinding, PageInput};
 use point::Along;
 pub use series::bind;
 pub(crate) use shift::SHIFT;
@@ -59,7 +59,7 @@ use show::bind_show;
 pub use source::{SOURCE_TIME, source_column};
 pub use window_limits::{duration_ms, limit_points};
 
-/// What a query is bound with, besides its text.
+/// The input of binding besides the text of the query.
 #[derive(Debug, Clone)]
 pub struct BindContext {
     /// Unix milliseconds that count as now.
@@ -70,7 +70,7 @@ pub struct BindContext {
     pub time_range: Option<TimeRange>,
     /// The window of the query around this one, which it has when it names none itself.
     pub inherited_range: Option<TimeRange>,
-    /// The end of the page before the wanted one.
+    /// The cursor of the page before.
     pub search_after: Option<Position>,
     /// Only events before this Unix time, whose unit follows from its magnitude, newest first, in a page
     /// that ends between two milliseconds.
@@ -83,9 +83,9 @@ pub struct BindContext {
     pub single_field: bool,
     /// The widest window allowed, in milliseconds.
     pub longest_window_ms: Option<i64>,
-    /// What the query may use, together with the queries inside it.
+    /// The resources that the query may use, together with its sub-queries.
     pub resources: Resources,
-    /// How many queries are around it.
+    /// The number of queries around it.
     pub depth: u32,
 }
 
@@ -115,7 +115,7 @@ fn bind_query(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<
     }
 }
 
-/// An error about a place.
+/// An error about a part of the text.
 pub(crate) fn wrong(code: Code, message: impl Into<String>, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(code, message, span))
 }
@@ -129,7 +129,7 @@ pub(crate) fn not_supported(what: &str, reason: &str, span: Span) -> Box<Diagnos
     )
 }
 
-/// What the names of a query stand for.
+/// The columns that the names of a query resolve to.
 #[derive(Debug)]
 enum Names {
     /// The fields of an event.
@@ -145,29 +145,29 @@ struct Binder<'a> {
     context: &'a BindContext,
     names: Names,
     items: &'a [Item],
-    /// Whether an alias stands for its item; not while an item itself is bound.
+    /// Whether names resolve to aliases of items; not while an item itself is bound.
     aliases_visible: bool,
     /// The groups, while an expression over groups is bound.
     grouping: Option<Grouping>,
-    /// What a function of points could run along in the clause that is bound.
+    /// The rows that a function of points runs along in the clause that is bound.
     along: Along,
-    /// What is computed along the rows of each group so far.
+    /// The columns computed along the rows of each group so far.
     computed: Vec<Computed>,
     key_texts: Vec<(Option<&'a str>, &'a AstExpr)>,
     /// Whole numbers that are computed of two others, each with its note.
     whole_numbers: Vec<WholeNumber>,
-    memberships: Vec<Membership>,
+    in_subqueries: Vec<InSubquery>,
     /// Whether no two rows of the source are equal.
     rows_are_unique: bool,
     /// The sources that feed conditions.
     lists: Vec<NamedList<'a>>,
-    /// The templates that `drain` learns from the rows.
+    /// The templates of `drain`, which a prepass over the rows computes.
     templates: Vec<Templates>,
-    /// Whether a condition of `{…}` is bound, which alone can ask a sub-query.
+    /// Whether a condition of `{…}` is bound; only there IN has sub-queries.
     in_filter: bool,
     /// The query's window, which a sub-query without one reads too.
     range: TimeRange,
-    /// By how much the window that is read lies before it, in milliseconds.
+    /// The milliseconds by which the window of the rows is before it.
     shift_ms: i64,
     /// The windows of columns that are moved, as in [`BoundQuery`].
     column_shifts_ms: Vec<i64>,
@@ -176,7 +176,7 @@ struct Binder<'a> {
     notes: Notes,
 }
 
-/// The groups an expression is over: their keys, and the aggregates asked of them so far.
+/// The groups an expression is over: their keys, and their aggregates so far.
 #[derive(Debug, Default)]
 struct Grouping {
     keys: Vec<Key>,
@@ -214,7 +214,7 @@ impl<'a> Binder<'a> {
             computed: Vec::new(),
             key_texts: Vec::new(),
             whole_numbers: Vec::new(),
-            memberships: Vec::new(),
+            in_subqueries: Vec::new(),
             rows_are_unique: true,
             lists: Vec::new(),
             templates: Vec::new(),
@@ -245,7 +245,7 @@ impl<'a> Binder<'a> {
             errors,
             self.limits(select, window.and_then(|window| window.step_ms)),
         );
-        // The rest would only repeat what is wrong with the parts it is built on.
+        // The remaining clauses would only repeat the findings about these.
         let (window, source, keys, limits) = (window?, source?, keys?, limits?);
         let target = keep(errors, self.target(&keys, window.step_ms))?;
         keep(errors, self.check_single_field(&target, select))?;
@@ -255,14 +255,14 @@ impl<'a> Binder<'a> {
         let shape = self.finish_shape(target.shape);
         self.warn_about_order(select, &shape, window.step_ms);
         let step_ms = window.step_ms.filter(|_| target.has_steps);
-        let pieces = Pieces {
+        let input = PageInput {
             shape: &shape,
             step_ms,
             keys: &keys,
             order: &order,
             series_order: series_order.as_ref(),
         };
-        let Continued { page, behind } = keep(errors, self.continued(select, &pieces))?;
+        let PageBinding { page, after } = keep(errors, self.page(select, &input))?;
         let filter = all_of(source.filter.into_iter().chain(filter));
         Some(BoundQuery {
             name: source.name,
@@ -278,8 +278,8 @@ impl<'a> Binder<'a> {
             time_zone: self.context.time_zone,
             source: source.rows,
             filter,
-            behind,
-            memberships: std::mem::take(&mut self.memberships),
+            after,
+            in_subqueries: std::mem::take(&mut self.in_subqueries),
             prepass: self.templates.iter().map(Templates::aggregate).collect(),
             keys,
             shape,
@@ -313,10 +313,10 @@ impl<'a> Binder<'a> {
         let mut asking = Vec::new();
         let mut others = Vec::new();
         for (condition, negated) in separate {
-            let asked = self.memberships.len();
+            let asked = self.in_subqueries.len();
             let bound = keep(errors, self.condition(condition, negated));
-            // A test that asks another query becomes a join, so it stays separate.
-            match self.memberships.len() > asked {
+            // A test of a sub-query becomes a join, so it stays separate.
+            match self.in_subqueries.len() > asked {
                 true => asking.extend(bound),
                 false => others.extend(bound),
             }
@@ -328,7 +328,7 @@ impl<'a> Binder<'a> {
     fn occurrence(&mut self, warning: Diagnostic) -> NoteId {
         let occurrences = &mut self.notes.occurrences;
         let depth = i64::from(self.context.depth);
-        // What a query inside this one meets is counted apart.
+        // The occurrences of a sub-query are counted separately.
         let mut own = occurrences
             .iter()
             .filter(|occurrence| occurrence.note.depth() == depth);
@@ -410,7 +410,7 @@ impl<'a> Visit<'a> for CallSearch<'_> {
     fn visit_select(&mut self, _: &'a Select) {}
 }
 
-/// A type as it stands in messages, with the text of the expression it belongs to.
+/// A type in messages, with the text of its expression.
 fn describe(expr: &AstExpr, value_type: Type) -> String {
     format!("`{}` is {}", dql::column_name(expr), value_type.name())
 }

@@ -1,4 +1,4 @@
-//! What a name stands for: a column, an alias, or an attribute.
+//! Name resolution: a column, an alias, or an attribute.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl Binder<'_> {
         }
     }
 
-    /// What an alias of the projection stands for, if there is one of that name.
+    /// The item of the projection with that alias.
     fn alias(&mut self, name: &str) -> BindResult<Option<Typed>> {
         if !self.aliases_visible {
             return Ok(None);
@@ -102,7 +102,7 @@ impl Binder<'_> {
         value.map(Some)
     }
 
-    /// What an alias of BY stands for in a row, if there is one of that name.
+    /// The key of BY with that alias, as a value of a row.
     fn key_alias(&mut self, name: &str) -> BindResult<Option<Typed>> {
         let key = self
             .key_texts
@@ -167,7 +167,7 @@ impl Binder<'_> {
         }
     }
 
-    /// The columns that `*` stands for: every one but the time, and those that Vouch sets.
+    /// The columns of `*`: all but the time and those that Vouch sets.
     pub(super) fn all_columns(&self) -> Vec<(String, Typed)> {
         match &self.names {
             Names::Events => FIELDS

@@ -1,4 +1,4 @@
-//! What the bindings of functions have in common: their operands, and values that several of them compute.
+//! Operands of functions, and values that several functions compute.
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{cast, lit};

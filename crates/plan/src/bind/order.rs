@@ -143,7 +143,7 @@ impl Binder<'_> {
             _ => item.shift.is_none() && item.expr == *written,
         };
         let item = self.items.iter().find(|item| is_named(item));
-        // `distinct_by_collapse` and `histogram_auto` give more columns than one.
+        // `distinct_by_collapse` and `histogram_auto` have more columns than one.
         let name = item.map_or(name, item_name);
         let column = target.columns.iter().find(|column| column.name == name)?;
         Some(Typed::new(column.expr.clone(), column.value_type))

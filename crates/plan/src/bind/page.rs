@@ -1,7 +1,7 @@
-//! Pages: where one ended, and the condition that the next one starts with.
+//! Keyset pagination: the sort values of the last row of a page are the condition of the next page.
 //!
-//! A page ends at the place of its last row, or of its last group, in an order in which no two tie. The
-//! next page holds what stands behind that place, so it does not matter what arrives before it.
+//! The order of rows, or of groups, is total, so events that arrive later and sort before the last row change nothing on
+//! the next page.
 
 use datafusion::logical_expr::{Expr, Operator, binary_expr, lit};
 use datafusion::scalar::ScalarValue;
@@ -14,31 +14,33 @@ use super::name::column;
 use super::order::names_time;
 use super::window::epoch_ms_above;
 use super::{BindResult, Binder, Delivery, Names, not_supported};
-use crate::bound::{Key, Limits, Page, PageUnit, SeriesOrder, Shape, SortKey, sort_exprs};
+use crate::bound::{
+    Key, Limits, Page, PageUnit, SeriesOrder, Shape, SortKey, SortTuple, sort_exprs,
+};
 use crate::types::Type;
 
-/// A place in the order of an answer: the values by which its last row, or its last group, stands where
-/// it stands. For single events these are the values of `ORDER BY`, then date, id and workspace; for
-/// groups the value of `SORDER BY` and the keys. Attributes are given by their JSON text.
+/// The sort values of the last row, or of the last group, of a page. For single events these are the values of
+/// `ORDER BY`, then date, id and workspace; for groups the value of `SORDER BY` and the keys. An attribute is its JSON
+/// text.
 ///
-/// Opaque to those who carry it; without values it is the place before everything.
+/// Opaque to clients. Without values it is before the first row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Position {
     /// One value for each key of the order.
     pub values: Vec<Value>,
 }
 
-/// How a query is continued.
+/// The bound page of a query.
 #[derive(Debug, Default)]
-pub(super) struct Continued {
-    /// What a page of the query is.
+pub(super) struct PageBinding {
+    /// The page; `None` for a query without pages.
     pub(super) page: Option<Page>,
-    /// The condition on the events of a page that follows another.
-    pub(super) behind: Option<Expr>,
+    /// The condition on single events of a page that follows another.
+    pub(super) after: Option<Expr>,
 }
 
-/// What the pages of a query are made of.
-pub(super) struct Pieces<'p> {
+/// The bound clauses that determine the pages of a query.
+pub(super) struct PageInput<'p> {
     /// The rows of a group.
     pub(super) shape: &'p Shape,
     /// The width of a point, when the rows are points.
@@ -52,57 +54,55 @@ pub(super) struct Pieces<'p> {
 }
 
 impl Binder<'_> {
-    /// How the query is continued, and where the request wants it to go on.
-    pub(super) fn continued(
+    /// Binds the page of the request.
+    pub(super) fn page(
         &mut self,
         select: &Select,
-        pieces: &Pieces<'_>,
-    ) -> BindResult<Continued> {
+        input: &PageInput<'_>,
+    ) -> BindResult<PageBinding> {
         if let Some(time) = self.context.cursor_time {
-            return self.before_cursor(select, pieces, time);
+            return self.before_cursor(select, input, time);
         }
-        let place = self.context.search_after.as_ref();
-        let place = place.filter(|place| !place.values.is_empty());
-        let unit = match (self.page_unit(pieces), place) {
+        let cursor = self.context.search_after.as_ref();
+        let cursor = cursor.filter(|cursor| !cursor.values.is_empty());
+        let unit = match (self.page_unit(input), cursor) {
             (Ok(unit), _) => unit,
-            (Err(_), None) => return Ok(Continued::default()),
+            (Err(_), None) => return Ok(PageBinding::default()),
             (Err(reason), Some(_)) => {
                 let error = not_supported("search_after on this query", reason, select.span);
                 return Err(error.with_hint("page with LIMIT and OFFSET").into());
             }
         };
-        // A function of points on a page has to see the points of the pages before.
-        let is_events = matches!((pieces.shape, &self.names), (Shape::Rows, Names::Events))
-            && self.computed.is_empty()
-            && pieces.keys.is_empty();
-        let place = match place {
-            Some(position) => Some(place_of(position, unit, pieces, select)?),
-            None => None,
+        let is_events = self.is_single_events(input);
+        let last = cursor.map(|cursor| sort_tuple(cursor, unit, input, select));
+        let (last, condition) = match last.transpose()? {
+            // A condition on events lets the scan skip those of the pages before.
+            Some(last) if is_events => (None, Some(after(input.order, &last))),
+            last => (last, None),
         };
-        let mut page = Page {
-            unit,
-            is_endless: is_events,
-            by_time: false,
-            behind: place,
-        };
-        // A condition on events themselves lets the scan skip what the pages before have shown.
-        let behind = match (&page.behind, is_events) {
-            (Some(place), true) => Some(behind(pieces.order, place)),
-            _ => None,
-        };
-        if behind.is_some() {
-            page.behind = None;
-        }
-        Ok(Continued {
-            page: Some(page),
-            behind,
+        Ok(PageBinding {
+            page: Some(Page {
+                unit,
+                is_endless: is_events,
+                by_time: false,
+                after: last,
+            }),
+            after: condition,
         })
     }
 
-    /// OFFSET and SOFFSET skip what stands before the first page, not before every page.
+    /// Whether the rows are single events that do not depend on others.
+    fn is_single_events(&self, input: &PageInput<'_>) -> bool {
+        // A function of points on a page reads the points of the pages before.
+        matches!((input.shape, &self.names), (Shape::Rows, Names::Events))
+            && self.computed.is_empty()
+            && input.keys.is_empty()
+    }
+
+    /// OFFSET and SOFFSET skip rows and groups of the first page only.
     pub(super) fn limits_of_page(&self, mut limits: Limits, page: Option<&Page>) -> Limits {
-        let place = self.context.search_after.as_ref();
-        if place.is_some_and(|place| !place.values.is_empty()) {
+        let cursor = self.context.search_after.as_ref();
+        if cursor.is_some_and(|cursor| !cursor.values.is_empty()) {
             match page.map(|page| page.unit) {
                 Some(PageUnit::Rows) => limits.offset = 0,
                 Some(PageUnit::Groups) => limits.soffset = 0,
@@ -112,13 +112,13 @@ impl Binder<'_> {
         limits
     }
 
-    /// What of the query a page counts, or why it has no pages.
-    fn page_unit(&self, pieces: &Pieces<'_>) -> Result<PageUnit, &'static str> {
-        if !pieces.keys.is_empty() {
+    /// The unit that a page of the query counts, or the reason that it has no pages.
+    fn page_unit(&self, input: &PageInput<'_>) -> Result<PageUnit, &'static str> {
+        if !input.keys.is_empty() {
             return Ok(PageUnit::Groups);
         }
-        match pieces.shape {
-            Shape::Aggregate { .. } if pieces.step_ms.is_none() => {
+        match input.shape {
+            Shape::Aggregate { .. } if input.step_ms.is_none() => {
                 Err("the answer is one row, and nothing follows it")
             }
             Shape::Rows | Shape::TopK { .. } if !self.rows_are_unique => {
@@ -132,18 +132,15 @@ impl Binder<'_> {
     fn before_cursor(
         &self,
         select: &Select,
-        pieces: &Pieces<'_>,
+        input: &PageInput<'_>,
         time: i64,
-    ) -> BindResult<Continued> {
+    ) -> BindResult<PageBinding> {
         let newest_first = match select.order_by.as_slice() {
             [] => true,
             [key] => is_newest_first(key),
             _ => false,
         };
-        let is_events = matches!((pieces.shape, &self.names), (Shape::Rows, Names::Events))
-            && self.computed.is_empty()
-            && pieces.keys.is_empty();
-        let reason = if !is_events || !newest_first {
+        let reason = if !self.is_single_events(input) || !newest_first {
             Some("its pages are single events, newest first")
         } else if self.context.search_after.is_some() {
             Some("search_after tells another place to go on from")
@@ -160,14 +157,14 @@ impl Binder<'_> {
                 .with_hint("leave out cursor_time, and what does not go with it; search_after continues any order")
                 .into());
         }
-        Ok(Continued {
+        Ok(PageBinding {
             page: Some(Page {
                 unit: PageUnit::Rows,
                 is_endless: true,
                 by_time: true,
-                behind: None,
+                after: None,
             }),
-            behind: Some(column(DATE).lt(lit(epoch_ms_above(time)))),
+            after: Some(column(DATE).lt(lit(epoch_ms_above(time)))),
         })
     }
 }
@@ -176,30 +173,30 @@ fn is_newest_first(key: &OrderKey) -> bool {
     names_time(&key.expr) && key.direction == Direction::Descending
 }
 
-/// The values of a place, one for each key of the order.
-fn place_of(
-    position: &Position,
+/// The values of a cursor in the types of the keys.
+fn sort_tuple(
+    cursor: &Position,
     unit: PageUnit,
-    pieces: &Pieces<'_>,
+    input: &PageInput<'_>,
     select: &Select,
-) -> BindResult<Vec<ScalarValue>> {
+) -> BindResult<SortTuple> {
     let types: Vec<Type> = match unit {
-        PageUnit::Rows => pieces.order.iter().map(|key| key.value_type).collect(),
+        PageUnit::Rows => input.order.iter().map(|key| key.value_type).collect(),
         PageUnit::Groups => {
-            let sorted = pieces.series_order.map(|order| order.value_type);
-            let keys = pieces.keys.iter().map(|key| key.value_type);
+            let sorted = input.series_order.map(|order| order.value_type);
+            let keys = input.keys.iter().map(|key| key.value_type);
             sorted.into_iter().chain(keys).collect()
         }
     };
-    if types.len() != position.values.len() {
+    if types.len() != cursor.values.len() {
         let message = format!(
             "search_after does not fit the order of this query, which has {} keys: it has {} values",
             types.len(),
-            position.values.len()
+            cursor.values.len()
         );
         return Err(misfit(message, select.span).into());
     }
-    let values = position.values.iter().zip(types).enumerate();
+    let values = cursor.values.iter().zip(types).enumerate();
     let scalars = values.map(|(index, (value, value_type))| {
         scalar(value, value_type).ok_or_else(|| {
             let message = format!(
@@ -219,7 +216,7 @@ fn misfit(message: String, span: Span) -> Diagnostic {
     )
 }
 
-/// A value of a place as one of a type; `None` when it is none.
+/// A value of a cursor as one of a type; `None` when it is none.
 fn scalar(value: &Value, value_type: Type) -> Option<ScalarValue> {
     if value.is_null() {
         return Some(ScalarValue::Null);
@@ -237,15 +234,15 @@ fn scalar(value: &Value, value_type: Type) -> Option<ScalarValue> {
     }
 }
 
-/// The condition of what stands behind a place in an order.
-pub(crate) fn behind(order: &[SortKey], place: &[ScalarValue]) -> Expr {
+/// The condition of rows after a row in an order.
+pub(crate) fn after(order: &[SortKey], last: &[ScalarValue]) -> Expr {
     let mut condition: Option<Expr> = None;
-    // From the last key to the first: behind by this key, or equal in it and behind by a later one.
-    for (key, value) in order.iter().zip(place).rev() {
-        let here = after(key, value);
+    // From the last key to the first: after by this key, or equal in it and after by a later one.
+    for (key, value) in order.iter().zip(last).rev() {
+        let by_key = after_by(key, value);
         condition = Some(match condition {
-            None => here,
-            Some(later) => here.or(equal(key, value).and(later)),
+            None => by_key,
+            Some(by_later) => by_key.or(equal(key, value).and(by_later)),
         });
     }
     condition.unwrap_or_else(|| lit(false))
@@ -258,48 +255,107 @@ fn equal(key: &SortKey, value: &ScalarValue) -> Expr {
     }
 }
 
-/// The condition of a key that stands behind a value; attributes stand by several keys.
-fn after(key: &SortKey, value: &ScalarValue) -> Expr {
+/// The condition of rows after a value of one key. Attributes are sorted by several expressions.
+fn after_by(key: &SortKey, value: &ScalarValue) -> Expr {
     if *value == ScalarValue::Null {
-        return match key.missing_first {
-            true => key.expr.clone().is_not_null(),
-            false => lit(false),
+        return if key.missing_first {
+            key.expr.clone().is_not_null()
+        } else {
+            lit(false)
         };
     }
-    let place = SortKey {
+    let value_key = SortKey {
         expr: lit(value.clone()),
         ..key.clone()
     };
     let keys = sort_exprs(std::slice::from_ref(key));
-    let values = sort_exprs(std::slice::from_ref(&place));
+    let values = sort_exprs(std::slice::from_ref(&value_key));
     if let [only] = keys.as_slice() {
-        let later = beyond(only.expr.clone(), lit(value.clone()), key.ascending);
-        return match key.missing_first {
-            true => later,
-            false => later.or(key.expr.clone().is_null()),
+        let later = is_later(only.expr.clone(), lit(value.clone()), key.ascending);
+        return if key.missing_first {
+            later
+        } else {
+            later.or(key.expr.clone().is_null())
         };
     }
     let mut condition: Option<Expr> = None;
     for (part, value) in keys.iter().zip(values).rev() {
         let (part, value) = (part.expr.clone(), value.expr);
-        let later = beyond(part.clone(), value.clone(), key.ascending);
-        let missing = match key.missing_first {
-            true => value.clone().is_null().and(part.clone().is_not_null()),
-            false => value.clone().is_not_null().and(part.clone().is_null()),
+        let later = is_later(part.clone(), value.clone(), key.ascending);
+        let missing = if key.missing_first {
+            value.clone().is_null().and(part.clone().is_not_null())
+        } else {
+            value.clone().is_not_null().and(part.clone().is_null())
         };
         let same = binary_expr(part, Operator::IsNotDistinctFrom, value);
-        let here = later.or(missing);
+        let by_part = later.or(missing);
         condition = Some(match condition {
-            None => here,
-            Some(rest) => here.or(same.and(rest)),
+            None => by_part,
+            Some(rest) => by_part.or(same.and(rest)),
         });
     }
     condition.unwrap_or_else(|| lit(false))
 }
 
-fn beyond(key: Expr, value: Expr, ascending: bool) -> Expr {
-    match ascending {
-        true => key.gt(value),
-        false => key.lt(value),
+fn is_later(key: Expr, value: Expr, ascending: bool) -> Expr {
+    if ascending {
+        key.gt(value)
+    } else {
+        key.lt(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, value_type: Type, ascending: bool, missing_first: bool) -> SortKey {
+        SortKey {
+            expr: column(name),
+            value_type,
+            ascending,
+            missing_first,
+        }
+    }
+
+    fn condition(order: &[SortKey], last: &[ScalarValue]) -> String {
+        after(order, last).to_string()
+    }
+
+    #[test]
+    fn a_row_is_after_another_by_the_first_key_in_which_they_differ() {
+        let order = [
+            key("date", Type::Int, false, false),
+            key("id", Type::String, true, true),
+        ];
+        let last = [ScalarValue::from(5_i64), ScalarValue::from("x")];
+        assert_eq!(
+            condition(&order, &last),
+            r#"date < Int64(5) OR date IS NULL OR date = Int64(5) AND id > Utf8("x")"#
+        );
+    }
+
+    #[test]
+    fn nothing_follows_a_missing_value_that_is_last() {
+        let last = [ScalarValue::Null];
+        let missing_last = [key("a", Type::Int, true, false)];
+        assert_eq!(condition(&missing_last, &last), "Boolean(false)");
+        let missing_first = [key("a", Type::Int, true, true)];
+        assert_eq!(condition(&missing_first, &last), "a IS NOT NULL");
+    }
+
+    #[test]
+    fn attributes_are_compared_as_numbers_then_as_text_then_as_json() {
+        let order = [key("a", Type::Json, true, true)];
+        let text = condition(&order, &[ScalarValue::from("7")]);
+        let parts = [
+            r#"json_number(a, Int64(NULL)) > json_number(Utf8("7"), Int64(NULL))"#,
+            r#"json_number(Utf8("7"), Int64(NULL)) IS NULL AND json_number(a, Int64(NULL)) IS NOT NULL"#,
+            r#"json_number(a, Int64(NULL)) IS NOT DISTINCT FROM json_number(Utf8("7"), Int64(NULL)) AND (json_text(a) > json_text(Utf8("7"))"#,
+            r#"json_text(Utf8("7")) IS NULL AND json_text(a) IS NOT NULL"#,
+            r#"json_text(a) IS NOT DISTINCT FROM json_text(Utf8("7")) AND (a > Utf8("7")"#,
+            r#"Utf8("7") IS NULL AND a IS NOT NULL))"#,
+        ];
+        assert_eq!(text, parts.join(" OR "));
     }
 }

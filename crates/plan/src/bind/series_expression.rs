@@ -1,6 +1,6 @@
 //! Expressions over the columns of series: the condition of `count_filter`, the arithmetic of `eval`.
 //!
-//! They mean what they mean inside of a query whose source has these columns.
+//! They have the meaning that they have inside a query whose source has these columns.
 
 use datafusion::logical_expr::Expr;
 use dql::Code;
@@ -30,12 +30,12 @@ impl<'a> SeriesNames<'a> {
         self.0.context
     }
 
-    /// Sets what names stand for.
+    /// Sets the columns that names resolve to.
     pub(super) fn set_columns(&mut self, columns: Vec<(String, Typed)>) {
         self.0.names = Names::Series(columns);
     }
 
-    /// What is known before the function runs, and what running it may meet.
+    /// What the answer reports about the function.
     pub(super) fn into_notes(self) -> Notes {
         self.0.notes
     }
@@ -84,7 +84,7 @@ pub(super) fn source_columns(schema: &SeriesSchema) -> Vec<(String, Typed)> {
     named
 }
 
-/// Puts fields in the place of expressions whose text is the name of a column, such as `count(*)`.
+/// Replaces expressions whose text is the name of a column, such as `count(*)`, by fields.
 struct ColumnTexts(Vec<String>);
 
 impl VisitMut<'_> for ColumnTexts {
@@ -140,7 +140,7 @@ fn not_of_points(span: Span) -> Box<Diagnostic> {
 /// Binds the arithmetic of `eval` between plans.
 ///
 /// # Errors
-/// A name that no plan or column has, and what is no arithmetic.
+/// A name that no plan or column has, or an expression that is no arithmetic.
 pub(super) fn eval(
     expression: &AstExpr,
     operands: Vec<(String, SeriesPlan)>,

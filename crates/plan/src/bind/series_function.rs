@@ -1,4 +1,4 @@
-//! Calls around a query: what the bindings of functions over series have in common.
+//! Calls around a query: the parts that the bindings of functions over series share.
 //!
 //! A function leaves out values that are no numbers when it runs, so it takes columns of every type.
 

@@ -47,7 +47,7 @@ impl Binder<'_> {
         Ok(shifts)
     }
 
-    /// Why a column has no value of an earlier window to stand beside the present one.
+    /// The reason that a column cannot have a SHIFT, with a hint.
     fn unmovable(&self, item: &Item) -> Option<(&'static str, &'static str)> {
         if matches!(self.names, Names::Query(_)) {
             let reason = "SHIFT reads events of an earlier window, and these rows are of a query";
@@ -65,12 +65,12 @@ impl Binder<'_> {
         None
     }
 
-    /// Binds an item of the projection over the window that its SHIFT gives it.
+    /// Binds an item of the projection over the window of its SHIFT.
     pub(super) fn item(&mut self, item: &Item) -> BindResult<Typed> {
         self.over_window_of(item, |binder| binder.expression(&item.expr))
     }
 
-    /// Binds something over the window that the SHIFT of an item gives it.
+    /// Binds a part of the query over the window of an item's SHIFT.
     pub(super) fn over_window_of<T>(
         &mut self,
         item: &Item,
@@ -83,7 +83,7 @@ impl Binder<'_> {
         bound
     }
 
-    /// Where columns are moved, by how much the rows of this item are, in milliseconds.
+    /// The SHIFT of the rows of this item in milliseconds, if any column has one.
     pub(super) fn item_shift(&self, item: &Item) -> BindResult<Option<i64>> {
         if self.column_shifts_ms.is_empty() {
             return Ok(None);
@@ -92,14 +92,14 @@ impl Binder<'_> {
         Ok(Some(self.shift_ms.saturating_add(moved_ms)))
     }
 
-    /// Sets the rows that aggregates are bound over, and gives those before.
+    /// Sets the SHIFT of the rows that aggregates are bound over, and returns the one before.
     fn read_through(&mut self, shift_ms: Option<i64>) -> Option<i64> {
         let grouping = self.grouping.as_mut()?;
         std::mem::replace(&mut grouping.shift_ms, shift_ms)
     }
 }
 
-/// The aggregate over the rows only that are moved forward by so many milliseconds.
+/// The aggregate over the rows of one SHIFT only.
 pub(super) fn over_shift(aggregate: Expr, shift_ms: i64) -> Expr {
     let is_moved = column(SHIFT).eq(lit(shift_ms));
     match aggregate {

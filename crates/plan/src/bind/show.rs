@@ -1,4 +1,4 @@
-//! `SHOW` functions: what an audit store can tell about itself.
+//! `SHOW` functions: names in the store.
 
 use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn as aggregates;
@@ -23,8 +23,7 @@ pub const SHOW_FUNCTIONS: [&str; 5] = [
     "show_workspaces",
 ];
 
-/// Binds a SHOW statement. `show_event_…` tells about audit events, as does its twin
-/// `show_audit_event_…`.
+/// Binds a SHOW statement. `show_event_…` and `show_audit_event_…` are synonyms: every event is an audit event.
 ///
 /// # Errors
 /// As [`bind_query`]; a SHOW function about data that no audit store holds is refused.
@@ -115,7 +114,7 @@ fn sources_query(show: &Show) -> Select {
     }
 }
 
-/// The events whose fields are asked for: those of the source that the first argument names.
+/// The events whose fields are shown: those of the source that the first argument names.
 fn fields_query(show: &Show) -> Select {
     let span = show.call.name.span;
     let named = show
@@ -153,8 +152,8 @@ fn query_over(show: &Show, source: Source) -> Select {
     }
 }
 
-/// Makes of a query over events one row: for each field how many events have it, and behind them the
-/// names and types of the attributes.
+/// Turns a query over events into one of one row: the number of events with each field, then the names and types of the
+/// attributes.
 fn summarise_fields(query: &mut BoundQuery) {
     let counts = FIELDS
         .iter()

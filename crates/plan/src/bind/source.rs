@@ -118,7 +118,7 @@ impl<'a> Binder<'a> {
     fn subquery(&mut self, query: &'a Select) -> BindResult<Sources> {
         let inner = self.inner(query)?;
         self.names = Names::Query(output_names(&inner));
-        self.rows_are_unique = gives_unique_rows(&inner);
+        self.rows_are_unique = has_unique_rows(&inner);
         // The `time` of an interval of numbers is no time.
         let has_times = !matches!(inner.shape, Shape::Histogram { .. });
         let in_window = has_times && has_window(query) && self.context.time_range.is_none();
@@ -166,9 +166,9 @@ fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
     names
 }
 
-/// Whether no two rows of a query can be equal in what an outer query sees of them: it gives one row a
-/// group, a step or a value, and shows all keys.
-fn gives_unique_rows(inner: &BoundQuery) -> bool {
+/// Whether no two rows of a query can be equal in the columns that an outer query sees: it has one row for each group,
+/// step or value, and shows all keys.
+fn has_unique_rows(inner: &BoundQuery) -> bool {
     let is_shown = |(index, key): (usize, &Key)| {
         let shadow = inner.columns.iter().find(|shown| shown.name == key.name);
         shadow.is_none_or(|shown| shown.expr == column(&format!("k{index}")))

@@ -20,7 +20,7 @@ use crate::types::{Type, Typed};
 /// The bound projection.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// What becomes of the rows; its aggregates are filled in at the end.
+    /// The shape of the rows; its aggregates are added at the end.
     pub(super) shape: Shape,
     /// The columns after `time`.
     pub(super) columns: Vec<Column>,
@@ -196,7 +196,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Refuses a second column, where the request wants one.
+    /// Refuses a second column if the request allows one.
     pub(super) fn check_single_field(&self, target: &Target, select: &Select) -> BindResult<()> {
         let several = target.columns.len() > 1;
         if !self.context.single_field || !several {
@@ -210,7 +210,7 @@ impl<'a> Binder<'a> {
             .into())
     }
 
-    /// The shape with the aggregates that all clauses asked for.
+    /// The shape with the aggregates of all clauses.
     pub(super) fn finish_shape(&mut self, shape: Shape) -> Shape {
         match (shape, self.grouping.take()) {
             (Shape::Aggregate { .. }, Some(grouping)) => Shape::Aggregate {

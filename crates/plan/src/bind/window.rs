@@ -1,4 +1,4 @@
-//! `[from:to:step:rollup]`: the one place where now, the time zone and the request's window decide.
+//! `[from:to:step:rollup]`: the only module that reads now, the time zone and the request's window.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -74,7 +74,7 @@ impl Binder<'_> {
         let context = self.context;
         let range = match context.time_range.or(in_text).or(context.inherited_range) {
             Some(range) => range,
-            // The inner query says what is read, and its rows need no second window.
+            // The sub-query has the window of the events, and its rows need no second one.
             None if is_over_own_window(select) => TimeRange::ALL,
             None => self.assumed_window(select),
         };
@@ -348,7 +348,7 @@ pub(super) fn step_width_ms(step: &Step, range: TimeRange) -> BindResult<i64> {
     }
 }
 
-/// The smallest round width that gives at most `points` points.
+/// The smallest round width with at most `points` points.
 fn round_step_ms(range: TimeRange, points: u64) -> i64 {
     let width_ms = range.to_ms.saturating_sub(range.from_ms).max(1);
     let points = i64::try_from(points).unwrap_or(i64::MAX);

@@ -17,7 +17,7 @@ impl Binder<'_> {
             return Ok(());
         };
         let width_ms = range.to_ms.saturating_sub(range.from_ms);
-        // All of time stands for the window of the query inside, which is checked itself.
+        // A query over all of time has the window of its sub-query, which is checked itself.
         if width_ms <= longest_ms || range == TimeRange::ALL {
             return Ok(());
         }
@@ -36,8 +36,8 @@ impl Binder<'_> {
 }
 
 /// Widens the step of a query so that its window has no more than about `points` points; the finding
-/// says what became of it. `None` when the step is wide enough, or the query has none or a wrong window.
-/// Queries inside stay as they are.
+/// reports the new width. `None` when the step is wide enough, or the query has none or a wrong window. Sub-queries do
+/// not change.
 pub fn limit_points(
     select: &mut Select,
     points: NonZeroU32,

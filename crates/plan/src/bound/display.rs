@@ -56,21 +56,17 @@ impl fmt::Display for BoundQuery {
         if let Some(filter) = &self.filter {
             line(formatter, "where", filter.to_string())?;
         }
-        if let Some(behind) = &self.behind {
-            line(formatter, "behind", behind.to_string())?;
+        if let Some(after) = &self.after {
+            line(formatter, "behind", after.to_string())?;
         }
-        for (index, membership) in self.memberships.iter().enumerate() {
-            line(
-                formatter,
-                &format!("in{index}"),
-                membership.value.to_string(),
-            )?;
-            for inner_line in membership.members.to_string().lines() {
+        for (index, subquery) in self.in_subqueries.iter().enumerate() {
+            line(formatter, &format!("in{index}"), subquery.value.to_string())?;
+            for inner_line in subquery.members.to_string().lines() {
                 writeln!(formatter, "    {inner_line}")?;
             }
         }
-        for learnt in &self.prepass {
-            line(formatter, "learn", learnt.to_string())?;
+        for aggregate in &self.prepass {
+            line(formatter, "learn", aggregate.to_string())?;
         }
         for key in &self.keys {
             line(

@@ -23,8 +23,8 @@ use super::Wanted;
 use super::limiter::Limiter;
 use super::node::added;
 
-/// Numbers the rows of groups, and the groups, of one partition of sorted rows, and gives the wanted ones. It
-/// stops reading behind the last wanted group.
+/// Numbers the rows of groups, and the groups, of one partition of sorted rows, and returns those inside the limits. It
+/// stops reading after the last such group.
 #[derive(Debug)]
 pub(super) struct GroupLimitExec {
     input: Arc<dyn ExecutionPlan>,
@@ -94,8 +94,8 @@ impl ExecutionPlan for GroupLimitExec {
         vec![self.order.clone().map(OrderingRequirements::from)]
     }
 
-    /// It does; but DataFusion 55 would move a sort that somebody above wants below a step that says so, also where
-    /// that step needs another order itself.
+    /// It does, but DataFusion 55 moves a sort above below an operator that reports so, even if that operator requires
+    /// another order of its input.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![false]
     }
@@ -159,7 +159,7 @@ impl ExecutionPlan for GroupLimitExec {
 }
 
 struct Running {
-    /// `None` when no more is wanted.
+    /// `None` after the last group inside the limits.
     input: Option<SendableRecordBatchStream>,
     keys: Vec<Arc<dyn PhysicalExpr>>,
     limiter: Limiter,

@@ -14,7 +14,7 @@ use super::Wanted;
 #[derive(Debug)]
 pub(super) struct Limiter {
     wanted: Wanted,
-    /// The columns of what passes.
+    /// The columns of the rows that pass.
     schema: SchemaRef,
     /// The keys of the group of the last row.
     last_keys: Option<Vec<ArrayRef>>,
@@ -24,7 +24,7 @@ pub(super) struct Limiter {
     is_counted: bool,
     /// How many groups were counted.
     groups: u64,
-    /// What passed of the last batch of which some did: the next row may show that a group has more.
+    /// The rows that passed of the last batch with any: the next row may show that a group has more.
     pending: Option<Passed>,
 }
 
@@ -37,17 +37,17 @@ struct Passed {
     ranks: Vec<u64>,
 }
 
-/// What passes of a batch: places of rows with the number of the first in its group, whether the last is
-/// the last that passes of a group that has more, and the number of the group.
+/// The rows of a batch that pass: their indices with the number of the first in its group, whether the last is the last
+/// that passes of a group that has more, and the number of the group.
 struct Span {
-    places: Range<usize>,
+    indices: Range<usize>,
     first_number: u64,
     is_cut: bool,
     rank: u64,
 }
 
 impl Limiter {
-    /// Gives batches of these columns.
+    /// Returns batches of these columns.
     pub(super) fn new(wanted: Wanted, schema: SchemaRef) -> Self {
         Self {
             wanted,
@@ -60,13 +60,13 @@ impl Limiter {
         }
     }
 
-    /// Whether no row that comes can pass.
+    /// Whether no later row can pass.
     pub(super) fn is_done(&self) -> bool {
         let groups = self.wanted.groups.as_ref();
         groups.is_some_and(|wanted| wanted.is_empty() || self.groups > *wanted.end())
     }
 
-    /// Takes a batch of at least one row, with the keys of its rows, and gives what passed of those before.
+    /// Takes a batch of at least one row, with the keys of its rows, and returns the rows of earlier batches that passed.
     pub(super) fn add(
         &mut self,
         batch: &RecordBatch,
@@ -80,7 +80,7 @@ impl Limiter {
             && self.has_all_rows()
             && let Some(pending) = &mut self.pending
         {
-            // What is kept back ends with this group's last row that passes, or was told before.
+            // The pending rows end with this group's last row that passes, or it was returned before.
             pending.cut_last();
         }
         let mut spans = Vec::new();
@@ -105,16 +105,16 @@ impl Limiter {
         }
     }
 
-    /// What passed and was not given yet, when nothing follows.
+    /// The pending rows, after the last batch.
     pub(super) fn finish(&mut self) -> Result<Option<RecordBatch>> {
         let pending = self.pending.take();
         pending.map(|pending| self.complete(pending)).transpose()
     }
 
-    /// What passes of further rows of the current group.
-    fn span(&mut self, places: Range<usize>) -> Option<Span> {
+    /// The span of further rows of the current group.
+    fn span(&mut self, indices: Range<usize>) -> Option<Span> {
         let first = self.rows + 1;
-        self.rows += places.len() as u64;
+        self.rows += indices.len() as u64;
         let (from, to) = match &self.wanted.rows {
             Some(wanted) => (first.max(*wanted.start()), self.rows.min(*wanted.end())),
             None => (first, self.rows),
@@ -131,9 +131,9 @@ impl Limiter {
             return None;
         }
         // Both are inside the batch.
-        let start = places.start + (from - first) as usize;
+        let start = indices.start + (from - first) as usize;
         Some(Span {
-            places: start..start + (to - from + 1) as usize,
+            indices: start..start + (to - from + 1) as usize,
             first_number: from,
             is_cut: to < self.rows,
             rank: self.groups,
@@ -165,8 +165,8 @@ impl Passed {
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else {
             return Ok(None);
         };
-        let (start, end) = (first.places.start, last.places.end);
-        let count = spans.iter().map(|span| span.places.len()).sum();
+        let (start, end) = (first.indices.start, last.indices.end);
+        let count = spans.iter().map(|span| span.indices.len()).sum();
         let mut passed = Self {
             rows: batch.slice(start, end - start),
             numbers: Vec::with_capacity(count),
@@ -175,7 +175,7 @@ impl Passed {
         };
         for span in spans {
             let numbers = span.first_number..;
-            passed.numbers.extend(numbers.take(span.places.len()));
+            passed.numbers.extend(numbers.take(span.indices.len()));
             passed.is_cut.resize(passed.numbers.len(), false);
             passed.ranks.resize(passed.numbers.len(), span.rank);
             if span.is_cut {
@@ -185,8 +185,8 @@ impl Passed {
         if count < end - start {
             let mut passes = BooleanBufferBuilder::new(end - start);
             for span in spans {
-                passes.append_n(span.places.start - start - passes.len(), false);
-                passes.append_n(span.places.len(), true);
+                passes.append_n(span.indices.start - start - passes.len(), false);
+                passes.append_n(span.indices.len(), true);
             }
             let passes = BooleanArray::new(passes.finish(), None);
             passed.rows = filter_record_batch(&passed.rows, &passes)?;
@@ -281,7 +281,7 @@ mod tests {
         ];
         assert_eq!(passed(0, (1, 1), (1, all)), firsts);
         assert_eq!(passed(0, (1, 1), (2, 3)), firsts[1..3]);
-        // A group without rows behind the skipped ones is not counted.
+        // A group without rows after the skipped ones is not counted.
         let seconds = [
             (Some(1), 2, false, 1),
             (Some(1), 3, false, 1),

@@ -34,13 +34,12 @@ pub(crate) const GROUP_CUT: &str = "group_cut";
 /// The number of a group, from 1, with the groups that were skipped.
 pub(crate) const GROUP_RANK: &str = "group_rank";
 
-/// Which rows of each group, and which groups, pass. One of the two may be none of this step's business;
-/// then its columns are not given.
+/// The rows of each group, and the groups, that pass. Either may be `None`; its output columns are then omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Wanted {
-    /// The numbers of the rows. Gives [`GROUP_ROW`] and [`GROUP_CUT`].
+    /// The numbers of the rows. Adds [`GROUP_ROW`] and [`GROUP_CUT`].
     pub(crate) rows: Option<RangeInclusive<u64>>,
-    /// The numbers of the groups, of which only those count that have rows left. Gives [`GROUP_RANK`].
+    /// The numbers of the groups, of which only those with rows left count. Adds [`GROUP_RANK`].
     pub(crate) groups: Option<RangeInclusive<u64>>,
 }
 
@@ -57,12 +56,12 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// Plans what DataFusion plans, and limits of groups.
+/// DataFusion's planner with the operators of Vouch.
 #[derive(Debug, Default)]
-pub struct Planner;
+pub struct VouchQueryPlanner;
 
 #[async_trait]
-impl QueryPlanner for Planner {
+impl QueryPlanner for VouchQueryPlanner {
     async fn create_physical_plan(
         &self,
         plan: &LogicalPlan,

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 
 use super::{GROUP_CUT, GROUP_RANK, GROUP_ROW, Wanted};
 
-/// The rows of some groups, as far as they are wanted, in an order, with their numbers.
+/// The rows of groups inside the limits, in an order, with their numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct GroupLimit {
     input: Arc<LogicalPlan>,
@@ -24,11 +24,11 @@ pub(crate) struct GroupLimit {
 }
 
 impl GroupLimit {
-    /// Limits groups of rows with equal columns `group_by` and gives what passes in the order of the columns
-    /// `sort`, in which the rows of each group lie together.
+    /// Limits groups of rows with equal columns `group_by`. The rows are in the order of the columns `sort`, in which those
+    /// of a group are consecutive.
     ///
     /// # Errors
-    /// When the rows have a column of a name that is given here.
+    /// When the input has a column with the name of an added one.
     pub(crate) fn plan(
         input: LogicalPlan,
         group_by: Vec<Expr>,
@@ -79,7 +79,7 @@ impl GroupLimit {
     }
 }
 
-/// The columns beside those of the rows.
+/// The columns besides those of the input.
 pub(super) fn added(wanted: &Wanted) -> Vec<Field> {
     let mut fields = Vec::new();
     if wanted.rows.is_some() {

@@ -1,4 +1,4 @@
-//! What is computed along the rows of each group: filled steps, and functions of points.
+//! Columns computed along the rows of each group: filled steps, and functions of points.
 
 use datafusion::common::Result;
 use datafusion::logical_expr::expr::WindowFunction;
@@ -41,9 +41,9 @@ pub(super) fn computed(query: &BoundQuery, shaped: LogicalPlan) -> Result<Logica
     plan.build()
 }
 
-/// The rows with a column that later ones can be computed of: what two windows have in common DataFusion 55
-/// computes below both, also where it is of a window between them. `overflow` is the note of a column of whole numbers
-/// that have 128 bits yet.
+/// The rows with a column that later ones may read. DataFusion 55 computes the common subexpressions of two window
+/// functions below both, even if one is the result of a window function between them. `overflow` is the note of a column
+/// of whole numbers that still have 128 bits.
 fn settled(
     plan: LogicalPlanBuilder,
     name: &str,

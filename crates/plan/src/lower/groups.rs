@@ -19,7 +19,7 @@ use crate::group_limit::{GROUP_ROW, GroupLimit, Wanted};
 pub(super) fn single_rows(
     query: &BoundQuery,
     shaped: LogicalPlan,
-    beyond: u64,
+    sentinel: u64,
 ) -> Result<LogicalPlan> {
     let limits = query.limits;
     let mut builder = LogicalPlanBuilder::from(shaped);
@@ -33,7 +33,7 @@ pub(super) fn single_rows(
         .collect();
     order.extend(key_order(query));
     let slimit = limits.slimit.count();
-    let fetch = slimit.map(|count| count.saturating_add(beyond));
+    let fetch = slimit.map(|count| count.saturating_add(sentinel));
     sorted(builder.build()?, &order, limits.soffset, fetch)
 }
 
@@ -47,15 +47,15 @@ pub(super) fn of_one_row(order: &SeriesOrder) -> Expr {
 }
 
 /// Groups of several rows, with the columns [`GROUP_CUT`] and [`GROUP_RANK`].
-pub(super) fn limit(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
+pub(super) fn limit(query: &BoundQuery, shaped: LogicalPlan, sentinel: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
     let rows = wanted(limits.offset, limits.limit, 0);
-    let groups = wanted(limits.soffset, limits.slimit, beyond);
+    let groups = wanted(limits.soffset, limits.slimit, sentinel);
     let of_group = key_order(query).into_iter().chain(sort_exprs(&query.order));
     let of_group: Vec<SortExpr> = of_group.collect();
     let Some(order) = &query.series_order else {
-        // A page tells groups by their keys alone, so it does not matter that their rows are limited later.
-        let shaped = page::behind(query, shaped)?;
+        // The cursor has the keys of a group only, so their rows may be limited later.
+        let shaped = page::after(query, shaped)?;
         return limited(query, shaped, &of_group, Some(rows), Some(groups));
     };
     let rows = limited(query, shaped, &of_group, Some(rows), None)?;
@@ -65,7 +65,7 @@ pub(super) fn limit(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Res
         Reducer::Percentile(_, estimated) => with_percentile_value(rows, estimated)?,
         _ => rows,
     };
-    let rows = page::behind(query, rows.build()?)?;
+    let rows = page::after(query, rows.build()?)?;
     let mut between = between_groups(order, col(page::GROUP_ORDER));
     between.extend(key_order(query));
     between.push(col(GROUP_ROW).sort(true, false));
@@ -89,15 +89,15 @@ fn limited(
     )
 }
 
-/// The numbers, from 1, that a limit behind some skipped ones wants, and some beyond it.
-fn wanted(skipped: u64, limit: Limit, beyond: u64) -> RangeInclusive<u64> {
+/// The numbers, from 1, of the rows or groups after the skipped ones up to a limit and the sentinels.
+fn wanted(skipped: u64, limit: Limit, sentinel: u64) -> RangeInclusive<u64> {
     let last = limit.count().map_or(u64::MAX, |count| {
-        skipped.saturating_add(count).saturating_add(beyond)
+        skipped.saturating_add(count).saturating_add(sentinel)
     });
     skipped.saturating_add(1)..=last
 }
 
-/// The rows with the value of the percentile that orders groups in the place of the percentile.
+/// The rows with the value of the percentile that orders groups instead of its state.
 fn with_percentile_value(
     rows: LogicalPlanBuilder,
     estimated: NoteId,
@@ -115,7 +115,7 @@ fn with_percentile_value(
     rows.project(columns)
 }
 
-/// The order of groups by the value that `SORDER BY` gives each.
+/// The order of groups by their values of `SORDER BY`.
 fn between_groups(order: &SeriesOrder, value: Expr) -> Vec<SortExpr> {
     sort_keys(value, order.value_type, order.ascending, order.ascending)
 }

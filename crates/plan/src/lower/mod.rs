@@ -1,6 +1,5 @@
-//! From what a query means to a DataFusion plan, in the order of execution: source and filter, shape,
-//! HAVING, what is computed along the rows of a group, order and limits inside a group, order and
-//! limits between groups.
+//! From a bound query to a DataFusion plan, in the order of execution: source and filter, shape, HAVING, columns
+//! computed along the rows of a group, order and limits inside a group, order and limits between groups.
 
 mod computed;
 mod fill;
@@ -29,7 +28,7 @@ use crate::types::Type;
 
 pub use opaque::with_opaque_conditions;
 
-/// Lowers a query onto `events`, a plan that gives every event with the catalogue's columns.
+/// Lowers a query onto `events`, a plan of all events with the catalogue's columns.
 ///
 /// # Errors
 /// When DataFusion refuses the plan, which a bound query should never cause.
@@ -37,14 +36,14 @@ pub fn lower(query: &BoundQuery, events: &LogicalPlan) -> Result<Lowered> {
     limited(query, events, 1)
 }
 
-/// Lowers a query with `beyond` rows and groups more than its limits want, by which a cut is noticed.
-fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowered> {
-    let rows = with_learnt(query, source::source(query, events)?)?;
+/// Lowers a query with `sentinel` rows and groups more than its limits, which show that a limit cut the answer.
+fn limited(query: &BoundQuery, events: &LogicalPlan, sentinel: u64) -> Result<Lowered> {
+    let rows = with_prepass(query, source::source(query, events)?)?;
     let rows = on_page(query, rows)?;
     let shaped = shape::shape(query, rows)?;
     let shaped = match &query.having {
         Some(having) => {
-            // What it tests would count as constant, and be no order any more.
+            // The optimiser would take a tested value for a constant, and drop an order by it.
             let test = pinned_test(having.clone(), &shaped);
             LogicalPlanBuilder::from(shaped).filter(test)?.build()?
         }
@@ -57,18 +56,18 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
     );
     let many_rows = query.shape.is_many_rows(query.step_ms);
     let is_ranked = many_rows && !query.keys.is_empty();
-    // Groups of several rows are put behind a place where their order is known.
+    // Groups of several rows are compared with the page before where their order is known.
     let shaped = if is_ranked {
         shaped
     } else {
-        page::behind(query, shaped)?
+        page::after(query, shaped)?
     };
     let ordered = if is_ranked {
-        groups::limit(query, shaped, beyond)?
+        groups::limit(query, shaped, sentinel)?
     } else if query.keys.is_empty() {
-        rows_in_order(query, shaped, beyond)?
+        rows_in_order(query, shaped, sentinel)?
     } else {
-        groups::single_rows(query, shaped, beyond)?
+        groups::single_rows(query, shaped, sentinel)?
     };
     let plan = project(query, ordered, has_hits, is_ranked)?;
     Ok(Lowered {
@@ -86,7 +85,7 @@ fn limited(query: &BoundQuery, events: &LogicalPlan, beyond: u64) -> Result<Lowe
         has_hits,
         is_ranked,
         row_is_group: !query.keys.is_empty() && !many_rows,
-        place: page::types(query),
+        cursor: page::types(query),
     })
 }
 
@@ -100,39 +99,39 @@ pub fn count_plan(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPla
         .build()
 }
 
-/// The rows behind the page before.
+/// The rows after the page before.
 fn on_page(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
-    match &query.behind {
-        Some(behind) => LogicalPlanBuilder::from(rows)
-            .filter(behind.clone())?
+    match &query.after {
+        Some(after) => LogicalPlanBuilder::from(rows)
+            .filter(after.clone())?
             .build(),
         None => Ok(rows),
     }
 }
 
-/// The rows with what is learnt from all of them beside each.
-fn with_learnt(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
+/// The rows with the columns `d0`, `d1`, … of the prepass over all of them.
+fn with_prepass(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
     if query.prepass.is_empty() {
         return Ok(rows);
     }
-    let learning = query.prepass.iter().enumerate();
-    let learning = learning.map(|(index, learnt)| learnt.clone().alias(format!("d{index}")));
-    // The one row stands left, where a join keeps the rows that it collects.
+    let prepass = query.prepass.iter().enumerate();
+    let prepass = prepass.map(|(index, aggregate)| aggregate.clone().alias(format!("d{index}")));
+    // The one row is the left input, which the join collects.
     LogicalPlanBuilder::from(rows.clone())
-        .aggregate(Vec::<Expr>::new(), learning)?
+        .aggregate(Vec::<Expr>::new(), prepass)?
         .cross_join(rows)?
         .build()
 }
 
 /// Rows of the one group there is, sorted and limited.
-fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan, beyond: u64) -> Result<LogicalPlan> {
+fn rows_in_order(query: &BoundQuery, shaped: LogicalPlan, sentinel: u64) -> Result<LogicalPlan> {
     let limits = query.limits;
     if limits.soffset > 0 || limits.slimit.count() == Some(0) {
         // The one group there is, is skipped.
         return LogicalPlanBuilder::from(shaped).limit(0, Some(0))?.build();
     }
     let limit = limits.limit.count();
-    let fetch = limit.map(|count| count.saturating_add(beyond));
+    let fetch = limit.map(|count| count.saturating_add(sentinel));
     let skip = limits.offset;
     if is_one_row(query) {
         let fetch = fetch.map(as_usize);
@@ -172,7 +171,7 @@ fn sorted(
 }
 
 /// Sort keys that are no columns become columns `<prefix>0`, `<prefix>1`, …: DataFusion 55 does not
-/// recognise an order by CASE as the one that it asked for, and refuses the plan.
+/// recognise an order by CASE as the required one, and refuses the plan.
 fn with_computed(
     builder: LogicalPlanBuilder,
     order: &[SortExpr],
@@ -234,7 +233,7 @@ fn typed(expr: &Expr, value_type: Type, plan: &LogicalPlan) -> Result<Expr> {
     expr.clone().cast_to(&value_type.planned(), plan.schema())
 }
 
-/// An aggregate over the rows of each group, beside every row.
+/// An aggregate over the rows of each group, as a column of every row.
 fn over(aggregate: Expr, keys: &[Expr]) -> Result<Expr> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = aggregate else {
         return plan_err!("`{aggregate}` is no aggregate");

@@ -1,4 +1,4 @@
-//! Pages: the rows behind a place, and the place of every row.
+//! Pages: the rows after those of the page before, and the columns of the cursor.
 
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col};
@@ -8,51 +8,52 @@ use crate::bind;
 use crate::bound::{BoundQuery, PageUnit, SortKey};
 use crate::types::Type;
 
-/// The column of the value that `SORDER BY` gives a group of several rows.
+/// The column of the value of `SORDER BY` of a group of several rows.
 pub(super) const GROUP_ORDER: &str = "group_order";
 
-/// The rows that stand behind the place of the query's page, or all of them.
-pub(super) fn behind(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
+/// The rows after the page before, or all of them.
+pub(super) fn after(query: &BoundQuery, rows: LogicalPlan) -> Result<LogicalPlan> {
     let page = query.page.as_ref();
-    let Some((page, place)) = page.and_then(|page| Some((page, page.behind.as_ref()?))) else {
+    let Some((page, last)) = page.and_then(|page| Some((page, page.after.as_ref()?))) else {
         return Ok(rows);
     };
-    let condition = bind::behind(&keys(query, page.unit), place);
+    let condition = bind::after(&keys(query, page.unit), last);
     LogicalPlanBuilder::from(rows).filter(condition)?.build()
 }
 
-/// The columns that tell the place of each of these rows, where the answer can be continued.
+/// The values by which each row or group is sorted, if the query has pages.
 pub(super) fn columns(query: &BoundQuery, rows: &LogicalPlan) -> Result<Vec<Expr>> {
-    let place = told(query).into_iter().enumerate().map(|(index, key)| {
-        let value = typed(&key.expr, told_as(key.value_type), rows)?;
+    let keys = cursor_keys(query).into_iter().enumerate();
+    let columns = keys.map(|(index, key)| {
+        let value = typed(&key.expr, cursor_type(key.value_type), rows)?;
         Ok(value.alias(format!("p{index}")))
     });
-    place.collect()
+    columns.collect()
 }
 
 /// The types of [`columns`].
 pub(super) fn types(query: &BoundQuery) -> Vec<Type> {
-    told(query)
+    cursor_keys(query)
         .iter()
-        .map(|key| told_as(key.value_type))
+        .map(|key| cursor_type(key.value_type))
         .collect()
 }
 
-/// The keys whose values tell the place of a row.
-fn told(query: &BoundQuery) -> Vec<SortKey> {
+/// The keys of the cursor.
+fn cursor_keys(query: &BoundQuery) -> Vec<SortKey> {
     let page = query.page.as_ref();
     page.map_or_else(Vec::new, |page| keys(query, page.unit))
 }
 
-/// The type in which a value of a place is told: an attribute by its JSON text.
-fn told_as(value_type: Type) -> Type {
+/// The type of a value of the cursor: an attribute is its JSON text.
+fn cursor_type(value_type: Type) -> Type {
     match value_type {
         Type::Null | Type::Json => Type::String,
         other => other,
     }
 }
 
-/// The order in which the rows or groups of a page stand.
+/// The order of the rows or groups of a page.
 fn keys(query: &BoundQuery, unit: PageUnit) -> Vec<SortKey> {
     if unit == PageUnit::Rows {
         return query.order.clone();

@@ -1,4 +1,4 @@
-//! What becomes of the rows of a group: kept, summarised, or picked from.
+//! The shape of the rows of a group: kept, summarised, or chosen.
 
 use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::count;
@@ -81,12 +81,12 @@ pub(super) fn keys(keys: &[Key]) -> Vec<Expr> {
         .collect()
 }
 
-/// The events behind a shaped row.
+/// The number of events of a shaped row.
 pub(super) fn hits() -> Expr {
     count(lit(1)).alias("hits")
 }
 
-/// The events of the query's own window behind a shaped row.
+/// The number of events of a shaped row in the query's own window.
 fn own_hits(query: &BoundQuery) -> Result<Expr> {
     if query.column_shifts_ms.is_empty() {
         return Ok(hits());

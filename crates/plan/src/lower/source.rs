@@ -13,12 +13,12 @@ use functions::json_elements::json_elements;
 use functions::pinned::{pinned, pinned_test};
 
 use super::{is_one_row, key_columns, limited};
-use crate::bind::{ELEMENT, SHIFT, SOURCE_TIME, column, membership_place, source_column};
+use crate::bind::{ELEMENT, SHIFT, SOURCE_TIME, column, in_subquery_column, source_column};
 use crate::bound::{BoundQuery, BoundSource};
 use crate::combine::all_of;
 
-/// The rows of a query. Where columns are moved in time they come once for each window, and the column
-/// `shift` tells by how many milliseconds they are moved forward.
+/// The rows of a query. Where columns have a SHIFT, the rows of each window are read, with the SHIFT of the window in
+/// milliseconds in the column `shift`.
 pub(super) fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
     if query.column_shifts_ms.is_empty() {
         return unshifted(query, events);
@@ -28,7 +28,7 @@ pub(super) fn source(query: &BoundQuery, events: &LogicalPlan) -> Result<Logical
     let branch = |shift_ms: i64, window: TimeRange| {
         let rows = inside(query, window, events)?;
         let columns = rows.schema().columns().into_iter().map(Expr::Column);
-        // The branches differ in this constant only, and must not be told apart by it too early.
+        // The branches differ in this constant only. The optimiser would merge or prune branches by it.
         let columns: Vec<Expr> = columns
             .chain([pinned(lit(shift_ms)).alias(SHIFT)])
             .collect();
@@ -69,7 +69,7 @@ fn inside(query: &BoundQuery, window: TimeRange, events: &LogicalPlan) -> Result
     let Some(filter) = &query.filter else {
         return builder.build();
     };
-    let filter = with_memberships(query, filter.clone(), events)?;
+    let filter = with_subqueries(query, filter.clone(), events)?;
     let filter = match query.source {
         BoundSource::Events => filter,
         BoundSource::Query(_) => opaque(filter, builder.plan())?,
@@ -77,8 +77,8 @@ fn inside(query: &BoundQuery, window: TimeRange, events: &LogicalPlan) -> Result
     builder.filter(filter)?.build()
 }
 
-/// The same condition, of which the optimiser does not conclude that what it tests is constant: rows of a
-/// query are sorted by all that they have. A test of a membership has to stay what it is.
+/// The same condition, from which the optimiser does not conclude that a tested value is constant: rows of a query are
+/// sorted by all of their columns. A test of a sub-query becomes a join and stays as it is.
 fn opaque(filter: Expr, rows: &LogicalPlan) -> Result<Expr> {
     let mut conditions = Vec::new();
     for condition in split_conjunction_owned(filter) {
@@ -141,14 +141,14 @@ fn grows(expr: &Expr) -> bool {
     counted.is_err() || count > 1
 }
 
-/// The filter with the plans of its sub-queries in the places that binding left for them.
-fn with_memberships(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> Result<Expr> {
+/// The filter with tests of the plans of its sub-queries instead of their columns.
+fn with_subqueries(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> Result<Expr> {
     let mut tests = HashMap::new();
-    for (index, membership) in query.memberships.iter().enumerate() {
-        let members = subquery(&membership.members, events)?;
-        let member = membership.member.clone();
+    for (index, in_query) in query.in_subqueries.iter().enumerate() {
+        let members = subquery(&in_query.members, events)?;
+        let member = in_query.member.clone();
         let mut members = LogicalPlanBuilder::from(members);
-        if membership.is_list {
+        if in_query.unnest {
             let list = json_elements(column(&source_column(0)));
             members = members
                 .project(vec![list.alias(ELEMENT)])?
@@ -158,8 +158,8 @@ fn with_memberships(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> R
             .filter(member.clone().is_not_null())?
             .project(vec![member.alias("member")])?
             .build()?;
-        let test = in_subquery(membership.value.clone(), Arc::new(members));
-        tests.insert(membership_place(index), test);
+        let test = in_subquery(in_query.value.clone(), Arc::new(members));
+        tests.insert(in_subquery_column(index), test);
     }
     let filled = filter.transform_up(|expr| {
         Ok(match tests.get(&expr) {
