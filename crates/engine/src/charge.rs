@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use api::Series;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
-use crate::answer::Series;
 use crate::error::EngineError;
 
 /// What a value takes besides its text, in memory and again in a message.

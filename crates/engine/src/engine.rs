@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::{Answer, Explanation, QueryRequest, Stage, StreamItem, Summary};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
@@ -19,12 +20,10 @@ use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
 use store::{ColumnCache, ReadView, Store};
 
-use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
 use crate::error::EngineError;
 use crate::ordered_conditions::with_ordered_conditions;
 use crate::prepare::Parsed;
-use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
@@ -260,14 +259,11 @@ impl Engine {
         let (mut series, charge) = series.finish();
         let next_cursor_time = paging::end_between(&running.query, &mut series, &mut filter)?;
         let summary = self.summary(request, &running, &filter, started).await?;
-        let answer = Answer {
-            series,
-            summary: Summary {
-                next_cursor_time,
-                ..summary
-            },
-            _charge: Some(Arc::new(charge)),
+        let summary = Summary {
+            next_cursor_time,
+            ..summary
         };
+        let answer = Answer::new(series, summary).with_reservation(charge);
         let keys = running.lowered.keys.into_iter().map(|(name, _)| name);
         Ok(Whole {
             answer,

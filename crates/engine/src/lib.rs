@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod answer;
 mod cells;
 mod charge;
 mod charged_scan;
@@ -10,13 +9,11 @@ mod describe;
 mod engine;
 mod error;
 mod event_source;
-mod json;
 mod ordered_conditions;
 mod outer;
 mod overrides;
 mod paging;
 mod prepare;
-mod request;
 mod rows;
 mod scan;
 mod series;
@@ -34,16 +31,8 @@ mod timeout;
 mod validate;
 mod whole;
 
-pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
-pub use complete::{Candidate, CandidateKind, Candidates};
 pub use engine::Engine;
 pub use error::EngineError;
-pub use json::{content_json, warnings_text};
-pub use plan::{Position, duration_ms};
 pub use prepare::require_workspace;
-pub use request::{
-    ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
-    time_zone,
-};
 pub use session::EngineConfig;
-pub use validate::{StatementKind, ValidStatement, Validation, validate};
+pub use validate::validate;

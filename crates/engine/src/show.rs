@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use api::{Answer, Explanation, QueryRequest, Series, Stage, Summary, TotalHits};
 use dql::ast::Show;
 use dql::{Code, Diagnostic, Severity};
 use events::fields::{FIELDS, FieldType};
@@ -9,12 +10,10 @@ use events::{TimeRange, WorkspaceId};
 use plan::{BoundShow, Delivery, Type};
 use serde_json::{Map, Value};
 
-use crate::answer::{Answer, Explanation, Series, Summary, TotalHits};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::outer;
 use crate::prepare::{self, Parsed};
-use crate::request::{QueryRequest, Stage};
 use crate::whole::Whole;
 
 /// Answers a SHOW statement.

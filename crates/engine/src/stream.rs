@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::{QueryRequest, StreamItem, Summary};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
@@ -13,13 +14,11 @@ use futures::TryStreamExt;
 use futures::stream::{self, Stream};
 use plan::{Delivery, Type};
 
-use crate::answer::{StreamItem, Summary};
 use crate::describe;
 use crate::engine::{Engine, Running};
 use crate::error::EngineError;
 use crate::paging;
 use crate::prepare::{self, Parsed};
-use crate::request::QueryRequest;
 use crate::rows::RowFilter;
 use crate::whole::Whole;
 

@@ -1,5 +1,6 @@
 //! The memory and the size of questions, over stores in memory.
 
+use api::{QueryOptions, QueryRequest, Scope};
 use events::{Defaults, Event, TimeRange};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
@@ -10,7 +11,7 @@ use store::{ImportOptions, Store, StoreOptions};
 
 use crate::charged_scan::column_bytes;
 use crate::whole::Whole;
-use crate::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope, prepare};
+use crate::{Engine, EngineConfig, EngineError, prepare};
 
 /// 2026-11-21T00:00:00Z.
 const DATE_MS: i64 = 1_795_219_200_000;

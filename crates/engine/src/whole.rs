@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use api::{Answer, Series};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use plan::Type;
 use serde_json::Value;
 
-use crate::answer::{Answer, Series};
 use crate::error::EngineError;
 use crate::stream::Columns;
 

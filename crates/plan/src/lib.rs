@@ -8,8 +8,7 @@ mod lower;
 mod types;
 
 pub use bind::{
-    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, duration_ms, limit_points,
-    nearest_field,
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, limit_points, nearest_field,
 };
 pub use bound::{
     Attribute, BoundQuery, BoundShow, BoundSource, Column, Computed, Fill, FillMode, Key, Limit,

@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 use chrono::NaiveDate;
 use deltalake_core::DeltaTableError;
 use events::WorkspaceId;
+use events::settings::InvalidRetention;
 use parquet::errors::ParquetError;
 use tokio::task::JoinError;
 use uuid::Uuid;
@@ -369,6 +370,15 @@ pub enum StoreError {
     /// Events could not be brought into columns.
     #[error("events could not be brought into columns: {0}; report this as a fault of vouch")]
     Arrow(#[from] ArrowError),
+}
+
+impl From<InvalidRetention> for StoreError {
+    fn from(error: InvalidRetention) -> Self {
+        Self::InvalidSetting {
+            setting: "retention",
+            reason: error.reason,
+        }
+    }
 }
 
 impl StoreError {

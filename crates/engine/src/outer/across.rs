@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use api::Series;
 use dql::ast::{Arg, Call, ExprKind};
 use dql::{Code, Diagnostic, Severity};
 use plan::Type;
@@ -9,7 +10,6 @@ use serde_json::Value;
 
 use super::points::{number, points, summed, warn_of_others};
 use super::{text_of, whole_number, wrong};
-use crate::answer::Series;
 use crate::error::EngineError;
 use crate::whole::Whole;
 

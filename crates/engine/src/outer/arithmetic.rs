@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use api::Series;
 use dql::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use dql::{Code, Diagnostic, Severity};
 use plan::Type;
@@ -13,7 +14,6 @@ use serde_json::Value;
 
 use super::points::number;
 use super::wrong;
-use crate::answer::Series;
 use crate::error::EngineError;
 use crate::whole::Whole;
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
+use api::Series;
 use plan::Type;
 use serde_json::Value;
 
 use super::points::{Point, number, points, summed, warn_of_others};
-use crate::answer::Series;
 use crate::whole::Whole;
 
 /// One value of many.

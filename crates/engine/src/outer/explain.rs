@@ -1,12 +1,11 @@
 //! Stages of the queries inside functions, below the names of the functions.
 
+use api::{Explanation, Stage};
 use dql::ast::{Call, Expr, ExprKind, Outer, Select, Statement};
 
 use super::{Evaluation, Scope, argument_query, is_alias, missing_query, no_query, readable};
-use crate::answer::Explanation;
 use crate::error::EngineError;
 use crate::prepare;
-use crate::request::Stage;
 
 impl<'a> Scope<'a> {
     /// A stage of each query inside functions.

@@ -17,15 +17,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
+use api::{Answer, QueryRequest};
 use dql::ast::{Arg, Call, Count, Expr, ExprKind, Outer, Quoted, Select, Show, Statement};
 use dql::{Code, Diagnostic, Severity, Span, TextId};
 use plan::{Delivery, Type};
 
-use crate::answer::Answer;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::prepare::{self, Parsed};
-use crate::request::QueryRequest;
 use crate::whole::Whole;
 
 pub(crate) use explain::below;
@@ -176,13 +175,14 @@ impl<'a> Scope<'a> {
             });
             operands.push((name.text.clone(), part));
         }
-        let Some(answer) = known else {
+        let Some(mut answer) = known else {
             return Err(missing_query(call));
         };
         let name = alias.unwrap_or_else(|| dql::column_name(&expression.value));
         let (keys, series) = arithmetic::eval(&expression.value, &operands, &name).await?;
+        answer.series = series;
         Ok(Whole {
-            answer: Answer { series, ..answer },
+            answer,
             keys,
             columns: vec![(name, Type::Float)],
         })

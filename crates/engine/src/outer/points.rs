@@ -1,12 +1,12 @@
 //! The points of a series, and functions of them that give points.
 
+use api::Series;
 use dql::ast::{Arg, Call, ExprKind};
 use dql::{Code, Diagnostic, Severity};
 use plan::Type;
 use serde_json::{Number, Value};
 
 use super::{whole_number, wrong};
-use crate::answer::Series;
 use crate::error::EngineError;
 use crate::whole::Whole;
 

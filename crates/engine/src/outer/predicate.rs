@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use api::Series;
 use dql::ast::BinaryOp;
 use serde_json::Value;
-
-use crate::answer::Series;
 
 /// What is true or false of a point.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ pub(super) fn window(
     let width = others
         .first()
         .and_then(|argument| match &argument.value.kind {
-            ExprKind::String(text) => plan::duration_ms(text),
+            ExprKind::String(text) => api::duration_ms(text),
             _ => None,
         });
     let Some(width_ms) = width.filter(|width_ms| *width_ms > 0) else {

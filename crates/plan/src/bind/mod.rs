@@ -54,7 +54,7 @@ use point::Along;
 pub(crate) use shift::SHIFT;
 pub use show::{SHOW_FUNCTIONS, bind_show};
 pub(crate) use source::{ROW_TIME, output_name};
-pub use window_limits::{duration_ms, limit_points};
+pub use window_limits::limit_points;
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]
