@@ -4,7 +4,7 @@ use api::convert::diagnostics_to_messages;
 use api::status::with_info;
 use api::{MAX_MESSAGE_BYTES, RequestError, proto};
 use engine::EngineError;
-use store::StoreError;
+use store::{SettingsError, StoreError};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -60,27 +60,12 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }
-        | StoreError::Overloaded { .. }
-        | StoreError::Parked { .. }
-        | StoreError::Closed
         | StoreError::StagedFileMissing { .. }
         | StoreError::Conflict { .. } => (
             Code::Unavailable,
             "the store could not be reached; try again",
         ),
-        StoreError::SequenceGap { .. } | StoreError::SequenceConflict { .. } => (
-            Code::FailedPrecondition,
-            "the batch does not follow the one before it",
-        ),
-        StoreError::Shared(error) => from_store_error(error),
-        StoreError::InvalidSetting { .. }
-        | StoreError::ClockDiffers { .. }
-        | StoreError::NothingToUndo { .. }
-        | StoreError::DropGone { .. }
-        | StoreError::NotSetAside { .. }
-        | StoreError::UnknownHold { .. }
-        | StoreError::HoldExists { .. }
-        | StoreError::HoldTooLate { .. } => (
+        StoreError::ClockDiffers { .. } | StoreError::NotSetAside { .. } => (
             Code::FailedPrecondition,
             "the settings of the workspace do not allow it",
         ),
@@ -98,16 +83,18 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
 }
 
 /// The status for an error about the settings of a workspace.
-pub(crate) fn from_settings_error(error: &StoreError) -> Status {
+pub(crate) fn from_settings_error(error: &SettingsError) -> Status {
     let (code, stable_code) = match error {
-        StoreError::InvalidSetting { .. } => (Code::InvalidArgument, dql::Code::InvalidSetting),
-        StoreError::UnknownHold { .. } => (Code::NotFound, dql::Code::UnknownHold),
-        StoreError::HoldExists { .. } => (Code::AlreadyExists, dql::Code::HoldExists),
-        StoreError::HoldTooLate { .. } => (Code::FailedPrecondition, dql::Code::HoldTooLate),
-        StoreError::ClockDiffers { .. } => (Code::FailedPrecondition, dql::Code::ClockDiffers),
-        StoreError::NothingToUndo { .. } => (Code::FailedPrecondition, dql::Code::NothingToUndo),
-        StoreError::DropGone { .. } => (Code::FailedPrecondition, dql::Code::DropGone),
-        other => {
+        SettingsError::Invalid { .. } => (Code::InvalidArgument, dql::Code::InvalidSetting),
+        SettingsError::UnknownHold { .. } => (Code::NotFound, dql::Code::UnknownHold),
+        SettingsError::HoldExists { .. } => (Code::AlreadyExists, dql::Code::HoldExists),
+        SettingsError::HoldTooLate { .. } => (Code::FailedPrecondition, dql::Code::HoldTooLate),
+        SettingsError::NothingToUndo { .. } => (Code::FailedPrecondition, dql::Code::NothingToUndo),
+        SettingsError::DropGone { .. } => (Code::FailedPrecondition, dql::Code::DropGone),
+        SettingsError::Store(StoreError::ClockDiffers { .. }) => {
+            (Code::FailedPrecondition, dql::Code::ClockDiffers)
+        }
+        SettingsError::Store(other) => {
             let (code, public) = from_store_error(other);
             return kept_back_as(code, dql::Code::StoreError, other, public);
         }
@@ -337,12 +324,12 @@ mod tests {
         let name = || "case 4711".to_owned();
         let cases = [
             (
-                StoreError::HoldExists { name: name() },
+                SettingsError::HoldExists { name: name() },
                 Code::AlreadyExists,
                 "hold_exists",
             ),
             (
-                StoreError::UnknownHold {
+                SettingsError::UnknownHold {
                     name: name(),
                     standing: vec![],
                 },
@@ -357,7 +344,7 @@ mod tests {
             assert_eq!(error_info(&status).unwrap().code, stable_code);
         }
         let path = "workspace=secret/x".to_owned();
-        let status = from_settings_error(&StoreError::NotFound { path });
+        let status = from_settings_error(&StoreError::NotFound { path }.into());
         assert!(!status.message().contains("secret"));
     }
 

@@ -13,7 +13,7 @@ use api::proto::{
 };
 use events::WorkspaceId;
 use events::settings::{InvalidRetention, RetentionMode};
-use store::{Store, StoreError};
+use store::{SettingsError, Store};
 use tonic::{Request, Response, Status};
 
 use crate::status::{from_engine_error, from_read_only, from_request_error, from_settings_error};
@@ -74,7 +74,7 @@ impl WorkspaceService for Service {
     ) -> Result<Response<GetSettingsResponse>, Status> {
         let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
-        let settings = settings.map_err(|error| from_settings_error(&error))?;
+        let settings = settings.map_err(|error| from_settings_error(&error.into()))?;
         Ok(Response::new(GetSettingsResponse {
             settings: Some(settings_to_message(&settings)),
         }))
@@ -88,7 +88,7 @@ impl WorkspaceService for Service {
         let message = request.into_inner();
         let retention = message.retention.parse();
         let retention = retention
-            .map_err(|error: InvalidRetention| from_settings_error(&StoreError::from(error)))?;
+            .map_err(|error: InvalidRetention| from_settings_error(&SettingsError::from(error)))?;
         let workspace = self
             .known_or_new(&message.workspace, message.create)
             .await?;
@@ -148,7 +148,7 @@ impl WorkspaceService for Service {
     ) -> Result<Response<ListHoldsResponse>, Status> {
         let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
-        let settings = settings.map_err(|error| from_settings_error(&error))?;
+        let settings = settings.map_err(|error| from_settings_error(&error.into()))?;
         Ok(Response::new(ListHoldsResponse {
             holds: settings.holds.iter().map(hold_to_message).collect(),
         }))
@@ -169,7 +169,7 @@ impl WorkspaceService for Service {
             (false, false) => RetentionMode::Guarded,
         };
         let run = self.store.expire(&workspace, mode).await;
-        let run = run.map_err(|error| from_settings_error(&error))?;
+        let run = run.map_err(|error| from_settings_error(&error.into()))?;
         Ok(Response::new(RunRetentionResponse {
             run: run.as_ref().map(retention_run_to_message),
         }))

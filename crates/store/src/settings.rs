@@ -14,6 +14,7 @@
 
 mod change;
 pub(crate) mod dropped_since;
+pub(crate) mod error;
 pub(crate) mod held_rows;
 pub(crate) mod hold;
 mod hold_json;

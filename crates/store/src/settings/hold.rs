@@ -5,7 +5,7 @@ use arrow::datatypes::Int64Type;
 use events::fields;
 use events::settings::{HeldEvents, NewHold};
 
-use crate::error::StoreError;
+use crate::settings::error::SettingsError;
 
 mod user;
 
@@ -56,7 +56,7 @@ fn users(batch: &RecordBatch) -> Result<Vec<&StringArray>, &'static str> {
 }
 
 /// Checks that a hold may be placed at all.
-pub(crate) fn check_new(hold: &NewHold) -> Result<(), StoreError> {
+pub(crate) fn check_new(hold: &NewHold) -> Result<(), SettingsError> {
     check_text("name", &hold.name, MAX_NAME_CHARACTERS)?;
     check_text("reason", &hold.reason, MAX_REASON_CHARACTERS)?;
     check_text("placed_by", &hold.placed_by, MAX_NAME_CHARACTERS)?;
@@ -64,7 +64,7 @@ pub(crate) fn check_new(hold: &NewHold) -> Result<(), StoreError> {
         check_text("user", user, MAX_USER_CHARACTERS)?;
     }
     if hold.events.range.is_empty() {
-        return Err(StoreError::InvalidSetting {
+        return Err(SettingsError::Invalid {
             setting: "range",
             reason: "no time lies within the range; let it end after it begins".to_owned(),
         });
@@ -73,7 +73,11 @@ pub(crate) fn check_new(hold: &NewHold) -> Result<(), StoreError> {
 }
 
 /// Refuses a text that says nothing, is too long, or has characters that cannot be seen.
-pub(crate) fn check_text(setting: &'static str, text: &str, most: usize) -> Result<(), StoreError> {
+pub(crate) fn check_text(
+    setting: &'static str,
+    text: &str,
+    most: usize,
+) -> Result<(), SettingsError> {
     let reason = if text.trim().is_empty() {
         "it is empty; give one".to_owned()
     } else if text.chars().nth(most).is_some() {
@@ -83,11 +87,11 @@ pub(crate) fn check_text(setting: &'static str, text: &str, most: usize) -> Resu
     } else {
         return Ok(());
     };
-    Err(StoreError::InvalidSetting { setting, reason })
+    Err(SettingsError::Invalid { setting, reason })
 }
 
 /// Checks the name of an actor.
-pub(crate) fn check_actor(by: &str) -> Result<(), StoreError> {
+pub(crate) fn check_actor(by: &str) -> Result<(), SettingsError> {
     check_text("by", by, MAX_NAME_CHARACTERS)
 }
 
@@ -181,10 +185,7 @@ mod tests {
         ];
         for hold in wrong {
             let error = check_new(&hold).unwrap_err();
-            assert!(
-                matches!(error, StoreError::InvalidSetting { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, SettingsError::Invalid { .. }), "{error}");
         }
     }
 }

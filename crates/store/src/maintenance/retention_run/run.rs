@@ -250,6 +250,7 @@ impl Run<'_> {
 #[async_trait]
 impl CommitPlanner for Run<'_> {
     type Value = RetentionRun;
+    type Error = StoreError;
 
     async fn plan(
         &mut self,
