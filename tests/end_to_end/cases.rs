@@ -18,7 +18,8 @@ mod streamed;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope};
+use api::{Cursor, QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig, EngineError};
 use events::{Defaults, Event, TimeRange};
 use serde_json::Value;
 use store::{ImportOptions, Store, StoreOptions};
@@ -66,7 +67,7 @@ impl Case {
                     let ids = ids.split(',').map(|id| id.parse().unwrap());
                     scope = Scope::Workspaces(ids.collect());
                 }
-                Some(("tz", zone)) => options.time_zone = Some(engine::time_zone(zone).unwrap()),
+                Some(("tz", zone)) => options.time_zone = Some(api::time_zone(zone).unwrap()),
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
                 Some(("after", place)) => options.search_after = Some(position(place)),
@@ -87,9 +88,9 @@ impl Case {
     }
 }
 
-fn position(text: &str) -> Position {
+fn position(text: &str) -> Cursor {
     let value = |word: &str| serde_json::from_str(word).unwrap_or_else(|_| Value::from(word));
-    Position {
+    Cursor {
         values: text.split(',').map(value).collect(),
     }
 }

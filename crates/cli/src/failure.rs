@@ -4,9 +4,11 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use api::EncodeError;
+use client::ClientError;
 use dql::Diagnostic;
 use engine::EngineError;
-use server::{ClientError, ServerError};
+use server::ServerError;
 use store::{SettingsError, StoreError};
 
 /// Why a command failed.
@@ -115,6 +117,15 @@ fn with_causes(error: &dyn Error) -> String {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<EncodeError> for Failure {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Io(error) => Self::Output(error),
+            EncodeError::Value(reason) => Self::Engine(reason),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::{Answer, Explanation, QueryRequest, Stage, StreamItem, Summary};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
@@ -17,12 +18,10 @@ use futures::{Stream, TryStreamExt, stream};
 use plan::{BoundQuery, Lowered};
 use store::{ColumnCache, ReadView, Store};
 
-use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
 use crate::error::EngineError;
 use crate::ordered_conditions::with_ordered_conditions;
 use crate::prepared::Run;
-use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
@@ -172,7 +171,7 @@ impl Engine {
             next_cursor_time,
             ..self.summary(run, &running, &filter, started).await?
         };
-        Ok(Answer::charged(series, summary, Some(Arc::new(charge))))
+        Ok(Answer::new(series, summary).with_reservation(charge))
     }
 
     /// Answers a bound query with columns, which functions over series take.

@@ -3,14 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use api::{Explanation, Stage};
 use dql::Diagnostic;
 use dql::ast::Statement;
 use plan::{BoundShow, BoundStatement, SeriesPlan};
 
-use crate::answer::Explanation;
 use crate::error::EngineError;
 use crate::prepared::Run;
-use crate::request::Stage;
 
 /// Shows a stage of a bound statement.
 ///

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use api::{Answer, Explanation, QueryRequest, Stage, StreamItem};
 use datafusion::arrow::datatypes::SchemaRef;
 use dql::ast::Statement;
 use futures::Stream;
 use plan::{BoundQuery, BoundStatement, Delivery};
 
-use crate::answer::{Answer, Explanation, StreamItem};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::prepare::{self, Parsed, ResolvedScope};
-use crate::request::{QueryRequest, Stage};
 use crate::series_batch::SeriesAnswer;
 use crate::stream::StreamColumns;
 use crate::{describe, explain, paging, series_functions, show, stream, timeout};

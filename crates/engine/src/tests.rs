@@ -1,5 +1,6 @@
 //! The memory and the size of questions, over stores in memory.
 
+use api::{QueryOptions, QueryRequest, Scope, StreamItem};
 use events::{Defaults, Event, TimeRange};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
 use crate::charged_scan::column_bytes;
-use crate::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope, StreamItem};
+use crate::{Engine, EngineConfig, EngineError};
 
 /// 2026-11-21T00:00:00Z.
 const DATE_MS: i64 = 1_795_219_200_000;

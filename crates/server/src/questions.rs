@@ -8,7 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig, EngineError};
 use futures::{Stream, StreamExt, stream};
 use store::{Store, StoreOptions};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -382,7 +383,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert_eq!(
-            status::error_info(&refused).unwrap().code,
+            api::status::error_info(&refused).unwrap().code,
             "too_many_questions"
         );
         // Texts are still validated.

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use api::MAX_MESSAGE_BYTES;
 use engine::Engine;
 use futures::FutureExt;
 use store::Ingest;
@@ -13,7 +14,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::MAX_MESSAGE_BYTES;
 use crate::admin::{AdminAddress, AdminListener};
 use crate::connections::{Budgets, ConnectionLimits, Counts, Listener};
 use crate::ingest::{Budget, IngestConfig, Writer};

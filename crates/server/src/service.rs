@@ -2,27 +2,27 @@
 
 use std::pin::Pin;
 
-use engine::{Engine, EngineError, StreamItem};
+use api::convert::{
+    answer_to_message, candidates_to_message, explanation_to_message, request_from_message,
+    stage_from_message, summary_to_message, unscoped_request_from_message, validation_to_message,
+};
+use api::proto::query_service_server::QueryService;
+use api::proto::query_stream_response::Item;
+use api::proto::{
+    CompleteRequest, CompleteResponse, ExplainRequest, ExplainResponse, QueryRequest,
+    QueryResponse, QueryStreamResponse, ValidateRequest, ValidateResponse,
+};
+use api::{ArrowStreamEncoder, MAX_MESSAGE_BYTES, RequestError, StreamItem};
+use engine::{Engine, EngineError};
 use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use crate::arrow_stream::Encoder;
-use crate::convert::{
-    answer_to_message, candidates_to_message, explanation_to_message, request_from_message,
-    stage_from_message, summary_to_message, unscoped_request_from_message, validation_to_message,
-};
 use crate::ingest::admission::Held;
-use crate::proto::query_service_server::QueryService;
-use crate::proto::query_stream_response::Item;
-use crate::proto::{
-    CompleteRequest, CompleteResponse, ExplainRequest, ExplainResponse, QueryRequest,
-    QueryResponse, QueryStreamResponse, ValidateRequest, ValidateResponse,
-};
 use crate::questions::Questions;
 use crate::sending::Prepaid;
+use crate::status;
 use crate::turns::Asker;
-use crate::{MAX_MESSAGE_BYTES, convert, status};
 
 /// The default number of candidates of a completion.
 const DEFAULT_CANDIDATES: usize = 50;
@@ -46,8 +46,8 @@ impl Service {
     async fn run<T, W>(
         &self,
         held: Held,
-        request: engine::QueryRequest,
-        work: impl FnOnce(Engine, engine::QueryRequest) -> W,
+        request: api::QueryRequest,
+        work: impl FnOnce(Engine, api::QueryRequest) -> W,
     ) -> Result<Response<T>, Status>
     where
         T: Message + 'static,
@@ -86,7 +86,7 @@ impl QueryService for Service {
         let text = request.query.clone();
         let query = request.query.clone();
         let asker = Asker::from(&request.scope);
-        let mut encoder = Encoder::default();
+        let mut encoder = ArrowStreamEncoder::default();
         let items = self.engine.query_stream(request);
         let messages =
             items.flat_map(move |item| stream::iter(messages(&mut encoder, &text, item)));
@@ -147,7 +147,7 @@ impl QueryService for Service {
 }
 
 /// The message with the answers to a query.
-async fn answered(engine: Engine, request: engine::QueryRequest) -> Result<QueryResponse, Status> {
+async fn answered(engine: Engine, request: api::QueryRequest) -> Result<QueryResponse, Status> {
     let text = request.query.as_str();
     let answers = engine.query(&request).await;
     let answers = answers.map_err(|error| status::from_engine_error(text, &error))?;
@@ -180,16 +180,16 @@ async fn response<T: Message>(held: &Held, message: T) -> Result<Response<T>, St
 }
 
 fn no_question() -> Status {
-    status::from_request_error(&convert::RequestError::NoQuestion)
+    status::from_request_error(&RequestError::NoQuestion)
 }
 
-fn question(message: QueryRequest) -> Result<engine::QueryRequest, Status> {
+fn question(message: QueryRequest) -> Result<api::QueryRequest, Status> {
     request_from_message(message).map_err(|error| status::from_request_error(&error))
 }
 
 /// The messages for one item of a streamed answer about `query`.
 fn messages(
-    encoder: &mut Encoder,
+    encoder: &mut ArrowStreamEncoder,
     query: &str,
     item: Result<StreamItem, EngineError>,
 ) -> Vec<Result<QueryStreamResponse, Status>> {

@@ -1,19 +1,12 @@
-//! Errors of the engine and of the store as gRPC statuses, and back.
+//! Errors of the engine and of the store as gRPC statuses.
 
+use api::convert::diagnostics_to_messages;
+use api::status::with_info;
+use api::{MAX_MESSAGE_BYTES, RequestError, proto};
 use engine::EngineError;
-use prost::Message;
-use prost::bytes::Bytes;
 use store::{SettingsError, StoreError};
 use tonic::{Code, Status};
 use uuid::Uuid;
-
-use crate::convert::{RequestError, diagnostics_to_messages};
-use crate::proto;
-
-/// Statuses are sent in HTTP/2 headers, with details in base64. Some clients accept at most 8 KiB of headers.
-const MAX_DETAILS_BYTES: usize = 4 << 10;
-const MAX_MESSAGE_CHARACTERS: usize = 800;
-const ERROR_INFO_TYPE: &str = "type.googleapis.com/vouch.v1.ErrorInfo";
 
 /// The status for an error about `query`.
 ///
@@ -203,7 +196,7 @@ pub(crate) fn from_answer_too_large(size_bytes: usize) -> Status {
         message: format!(
             "the answer takes {size_bytes} bytes, more than the {} of one message; lower LIMIT, \
              name fewer columns, or use QueryStream",
-            crate::MAX_MESSAGE_BYTES
+            MAX_MESSAGE_BYTES
         ),
         ..Default::default()
     };
@@ -218,15 +211,6 @@ pub(crate) fn from_encoding_error(error: &arrow::error::ArrowError) -> Status {
         error,
         "the answer could not be written",
     )
-}
-
-/// The details of a status that a service of this crate sent.
-pub(crate) fn error_info(status: &Status) -> Option<proto::ErrorInfo> {
-    let details = RpcStatus::decode(status.details()).ok()?.details;
-    let info = details
-        .iter()
-        .find(|detail| detail.type_url == ERROR_INFO_TYPE)?;
-    proto::ErrorInfo::decode(info.value.as_slice()).ok()
 }
 
 fn to_status(code: Code, error: &EngineError) -> Status {
@@ -272,73 +256,9 @@ pub(crate) fn incident(
     }
 }
 
-/// The status with the details `info`, shortened to fit into a header.
-pub(crate) fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
-    info.message = truncated(&info.message);
-    let found = info.diagnostics.len();
-    while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
-        info.diagnostics.pop();
-    }
-    let left_out = found - info.diagnostics.len();
-    if left_out > 0 {
-        info.message = format!("{} ({left_out} more findings are left out)", info.message);
-    }
-    if let (true, [finding]) = (
-        info.encoded_len() > MAX_DETAILS_BYTES,
-        &mut info.diagnostics[..],
-    ) {
-        finding.message = truncated(&finding.message);
-        finding.hint = finding.hint.as_deref().map(truncated);
-        finding.label = None;
-    }
-    let details = RpcStatus::new(code, &info).encode_to_vec();
-    Status::with_details(code, info.message, Bytes::from(details))
-}
-
-/// A text, truncated to fit into a header.
-fn truncated(text: &str) -> String {
-    match text.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
-        Some((end, _)) => format!("{} …", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// google.rpc.Status, the format of `grpc-status-details-bin`. Clients in other languages refuse any other format.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-impl RpcStatus {
-    /// The status with the details `info`.
-    pub(crate) fn new(code: Code, info: &proto::ErrorInfo) -> Self {
-        Self {
-            code: code.into(),
-            message: info.message.clone(),
-            details: vec![Any {
-                type_url: ERROR_INFO_TYPE.to_owned(),
-                value: info.encode_to_vec(),
-            }],
-        }
-    }
-}
-
-/// google.protobuf.Any.
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
 #[cfg(test)]
 mod tests {
+    use api::status::error_info;
     use dql::{Diagnostic, Span};
 
     use super::*;
@@ -465,12 +385,5 @@ mod tests {
         let huge = Diagnostic::error(dql::Code::ParseError, "ü".repeat(50_000), Span::new(0, 1));
         let status = from_engine_error("x", &EngineError::Query(vec![huge]));
         assert!(status.details().len() < 6_000, "{}", status.details().len());
-    }
-
-    #[test]
-    fn a_status_of_somebody_else_has_no_details() {
-        assert_eq!(error_info(&Status::unavailable("gone")), None);
-        let other = Status::with_details(Code::Internal, "x", Bytes::from_static(b"\xff\xff"));
-        assert_eq!(error_info(&other), None);
     }
 }

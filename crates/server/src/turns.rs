@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::Scope;
+use api::Scope;
 use events::WorkspaceId;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};

@@ -1,20 +1,21 @@
 //! The methods of `WorkspaceService`: message in, store, message out.
 
-use events::WorkspaceId;
-use store::{RetentionMode, Store};
-use tonic::{Request, Response, Status};
-
-use crate::convert::{
+use api::convert::{
     RequestError, hold_to_message, new_hold_from_message, placed_to_message,
     retention_run_to_message, settings_to_message, undone_to_message,
 };
-use crate::proto::workspace_service_server::WorkspaceService;
-use crate::proto::{
+use api::proto::workspace_service_server::WorkspaceService;
+use api::proto::{
     GetSettingsRequest, GetSettingsResponse, ListHoldsRequest, ListHoldsResponse, PlaceHoldRequest,
     PlaceHoldResponse, ReleaseHoldRequest, ReleaseHoldResponse, RunRetentionRequest,
     RunRetentionResponse, SetRetentionRequest, SetRetentionResponse, UndoRetentionRequest,
     UndoRetentionResponse,
 };
+use events::WorkspaceId;
+use events::settings::{InvalidRetention, RetentionMode};
+use store::{SettingsError, Store};
+use tonic::{Request, Response, Status};
+
 use crate::status::{from_engine_error, from_read_only, from_request_error, from_settings_error};
 
 /// The access that a port grants.
@@ -86,7 +87,8 @@ impl WorkspaceService for Service {
         self.check_change()?;
         let message = request.into_inner();
         let retention = message.retention.parse();
-        let retention = retention.map_err(|error| from_settings_error(&error))?;
+        let retention = retention
+            .map_err(|error: InvalidRetention| from_settings_error(&SettingsError::from(error)))?;
         let workspace = self
             .known_or_new(&message.workspace, message.create)
             .await?;

@@ -43,9 +43,6 @@ pub use ingest::{BatchNumber, Ingest, IngestOptions, RejectedEvent, WriteBatch, 
 pub use maintenance::MaintenanceOptions;
 pub use maintenance::activity::{Activity, Outcomes, Unfolded};
 pub use maintenance::compaction::{Compaction, CompactionOptions};
-pub use maintenance::retention_run::{
-    Dropped, RetentionMode, RetentionOutcome, RetentionRun, Undone,
-};
 pub use maintenance::scrub::{ScrubOptions, Scrubbing};
 pub use maintenance::vacuum::{Removal, RemovalReason};
 pub use maintenance::verify::{SegmentVerification, Verification};
@@ -55,9 +52,5 @@ pub use repair::{RebuiltLog, RepairStep, TableRepair};
 pub use root::clock::Clock;
 pub use root::location::StoreOptions;
 pub use root::marker::Marker;
-pub use root::segment_key::{InvalidToken, WriteToken};
 pub use settings::error::SettingsError;
-pub use settings::hold::{HeldEvents, Hold, NewHold};
-pub use settings::retention::Retention;
-pub use settings::{PlacedHold, Settings};
 pub use store::Store;

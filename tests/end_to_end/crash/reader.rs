@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope};
+use client::{Client, ClientError};
 use events::TimeRange;
 use serde_json::Value;
-use server::{Client, ClientError};
 
 use crate::oracle::random::Random;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use engine::Scope;
+use api::Scope;
 
 use super::query_text;
 use crate::arguments::{ExplainArgs, StageName};

@@ -13,6 +13,7 @@ mod window;
 use std::future::Future;
 use std::pin::Pin;
 
+use api::Summary;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -23,7 +24,6 @@ use functions::NoteMetrics;
 use plan::{Eval, Limit, Limits, SeriesCall, SeriesFunction, SeriesPlan, Type};
 use std::sync::Arc;
 
-use crate::answer::Summary;
 use crate::error::EngineError;
 use crate::prepared::Run;
 use crate::series_batch::{SeriesAnswer, SeriesBatch};

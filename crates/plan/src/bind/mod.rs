@@ -59,7 +59,7 @@ pub(crate) use shift::SHIFT;
 pub use show::SHOW_FUNCTIONS;
 use show::bind_show;
 pub use source::{SOURCE_TIME, source_column};
-pub use window_limits::{duration_ms, limit_points};
+pub use window_limits::limit_points;
 
 /// What a query is bound with, besides its text.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use functions::points::PointFunction;
 
 use super::name::column;
 use super::series_expression::{self, SeriesNames};
-use super::{Bind, BindContext, duration_ms, wrong};
+use super::{Bind, BindContext, wrong};
 use crate::bound::{
     FillMode, SeriesCall, SeriesFunction, SeriesPlan, SeriesSchema, Summary, number_column,
 };
@@ -256,7 +256,7 @@ impl Binding<'_> {
             .others
             .first()
             .and_then(|argument| match &argument.value.kind {
-                ExprKind::String(text) => duration_ms(text),
+                ExprKind::String(text) => dql::parse_duration(text)?.fixed_ms().ok(),
                 _ => None,
             });
         width

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use api::proto::ErrorInfo;
+use api::status::with_info;
 use axum::http::StatusCode;
 use events::{MappingError, Rejection, WorkspaceId};
 use store::{IngestError, StoreError};
 use tonic::{Code, Status};
 
-use crate::proto::ErrorInfo;
 use crate::status;
 
 /// Why nothing of a request is acknowledged.
@@ -238,13 +239,13 @@ impl WriteError {
     /// The gRPC status.
     pub(crate) fn status(&self) -> Status {
         let (failure, info) = self.classify();
-        status::with_info(failure.grpc_code(), info)
+        with_info(failure.grpc_code(), info)
     }
 
     /// The gRPC status for a collector.
     pub(crate) fn collector_status(&self) -> Status {
         let (failure, info) = self.classify();
-        status::with_info(failure.for_collector().grpc_code(), info)
+        with_info(failure.for_collector().grpc_code(), info)
     }
 }
 

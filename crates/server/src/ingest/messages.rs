@@ -160,7 +160,7 @@ mod tests {
 
     use super::super::budget::Budget;
     use super::*;
-    use crate::proto::otlp::LogRecord;
+    use api::proto::otlp::LogRecord;
 
     const LIMIT: MessageLimit = MessageLimit {
         bytes: 1 << 20,

@@ -4,6 +4,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use api::proto::ingest_service_server::IngestService;
+use api::proto::write_stream_response::Outcome;
+use api::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
 use futures::{Stream, StreamExt, stream};
 use store::IngestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -13,9 +16,6 @@ use super::admission::Held;
 use super::budget::Reservation;
 use super::error::WriteError;
 use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
-use crate::proto::ingest_service_server::IngestService;
-use crate::proto::write_stream_response::Outcome;
-use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
 
 /// The bytes of one stream that are stored concurrently, and the largest of its messages.
 pub(crate) const STREAM_BYTES: usize = 16 << 20;

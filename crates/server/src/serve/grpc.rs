@@ -3,6 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use api::MAX_MESSAGE_BYTES;
+use api::proto::FILE_DESCRIPTOR_SET;
+use api::proto::ingest_service_server::IngestServiceServer;
+use api::proto::otlp::logs_service_server::LogsServiceServer;
+use api::proto::query_service_server::QueryServiceServer;
+use api::proto::workspace_service_server::WorkspaceServiceServer;
 use futures::{Stream, stream};
 use store::Store;
 use tokio::sync::watch;
@@ -15,19 +21,14 @@ use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use super::ServerError;
+use crate::MAX_QUESTION_BYTES;
 use crate::admin::AdminListener;
 use crate::connections::{Budgets, Connection, ConnectionLimits, Counts, Listener, Port};
 use crate::ingest::admission::{BudgetLayer, Intake};
 use crate::ingest::{Budget, Door, Writer, otlp, service};
-use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::proto::ingest_service_server::IngestServiceServer;
-use crate::proto::otlp::logs_service_server::LogsServiceServer;
-use crate::proto::query_service_server::QueryServiceServer;
-use crate::proto::workspace_service_server::WorkspaceServiceServer;
 use crate::readiness;
 use crate::service::Service;
 use crate::workspace::{self, Access};
-use crate::{MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
 
 /// Clients that disappeared are noticed after this time plus [`KEEPALIVE_TIMEOUT`], and their queries end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);

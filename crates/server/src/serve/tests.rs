@@ -1,4 +1,6 @@
-use engine::{EngineConfig, QueryOptions, QueryRequest, Scope, Stage, StreamItem};
+use api::{QueryOptions, QueryRequest, Scope, Stage, StreamItem};
+use client::{Client, ClientError};
+use engine::EngineConfig;
 use events::{Defaults, Event, TimeRange};
 use futures::StreamExt;
 use serde_json::json;
@@ -17,7 +19,6 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::*;
-use crate::{Client, ClientError};
 
 const DATE_MS: i64 = 1_795_186_800_000;
 

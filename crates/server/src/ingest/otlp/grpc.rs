@@ -1,5 +1,7 @@
 //! `opentelemetry.proto.collector.logs.v1.LogsService`.
 
+use api::proto::otlp::logs_service_server::LogsService;
+use api::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message;
 use tonic::{Request, Response, Status};
 
@@ -7,8 +9,6 @@ use super::{WORKSPACE_HEADER, export, partial_success};
 use crate::ingest::admission::Held;
 use crate::ingest::error::WriteError;
 use crate::ingest::writer::{Door, Source, Writer};
-use crate::proto::otlp::logs_service_server::LogsService;
-use crate::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 
 /// Stores log records from gRPC.
 #[derive(Debug, Clone)]

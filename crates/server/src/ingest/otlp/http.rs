@@ -1,5 +1,8 @@
 //! `POST /v1/logs`: OTLP over HTTP, in protobuf and in JSON.
 
+use api::proto::otlp::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -14,10 +17,6 @@ use crate::ingest::body::{media_type, text};
 use crate::ingest::error::WriteError;
 use crate::ingest::http::{failed, tell_what_helps};
 use crate::ingest::writer::{Door, Source, WriteReceipt, Writer};
-use crate::proto::otlp::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
-use crate::status::RpcStatus;
 
 impl Form {
     /// The form in the headers of a request.
@@ -107,7 +106,7 @@ fn refuse(form: Form, error: &WriteError) -> Response {
     let failure = failure.for_collector();
     let code = failure.grpc_code();
     let body = match form {
-        Form::Protobuf => RpcStatus::new(code, &info).encode_to_vec(),
+        Form::Protobuf => api::status::rpc_status(code, &info).encode_to_vec(),
         Form::Json => {
             let content: Value = json!({"code": i32::from(code), "message": info.message});
             content.to_string().into_bytes()

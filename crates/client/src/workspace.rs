@@ -1,17 +1,20 @@
 //! The calls about the settings of a workspace.
 
-use events::WorkspaceId;
-use store::{Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Undone};
-
-use super::{Client, ClientError, refused};
-use crate::convert::{
-    MessageError, hold_from_message, new_hold_to_message, placed_from_message,
-    retention_run_from_message, settings_from_message, undone_from_message,
+use api::MessageError;
+use api::convert::{
+    hold_from_message, new_hold_to_message, placed_from_message, retention_run_from_message,
+    settings_from_message, undone_from_message,
 };
-use crate::proto::{
+use api::proto::{
     GetSettingsRequest, ReleaseHoldRequest, RunRetentionRequest, SetRetentionRequest,
     UndoRetentionRequest,
 };
+use events::WorkspaceId;
+use events::settings::{
+    Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Undone,
+};
+
+use super::{Client, ClientError, refused};
 
 impl Client {
     /// Returns the settings of a workspace.

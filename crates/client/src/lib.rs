@@ -1,26 +1,26 @@
-//! A client of the service that returns the engine's own types.
+#![doc = include_str!("../README.md")]
 
 mod workspace;
 
 use std::time::Duration;
 
+use api::convert::{
+    answer_from_message, code_from_text, diagnostic_from_message, explanation_from_message,
+    request_to_message, stage_to_message, summary_from_message,
+};
+use api::proto::query_service_client::QueryServiceClient;
+use api::proto::query_stream_response::Item;
+use api::proto::workspace_service_client::WorkspaceServiceClient;
+use api::proto::{ExplainRequest, QueryStreamResponse};
+use api::{
+    Answer, ArrowStreamDecoder, Explanation, MAX_MESSAGE_BYTES, MessageError, QueryRequest, Stage,
+    StreamItem, status,
+};
 use dql::Diagnostic;
-use engine::{Answer, Explanation, QueryRequest, Stage, StreamItem};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-
-use crate::arrow_stream::Decoder;
-use crate::convert::{
-    MessageError, answer_from_message, code_from_text, diagnostic_from_message,
-    explanation_from_message, request_to_message, stage_to_message, summary_from_message,
-};
-use crate::proto::query_service_client::QueryServiceClient;
-use crate::proto::query_stream_response::Item;
-use crate::proto::workspace_service_client::WorkspaceServiceClient;
-use crate::proto::{ExplainRequest, QueryStreamResponse};
-use crate::{MAX_MESSAGE_BYTES, status};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time after which a service that disappeared is noticed.
@@ -230,12 +230,12 @@ fn items(
 ) -> impl Stream<Item = Result<StreamItem, ClientError>> + Send + 'static {
     struct Reading<S> {
         messages: S,
-        decoder: Decoder,
+        decoder: ArrowStreamDecoder,
         over: bool,
     }
     let reading = Reading {
         messages: Box::pin(messages),
-        decoder: Decoder::default(),
+        decoder: ArrowStreamDecoder::default(),
         over: false,
     };
     stream::unfold(reading, |mut reading| async move {
@@ -260,7 +260,7 @@ fn items(
 }
 
 fn step(
-    decoder: &mut Decoder,
+    decoder: &mut ArrowStreamDecoder,
     message: QueryStreamResponse,
 ) -> Result<Vec<StreamItem>, ClientError> {
     let unreadable = |error: arrow::error::ArrowError| ClientError::Answer(error.to_string());
@@ -323,7 +323,14 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_words() {
-        let status = status::from_request_error(&crate::convert::RequestError::NoScope);
+        let status = status::with_info(
+            Code::InvalidArgument,
+            api::proto::ErrorInfo {
+                code: dql::Code::InvalidRequest.as_str().to_owned(),
+                message: "no scope".to_owned(),
+                ..Default::default()
+            },
+        );
         let ClientError::Refused(refusal) = refused(status) else {
             panic!("not refused")
         };

@@ -1,5 +1,6 @@
-//! What is answered: series, or batches of a stream.
+//! Answers: series, or batches of a stream.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,42 +9,35 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use dql::Diagnostic;
 use events::TimeRange;
-use plan::Position;
 use serde_json::Value;
-
-use crate::charge::Charge;
 
 /// The answer to one statement.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// One series a group; one in all without `BY`; none without a row.
+    /// One series per group; one in all without `BY`; none without a row.
     pub series: Vec<Series>,
-    /// What is known about the answer as a whole.
+    /// The properties of the whole answer.
     pub summary: Summary,
-    /// What the series are charged to, as long as the answer exists.
-    pub(crate) _charge: Option<Arc<Charge>>,
+    /// The reservation of its memory.
+    _reservation: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Answer {
-    /// An answer that was not computed here.
+    /// An answer without a reservation of memory.
     pub fn new(series: Vec<Series>, summary: Summary) -> Self {
         Self {
             series,
             summary,
-            _charge: None,
+            _reservation: None,
         }
     }
 
-    /// An answer with what its series are charged to.
-    pub(crate) fn charged(
-        series: Vec<Series>,
-        summary: Summary,
-        charge: Option<Arc<Charge>>,
-    ) -> Self {
+    /// The same answer. It keeps `reservation` until its last clone is dropped, so an engine can count the memory of
+    /// answers that are still being sent.
+    pub fn with_reservation(self, reservation: impl Any + Send + Sync) -> Self {
         Self {
-            series,
-            summary,
-            _charge: charge,
+            _reservation: Some(Arc::new(reservation)),
+            ..self
         }
     }
 }
@@ -61,12 +55,12 @@ pub struct Series {
     pub values: Vec<Vec<Value>>,
 }
 
-/// What is known about an answer as a whole.
+/// The properties of a whole answer.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// The time it took.
     pub cost: Duration,
-    /// The events that matched the conditions; on a page behind another, those that follow that one.
+    /// The events that matched the conditions; on a later page, those after the previous page.
     pub total_hits: TotalHits,
     /// The names of the `BY` keys.
     pub group_by: Vec<String>,
@@ -76,23 +70,22 @@ pub struct Summary {
     pub step_ms: Option<i64>,
     /// The rows returned.
     pub rows: u64,
-    /// Where the answer ended, to ask for what follows: the place of its last event, or, where rows or
-    /// groups that are no single events were cut off, of the last of these. Absent where nothing can
-    /// follow, or nothing came.
-    pub search_after: Option<Position>,
-    /// The time that the next page stands before, Unix milliseconds; absent when nothing follows, and
-    /// when no `cursor_time` was asked for.
+    /// The cursor of the next page: that of the last event, or, where rows or groups that are not single events were
+    /// cut off, of the last of these. Absent where nothing can follow, and when the answer is empty.
+    pub search_after: Option<Cursor>,
+    /// The end of the next page by time, in Unix milliseconds; absent when nothing follows, and without `cursor_time`
+    /// in the request.
     pub next_cursor_time: Option<i64>,
-    /// Up to here it is certain that nothing comes any more: every event with a smaller `vouch_received`, Unix ms, that
-    /// the answer could have is in it. Absent where no events were read, and where the store's time is not known.
+    /// The answer has every matching event with a smaller `vouch_received`, in Unix milliseconds. Absent where no events
+    /// were read, and where the store's time is not known.
     pub watermark_ms: Option<i64>,
-    /// Whether rows or groups follow behind the last ones.
+    /// Whether rows or groups follow the last ones.
     pub has_more: bool,
-    /// Everything the reader of the answer should know: what was assumed, cut off or missing.
+    /// The warnings: what was assumed, cut off or missing.
     pub warnings: Vec<Diagnostic>,
-    /// The canonical text of the statement as it was run, when the request wants it.
+    /// The canonical text of the statement that was run, when the request wants it.
     pub raw_query: Option<String>,
-    /// What the statement asks for, when the request wants it.
+    /// The names in the statement, when the request wants them.
     pub query_parse: Option<Box<QueryParse>>,
 }
 
@@ -103,10 +96,17 @@ pub struct QueryParse {
     pub namespace: String,
     /// Each source with its kind: `exact`, `regex` or `all`.
     pub sources: BTreeMap<String, String>,
-    /// Each field with the functions it is given to.
+    /// Each field with the functions that it is an argument of.
     pub fields: BTreeMap<String, BTreeSet<String>>,
-    /// Each function with the fields it is given.
+    /// Each function with its fields.
     pub funcs: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The end of a page, for keyset pagination.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cursor {
+    /// One value for each key of the order.
+    pub values: Vec<Value>,
 }
 
 /// A number of events.
@@ -130,7 +130,7 @@ pub enum StreamItem {
     End(Summary),
 }
 
-/// What `explain` shows.
+/// The result of `explain`.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     /// The stage as text.

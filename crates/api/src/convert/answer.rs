@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use engine::{Answer, Explanation, QueryParse, Series, Summary, TotalHits};
 use events::TimeRange;
 use serde_json::Value;
 
+use super::cursor::{cursor_from_message, cursor_to_message};
 use super::diagnostic::{diagnostic_from_message, diagnostics_to_messages};
-use super::position::{position_from_message, position_to_message};
 use super::{MessageError, value};
-use crate::proto;
+use crate::{Answer, Explanation, QueryParse, Series, Summary, TotalHits, proto};
 
 /// An answer as a message; `query` is the text it answers.
-pub(crate) fn answer_to_message(query: &str, answer: Answer) -> proto::Answer {
+pub fn answer_to_message(query: &str, answer: Answer) -> proto::Answer {
     proto::Answer {
         series: answer.series.into_iter().map(series_to_message).collect(),
         summary: Some(summary_to_message(query, &answer.summary)),
@@ -21,7 +20,7 @@ pub(crate) fn answer_to_message(query: &str, answer: Answer) -> proto::Answer {
 }
 
 /// The answer of a message.
-pub(crate) fn answer_from_message(message: proto::Answer) -> Result<Answer, MessageError> {
+pub fn answer_from_message(message: proto::Answer) -> Result<Answer, MessageError> {
     let series: Result<_, _> = message
         .series
         .into_iter()
@@ -64,7 +63,7 @@ fn series_from_message(message: proto::Series) -> Result<Series, MessageError> {
 }
 
 /// A summary as a message; `query` is the text it is about.
-pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summary {
+pub fn summary_to_message(query: &str, summary: &Summary) -> proto::Summary {
     proto::Summary {
         cost_ns: u64::try_from(summary.cost.as_nanos()).unwrap_or(u64::MAX),
         total_hits: Some(proto::TotalHits {
@@ -78,7 +77,7 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
         }),
         step_ms: summary.step_ms,
         rows: summary.rows,
-        search_after: summary.search_after.clone().map(position_to_message),
+        search_after: summary.search_after.clone().map(cursor_to_message),
         has_more: summary.has_more,
         next_cursor_time: summary.next_cursor_time,
         watermark_ms: summary.watermark_ms,
@@ -92,7 +91,7 @@ pub(crate) fn summary_to_message(query: &str, summary: &Summary) -> proto::Summa
 }
 
 /// The summary of a message.
-pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, MessageError> {
+pub fn summary_from_message(message: proto::Summary) -> Result<Summary, MessageError> {
     let total_hits = message
         .total_hits
         .ok_or(MessageError::Missing("total_hits"))?;
@@ -109,10 +108,7 @@ pub(crate) fn summary_from_message(message: proto::Summary) -> Result<Summary, M
         window,
         step_ms: message.step_ms,
         rows: message.rows,
-        search_after: message
-            .search_after
-            .map(position_from_message)
-            .transpose()?,
+        search_after: message.search_after.map(cursor_from_message).transpose()?,
         has_more: message.has_more,
         next_cursor_time: message.next_cursor_time,
         watermark_ms: message.watermark_ms,
@@ -152,10 +148,7 @@ fn parse_from_message(message: proto::QueryParse) -> QueryParse {
 }
 
 /// An explanation as a message; `query` is the text that is explained.
-pub(crate) fn explanation_to_message(
-    query: &str,
-    explanation: Explanation,
-) -> proto::ExplainResponse {
+pub fn explanation_to_message(query: &str, explanation: Explanation) -> proto::ExplainResponse {
     proto::ExplainResponse {
         warnings: diagnostics_to_messages(query, &explanation.warnings),
         text: explanation.text,
@@ -165,7 +158,7 @@ pub(crate) fn explanation_to_message(
 }
 
 /// The explanation of a message.
-pub(crate) fn explanation_from_message(message: proto::ExplainResponse) -> Explanation {
+pub fn explanation_from_message(message: proto::ExplainResponse) -> Explanation {
     Explanation {
         text: message.text,
         files: message.files,

@@ -8,10 +8,7 @@ use dql::{Code, Diagnostic, Origin, Severity, Span};
 use crate::proto;
 
 /// Diagnostics as messages; `query` is their text.
-pub(crate) fn diagnostics_to_messages(
-    query: &str,
-    diagnostics: &[Diagnostic],
-) -> Vec<proto::Diagnostic> {
+pub fn diagnostics_to_messages(query: &str, diagnostics: &[Diagnostic]) -> Vec<proto::Diagnostic> {
     diagnostics
         .iter()
         .map(|finding| to_message(query, finding))
@@ -42,7 +39,7 @@ fn to_message(query: &str, finding: &Diagnostic) -> proto::Diagnostic {
 }
 
 /// A part of a text.
-pub(crate) fn place(query: &str, span: Span) -> proto::Place {
+pub(super) fn place(query: &str, span: Span) -> proto::Place {
     let position = dql::position(query, span.start);
     proto::Place {
         offset: span.start as u64,
@@ -53,7 +50,7 @@ pub(crate) fn place(query: &str, span: Span) -> proto::Place {
 }
 
 /// The diagnostic of a message.
-pub(crate) fn diagnostic_from_message(message: proto::Diagnostic) -> Diagnostic {
+pub fn diagnostic_from_message(message: proto::Diagnostic) -> Diagnostic {
     let severity = match message.severity() {
         proto::Severity::Warning => Severity::Warning,
         proto::Severity::Error | proto::Severity::Unspecified => Severity::Error,
@@ -88,7 +85,7 @@ const MAX_CODE_BYTES: usize = 64;
 ///
 /// Services of other versions have other codes. There are few, so the text of each is kept once for the rest of the
 /// process. Beyond a bound, and for texts that are not codes, the result is `unknown_code`.
-pub(crate) fn code_from_text(text: String) -> Code {
+pub fn code_from_text(text: String) -> Code {
     static UNKNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     if let Some(code) = Code::from_text(&text) {
         return code;

@@ -1,14 +1,13 @@
 //! Cursors in the order of an answer.
 
-use engine::Position;
 use serde_json::Value;
 
 use super::{MessageError, value};
-use crate::proto;
+use crate::{Cursor, proto};
 
 /// A cursor as a message. A time and two texts at its end are those of an event.
-pub(crate) fn position_to_message(position: Position) -> proto::Position {
-    let mut values = position.values;
+pub(super) fn cursor_to_message(cursor: Cursor) -> proto::Position {
+    let mut values = cursor.values;
     let mut message = proto::Position::default();
     if let [
         ..,
@@ -29,7 +28,7 @@ pub(crate) fn position_to_message(position: Position) -> proto::Position {
 }
 
 /// The cursor of a message.
-pub(crate) fn position_from_message(message: proto::Position) -> Result<Position, MessageError> {
+pub(super) fn cursor_from_message(message: proto::Position) -> Result<Cursor, MessageError> {
     let order: Result<Vec<Value>, _> = message.order.into_iter().map(value::from_message).collect();
     let mut values = order?;
     if !message.workspace.is_empty() {
@@ -37,7 +36,7 @@ pub(crate) fn position_from_message(message: proto::Position) -> Result<Position
         values.push(Value::from(message.event_id));
         values.push(Value::from(message.workspace));
     }
-    Ok(Position { values })
+    Ok(Cursor { values })
 }
 
 #[cfg(test)]
@@ -57,16 +56,16 @@ mod tests {
             json!(["a", 5, "e", "acme", "b"]),
         ] {
             let values = place.as_array().unwrap().clone();
-            let position = Position { values };
-            let message = position_to_message(position.clone());
-            assert_eq!(position_from_message(message).unwrap(), position);
+            let cursor = Cursor { values };
+            let message = cursor_to_message(cursor.clone());
+            assert_eq!(cursor_from_message(message).unwrap(), cursor);
         }
     }
 
     #[test]
     fn the_place_of_an_event_has_fields_of_its_own() {
         let values = vec![json!("error"), json!(5), json!("e"), json!("acme")];
-        let message = position_to_message(Position { values });
+        let message = cursor_to_message(Cursor { values });
         assert_eq!((message.date_ms, message.event_id.as_str()), (5, "e"));
         assert_eq!(message.order.len(), 1);
     }

@@ -5,11 +5,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 
-use crate::settings::error::SettingsError;
-
 /// The shortest retention in days: younger events are never dropped by retention, whatever is set, so
 /// that a door that takes them need not ask.
-pub(crate) const SHORTEST_DAYS: u32 = 30;
+pub const SHORTEST_RETENTION_DAYS: u32 = 30;
 
 const LONGEST_YEARS: u32 = 100;
 const LONGEST_DAYS: u32 = LONGEST_YEARS * 365;
@@ -30,6 +28,14 @@ pub struct Retention {
 enum Unit {
     Days,
     Years,
+}
+
+/// A text that is not a retention.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`retention` cannot be used: {reason}")]
+pub struct InvalidRetention {
+    /// What is wrong with the text, and what to give instead.
+    pub reason: String,
 }
 
 impl Retention {
@@ -69,17 +75,16 @@ impl fmt::Display for Retention {
 }
 
 impl FromStr for Retention {
-    type Err = SettingsError;
+    type Err = InvalidRetention;
 
     /// Reads `90d` or `7y`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = |reason: &str| SettingsError::Invalid {
-            setting: "retention",
+        let refused = |reason: &str| InvalidRetention {
             reason: format!("`{text}` {reason}"),
         };
         let unknown = || refused("is no retention; give days or years, such as 90d, 1y, 2y or 7y");
         let (unit, shortest, longest) = match text.chars().next_back() {
-            Some('d') => (Unit::Days, SHORTEST_DAYS, LONGEST_DAYS),
+            Some('d') => (Unit::Days, SHORTEST_RETENTION_DAYS, LONGEST_DAYS),
             Some('y') => (Unit::Years, 1, LONGEST_YEARS),
             _ => return Err(unknown()),
         };
@@ -133,7 +138,6 @@ mod tests {
             ("99999999999999d", "too long"),
         ] {
             let error = text.parse::<Retention>().unwrap_err();
-            assert!(matches!(error, SettingsError::Invalid { .. }));
             assert!(error.to_string().contains(reason), "{error}");
         }
     }

@@ -1,26 +1,26 @@
-//! The engine's types to messages and back.
+//! Requests, answers and errors to protobuf messages and back.
 
 mod answer;
+mod cursor;
 mod diagnostic;
 mod editor;
 mod options;
-mod position;
 mod request;
 mod value;
 mod workspace;
 
-pub(crate) use answer::{
+pub use answer::{
     answer_from_message, answer_to_message, explanation_from_message, explanation_to_message,
     summary_from_message, summary_to_message,
 };
-pub(crate) use diagnostic::{code_from_text, diagnostic_from_message, diagnostics_to_messages};
-pub(crate) use editor::{candidates_to_message, validation_to_message};
-pub(crate) use request::{
+pub use diagnostic::{code_from_text, diagnostic_from_message, diagnostics_to_messages};
+pub use editor::{candidates_to_message, validation_to_message};
+pub use request::{
     RequestError, request_from_message, request_to_message, stage_from_message, stage_to_message,
     unscoped_request_from_message,
 };
 
-pub(crate) use workspace::{
+pub use workspace::{
     hold_from_message, hold_to_message, new_hold_from_message, new_hold_to_message,
     placed_from_message, placed_to_message, retention_run_from_message, retention_run_to_message,
     settings_from_message, settings_to_message, undone_from_message, undone_to_message,
@@ -28,7 +28,7 @@ pub(crate) use workspace::{
 
 /// Why a message cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MessageError {
+pub enum MessageError {
     /// A required field is not set.
     #[error("the service's answer lacks `{0}`; it is not a Vouch service, or another version")]
     Missing(&'static str),

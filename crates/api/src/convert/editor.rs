@@ -1,15 +1,12 @@
 //! Validation and completion.
 
-use engine::{Candidate, CandidateKind, Candidates, StatementKind, ValidStatement, Validation};
-
 use super::diagnostic::{diagnostics_to_messages, place};
-use crate::proto;
+use crate::{
+    Candidate, CandidateKind, Candidates, StatementKind, ValidStatement, Validation, proto,
+};
 
 /// The validation of `query` as a message.
-pub(crate) fn validation_to_message(
-    query: &str,
-    validation: &Validation,
-) -> proto::ValidateResponse {
+pub fn validation_to_message(query: &str, validation: &Validation) -> proto::ValidateResponse {
     let statement = |statement: &ValidStatement| proto::ValidatedStatement {
         kind: match statement.kind {
             StatementKind::Query => proto::StatementKind::Query,
@@ -27,7 +24,7 @@ pub(crate) fn validation_to_message(
 }
 
 /// The candidates at a position of `query`, as a message.
-pub(crate) fn candidates_to_message(query: &str, found: Candidates) -> proto::CompleteResponse {
+pub fn candidates_to_message(query: &str, found: Candidates) -> proto::CompleteResponse {
     let candidate = |one: Candidate| proto::Candidate {
         text: one.text,
         kind: candidate_kind(one.kind).into(),

@@ -1,11 +1,10 @@
-//! An answer as existing DQL clients read it: the raw query API's `{"content":[…]}`.
+//! Answers in the JSON of existing DQL clients: `{"content":[…]}` of the raw query API.
 
 use dql::Diagnostic;
 use events::TimeRange;
-use plan::Position;
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Answer, Series, Summary};
+use crate::answer::{Answer, Cursor, Series, Summary};
 
 /// The answers to the statements of a text, in order.
 pub fn content_json(answers: &[Answer]) -> Value {
@@ -61,9 +60,9 @@ fn window(summary: &Summary) -> Value {
     }
 }
 
-/// A position as existing clients carry it: opaque to them, sent back as it came.
-fn search_after(position: &Position) -> Value {
-    Value::from(position.values.clone())
+/// A cursor, which is opaque to clients.
+fn search_after(cursor: &Cursor) -> Value {
+    Value::from(cursor.values.clone())
 }
 
 fn series(series: &Series) -> Value {

@@ -1,25 +1,25 @@
-//! What is asked.
+//! Requests.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use events::{TimeRange, WorkspaceId};
-use plan::Position;
-use store::WriteToken;
+use events::{TimeRange, WorkspaceId, WriteToken};
 
-/// A question: a DQL text, whose events it is about, and how to read it.
+use crate::answer::Cursor;
+
+/// A query: a DQL text, the workspaces that it may read, and its options.
 #[derive(Debug, Clone)]
 pub struct QueryRequest {
     /// The DQL text; several statements separated by `;` give several answers.
     pub query: String,
-    /// The workspaces the question may see.
+    /// The workspaces that the query may read.
     pub scope: Scope,
-    /// How to read and answer it.
+    /// The options.
     pub options: QueryOptions,
 }
 
-/// The workspaces a question may see.
+/// The workspaces that a query may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// Every workspace of the store.
@@ -28,7 +28,7 @@ pub enum Scope {
     Workspaces(Vec<WorkspaceId>),
 }
 
-/// How to read and answer a question; the default adds nothing to the text.
+/// The options of a query; the default adds nothing to the text.
 #[derive(Debug, Clone, Default)]
 pub struct QueryOptions {
     /// The window; it overrides the one in the text.
@@ -37,8 +37,8 @@ pub struct QueryOptions {
     pub time_zone: Option<Tz>,
     /// Unix milliseconds that count as now; the clock when absent.
     pub now_ms: Option<i64>,
-    /// The end of the page before the wanted one, as [`crate::Summary::search_after`] told it.
-    pub search_after: Option<Position>,
+    /// The end of the page before the wanted one, from [`crate::Summary::search_after`].
+    pub search_after: Option<Cursor>,
     /// Only events before this Unix time, newest first, in a page that ends between two milliseconds: the
     /// end of the window on the first page, then [`crate::Summary::next_cursor_time`]. Seconds,
     /// milliseconds, microseconds or nanoseconds, by its size.
@@ -49,41 +49,41 @@ pub struct QueryOptions {
     pub clauses: ClauseOptions,
     /// The widest window allowed, in milliseconds.
     pub longest_window_ms: Option<i64>,
-    /// Give a query without SLIMIT as many groups as one message may have, instead of fewer.
+    /// Return as many groups as one message may have for a query without SLIMIT, instead of fewer.
     pub every_group: bool,
     /// Refuse a query that shows more than one column besides the time.
     pub single_field: bool,
-    /// The longest time to search; an answer that takes longer is given up.
+    /// The timeout of the search.
     pub timeout: Option<Duration>,
     /// Writes whose events the answer must have, whichever node has acknowledged them.
     pub after: Vec<WriteToken>,
-    /// Tell with the answer the text that was run.
+    /// Return the text that was run with the answer.
     pub echo_query: bool,
-    /// Tell with the answer what the text asks for: namespace, sources, fields, functions.
+    /// Return the names in the text with the answer: namespace, sources, fields, functions.
     pub describe_query: bool,
 }
 
-/// Clauses of a request: they change the query of each statement, or the queries inside the functions
-/// that stand around them. Queries inside a query stay as they are.
+/// Clauses of a request: they change the query of each statement, or the queries inside its outer functions.
+/// Sub-queries stay as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClauseOptions {
-    /// Conditions as they stand in `{…}`; events must meet them besides the text's own.
+    /// Conditions in the syntax of `{…}`, in addition to those of the text.
     pub conditions: Option<String>,
-    /// What takes the place of ORDER BY; empty leaves the text's.
+    /// Replaces ORDER BY, unless it is empty.
     pub order_by: Vec<OrderOption>,
-    /// What takes the place of SORDER BY.
+    /// Replaces SORDER BY.
     pub sorder_by: Option<OrderOption>,
-    /// What takes the place of LIMIT.
+    /// Replaces LIMIT.
     pub limit: Option<u64>,
-    /// What takes the place of OFFSET.
+    /// Replaces OFFSET.
     pub offset: Option<u64>,
-    /// What takes the place of SLIMIT.
+    /// Replaces SLIMIT.
     pub slimit: Option<u64>,
-    /// What takes the place of SOFFSET.
+    /// Replaces SOFFSET.
     pub soffset: Option<u64>,
-    /// What takes the place of the window's step.
+    /// Replaces the step of the window.
     pub step: Option<StepOption>,
-    /// The points that a window may have; a step that gives more is widened, which the answer says.
+    /// The most points of a window. A smaller step is widened, with a warning.
     pub max_points: Option<NonZeroU32>,
 }
 
@@ -101,11 +101,11 @@ pub struct OrderOption {
 pub enum StepOption {
     /// This many milliseconds.
     Every(NonZeroU64),
-    /// A round width that gives at most so many points.
+    /// A round width for at most this number of points.
     Density(Density),
 }
 
-/// How many points a window is to have (Guance documentation, Open API, query data).
+/// The number of points of a window (Guance documentation, Open API, query data).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Density {
     /// 60 points.
@@ -130,7 +130,14 @@ impl Density {
     }
 }
 
-/// The time zone of this name: one of the IANA database, or an offset from UTC in whole hours such as
+/// The milliseconds of a duration such as `1d` or `1h30m`; `None` when the text is not a duration, or its length is
+/// not fixed or not positive.
+pub fn duration_ms(text: &str) -> Option<i64> {
+    let length_ms = dql::parse_duration(text)?.fixed_ms().ok()?;
+    (length_ms > 0).then_some(length_ms)
+}
+
+/// The time zone with this name: one of the IANA database, or an offset from UTC in whole hours such as
 /// `+08:00`.
 pub fn time_zone(name: &str) -> Option<Tz> {
     let Some(offset) = name.strip_prefix(['+', '-']) else {
@@ -144,21 +151,21 @@ pub fn time_zone(name: &str) -> Option<Tz> {
     };
     let is_short = matches!(hours.len(), 1 | 2) && hours.bytes().all(|byte| byte.is_ascii_digit());
     let hours: u8 = hours.parse().ok().filter(|_| is_short)?;
-    // POSIX, which these names follow, counts what lies east of Greenwich as negative.
+    // These names follow POSIX, where offsets east of Greenwich are negative.
     let sign = if name.starts_with('+') { '-' } else { '+' };
     format!("Etc/GMT{sign}{hours}").parse().ok()
 }
 
-/// A step on the way from text to answer, as `explain` shows it.
+/// A form of a query between text and answer, for `explain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// What was written: the syntax tree.
+    /// The syntax tree.
     Ast,
-    /// What it means: names, types, window and limits settled.
+    /// The bound query: names, types, window and limits are resolved.
     Bound,
-    /// The DataFusion plan, optimised.
+    /// The optimised DataFusion plan.
     Logical,
-    /// The operators that would run, and the files and bytes they would read.
+    /// The operators, and the files and bytes that they would read.
     Physical,
 }
 

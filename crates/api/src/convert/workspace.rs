@@ -1,17 +1,17 @@
 //! Settings of a workspace and results of retention runs.
 
 use chrono::{DateTime, NaiveDate};
-use events::{TimeRange, WorkspaceId};
-use store::{
+use events::settings::{
     Dropped, HeldEvents, Hold, NewHold, PlacedHold, Retention, RetentionOutcome, RetentionRun,
     Settings, Undone,
 };
+use events::{TimeRange, WorkspaceId};
 
 use super::{MessageError, RequestError};
 use crate::proto;
 
 /// Settings as a message.
-pub(crate) fn settings_to_message(settings: &Settings) -> proto::WorkspaceSettings {
+pub fn settings_to_message(settings: &Settings) -> proto::WorkspaceSettings {
     proto::WorkspaceSettings {
         retention: settings.retention_in_force().to_string(),
         retention_is_set: settings.retention.is_some(),
@@ -24,9 +24,7 @@ pub(crate) fn settings_to_message(settings: &Settings) -> proto::WorkspaceSettin
 }
 
 /// The settings of a message.
-pub(crate) fn settings_from_message(
-    message: proto::WorkspaceSettings,
-) -> Result<Settings, MessageError> {
+pub fn settings_from_message(message: proto::WorkspaceSettings) -> Result<Settings, MessageError> {
     let retention = retention(&message.retention)?;
     let holds = message.holds.into_iter().map(hold_from_message);
     Ok(Settings {
@@ -40,7 +38,7 @@ pub(crate) fn settings_from_message(
 }
 
 /// A hold as a message.
-pub(crate) fn hold_to_message(hold: &Hold) -> proto::Hold {
+pub fn hold_to_message(hold: &Hold) -> proto::Hold {
     proto::Hold {
         name: hold.name.clone(),
         reason: hold.reason.clone(),
@@ -51,7 +49,7 @@ pub(crate) fn hold_to_message(hold: &Hold) -> proto::Hold {
 }
 
 /// The hold of a message.
-pub(crate) fn hold_from_message(message: proto::Hold) -> Result<Hold, MessageError> {
+pub fn hold_from_message(message: proto::Hold) -> Result<Hold, MessageError> {
     let placed_at = DateTime::from_timestamp_millis(message.placed_at_ms);
     let events = message.events.ok_or(MessageError::Missing("events"))?;
     Ok(Hold {
@@ -64,9 +62,7 @@ pub(crate) fn hold_from_message(message: proto::Hold) -> Result<Hold, MessageErr
 }
 
 /// The hold of a request.
-pub(crate) fn new_hold_from_message(
-    message: proto::PlaceHoldRequest,
-) -> Result<NewHold, RequestError> {
+pub fn new_hold_from_message(message: proto::PlaceHoldRequest) -> Result<NewHold, RequestError> {
     let events = message.events.ok_or(RequestError::NothingHeld)?;
     Ok(NewHold {
         name: message.name,
@@ -77,7 +73,7 @@ pub(crate) fn new_hold_from_message(
 }
 
 /// A request for a hold; with `create` in a workspace that may be new.
-pub(crate) fn new_hold_to_message(
+pub fn new_hold_to_message(
     workspace: &WorkspaceId,
     hold: &NewHold,
     create: bool,
@@ -93,7 +89,7 @@ pub(crate) fn new_hold_to_message(
 }
 
 /// The result of placing a hold, as a message.
-pub(crate) fn placed_to_message(placed: &PlacedHold) -> proto::PlaceHoldResponse {
+pub fn placed_to_message(placed: &PlacedHold) -> proto::PlaceHoldResponse {
     proto::PlaceHoldResponse {
         hold: Some(hold_to_message(&placed.hold)),
         stood_already: placed.stood_already,
@@ -102,9 +98,7 @@ pub(crate) fn placed_to_message(placed: &PlacedHold) -> proto::PlaceHoldResponse
 }
 
 /// The result of placing a hold.
-pub(crate) fn placed_from_message(
-    message: proto::PlaceHoldResponse,
-) -> Result<PlacedHold, MessageError> {
+pub fn placed_from_message(message: proto::PlaceHoldResponse) -> Result<PlacedHold, MessageError> {
     let hold = message.hold.ok_or(MessageError::Missing("hold"))?;
     Ok(PlacedHold {
         hold: hold_from_message(hold)?,
@@ -114,7 +108,7 @@ pub(crate) fn placed_from_message(
 }
 
 /// A retention run as a message.
-pub(crate) fn retention_run_to_message(expiry: &RetentionRun) -> proto::RetentionRun {
+pub fn retention_run_to_message(expiry: &RetentionRun) -> proto::RetentionRun {
     let (outcome, version) = match expiry.outcome {
         RetentionOutcome::Nothing => (proto::RetentionOutcome::Nothing, None),
         RetentionOutcome::Dropped { version } => (proto::RetentionOutcome::Dropped, Some(version)),
@@ -144,7 +138,7 @@ pub(crate) fn retention_run_to_message(expiry: &RetentionRun) -> proto::Retentio
 }
 
 /// The retention run of a message.
-pub(crate) fn retention_run_from_message(
+pub fn retention_run_from_message(
     message: proto::RetentionRun,
 ) -> Result<RetentionRun, MessageError> {
     let version = message.version.ok_or(MessageError::Missing("version"));
@@ -179,7 +173,7 @@ pub(crate) fn retention_run_from_message(
 }
 
 /// An undone drop as a message.
-pub(crate) fn undone_to_message(undone: &Undone) -> proto::UndoneDrop {
+pub fn undone_to_message(undone: &Undone) -> proto::UndoneDrop {
     proto::UndoneDrop {
         workspace: undone.workspace.to_string(),
         dropped_version: undone.dropped_version,
@@ -192,7 +186,7 @@ pub(crate) fn undone_to_message(undone: &Undone) -> proto::UndoneDrop {
 }
 
 /// The undone drop of a message.
-pub(crate) fn undone_from_message(message: proto::UndoneDrop) -> Result<Undone, MessageError> {
+pub fn undone_from_message(message: proto::UndoneDrop) -> Result<Undone, MessageError> {
     Ok(Undone {
         workspace: message
             .workspace

@@ -3,16 +3,14 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use engine::{ClauseOptions, Density, OrderOption, QueryOptions, StepOption};
-
 use super::request::RequestError;
-use crate::proto;
+use crate::{ClauseOptions, Density, OrderOption, QueryOptions, StepOption, proto};
 
 /// The options of a message. Options that are in other parts of the message have their defaults.
 ///
 /// # Errors
 /// An option that is set and has no meaning here is refused by name.
-pub(crate) fn options_from_message(
+pub(super) fn options_from_message(
     message: &proto::QueryRequest,
 ) -> Result<QueryOptions, RequestError> {
     refuse_unsupported(message)?;
@@ -43,7 +41,7 @@ pub(crate) fn options_from_message(
 }
 
 /// The options as the part of a message that holds them.
-pub(crate) fn options_to_message(options: &QueryOptions) -> proto::QueryRequest {
+pub(super) fn options_to_message(options: &QueryOptions) -> proto::QueryRequest {
     let clauses = &options.clauses;
     let (interval_ms, density) = match clauses.step {
         Some(StepOption::Every(width_ms)) => (width_ms.get(), proto::Density::Unspecified),
@@ -194,7 +192,7 @@ fn duration_ms(option: &'static str, text: &str) -> Result<Option<i64>, RequestE
     if text.is_empty() {
         return Ok(None);
     }
-    match engine::duration_ms(text) {
+    match crate::duration_ms(text) {
         Some(length_ms) => Ok(Some(length_ms)),
         None => Err(RequestError::Value {
             option,

@@ -1,20 +1,19 @@
 //! Queries.
 
-use super::options::{options_from_message, options_to_message};
 use chrono_tz::Tz;
 use dql::Code;
-use engine::{QueryOptions, QueryRequest, Scope, Stage};
 use events::time::TimeError;
 use events::workspace::WorkspaceIdError;
-use events::{TimeRange, WorkspaceId};
-use store::InvalidToken;
+use events::{InvalidToken, TimeRange, WorkspaceId};
 
-use super::position::{position_from_message, position_to_message};
+use super::cursor::{cursor_from_message, cursor_to_message};
+use super::options::{options_from_message, options_to_message};
 use crate::proto::{self, query_request};
+use crate::{QueryOptions, QueryRequest, Scope, Stage};
 
 /// Why a request is invalid before its text is parsed.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(crate) enum RequestError {
+pub enum RequestError {
     /// No scope.
     #[error(
         "the request does not say whose events it is about; set `workspaces` or `all_workspaces`"
@@ -73,7 +72,7 @@ pub(crate) enum RequestError {
 
 impl RequestError {
     /// The stable code.
-    pub(crate) fn code(&self) -> Code {
+    pub fn code(&self) -> Code {
         match self {
             Self::Unsupported { .. } => Code::NotSupported,
             _ => Code::InvalidRequest,
@@ -82,9 +81,7 @@ impl RequestError {
 }
 
 /// The query of a message.
-pub(crate) fn request_from_message(
-    message: proto::QueryRequest,
-) -> Result<QueryRequest, RequestError> {
+pub fn request_from_message(message: proto::QueryRequest) -> Result<QueryRequest, RequestError> {
     let asked = options_from_message(&message)?;
     let scope = match message.scope.ok_or(RequestError::NoScope)? {
         query_request::Scope::AllWorkspaces(_) => Scope::All,
@@ -104,7 +101,7 @@ pub(crate) fn request_from_message(
         exact_total_hits: message.exact_total_hits,
         search_after: message
             .search_after
-            .map(position_from_message)
+            .map(cursor_from_message)
             .transpose()
             .map_err(|error| RequestError::Place(error.to_string()))?,
         cursor_time: message.cursor_time,
@@ -123,7 +120,7 @@ pub(crate) fn request_from_message(
 }
 
 /// The query of a message that is not run, so its scope does not matter.
-pub(crate) fn unscoped_request_from_message(
+pub fn unscoped_request_from_message(
     mut message: proto::QueryRequest,
 ) -> Result<QueryRequest, RequestError> {
     let all = query_request::Scope::AllWorkspaces(proto::AllWorkspaces {});
@@ -135,14 +132,14 @@ fn time_zone(name: String) -> Result<Option<Tz>, RequestError> {
     if name.is_empty() {
         return Ok(None);
     }
-    match engine::time_zone(&name) {
+    match crate::time_zone(&name) {
         Some(zone) => Ok(Some(zone)),
         None => Err(RequestError::TimeZone(name)),
     }
 }
 
 /// A query as a message, without `now_ms`: the service uses its own clock.
-pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest {
+pub fn request_to_message(request: &QueryRequest) -> proto::QueryRequest {
     let scope = match &request.scope {
         Scope::All => query_request::Scope::AllWorkspaces(proto::AllWorkspaces {}),
         Scope::Workspaces(ids) => query_request::Scope::Workspaces(proto::Workspaces {
@@ -162,7 +159,7 @@ pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest 
             .map(|zone| zone.name().to_owned())
             .unwrap_or_default(),
         exact_total_hits: options.exact_total_hits,
-        search_after: options.search_after.clone().map(position_to_message),
+        search_after: options.search_after.clone().map(cursor_to_message),
         cursor_time: options.cursor_time,
         after: options.after.iter().map(ToString::to_string).collect(),
         ..options_to_message(options)
@@ -170,7 +167,7 @@ pub(crate) fn request_to_message(request: &QueryRequest) -> proto::QueryRequest 
 }
 
 /// The stage of a message; the physical one when none is set.
-pub(crate) fn stage_from_message(stage: i32) -> Result<Stage, RequestError> {
+pub fn stage_from_message(stage: i32) -> Result<Stage, RequestError> {
     match proto::Stage::try_from(stage) {
         Ok(proto::Stage::Ast) => Ok(Stage::Ast),
         Ok(proto::Stage::Bound) => Ok(Stage::Bound),
@@ -181,7 +178,7 @@ pub(crate) fn stage_from_message(stage: i32) -> Result<Stage, RequestError> {
 }
 
 /// A stage as a message.
-pub(crate) fn stage_to_message(stage: Stage) -> proto::Stage {
+pub fn stage_to_message(stage: Stage) -> proto::Stage {
     match stage {
         Stage::Ast => proto::Stage::Ast,
         Stage::Bound => proto::Stage::Bound,

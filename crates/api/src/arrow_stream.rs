@@ -1,26 +1,40 @@
 //! Encodes a streamed answer as an Arrow IPC stream, and decodes it.
 
+use std::fmt;
+
 use arrow::array::{Array, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
-use engine::StreamItem;
 use prost::bytes::Bytes;
+
+use crate::StreamItem;
 
 /// Batches are cut into pieces of about this many bytes, so that a message stays well below the
 /// 4 MiB that many gRPC clients accept by default.
 const PIECE_BYTES: usize = 2 << 20;
 
-/// Turns a streamed answer into the parts of one Arrow IPC stream.
+/// Encodes a streamed answer as the parts of one Arrow IPC stream.
 #[derive(Default)]
-pub(crate) struct Encoder {
+pub struct ArrowStreamEncoder {
     writer: Option<StreamWriter<Vec<u8>>>,
 }
 
-impl Encoder {
+impl fmt::Debug for ArrowStreamEncoder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ArrowStreamEncoder")
+            .finish_non_exhaustive()
+    }
+}
+
+impl ArrowStreamEncoder {
     /// The bytes for `item`, one message each; for the end, the end-of-stream marker.
-    pub(crate) fn encode(&mut self, item: &StreamItem) -> Result<Vec<Bytes>, ArrowError> {
+    ///
+    /// # Errors
+    /// When a batch does not fit the schema, or there was no schema.
+    pub fn encode(&mut self, item: &StreamItem) -> Result<Vec<Bytes>, ArrowError> {
         match item {
             StreamItem::Schema(schema) => {
                 let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
@@ -82,16 +96,19 @@ fn size_bytes(batch: &RecordBatch) -> usize {
         .sum()
 }
 
-/// Turns the parts of an Arrow IPC stream back into the schema and the batches.
+/// Decodes the parts of an Arrow IPC stream to the schema and the batches.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
+pub struct ArrowStreamDecoder {
     decoder: StreamDecoder,
     schema_given: bool,
 }
 
-impl Decoder {
+impl ArrowStreamDecoder {
     /// Decodes the next part and returns the items that it completes.
-    pub(crate) fn decode(&mut self, bytes: Bytes) -> Result<Vec<StreamItem>, ArrowError> {
+    ///
+    /// # Errors
+    /// When the bytes are not a part of an Arrow IPC stream.
+    pub fn decode(&mut self, bytes: Bytes) -> Result<Vec<StreamItem>, ArrowError> {
         let mut buffer = Buffer::from(bytes);
         let mut items = Vec::new();
         loop {
@@ -106,7 +123,10 @@ impl Decoder {
     }
 
     /// Checks that the parts end at the end of a message.
-    pub(crate) fn finish(&mut self) -> Result<(), ArrowError> {
+    ///
+    /// # Errors
+    /// When the last message is cut off.
+    pub fn finish(&mut self) -> Result<(), ArrowError> {
         self.decoder.finish()
     }
 }
@@ -120,10 +140,10 @@ mod tests {
     use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
     use arrow::ipc::reader::StreamReader;
-    use engine::{Summary, TotalHits};
     use events::TimeRange;
 
     use super::*;
+    use crate::{Summary, TotalHits};
 
     fn schema() -> SchemaRef {
         let role = HashMap::from([("vouch.role".to_owned(), "time".to_owned())]);
@@ -164,7 +184,7 @@ mod tests {
     }
 
     fn encoded(batches: &[RecordBatch]) -> Vec<Bytes> {
-        let mut encoder = Encoder::default();
+        let mut encoder = ArrowStreamEncoder::default();
         let mut parts = encoder.encode(&StreamItem::Schema(schema())).unwrap();
         for batch in batches {
             parts.extend(encoder.encode(&StreamItem::Batch(batch.clone())).unwrap());
@@ -207,7 +227,7 @@ mod tests {
 
     #[test]
     fn parts_decode_to_what_was_encoded() {
-        let mut decoder = Decoder::default();
+        let mut decoder = ArrowStreamDecoder::default();
         let mut items = Vec::new();
         for part in encoded(&[batch(2, 3), batch(0, 0)]) {
             items.extend(decoder.decode(part).unwrap());
@@ -225,7 +245,7 @@ mod tests {
         let mut parts = encoded(&[batch(2, 3)]);
         parts.truncate(2);
         let cut = parts.concat();
-        let mut decoder = Decoder::default();
+        let mut decoder = ArrowStreamDecoder::default();
         decoder
             .decode(Bytes::from(cut[..cut.len() - 8].to_vec()))
             .unwrap();
