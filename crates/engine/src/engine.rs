@@ -17,19 +17,16 @@ use dql::ast::Statement;
 use functions::{NoteMetrics, with_charged_texts};
 use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
-use store::{Columns, Store, View};
+use store::{Store, View};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
 use crate::error::EngineError;
-use crate::ordered_conditions::with_ordered_conditions;
 use crate::prepare::Parsed;
 use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
-use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
 use crate::session::{EngineConfig, Session};
-use crate::sliced::with_sliced_result;
 use crate::whole::Whole;
 use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 
@@ -37,7 +34,6 @@ use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
-    columns: Arc<Columns>,
     session: Session,
     answer_bytes: usize,
 }
@@ -69,7 +65,6 @@ impl Engine {
     /// When the place for spilled data cannot be set up.
     pub fn new(store: Store, config: EngineConfig) -> Result<Self, EngineError> {
         Ok(Self {
-            columns: Arc::new(Columns::new(&store, config.cache_bytes)),
             answer_bytes: config.answer_bytes,
             session: Session::new(config, &store)?,
             store,
@@ -317,15 +312,13 @@ impl Engine {
         state: &SessionState,
         plan: &LogicalPlan,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let planned = match self.planned(state, plan).await {
+        match self.planned(state, plan).await {
             Err(DataFusionError::Context(check, _)) if check == "SanityCheckPlan" => {
                 let plan = plan::with_opaque_conditions(plan.clone())?;
                 self.planned(state, &plan).await
             }
             outcome => outcome,
-        };
-        let ordered = with_ordered_conditions(planned?)?;
-        with_sliced_result(with_columns_in_memory(ordered, &self.columns)?)
+        }
     }
 
     async fn planned(

@@ -13,12 +13,12 @@ use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use plan::{BindContext, BoundQuery, BoundShow, Delivery};
+use scan::{EventTable, Events};
 use store::{DataFile, Store, StoreError, View};
 
 use crate::error::EngineError;
 use crate::overrides::Overrides;
 use crate::request::{QueryOptions, QueryRequest, Scope};
-use crate::table::{EventTable, Events};
 
 /// How many workspaces are looked at at the same time.
 const VIEW_CONCURRENCY: usize = 16;

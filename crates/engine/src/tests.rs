@@ -8,9 +8,9 @@ use plan::Delivery;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
-use crate::charged_scan::column_bytes;
 use crate::whole::Whole;
 use crate::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope, prepare};
+use scan::column_bytes;
 
 /// 2026-11-21T00:00:00Z.
 const DATE_MS: i64 = 1_795_219_200_000;

@@ -1,4 +1,4 @@
-//! A row group, or a whole file, while a question looks at it.
+//! Reads the columns of one row group, and evaluates expressions over them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,63 +7,64 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Field, SchemaRef};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use datafusion::execution::memory_pool::MemoryReservation;
-use store::{Column, Columns, DataFile, Part, RowGroup, Rows, StoreError};
+use store::{DataFile, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::ascending;
-use super::expression::{ColumnExpr, Values};
+use super::column_expr::{ColumnExpr, Values};
+use super::monotonic;
+use crate::column_cache::{Column, ColumnCache, LoadedColumn, RowGroupRef, RowSelection};
 
-/// Of a column that is not in memory, only the pages with the wanted rows are read when these are fewer
-/// than one in so many.
-const FEW: usize = 16;
+/// With fewer selected rows than one in this number, a column that is not cached is read in part: only the pages with
+/// these rows.
+const PARTIAL_READ_RATIO: usize = 16;
 
-/// A row group with the columns of it that were needed so far.
+/// A row group, or a whole file whose values are in the log, with the columns that were loaded so far.
 #[derive(Debug)]
-pub(super) struct Chunk {
-    columns: Arc<Columns>,
+pub(super) struct RowGroupReader {
+    cache: Arc<ColumnCache>,
     table: SchemaRef,
-    /// `None` of a file of which nothing is read.
-    group: Option<RowGroup>,
+    /// `None` for a file of which nothing is read.
+    group: Option<RowGroupRef>,
     rows: usize,
     loaded: BTreeMap<usize, Arc<Column>>,
-    few: Option<Few>,
-    /// For the columns that were read for this chunk. Those that were in memory before are bounded there.
+    selected: Option<SelectedRows>,
+    /// Charges the columns that were loaded for this reader. The cache bounds the others.
     memory: MemoryReservation,
-    /// Its part of what may be ready at the same time.
-    _part: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Values of a few rows, of columns that were not read as a whole.
+/// Values of selected rows, of columns that were read in part.
 #[derive(Debug)]
-struct Few {
-    rows: Rows,
+struct SelectedRows {
+    rows: RowSelection,
     values: BTreeMap<usize, ArrayRef>,
 }
 
-impl Chunk {
-    /// A row group of so many rows; what is read of it is charged to a reservation like `memory`.
+impl RowGroupReader {
+    /// A reader of a row group of `rows` rows. `memory` is the template of its reservation.
     pub(super) fn new(
-        columns: &Arc<Columns>,
+        cache: &Arc<ColumnCache>,
         table: &SchemaRef,
-        group: RowGroup,
+        group: RowGroupRef,
         rows: usize,
         memory: &MemoryReservation,
     ) -> Self {
         Self {
             memory: memory.new_empty(),
-            _part: None,
-            columns: Arc::clone(columns),
+            _permit: None,
+            cache: Arc::clone(cache),
             table: Arc::clone(table),
             group: Some(group),
             rows,
             loaded: BTreeMap::new(),
-            few: None,
+            selected: None,
         }
     }
 
-    /// A file with some columns, if the log has their only values: nothing else is known of the chunk.
-    pub(super) fn of_log(
-        columns: &Arc<Columns>,
+    /// A reader of a whole file that has no other columns than `needed`; `None` when the log has not the one value of
+    /// each of them.
+    pub(super) fn from_log(
+        cache: &Arc<ColumnCache>,
         table: &SchemaRef,
         file: &DataFile,
         needed: &BTreeSet<usize>,
@@ -75,28 +76,28 @@ impl Chunk {
         };
         Some(Self {
             memory: memory.new_empty(),
-            _part: None,
-            columns: Arc::clone(columns),
+            _permit: None,
+            cache: Arc::clone(cache),
             table: Arc::clone(table),
             group: None,
             rows: usize::try_from(file.rows).ok()?,
             loaded: needed.iter().map(constant).collect::<Option<_>>()?,
-            few: None,
+            selected: None,
         })
     }
 
-    /// How many rows it has.
+    /// The number of rows.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The same chunk, which has its part of what may be ready.
-    pub(super) fn with_part(mut self, part: OwnedSemaphorePermit) -> Self {
-        self._part = Some(part);
+    /// The same reader, which holds a permit until it is dropped.
+    pub(super) fn with_permit(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self._permit = Some(permit);
         self
     }
 
-    /// About how many bytes of memory it takes to load columns.
+    /// The estimated bytes of memory that loading columns takes.
     pub(super) async fn bytes_to_load(&self, columns: &BTreeSet<usize>) -> Result<usize> {
         let Some(group) = &self.group else {
             return Ok(0);
@@ -107,13 +108,13 @@ impl Chunk {
             .filter(|column| !self.loaded.contains_key(column))
         {
             let field = &self.table.fields()[*column];
-            let of_column = self.columns.bytes_to_load(group, field).await;
+            let of_column = self.cache.bytes_to_load(group, field).await;
             bytes += of_column.map_err(external)?;
         }
         Ok(bytes)
     }
 
-    /// Brings columns into memory.
+    /// Loads whole columns.
     pub(super) async fn load(&mut self, columns: impl Iterator<Item = usize>) -> Result<()> {
         let missing: BTreeSet<usize> = columns
             .filter(|column| !self.loaded.contains_key(column))
@@ -124,41 +125,42 @@ impl Chunk {
         self.memory.try_grow(self.bytes_to_load(&missing).await?)?;
         let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
-        let read = self.columns.load(self.group()?, &fields).await;
+        let read = self.cache.load(self.group()?, &fields).await;
         let read = read.map_err(external)?;
         self.loaded.extend(missing.into_iter().zip(read));
         Ok(())
     }
 
-    /// The numbers of all rows in a loaded column, when every row has one that is no less than those
-    /// before it.
+    /// The numbers of all rows in a loaded column, when they ascend and no row lacks one.
     pub(super) fn ascending(&self, column: usize) -> Option<&[i64]> {
         self.loaded.get(&column)?.ascending()
     }
 
-    /// Makes ready to evaluate expressions for some rows, of which there is at least one.
+    /// Loads what the evaluation of expressions for at least one row needs.
     pub(super) async fn prepare(
         &mut self,
         exprs: impl IntoIterator<Item = &ColumnExpr>,
-        rows: &Rows,
+        rows: &RowSelection,
     ) -> Result<()> {
         let columns = exprs
             .into_iter()
             .flat_map(|expr| expr.columns.iter().copied());
-        if rows.len().saturating_mul(FEW) >= self.rows {
+        if rows.len().saturating_mul(PARTIAL_READ_RATIO) >= self.rows {
             return self.load(columns).await;
         }
-        if self.few.as_ref().is_none_or(|few| few.rows != *rows) {
-            self.few = Some(Few {
+        let selected = self.selected.as_ref();
+        if selected.is_none_or(|selected| selected.rows != *rows) {
+            self.selected = Some(SelectedRows {
                 rows: rows.clone(),
                 values: BTreeMap::new(),
             });
         }
-        let is_there = |column: &usize| {
-            let few = self.few.as_ref().map(|few| &few.values);
-            self.loaded.contains_key(column) || few.is_some_and(|few| few.contains_key(column))
+        let is_loaded = |column: &usize| {
+            let selected = self.selected.as_ref();
+            self.loaded.contains_key(column)
+                || selected.is_some_and(|selected| selected.values.contains_key(column))
         };
-        let missing: BTreeSet<usize> = columns.filter(|column| !is_there(column)).collect();
+        let missing: BTreeSet<usize> = columns.filter(|column| !is_loaded(column)).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -168,66 +170,73 @@ impl Chunk {
         for column in &missing {
             bytes.push(self.bytes_to_load(&BTreeSet::from([*column])).await?);
         }
-        let parts = self.columns.load_few(self.group()?, &fields, rows).await;
-        let parts = parts.map_err(external)?.into_iter().zip(bytes);
-        for (column, (part, bytes)) in missing.into_iter().zip(parts) {
-            self.memory.try_grow(match &part {
-                Part::Whole(_) => bytes,
-                Part::Few(values) => values.get_array_memory_size(),
+        let read = self.cache.load_few(self.group()?, &fields, rows).await;
+        let read = read.map_err(external)?.into_iter().zip(bytes);
+        for (index, (column, bytes)) in missing.into_iter().zip(read) {
+            self.memory.try_grow(match &column {
+                LoadedColumn::Whole(_) => bytes,
+                LoadedColumn::Few(values) => values.get_array_memory_size(),
             })?;
-            match (part, &mut self.few) {
-                (Part::Whole(whole), _) => drop(self.loaded.insert(column, whole)),
-                (Part::Few(values), Some(few)) => drop(few.values.insert(column, values)),
-                (Part::Few(_), None) => {}
+            match (column, &mut self.selected) {
+                (LoadedColumn::Whole(column), _) => drop(self.loaded.insert(index, column)),
+                (LoadedColumn::Few(values), Some(selected)) => {
+                    selected.values.insert(index, values);
+                }
+                (LoadedColumn::Few(_), None) => {}
             }
         }
         Ok(())
     }
 
-    /// What an expression gives for some rows, of which there is at least one.
-    pub(super) async fn evaluate(&mut self, expr: &ColumnExpr, rows: &Rows) -> Result<Values> {
+    /// The values of an expression for at least one row.
+    pub(super) async fn evaluate(
+        &mut self,
+        expr: &ColumnExpr,
+        rows: &RowSelection,
+    ) -> Result<Values> {
         self.prepare([expr], rows).await?;
         if let Some(only) = expr.only_column()
-            && let Some(Column::Coded(coded)) = self.loaded.get(&only).map(AsRef::as_ref)
+            && let Some(Column::Coded(column)) = self.loaded.get(&only).map(AsRef::as_ref)
         {
-            if let Some(value) = coded.only_value() {
-                return Ok(Values::Same(expr.of_rows(vec![value], 1)?));
+            if let Some(value) = column.only_value() {
+                return Ok(Values::Scalar(expr.evaluate_rows(vec![value], 1)?));
             }
-            let codes = coded.codes(rows);
-            let dictionary = expr.of_dictionary(coded.dictionary(), &codes)?;
-            return Ok(Values::Coded { codes, dictionary });
+            let keys = column.codes(rows);
+            let dictionary = expr.evaluate_dictionary(column.dictionary(), &keys)?;
+            return Ok(Values::Dictionary { keys, dictionary });
         }
-        if let Some(column) = expr.ascends_with()
+        if let Some(column) = expr.monotonic_in()
             && let Some(numbers) = self.ascending(column)
-            && let Some(values) = ascending::evaluate(expr, numbers, rows)?
+            && let Some(values) = monotonic::evaluate(expr, numbers, rows)?
         {
             return Ok(values);
         }
         let values = expr.columns.iter().map(|column| self.values(*column, rows));
         let values: Vec<ArrayRef> = values.collect::<Result<_>>()?;
-        // Texts of some rows are copies.
+        // Texts of selected rows are copies.
         let copies = self.memory.new_empty();
         if rows.len() < self.rows {
             let is_text = |values: &&ArrayRef| values.as_string_view_opt().is_some();
             let texts = values.iter().filter(is_text);
             copies.try_grow(texts.map(|texts| texts.get_array_memory_size()).sum())?;
         }
-        expr.of_rows(values, rows.len()).map(Values::Plain)
+        expr.evaluate_rows(values, rows.len()).map(Values::Array)
     }
 
-    /// The values of a column that is ready for some rows.
-    fn values(&self, column: usize, rows: &Rows) -> Result<ArrayRef> {
+    /// The values of a column that is loaded for some rows.
+    fn values(&self, column: usize, rows: &RowSelection) -> Result<ArrayRef> {
         if let Some(column) = self.loaded.get(&column) {
             return Ok(column.values(rows)?);
         }
-        let few = self.few.as_ref().filter(|few| few.rows == *rows);
-        let values = few.and_then(|few| few.values.get(&column));
+        let selected = self.selected.as_ref();
+        let selected = selected.filter(|selected| selected.rows == *rows);
+        let values = selected.and_then(|selected| selected.values.get(&column));
         values
             .map(Arc::clone)
             .ok_or_else(|| internal_datafusion_err!("column {column} of a row group was not read"))
     }
 
-    fn group(&self) -> Result<&RowGroup> {
+    fn group(&self) -> Result<&RowGroupRef> {
         let group = self.group.as_ref();
         group.ok_or_else(|| {
             internal_datafusion_err!("a column is needed of a file that is not read")

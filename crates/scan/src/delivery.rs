@@ -1,4 +1,4 @@
-//! The fields that Vouch sets, as far as the log has them and the columns of a file do not.
+//! The fields that Vouch sets, of files that have them in the log and not in columns.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use events::fields::RECEIVED;
 use events::{Delivery, FIELDS, SetBy, ValueRef};
 use store::DataFile;
 
-/// Whether an expression asks for a field that Vouch sets.
-pub(crate) fn is_asked(expr: &Arc<dyn PhysicalExpr>) -> bool {
+/// Whether an expression uses a field that Vouch sets.
+pub(crate) fn is_needed(expr: &Arc<dyn PhysicalExpr>) -> bool {
     let is_set = |column: &Column| {
         let mut fields = FIELDS.iter().filter(|field| field.set_by == SetBy::Vouch);
         fields.any(|field| field.name == column.name())
@@ -25,7 +25,7 @@ pub(crate) fn is_asked(expr: &Arc<dyn PhysicalExpr>) -> bool {
     collect_columns(expr).iter().any(is_set)
 }
 
-/// The expression over events of a delivery, with the values that it sets in place of the columns.
+/// Replaces the columns that a delivery sets by its values.
 pub(crate) fn with_values(
     expr: Arc<dyn PhysicalExpr>,
     delivery: &Delivery,
@@ -45,7 +45,7 @@ pub(crate) fn with_values(
     .data()
 }
 
-/// The files that may have events for which a condition holds, as far as the log has when they were received.
+/// Prunes files by the times of receipt in the log.
 pub(crate) fn pruned(
     files: Arc<[Arc<DataFile>]>,
     condition: &Arc<dyn PhysicalExpr>,
@@ -58,7 +58,7 @@ pub(crate) fn pruned(
     let predicate = PruningPredicateBuilder::new()
         .with_file_schema(Arc::clone(table))
         .build(Arc::clone(condition));
-    // What cannot be pruned is read.
+    // Files are read when pruning fails.
     match predicate.map(|predicate| predicate.prune(&Received(&files))) {
         Some(Ok(kept)) => {
             let kept = files.iter().zip(kept).filter(|(_, kept)| *kept);
@@ -68,7 +68,7 @@ pub(crate) fn pruned(
     }
 }
 
-/// When the events of files were received.
+/// The ranges of `vouch_received` in the log.
 struct Received<'a>(&'a [Arc<DataFile>]);
 
 impl Received<'_> {

@@ -1,4 +1,4 @@
-//! Which rows of a row group a question is about.
+//! The condition of a scan.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -10,39 +10,41 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column as ColumnRef, DynamicFilterTracking, Literal,
 };
-use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr_common::physical_expr::snapshot_physical_expr;
 use events::fields::{DATE, EVENT_ID};
-use store::{DataFile, Rows};
+use store::DataFile;
 
-use super::chunk::Chunk;
-use super::expression::{ColumnExpr, Truth};
+use super::column_expr::ColumnExpr;
+use super::filter_mask::FilterMask;
+use super::row_group_reader::RowGroupReader;
+use crate::column_cache::RowSelection;
+use crate::filter_stages::FilterStages;
 
 /// All dates.
-const EVER: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+const ALL_DATES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
 
-/// The condition of a scan, as conditions that all have to hold.
+/// The condition of a scan, as a conjunction of tests.
 #[derive(Debug)]
 pub(super) struct Predicate {
     tests: Vec<Test>,
-    /// A range outside which no date fits, whatever becomes known.
-    fixed_dates: RangeInclusive<i64>,
-    /// The place of the date in the table.
+    /// The range of the dates that the static tests accept.
+    static_dates: RangeInclusive<i64>,
+    /// The index of the date in the table.
     date: usize,
 }
 
 #[derive(Debug)]
 struct Test {
     expr: Arc<dyn PhysicalExpr>,
-    prepared: ColumnExpr,
-    /// Whether it says no more than a range of dates.
+    column_expr: ColumnExpr,
+    /// Whether it is equivalent to a range of dates.
     is_date_range: bool,
-    /// Whether it changes while the question runs.
+    /// Whether it contains a dynamic filter, which changes while the query runs.
     is_dynamic: bool,
     text: Option<TextTest>,
 }
 
-/// Whether a text column has a certain text, or whether it has another one or none.
+/// Whether a column equals a text; or, without `is_equal`, whether it has another text or none.
 #[derive(Debug)]
 pub(super) struct TextTest {
     pub(super) column: String,
@@ -52,75 +54,75 @@ pub(super) struct TextTest {
 
 impl Predicate {
     /// The condition of a scan over a table.
-    pub(super) fn new(
-        predicate: Option<&Arc<dyn PhysicalExpr>>,
-        table: &SchemaRef,
-    ) -> Result<Self> {
+    pub(super) fn new(filters: &FilterStages, table: &SchemaRef) -> Result<Self> {
         let date = table.index_of(DATE)?;
-        let tests = predicate.map(split_conjunction).unwrap_or_default();
-        let tests: Result<Vec<Test>> = tests
-            .into_iter()
-            .map(|expr| Test::new(expr, date, table))
-            .collect();
-        let mut tests = tests?;
-        // The order of conditions that leave a trace is that of the scan. Among the others, what needs one column may be
-        // decided by the values of a dictionary.
-        tests.sort_by_key(|test| {
-            let columns = test.prepared.columns.len();
-            let is_observing = test.prepared.is_observing;
-            (
-                test.is_dynamic,
-                is_observing,
-                if is_observing { 0 } else { columns },
-            )
+        let mut tests = Vec::new();
+        for (stage, conditions) in filters.iter().enumerate() {
+            for condition in conditions {
+                tests.push((stage, Test::new(condition, date, table)?));
+            }
+        }
+        // Inside a stage, conditions on one column come first, because a dictionary may decide them. Those that count
+        // notes keep their order.
+        tests.sort_by_key(|(stage, test)| {
+            let columns = match test.column_expr.has_notes {
+                true => 0,
+                false => test.column_expr.columns.len(),
+            };
+            (test.is_dynamic, *stage, columns)
         });
-        let fixed = tests.iter().filter(|test| !test.is_dynamic);
-        let fixed = fixed.map(|test| dates(&test.expr, date));
+        let tests: Vec<Test> = tests.into_iter().map(|(_, test)| test).collect();
+        let static_tests = tests.iter().filter(|test| !test.is_dynamic);
+        let static_dates = static_tests.map(|test| dates(&test.expr, date));
         Ok(Self {
-            fixed_dates: fixed.fold(EVER, |range, other| both(&range, &other)),
+            static_dates: static_dates.fold(ALL_DATES, |range, other| intersection(&range, &other)),
             tests,
             date,
         })
     }
 
-    /// All columns that it may look at.
+    /// All columns that it may read.
     pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
         let tests = self.tests.iter();
-        let columns = tests.flat_map(|test| test.prepared.columns.iter().copied());
+        let columns = tests.flat_map(|test| test.column_expr.columns.iter().copied());
         columns.chain([self.date])
     }
 
-    /// A range outside which no date fits, as far as is known now.
+    /// The range of the dates that the condition accepts, with the present state of dynamic filters.
     pub(super) fn dates(&self) -> Result<RangeInclusive<i64>> {
-        Ok(both(&self.fixed_dates, &self.dynamic_dates()?))
+        Ok(intersection(&self.static_dates, &self.dynamic_dates()?))
     }
 
-    /// Columns that have bloom filters, and the texts they have to have.
-    pub(super) fn wanted_texts(&self) -> impl Iterator<Item = &TextTest> {
+    /// The texts that columns with Bloom filters have to equal.
+    pub(super) fn bloom_filter_texts(&self) -> impl Iterator<Item = &TextTest> {
         let texts = self.tests.iter().filter_map(|test| test.text.as_ref());
         texts.filter(|text| text.is_equal && text.column == EVENT_ID)
     }
 
-    /// Whether the condition may hold for rows of a file, as far as the log has its texts.
+    /// Whether rows of a file may match, by the constant columns in the log.
     pub(super) fn may_hold(&self, file: &DataFile) -> bool {
         let mut tests = self.tests.iter();
-        tests.all(|test| test.of_log(file) != Some(false))
+        tests.all(|test| test.evaluate_constant(file) != Some(false))
     }
 
-    /// Whether the condition holds for all rows of a file, as far as the log has its dates and texts.
+    /// Whether all rows of a file match, by the dates and the constant columns in the log.
     pub(super) fn holds_for_all(&self, file: &DataFile) -> bool {
-        let is_in_range = file_dates(file).is_some_and(|span| is_inside(&span, &self.fixed_dates));
+        let is_in_range = file_dates(file).is_some_and(|span| contains(&self.static_dates, &span));
         let mut tests = self.tests.iter();
         tests.all(|test| test.is_known(file, is_in_range))
     }
 
     /// The rows of a row group of a file for which the condition holds.
-    pub(super) async fn rows(&self, chunk: &mut Chunk, file: &DataFile) -> Result<Rows> {
+    pub(super) async fn filter(
+        &self,
+        row_group: &mut RowGroupReader,
+        file: &DataFile,
+    ) -> Result<RowSelection> {
         let range = self.dates()?;
-        let mut rows = Rows::Range(0..chunk.rows());
-        let mut is_in_range = file_dates(file).is_some_and(|span| is_inside(&span, &range));
-        if !is_in_range && let Some(places) = self.places(chunk, &range).await? {
-            rows = Rows::Range(places);
+        let mut rows = RowSelection::Range(0..row_group.rows());
+        let mut is_in_range = file_dates(file).is_some_and(|span| contains(&range, &span));
+        if !is_in_range && let Some(in_range) = self.rows_in_range(row_group, &range).await? {
+            rows = RowSelection::Range(in_range);
             is_in_range = true;
         }
         for test in &self.tests {
@@ -128,56 +130,63 @@ impl Predicate {
                 break;
             }
             if !test.is_known(file, is_in_range) {
-                rows = test.rows(chunk, rows).await?;
+                rows = test.filter(row_group, rows).await?;
             }
         }
         Ok(rows)
     }
 
-    /// Of rows that the condition held for when it was last asked, those for which it still may, as far as
-    /// their dates tell.
-    pub(super) async fn still(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
+    /// Those of the rows whose dates the dynamic filters still accept.
+    pub(super) async fn still_in_range(
+        &self,
+        row_group: &mut RowGroupReader,
+        rows: RowSelection,
+    ) -> Result<RowSelection> {
         let range = self.dynamic_dates()?;
-        if range == EVER {
+        if range == ALL_DATES {
             return Ok(rows);
         }
-        let Some(places) = self.places(chunk, &range).await? else {
+        let Some(in_range) = self.rows_in_range(row_group, &range).await? else {
             return Ok(rows);
         };
-        let from = rows.count_before(places.start);
-        let to = rows.count_before(places.end);
+        let from = rows.count_before(in_range.start);
+        let to = rows.count_before(in_range.end);
         Ok(rows.slice(from, to - from))
     }
 
-    /// Of rows that the condition held for when it was last asked, those for which it still does.
-    pub(super) async fn dynamic_rows(&self, chunk: &mut Chunk, mut rows: Rows) -> Result<Rows> {
+    /// Those of the rows that the dynamic filters still accept.
+    pub(super) async fn filter_dynamic(
+        &self,
+        row_group: &mut RowGroupReader,
+        mut rows: RowSelection,
+    ) -> Result<RowSelection> {
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
-            // Before anything is known, there is no need to read what would be compared with it.
+            // A filter without a state accepts all rows, and its columns need not be read.
             if !rows.is_empty() && !is_true(&snapshot_physical_expr(Arc::clone(&test.expr))?) {
-                rows = test.rows(chunk, rows).await?;
+                rows = test.filter(row_group, rows).await?;
             }
         }
         Ok(rows)
     }
 
-    /// A range outside which no date fits any more, as far as is known now.
+    /// The range of the dates that the dynamic filters accept now.
     fn dynamic_dates(&self) -> Result<RangeInclusive<i64>> {
-        let mut range = EVER;
+        let mut range = ALL_DATES;
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
             let known = snapshot_physical_expr(Arc::clone(&test.expr))?;
-            range = both(&range, &dates(&known, self.date));
+            range = intersection(&range, &dates(&known, self.date));
         }
         Ok(range)
     }
 
-    /// The places of a row group whose dates lie in a range; `None` when its dates do not ascend.
-    async fn places(
+    /// The rows of a row group whose dates lie in a range; `None` when its dates do not ascend.
+    async fn rows_in_range(
         &self,
-        chunk: &mut Chunk,
+        row_group: &mut RowGroupReader,
         range: &RangeInclusive<i64>,
     ) -> Result<Option<Range<usize>>> {
-        chunk.load(std::iter::once(self.date)).await?;
-        Ok(chunk.ascending(self.date).map(|dates| {
+        row_group.load(std::iter::once(self.date)).await?;
+        Ok(row_group.ascending(self.date).map(|dates| {
             let from = dates.partition_point(|date| date < range.start());
             let to = dates.partition_point(|date| date <= range.end());
             from..to.max(from)
@@ -190,20 +199,20 @@ impl Test {
         let dates = Comparison::of(expr).and_then(|comparison| comparison.dates(date));
         Ok(Self {
             expr: Arc::clone(expr),
-            prepared: ColumnExpr::new(expr, table)?,
+            column_expr: ColumnExpr::new(expr, table)?,
             is_date_range: dates.is_some(),
             is_dynamic: DynamicFilterTracking::classify(expr).contains_dynamic_filter(),
             text: TextTest::of(expr, table),
         })
     }
 
-    /// Whether it holds for all rows of a file that are looked at; `is_in_range` says that their dates do.
+    /// Whether it holds for all remaining rows of a file; `is_in_range` says that their dates match.
     fn is_known(&self, file: &DataFile, is_in_range: bool) -> bool {
-        (is_in_range && self.is_date_range) || self.of_log(file) == Some(true)
+        (is_in_range && self.is_date_range) || self.evaluate_constant(file) == Some(true)
     }
 
-    /// Whether it holds for all rows of a file or for none; `None` when the log has no such text.
-    fn of_log(&self, file: &DataFile) -> Option<bool> {
+    /// Whether it holds for all rows of a file or for none; `None` when the log has no constant for its column.
+    fn evaluate_constant(&self, file: &DataFile) -> Option<bool> {
         let test = self.text.as_ref()?;
         let mut constants = file.constants.iter();
         let constant = constants.find(|constant| constant.column == test.column)?;
@@ -212,14 +221,23 @@ impl Test {
         Some(is_equal == test.is_equal)
     }
 
-    async fn rows(&self, chunk: &mut Chunk, rows: Rows) -> Result<Rows> {
-        match chunk.evaluate(&self.prepared, &rows).await?.into_truth() {
-            Truth::Always => Ok(rows),
-            Truth::Never => Ok(Rows::Range(0..0)),
-            Truth::Of(fits) => {
-                // A place in a row group is far below 2³².
-                let fitting = fits.set_indices().map(|place| rows.get(place) as u32);
-                Ok(Rows::List(fitting.collect()))
+    /// Those of the rows for which it holds.
+    async fn filter(
+        &self,
+        row_group: &mut RowGroupReader,
+        rows: RowSelection,
+    ) -> Result<RowSelection> {
+        match row_group
+            .evaluate(&self.column_expr, &rows)
+            .await?
+            .into_mask()
+        {
+            FilterMask::All => Ok(rows),
+            FilterMask::None => Ok(RowSelection::Range(0..0)),
+            FilterMask::Some(mask) => {
+                // A row group has less than 2³² rows.
+                let selected = mask.set_indices().map(|index| rows.get(index) as u32);
+                Ok(RowSelection::List(selected.collect()))
             }
         }
     }
@@ -228,7 +246,7 @@ impl Test {
 impl TextTest {
     fn of(expr: &Arc<dyn PhysicalExpr>, table: &SchemaRef) -> Option<Self> {
         let binary = expr.downcast_ref::<BinaryExpr>()?;
-        // What DQL's `!=` is: it holds where there is no value.
+        // The `!=` of DQL, which holds where there is no value.
         let is_distinct = *binary.op() == Operator::IsDistinctFrom && is_true(binary.right());
         let equality = Comparison::of(if is_distinct { binary.left() } else { expr })?;
         let text = equality.value.try_as_str().flatten()?;
@@ -265,7 +283,7 @@ impl<'e> Comparison<'e> {
         })
     }
 
-    /// The dates for which it holds, if it says no more than that.
+    /// The dates for which it holds; `None` when it is no condition on the date alone.
     fn dates(&self, date: usize) -> Option<RangeInclusive<i64>> {
         let ScalarValue::Int64(Some(value)) = *self.value else {
             return None;
@@ -284,29 +302,29 @@ impl<'e> Comparison<'e> {
     }
 }
 
-/// A range outside which a condition does not hold for any date.
+/// A range that contains all dates for which a condition holds.
 fn dates(expr: &Arc<dyn PhysicalExpr>, date: usize) -> RangeInclusive<i64> {
     if let Some(range) = Comparison::of(expr).and_then(|comparison| comparison.dates(date)) {
         return range;
     }
     let Some(binary) = expr.downcast_ref::<BinaryExpr>() else {
-        return EVER;
+        return ALL_DATES;
     };
     let sides = || (dates(binary.left(), date), dates(binary.right(), date));
     match binary.op() {
         Operator::And => {
             let (left, right) = sides();
-            both(&left, &right)
+            intersection(&left, &right)
         }
         Operator::Or => {
             let (left, right) = sides();
-            either(&left, &right)
+            hull(&left, &right)
         }
-        _ => EVER,
+        _ => ALL_DATES,
     }
 }
 
-/// The range that the dates of a file are known to lie in.
+/// The date range of a file in the log.
 pub(super) fn file_dates(file: &DataFile) -> Option<RangeInclusive<i64>> {
     file.date_range_ms.map(|(first, last)| first..=last)
 }
@@ -316,11 +334,11 @@ fn is_true(expr: &Arc<dyn PhysicalExpr>) -> bool {
     literal.is_some_and(|literal| *literal.value() == ScalarValue::Boolean(Some(true)))
 }
 
-fn both(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
+fn intersection(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
     *left.start().max(right.start())..=*left.end().min(right.end())
 }
 
-fn either(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
+fn hull(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
     match (left.is_empty(), right.is_empty()) {
         (true, _) => right.clone(),
         (_, true) => left.clone(),
@@ -328,6 +346,6 @@ fn either(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclu
     }
 }
 
-fn is_inside(inner: &RangeInclusive<i64>, outer: &RangeInclusive<i64>) -> bool {
+fn contains(outer: &RangeInclusive<i64>, inner: &RangeInclusive<i64>) -> bool {
     outer.start() <= inner.start() && inner.end() <= outer.end()
 }

@@ -1,0 +1,242 @@
+//! Scans of data files by cached columns.
+
+mod admission;
+mod aggregate_scan;
+mod column_expr;
+mod date_order;
+mod filter_mask;
+mod group_accumulator;
+mod monotonic;
+mod ordered_scan;
+mod predicate;
+mod row_group_groups;
+mod row_group_reader;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, future, stream};
+use store::DataFile;
+
+pub(crate) use self::aggregate_scan::AggregateScanExec;
+pub(crate) use self::date_order::DateOrder;
+pub(crate) use self::ordered_scan::OrderedScanExec;
+
+use self::admission::Admission;
+use self::column_expr::ColumnExpr;
+use self::predicate::{Predicate, TextTest};
+use self::row_group_reader::{RowGroupReader, external};
+use crate::column_cache::{ColumnCache, RowGroupRef, RowSelection};
+use crate::event_data_source::EventDataSource;
+
+/// The number of row groups of all partitions that are prepared concurrently.
+const CONCURRENT_ROW_GROUPS: usize = 8;
+
+/// A scan of data files by the columns of the session's [`ColumnCache`].
+#[derive(Debug, Clone)]
+pub(crate) struct CachedScan {
+    events: EventDataSource,
+}
+
+/// How the row groups of a scan are read.
+struct ReadOptions {
+    order: DateOrder,
+    concurrency: usize,
+    /// The expressions to prepare for all rows that pass the condition.
+    prepared: Vec<ColumnExpr>,
+    /// All columns that the scan may read; `None` when they are not known before.
+    columns: Option<BTreeSet<usize>>,
+}
+
+impl CachedScan {
+    /// The scan of a plan that reads data files, and nothing else.
+    pub(crate) fn from_plan(plan: &Arc<dyn ExecutionPlan>) -> Option<Self> {
+        let scan = plan.downcast_ref::<DataSourceExec>()?;
+        Some(Self {
+            events: scan
+                .data_source()
+                .downcast_ref::<EventDataSource>()?
+                .clone(),
+        })
+    }
+
+    /// The row groups of a partition that have rows for which the condition holds, with the columns that the
+    /// expressions `prepared` need of these rows. Several row groups are prepared concurrently, so that the scan
+    /// works on one while others are fetched. A file counts as one row group, and is not read, when the log says
+    /// that the condition holds for all rows and has the values of all `columns`.
+    fn scan(
+        &self,
+        partition: usize,
+        prepared: Vec<ColumnExpr>,
+        columns: BTreeSet<usize>,
+        context: &TaskContext,
+    ) -> Result<RowGroupStream> {
+        let options = ReadOptions {
+            order: DateOrder::NewestFirst,
+            // Each partition of many waits less often for a fetch, and all of them hold more memory.
+            concurrency: (CONCURRENT_ROW_GROUPS / self.events.partitions()).max(2),
+            prepared,
+            columns: Some(columns),
+        };
+        self.row_groups(partition, options, context)
+    }
+
+    /// The row groups in an order, each evaluated only when it is requested, because a dynamic filter may exclude
+    /// it by then.
+    fn scan_in_order(
+        &self,
+        partition: usize,
+        order: DateOrder,
+        context: &TaskContext,
+    ) -> Result<RowGroupStream> {
+        let options = ReadOptions {
+            order,
+            concurrency: 1,
+            prepared: Vec::new(),
+            columns: None,
+        };
+        self.row_groups(partition, options, context)
+    }
+
+    fn row_groups(
+        &self,
+        partition: usize,
+        options: ReadOptions,
+        context: &TaskContext,
+    ) -> Result<RowGroupStream> {
+        let cache = context.session_config().get_extension::<ColumnCache>();
+        let cache =
+            cache.ok_or_else(|| internal_datafusion_err!("the session has no column cache"))?;
+        let ReadOptions {
+            order, concurrency, ..
+        } = options;
+        let table = &self.events.table;
+        let predicate = Arc::new(Predicate::new(&self.events.filters, table)?);
+        let mut files: Vec<_> = self.events.files_of(partition).cloned().collect();
+        order.sort(&mut files);
+        let memory = MemoryConsumer::new("columns of events").register(context.memory_pool());
+        let opener = FileOpener {
+            cache,
+            table: Arc::clone(table),
+            predicate: Arc::clone(&predicate),
+            columns: options.columns.map(Arc::new),
+            memory: Arc::new(memory),
+        };
+        let admission = Admission::new(self.events.partitions(), &opener, context);
+        let pruning = Arc::clone(&predicate);
+        // Evaluated when the file is requested, with the state of dynamic filters at that time.
+        let files = files.into_iter().map_while(move |file| {
+            let may_match = order.prune(&file, &pruning)?;
+            Some(may_match.then_some(file))
+        });
+        let row_groups = stream::iter(files.flatten())
+            .map(move |file| opener.clone().open(file))
+            .buffered(concurrency)
+            .map_ok(move |row_groups| stream::iter(order.apply(row_groups)).map(Ok))
+            .try_flatten()
+            .and_then(move |row_group| admission.clone().admit(row_group));
+        let filter = Arc::clone(&predicate);
+        let prepared: Arc<[ColumnExpr]> = options.prepared.into();
+        let row_groups = row_groups
+            .map_ok(move |row_group| prepare(row_group, Arc::clone(&filter), Arc::clone(&prepared)))
+            .try_buffered(concurrency)
+            .try_filter(|(_, rows)| future::ready(!rows.is_empty()));
+        Ok(RowGroupStream {
+            predicate,
+            row_groups: row_groups.boxed(),
+        })
+    }
+}
+
+/// A row group before its rows are filtered, and its file.
+type Unfiltered = (RowGroupReader, Arc<DataFile>);
+
+/// Opens data files: prunes row groups, and makes readers of the others.
+#[derive(Debug, Clone)]
+struct FileOpener {
+    cache: Arc<ColumnCache>,
+    table: SchemaRef,
+    predicate: Arc<Predicate>,
+    /// All columns that the scan may read; `None` when they are not known before.
+    columns: Option<Arc<BTreeSet<usize>>>,
+    /// The template of the reservation of each row group.
+    memory: Arc<MemoryReservation>,
+}
+
+impl FileOpener {
+    /// The row groups of a file, the oldest first, without those that the log or Bloom filters exclude.
+    async fn open(self, file: Arc<DataFile>) -> Result<Vec<Unfiltered>> {
+        tokio::task::consume_budget().await;
+        if !self.predicate.may_hold(&file) {
+            return Ok(Vec::new());
+        }
+        if let Some(columns) = &self.columns
+            && self.predicate.holds_for_all(&file)
+            && let Some(row_group) =
+                RowGroupReader::from_log(&self.cache, &self.table, &file, columns, &self.memory)
+        {
+            return Ok(vec![(row_group, file)]);
+        }
+        let mut may_hold = Vec::new();
+        for TextTest { column, text, .. } in self.predicate.bloom_filter_texts() {
+            let groups = self.cache.row_groups_that_may_hold(&file, column, text);
+            let groups = groups.await.map_err(external)?;
+            if groups.is_empty() {
+                return Ok(Vec::new());
+            }
+            may_hold.push(groups);
+        }
+        let is_kept =
+            |group: &RowGroupRef| may_hold.iter().all(|groups| groups.contains(&group.index));
+        let groups = self.cache.row_groups(&file).await;
+        let groups = groups.map_err(external)?.into_iter();
+        let groups = groups
+            .filter(|(group, _)| is_kept(group))
+            .map(|(group, rows)| {
+                let reader =
+                    RowGroupReader::new(&self.cache, &self.table, group, rows, &self.memory);
+                (reader, Arc::clone(&file))
+            });
+        Ok(groups.collect())
+    }
+}
+
+/// Filters the rows of a row group, and loads what the scan needs of the remaining ones.
+async fn prepare(
+    (mut row_group, file): Unfiltered,
+    predicate: Arc<Predicate>,
+    prepared: Arc<[ColumnExpr]>,
+) -> Result<(RowGroupReader, RowSelection)> {
+    tokio::task::consume_budget().await;
+    let rows = predicate.filter(&mut row_group, &file).await?;
+    if !rows.is_empty() {
+        row_group.prepare(prepared.iter(), &rows).await?;
+    }
+    Ok((row_group, rows))
+}
+
+/// The row groups of one partition that have rows for which the condition holds.
+struct RowGroupStream {
+    predicate: Arc<Predicate>,
+    row_groups: BoxStream<'static, Result<(RowGroupReader, RowSelection)>>,
+}
+
+impl RowGroupStream {
+    /// The next row group, and its rows for which the condition held at the time of its evaluation, at least one.
+    /// The caller has to drop the row group before, because this one may need its memory.
+    async fn next(&mut self) -> Result<Option<(RowGroupReader, RowSelection)>> {
+        self.row_groups.try_next().await
+    }
+
+    /// The condition.
+    fn predicate(&self) -> Arc<Predicate> {
+        Arc::clone(&self.predicate)
+    }
+}
