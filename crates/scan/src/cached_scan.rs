@@ -15,14 +15,17 @@ mod row_group_reader;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, future, stream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use store::DataFile;
 
 pub(crate) use self::aggregate_scan::AggregateScanExec;
@@ -35,6 +38,7 @@ use self::predicate::{Predicate, TextTest};
 use self::row_group_reader::{RowGroupReader, external};
 use crate::column_cache::{ColumnCache, RowGroupRef, RowSelection};
 use crate::event_data_source::EventDataSource;
+use crate::metrics::{MeteredStream, ScanMetrics};
 
 /// The number of row groups of all partitions that are prepared concurrently.
 const CONCURRENT_ROW_GROUPS: usize = 8;
@@ -43,6 +47,7 @@ const CONCURRENT_ROW_GROUPS: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct CachedScan {
     events: EventDataSource,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 /// How the row groups of a scan are read.
@@ -59,11 +64,10 @@ impl CachedScan {
     /// The scan of a plan that reads data files, and nothing else.
     pub(crate) fn from_plan(plan: &Arc<dyn ExecutionPlan>) -> Option<Self> {
         let scan = plan.downcast_ref::<DataSourceExec>()?;
+        let events = scan.data_source().downcast_ref::<EventDataSource>()?;
         Some(Self {
-            events: scan
-                .data_source()
-                .downcast_ref::<EventDataSource>()?
-                .clone(),
+            events: events.clone(),
+            metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 
@@ -105,6 +109,18 @@ impl CachedScan {
         self.row_groups(partition, options, context)
     }
 
+    /// The output of a partition, with its baseline metrics.
+    fn metered(
+        &self,
+        partition: usize,
+        schema: SchemaRef,
+        batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    ) -> SendableRecordBatchStream {
+        let batches = Box::pin(RecordBatchStreamAdapter::new(schema, batches));
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        Box::pin(MeteredStream::new(batches, metrics))
+    }
+
     fn row_groups(
         &self,
         partition: usize,
@@ -114,12 +130,15 @@ impl CachedScan {
         let cache = context.session_config().get_extension::<ColumnCache>();
         let cache =
             cache.ok_or_else(|| internal_datafusion_err!("the session has no column cache"))?;
+        let metrics = ScanMetrics::new(&self.metrics, partition);
         let ReadOptions {
             order, concurrency, ..
         } = options;
         let table = &self.events.table;
         let predicate = Arc::new(Predicate::new(&self.events.filters, table)?);
-        let mut files: Vec<_> = self.events.files_of(partition).cloned().collect();
+        let pruning = self.events.pruning()?;
+        let files = pruning.prune_files(self.events.files_of(partition), &metrics.files);
+        let mut files: Vec<_> = files.into_iter().cloned().collect();
         order.sort(&mut files);
         let memory = MemoryConsumer::new("columns of events").register(context.memory_pool());
         let opener = FileOpener {
@@ -128,30 +147,62 @@ impl CachedScan {
             predicate: Arc::clone(&predicate),
             columns: options.columns.map(Arc::new),
             memory: Arc::new(memory),
+            metrics: metrics.clone(),
         };
         let admission = Admission::new(self.events.partitions(), &opener, context);
-        let pruning = Arc::clone(&predicate);
-        // Evaluated when the file is requested, with the state of dynamic filters at that time.
-        let files = files.into_iter().map_while(move |file| {
-            let may_match = order.prune(&file, &pruning)?;
-            Some(may_match.then_some(file))
-        });
-        let row_groups = stream::iter(files.flatten())
+        let files = FilesInOrder {
+            files: files.into_iter(),
+            order,
+            predicate: Arc::clone(&predicate),
+            pruned: metrics.files_pruned_dynamic_filter.clone(),
+        };
+        let row_groups = stream::iter(files)
             .map(move |file| opener.clone().open(file))
             .buffered(concurrency)
             .map_ok(move |row_groups| stream::iter(order.apply(row_groups)).map(Ok))
             .try_flatten()
             .and_then(move |row_group| admission.clone().admit(row_group));
         let filter = Arc::clone(&predicate);
+        let filtering = metrics.clone();
         let prepared: Arc<[ColumnExpr]> = options.prepared.into();
         let row_groups = row_groups
-            .map_ok(move |row_group| prepare(row_group, Arc::clone(&filter), Arc::clone(&prepared)))
+            .map_ok(move |row_group| {
+                let (filter, prepared) = (Arc::clone(&filter), Arc::clone(&prepared));
+                prepare(row_group, filter, prepared, filtering.clone())
+            })
             .try_buffered(concurrency)
             .try_filter(|(_, rows)| future::ready(!rows.is_empty()));
         Ok(RowGroupStream {
             predicate,
+            metrics,
             row_groups: row_groups.boxed(),
         })
+    }
+}
+
+/// Files in the order of their dates, without those that dynamic filters exclude when they are requested.
+struct FilesInOrder {
+    files: std::vec::IntoIter<Arc<DataFile>>,
+    order: DateOrder,
+    predicate: Arc<Predicate>,
+    pruned: Count,
+}
+
+impl Iterator for FilesInOrder {
+    type Item = Arc<DataFile>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let file = self.files.next()?;
+            match self.order.prune(&file, &self.predicate) {
+                Some(true) => return Some(file),
+                Some(false) => self.pruned.add(1),
+                None => {
+                    self.pruned.add(1 + self.files.len());
+                    self.files = Vec::new().into_iter();
+                }
+            }
+        }
     }
 }
 
@@ -168,6 +219,7 @@ struct FileOpener {
     columns: Option<Arc<BTreeSet<usize>>>,
     /// The template of the reservation of each row group.
     memory: Arc<MemoryReservation>,
+    metrics: ScanMetrics,
 }
 
 impl FileOpener {
@@ -175,6 +227,9 @@ impl FileOpener {
     async fn open(self, file: Arc<DataFile>) -> Result<Vec<Unfiltered>> {
         tokio::task::consume_budget().await;
         if !self.predicate.may_hold(&file) {
+            let pruned = &self.metrics.files.pruned_statistics;
+            pruned.subtract_matched(1);
+            pruned.add_pruned(1);
             return Ok(Vec::new());
         }
         if let Some(columns) = &self.columns
@@ -182,6 +237,7 @@ impl FileOpener {
             && let Some(row_group) =
                 RowGroupReader::from_log(&self.cache, &self.table, &file, columns, &self.memory)
         {
+            self.metrics.files_answered_by_log.add(1);
             return Ok(vec![(row_group, file)]);
         }
         let mut may_hold = Vec::new();
@@ -213,9 +269,10 @@ async fn prepare(
     (mut row_group, file): Unfiltered,
     predicate: Arc<Predicate>,
     prepared: Arc<[ColumnExpr]>,
+    metrics: ScanMetrics,
 ) -> Result<(RowGroupReader, RowSelection)> {
     tokio::task::consume_budget().await;
-    let rows = predicate.filter(&mut row_group, &file).await?;
+    let rows = predicate.filter(&mut row_group, &file, &metrics).await?;
     if !rows.is_empty() {
         row_group.prepare(prepared.iter(), &rows).await?;
     }
@@ -225,6 +282,7 @@ async fn prepare(
 /// The row groups of one partition that have rows for which the condition holds.
 struct RowGroupStream {
     predicate: Arc<Predicate>,
+    metrics: ScanMetrics,
     row_groups: BoxStream<'static, Result<(RowGroupReader, RowSelection)>>,
 }
 
@@ -235,8 +293,24 @@ impl RowGroupStream {
         self.row_groups.try_next().await
     }
 
-    /// The condition.
-    fn predicate(&self) -> Arc<Predicate> {
-        Arc::clone(&self.predicate)
+    /// Those of the rows of a row group whose dates the dynamic filters still accept.
+    async fn still_in_range(
+        &mut self,
+        row_group: &mut RowGroupReader,
+        rows: RowSelection,
+    ) -> Result<RowSelection> {
+        self.predicate.still_in_range(row_group, rows).await
+    }
+
+    /// Those of the rows of a row group that the dynamic filters still accept.
+    async fn filter_dynamic(
+        &mut self,
+        row_group: &mut RowGroupReader,
+        rows: RowSelection,
+    ) -> Result<RowSelection> {
+        let filtered = self
+            .predicate
+            .filter_dynamic(row_group, rows, &self.metrics);
+        filtered.await
     }
 }

@@ -36,6 +36,9 @@ use store::{DataFile, Store};
 use crate::delivery;
 use crate::filter_stages::FilterStages;
 use crate::memory::charged;
+use crate::metered_reader::MeteredReader;
+use crate::metrics::{FileMetrics, bytes_scanned};
+use crate::pruning::Pruning;
 
 /// The name under which the store's objects are registered with DataFusion.
 pub const STORE_URL: &str = "vouch://store";
@@ -50,6 +53,8 @@ pub(crate) struct EventDataSource {
     pub(crate) filters: FilterStages,
     files: Arc<[Arc<DataFile>]>,
     partitions: usize,
+    /// The template of DataFusion's scans, whose metrics all of them share.
+    parquet: Arc<ParquetSource>,
 }
 
 impl EventDataSource {
@@ -62,6 +67,7 @@ impl EventDataSource {
     ) -> Self {
         Self {
             projection: ProjectionExprs::from_indices(columns, &table),
+            parquet: Arc::new(ParquetSource::new(Arc::clone(&table))),
             table,
             filters: FilterStages::default(),
             partitions: partitions.clamp(1, files.len().max(1)),
@@ -74,7 +80,6 @@ impl EventDataSource {
     /// # Errors
     /// None that is known.
     pub(crate) fn filtered(mut self, condition: &Arc<dyn PhysicalExpr>) -> Result<Self> {
-        self.files = delivery::pruned(self.files, condition, &self.table);
         self.filters.add(condition)?;
         Ok(self)
     }
@@ -95,6 +100,14 @@ impl EventDataSource {
         rows.min().unwrap_or(most)
     }
 
+    /// The conditions as far as statistics may exclude them.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub(crate) fn pruning(&self) -> Result<Pruning> {
+        Pruning::new(&self.filters, &self.table)
+    }
+
     /// DataFusion's scans of the files of a partition. Of files with larger events, fewer rows are read at a time.
     fn parquet_scans(
         &self,
@@ -105,7 +118,9 @@ impl EventDataSource {
         let mut exprs = self.filters.conditions().chain(outputs);
         let needs_delivery = exprs.any(delivery::is_needed);
         let mut files: BTreeMap<_, HashMap<_, Vec<PartitionedFile>>> = BTreeMap::new();
-        for file in self.files_of(partition) {
+        let metrics = FileMetrics::new(self.parquet.metrics(), partition);
+        let pruning = self.pruning()?;
+        for file in pruning.prune_files(self.files_of(partition), &metrics) {
             let rows = match file.batch_rows(session.batch_size()) {
                 all if all == session.batch_size() => all,
                 fewer => 1 << fewer.ilog2(),
@@ -150,7 +165,7 @@ impl EventDataSource {
             global: config.execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let parquet = ParquetSource::new(Arc::clone(&self.table))
+        let parquet = ParquetSource::clone(&self.parquet)
             .with_parquet_file_reader_factory(Arc::new(StoreReaders { store }));
         let mut source: Arc<dyn FileSource> = Arc::new(parquet.with_table_parquet_options(options));
         if let Some(condition) = self.filters.conjunction() {
@@ -235,6 +250,10 @@ impl DataSource for EventDataSource {
         Ok(Arc::new(Statistics::new_unknown(&schema)))
     }
 
+    fn metrics(&self) -> ExecutionPlanMetricsSet {
+        self.parquet.metrics().clone()
+    }
+
     fn with_fetch(&self, _limit: Option<usize>) -> Option<Arc<dyn DataSource>> {
         None
     }
@@ -314,13 +333,16 @@ struct StoreReaders {
 impl ParquetFileReaderFactory for StoreReaders {
     fn create_reader(
         &self,
-        _partition: usize,
+        partition: usize,
         file: PartitionedFile,
         _footer_bytes: Option<usize>,
-        _metrics: &ExecutionPlanMetricsSet,
+        metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         match file.extensions.get::<DataFile>() {
-            Some(file) => Ok(Box::new(self.store.file_reader(file))),
+            Some(file) => Ok(Box::new(MeteredReader {
+                reader: self.store.file_reader(file),
+                bytes_scanned: bytes_scanned(metrics, partition),
+            })),
             None => internal_err!("`{}` is no file of the store", file.object_meta.location),
         }
     }

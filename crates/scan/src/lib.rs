@@ -3,12 +3,16 @@
 mod cached_scan;
 mod column_cache;
 mod column_cache_rule;
+mod date_range;
 mod delivery;
 mod event_data_source;
 mod event_table;
 mod filter_stages;
 mod memory;
+mod metered_reader;
+mod metrics;
 mod ordered_conditions;
+mod pruning;
 
 pub use column_cache::ColumnCache;
 pub use column_cache_rule::ColumnCacheRule;

@@ -16,7 +16,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
     ReplaceChildrenOptions,
@@ -106,6 +106,10 @@ impl ExecutionPlan for AggregateScanExec {
         recursion.visit_sibling(|| self.aggregate.apply_expressions(f))
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.source.metrics.clone_inner())
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -135,10 +139,8 @@ impl ExecutionPlan for AggregateScanExec {
             let slice = move |start| batch.slice(start, batch_rows.min(batch.num_rows() - start));
             stream::iter(starts.map(slice).map(Ok))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            batches.try_flatten(),
-        )))
+        let batches = batches.try_flatten();
+        Ok(self.source.metered(partition, self.schema(), batches))
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use store::DataFile;
 
-use super::predicate::{Predicate, file_dates};
+use super::predicate::Predicate;
 use crate::column_cache::RowSelection;
+use crate::date_range::DateRange;
 
 /// An order of rows by their dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +31,12 @@ impl DateOrder {
     /// Prunes a file by its date range: whether it may have rows that match. `None` stops the scan, because no later
     /// file can match either.
     pub(super) fn prune(self, file: &DataFile, predicate: &Predicate) -> Option<bool> {
-        let (Ok(wanted), Some(dates)) = (predicate.dates(), file_dates(file)) else {
+        let (Ok(wanted), Some(dates)) = (predicate.dates(), DateRange::of_file(file)) else {
             // An error occurs again when the file is evaluated, and is reported there.
             return Some(true);
         };
-        let is_older = dates.end() < wanted.start();
-        let is_newer = dates.start() > wanted.end();
+        let is_older = dates.last < wanted.first;
+        let is_newer = dates.first > wanted.last;
         match (self, is_older, is_newer) {
             (Self::NewestFirst, true, _) | (Self::OldestFirst, _, true) => None,
             _ => Some(!is_older && !is_newer && !wanted.is_empty()),

@@ -11,7 +11,7 @@ use datafusion::datasource::source::DataSource;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
     ReplaceChildrenOptions,
@@ -100,6 +100,10 @@ impl ExecutionPlan for OrderedScanExec {
         self.source.events.apply_expressions(f)
     }
 
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.source.metrics.clone_inner())
+    }
+
     fn execute(
         &self,
         partition: usize,
@@ -124,10 +128,7 @@ impl ExecutionPlan for OrderedScanExec {
             let batch = scan.next().await?;
             Ok(batch.map(|batch| (batch, scan)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            batches,
-        )))
+        Ok(source.metered(partition, self.schema(), batches))
     }
 }
 
@@ -156,10 +157,10 @@ impl OrderedScanStream {
             let Some((mut row_group, rows)) = current else {
                 return Ok(None);
             };
-            let predicate = self.row_groups.predicate();
-            let rows = predicate.still_in_range(&mut row_group, rows).await?;
+            let rows = self.row_groups.still_in_range(&mut row_group, rows);
+            let rows = rows.await?;
             let (next, left) = self.order.split(&rows, self.next_rows);
-            let next = predicate.filter_dynamic(&mut row_group, next).await?;
+            let next = self.row_groups.filter_dynamic(&mut row_group, next).await?;
             let batch = match next.is_empty() {
                 true => None,
                 false => Some(self.batch(&mut row_group, &next).await?),

@@ -1,34 +1,31 @@
 //! The condition of a scan.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{
-    BinaryExpr, Column as ColumnRef, DynamicFilterTracking, Literal,
-};
+use datafusion::physical_expr::expressions::{BinaryExpr, DynamicFilterTracking, Literal};
 use datafusion::physical_expr_common::physical_expr::snapshot_physical_expr;
 use events::fields::{DATE, EVENT_ID};
 use store::DataFile;
 
-use super::column_expr::ColumnExpr;
+use super::column_expr::{ColumnExpr, Values};
 use super::filter_mask::FilterMask;
 use super::row_group_reader::RowGroupReader;
 use crate::column_cache::RowSelection;
+use crate::date_range::{Comparison, DateRange};
 use crate::filter_stages::FilterStages;
-
-/// All dates.
-const ALL_DATES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+use crate::metrics::ScanMetrics;
 
 /// The condition of a scan, as a conjunction of tests.
 #[derive(Debug)]
 pub(super) struct Predicate {
     tests: Vec<Test>,
-    /// The range of the dates that the static tests accept.
-    static_dates: RangeInclusive<i64>,
+    /// The dates that the static tests accept.
+    static_dates: DateRange,
     /// The index of the date in the table.
     date: usize,
 }
@@ -73,9 +70,9 @@ impl Predicate {
         });
         let tests: Vec<Test> = tests.into_iter().map(|(_, test)| test).collect();
         let static_tests = tests.iter().filter(|test| !test.is_dynamic);
-        let static_dates = static_tests.map(|test| dates(&test.expr, date));
+        let static_dates = static_tests.map(|test| DateRange::accepted(&test.expr, date));
         Ok(Self {
-            static_dates: static_dates.fold(ALL_DATES, |range, other| intersection(&range, &other)),
+            static_dates: static_dates.fold(DateRange::ALL, DateRange::intersection),
             tests,
             date,
         })
@@ -88,9 +85,9 @@ impl Predicate {
         columns.chain([self.date])
     }
 
-    /// The range of the dates that the condition accepts, with the present state of dynamic filters.
-    pub(super) fn dates(&self) -> Result<RangeInclusive<i64>> {
-        Ok(intersection(&self.static_dates, &self.dynamic_dates()?))
+    /// The dates that the condition accepts, with the present state of dynamic filters.
+    pub(super) fn dates(&self) -> Result<DateRange> {
+        Ok(self.static_dates.intersection(self.dynamic_dates()?))
     }
 
     /// The texts that columns with Bloom filters have to equal.
@@ -107,7 +104,8 @@ impl Predicate {
 
     /// Whether all rows of a file match, by the dates and the constant columns in the log.
     pub(super) fn holds_for_all(&self, file: &DataFile) -> bool {
-        let is_in_range = file_dates(file).is_some_and(|span| contains(&self.static_dates, &span));
+        let dates = DateRange::of_file(file);
+        let is_in_range = dates.is_some_and(|dates| self.static_dates.contains(dates));
         let mut tests = self.tests.iter();
         tests.all(|test| test.is_known(file, is_in_range))
     }
@@ -117,11 +115,13 @@ impl Predicate {
         &self,
         row_group: &mut RowGroupReader,
         file: &DataFile,
+        metrics: &ScanMetrics,
     ) -> Result<RowSelection> {
         let range = self.dates()?;
         let mut rows = RowSelection::Range(0..row_group.rows());
-        let mut is_in_range = file_dates(file).is_some_and(|span| contains(&range, &span));
-        if !is_in_range && let Some(in_range) = self.rows_in_range(row_group, &range).await? {
+        let dates = DateRange::of_file(file);
+        let mut is_in_range = dates.is_some_and(|dates| range.contains(dates));
+        if !is_in_range && let Some(in_range) = self.rows_in_range(row_group, range).await? {
             rows = RowSelection::Range(in_range);
             is_in_range = true;
         }
@@ -130,7 +130,7 @@ impl Predicate {
                 break;
             }
             if !test.is_known(file, is_in_range) {
-                rows = test.filter(row_group, rows).await?;
+                rows = test.filter(row_group, rows, metrics).await?;
             }
         }
         Ok(rows)
@@ -143,10 +143,10 @@ impl Predicate {
         rows: RowSelection,
     ) -> Result<RowSelection> {
         let range = self.dynamic_dates()?;
-        if range == ALL_DATES {
+        if range == DateRange::ALL {
             return Ok(rows);
         }
-        let Some(in_range) = self.rows_in_range(row_group, &range).await? else {
+        let Some(in_range) = self.rows_in_range(row_group, range).await? else {
             return Ok(rows);
         };
         let from = rows.count_before(in_range.start);
@@ -159,22 +159,23 @@ impl Predicate {
         &self,
         row_group: &mut RowGroupReader,
         mut rows: RowSelection,
+        metrics: &ScanMetrics,
     ) -> Result<RowSelection> {
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
             // A filter without a state accepts all rows, and its columns need not be read.
             if !rows.is_empty() && !is_true(&snapshot_physical_expr(Arc::clone(&test.expr))?) {
-                rows = test.filter(row_group, rows).await?;
+                rows = test.filter(row_group, rows, metrics).await?;
             }
         }
         Ok(rows)
     }
 
-    /// The range of the dates that the dynamic filters accept now.
-    fn dynamic_dates(&self) -> Result<RangeInclusive<i64>> {
-        let mut range = ALL_DATES;
+    /// The dates that the dynamic filters accept now.
+    fn dynamic_dates(&self) -> Result<DateRange> {
+        let mut range = DateRange::ALL;
         for test in self.tests.iter().filter(|test| test.is_dynamic) {
             let known = snapshot_physical_expr(Arc::clone(&test.expr))?;
-            range = intersection(&range, &dates(&known, self.date));
+            range = range.intersection(DateRange::accepted(&known, self.date));
         }
         Ok(range)
     }
@@ -183,12 +184,12 @@ impl Predicate {
     async fn rows_in_range(
         &self,
         row_group: &mut RowGroupReader,
-        range: &RangeInclusive<i64>,
+        range: DateRange,
     ) -> Result<Option<Range<usize>>> {
         row_group.load(std::iter::once(self.date)).await?;
         Ok(row_group.ascending(self.date).map(|dates| {
-            let from = dates.partition_point(|date| date < range.start());
-            let to = dates.partition_point(|date| date <= range.end());
+            let from = dates.partition_point(|date| *date < range.first);
+            let to = dates.partition_point(|date| *date <= range.last);
             from..to.max(from)
         }))
     }
@@ -196,13 +197,12 @@ impl Predicate {
 
 impl Test {
     fn new(expr: &Arc<dyn PhysicalExpr>, date: usize, table: &SchemaRef) -> Result<Self> {
-        let dates = Comparison::of(expr).and_then(|comparison| comparison.dates(date));
         Ok(Self {
             expr: Arc::clone(expr),
             column_expr: ColumnExpr::new(expr, table)?,
-            is_date_range: dates.is_some(),
+            is_date_range: DateRange::equivalent(expr, date).is_some(),
             is_dynamic: DynamicFilterTracking::classify(expr).contains_dynamic_filter(),
-            text: TextTest::of(expr, table),
+            text: TextTest::new(expr, table),
         })
     }
 
@@ -226,14 +226,16 @@ impl Test {
         &self,
         row_group: &mut RowGroupReader,
         rows: RowSelection,
+        metrics: &ScanMetrics,
     ) -> Result<RowSelection> {
-        match row_group
-            .evaluate(&self.column_expr, &rows)
-            .await?
-            .into_mask()
-        {
+        let values = row_group.evaluate(&self.column_expr, &rows).await?;
+        let is_constant = matches!(values, Values::Scalar(_));
+        match values.into_mask() {
             FilterMask::All => Ok(rows),
-            FilterMask::None => Ok(RowSelection::Range(0..0)),
+            FilterMask::None => {
+                metrics.row_groups_pruned_constant.add(is_constant.into());
+                Ok(RowSelection::Range(0..0))
+            }
             FilterMask::Some(mask) => {
                 // A row group has less than 2³² rows.
                 let selected = mask.set_indices().map(|index| rows.get(index) as u32);
@@ -244,11 +246,11 @@ impl Test {
 }
 
 impl TextTest {
-    fn of(expr: &Arc<dyn PhysicalExpr>, table: &SchemaRef) -> Option<Self> {
+    fn new(expr: &Arc<dyn PhysicalExpr>, table: &SchemaRef) -> Option<Self> {
         let binary = expr.downcast_ref::<BinaryExpr>()?;
         // The `!=` of DQL, which holds where there is no value.
         let is_distinct = *binary.op() == Operator::IsDistinctFrom && is_true(binary.right());
-        let equality = Comparison::of(if is_distinct { binary.left() } else { expr })?;
+        let equality = Comparison::new(if is_distinct { binary.left() } else { expr })?;
         let text = equality.value.try_as_str().flatten()?;
         (equality.operator == Operator::Eq).then(|| Self {
             column: table.field(equality.column).name().clone(),
@@ -258,94 +260,7 @@ impl TextTest {
     }
 }
 
-/// A comparison of a column with a value.
-struct Comparison<'e> {
-    column: usize,
-    operator: Operator,
-    value: &'e ScalarValue,
-}
-
-impl<'e> Comparison<'e> {
-    fn of(expr: &'e Arc<dyn PhysicalExpr>) -> Option<Self> {
-        let binary = expr.downcast_ref::<BinaryExpr>()?;
-        let (left, right) = (binary.left(), binary.right());
-        if let Some(column) = left.downcast_ref::<ColumnRef>() {
-            return Some(Self {
-                column: column.index(),
-                operator: *binary.op(),
-                value: right.downcast_ref::<Literal>()?.value(),
-            });
-        }
-        Some(Self {
-            column: right.downcast_ref::<ColumnRef>()?.index(),
-            operator: binary.op().swap()?,
-            value: left.downcast_ref::<Literal>()?.value(),
-        })
-    }
-
-    /// The dates for which it holds; `None` when it is no condition on the date alone.
-    fn dates(&self, date: usize) -> Option<RangeInclusive<i64>> {
-        let ScalarValue::Int64(Some(value)) = *self.value else {
-            return None;
-        };
-        if self.column != date {
-            return None;
-        }
-        match self.operator {
-            Operator::Eq => Some(value..=value),
-            Operator::Lt => Some(i64::MIN..=value.checked_sub(1)?),
-            Operator::LtEq => Some(i64::MIN..=value),
-            Operator::Gt => Some(value.checked_add(1)?..=i64::MAX),
-            Operator::GtEq => Some(value..=i64::MAX),
-            _ => None,
-        }
-    }
-}
-
-/// A range that contains all dates for which a condition holds.
-fn dates(expr: &Arc<dyn PhysicalExpr>, date: usize) -> RangeInclusive<i64> {
-    if let Some(range) = Comparison::of(expr).and_then(|comparison| comparison.dates(date)) {
-        return range;
-    }
-    let Some(binary) = expr.downcast_ref::<BinaryExpr>() else {
-        return ALL_DATES;
-    };
-    let sides = || (dates(binary.left(), date), dates(binary.right(), date));
-    match binary.op() {
-        Operator::And => {
-            let (left, right) = sides();
-            intersection(&left, &right)
-        }
-        Operator::Or => {
-            let (left, right) = sides();
-            hull(&left, &right)
-        }
-        _ => ALL_DATES,
-    }
-}
-
-/// The date range of a file in the log.
-pub(super) fn file_dates(file: &DataFile) -> Option<RangeInclusive<i64>> {
-    file.date_range_ms.map(|(first, last)| first..=last)
-}
-
 fn is_true(expr: &Arc<dyn PhysicalExpr>) -> bool {
     let literal = expr.downcast_ref::<Literal>();
     literal.is_some_and(|literal| *literal.value() == ScalarValue::Boolean(Some(true)))
-}
-
-fn intersection(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
-    *left.start().max(right.start())..=*left.end().min(right.end())
-}
-
-fn hull(left: &RangeInclusive<i64>, right: &RangeInclusive<i64>) -> RangeInclusive<i64> {
-    match (left.is_empty(), right.is_empty()) {
-        (true, _) => right.clone(),
-        (_, true) => left.clone(),
-        _ => *left.start().min(right.start())..=*left.end().max(right.end()),
-    }
-}
-
-fn contains(outer: &RangeInclusive<i64>, inner: &RangeInclusive<i64>) -> bool {
-    outer.start() <= inner.start() && inner.end() <= outer.end()
 }
