@@ -5,7 +5,7 @@ use std::time::Duration;
 use events::{Defaults, Event, Origin};
 use store::{
     CompactionOptions, ImportOptions, ImportSummary, Ingest, IngestOptions, Store, StoreOptions,
-    WriteBatch, Written,
+    WriteBatch, WriteOutcome,
 };
 
 use crate::program::{ALL_OF_TIME, Vouch, events};
@@ -112,7 +112,7 @@ fn sign_in(workspace: &str, id: usize) -> Event {
     Event::from_json_identified_by_content(record, &Defaults::default()).unwrap()
 }
 
-async fn write(ingest: &Ingest, events: Vec<Event>) -> Written {
+async fn write(ingest: &Ingest, events: Vec<Event>) -> WriteOutcome {
     let batch = WriteBatch {
         events,
         origin: Origin::default(),

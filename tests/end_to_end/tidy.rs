@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::program::folder;
 
 /// The most lines of a Rust file.
-const MAX_LINES: usize = 700;
+const MAX_LINES: usize = 500;
 
 fn root() -> &'static Path {
     folder().parent().unwrap()

@@ -3,7 +3,9 @@
 use engine::Scope;
 use events::WorkspaceId;
 use server::Client;
-use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Store, Undone};
+use store::{
+    Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Store, Undone,
+};
 
 use crate::arguments::AdminArgs;
 use crate::backend::open_store;
@@ -60,14 +62,17 @@ impl AdminBackend {
         retention: Retention,
         by: &str,
         create: bool,
-    ) -> Result<(Settings, Option<Expiry>), Failure> {
+    ) -> Result<(Settings, Option<RetentionRun>), Failure> {
         match self {
             Self::Local(store) => {
                 if !create {
                     require(store, workspace).await?;
                 }
                 let settings = store.set_retention(workspace, retention, by).await?;
-                Ok((settings, store.expire(workspace, ExpiryMode::DryRun).await?))
+                Ok((
+                    settings,
+                    store.expire(workspace, RetentionMode::DryRun).await?,
+                ))
             }
             Self::Service(client) => {
                 from_service(client.set_retention(workspace, retention, by, create).await)
@@ -115,8 +120,8 @@ impl AdminBackend {
     pub(crate) async fn expire(
         &self,
         workspace: &WorkspaceId,
-        mode: ExpiryMode,
-    ) -> Result<Option<Expiry>, Failure> {
+        mode: RetentionMode,
+    ) -> Result<Option<RetentionRun>, Failure> {
         match self {
             Self::Local(store) => {
                 require(store, workspace).await?;

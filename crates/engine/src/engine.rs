@@ -17,7 +17,7 @@ use dql::ast::Statement;
 use functions::{NoteMetrics, with_charged_texts};
 use futures::{Stream, TryStreamExt};
 use plan::{BoundQuery, Delivery, Lowered};
-use store::{Store, View};
+use store::{ReadView, Store};
 
 use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Engine {
 pub(crate) struct Running {
     pub(crate) query: BoundQuery,
     pub(crate) lowered: Lowered,
-    pub(crate) views: Vec<View>,
+    pub(crate) views: Vec<ReadView>,
     /// What functions have met while it ran.
     pub(crate) notes: NoteMetrics,
     /// See [`Summary::watermark_ms`].

@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use plan::{BindContext, BoundQuery, BoundShow, Delivery};
 use scan::{EventTable, Events};
-use store::{DataFile, Store, StoreError, View};
+use store::{DataFile, ReadView, Store, StoreError};
 
 use crate::error::EngineError;
 use crate::overrides::Overrides;
@@ -219,7 +219,7 @@ pub(crate) async fn views(
     store: &Store,
     request: &QueryRequest,
     windows: &[TimeRange],
-) -> Result<Vec<View>, EngineError> {
+) -> Result<Vec<ReadView>, EngineError> {
     store.catch_up(&request.options.after).await?;
     let workspaces = match &request.scope {
         Scope::All => store.workspaces().await?,
@@ -230,7 +230,7 @@ pub(crate) async fn views(
             workspaces
         }
     };
-    let views: Vec<(WorkspaceId, Option<View>)> = stream::iter(workspaces)
+    let views: Vec<(WorkspaceId, Option<ReadView>)> = stream::iter(workspaces)
         .map(|workspace| async move {
             let view = store.view_within(&workspace, windows).await?;
             Ok::<_, EngineError>((workspace, view))
@@ -286,9 +286,9 @@ fn workspace_in(directory: &Path) -> Option<&str> {
 
 /// What a query has to read: files chosen by day and by the dates they hold, and the events that are in
 /// no file yet.
-pub(crate) fn events(query: &BoundQuery, views: &[View]) -> Events {
+pub(crate) fn events(query: &BoundQuery, views: &[ReadView]) -> Events {
     let windows = query.windows();
-    let files = views.iter().flat_map(View::files);
+    let files = views.iter().flat_map(ReadView::files);
     let is_needed = |file: &&Arc<DataFile>| windows.iter().any(|window| file.may_hold(window));
     let recent = views.iter().flat_map(|view| view.recent.iter());
     Events {

@@ -21,8 +21,8 @@ pub(crate) use request::{
 };
 
 pub(crate) use workspace::{
-    expiry_from_message, expiry_to_message, hold_from_message, hold_to_message,
-    new_hold_from_message, new_hold_to_message, placed_from_message, placed_to_message,
+    hold_from_message, hold_to_message, new_hold_from_message, new_hold_to_message,
+    placed_from_message, placed_to_message, retention_run_from_message, retention_run_to_message,
     settings_from_message, settings_to_message, undone_from_message, undone_to_message,
 };
 

@@ -99,7 +99,7 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
         | StoreError::NewerFormat { .. }
         | StoreError::Lacking { .. }
         | StoreError::Unsupported { .. }
-        | StoreError::Record { .. }
+        | StoreError::AuditEvent { .. }
         | StoreError::Arrow(_) => (Code::Internal, "the store cannot be read by this service"),
     }
 }

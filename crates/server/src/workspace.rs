@@ -1,12 +1,12 @@
 //! The methods of `WorkspaceService`: message in, store, message out.
 
 use events::WorkspaceId;
-use store::{ExpiryMode, Store};
+use store::{RetentionMode, Store};
 use tonic::{Request, Response, Status};
 
 use crate::convert::{
-    RequestError, expiry_to_message, hold_to_message, new_hold_from_message, placed_to_message,
-    settings_to_message, undone_to_message,
+    RequestError, hold_to_message, new_hold_from_message, placed_to_message,
+    retention_run_to_message, settings_to_message, undone_to_message,
 };
 use crate::proto::workspace_service_server::WorkspaceService;
 use crate::proto::{
@@ -95,7 +95,7 @@ impl WorkspaceService for Service {
             .set_retention(&workspace, retention, &message.by)
             .await
             .map_err(|error| from_settings_error(&error))?;
-        let next_run = match self.store.expire(&workspace, ExpiryMode::DryRun).await {
+        let next_run = match self.store.expire(&workspace, RetentionMode::DryRun).await {
             Ok(next_run) => next_run,
             Err(error) => {
                 tracing::warn!(%workspace, %error, "what a new retention drops is not known");
@@ -104,7 +104,7 @@ impl WorkspaceService for Service {
         };
         Ok(Response::new(SetRetentionResponse {
             settings: Some(settings_to_message(&settings)),
-            next_run: next_run.as_ref().map(expiry_to_message),
+            next_run: next_run.as_ref().map(retention_run_to_message),
         }))
     }
 
@@ -162,14 +162,14 @@ impl WorkspaceService for Service {
         }
         let workspace = self.known(&message.workspace).await?;
         let mode = match (message.dry_run, message.confirm) {
-            (true, _) => ExpiryMode::DryRun,
-            (false, true) => ExpiryMode::Confirmed,
-            (false, false) => ExpiryMode::Guarded,
+            (true, _) => RetentionMode::DryRun,
+            (false, true) => RetentionMode::Confirmed,
+            (false, false) => RetentionMode::Guarded,
         };
         let run = self.store.expire(&workspace, mode).await;
         let run = run.map_err(|error| from_settings_error(&error))?;
         Ok(Response::new(RunRetentionResponse {
-            run: run.as_ref().map(expiry_to_message),
+            run: run.as_ref().map(retention_run_to_message),
         }))
     }
 

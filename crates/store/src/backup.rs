@@ -36,10 +36,10 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use url::Url;
 
-use crate::cleaning::old_staging_files;
 use crate::error::StoreError;
-use crate::location::{Location, StoreOptions};
-use crate::marker::Marker;
+use crate::maintenance::vacuum::old_staging_files;
+use crate::root::location::{Location, StoreOptions};
+use crate::root::marker::Marker;
 use crate::store::Store;
 
 use copies::Copies;
@@ -60,7 +60,7 @@ pub struct BackupRoot {
 /// How a backup is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BackupOptions {
-    /// Read every copy of earlier backups again, and copy anew what is damaged.
+    /// Read every copy of earlier backups again, and copy damaged ones anew.
     pub verify: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct Backup {
     pub replaced: Vec<String>,
 }
 
-/// What reading a backup has shown.
+/// The result of reading a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupVerification {
     /// The backup.
@@ -148,7 +148,7 @@ impl BackupRoot {
     ///
     /// # Errors
     ///
-    /// As for [`Store::restore`]; what is wrong with single objects is no error but returned.
+    /// As for [`Store::restore`]; faults of single objects are not an error but returned.
     pub async fn verify(&self, incomplete: bool) -> Result<BackupVerification, StoreError> {
         let Chosen {
             manifest,

@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 use tokio::task::JoinError;
 use uuid::Uuid;
 
-use crate::clock::Difference;
+use crate::root::clock::Difference;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ pub enum StoreError {
         /// Why, and what to do.
         reason: String,
     },
-    /// The store that this process uses is no longer there.
+    /// The store that this process uses does not exist any more.
     #[error(
         "store {id} is no longer at `{url}`: its marker, `vouch-store.json`, is missing; mount its volume again, or restore the store from a backup"
     )]
@@ -189,7 +189,7 @@ pub enum StoreError {
         /// The commit's path under the root of the store.
         path: String,
     },
-    /// A file that was to be committed is no longer there.
+    /// A file that was to be committed does not exist any more.
     #[error(
         "`{path}` was deleted before it was committed, so nothing was stored; check the clocks of all nodes, then do the same again"
     )]
@@ -262,7 +262,7 @@ pub enum StoreError {
     InvalidSetting {
         /// What was to be set.
         setting: &'static str,
-        /// What is wrong with it, and what to give.
+        /// What is wrong with it, and what to give instead.
         reason: String,
     },
     /// Another hold has the name.
@@ -295,7 +295,7 @@ pub enum StoreError {
     },
     /// The audit event about a change cannot be made.
     #[error("the audit event `{action}` cannot be made: {reason}; check the clock of this machine")]
-    Record {
+    AuditEvent {
         /// The action that it is about.
         action: &'static str,
         /// What is wrong with it.
@@ -372,7 +372,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether what was read may be damaged, as opposed to an object store that did not answer.
+    /// Whether the error may be damage, as opposed to an object store that did not answer.
     #[must_use]
     pub(crate) fn may_be_damage(&self) -> bool {
         matches!(
@@ -401,7 +401,7 @@ impl StoreError {
     /// Whether an object that was expected is not there.
     ///
     /// A reader that holds an old snapshot takes the newest one and tries once more; when the
-    /// object is still missing then, the store is incomplete and the error stands.
+    /// object is still missing then, the store is incomplete and the error is returned.
     #[must_use]
     pub fn is_missing_object(&self) -> bool {
         if matches!(self, Self::NotFound { .. }) {
@@ -459,7 +459,7 @@ fn is_not_found(error: &(dyn StdError + 'static)) -> bool {
     )
 }
 
-/// What a task has returned. A panic of it goes on in the task that waits for it.
+/// The result of a task. Its panic continues in the task that waits for it.
 pub(crate) fn joined<T>(result: Result<T, JoinError>) -> Result<T, StoreError> {
     result.map_err(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),

@@ -1,5 +1,9 @@
 //! Many events at once: straight into data files of their tables.
 
+pub(crate) mod day_buffer;
+pub(crate) mod staging;
+mod writing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,13 +12,12 @@ use events::{DayEvents, Delivery, Event, Origin, WorkspaceId};
 use futures::{StreamExt, TryFutureExt, stream};
 use tokio::task::JoinSet;
 
-use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::segment::{Number, SegmentKey};
-use crate::staging::{Committed, Staging};
+use crate::import::day_buffer::DayBuffer;
+use crate::import::staging::{Committed, Staging};
+use crate::root::segment_key::SegmentKey;
+use crate::segment::BatchSequence;
 use crate::store::Store;
-
-mod writing;
 
 use writing::Write;
 
@@ -32,7 +35,7 @@ const COMMIT_CONCURRENCY: usize = 8;
 pub struct ImportOptions {
     /// About how many bytes of memory events may take until they are written, at most 1 GiB;
     /// 256 MiB by default. More of it makes fewer and larger files. What is being written counts;
-    /// files in the making take some memory besides.
+    /// files that are being written take some memory in addition.
     pub memory_bytes: usize,
 }
 
@@ -44,10 +47,10 @@ impl Default for ImportOptions {
     }
 }
 
-/// An import that goes on: takes events in any order, of any workspaces and days.
+/// An import in progress: takes events in any order, of any workspaces and days.
 ///
 /// Events become visible all together per workspace, when [`Import::finish`] is called. An import
-/// that is dropped before leaves files behind that nobody reads; [`Import::abort`] removes them.
+/// that is dropped before leaves files that no reader uses; [`Import::abort`] removes them.
 #[derive(Debug)]
 pub struct Import {
     store: Store,
@@ -82,7 +85,7 @@ struct Waiting {
     touched_at: u64,
 }
 
-/// What an import has done.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportSummary {
     /// How many events were stored.
@@ -96,7 +99,7 @@ pub struct ImportSummary {
     pub workspaces: Vec<WorkspaceSummary>,
 }
 
-/// What an import has done in one workspace.
+/// The result of an import in one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceSummary {
     /// The workspace.
@@ -160,7 +163,7 @@ impl Import {
         self.make_room().await
     }
 
-    /// Adds what `add` adds to the buffer of a day; it gives the bytes that it has added.
+    /// Adds what `add` adds to the buffer of a day; it returns the bytes that it has added.
     fn take(
         &mut self,
         workspace: &WorkspaceId,
@@ -176,7 +179,7 @@ impl Import {
     }
 
     /// Takes the numbers of batches whose events this import has; they are committed with the events.
-    pub(crate) fn number(&mut self, number: &Number, now_ms: i64) {
+    pub(crate) fn number(&mut self, number: &BatchSequence, now_ms: i64) {
         self.of_workspace(&number.workspace)
             .staging
             .number(number, now_ms);
@@ -209,7 +212,7 @@ impl Import {
         }
     }
 
-    /// Gives up: deletes the files that were written so far, as far as that is possible.
+    /// Aborts: deletes the files that were written so far, if possible.
     pub async fn abort(mut self) {
         self.wait_for_writes().await;
         for import in self.workspaces.into_values() {

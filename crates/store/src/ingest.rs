@@ -2,10 +2,12 @@
 //!
 //! Requests that arrive while a segment is being written wait and share the next one, so that the
 //! number of durable writes does not grow with the number of clients or workspaces. A request is
-//! answered when its segment is durable. Folding runs beside it.
+//! answered when its segment is durable. Folding runs concurrently.
 
-mod folder;
-mod numbered;
+pub(crate) mod date_admission;
+pub(crate) mod fold;
+mod fold_task;
+mod sequence;
 mod stuck;
 mod writer;
 
@@ -21,10 +23,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::delta::heads::Head;
 use crate::error::StoreError;
-use crate::fold::FoldSummary;
-use crate::heads::Head;
-use crate::segment::{MOST_WITNESSED, Number, WriteToken};
+use crate::ingest::fold::FoldSummary;
+use crate::root::segment_key::WriteToken;
+use crate::segment::{BatchSequence, MAX_WITNESSED};
 use crate::store::Store;
 
 /// With more segments than this that are not folded, they are folded at once, and written less often.
@@ -94,7 +97,7 @@ pub struct WriteBatch {
     pub all_or_nothing: bool,
 }
 
-/// What a producer calls a batch, so that one that got lost is noticed.
+/// What a producer calls a batch, so that a lost batch is noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchNumber {
     /// The name of the producer.
@@ -107,17 +110,17 @@ pub struct BatchNumber {
 
 /// What became of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub struct WriteOutcome {
     /// The events that were refused, in the order of the batch.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RejectedEvent>,
     /// What makes a question on any node see the events; `None` when none was stored.
     pub token: Option<WriteToken>,
 }
 
 /// An event that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// Its place in [`WriteBatch::events`].
+pub struct RejectedEvent {
+    /// Its index in [`WriteBatch::events`].
     pub index: usize,
     /// Why.
     pub rejection: Rejection,
@@ -134,10 +137,10 @@ pub struct Ingest {
 #[derive(Debug)]
 struct Tasks {
     writer: JoinHandle<()>,
-    folder: JoinHandle<()>,
+    fold_task: JoinHandle<()>,
 }
 
-/// What the parts of an ingest share.
+/// The state that the tasks of an ingest share.
 #[derive(Debug)]
 struct Shared {
     store: Store,
@@ -146,11 +149,11 @@ struct Shared {
     node: Uuid,
     /// The bytes that may wait.
     waiting: Arc<Semaphore>,
-    numbered: numbered::Producers,
+    numbered: sequence::Producers,
     stuck: stuck::StuckTables,
     /// The newest versions of tables that this node has committed, some of them.
     committed: Mutex<BTreeMap<WorkspaceId, u64>>,
-    /// What this node says about the store.
+    /// The statements of this node about the store.
     head: AsyncMutex<OwnHead>,
     /// There is much to fold.
     fold_soon: Notify,
@@ -172,7 +175,7 @@ struct OwnHead {
 struct Request {
     events: Vec<Event>,
     origin: Origin,
-    number: Option<Number>,
+    number: Option<BatchSequence>,
     /// The bytes of its values, by which segments are made.
     size_bytes: usize,
     answer: oneshot::Sender<Result<WriteToken, Arc<StoreError>>>,
@@ -190,7 +193,7 @@ impl Store {
             waiting: Arc::new(Semaphore::new(
                 options.waiting_bytes.min(Semaphore::MAX_PERMITS),
             )),
-            numbered: numbered::Producers::default(),
+            numbered: sequence::Producers::default(),
             stuck: stuck::StuckTables::default(),
             committed: Mutex::default(),
             head: AsyncMutex::default(),
@@ -203,7 +206,7 @@ impl Store {
         let (requests, waiting) = mpsc::channel(writer::WAITING_REQUESTS);
         let tasks = Tasks {
             writer: tokio::spawn(writer::run(Arc::clone(&shared), waiting)),
-            folder: tokio::spawn(folder::run(Arc::clone(&shared))),
+            fold_task: tokio::spawn(fold_task::run(Arc::clone(&shared))),
         };
         Ingest {
             shared,
@@ -233,7 +236,7 @@ impl Ingest {
     /// that is so of one of their workspaces,
     /// [`StoreError::SequenceGap`] and [`StoreError::SequenceConflict`] for numbers out of order, and
     /// the other kinds when nothing was stored.
-    pub async fn write(&self, batch: WriteBatch) -> Result<Written, StoreError> {
+    pub async fn write(&self, batch: WriteBatch) -> Result<WriteOutcome, StoreError> {
         let WriteBatch {
             events,
             mut origin,
@@ -243,7 +246,7 @@ impl Ingest {
         if let Some(number) = &number {
             origin.batch = Some(format!("{}/{}", number.producer, number.number));
         }
-        let number = number.map(|number| numbered::describe(number, &events));
+        let number = number.map(|number| sequence::describe(number, &events));
         let refused = self.refused(&events).await;
         let is_stored = refused.is_empty() || !all_or_nothing;
         let events = match is_stored {
@@ -255,7 +258,7 @@ impl Ingest {
                 let mut turn = self
                     .shared
                     .numbered
-                    .turn(&self.shared.store, &number)
+                    .permit(&self.shared.store, &number)
                     .await?;
                 let token = self
                     .store_events(events, origin, Some(number.clone()))
@@ -266,7 +269,7 @@ impl Ingest {
             _ if events.is_empty() => None,
             _ => Some(self.store_events(events, origin, None).await?),
         };
-        Ok(Written { refused, token })
+        Ok(WriteOutcome { refused, token })
     }
 
     /// Stops: what was taken in is made durable and folded; later writes fail.
@@ -280,7 +283,7 @@ impl Ingest {
             return Ok(());
         };
         self.shared.closing.send_replace(true);
-        for task in [tasks.writer, tasks.folder] {
+        for task in [tasks.writer, tasks.fold_task] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the ingest has failed");
             }
@@ -295,16 +298,16 @@ impl Ingest {
     pub(crate) async fn kill(&self) {
         if let Some(tasks) = self.tasks.lock().await.take() {
             tasks.writer.abort();
-            tasks.folder.abort();
+            tasks.fold_task.abort();
         }
     }
 
-    async fn refused(&self, events: &[Event]) -> Vec<Refused> {
+    async fn refused(&self, events: &[Event]) -> Vec<RejectedEvent> {
         let mut admission = self.shared.store.admission();
         let mut refused = Vec::new();
         for (index, event) in events.iter().enumerate() {
             let rejection = admission.refusal(event).await;
-            refused.extend(rejection.map(|rejection| Refused { index, rejection }));
+            refused.extend(rejection.map(|rejection| RejectedEvent { index, rejection }));
         }
         refused
     }
@@ -330,7 +333,7 @@ impl Ingest {
         &self,
         events: Vec<Event>,
         origin: Origin,
-        number: Option<Number>,
+        number: Option<BatchSequence>,
     ) -> Result<WriteToken, StoreError> {
         self.refuse_parked(&events)?;
         let memory_bytes = events.iter().map(Event::memory_bytes).sum();
@@ -388,19 +391,19 @@ impl Shared {
                 .map(|(workspace, version)| (workspace.clone(), *version)),
         );
         // Those of the newest fold say most.
-        let mut excess = committed.len().saturating_sub(MOST_WITNESSED);
+        let mut excess = committed.len().saturating_sub(MAX_WITNESSED);
         committed.retain(|workspace, _| {
             let is_dropped = excess > 0 && !newest.contains_key(workspace);
             excess -= usize::from(is_dropped);
             !is_dropped
         });
-        while committed.len() > MOST_WITNESSED {
+        while committed.len() > MAX_WITNESSED {
             committed.pop_last();
         }
     }
 }
 
-fn without(events: Vec<Event>, refused: &[Refused]) -> Vec<Event> {
+fn without(events: Vec<Event>, refused: &[RejectedEvent]) -> Vec<Event> {
     let mut refused = refused.iter().map(|refused| refused.index).peekable();
     let events = events.into_iter().enumerate();
     let kept = events.filter(|(index, _)| refused.next_if_eq(index).is_none());

@@ -10,16 +10,18 @@
 //! | `sort` | which files the new log has, day by day |
 //! | `found` | rows of data files that the log does not name |
 //! | `kept` | of the events of a day each one once |
-//! | `recorded` | drops and holds, as audit events tell them |
+//! | `recorded` | drops and holds, as audit events record them |
 //! | `files` | damaged data files |
 
 mod files;
 mod found;
+mod heads;
 mod kept;
 mod log;
 mod readable;
 mod rebuild;
 mod recorded;
+pub(crate) mod set_aside;
 mod sort;
 
 use std::fmt;
@@ -30,13 +32,13 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::{Map, Value, json};
 
+use crate::delta::audit_event::AuditEvent;
+use crate::delta::table;
 use crate::error::StoreError;
-use crate::paths;
-use crate::record::Record;
+use crate::root::paths;
 use crate::store::Store;
-use crate::table;
 
-/// What was repaired of a table, or is to be.
+/// The repair of a table, done or planned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableRepair {
     /// What is done, in its order.
@@ -91,7 +93,7 @@ pub struct RebuiltLog {
     pub dropped_events: u64,
     /// Data files that nothing names and that cannot be read; they are moved to `set-aside`.
     pub unreadable: Vec<String>,
-    /// The holds that were placed by lost entries; an audit event tells them, and they are placed again.
+    /// The holds that were placed by lost entries; an audit event lists them, and they are placed again.
     pub holds: Vec<String>,
     /// Whether the settings are lost. Then no retention run drops anything until a retention is set.
     pub settings_lost: bool,
@@ -161,7 +163,7 @@ impl fmt::Display for RebuiltLog {
 }
 
 impl Store {
-    /// Says what is damaged of the table of `workspace`, and with `by`, the name of who does it, repairs it; `None`
+    /// Says what is damaged of the table of `workspace`, and with `by`, the name of the actor, repairs it; `None`
     /// when there is no such table.
     ///
     /// What is damaged and not needed is moved to `set-aside/`. A log that lost entries is replaced by a new one, with
@@ -268,14 +270,14 @@ impl Store {
 struct Loss {
     /// What is wrong with it; `None` when there is no log.
     reason: Option<String>,
-    /// Whether heads or segments tell of it: the log itself shows nothing.
+    /// Whether heads or segments show it: the log itself shows nothing.
     is_witnessed: bool,
 }
 
 /// The audit event about a repaired log.
-fn log_record(by: &str, steps: &[RepairStep]) -> Record {
+fn log_record(by: &str, steps: &[RepairStep]) -> AuditEvent {
     let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    Record {
+    AuditEvent {
         action: "log.repaired",
         title: "Log of the table repaired",
         message: "damaged objects of the log were set aside".to_owned(),
@@ -285,8 +287,8 @@ fn log_record(by: &str, steps: &[RepairStep]) -> Record {
 }
 
 /// The audit event about a rebuilt log.
-fn rebuild_record(by: &str, rebuilt: &RebuiltLog) -> Record {
-    Record {
+fn rebuild_record(by: &str, rebuilt: &RebuiltLog) -> AuditEvent {
+    AuditEvent {
         action: "log.rebuilt",
         title: "Log of the table rebuilt",
         message: rebuilt.to_string(),

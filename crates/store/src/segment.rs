@@ -9,12 +9,11 @@
 
 mod columns;
 mod first_format;
-mod folded;
 mod format;
-mod key;
 mod known;
 mod put;
 mod recent;
+pub(crate) mod sequence;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,23 +27,21 @@ use events::{WorkspaceId, fields};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::marker::Marker;
-use crate::paths;
+use crate::root::marker::Marker;
+use crate::root::paths;
+use crate::root::segment_key::SegmentKey;
 
-pub(crate) use folded::FoldedSegments;
-pub(crate) use key::SegmentKey;
-pub use key::{InvalidToken, WriteToken};
 pub(crate) use known::{KnownSegments, Listed, fetch, listed};
 pub(crate) use put::put;
 pub(crate) use recent::RecentEvents;
 
 /// The put of a segment that takes longer is not acknowledged.
-pub(crate) const MOST_PUT_TIME: Duration = Duration::from_secs(30);
+pub(crate) const MAX_PUT_TIME: Duration = Duration::from_secs(30);
 
 /// How many keys of unfolded segments, and how many versions of tables, a header names at most.
-pub(crate) const MOST_WITNESSED: usize = 256;
+pub(crate) const MAX_WITNESSED: usize = 256;
 
-/// What a segment says about the store at the time of its writing.
+/// The statements of a segment about the store at the time of its writing.
 ///
 /// A key that a newer version of Vouch writes is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +55,10 @@ pub(crate) struct Header {
     /// The incarnation of the store, new after each restore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) incarnation: Option<String>,
-    /// Segments of the same node that it had not folded, the newest [`MOST_WITNESSED`].
+    /// Segments of the same node that it had not folded, the newest [`MAX_WITNESSED`].
     #[serde(default)]
     pub(crate) unfolded: Vec<SegmentKey>,
-    /// The newest versions of tables that the node has committed, at most [`MOST_WITNESSED`].
+    /// The newest versions of tables that the node has committed, at most [`MAX_WITNESSED`].
     #[serde(default)]
     pub(crate) committed: BTreeMap<WorkspaceId, u64>,
     /// The segments that the events of a parked one were copied from.
@@ -82,14 +79,14 @@ impl Header {
 
 /// A batch that its producer has given a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Number {
+pub(crate) struct BatchSequence {
     /// The workspace of its events.
     pub(crate) workspace: WorkspaceId,
     /// The name that the producer calls itself.
     pub(crate) producer: String,
     /// Counted from 1 for each producer and workspace.
     pub(crate) number: u64,
-    /// What tells a batch from another one with the same number.
+    /// Distinguishes the batch from another one with the same number.
     pub(crate) digest: String,
 }
 
@@ -99,7 +96,7 @@ pub(crate) struct Batch {
     /// Whose part it is.
     pub(crate) workspace: WorkspaceId,
     /// The numbered batches in it.
-    pub(crate) numbers: Vec<Number>,
+    pub(crate) numbers: Vec<BatchSequence>,
     /// The events in the order of arrival, in the columns of [`events::schema`]; `None` when the numbered
     /// batches have none.
     pub(crate) events: Option<RecordBatch>,
@@ -122,7 +119,7 @@ pub(crate) struct LostBatch {
     /// Whose part it is.
     pub(crate) workspace: WorkspaceId,
     /// The numbered batches in it.
-    pub(crate) numbers: Vec<Number>,
+    pub(crate) numbers: Vec<BatchSequence>,
     /// How many events it had.
     pub(crate) events: u64,
     /// What is wrong with it.
@@ -221,7 +218,7 @@ impl Segment {
     }
 
     /// The numbered batches that it is known to have held.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = &Number> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &BatchSequence> {
         let whole = self.batches.iter().flat_map(|batch| &batch.numbers);
         let lost = self.damage.lost.iter().flat_map(|lost| &lost.numbers);
         whole.chain(lost)
@@ -265,7 +262,7 @@ impl Segment {
     /// Takes the time at which the store got the object into account: events of a segment whose put took too long
     /// are received then.
     pub(crate) fn stored_at(&mut self, stored_ms: i64) -> Result<(), ArrowError> {
-        let most = i64::try_from(MOST_PUT_TIME.as_millis()).unwrap_or(i64::MAX);
+        let most = i64::try_from(MAX_PUT_TIME.as_millis()).unwrap_or(i64::MAX);
         let written_ms = i64::try_from(self.key.written_ms).unwrap_or(i64::MAX);
         if self.key.is_parked() || stored_ms.saturating_sub(written_ms) <= most {
             return Ok(());

@@ -1,29 +1,33 @@
-//! What is set for a workspace, in the properties of its Delta table.
+//! The settings of a workspace, in the properties of its Delta table.
 //!
 //! | property | is |
 //! |---|---|
-//! | `vouch.retention` | how long events are kept, when somebody has set it: `90d`, `7y` |
+//! | `vouch.retention` | how long events are kept, when it was set: `90d`, `7y` |
 //! | `vouch.holds` | the legal holds: a JSON array |
 //! | `vouch.droppedBefore` | the first day that no retention run has dropped yet |
 //! | `vouch.confirmedBefore` | the first day that setting the retention has not confirmed to be dropped |
 //! | `vouch.olderEvents` | `true` once an import brought events that were older than the default retention, while none was set |
-//! | `vouch.dropUndone` | `true` once a drop was undone or a rebuilt log may lack settings, until somebody confirms that events go |
+//! | `vouch.dropUndone` | `true` once a drop was undone or a rebuilt log may lack settings, until an operator confirms that events may go |
 //!
 //! They are part of the table's log, so that changing them and dropping events conflict like any two
 //! commits.
 
 mod change;
+pub(crate) mod dropped_since;
+pub(crate) mod held_rows;
+pub(crate) mod hold;
 mod hold_json;
+pub(crate) mod retention;
 
 use chrono::NaiveDate;
 use events::WorkspaceId;
 
+use crate::delta::log::TableMetadata;
+use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
-use crate::hold::Hold;
-use crate::log::TableMetadata;
-use crate::paths;
-use crate::retention::Retention;
-use crate::snapshot::Snapshot;
+use crate::root::paths;
+use crate::settings::hold::Hold;
+use crate::settings::retention::Retention;
 
 pub use change::PlacedHold;
 
@@ -34,10 +38,10 @@ const CONFIRMED_BEFORE: &str = "vouch.confirmedBefore";
 const OLDER_EVENTS: &str = "vouch.olderEvents";
 const DROP_UNDONE: &str = "vouch.dropUndone";
 
-/// What is set for a workspace.
+/// The settings of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// How long events are kept; `None` when nobody has set it.
+    /// How long events are kept; `None` when it was never set.
     pub retention: Option<Retention>,
     /// The legal holds, by name.
     pub holds: Vec<Hold>,
@@ -55,7 +59,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The retention that counts: what was set, else two years.
+    /// The retention in force: the setting, else two years.
     #[must_use]
     pub fn retention_in_force(&self) -> Retention {
         self.retention.unwrap_or_default()
@@ -83,7 +87,7 @@ impl Settings {
         })
     }
 
-    /// Reads the settings in the metadata of a table; the error is the property and what is wrong.
+    /// Reads the settings in the metadata of a table; the error is the property and the reason.
     fn parse(metadata: &TableMetadata) -> Result<Self, (&'static str, String)> {
         let property = |name: &str| metadata.property(name);
         let retention = property(RETENTION)
@@ -133,7 +137,7 @@ impl Settings {
 }
 
 impl Snapshot {
-    /// What is set for the workspace at this version.
+    /// The settings of the workspace at this version.
     ///
     /// # Errors
     ///
@@ -151,7 +155,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hold::HeldEvents;
+    use crate::settings::hold::HeldEvents;
     use chrono::DateTime;
     use events::TimeRange;
 

@@ -12,29 +12,29 @@ use object_store::ObjectStore;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use url::Url;
 
-use crate::activity::Activity;
-use crate::clock::{Clock, Comparison};
+use crate::delta::heads::NamedVersions;
+use crate::delta::log;
+use crate::delta::snapshot::{DataFile, Snapshot};
+use crate::delta::table::{self, Table};
 use crate::error::StoreError;
-use crate::file_reader::{FileCaches, FileReader};
-use crate::heads::NamedVersions;
+use crate::file::reader::{FileCaches, FileReader};
 use crate::import::{Import, ImportOptions};
-use crate::location::{Location, StoreOptions};
-use crate::log;
-use crate::marker::KnownMarker;
-use crate::paths;
+use crate::maintenance::activity::Activity;
+use crate::read_view::LISTING_AGE;
+use crate::root::clock::{Clock, Comparison};
+use crate::root::location::{Location, StoreOptions};
+use crate::root::marker::KnownMarker;
+use crate::root::paths;
 use crate::segment::{KnownSegments, RecentEvents, Segment};
-use crate::snapshot::{DataFile, Snapshot};
-use crate::table::{self, Table};
-use crate::view::LISTING_AGE;
 
 /// A checkpoint is written at each version that is a multiple of this.
 const CHECKPOINT_VERSIONS: u64 = 20;
 
-/// With more loaded tables than this, those that nobody reads at the moment are forgotten. A table takes about
+/// With more loaded tables than this, those that no reader uses at the moment are forgotten. A table takes about
 /// 170 kB, and more with many files.
-const MOST_TABLES: usize = 1_024;
+const MAX_TABLES: usize = 1_024;
 
-/// How many workspaces are looked at at the same time.
+/// The number of workspaces that are read concurrently.
 const WORKSPACE_CONCURRENCY: usize = 16;
 
 /// The events of all workspaces under one root; cheap to clone, clones share what they have read.
@@ -55,7 +55,7 @@ struct Inner {
     activity: Activity,
 }
 
-/// A table that was loaded once and is brought up to date by whoever needs it next.
+/// A table that was loaded once and is brought up to date by its next reader.
 type TableSlot = AsyncMutex<Option<Table>>;
 
 impl fmt::Debug for Store {
@@ -79,20 +79,20 @@ impl Store {
     /// [`StoreError::InvalidUrl`] when `url` cannot hold a store, for instance because it is a
     /// file.
     pub fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        Location::open(url, options).map(Self::at)
+        Location::open(url, options).map(Self::from_location)
     }
 
     /// The store whose objects are `objects`, by paths relative to its root; `url` is what the root
     /// calls itself.
     ///
-    /// This is how something stands between a store and its objects, for instance to count, delay or
+    /// A test or a tool can wrap the objects of a store with it, for instance to count, delay or
     /// break writes: wrap the [`Store::object_store`] of an opened store, so that what it promises about
     /// durability and order stays. `objects` must list in the order of paths, refuse
     /// [`PutMode::Create`](object_store::PutMode::Create) where an object is, and show a write as a
     /// whole or not at all.
     #[must_use]
-    pub fn on(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
-        Self::at(Location {
+    pub fn with_object_store(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+        Self::from_location(Location {
             url,
             objects,
             clock: Clock::System,
@@ -105,14 +105,14 @@ impl Store {
     /// The same store with another clock. Nothing that was read is kept.
     #[must_use]
     pub fn with_clock(&self, clock: Clock) -> Self {
-        Self::at(Location {
+        Self::from_location(Location {
             clock,
             ..self.location().clone()
         })
     }
 
     /// The store at a root that was found already.
-    pub(crate) fn at(location: Location) -> Self {
+    pub(crate) fn from_location(location: Location) -> Self {
         let inner = Inner {
             location: Location {
                 caches: FileCaches::default(),
@@ -147,7 +147,7 @@ impl Store {
     /// missing is a [`StoreError`], boxed in the errors of the reader.
     #[must_use]
     pub fn file_reader(&self, file: &DataFile) -> FileReader {
-        FileReader::new(self.location(), &file.place())
+        FileReader::new(self.location(), &file.file_ref())
     }
 
     /// The workspaces that have events, or had some, sorted.
@@ -163,7 +163,7 @@ impl Store {
         self.known_workspaces().await
     }
 
-    /// Like [`Store::workspaces`], as far as they are known, for the upkeep of a store with damaged segments.
+    /// Like [`Store::workspaces`], as far as they are known, for the maintenance of a store with damaged segments.
     ///
     /// # Errors
     ///
@@ -231,14 +231,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the table cannot be read in full. A table whose log is damaged is never taken for an
+    /// When the table cannot be read in full. A table whose log is damaged never counts as an
     /// empty one: the error names the object.
     pub async fn snapshot(&self, workspace: &WorkspaceId) -> Result<Option<Snapshot>, StoreError> {
         let slot = self.slot(workspace);
         let mut slot = slot.lock().await;
         *slot = self.newest(workspace, slot.take()).await?;
         if slot.is_none() {
-            // Names that nobody has stored anything under must not fill the memory.
+            // Names without stored events must not fill the memory.
             self.tables().remove(workspace);
         }
         Ok(slot.as_ref().map(|table| table.snapshot().clone()))
@@ -251,7 +251,7 @@ impl Store {
     }
 
     /// Sums up the log of `workspace` in a checkpoint when `version`, which was just committed, is to
-    /// have one. The commit stands whether or not this works, and a later one will try again.
+    /// have one. The commit is valid whether or not this works, and a later one will try again.
     pub(crate) async fn checkpoint_if_due(&self, workspace: &WorkspaceId, version: u64) {
         if !version.is_multiple_of(CHECKPOINT_VERSIONS) {
             return;
@@ -314,7 +314,7 @@ impl Store {
     }
 
     /// Loads the newest version of the table of `workspace`, unless a head names a later one: a log whose newest
-    /// entries were removed is neither answered nor written to, as a commit would take the place of a removed one.
+    /// entries were removed is neither answered nor written to, as a commit would replace a removed one.
     async fn load(&self, workspace: &WorkspaceId) -> Result<Option<Table>, StoreError> {
         let location = &self.inner.location;
         let load = || Table::load(location, workspace);
@@ -354,7 +354,7 @@ impl Store {
         if let Some(slot) = tables.get(workspace) {
             return Arc::clone(slot);
         }
-        if tables.len() >= MOST_TABLES {
+        if tables.len() >= MAX_TABLES {
             // What is read at the moment stays.
             tables.retain(|_, slot| Arc::strong_count(slot) > 1);
         }

@@ -1,38 +1,21 @@
 //! The store as its users see it, on every kind of root that a test can have.
 
-mod backlog;
 mod backup;
-mod blocks;
-mod cleaning;
 mod cold_start;
-mod columns;
-mod compacting;
-mod concurrent;
-mod damaged;
+mod column_cache;
 mod delta;
 mod faults;
+mod file;
 mod fixture;
 mod hooked;
-mod importing;
-mod ingesting;
-mod large_events;
-mod log_damage;
-mod marker;
-mod model;
+mod import;
+mod ingest;
+mod maintenance;
 mod next_format;
-#[cfg(unix)]
-mod power_cut;
-mod removed;
-mod repairing;
-mod retention;
-mod same_id;
-mod scrubbing;
-mod segments;
-mod unreadable;
-mod unreliable;
-mod verifying;
+mod repair;
+mod root;
+mod segment;
 mod virtual_time;
-mod while_cleaning;
 
 use std::time::Duration;
 
@@ -45,9 +28,9 @@ use object_store::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::location::{Location, StoreOptions};
-use crate::marker::Marker;
-use crate::paths;
+use crate::root::location::{Location, StoreOptions};
+use crate::root::marker::Marker;
+use crate::root::paths;
 use crate::{
     Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, StoreError,
     Verification,
@@ -101,7 +84,7 @@ impl Root {
 
     /// A store that knows nothing of what others have read from this root.
     fn open(&self) -> Store {
-        Store::at(self.location.clone())
+        Store::from_location(self.location.clone())
     }
 }
 
@@ -207,7 +190,7 @@ async fn try_read(store: &Store, snapshot: &Snapshot) -> Result<Vec<RecordBatch>
     let mut batches = Vec::new();
     for file in snapshot.files.iter() {
         let failed = |error| StoreError::parquet(&file.path, error);
-        let rows = file.place().open(store.location()).await?;
+        let rows = file.file_ref().open(store.location()).await?;
         let rows = rows.build().map_err(failed)?;
         let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();

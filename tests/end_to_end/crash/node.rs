@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use engine::{Engine, EngineConfig};
 use server::{Server, ServerConfig};
-use store::{Clock, IngestOptions, Store, StoreOptions, UpkeepOptions};
+use store::{Clock, IngestOptions, MaintenanceOptions, Store, StoreOptions};
 use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -44,13 +44,13 @@ fn options(failpoint: Option<Failpoint>) -> IngestOptions {
 }
 
 /// As in the service, but with every interval in milliseconds.
-fn upkeep_options(failpoint: Option<Failpoint>) -> UpkeepOptions {
+fn maintenance_options(failpoint: Option<Failpoint>) -> MaintenanceOptions {
     let cleans = failpoint.is_some_and(|failpoint| failpoint.point.write.is_of_cleaning());
-    let mut options = UpkeepOptions {
+    let mut options = MaintenanceOptions {
         compaction_interval: Duration::from_millis(100),
-        cleaning_interval: Duration::ZERO,
+        vacuum_interval: Duration::ZERO,
         retention_interval: Duration::ZERO,
-        ..UpkeepOptions::default()
+        ..MaintenanceOptions::default()
     };
     // A process that is to die while it cleans comes to that sooner without merging everything first.
     options.compaction.settle_after = Duration::from_secs(if cleans { 60 } else { 0 });
@@ -84,7 +84,7 @@ fn process() {
 async fn serve(path: &str, failpoint: Option<Failpoint>, ahead: Option<TimeDelta>) {
     let disk = Store::open(path, &StoreOptions::default()).unwrap();
     let objects = Deadly::new(disk.object_store(), failpoint);
-    let store = Store::on(Arc::new(objects), disk.url().clone());
+    let store = Store::with_object_store(Arc::new(objects), disk.url().clone());
     let store = match ahead {
         Some(ahead) => store.with_clock(Clock::Shifted(ahead)),
         None => store,
@@ -106,9 +106,10 @@ async fn serve(path: &str, failpoint: Option<Failpoint>, ahead: Option<TimeDelta
     .unwrap();
     say(&format!("{LISTENING}{}", server.grpc_address()));
     let stop = async { server::stop_signal().await.unwrap() };
-    let upkeep = tokio::spawn(async move { store.upkeep(upkeep_options(failpoint)).await });
+    let maintenance =
+        tokio::spawn(async move { store.maintain(maintenance_options(failpoint)).await });
     server.serve(engine, ingest.clone(), stop).await.unwrap();
-    upkeep.abort();
+    maintenance.abort();
     ingest.close().await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 
 use engine::{Engine, EngineConfig, QueryOptions, QueryRequest, Scope, StreamItem};
 use futures::TryStreamExt;
-use store::{ExpiryMode, Store};
+use store::{RetentionMode, Store};
 
 use super::store::{DAYS, START_MS};
 
@@ -92,12 +92,12 @@ pub(super) async fn maintain(store: &Store) {
     let _ = store.fold().await;
     super::store::compact(&store).await;
     for workspace in store.workspaces_with_table().await.unwrap() {
-        let _ = store.expire(&workspace, ExpiryMode::Confirmed).await;
+        let _ = store.expire(&workspace, RetentionMode::Confirmed).await;
     }
 }
 
 fn fresh(store: &Store) -> Store {
-    Store::on(store.object_store(), store.url().clone())
+    Store::with_object_store(store.object_store(), store.url().clone())
 }
 
 fn request(text: &str) -> QueryRequest {

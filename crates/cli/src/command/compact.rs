@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: CompactArgs) -> Result<(), Failure> {
         let cleaned = clean(&store, &workspace, arguments.dry_run, &mut out).await;
         done.extend([merged, cleaned]);
     }
-    let leftovers = store.clean_leftovers(arguments.dry_run).await?;
+    let leftovers = store.vacuum_leftovers(arguments.dry_run).await?;
     tell_removals(&leftovers, arguments.dry_run, &mut out)?;
     match done.into_iter().sum::<Result<u64, Failure>>()? {
         0 => Ok(()),
@@ -126,7 +126,7 @@ async fn clean(
     dry_run: bool,
     out: &mut impl Write,
 ) -> Result<u64, Failure> {
-    match store.clean(workspace, dry_run).await {
+    match store.vacuum(workspace, dry_run).await {
         Ok(removals) => {
             tell_removals(&removals.unwrap_or_default(), dry_run, out)?;
             Ok(0)

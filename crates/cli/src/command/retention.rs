@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use engine::Scope;
 use events::WorkspaceId;
-use store::{Dropped, Expiry, ExpiryMode, ExpiryOutcome, Retention, Settings, Undone};
+use store::{Dropped, Retention, RetentionMode, RetentionOutcome, RetentionRun, Settings, Undone};
 
 use crate::admin_backend::AdminBackend;
 use crate::arguments::{AdminArgs, RetentionCommand};
@@ -37,9 +37,9 @@ pub(crate) async fn run(command: RetentionCommand) -> Result<(), Failure> {
             confirm,
         } => {
             let mode = match (dry_run, confirm) {
-                (true, _) => ExpiryMode::DryRun,
-                (false, true) => ExpiryMode::Confirmed,
-                (false, false) => ExpiryMode::Guarded,
+                (true, _) => RetentionMode::DryRun,
+                (false, true) => RetentionMode::Confirmed,
+                (false, false) => RetentionMode::Guarded,
             };
             expire(&admin, workspace, mode).await
         }
@@ -99,7 +99,11 @@ async fn set(
     Ok(())
 }
 
-async fn expire(admin: &AdminArgs, scope: Option<Scope>, mode: ExpiryMode) -> Result<(), Failure> {
+async fn expire(
+    admin: &AdminArgs,
+    scope: Option<Scope>,
+    mode: RetentionMode,
+) -> Result<(), Failure> {
     let backend = AdminBackend::open(admin).await?;
     let mut out = io::stdout();
     for workspace in backend.chosen(scope).await? {
@@ -183,7 +187,7 @@ fn tell_settings(
     Ok(())
 }
 
-fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
+fn tell_run(expiry: &RetentionRun, out: &mut impl Write) -> io::Result<()> {
     let retention = expiry.retention;
     let what = || {
         let dropped = &expiry.dropped;
@@ -195,10 +199,12 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
         )
     };
     match expiry.outcome {
-        ExpiryOutcome::Nothing => writeln!(out, "nothing to drop that is older than {retention}")?,
-        ExpiryOutcome::Dropped { .. } => writeln!(out, "dropped {}", what())?,
-        ExpiryOutcome::DryRun => writeln!(out, "would drop {}", what())?,
-        ExpiryOutcome::Unconfirmed => {
+        RetentionOutcome::Nothing => {
+            writeln!(out, "nothing to drop that is older than {retention}")?
+        }
+        RetentionOutcome::Dropped { .. } => writeln!(out, "dropped {}", what())?,
+        RetentionOutcome::DryRun => writeln!(out, "would drop {}", what())?,
+        RetentionOutcome::Unconfirmed => {
             writeln!(
                 out,
                 "nothing is dropped: a large share of the events is older than {retention}, and nobody has confirmed that they go"
@@ -209,7 +215,7 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
                 what()
             )?;
         }
-        ExpiryOutcome::Undone => {
+        RetentionOutcome::Undone => {
             writeln!(
                 out,
                 "nothing is dropped: a drop was undone or the log rebuilt, and no other retention was set and no run confirmed since"
@@ -220,7 +226,7 @@ fn tell_run(expiry: &Expiry, out: &mut impl Write) -> io::Result<()> {
                 what()
             )?;
         }
-        ExpiryOutcome::Withheld => {
+        RetentionOutcome::Withheld => {
             writeln!(
                 out,
                 "nothing is dropped: nobody has set a retention, and events older than the default of {retention} were imported"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use events::MappingSource;
 use server::{IngestConfig, Server, ServerConfig};
-use store::{IngestOptions, UpkeepOptions};
+use store::{IngestOptions, MaintenanceOptions};
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::ServeArgs;
@@ -49,8 +49,9 @@ pub(crate) async fn run(arguments: ServeArgs) -> Result<(), Failure> {
     store.probe_object_store().await?;
     tracing::info!(store = %store.url(), "store");
     let ingest = store.ingest(IngestOptions::default());
-    let upkeep = store.clone();
-    let upkeep = tokio::spawn(async move { upkeep.upkeep(UpkeepOptions::default()).await });
+    let maintenance = store.clone();
+    let maintenance =
+        tokio::spawn(async move { maintenance.maintain(MaintenanceOptions::default()).await });
     let (scrubbed, scrub) = (store.clone(), arguments.limits.scrub());
     let scrub = tokio::spawn(async move { scrubbed.scrub(scrub).await });
     let engine = open_engine_with(store, arguments.queries.engine())?;
@@ -70,7 +71,7 @@ pub(crate) async fn run(arguments: ServeArgs) -> Result<(), Failure> {
         }
     };
     let served = server.serve(engine, ingest.clone(), stop).await;
-    upkeep.abort();
+    maintenance.abort();
     scrub.abort();
     let closed = ingest.close().await;
     served?;

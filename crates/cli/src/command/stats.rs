@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use store::{Store, StoreError, View};
+use store::{ReadView, Store, StoreError};
 
 use super::retention::WITHHELD;
 use crate::arguments::{StatsArgs, StatsFormat};
@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: StatsArgs) -> Result<(), Failure> {
 }
 
 /// The views of the workspaces, and the errors of those that cannot be read.
-async fn views(store: &Store) -> Result<(Vec<View>, Vec<String>), Failure> {
+async fn views(store: &Store) -> Result<(Vec<ReadView>, Vec<String>), Failure> {
     let mut views = Vec::new();
     let mut unreadable = Vec::new();
     for workspace in store.known_workspaces().await? {
@@ -61,12 +61,12 @@ async fn views(store: &Store) -> Result<(Vec<View>, Vec<String>), Failure> {
 }
 
 /// Whether retention is withheld: no events of the workspace are dropped.
-fn is_withheld(view: &View) -> bool {
+fn is_withheld(view: &ReadView) -> bool {
     let settings = view.table.as_ref().map(|table| table.settings());
     settings.is_some_and(|settings| settings.is_ok_and(|settings| settings.is_withheld()))
 }
 
-fn as_json(view: &View) -> Value {
+fn as_json(view: &ReadView) -> Value {
     let range = view.date_range_ms();
     json!({
         "workspace": view.workspace.as_str(),
@@ -81,7 +81,7 @@ fn as_json(view: &View) -> Value {
     })
 }
 
-fn table(views: &[View]) -> Table {
+fn table(views: &[ReadView]) -> Table {
     let columns = [
         "workspace",
         "files",
@@ -90,7 +90,7 @@ fn table(views: &[View]) -> Table {
         "first event",
         "last event",
     ];
-    let row = |view: &View| {
+    let row = |view: &ReadView| {
         let range = view.date_range_ms();
         vec![
             json!(view.workspace.as_str()),

@@ -5,7 +5,7 @@ use dql::{Completion, Span};
 use events::TimeRange;
 use events::fields::{self, FieldType};
 use serde_json::Value;
-use store::View;
+use store::ReadView;
 
 use super::{CandidateKind, Found, written};
 use crate::answer::Answer;
@@ -163,7 +163,7 @@ impl Engine {
     /// A window that ends with the newest event and holds about this many, by whole files.
     async fn newest(&self, request: &QueryRequest, events: u64) -> Result<TimeRange, EngineError> {
         let views = prepare::views(self.store(), request, &[TimeRange::ALL]).await?;
-        let spans = views.iter().flat_map(View::spans);
+        let spans = views.iter().flat_map(ReadView::spans);
         let mut spans: Vec<(i64, i64, u64)> = spans
             .map(|(first_ms, last_ms, rows)| (last_ms, first_ms, rows))
             .collect();

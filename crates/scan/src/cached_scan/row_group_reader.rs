@@ -170,19 +170,19 @@ impl RowGroupReader {
         for column in &missing {
             bytes.push(self.bytes_to_load(&BTreeSet::from([*column])).await?);
         }
-        let read = self.cache.load_few(self.group()?, &fields, rows).await;
+        let read = self.cache.read_rows(self.group()?, &fields, rows).await;
         let read = read.map_err(external)?.into_iter().zip(bytes);
         for (index, (column, bytes)) in missing.into_iter().zip(read) {
             self.memory.try_grow(match &column {
-                LoadedColumn::Whole(_) => bytes,
-                LoadedColumn::Few(values) => values.get_array_memory_size(),
+                LoadedColumn::Full(_) => bytes,
+                LoadedColumn::Selected(values) => values.get_array_memory_size(),
             })?;
             match (column, &mut self.selected) {
-                (LoadedColumn::Whole(column), _) => drop(self.loaded.insert(index, column)),
-                (LoadedColumn::Few(values), Some(selected)) => {
+                (LoadedColumn::Full(column), _) => drop(self.loaded.insert(index, column)),
+                (LoadedColumn::Selected(values), Some(selected)) => {
                     selected.values.insert(index, values);
                 }
-                (LoadedColumn::Few(_), None) => {}
+                (LoadedColumn::Selected(_), None) => {}
             }
         }
         Ok(())
@@ -196,12 +196,12 @@ impl RowGroupReader {
     ) -> Result<Values> {
         self.prepare([expr], rows).await?;
         if let Some(only) = expr.only_column()
-            && let Some(Column::Coded(column)) = self.loaded.get(&only).map(AsRef::as_ref)
+            && let Some(Column::Dictionary(column)) = self.loaded.get(&only).map(AsRef::as_ref)
         {
             if let Some(value) = column.only_value() {
                 return Ok(Values::Scalar(expr.evaluate_rows(vec![value], 1)?));
             }
-            let keys = column.codes(rows);
+            let keys = column.keys(rows);
             let dictionary = expr.evaluate_dictionary(column.dictionary(), &keys)?;
             return Ok(Values::Dictionary { keys, dictionary });
         }

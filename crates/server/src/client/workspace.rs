@@ -1,12 +1,12 @@
 //! The calls about the settings of a workspace.
 
 use events::WorkspaceId;
-use store::{Expiry, ExpiryMode, Hold, NewHold, PlacedHold, Retention, Settings, Undone};
+use store::{Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Undone};
 
 use super::{Client, ClientError, refused};
 use crate::convert::{
-    MessageError, expiry_from_message, hold_from_message, new_hold_to_message, placed_from_message,
-    settings_from_message, undone_from_message,
+    MessageError, hold_from_message, new_hold_to_message, placed_from_message,
+    retention_run_from_message, settings_from_message, undone_from_message,
 };
 use crate::proto::{
     GetSettingsRequest, ReleaseHoldRequest, RunRetentionRequest, SetRetentionRequest,
@@ -39,7 +39,7 @@ impl Client {
         retention: Retention,
         by: &str,
         create: bool,
-    ) -> Result<(Settings, Option<Expiry>), ClientError> {
+    ) -> Result<(Settings, Option<RetentionRun>), ClientError> {
         let message = SetRetentionRequest {
             workspace: workspace.to_string(),
             retention: retention.to_string(),
@@ -49,7 +49,10 @@ impl Client {
         let response = self.workspaces().set_retention(message).await;
         let response = response.map_err(refused)?.into_inner();
         let settings = response.settings.ok_or(MessageError::Missing("settings"))?;
-        let next_run = response.next_run.map(expiry_from_message).transpose()?;
+        let next_run = response
+            .next_run
+            .map(retention_run_from_message)
+            .transpose()?;
         Ok((settings_from_message(settings)?, next_run))
     }
 
@@ -99,16 +102,16 @@ impl Client {
     pub async fn expire(
         &self,
         workspace: &WorkspaceId,
-        mode: ExpiryMode,
-    ) -> Result<Option<Expiry>, ClientError> {
+        mode: RetentionMode,
+    ) -> Result<Option<RetentionRun>, ClientError> {
         let message = RunRetentionRequest {
             workspace: workspace.to_string(),
-            dry_run: mode == ExpiryMode::DryRun,
-            confirm: mode == ExpiryMode::Confirmed,
+            dry_run: mode == RetentionMode::DryRun,
+            confirm: mode == RetentionMode::Confirmed,
         };
         let response = self.workspaces().run_retention(message).await;
         let run = response.map_err(refused)?.into_inner().run;
-        Ok(run.map(expiry_from_message).transpose()?)
+        Ok(run.map(retention_run_from_message).transpose()?)
     }
 
     /// Restores, on behalf of `by`, events that a retention run has dropped: the run that made `version`, or the

@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate};
 use events::{TimeRange, WorkspaceId};
 use store::{
-    Dropped, Expiry, ExpiryOutcome, HeldEvents, Hold, NewHold, PlacedHold, Retention, Settings,
-    Undone,
+    Dropped, HeldEvents, Hold, NewHold, PlacedHold, Retention, RetentionOutcome, RetentionRun,
+    Settings, Undone,
 };
 
 use super::{MessageError, RequestError};
@@ -114,14 +114,14 @@ pub(crate) fn placed_from_message(
 }
 
 /// A retention run as a message.
-pub(crate) fn expiry_to_message(expiry: &Expiry) -> proto::RetentionRun {
+pub(crate) fn retention_run_to_message(expiry: &RetentionRun) -> proto::RetentionRun {
     let (outcome, version) = match expiry.outcome {
-        ExpiryOutcome::Nothing => (proto::RetentionOutcome::Nothing, None),
-        ExpiryOutcome::Dropped { version } => (proto::RetentionOutcome::Dropped, Some(version)),
-        ExpiryOutcome::DryRun => (proto::RetentionOutcome::DryRun, None),
-        ExpiryOutcome::Withheld => (proto::RetentionOutcome::Withheld, None),
-        ExpiryOutcome::Unconfirmed => (proto::RetentionOutcome::Unconfirmed, None),
-        ExpiryOutcome::Undone => (proto::RetentionOutcome::Undone, None),
+        RetentionOutcome::Nothing => (proto::RetentionOutcome::Nothing, None),
+        RetentionOutcome::Dropped { version } => (proto::RetentionOutcome::Dropped, Some(version)),
+        RetentionOutcome::DryRun => (proto::RetentionOutcome::DryRun, None),
+        RetentionOutcome::Withheld => (proto::RetentionOutcome::Withheld, None),
+        RetentionOutcome::Unconfirmed => (proto::RetentionOutcome::Unconfirmed, None),
+        RetentionOutcome::Undone => (proto::RetentionOutcome::Undone, None),
     };
     let held_by = expiry.held_by.iter().map(|(name, events)| proto::HeldBy {
         name: name.clone(),
@@ -144,19 +144,21 @@ pub(crate) fn expiry_to_message(expiry: &Expiry) -> proto::RetentionRun {
 }
 
 /// The retention run of a message.
-pub(crate) fn expiry_from_message(message: proto::RetentionRun) -> Result<Expiry, MessageError> {
+pub(crate) fn retention_run_from_message(
+    message: proto::RetentionRun,
+) -> Result<RetentionRun, MessageError> {
     let version = message.version.ok_or(MessageError::Missing("version"));
     let outcome = match message.outcome() {
-        proto::RetentionOutcome::Nothing => ExpiryOutcome::Nothing,
-        proto::RetentionOutcome::Dropped => ExpiryOutcome::Dropped { version: version? },
-        proto::RetentionOutcome::DryRun => ExpiryOutcome::DryRun,
-        proto::RetentionOutcome::Withheld => ExpiryOutcome::Withheld,
-        proto::RetentionOutcome::Unconfirmed => ExpiryOutcome::Unconfirmed,
-        proto::RetentionOutcome::Undone => ExpiryOutcome::Undone,
+        proto::RetentionOutcome::Nothing => RetentionOutcome::Nothing,
+        proto::RetentionOutcome::Dropped => RetentionOutcome::Dropped { version: version? },
+        proto::RetentionOutcome::DryRun => RetentionOutcome::DryRun,
+        proto::RetentionOutcome::Withheld => RetentionOutcome::Withheld,
+        proto::RetentionOutcome::Unconfirmed => RetentionOutcome::Unconfirmed,
+        proto::RetentionOutcome::Undone => RetentionOutcome::Undone,
         proto::RetentionOutcome::Unspecified => return Err(MessageError::UnknownKind),
     };
     let held_by = message.held_by.into_iter();
-    Ok(Expiry {
+    Ok(RetentionRun {
         workspace: message
             .workspace
             .parse()
@@ -304,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_run_comes_back() {
-        let run = |outcome| Expiry {
+        let run = |outcome| RetentionRun {
             workspace: "w".parse().unwrap(),
             outcome,
             retention: "90d".parse().unwrap(),
@@ -320,27 +322,27 @@ mod tests {
             foreign_events: 1,
         };
         for outcome in [
-            ExpiryOutcome::Nothing,
-            ExpiryOutcome::Dropped { version: 9 },
-            ExpiryOutcome::DryRun,
-            ExpiryOutcome::Withheld,
-            ExpiryOutcome::Unconfirmed,
-            ExpiryOutcome::Undone,
+            RetentionOutcome::Nothing,
+            RetentionOutcome::Dropped { version: 9 },
+            RetentionOutcome::DryRun,
+            RetentionOutcome::Withheld,
+            RetentionOutcome::Unconfirmed,
+            RetentionOutcome::Undone,
         ] {
-            let message = expiry_to_message(&run(outcome));
-            assert_eq!(expiry_from_message(message).unwrap(), run(outcome));
+            let message = retention_run_to_message(&run(outcome));
+            assert_eq!(retention_run_from_message(message).unwrap(), run(outcome));
         }
         let unknown = proto::RetentionRun {
             outcome: 99,
-            ..expiry_to_message(&run(ExpiryOutcome::Nothing))
+            ..retention_run_to_message(&run(RetentionOutcome::Nothing))
         };
-        assert!(expiry_from_message(unknown).is_err());
+        assert!(retention_run_from_message(unknown).is_err());
         for version in [None, Some(9)] {
             let undone = Undone {
                 workspace: "w".parse().unwrap(),
                 dropped_version: 8,
                 version,
-                restored: run(ExpiryOutcome::Nothing).dropped,
+                restored: run(RetentionOutcome::Nothing).dropped,
                 repeated: 3,
             };
             let message = undone_to_message(&undone);

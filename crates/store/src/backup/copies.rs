@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use super::manifest::{BackupFault, Object};
 use super::{BackupOptions, Earlier};
-use crate::digest::{self, Digest};
 use crate::error::StoreError;
-use crate::location::Location;
+use crate::file::digest::{self, Digest};
+use crate::root::location::Location;
 
 const DIRECTORY: &str = "copies";
 
@@ -54,7 +54,7 @@ pub(super) async fn listed(location: &Location) -> Result<Vec<ObjectMeta>, Store
 pub(super) struct Source {
     pub(super) path: Path,
     pub(super) size: u64,
-    /// When it was written, as the object store tells, Unix milliseconds.
+    /// When it was written, by the object store, Unix milliseconds.
     pub(super) modified_ms: Option<i64>,
     /// What the log says about its bytes.
     pub(super) digest: Option<Digest>,
@@ -80,13 +80,13 @@ pub(super) struct Taken {
     pub(super) fault: Option<String>,
 }
 
-/// A run reads one of so many copies of earlier backups again, so that all are read in this many runs.
+/// The number of runs in which every copy of earlier backups is read again once.
 const SHARES: u64 = 32;
 
 /// The copies that a run may use, and where it makes more.
 pub(super) struct Copies<'a> {
     target: &'a Location,
-    /// What tells the copies of this run from those of others.
+    /// Distinguishes the copies of this run from those of others.
     run: String,
     /// What is copied already, by paths in the store.
     known: HashMap<String, Object>,
@@ -247,7 +247,7 @@ impl<'a> Copies<'a> {
         Ok(None)
     }
 
-    /// Whether the copy that an earlier backup has of an object is what was copied, as far as it is looked at.
+    /// Whether the copy that an earlier backup has of an object is what was copied, as far as it is read.
     async fn is_sound(&self, known: &Object) -> Result<bool, StoreError> {
         let is_own = known.run == self.run;
         let share = blake3::hash(known.path.as_bytes()).as_bytes()[0];

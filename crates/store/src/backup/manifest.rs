@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::location::Location;
-use crate::paths;
+use crate::file::digest::Digest;
+use crate::root::location::Location;
+use crate::root::paths;
 
 use super::copies;
 
@@ -115,7 +115,7 @@ pub(super) struct Object {
     pub(super) size: u64,
     /// The digest of its bytes.
     pub(super) blake3: String,
-    /// When it was written, as the object store tells, Unix milliseconds; `None` of a data file that was compared
+    /// When it was written, by the object store, Unix milliseconds; `None` of a data file that was compared
     /// with the digest in the log: its name is never used again.
     pub(super) modified_ms: Option<i64>,
 }
@@ -223,7 +223,7 @@ impl Manifest {
         }
     }
 
-    /// What tells it from any other.
+    /// Its identity.
     pub(super) fn digest(&self) -> Result<String, StoreError> {
         Ok(blake3::hash(&self.encode()?).to_string())
     }

@@ -4,11 +4,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
 use crate::error::StoreError;
-use crate::location::Location;
-use crate::marker::Marker;
-use crate::paths;
+use crate::root::location::Location;
+use crate::root::marker::Marker;
+use crate::root::paths;
+use crate::root::synced_fs;
 
 use super::BackupRoot;
 use super::manifest::{BackupFault, BackupSummary, Manifest};
@@ -16,7 +16,7 @@ use super::manifest::{BackupFault, BackupSummary, Manifest};
 /// Which backup is being restored. While it is there and the marker is not, the root is no store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RestoreMark {
-    /// The marker that the store gets in the end.
+    /// The marker that the store gets when the restore is done.
     pub(super) marker: Marker,
     /// The backup.
     pub(super) backup: BackupSummary,
@@ -114,7 +114,7 @@ impl Location {
 
     async fn create_mark(&self, path: &Path, bytes: Vec<u8>) -> Result<(), StoreError> {
         if let Some(directory) = self.directory() {
-            durable::create_root(directory).await?;
+            synced_fs::create_root(directory).await?;
         }
         let options = PutMode::Create.into();
         self.objects.put_opts(path, bytes.into(), options).await?;

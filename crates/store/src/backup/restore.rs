@@ -12,12 +12,12 @@ use super::copies::{self, fault_of_copy, without_copy};
 use super::manifest::{BackupFault, BackupSummary, Manifest, Object};
 use super::marks::RestoreMark;
 use super::{BackupRoot, CONCURRENCY, Chosen};
-use crate::digest;
+use crate::delta::audit_event::AuditEvent;
 use crate::error::StoreError;
+use crate::file::digest;
 use crate::import::ImportOptions;
-use crate::location::Location;
-use crate::paths;
-use crate::record::Record;
+use crate::root::location::Location;
+use crate::root::paths;
 use crate::store::Store;
 
 /// The category of the audit events.
@@ -29,7 +29,7 @@ pub struct RestoreOptions {
     /// Take the newest backup, whether or not it is complete, and make a store of it although objects are damaged
     /// or missing.
     pub incomplete: bool,
-    /// Who does it, for the record.
+    /// The actor, for the audit event.
     pub by: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl Store {
     /// that was backed up, and a new incarnation. Every workspace gets an audit event, `store.restored`.
     ///
     /// The marker is written when everything else is there and was compared with its digest. A restore that was
-    /// interrupted goes on when it is done again.
+    /// interrupted continues when it is run again.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Store {
         Ok(restored)
     }
 
-    /// Makes the root one into which this backup is restored, or goes on with that; whether all is copied.
+    /// Makes the root one into which this backup is restored, or continues a restore; whether all is copied.
     async fn begin_restore(
         &self,
         from: &BackupRoot,
@@ -189,7 +189,7 @@ impl Store {
 
     async fn record_restore(
         &self,
-        record: &Record,
+        record: &AuditEvent,
         mark: &RestoreMark,
         workspace: &WorkspaceId,
     ) -> Result<(), StoreError> {
@@ -250,12 +250,12 @@ async fn copy_one(
     }
 }
 
-fn record(mark: &RestoreMark, by: Option<String>) -> Record {
+fn record(mark: &RestoreMark, by: Option<String>) -> AuditEvent {
     let summary = &mark.backup;
     let begun = chrono::DateTime::from_timestamp_millis(summary.begun_ms);
     let begun = begun.map_or_else(|| summary.begun_ms.to_string(), |time| time.to_rfc3339());
     let number = summary.number;
-    Record {
+    AuditEvent {
         action: "store.restored",
         title: "Store restored from a backup",
         message: format!(

@@ -13,13 +13,13 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use super::copies::{Copies, Source, Taken};
 use super::manifest::{BackupFault, BackupSummary, CopiedWorkspace, Manifest, Object};
 use super::{Backup, CONCURRENCY};
-use crate::damage;
+use crate::delta::diagnose;
+use crate::delta::log;
+use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::log;
-use crate::marker::Marker;
-use crate::paths;
+use crate::root::marker::Marker;
+use crate::root::paths;
 use crate::segment::Segment;
-use crate::snapshot::{DataFile, Snapshot};
 use crate::store::Store;
 
 /// How often a table is begun again because files of its version were deleted meanwhile.
@@ -40,7 +40,7 @@ pub(super) struct Run<'a> {
     faults: Vec<BackupFault>,
 }
 
-/// What a segment holds, for the summary.
+/// The content of a segment, for the summary.
 struct TakenSegment {
     taken: Taken,
     events: u64,
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
             paths::version_of(&object.location).is_some_and(|version| version <= snapshot.version)
         };
         // Entries that readers leave out would look like damage in the copy.
-        let wanted = damage::without_strays(&listed).iter().cloned();
+        let wanted = diagnose::without_strays(&listed).iter().cloned();
         let copies = &self.copies;
         let taken: Vec<Outcome<_>> = stream::iter(wanted.filter(is_wanted))
             .map(|object| async move {

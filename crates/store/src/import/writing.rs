@@ -5,8 +5,8 @@ use events::WorkspaceId;
 use tokio::task::JoinError;
 
 use super::{Import, Waiting, WorkspaceImport};
-use crate::day_buffer::{DayBuffer, Written};
 use crate::error::{StoreError, joined};
+use crate::import::day_buffer::{DayBuffer, WrittenFile};
 
 /// How many files are written at the same time: enough to keep all processors busy while some files
 /// wait for the storage, and each takes some memory.
@@ -21,7 +21,7 @@ pub(super) struct Write {
     workspace: WorkspaceId,
     day: NaiveDate,
     buffer: DayBuffer,
-    outcome: Result<Written, StoreError>,
+    outcome: Result<WrittenFile, StoreError>,
 }
 
 impl Import {
@@ -56,7 +56,7 @@ impl Import {
         }
     }
 
-    /// Waits for the writes that go on, whatever becomes of them.
+    /// Waits for the writes in progress, whether or not they fail.
     pub(super) async fn wait_for_writes(&mut self) {
         while let Some(write) = self.writes.join_next().await {
             // Errors do not matter any more, but the files that were written do.

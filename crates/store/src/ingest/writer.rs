@@ -11,8 +11,9 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{MANY_SEGMENTS, Request, Shared};
 use crate::error::StoreError;
-use crate::paths;
-use crate::segment::{Batch, Header, MOST_PUT_TIME, Number, Segment, SegmentKey, WriteToken, put};
+use crate::root::paths;
+use crate::root::segment_key::{SegmentKey, WriteToken};
+use crate::segment::{Batch, BatchSequence, Header, MAX_PUT_TIME, Segment, put};
 
 /// How many requests may wait, whatever their size.
 pub(super) const WAITING_REQUESTS: usize = 64 * 1024;
@@ -54,7 +55,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Reques
         sequence += work.parts.len() as u64;
         let now = Instant::now();
         begun = Some(now);
-        writes.spawn(write(Arc::clone(&shared), key, now + MOST_PUT_TIME, work));
+        writes.spawn(write(Arc::clone(&shared), key, now + MAX_PUT_TIME, work));
     }
     while writes.join_next().await.is_some() {}
 }
@@ -117,7 +118,7 @@ async fn gather(
 struct Work {
     /// Their events, for a segment each.
     parts: Vec<Vec<Delivered>>,
-    numbers: Vec<Number>,
+    numbers: Vec<BatchSequence>,
     answers: Vec<Answer>,
 }
 
@@ -201,7 +202,7 @@ async fn store(
     shared: &Shared,
     key: SegmentKey,
     parts: Vec<Vec<Delivered>>,
-    numbers: Vec<Number>,
+    numbers: Vec<BatchSequence>,
 ) -> Result<WriteToken, StoreError> {
     for (index, events) in parts.into_iter().enumerate().rev() {
         let key = SegmentKey {
@@ -221,7 +222,7 @@ async fn store_one(
     shared: &Shared,
     key: SegmentKey,
     events: Vec<Delivered>,
-    numbers: Vec<Number>,
+    numbers: Vec<BatchSequence>,
 ) -> Result<(), StoreError> {
     let writable = shared.store.location().check_writable().await;
     if writable.is_err() {
@@ -261,7 +262,7 @@ impl Shared {
         count > MANY_SEGMENTS
     }
 
-    /// What the next segment says about the store.
+    /// The statements of the next segment about the store.
     fn header(&self, header: Header) -> Header {
         let committed = self
             .committed
@@ -279,7 +280,7 @@ fn encode(
     key: SegmentKey,
     header: Header,
     delivered: Vec<Delivered>,
-    numbers: Vec<Number>,
+    numbers: Vec<BatchSequence>,
 ) -> Result<(Segment, Vec<u8>), StoreError> {
     let mut builders: BTreeMap<WorkspaceId, EventBatchBuilder> = BTreeMap::new();
     for Delivered { origin, events } in delivered {

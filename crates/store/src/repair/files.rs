@@ -11,24 +11,24 @@ use serde_json::{Map, json};
 use super::found::{Candidate, is_damage_of};
 use super::kept::KeptEvents;
 use super::{RepairStep, TableRepair};
-use crate::data_file::StagedFile;
+use crate::delta::audit_event::AuditEvent;
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
+use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::expiry::is_copied_whole;
-use crate::log::{Changes, Operation, Plan, Planner};
-use crate::paths;
-use crate::record::Record;
-use crate::snapshot::{DataFile, Snapshot};
+use crate::fault::{Fault, FaultKind};
+use crate::file::writer::StagedFile;
+use crate::maintenance::retention_run::is_copied_whole;
+use crate::root::paths;
 use crate::store::Store;
-use crate::verify::{Fault, FaultKind};
 
-/// What is wrong with a file.
+/// The fault of a file.
 struct Wrong {
     reason: String,
     /// Whether its bytes are those that were committed, and the log says something else about them.
     is_whole: bool,
 }
 
-/// What is whole of a file.
+/// The readable rows of a file.
 struct Salvaged {
     events: u64,
     /// Those of them that no other file of the day has.
@@ -93,7 +93,7 @@ impl Store {
         let mut planner = SetAsideFile {
             file,
             salvaged: salvaged.files,
-            record: Record {
+            record: AuditEvent {
                 action: "file.set_aside",
                 title: "Damaged data file set aside",
                 message: step.to_string(),
@@ -117,7 +117,7 @@ impl Store {
 
     /// Whether a file with the same events loses nothing: other software may have written other columns.
     async fn can_be_copied(&self, file: &DataFile) -> Result<bool, StoreError> {
-        let place = file.place();
+        let place = file.file_ref();
         let opened = place.open(self.location()).await?;
         Ok(is_copied_whole(&place, opened.schema()))
     }
@@ -141,7 +141,7 @@ impl Store {
         let mut kept = KeptEvents::default();
         let others = snapshot.files_of(file.day);
         for other in others.filter(|other| other.path != file.path) {
-            match kept.add(location, other.place()).await {
+            match kept.add(location, other.file_ref()).await {
                 Err(error) if !is_damage_of(&other.path, &error) => return Err(error),
                 // It is repaired too.
                 _ => {}
@@ -167,7 +167,7 @@ impl Store {
         file: &DataFile,
         wrong: &Wrong,
     ) -> Result<(Vec<usize>, u64), StoreError> {
-        let place = file.place();
+        let place = file.file_ref();
         let (mut whole, mut events) = (Vec::new(), 0);
         if file.tail.is_none() && !wrong.is_whole {
             return Ok((whole, events));
@@ -242,17 +242,17 @@ fn wrong_files(faults: Vec<Fault>) -> BTreeMap<String, Wrong> {
 struct SetAsideFile<'a> {
     file: &'a Arc<DataFile>,
     salvaged: Vec<StagedFile>,
-    record: Record,
+    record: AuditEvent,
 }
 
 #[async_trait]
-impl Planner for SetAsideFile<'_> {
+impl CommitPlanner for SetAsideFile<'_> {
     type Value = ();
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<()>, StoreError> {
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         let is_named = newest.files().any(|file| file.path == self.file.path);
         if !is_named {
-            return Ok(Plan::Stop(()));
+            return Ok(CommitPlan::Stop(()));
         }
         let changes = Changes {
             adds: self.salvaged.clone(),
@@ -260,6 +260,6 @@ impl Planner for SetAsideFile<'_> {
             record: Some(self.record.clone()),
             ..Changes::new(Operation::Restore)
         };
-        Ok(Plan::Commit(Box::new(changes), ()))
+        Ok(CommitPlan::Commit(Box::new(changes), ()))
     }
 }

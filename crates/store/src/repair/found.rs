@@ -12,18 +12,18 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::kept::{KeptEvents, Taking};
 use super::recorded::{Drop, Recorded};
-use crate::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
-use crate::data_file::StagedFile;
+use crate::delta::snapshot::DataFile;
 use crate::error::StoreError;
-use crate::file_reader::FilePlace;
-use crate::hold::Hold;
-use crate::location::Location;
-use crate::snapshot::DataFile;
+use crate::file::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
+use crate::file::reader::FileRef;
+use crate::file::writer::StagedFile;
+use crate::root::location::Location;
+use crate::settings::hold::Hold;
 
 /// A file to take rows of.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) place: FilePlace,
+    pub(super) place: FileRef,
     pub(super) day: NaiveDate,
     pub(super) begun_ms: i64,
     /// The row groups that are whole; `None` of a file that is.
@@ -68,7 +68,7 @@ impl Candidate {
     /// A file that the log names.
     pub(super) fn named(file: &DataFile) -> Self {
         Self {
-            place: file.place(),
+            place: file.file_ref(),
             day: file.day,
             begun_ms: file.modified.timestamp_millis(),
             groups: None,
@@ -81,10 +81,10 @@ impl Candidate {
         object: &ObjectMeta,
         day: NaiveDate,
     ) -> Result<Self, StoreError> {
-        let place = FilePlace::unproved(object.location.clone(), object.size);
+        let place = FileRef::unproved(object.location.clone(), object.size);
         let tail = tail(location, &place).await?;
         Ok(Self {
-            place: FilePlace { tail, ..place },
+            place: FileRef { tail, ..place },
             day,
             begun_ms: object.last_modified.timestamp_millis(),
             groups: None,
@@ -129,7 +129,7 @@ impl Candidate {
         taking.finish().await
     }
 
-    /// Reads all rows, and takes what audit events among them tell. A file that this succeeds with is whole.
+    /// Reads all rows, and takes the audit events among them. A file that this succeeds with is whole.
     pub(super) async fn add_recorded(
         &self,
         location: &Location,
@@ -156,7 +156,7 @@ fn held(batch: &RecordBatch, holds: &[Hold]) -> Result<BooleanArray, &'static st
 
 /// The tail of a file whose entry in the log is not known, found by its footer; `None` when the file has no digests of
 /// its blocks.
-async fn tail(location: &Location, place: &FilePlace) -> Result<Option<Tail>, StoreError> {
+async fn tail(location: &Location, place: &FileRef) -> Result<Option<Tail>, StoreError> {
     let opened = place.open(location).await?;
     let columns = opened.metadata().row_groups().iter();
     let columns: Vec<_> = columns.flat_map(|group| group.columns()).collect();
@@ -180,7 +180,7 @@ async fn tail(location: &Location, place: &FilePlace) -> Result<Option<Tail>, St
     let Some(first) = first.min() else {
         return Ok(None);
     };
-    // So many blocks have so many digests, which are right before the indexes.
+    // The digests of the blocks are directly before the indexes.
     let most = first.div_ceil(BLOCK_BYTES);
     let offset = (0..=most.min(1 << 20)).rev().find_map(|blocks| {
         let offset = first.checked_sub(blocks * DIGEST_BYTES as u64)?;

@@ -9,22 +9,23 @@ use events::{Content, WorkspaceId, fields};
 use futures::TryStreamExt;
 
 use super::found::{Candidate, Taken};
-use crate::claims::{Claim, Holders, Settled};
-use crate::data_file::{DataFileWriter, StagedFile};
-use crate::day_buffer::DayBuffer;
 use crate::error::StoreError;
-use crate::event_ids::{ShortId, short};
-use crate::file_reader::FilePlace;
-use crate::location::Location;
+use crate::file::claims::{Claim, Holders, Settled};
+use crate::file::event_ids::{ShortId, short};
+use crate::file::reader::FileRef;
+use crate::file::writer::{DataFileWriter, StagedFile};
+use crate::import::day_buffer::DayBuffer;
+use crate::root::location::Location;
 
-/// Events whose ids are taken are compared with those that have them when there are so many, so that memory is bounded.
+/// Events whose ids are taken are compared with those that have them once there are this many, so that memory
+/// is bounded.
 const COMPARED_EVENTS: usize = 64 * 1024;
 
 /// The events of one day that are kept so far.
 #[derive(Debug, Default)]
 pub(super) struct KeptEvents {
     ids: HashSet<ShortId>,
-    files: Vec<FilePlace>,
+    files: Vec<FileRef>,
     /// An id of which no event is taken.
     left_out: Option<ShortId>,
     /// Those under other ids than the ones that they have in the file that they were found in.
@@ -47,7 +48,7 @@ impl KeptEvents {
     pub(super) async fn add(
         &mut self,
         location: &Location,
-        place: FilePlace,
+        place: FileRef,
     ) -> Result<(), StoreError> {
         let found = FileIds::read(location, &place).await?;
         self.ids.extend(found.ids);
@@ -62,7 +63,7 @@ impl KeptEvents {
     pub(super) async fn add_new(
         &mut self,
         location: &Location,
-        place: FilePlace,
+        place: FileRef,
     ) -> Result<bool, StoreError> {
         let found = FileIds::read(location, &place).await?;
         let mut all = found.ids.iter().chain(&found.own_ids);
@@ -84,7 +85,7 @@ struct FileIds {
 }
 
 impl FileIds {
-    async fn read(location: &Location, place: &FilePlace) -> Result<Self, StoreError> {
+    async fn read(location: &Location, place: &FileRef) -> Result<Self, StoreError> {
         let failed = |error| StoreError::parquet(&place.path, error);
         let mut batches = place.open(location).await?.build().map_err(failed)?;
         let mut found = Self::default();
@@ -215,7 +216,7 @@ impl<'a> Taking<'a> {
         if let Some(workspace) = self.workspace {
             let renamed = self.write_renamed(workspace).await?;
             self.taken.files.extend(renamed);
-            let files = self.taken.files.iter().map(StagedFile::place);
+            let files = self.taken.files.iter().map(StagedFile::file_ref);
             self.kept.files.extend(files);
         } else {
             self.kept.files.push(self.from.place.clone());

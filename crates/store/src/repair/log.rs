@@ -8,18 +8,18 @@ use object_store::path::Path;
 use serde_json::Map;
 
 use super::{RepairStep, TableRepair, log_record};
+use crate::delta::audit_event::AuditEvent;
+use crate::delta::folded_segments::FoldedSegments;
+use crate::delta::log::{self, Changes, CommitPlan, CommitPlanner, Operation};
+use crate::delta::snapshot::Snapshot;
+use crate::delta::table::{self, Table};
 use crate::error::StoreError;
-use crate::log::{self, Changes, Operation, Plan, Planner};
-use crate::paths;
-use crate::record::Record;
-use crate::segment::FoldedSegments;
-use crate::snapshot::Snapshot;
+use crate::fault::{Fault, FaultKind};
+use crate::root::paths;
 use crate::store::Store;
-use crate::table::{self, Table};
-use crate::verify::{Fault, FaultKind};
 
 impl Store {
-    /// Sets aside what is damaged of the log, and what is before it, and writes a checkpoint that stands for it.
+    /// Sets aside what is damaged of the log, and what is before it, and writes a checkpoint that replaces it.
     pub(super) async fn repair_readable_log(
         &self,
         workspace: &WorkspaceId,
@@ -130,15 +130,15 @@ fn unfinished(workspace: &WorkspaceId, log: &[Path], faults: &[Fault]) -> Option
 
 /// The commit of a repair; it names the segments of the entries that are moved aside.
 struct LogRepaired {
-    record: Record,
+    record: AuditEvent,
     folded: FoldedSegments,
 }
 
 #[async_trait]
-impl Planner for LogRepaired {
+impl CommitPlanner for LogRepaired {
     type Value = ();
 
-    async fn plan(&mut self, _: &Snapshot, _: u64) -> Result<Plan<()>, StoreError> {
+    async fn plan(&mut self, _: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         let mut info = Map::new();
         self.folded.write_to(&mut info);
         let changes = Changes {
@@ -146,6 +146,6 @@ impl Planner for LogRepaired {
             info,
             ..Changes::new(Operation::Restore)
         };
-        Ok(Plan::Commit(Box::new(changes), ()))
+        Ok(CommitPlan::Commit(Box::new(changes), ()))
     }
 }

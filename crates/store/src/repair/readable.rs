@@ -9,14 +9,15 @@ use object_store::path::Path;
 use serde_json::{Map, Value};
 
 use super::recorded::Drop;
+use crate::delta::folded_segments::FoldedSegments;
+use crate::delta::log::{self, TableMetadata};
+use crate::delta::table::{self, Table};
 use crate::error::StoreError;
-use crate::log::{self, TableMetadata};
-use crate::paths;
-use crate::segment::FoldedSegments;
+use crate::fault::Fault;
+use crate::root::location::Location;
+use crate::root::paths;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::table::{self, Table};
-use crate::verify::Fault;
 
 /// What can be read of a log.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ pub(super) struct Readable {
     pub(super) added: BTreeMap<String, usize>,
     pub(super) removed: BTreeSet<String>,
     pub(super) metadata: Option<TableMetadata>,
-    /// The retention runs that entries after the base tell of by their settings, each not later than its time here.
+    /// The retention runs that the settings in entries after the base show, each not later than its time here.
     pub(super) raised: Vec<Drop>,
     /// The segments that sound entries name as folded.
     pub(super) folded: FoldedSegments,
@@ -83,7 +84,8 @@ impl Store {
         let lost = lost.filter_map(paths::version_of).max();
         let witnessed = self.witnessed_version(workspace).await?;
         let is_newest = readable.newest > lost && readable.newest >= witnessed;
-        readable.is_complete = is_newest && readable.states_itself(workspace).await;
+        readable.is_complete =
+            is_newest && readable.states_itself(self.location(), workspace).await;
         Ok(readable)
     }
 
@@ -190,13 +192,12 @@ impl Readable {
     }
 
     /// Whether the newest entry states just these files, so that nothing is missing.
-    async fn states_itself(&self, workspace: &WorkspaceId) -> bool {
+    async fn states_itself(&self, location: &Location, workspace: &WorkspaceId) -> bool {
         let Some(metadata) = &self.metadata else {
             return false;
         };
         let adds: Vec<Action> = self.files.values().cloned().map(Action::Add).collect();
-        let now = chrono::Utc::now();
-        let Ok(actions) = log::restored(now, metadata, &adds, Map::new()) else {
+        let Ok(actions) = log::restored(location.now(), metadata, &adds, Map::new()) else {
             return false;
         };
         match table::alone(workspace, &actions).await {

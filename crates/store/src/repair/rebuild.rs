@@ -13,16 +13,15 @@ use super::readable::Readable;
 use super::recorded::{Drop, Recorded};
 use super::sort::Sorting;
 use super::{Loss, RebuiltLog, RepairStep, TableRepair, rebuild_record};
-use crate::data_file::StagedFile;
+use crate::delta::folded_segments::FoldedSegments;
+use crate::delta::log::{self, TableMetadata};
+use crate::delta::snapshot::Snapshot;
+use crate::delta::table;
 use crate::error::StoreError;
-use crate::log::{self, TableMetadata};
-use crate::marker;
-use crate::paths;
-use crate::segment::FoldedSegments;
+use crate::file::writer::StagedFile;
+use crate::root::paths;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
 use crate::store::Store;
-use crate::table;
 
 /// The parts of a new log.
 #[derive(Debug)]
@@ -161,7 +160,7 @@ impl Rebuild<'_> {
     }
 
     /// The files that the log does not name and that can be read, the largest of each day first; takes what audit
-    /// events of them tell.
+    /// events record.
     async fn found_files(
         &self,
         readable: &Readable,
@@ -199,12 +198,12 @@ impl Rebuild<'_> {
         let mut objects = objects.list(Some(&paths::table(self.workspace)));
         let mut found = Vec::new();
         while let Some(object) = objects.try_next().await? {
-            let Some(in_table) = paths::in_table(self.workspace, &object.location) else {
+            let Some(relative_path) = paths::relative_path(self.workspace, &object.location) else {
                 continue;
             };
-            let is_known =
-                readable.files.contains_key(&in_table) || readable.removed.contains(&in_table);
-            if let Some(day) = paths::day_of_data_file(&in_table).filter(|_| !is_known) {
+            let is_known = readable.files.contains_key(&relative_path)
+                || readable.removed.contains(&relative_path);
+            if let Some(day) = paths::day_of_data_file(&relative_path).filter(|_| !is_known) {
                 found.push((object, day));
             }
         }
@@ -212,7 +211,7 @@ impl Rebuild<'_> {
         Ok(found)
     }
 
-    /// Takes what audit events tell of the files that entries after the base have added: a compaction may have moved
+    /// Takes what audit events record of the files that entries after the base have added: a compaction may have moved
     /// an audit event there.
     async fn add_recorded_of_named(
         &self,
@@ -221,8 +220,8 @@ impl Rebuild<'_> {
         recorded: &mut Recorded,
     ) -> Result<(), StoreError> {
         let added = named.files();
-        for file in added.filter(|file| readable.added.contains_key(&file.in_table)) {
-            let place = file.place();
+        for file in added.filter(|file| readable.added.contains_key(&file.relative_path)) {
+            let place = file.file_ref();
             match recorded.add_file(self.store.location(), &place).await {
                 // A damaged file is set aside later.
                 Err(error) if !is_damage_of(&file.path, &error) => return Err(error),
@@ -274,7 +273,7 @@ impl Rebuild<'_> {
         adds.extend(staged.map(|file| log::add(workspace, file, log::Operation::Restore)));
         let alone = self.alone(&new.metadata, &adds).await?;
         let mut metadata = alone.metadata_to_commit().clone();
-        marker::write_to(marker.as_ref(), &mut metadata);
+        metadata.name_store(marker.as_ref());
         let metadata = log::stated(self.version, &alone, metadata)?;
         let mut info = Map::new();
         new.folded.write_to(&mut info);
@@ -306,7 +305,7 @@ impl Rebuild<'_> {
     }
 }
 
-/// The retention runs that audit events tell of, and those that only settings tell of.
+/// The retention runs that audit events record, and those that only settings show.
 fn drops(recorded: Vec<Drop>, raised: &[Drop]) -> Vec<Drop> {
     let mut drops = recorded;
     for raised in raised {

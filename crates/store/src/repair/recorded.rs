@@ -1,4 +1,4 @@
-//! Drops and holds, as the audit events tell them that their commits have left in data files.
+//! Drops and holds, as recorded by the audit events of their commits in data files.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,13 @@ use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use serde_json::Value;
 
+use crate::delta::audit_event;
+use crate::delta::snapshot::DataFile;
 use crate::error::StoreError;
-use crate::file_reader::FilePlace;
-use crate::hold::{HeldEvents, Hold};
-use crate::location::Location;
-use crate::paths;
-use crate::record;
-use crate::snapshot::DataFile;
+use crate::file::reader::FileRef;
+use crate::root::location::Location;
+use crate::root::paths;
+use crate::settings::hold::{HeldEvents, Hold};
 
 /// A retention run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ const COLUMNS: [&str; 7] = [
     fields::DOOR,
 ];
 
-/// What audit events tell.
+/// The drops and holds that audit events record.
 #[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) drops: Vec<Drop>,
@@ -64,7 +64,7 @@ impl Recorded {
         let versions = 0..=newest.unwrap_or_default().saturating_add(1);
         let own_ids = table.into_iter().flat_map(|table| {
             let versions = versions.clone();
-            versions.map(|version| record::id_of(table, version))
+            versions.map(|version| audit_event::id_of(table, version))
         });
         Self {
             drops: Vec::new(),
@@ -77,7 +77,7 @@ impl Recorded {
     pub(super) async fn add_file(
         &mut self,
         location: &Location,
-        place: &FilePlace,
+        place: &FileRef,
     ) -> Result<(), StoreError> {
         let failed = |error| StoreError::parquet(&place.path, error);
         let builder = place.open(location).await?;
@@ -181,7 +181,7 @@ mod tests {
     /// An audit event without a door counts when its id is one that the table has given, and no log says how it came.
     #[test]
     fn own_ids_stand_for_a_door() {
-        let own = record::id_of("table", 7);
+        let own = audit_event::id_of("table", 7);
         for (id, door, counts) in [
             (own.as_str(), None, true),
             (own.as_str(), Some("import"), false),

@@ -13,10 +13,10 @@ use super::kept::KeptEvents;
 use super::readable::Readable;
 use super::rebuild::NewLog;
 use super::recorded::Drop;
+use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::expiry::has_plain_path;
-use crate::hold::Hold;
-use crate::snapshot::{DataFile, Snapshot};
+use crate::maintenance::retention_run::has_plain_path;
+use crate::settings::hold::Hold;
 use crate::store::Store;
 
 /// Named and found files on their way into a new log.
@@ -66,10 +66,10 @@ impl Sorting<'_> {
         }
         let mut adds = readable.files;
         for file in named.files() {
-            let Some(add) = adds.remove(&file.in_table) else {
+            let Some(add) = adds.remove(&file.relative_path) else {
                 continue;
             };
-            let added = readable.added.get(&file.in_table);
+            let added = readable.added.get(&file.relative_path);
             by_day.entry(file.day).or_default().named.push(Named {
                 add,
                 gaps: added.copied().unwrap_or_default(),
@@ -131,7 +131,7 @@ impl Sorting<'_> {
         kept: &mut KeptEvents,
     ) -> Result<(), StoreError> {
         let location = self.store.location();
-        let place = named.file.place();
+        let place = named.file.file_ref();
         let candidate = Candidate::named(&named.file);
         let taken = if named.is_dropped {
             self.take(&candidate, self.drops, kept).await.map(Some)

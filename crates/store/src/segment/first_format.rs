@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use events::WorkspaceId;
 use serde::Deserialize;
 
-use super::{Batch, Number, columns};
+use super::{Batch, BatchSequence, columns};
 
 const MAGIC: &[u8; 8] = b"VOUCHSG1";
 const LENGTH_BYTES: usize = 4;
@@ -20,7 +20,7 @@ const DIGEST_BYTES: usize = 32;
 
 #[derive(Deserialize)]
 struct Header {
-    numbers: Vec<Number>,
+    numbers: Vec<BatchSequence>,
 }
 
 /// Whether the bytes begin as such a segment.

@@ -17,7 +17,7 @@ use events::WorkspaceId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Damage, Header, LostBatch, Number, columns};
+use super::{Batch, BatchSequence, Damage, Header, LostBatch, columns};
 
 const MAGIC: &[u8; 8] = b"VOUCHSG2";
 const BLOCK_MAGIC: &[u8; 8] = b"VOUCHBT2";
@@ -49,7 +49,7 @@ struct Description {
     index: u64,
     /// How many blocks there are.
     count: u64,
-    numbers: Vec<Number>,
+    numbers: Vec<BatchSequence>,
     rows: u64,
     /// The bytes of the stream.
     length: u64,

@@ -1,4 +1,4 @@
-//! The segments of a root that are not folded yet, as far as this process knows them.
+//! The segments of a root that are not folded yet, as this process knows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,15 +11,16 @@ use object_store::{ObjectMeta, ObjectStore};
 use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
-use super::{MOST_WITNESSED, Segment, SegmentKey};
+use super::{MAX_WITNESSED, Segment};
 use crate::error::{StoreError, joined};
-use crate::location::Location;
-use crate::paths;
+use crate::root::location::Location;
+use crate::root::paths;
+use crate::root::segment_key::SegmentKey;
 
 /// How many segments are fetched at the same time.
 const FETCH_CONCURRENCY: usize = 16;
 
-/// A segment that so many listings show, and that is not there each time, is lost.
+/// The number of listings that must show a segment, which is missing each time, until it is lost.
 const ATTEMPTS: usize = 10;
 
 /// After this time a damaged segment is read again: it may be its transfer that was damaged.
@@ -164,7 +165,7 @@ impl KnownSegments {
     pub(crate) fn keys_of(&self, node: Uuid) -> Vec<SegmentKey> {
         let state = self.state();
         let own = state.segments.keys().filter(|key| key.node == node);
-        let mut keys: Vec<SegmentKey> = own.rev().take(MOST_WITNESSED).copied().collect();
+        let mut keys: Vec<SegmentKey> = own.rev().take(MAX_WITNESSED).copied().collect();
         keys.reverse();
         keys
     }
@@ -179,7 +180,7 @@ impl KnownSegments {
         state.folded.entry(key).or_default().extend(workspaces);
     }
 
-    /// The workspaces that [`KnownSegments::note_folded`] was told of.
+    /// The workspaces that [`KnownSegments::note_folded`] was given.
     pub(crate) fn folded(&self, key: &SegmentKey) -> BTreeSet<WorkspaceId> {
         self.state().folded.get(key).cloned().unwrap_or_default()
     }
@@ -324,7 +325,7 @@ impl KnownSegments {
         })
     }
 
-    /// Takes a listing in place of what was known, except what was added since it began.
+    /// Takes a listing instead of the known segments, except what was added since it began.
     fn replace(&self, listed: Vec<Known>, additions: u64, begun: Instant) {
         let mut state = self.state();
         state.segments.retain(|_, known| known.addition > additions);

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
-use super::SegmentKey;
 use crate::error::StoreError;
-use crate::location::Location;
-use crate::paths;
+use crate::root::location::Location;
+use crate::root::paths;
+use crate::root::segment_key::SegmentKey;
 
 /// How often a segment is sent before its outcome is called unknown.
 const ATTEMPTS: u32 = 4;

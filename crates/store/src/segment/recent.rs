@@ -11,16 +11,17 @@ use events::{TimeRange, WorkspaceId};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
 
-use super::{Segment, SegmentKey};
+use super::Segment;
+use crate::delta::snapshot::{DataFile, Snapshot, day_range};
 use crate::error::{StoreError, joined};
-use crate::location::Location;
-use crate::snapshot::{DataFile, Snapshot, day_range};
+use crate::root::location::Location;
+use crate::root::segment_key::SegmentKey;
 use day::Day;
 
 /// How many days are compared with their files at the same time, each by a task.
 const DAY_CONCURRENCY: usize = 8;
 
-/// What was found out about the segments of each workspace, so that a question looks only at what is new.
+/// What was found out about the segments of each workspace, so that a query reads only new segments.
 #[derive(Debug, Default)]
 pub(crate) struct RecentEvents {
     workspaces: Mutex<HashMap<WorkspaceId, Arc<AsyncMutex<Recent>>>>,
@@ -144,7 +145,11 @@ impl Recent {
                     continue;
                 };
                 let files = snapshot.map(|snapshot| snapshot.files_of(*date));
-                let files = files.into_iter().flatten().map(DataFile::place).collect();
+                let files = files
+                    .into_iter()
+                    .flatten()
+                    .map(DataFile::file_ref)
+                    .collect();
                 let (location, date) = (location.clone(), *date);
                 comparing.spawn(async move {
                     day.compare(&location, files).await?;

@@ -6,25 +6,25 @@ use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
 use super::Settings;
+use crate::delta::audit_event::AuditEvent;
+use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
+use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
-use crate::expiry;
-use crate::hold::{HeldEvents, Hold, NewHold, check_actor};
-use crate::location::Location;
-use crate::log::{Changes, Operation, Plan, Planner};
-use crate::record::Record;
-use crate::retention::Retention;
-use crate::snapshot::Snapshot;
+use crate::root::location::Location;
+use crate::settings::dropped_since::dropped_since;
+use crate::settings::hold::{HeldEvents, Hold, NewHold, check_actor};
+use crate::settings::retention::Retention;
 use crate::store::Store;
 
-/// More holds than this would make every look at the log of a table slow.
+/// More holds than this would make every read of the log of a table slow.
 const MOST_HOLDS: usize = 1_000;
 
 /// What became of a hold that was to be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedHold {
-    /// The hold as it stands now.
+    /// The hold as it is now.
     pub hold: Hold,
-    /// Whether it stood already, with the same reason and the same events.
+    /// Whether it existed already, with the same reason and the same events.
     pub stood_already: bool,
     /// Of which days events had been dropped before the hold was placed: those before this day;
     /// `None` when the hold begins later.
@@ -32,7 +32,7 @@ pub struct PlacedHold {
 }
 
 impl Store {
-    /// What is set for `workspace`; the defaults when it has no table yet.
+    /// The settings of `workspace`; the defaults when it has no table yet.
     ///
     /// # Errors
     ///
@@ -44,10 +44,10 @@ impl Store {
         }
     }
 
-    /// Sets how long the events of `workspace` are kept, on behalf of `by`; gives the settings as they
+    /// Sets how long the events of `workspace` are kept, on behalf of `by`; returns the settings as they
     /// are then. A workspace without a table gets one.
     ///
-    /// This drops nothing: the next retention run does. [`Store::expire`] tells what that would be.
+    /// This drops nothing: the next retention run does. [`Store::expire`] returns what that would be.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Store {
         Ok(self.commit(workspace, &mut planner).await?.value)
     }
 
-    /// Releases the hold called `name`, on behalf of `by`, and gives it as it was. What it held goes with
+    /// Releases the hold called `name`, on behalf of `by`, and returns it as it was. What it held goes with
     /// the next retention run, unless another hold covers it.
     ///
     /// # Errors
@@ -118,18 +118,22 @@ impl Store {
 struct PlaceHold<'a> {
     location: &'a Location,
     hold: NewHold,
-    /// The version in which the table was looked at first.
+    /// The version that the first check read.
     first_version: Option<u64>,
 }
 
 #[async_trait]
-impl Planner for PlaceHold<'_> {
+impl CommitPlanner for PlaceHold<'_> {
     type Value = PlacedHold;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<PlacedHold>, StoreError> {
+    async fn plan(
+        &mut self,
+        newest: &Snapshot,
+        _: u64,
+    ) -> Result<CommitPlan<PlacedHold>, StoreError> {
         let first = *self.first_version.get_or_insert(newest.version);
         let hold = &self.hold;
-        let lost = expiry::dropped_since(self.location, newest, first, &hold.events).await?;
+        let lost = dropped_since(self.location, newest, first, &hold.events).await?;
         if let Some(lost) = lost {
             return Err(StoreError::HoldTooLate {
                 name: hold.name.clone(),
@@ -144,7 +148,7 @@ impl Planner for PlaceHold<'_> {
             .filter(|day| hold.events.begins_before(*day));
         if let Some(standing) = before.holds.iter().find(|other| other.name == hold.name) {
             return if hold.is(standing) {
-                Ok(Plan::Stop(PlacedHold {
+                Ok(CommitPlan::Stop(PlacedHold {
                     hold: standing.clone(),
                     stood_already: true,
                     dropped_before,
@@ -157,7 +161,7 @@ impl Planner for PlaceHold<'_> {
         let placed = hold.clone().placed(self.location.now());
         let settings = with_hold(before, &placed)?;
         let changes = changes(newest, &settings, placed_record(&placed));
-        Ok(Plan::Commit(
+        Ok(CommitPlan::Commit(
             Box::new(changes),
             PlacedHold {
                 hold: placed,
@@ -177,13 +181,17 @@ struct SetRetention<'a> {
 }
 
 #[async_trait]
-impl Planner for SetRetention<'_> {
+impl CommitPlanner for SetRetention<'_> {
     type Value = Settings;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<Settings>, StoreError> {
+    async fn plan(
+        &mut self,
+        newest: &Snapshot,
+        _: u64,
+    ) -> Result<CommitPlan<Settings>, StoreError> {
         let before = newest.settings()?;
         if before.retention == Some(self.retention) {
-            return Ok(Plan::Stop(before));
+            return Ok(CommitPlan::Stop(before));
         }
         let now = self.now_ms.and_then(DateTime::from_timestamp_millis);
         let settings = Settings {
@@ -196,7 +204,7 @@ impl Planner for SetRetention<'_> {
             ..before.clone()
         };
         let record = retention_record(&before, self.retention, self.by);
-        Ok(Plan::Commit(
+        Ok(CommitPlan::Commit(
             Box::new(changes(newest, &settings, record)),
             settings,
         ))
@@ -210,10 +218,10 @@ struct ReleaseHold<'a> {
 }
 
 #[async_trait]
-impl Planner for ReleaseHold<'_> {
+impl CommitPlanner for ReleaseHold<'_> {
     type Value = Hold;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<Plan<Hold>, StoreError> {
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<Hold>, StoreError> {
         let mut settings = newest.settings()?;
         let mut holds = settings.holds.iter();
         let Some(index) = holds.position(|hold| hold.name == self.name) else {
@@ -221,7 +229,7 @@ impl Planner for ReleaseHold<'_> {
         };
         let released = settings.holds.remove(index);
         let record = release_record(&released, self.by);
-        Ok(Plan::Commit(
+        Ok(CommitPlan::Commit(
             Box::new(changes(newest, &settings, record)),
             released,
         ))
@@ -236,7 +244,7 @@ fn unknown_hold(name: &str, settings: Settings) -> StoreError {
 }
 
 /// The commit of `settings`, with an audit event about it.
-fn changes(newest: &Snapshot, settings: &Settings, record: Record) -> Changes {
+fn changes(newest: &Snapshot, settings: &Settings, record: AuditEvent) -> Changes {
     Changes {
         metadata: Some(newest.metadata_with(settings)),
         record: Some(record),
@@ -259,8 +267,8 @@ fn with_hold(before: Settings, placed: &Hold) -> Result<Settings, StoreError> {
     Ok(settings)
 }
 
-fn placed_record(placed: &Hold) -> Record {
-    Record {
+fn placed_record(placed: &Hold) -> AuditEvent {
+    AuditEvent {
         action: "hold.placed",
         title: "Legal hold placed",
         message: format!("hold `{}`: {}", placed.name, placed.reason),
@@ -269,8 +277,8 @@ fn placed_record(placed: &Hold) -> Record {
     }
 }
 
-fn release_record(released: &Hold, by: &str) -> Record {
-    Record {
+fn release_record(released: &Hold, by: &str) -> AuditEvent {
+    AuditEvent {
         action: "hold.released",
         title: "Legal hold released",
         message: format!("hold `{}`: {}", released.name, released.reason),
@@ -279,13 +287,13 @@ fn release_record(released: &Hold, by: &str) -> Record {
     }
 }
 
-fn retention_record(before: &Settings, retention: Retention, by: &str) -> Record {
+fn retention_record(before: &Settings, retention: Retention, by: &str) -> AuditEvent {
     let previous = before.retention_in_force();
     let default = match before.retention {
         Some(_) => "",
         None => ", the default",
     };
-    Record {
+    AuditEvent {
         action: "retention.set",
         title: "Retention set",
         message: format!("events are kept {retention}; before: {previous}{default}"),

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use events::TimeRange;
 use serde_json::{Map, Value, json};
 
-use crate::hold::{HeldEvents, Hold};
+use crate::settings::hold::{HeldEvents, Hold};
 
 /// The members of a hold. One that is not known means something that this version would miss.
 const MEMBERS: [&str; 7] = [

@@ -11,8 +11,8 @@ use futures::FutureExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::hooked::{Hook, Request, dead, hooked};
-use super::ingesting::{by_hand, seen_ids, write};
-use super::marker::bucket;
+use super::ingest::write::{by_hand, seen_ids, write};
+use super::root::marker::bucket;
 use super::*;
 use crate::{Backup, BackupOptions, BackupRoot, RestoreOptions, Restored};
 
@@ -183,7 +183,7 @@ async fn an_interrupted_backup_leaves_the_one_before() {
         write(&ingest, [event("w", DAY_START_MS, "3")]).await;
 
         let (hook, made) = dying(last);
-        let from = Store::at(hooked(&root, Arc::clone(&hook)));
+        let from = Store::from_location(hooked(&root, Arc::clone(&hook)));
         let killed = try_back_up(&from, &BackupRoot::at(hooked(&to, hook))).await;
         let (_root, made_of_it, done) = restored(&to).await;
         let expected: &[&str] = match done.summary.number {
@@ -255,7 +255,7 @@ async fn an_interrupted_restore_is_no_store_and_goes_on() {
     loop {
         let root = bucket();
         let (hook, _) = dying(last);
-        let killed = Store::at(hooked(&root, hook));
+        let killed = Store::from_location(hooked(&root, hook));
         let killed = killed.restore(&backups(&to), &options()).await;
         let has_marker = root.open().marker().await.unwrap().is_some();
         match root.open().check_present().await {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use events::TimeRange;
 
 use super::faults::{Delegate, Fault, interpose};
-use super::ingesting::{by_hand, write};
+use super::ingest::write::{by_hand, write};
 use super::*;
 
 const FILES: i64 = 100;
@@ -119,7 +119,7 @@ async fn segments_that_go_and_come_leave_each_event_seen_once() {
     let root = store_of_small_objects().await;
     let counted = Counted::default();
     let store = interpose(&root, counted.clone());
-    let seen = super::ingesting::seen_ids(&store, "w").await;
+    let seen = super::ingest::write::seen_ids(&store, "w").await;
     assert_eq!(seen.len(), 2 * FILES as usize + SEGMENTS as usize);
 
     let ingest = root.open().ingest(by_hand());
@@ -131,10 +131,10 @@ async fn segments_that_go_and_come_leave_each_event_seen_once() {
     store.catch_up(&[]).await.unwrap();
     root.open().fold().await.unwrap();
     write(&ingest, again).await;
-    let fresh = super::ingesting::seen_ids(&root.open(), "w").await;
+    let fresh = super::ingest::write::seen_ids(&root.open(), "w").await;
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(600)).await;
-        assert_eq!(super::ingesting::seen_ids(&store, "w").await, fresh);
+        assert_eq!(super::ingest::write::seen_ids(&store, "w").await, fresh);
     }
     // Folds have made new files on the day.
     let fetched = counted.of("day=2026-11-21/");

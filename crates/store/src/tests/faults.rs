@@ -18,8 +18,8 @@ use object_store::{
 
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::cleaning::VacuumStart;
-use crate::{ExpiryMode, HeldEvents, NewHold};
+use crate::maintenance::vacuum::VacuumStart;
+use crate::{HeldEvents, NewHold, RetentionMode};
 
 /// What stands between a store and its objects.
 #[async_trait]
@@ -48,7 +48,7 @@ pub(super) fn interpose(root: &Root, delegate: impl Delegate) -> Store {
         objects: Arc::clone(&root.location.objects),
         delegate: Arc::new(delegate),
     });
-    Store::at(Location {
+    Store::from_location(Location {
         objects,
         ..root.location.clone()
     })
@@ -303,12 +303,12 @@ async fn cleaning_that_fails_anywhere_is_made_good_by_the_next() {
         let time = untidy().await;
         let store = interpose(&time.root, operations.clone());
         // Whether it fails or not.
-        drop(store.clean(&workspace("w"), false).await);
+        drop(store.vacuum(&workspace("w"), false).await);
         let after = time.root.open();
         assert_eq!(stored_ids(&after, "w").await, SIX, "{operations:?}");
         assert_whole(&after, "w").await;
         import(&after, [event("w", DAY_START_MS, "0")]).await;
-        after.clean(&workspace("w"), false).await.unwrap().unwrap();
+        after.vacuum(&workspace("w"), false).await.unwrap().unwrap();
         assert_eq!(stored_ids(&time.root.open(), "w").await, SIX);
         assert_eq!(assert_whole(&after, "w").await.unnamed_files, 0);
         let commits = objects(&after).await;
@@ -421,7 +421,7 @@ async fn a_lost_answer_drops_and_holds_once() {
                 .await
                 .unwrap();
             let expiry = faulty(&root, fault, count)
-                .expire(&id, ExpiryMode::Confirmed)
+                .expire(&id, RetentionMode::Confirmed)
                 .await
                 .unwrap()
                 .unwrap();
@@ -446,14 +446,14 @@ async fn a_drop_of_unknown_outcome_says_so_and_can_be_done_again() {
             .await
             .unwrap();
         let error = faulty(&root, Fault::RequestLost, 3)
-            .expire(&id, ExpiryMode::Confirmed)
+            .expire(&id, RetentionMode::Confirmed)
             .await;
         let error = error.unwrap_err();
         assert!(matches!(error, StoreError::CommitUnknown { .. }), "{error}");
         assert_eq!(stored_ids(&root.open(), "w").await.len(), 2);
         let expiry = root
             .open()
-            .expire(&id, ExpiryMode::Confirmed)
+            .expire(&id, RetentionMode::Confirmed)
             .await
             .unwrap()
             .unwrap();

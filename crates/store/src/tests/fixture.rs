@@ -3,7 +3,7 @@
 use std::path::{Path as FilePath, PathBuf};
 
 use super::*;
-use crate::log::LogState;
+use crate::delta::log::LogState;
 
 /// The events of `data/stores/0.1.0`: in tables, in segments, and repeats between the two.
 const EVENTS: [(&str, u64); 2] = [("acme-production", 117), ("nordlicht", 15)];

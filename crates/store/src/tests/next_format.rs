@@ -11,14 +11,14 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::ingesting::seen_ids;
-use super::segments::{KEY, batch_of, with_header, with_new_columns};
+use super::ingest::write::seen_ids;
+use super::segment::damage::{KEY, batch_of, with_header, with_new_columns};
 use super::virtual_time::VirtualTime;
 use super::*;
-use crate::digest::{self, Digest};
+use crate::file::digest::{self, Digest};
+use crate::file::{blocks, decoded};
 use crate::segment::{Batch, Header, Segment};
-use crate::{ExpiryMode, HeldEvents, NewHold};
-use crate::{blocks, decoded};
+use crate::{HeldEvents, NewHold, RetentionMode};
 
 /// The name of all that the next version adds.
 const NEW: &str = "new_text";
@@ -126,7 +126,7 @@ async fn a_store_of_the_next_format_is_read_and_written_to() {
     let content = add_column(&root, &file.path).await;
     change_log(&root, |action| {
         with_new_keys(action);
-        with_new_column(action, &file.in_table, &content);
+        with_new_column(action, &file.relative_path, &content);
     })
     .await;
     let objects = &root.location.objects;
@@ -187,7 +187,7 @@ async fn an_event_of_the_next_format_is_known_by_its_new_column() {
     let file = &stored.files[0];
     let content = add_column(&root, &file.path).await;
     change_log(&root, |action| {
-        with_new_column(action, &file.in_table, &content);
+        with_new_column(action, &file.relative_path, &content);
     })
     .await;
     // The first one has the text that the file has, and the second one a number that the other file lacks.
@@ -225,7 +225,11 @@ async fn tags_of_the_next_format_are_kept_by_compaction() {
         .await
         .unwrap()
         .unwrap();
-    let tagged: Vec<&str> = before.files().map(|file| &*file.in_table).take(2).collect();
+    let tagged: Vec<&str> = before
+        .files()
+        .map(|file| &*file.relative_path)
+        .take(2)
+        .collect();
     change_log(root, |action| {
         with_new_keys(action);
         let path = action["add"]["path"].as_str().unwrap_or_default();
@@ -294,7 +298,7 @@ async fn tags_of_the_next_format_are_kept_by_retention() {
     store.place_hold(&id, hold).await.unwrap();
     let retention = "30d".parse().unwrap();
     store.set_retention(&id, retention, "ops").await.unwrap();
-    let expiry = store.expire(&id, ExpiryMode::Confirmed).await.unwrap();
+    let expiry = store.expire(&id, RetentionMode::Confirmed).await.unwrap();
     assert_eq!(expiry.unwrap().dropped.events, 2);
     let kept = Some("kept".to_owned());
     assert_eq!(recorded(&root.open()).await, [(1, kept.clone())]);

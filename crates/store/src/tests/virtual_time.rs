@@ -18,7 +18,7 @@ use object_store::{
 };
 
 use super::*;
-use crate::clock::Clock;
+use crate::root::clock::Clock;
 
 /// A root in memory where time stands still until it is moved on. It begins at [`DAY_START_MS`].
 pub(super) struct VirtualTime {

@@ -12,16 +12,16 @@ use events::{Content, Contents, day_of, fields};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 
-use crate::claims::{Claim, Holders, Settled};
 use crate::error::StoreError;
-use crate::event_ids::{ShortId, short};
-use crate::file_reader::FilePlace;
-use crate::location::Location;
+use crate::file::claims::{Claim, Holders, Settled};
+use crate::file::event_ids::{ShortId, short};
+use crate::file::reader::FileRef;
+use crate::root::location::Location;
 
-/// Batches are put together up to so many rows.
+/// Batches are concatenated up to this many rows.
 const BATCH_ROWS: usize = 8 * 1024;
 
-/// And batches of segments up to so many bytes, of which an array of texts has at most 2 GiB.
+/// And batches of segments up to this many bytes, of which an array of texts has at most 2 GiB.
 const BATCH_BYTES: usize = 256 * 1024 * 1024;
 
 /// How many files of a day are asked for ids at the same time.
@@ -180,7 +180,7 @@ impl Day {
     pub(super) async fn compare(
         &mut self,
         location: &Location,
-        files: Vec<FilePlace>,
+        files: Vec<FileRef>,
     ) -> Result<(), StoreError> {
         let (mut all, mut new) = (Vec::new(), Vec::new());
         for batch in &self.batches.0 {
@@ -236,7 +236,7 @@ impl Day {
     }
 
     /// Finds out which of the contested events no file has, and under which ids they are shown.
-    async fn settle(&mut self, location: &Location, files: &[FilePlace]) -> Result<(), StoreError> {
+    async fn settle(&mut self, location: &Location, files: &[FileRef]) -> Result<(), StoreError> {
         if self.contested.shown.is_some() || self.contested.events.0.is_empty() {
             return Ok(());
         }

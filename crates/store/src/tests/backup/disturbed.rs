@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 
 use super::*;
 use crate::tests::virtual_time::VirtualTime;
-use crate::{ExpiryMode, Ingest};
+use crate::{Ingest, RetentionMode};
 
 /// A store that is used, in a time that goes by in a moment.
 struct Used {
@@ -52,12 +52,12 @@ impl Used {
         compact(&self.store, "w").await;
         let old = workspace("old");
         self.store
-            .expire(&old, ExpiryMode::Confirmed)
+            .expire(&old, RetentionMode::Confirmed)
             .await
             .unwrap();
         self.time.pass(TimeDelta::hours(25));
         for name in ["w", "old"] {
-            self.store.clean(&workspace(name), false).await.unwrap();
+            self.store.vacuum(&workspace(name), false).await.unwrap();
         }
         write(&self.ingest, [event("w", DAY_START_MS, &format!("{id}b"))]).await;
     }
@@ -105,7 +105,7 @@ async fn whatever_goes_on_meanwhile_a_backup_has_what_was_acknowledged() {
             }
             .boxed()
         });
-        let from = Store::at(hooked(&used.time.root, hook));
+        let from = Store::from_location(hooked(&used.time.root, hook));
         let backup = from
             .backup(&backups(&to), &BackupOptions::default())
             .await
@@ -139,7 +139,7 @@ async fn a_backup_of_a_store_that_changes_all_the_time() {
             }
             .boxed()
         });
-        let from = Store::at(hooked(&used.time.root, hook));
+        let from = Store::from_location(hooked(&used.time.root, hook));
         match from.backup(&backups(&to), &BackupOptions::default()).await {
             Ok(backup) => assert!(backup.summary.is_complete(), "{every}"),
             // It says so when it cannot keep up.

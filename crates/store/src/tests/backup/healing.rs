@@ -2,8 +2,8 @@
 
 use tokio::sync::Notify;
 
-use super::super::hooked::{PathHook, hooked_by_path};
 use super::*;
+use crate::tests::hooked::{PathHook, hooked_by_path};
 
 /// A damaged manifest of a newer backup is told, and the complete one before it is restored.
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn an_interrupted_incomplete_restore_names_its_faults() {
     for last in 0.. {
         let root = bucket();
         let (hook, _) = dying(last);
-        let dying = Store::at(hooked(&root, hook));
+        let dying = Store::from_location(hooked(&root, hook));
         if dying.restore(&backups(&to), &incomplete).await.is_ok() {
             break;
         }

@@ -1,0 +1,4 @@
+//! Imports.
+
+mod concurrent;
+mod visibility;

@@ -1,0 +1,5 @@
+//! Ingest: events that arrive one by one.
+
+mod backlog;
+mod unreliable;
+pub(super) mod write;
