@@ -36,9 +36,10 @@ use self::admission::Admission;
 use self::column_expr::ColumnExpr;
 use self::predicate::{Predicate, TextTest};
 use self::row_group_reader::{RowGroupReader, external};
-use crate::column_cache::{ColumnCache, RowGroupRef, RowSelection};
+use crate::column_cache::{ColumnCache, RowGroupRef, RowGroupStatistics, RowSelection};
 use crate::event_data_source::EventDataSource;
-use crate::metrics::{MeteredStream, ScanMetrics};
+use crate::metrics::{MeteredStream, ScanMetrics, record_pruning};
+use crate::pruning::Pruning;
 
 /// The number of row groups of all partitions that are prepared concurrently.
 const CONCURRENT_ROW_GROUPS: usize = 8;
@@ -145,6 +146,7 @@ impl CachedScan {
             cache,
             table: Arc::clone(table),
             predicate: Arc::clone(&predicate),
+            pruning,
             columns: options.columns.map(Arc::new),
             memory: Arc::new(memory),
             metrics: metrics.clone(),
@@ -215,6 +217,7 @@ struct FileOpener {
     cache: Arc<ColumnCache>,
     table: SchemaRef,
     predicate: Arc<Predicate>,
+    pruning: Pruning,
     /// All columns that the scan may read; `None` when they are not known before.
     columns: Option<Arc<BTreeSet<usize>>>,
     /// The template of the reservation of each row group.
@@ -234,33 +237,88 @@ impl FileOpener {
         }
         if let Some(columns) = &self.columns
             && self.predicate.holds_for_all(&file)
-            && let Some(row_group) =
-                RowGroupReader::from_log(&self.cache, &self.table, &file, columns, &self.memory)
+            && let Some(row_group) = RowGroupReader::from_log(
+                &self.cache,
+                &self.table,
+                &file,
+                columns,
+                &self.memory,
+                &self.metrics.cache,
+            )
         {
             self.metrics.files_answered_by_log.add(1);
             return Ok(vec![(row_group, file)]);
         }
-        let mut may_hold = Vec::new();
+        let groups = self.matching_row_groups(&file).await?.into_iter();
+        let readers = groups.map(|group| {
+            let (cache, metrics) = (&self.cache, &self.metrics.cache);
+            let reader = RowGroupReader::new(cache, &self.table, group, &self.memory, metrics);
+            (reader, Arc::clone(&file))
+        });
+        Ok(readers.collect())
+    }
+
+    /// The row groups of a file that Bloom filters and statistics do not exclude.
+    async fn matching_row_groups(&self, file: &Arc<DataFile>) -> Result<Vec<RowGroupRef>> {
+        let mut groups: Option<Vec<usize>> = None;
         for TextTest { column, text, .. } in self.predicate.bloom_filter_texts() {
-            let groups = self.cache.row_groups_that_may_hold(&file, column, text);
-            let groups = groups.await.map_err(external)?;
-            if groups.is_empty() {
-                return Ok(Vec::new());
+            let bytes_scanned = &self.metrics.cache.bytes_scanned;
+            let cache = &self.cache;
+            let found = cache.row_groups_that_may_hold(file, column, text, bytes_scanned);
+            let found = found.await.map_err(external)?;
+            match &mut groups {
+                Some(groups) => groups.retain(|group| found.contains(group)),
+                None => groups = Some(found),
             }
-            may_hold.push(groups);
         }
-        let is_kept =
-            |group: &RowGroupRef| may_hold.iter().all(|groups| groups.contains(&group.index));
-        let groups = self.cache.row_groups(&file).await;
-        let groups = groups.map_err(external)?.into_iter();
-        let groups = groups
-            .filter(|(group, _)| is_kept(group))
-            .map(|(group, rows)| {
-                let reader =
-                    RowGroupReader::new(&self.cache, &self.table, group, rows, &self.memory);
-                (reader, Arc::clone(&file))
-            });
-        Ok(groups.collect())
+        if groups.as_ref().is_some_and(Vec::is_empty) {
+            self.metrics.row_groups_pruned_bloom_filter.add_pruned(1);
+            return Ok(Vec::new());
+        }
+        let mut row_groups = self.cache.row_groups(file).await.map_err(external)?;
+        if let Some(groups) = groups {
+            let count = row_groups.len();
+            row_groups.retain(|group| groups.contains(&group.index));
+            let pruned = &self.metrics.row_groups_pruned_bloom_filter;
+            record_pruning(pruned, count, row_groups.len());
+        }
+        self.prune_by_statistics(&mut row_groups);
+        Ok(row_groups)
+    }
+
+    /// Removes the row groups of a file that statistics exclude.
+    fn prune_by_statistics(&self, row_groups: &mut Vec<RowGroupRef>) {
+        let Some(first) = row_groups.first() else {
+            return;
+        };
+        let (file, footer) = (Arc::clone(&first.file), Arc::clone(&first.footer));
+        let statistics = RowGroupStatistics {
+            footer: &footer,
+            delivery: file.delivery.as_deref(),
+        };
+        let count = row_groups.len();
+        row_groups.retain(|group| {
+            let dates = statistics.dates(group.index);
+            dates.is_none_or(|dates| self.pruning.may_match_dates(dates))
+        });
+        let metrics = &self.metrics.row_groups_pruned_date;
+        record_pruning(metrics, count, row_groups.len());
+        // A row group whose columns are in memory is filtered as fast as it is pruned.
+        let is_cached = |group: &RowGroupRef| {
+            let mut fields = self
+                .pruning
+                .columns()
+                .map(|column| self.table.field(column));
+            fields.all(|field| self.cache.bytes_to_load(group, field) == 0)
+        };
+        if row_groups.iter().all(is_cached) {
+            return;
+        }
+        let count = row_groups.len();
+        let kept = self.pruning.may_match(&statistics);
+        row_groups.retain(|group| kept[group.index]);
+        let metrics = &self.metrics.row_groups_pruned_statistics;
+        record_pruning(metrics, count, row_groups.len());
     }
 }
 

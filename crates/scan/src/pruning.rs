@@ -10,7 +10,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::DynamicFilterTracking;
-use datafusion::physical_expr::utils::conjunction_opt;
+use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use events::fields::{DATE, RECEIVED};
 use store::{Constant, DataFile};
@@ -26,6 +26,8 @@ pub(crate) struct Pruning {
     dates: DateRange,
     /// All conditions on other columns than the date; `None` when statistics cannot exclude them.
     predicate: Option<Arc<PruningPredicate>>,
+    /// The indices of the columns of the predicate.
+    columns: Arc<[usize]>,
 }
 
 impl Pruning {
@@ -47,12 +49,26 @@ impl Pruning {
                 conditions.push(Arc::clone(condition));
             }
         }
+        let columns = conditions.iter().flat_map(collect_columns);
+        let columns: HashSet<usize> = columns.map(|column| column.index()).collect();
         let predicate = conjunction_opt(conditions).and_then(|conditions| {
             PruningPredicateBuilder::new()
                 .with_file_schema(Arc::clone(table))
                 .build(conditions)
         });
-        Ok(Self { dates, predicate })
+        Ok(Self {
+            dates,
+            columns: match predicate {
+                Some(_) => columns.into_iter().collect(),
+                None => Arc::default(),
+            },
+            predicate,
+        })
+    }
+
+    /// The columns of the conditions that statistics may exclude, without conditions on the date alone.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> {
+        self.columns.iter().copied()
     }
 
     /// Whether a container with these dates may have rows that match.

@@ -51,7 +51,7 @@ impl Admission {
 
     /// Waits until the columns of a row group fit. The row group holds its permits.
     pub(super) async fn admit(self, (row_group, file): Unfiltered) -> Result<Unfiltered> {
-        let bytes = row_group.bytes_to_load(&self.columns).await?;
+        let bytes = row_group.bytes_to_load(&self.columns);
         let permits = bytes.div_ceil(PERMIT_BYTES).min(self.permits);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let permit = self.semaphore.acquire_many_owned(permits).await;

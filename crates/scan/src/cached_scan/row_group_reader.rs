@@ -12,7 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::column_expr::{ColumnExpr, Values};
 use super::monotonic;
-use crate::column_cache::{Column, ColumnCache, LoadedColumn, RowGroupRef, RowSelection};
+use crate::column_cache::{
+    Column, ColumnCache, LoadedColumn, RowGroupRef, RowSelection, logged_constant,
+};
+use crate::metrics::CacheMetrics;
 
 /// With fewer selected rows than one in this number, a column that is not cached is read in part: only the pages with
 /// these rows.
@@ -28,6 +31,7 @@ pub(super) struct RowGroupReader {
     rows: usize,
     loaded: BTreeMap<usize, Arc<Column>>,
     selected: Option<SelectedRows>,
+    metrics: CacheMetrics,
     /// Charges the columns that were loaded for this reader. The cache bounds the others.
     memory: MemoryReservation,
     _permit: Option<OwnedSemaphorePermit>,
@@ -41,21 +45,22 @@ struct SelectedRows {
 }
 
 impl RowGroupReader {
-    /// A reader of a row group of `rows` rows. `memory` is the template of its reservation.
+    /// A reader of a row group. `memory` is the template of its reservation.
     pub(super) fn new(
         cache: &Arc<ColumnCache>,
         table: &SchemaRef,
         group: RowGroupRef,
-        rows: usize,
         memory: &MemoryReservation,
+        metrics: &CacheMetrics,
     ) -> Self {
         Self {
             memory: memory.new_empty(),
             _permit: None,
             cache: Arc::clone(cache),
             table: Arc::clone(table),
+            rows: group.rows(),
             group: Some(group),
-            rows,
+            metrics: metrics.clone(),
             loaded: BTreeMap::new(),
             selected: None,
         }
@@ -69,9 +74,10 @@ impl RowGroupReader {
         file: &DataFile,
         needed: &BTreeSet<usize>,
         memory: &MemoryReservation,
+        metrics: &CacheMetrics,
     ) -> Option<Self> {
         let constant = |column: &usize| {
-            let constant = file.constant(&table.fields()[*column])?;
+            let constant = logged_constant(file, &table.fields()[*column])?;
             Some((*column, Arc::new(constant)))
         };
         Some(Self {
@@ -80,6 +86,7 @@ impl RowGroupReader {
             cache: Arc::clone(cache),
             table: Arc::clone(table),
             group: None,
+            metrics: metrics.clone(),
             rows: usize::try_from(file.rows).ok()?,
             loaded: needed.iter().map(constant).collect::<Option<_>>()?,
             selected: None,
@@ -98,20 +105,18 @@ impl RowGroupReader {
     }
 
     /// The estimated bytes of memory that loading columns takes.
-    pub(super) async fn bytes_to_load(&self, columns: &BTreeSet<usize>) -> Result<usize> {
+    pub(super) fn bytes_to_load(&self, columns: &BTreeSet<usize>) -> usize {
         let Some(group) = &self.group else {
-            return Ok(0);
+            return 0;
         };
-        let mut bytes = 0;
-        for column in columns
+        let missing = columns
             .iter()
-            .filter(|column| !self.loaded.contains_key(column))
-        {
+            .filter(|column| !self.loaded.contains_key(column));
+        let bytes = missing.map(|column| {
             let field = &self.table.fields()[*column];
-            let of_column = self.cache.bytes_to_load(group, field).await;
-            bytes += of_column.map_err(external)?;
-        }
-        Ok(bytes)
+            self.cache.bytes_to_load(group, field)
+        });
+        bytes.sum()
     }
 
     /// Loads whole columns.
@@ -122,10 +127,10 @@ impl RowGroupReader {
         if missing.is_empty() {
             return Ok(());
         }
-        self.memory.try_grow(self.bytes_to_load(&missing).await?)?;
+        self.memory.try_grow(self.bytes_to_load(&missing))?;
         let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
-        let read = self.cache.load(self.group()?, &fields).await;
+        let read = self.cache.load(self.group()?, &fields, &self.metrics).await;
         let read = read.map_err(external)?;
         self.loaded.extend(missing.into_iter().zip(read));
         Ok(())
@@ -166,12 +171,13 @@ impl RowGroupReader {
         }
         let missing: Vec<usize> = missing.into_iter().collect();
         let fields = self.fields(&missing);
-        let mut bytes = Vec::with_capacity(missing.len());
-        for column in &missing {
-            bytes.push(self.bytes_to_load(&BTreeSet::from([*column])).await?);
-        }
-        let read = self.cache.read_rows(self.group()?, &fields, rows).await;
-        let read = read.map_err(external)?.into_iter().zip(bytes);
+        let group = self.group()?;
+        let bytes = fields
+            .iter()
+            .map(|field| self.cache.bytes_to_load(group, field));
+        let bytes: Vec<usize> = bytes.collect();
+        let read = self.cache.read_rows(group, &fields, rows, &self.metrics);
+        let read = read.await.map_err(external)?.into_iter().zip(bytes);
         for (index, (column, bytes)) in missing.into_iter().zip(read) {
             self.memory.try_grow(match &column {
                 LoadedColumn::Full(_) => bytes,
