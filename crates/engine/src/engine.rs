@@ -28,7 +28,7 @@ use crate::rows::RowFilter;
 use crate::series::SeriesBuilder;
 use crate::session::{EngineConfig, Session};
 use crate::whole::Whole;
-use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
+use crate::{analyze, describe, outer, paging, prepare, show, stream, summary, timeout};
 
 /// Answers questions over a store. Cheap to clone.
 #[derive(Clone)]
@@ -115,11 +115,20 @@ impl Engine {
         )
     }
 
-    /// Shows a stage of a statement on its way to an answer, without running it.
+    /// Shows a stage of a statement on its way to an answer. Only [`Stage::Analyze`] runs it.
     ///
     /// # Errors
     /// As [`Engine::query`].
     pub async fn explain(
+        &self,
+        request: &QueryRequest,
+        stage: Stage,
+    ) -> Result<Explanation, EngineError> {
+        let limit = request.options.timeout.filter(|_| stage == Stage::Analyze);
+        timeout::within(limit, self.explained(request, stage)).await
+    }
+
+    async fn explained(
         &self,
         request: &QueryRequest,
         stage: Stage,
@@ -160,9 +169,8 @@ impl Engine {
             events.files.len() as u64,
             events.files.iter().map(|file| file.size_bytes).sum(),
         );
-        let state = self
-            .session
-            .state(query, events.count(), &NoteMetrics::default());
+        let notes = NoteMetrics::new(query.notes.ids());
+        let state = self.session.state(query, events.count(), &notes);
         let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -172,7 +180,10 @@ impl Engine {
             ));
         }
         let physical = self.physical_plan(&state, &lowered.plan).await?;
-        let text = displayable(physical.as_ref()).indent(false).to_string();
+        let text = match stage {
+            Stage::Analyze => analyze::run(physical, &state, &query.notes, &notes).await?,
+            _ => displayable(physical.as_ref()).indent(false).to_string(),
+        };
         Ok(Explanation {
             text,
             files: Some(count),

@@ -61,8 +61,8 @@ pub(crate) async fn explain(
         }
         BoundShow::Workspaces { .. } => Explanation {
             text: "source   the workspaces of the store; no events are read\n".to_owned(),
-            files: (stage == Stage::Physical).then_some(0),
-            bytes: (stage == Stage::Physical).then_some(0),
+            files: stage.reads_files().then_some(0),
+            bytes: stage.reads_files().then_some(0),
             warnings: Vec::new(),
         },
     };
