@@ -13,6 +13,8 @@ mod metered_reader;
 mod metrics;
 mod ordered_conditions;
 mod pruning;
+#[cfg(test)]
+mod tests;
 
 pub use column_cache::ColumnCache;
 pub use column_cache_rule::ColumnCacheRule;

@@ -1,0 +1,1 @@
+//! Plans of the scan as generic rules see them.
