@@ -120,7 +120,7 @@ impl Predicate {
         let range = self.dates()?;
         let mut rows = RowSelection::Range(0..row_group.rows());
         let dates = DateRange::of_file(file);
-        let mut is_in_range = dates.is_some_and(|dates| range.contains(dates));
+        let mut is_in_range = dates.map_or(range == DateRange::ALL, |dates| range.contains(dates));
         if !is_in_range && let Some(in_range) = self.rows_in_range(row_group, range).await? {
             rows = RowSelection::Range(in_range);
             is_in_range = true;

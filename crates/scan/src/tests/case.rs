@@ -330,7 +330,15 @@ impl Aggregate {
             Self::Last(column) => first_value(col(column), order(true)),
         };
         match filter {
-            Some(filter) => aggregate.filter(filter.expr()).build().unwrap(),
+            Some(filter) => {
+                let filtered = aggregate.filter(filter.expr());
+                // The builder drops the order that the call has.
+                let ordered = match self {
+                    Self::Last(_) => filtered.order_by(order(true)),
+                    _ => filtered,
+                };
+                ordered.build().unwrap()
+            }
             None => aggregate,
         }
     }
