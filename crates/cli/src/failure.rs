@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use dql::Diagnostic;
 use engine::EngineError;
 use server::{ClientError, ServerError};
-use store::StoreError;
+use store::{SettingsError, StoreError};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -127,13 +127,16 @@ impl From<StoreError> for Failure {
             | StoreError::RestoreUnfinished { .. }
             | StoreError::NoBackup { .. }
             | StoreError::StoreExists { .. } => Self::Usage(error.to_string()),
-            StoreError::InvalidSetting { .. }
-            | StoreError::HoldExists { .. }
-            | StoreError::UnknownHold { .. }
-            | StoreError::NothingToUndo { .. }
-            | StoreError::DropGone { .. }
-            | StoreError::HoldTooLate { .. } => Self::Refused(error.to_string()),
             error => Self::Engine(with_causes(&error)),
+        }
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Store(error) => error.into(),
+            refused => Self::Refused(refused.to_string()),
         }
     }
 }

@@ -33,6 +33,19 @@ impl Answer {
             _charge: None,
         }
     }
+
+    /// An answer with what its series are charged to.
+    pub(crate) fn charged(
+        series: Vec<Series>,
+        summary: Summary,
+        charge: Option<Arc<Charge>>,
+    ) -> Self {
+        Self {
+            series,
+            summary,
+            _charge: charge,
+        }
+    }
 }
 
 /// The rows of one group.

@@ -8,14 +8,17 @@ mod complete;
 mod describe;
 mod engine;
 mod error;
+mod explain;
 mod json;
-mod outer;
 mod overrides;
 mod paging;
 mod prepare;
+mod prepared;
 mod request;
 mod rows;
 mod series;
+mod series_batch;
+mod series_functions;
 mod session;
 mod show;
 mod sliced;
@@ -27,7 +30,6 @@ mod syntax;
 mod tests;
 mod timeout;
 mod validate;
-mod whole;
 
 pub use answer::{Answer, Explanation, QueryParse, Series, StreamItem, Summary, TotalHits};
 pub use complete::{Candidate, CandidateKind, Candidates};
@@ -36,6 +38,7 @@ pub use error::EngineError;
 pub use json::{content_json, warnings_text};
 pub use plan::{Position, duration_ms};
 pub use prepare::require_workspace;
+pub use prepared::Prepared;
 pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
     time_zone,

@@ -3,7 +3,7 @@
 use engine::EngineError;
 use prost::Message;
 use prost::bytes::Bytes;
-use store::StoreError;
+use store::{SettingsError, StoreError};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -67,27 +67,12 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
         StoreError::ObjectStore(_)
         | StoreError::CommitUnknown { .. }
         | StoreError::OutcomeUnknown { .. }
-        | StoreError::Overloaded { .. }
-        | StoreError::Parked { .. }
-        | StoreError::Closed
         | StoreError::StagedFileMissing { .. }
         | StoreError::Conflict { .. } => (
             Code::Unavailable,
             "the store could not be reached; try again",
         ),
-        StoreError::SequenceGap { .. } | StoreError::SequenceConflict { .. } => (
-            Code::FailedPrecondition,
-            "the batch does not follow the one before it",
-        ),
-        StoreError::Shared(error) => from_store_error(error),
-        StoreError::InvalidSetting { .. }
-        | StoreError::ClockDiffers { .. }
-        | StoreError::NothingToUndo { .. }
-        | StoreError::DropGone { .. }
-        | StoreError::NotSetAside { .. }
-        | StoreError::UnknownHold { .. }
-        | StoreError::HoldExists { .. }
-        | StoreError::HoldTooLate { .. } => (
+        StoreError::ClockDiffers { .. } | StoreError::NotSetAside { .. } => (
             Code::FailedPrecondition,
             "the settings of the workspace do not allow it",
         ),
@@ -105,16 +90,18 @@ pub(crate) fn from_store_error(error: &StoreError) -> (Code, &'static str) {
 }
 
 /// The status for an error about the settings of a workspace.
-pub(crate) fn from_settings_error(error: &StoreError) -> Status {
+pub(crate) fn from_settings_error(error: &SettingsError) -> Status {
     let (code, stable_code) = match error {
-        StoreError::InvalidSetting { .. } => (Code::InvalidArgument, dql::Code::InvalidSetting),
-        StoreError::UnknownHold { .. } => (Code::NotFound, dql::Code::UnknownHold),
-        StoreError::HoldExists { .. } => (Code::AlreadyExists, dql::Code::HoldExists),
-        StoreError::HoldTooLate { .. } => (Code::FailedPrecondition, dql::Code::HoldTooLate),
-        StoreError::ClockDiffers { .. } => (Code::FailedPrecondition, dql::Code::ClockDiffers),
-        StoreError::NothingToUndo { .. } => (Code::FailedPrecondition, dql::Code::NothingToUndo),
-        StoreError::DropGone { .. } => (Code::FailedPrecondition, dql::Code::DropGone),
-        other => {
+        SettingsError::Invalid { .. } => (Code::InvalidArgument, dql::Code::InvalidSetting),
+        SettingsError::UnknownHold { .. } => (Code::NotFound, dql::Code::UnknownHold),
+        SettingsError::HoldExists { .. } => (Code::AlreadyExists, dql::Code::HoldExists),
+        SettingsError::HoldTooLate { .. } => (Code::FailedPrecondition, dql::Code::HoldTooLate),
+        SettingsError::NothingToUndo { .. } => (Code::FailedPrecondition, dql::Code::NothingToUndo),
+        SettingsError::DropGone { .. } => (Code::FailedPrecondition, dql::Code::DropGone),
+        SettingsError::Store(StoreError::ClockDiffers { .. }) => {
+            (Code::FailedPrecondition, dql::Code::ClockDiffers)
+        }
+        SettingsError::Store(other) => {
             let (code, public) = from_store_error(other);
             return kept_back_as(code, dql::Code::StoreError, other, public);
         }
@@ -417,12 +404,12 @@ mod tests {
         let name = || "case 4711".to_owned();
         let cases = [
             (
-                StoreError::HoldExists { name: name() },
+                SettingsError::HoldExists { name: name() },
                 Code::AlreadyExists,
                 "hold_exists",
             ),
             (
-                StoreError::UnknownHold {
+                SettingsError::UnknownHold {
                     name: name(),
                     standing: vec![],
                 },
@@ -437,7 +424,7 @@ mod tests {
             assert_eq!(error_info(&status).unwrap().code, stable_code);
         }
         let path = "workspace=secret/x".to_owned();
-        let status = from_settings_error(&StoreError::NotFound { path });
+        let status = from_settings_error(&StoreError::NotFound { path }.into());
         assert!(!status.message().contains("secret"));
     }
 

@@ -73,7 +73,7 @@ impl WorkspaceService for Service {
     ) -> Result<Response<GetSettingsResponse>, Status> {
         let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
-        let settings = settings.map_err(|error| from_settings_error(&error))?;
+        let settings = settings.map_err(|error| from_settings_error(&error.into()))?;
         Ok(Response::new(GetSettingsResponse {
             settings: Some(settings_to_message(&settings)),
         }))
@@ -146,7 +146,7 @@ impl WorkspaceService for Service {
     ) -> Result<Response<ListHoldsResponse>, Status> {
         let workspace = self.known(&request.get_ref().workspace).await?;
         let settings = self.store.settings(&workspace).await;
-        let settings = settings.map_err(|error| from_settings_error(&error))?;
+        let settings = settings.map_err(|error| from_settings_error(&error.into()))?;
         Ok(Response::new(ListHoldsResponse {
             holds: settings.holds.iter().map(hold_to_message).collect(),
         }))
@@ -167,7 +167,7 @@ impl WorkspaceService for Service {
             (false, false) => RetentionMode::Guarded,
         };
         let run = self.store.expire(&workspace, mode).await;
-        let run = run.map_err(|error| from_settings_error(&error))?;
+        let run = run.map_err(|error| from_settings_error(&error.into()))?;
         Ok(Response::new(RunRetentionResponse {
             run: run.as_ref().map(retention_run_to_message),
         }))

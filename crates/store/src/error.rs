@@ -1,11 +1,8 @@
-//! What can go wrong in a store.
+//! The failures of a store.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::error::ArrowError;
-use chrono::NaiveDate;
 use deltalake_core::DeltaTableError;
 use events::WorkspaceId;
 use parquet::errors::ParquetError;
@@ -14,7 +11,10 @@ use uuid::Uuid;
 
 use crate::root::clock::Difference;
 
-/// Why the store could not do what it was asked.
+/// The failure of a store, which every operation can meet: its root, its objects, its log, or the object store.
+///
+/// [`IngestError`](crate::IngestError) and [`SettingsError`](crate::SettingsError) add the errors that only a write of
+/// events and a change of settings can meet.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The address of the store cannot be used.
@@ -206,26 +206,6 @@ pub enum StoreError {
         /// By how much it is ahead of the store's time, in milliseconds; negative when it is behind.
         difference_ms: i64,
     },
-    /// There is no drop that could be undone.
-    #[error("nothing was undone in workspace `{workspace}`: {reason}")]
-    NothingToUndo {
-        /// The workspace.
-        workspace: WorkspaceId,
-        /// Why not, and what to do.
-        reason: String,
-    },
-    /// Files of a drop that was to be undone are deleted.
-    #[error(
-        "the drop of version {version} cannot be undone: {missing} of its {files} files are deleted, as they are a day after a drop; restore the events from a backup"
-    )]
-    DropGone {
-        /// The version that dropped them.
-        version: u64,
-        /// How many files are deleted.
-        missing: usize,
-        /// How many files the drop took out.
-        files: usize,
-    },
     /// Data files are there, but not the log that names them.
     #[error(
         "workspace `{workspace}` has data files, such as `{file}`, and no log that names them; restore its _delta_log from a backup, or run `vouch repair table`"
@@ -257,42 +237,6 @@ pub enum StoreError {
         /// What failed.
         source: Box<DeltaTableError>,
     },
-    /// A setting of a workspace cannot be used.
-    #[error("`{setting}` cannot be used: {reason}")]
-    InvalidSetting {
-        /// What was to be set.
-        setting: &'static str,
-        /// What is wrong with it, and what to give instead.
-        reason: String,
-    },
-    /// Another hold has the name.
-    #[error("another hold is called `{name}`; choose another name, or release that one first")]
-    HoldExists {
-        /// The name.
-        name: String,
-    },
-    /// No hold has the name.
-    #[error("no hold is called `{name}`{}", choice(.standing))]
-    UnknownHold {
-        /// The name.
-        name: String,
-        /// The names of the holds that there are.
-        standing: Vec<String>,
-    },
-    /// Events of a hold were dropped while it was being placed.
-    #[error(
-        "the hold `{name}` was not placed: meanwhile a retention run dropped {events} of its events, of {first_day} to {last_day}; their files stay in the store for 24 hours, so restore them from there or from a backup, then place the hold again for what is left"
-    )]
-    HoldTooLate {
-        /// The name of the hold.
-        name: String,
-        /// The first day of events that are gone.
-        first_day: NaiveDate,
-        /// The last day of events that are gone.
-        last_day: NaiveDate,
-        /// How many events of the hold are gone.
-        events: u64,
-    },
     /// The audit event about a change cannot be made.
     #[error("the audit event `{action}` cannot be made: {reason}; check the clock of this machine")]
     AuditEvent {
@@ -300,16 +244,6 @@ pub enum StoreError {
         action: &'static str,
         /// What is wrong with it.
         reason: String,
-    },
-    /// The table of a workspace cannot be written, and many of its events wait for that.
-    #[error(
-        "workspace `{workspace}` takes no more events for now: its table cannot be written, and events of {limit_bytes} bytes wait for that; ask an operator to run `vouch verify` and repair the table, then send the events again"
-    )]
-    Parked {
-        /// The workspace.
-        workspace: WorkspaceId,
-        /// How many bytes may wait.
-        limit_bytes: usize,
     },
     /// A segment is to be set aside that need not, or cannot be.
     #[error("the segment `{path}` was not set aside: {reason}")]
@@ -329,43 +263,6 @@ pub enum StoreError {
         /// Why the last attempt failed.
         source: object_store::Error,
     },
-    /// There was no room for new events, because the object store or the folding is slow.
-    #[error(
-        "events arrive faster than they can be stored, and there was no room for these for {} s; send them again later",
-        patience.as_secs()
-    )]
-    Overloaded {
-        /// How long the events have waited.
-        patience: Duration,
-    },
-    /// The ingest is stopping.
-    #[error("this node is stopping; send the events to another one, or again later")]
-    Closed,
-    /// A numbered batch came before the batches that it follows.
-    #[error(
-        "batch {number} of producer `{producer}` cannot follow: batch {expected} is expected; send that one first"
-    )]
-    SequenceGap {
-        /// The producer.
-        producer: String,
-        /// The number of the batch.
-        number: u64,
-        /// The number that is expected next.
-        expected: u64,
-    },
-    /// A batch has the number of another one that is stored.
-    #[error(
-        "batch {number} of producer `{producer}` is not the batch that was stored under this number; give it the next number, or give each producer a name of its own"
-    )]
-    SequenceConflict {
-        /// The producer.
-        producer: String,
-        /// The number of both batches.
-        number: u64,
-    },
-    /// The write of several requests failed.
-    #[error(transparent)]
-    Shared(Arc<StoreError>),
     /// Events could not be brought into columns.
     #[error("events could not be brought into columns: {0}; report this as a fault of vouch")]
     Arrow(#[from] ArrowError),
@@ -443,13 +340,6 @@ impl From<object_store::Error> for StoreError {
             object_store::Error::NotFound { path, .. } => Self::NotFound { path },
             other => Self::ObjectStore(other),
         }
-    }
-}
-
-fn choice(names: &[String]) -> String {
-    match names {
-        [] => "; the workspace has none".to_owned(),
-        names => format!("; there are `{}`", names.join("`, `")),
     }
 }
 

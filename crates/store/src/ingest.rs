@@ -5,6 +5,7 @@
 //! answered when its segment is durable. Folding runs concurrently.
 
 pub(crate) mod date_admission;
+pub(crate) mod error;
 pub(crate) mod fold;
 mod fold_task;
 mod sequence;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 use crate::delta::heads::Head;
 use crate::error::StoreError;
+use crate::ingest::error::IngestError;
 use crate::ingest::fold::FoldSummary;
 use crate::root::segment_key::WriteToken;
 use crate::segment::{BatchSequence, MAX_WITNESSED};
@@ -231,12 +233,11 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// [`StoreError::OutcomeUnknown`] when it could not be found out whether the events are stored,
-    /// [`StoreError::Overloaded`] when there was no room for them for too long, [`StoreError::Parked`] when
-    /// that is so of one of their workspaces,
-    /// [`StoreError::SequenceGap`] and [`StoreError::SequenceConflict`] for numbers out of order, and
-    /// the other kinds when nothing was stored.
-    pub async fn write(&self, batch: WriteBatch) -> Result<WriteOutcome, StoreError> {
+    /// [`IngestError::Overloaded`] when there was no room for them for too long, [`IngestError::Parked`] when
+    /// that is so of one of their workspaces, [`IngestError::SequenceGap`] and
+    /// [`IngestError::SequenceConflict`] for numbers out of order. With [`StoreError::OutcomeUnknown`] in
+    /// [`IngestError::Store`] the events may be stored; with every other error nothing was stored.
+    pub async fn write(&self, batch: WriteBatch) -> Result<WriteOutcome, IngestError> {
         let WriteBatch {
             events,
             mut origin,
@@ -313,7 +314,7 @@ impl Ingest {
     }
 
     /// Refuses events of a workspace of which many wait for its table to be repaired.
-    fn refuse_parked(&self, events: &[Event]) -> Result<(), StoreError> {
+    fn refuse_parked(&self, events: &[Event]) -> Result<(), IngestError> {
         let limit_bytes = self.shared.options.parked_bytes;
         let parked = self.shared.store.known_segments().parked_bytes();
         let is_full = |event: &&Event| {
@@ -321,7 +322,7 @@ impl Ingest {
             bytes.is_some_and(|bytes| *bytes >= limit_bytes)
         };
         match events.iter().find(is_full) {
-            Some(event) => Err(StoreError::Parked {
+            Some(event) => Err(IngestError::Parked {
                 workspace: event.workspace().clone(),
                 limit_bytes,
             }),
@@ -334,12 +335,12 @@ impl Ingest {
         events: Vec<Event>,
         origin: Origin,
         number: Option<BatchSequence>,
-    ) -> Result<WriteToken, StoreError> {
+    ) -> Result<WriteToken, IngestError> {
         self.refuse_parked(&events)?;
         let memory_bytes = events.iter().map(Event::memory_bytes).sum();
         let patience = self.shared.options.patience;
         let room = tokio::time::timeout(patience, self.shared.room(memory_bytes)).await;
-        let waiting = room.map_err(|_| StoreError::Overloaded { patience })??;
+        let waiting = room.map_err(|_| IngestError::Overloaded { patience })??;
         let (answer, answered) = oneshot::channel();
         let size_bytes = events.iter().map(Event::size_bytes).sum();
         let request = Request {
@@ -351,15 +352,15 @@ impl Ingest {
             _waiting: waiting,
         };
         let sent = self.requests.send(request).await;
-        sent.map_err(|_| StoreError::Closed)?;
-        let outcome = answered.await.map_err(|_| StoreError::Closed)?;
-        outcome.map_err(StoreError::Shared)
+        sent.map_err(|_| IngestError::Closed)?;
+        let outcome = answered.await.map_err(|_| IngestError::Closed)?;
+        outcome.map_err(IngestError::Store)
     }
 }
 
 impl Shared {
     /// Waits until there is room for a request whose events take `memory_bytes`.
-    async fn room(&self, memory_bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+    async fn room(&self, memory_bytes: usize) -> Result<OwnedSemaphorePermit, IngestError> {
         loop {
             let folded = self.folded.notified();
             let (_, own_bytes) = self.store.known_segments().foldable_of(self.node);
@@ -373,7 +374,7 @@ impl Shared {
         let share = memory_bytes.min(self.options.waiting_bytes);
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.waiting).acquire_many_owned(share).await;
-        permit.map_err(|_| StoreError::Closed)
+        permit.map_err(|_| IngestError::Closed)
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod change;
 pub(crate) mod dropped_since;
+pub(crate) mod error;
 pub(crate) mod held_rows;
 pub(crate) mod hold;
 mod hold_json;
@@ -26,6 +27,7 @@ use crate::delta::log::TableMetadata;
 use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
 use crate::root::paths;
+use crate::settings::error::SettingsError;
 use crate::settings::hold::Hold;
 use crate::settings::retention::Retention;
 
@@ -93,7 +95,7 @@ impl Settings {
         let retention = property(RETENTION)
             .map(str::parse)
             .transpose()
-            .map_err(|error: StoreError| (RETENTION, error.to_string()))?;
+            .map_err(|error: SettingsError| (RETENTION, error.to_string()))?;
         let holds = property(HOLDS).map(hold_json::parse).transpose();
         let day = |name: &'static str| {
             let day = property(name)

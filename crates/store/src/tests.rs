@@ -31,8 +31,8 @@ use crate::root::location::{Location, StoreOptions};
 use crate::root::marker::Marker;
 use crate::root::paths;
 use crate::{
-    Compaction, CompactionOptions, ImportOptions, ImportSummary, Snapshot, Store, StoreError,
-    Verification,
+    Compaction, CompactionOptions, ImportOptions, ImportSummary, IngestError, SettingsError,
+    Snapshot, Store, StoreError, Verification,
 };
 
 /// 2026-11-21T00:00:00Z.

@@ -35,7 +35,7 @@ fn columns(file: usize, rows: &[Row], missing: &BTreeSet<&'static str>) -> Recor
             let texts = rows.iter().map(|row| row.texts[index]);
             Arc::new(texts.collect::<StringArray>())
         };
-        (!missing.contains(name)).then(|| (name, column, true))
+        (!missing.contains(name)).then_some((name, column, true))
     });
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }

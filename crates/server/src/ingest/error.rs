@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use events::{MappingError, Rejection, WorkspaceId};
-use store::StoreError;
+use store::{IngestError, StoreError};
 use tonic::{Code, Status};
 
 use crate::proto::ErrorInfo;
@@ -119,7 +119,7 @@ pub(crate) enum WriteError {
     },
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] IngestError),
     /// A defect of the service.
     #[error("the request could not be worked on: {0}")]
     Defect(String),
@@ -218,7 +218,7 @@ impl WriteError {
             Self::TooManyProducers { .. } => (Failure::Quota, dql::Code::TooManyProducers),
             Self::Unsupported(_) => (Failure::Unsupported, dql::Code::UnsupportedMediaType),
             Self::Overloaded { .. } | Self::GaveWay => (Failure::Overloaded, dql::Code::Overloaded),
-            Self::Store(error) => kind_of_store(error),
+            Self::Store(error) => kind_of_ingest(error),
             Self::Defect(_) => (Failure::Internal, dql::Code::ExecutionFailed),
         }
     }
@@ -228,7 +228,7 @@ impl WriteError {
     pub(crate) fn classify(&self) -> (Failure, ErrorInfo) {
         let (failure, code) = self.kind();
         let told = match self {
-            Self::Store(error) => told_of_store(code, error),
+            Self::Store(error) => ingest_info(code, error),
             Self::Defect(_) => status::incident(code, self, "the request could not be worked on"),
             _ => info(code, self.to_string()),
         };
@@ -248,14 +248,19 @@ impl WriteError {
     }
 }
 
+fn kind_of_ingest(error: &IngestError) -> (Failure, dql::Code) {
+    match error {
+        IngestError::SequenceGap { .. } => (Failure::Conflict, dql::Code::SequenceGap),
+        IngestError::SequenceConflict { .. } => (Failure::Conflict, dql::Code::SequenceConflict),
+        IngestError::Overloaded { .. } => (Failure::Overloaded, dql::Code::Overloaded),
+        IngestError::Parked { .. } => (Failure::Overloaded, dql::Code::WorkspaceOverloaded),
+        IngestError::Closed => (Failure::Unavailable, dql::Code::Stopping),
+        IngestError::Store(error) => kind_of_store(error),
+    }
+}
+
 fn kind_of_store(error: &StoreError) -> (Failure, dql::Code) {
     match error {
-        StoreError::Shared(error) => kind_of_store(error),
-        StoreError::SequenceGap { .. } => (Failure::Conflict, dql::Code::SequenceGap),
-        StoreError::SequenceConflict { .. } => (Failure::Conflict, dql::Code::SequenceConflict),
-        StoreError::Overloaded { .. } => (Failure::Overloaded, dql::Code::Overloaded),
-        StoreError::Parked { .. } => (Failure::Overloaded, dql::Code::WorkspaceOverloaded),
-        StoreError::Closed => (Failure::Unavailable, dql::Code::Stopping),
         StoreError::OutcomeUnknown { .. } => (Failure::Unavailable, dql::Code::OutcomeUnknown),
         other => match status::from_store_error(other).0 {
             Code::Unavailable => (Failure::Unavailable, dql::Code::StoreError),
@@ -265,23 +270,26 @@ fn kind_of_store(error: &StoreError) -> (Failure, dql::Code) {
     }
 }
 
-fn told_of_store(code: dql::Code, error: &StoreError) -> ErrorInfo {
+fn ingest_info(code: dql::Code, error: &IngestError) -> ErrorInfo {
     match error {
-        StoreError::Shared(error) => told_of_store(code, error),
-        StoreError::SequenceGap { expected, .. } => ErrorInfo {
+        IngestError::SequenceGap { expected, .. } => ErrorInfo {
             expected_number: Some(*expected),
             ..info(code, error.to_string())
         },
-        StoreError::SequenceConflict { .. }
-        | StoreError::Overloaded { .. }
-        | StoreError::Parked { .. }
-        | StoreError::Closed => info(code, error.to_string()),
-        StoreError::OutcomeUnknown { .. } => {
-            let public = "it is unknown whether the events were stored; send them again, those that \
-                          were are not stored twice";
+        IngestError::SequenceConflict { .. }
+        | IngestError::Overloaded { .. }
+        | IngestError::Parked { .. }
+        | IngestError::Closed => info(code, error.to_string()),
+        IngestError::Store(error) => {
+            let public = match &**error {
+                StoreError::OutcomeUnknown { .. } => {
+                    "it is unknown whether the events were stored; send them again, those that \
+                     were are not stored twice"
+                }
+                other => status::from_store_error(other).1,
+            };
             status::incident(code, error, public)
         }
-        other => status::incident(code, error, status::from_store_error(other).1),
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use store::StoreError;
+use store::IngestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -80,7 +80,7 @@ impl IngestService for Service {
             let item = tokio::select! {
                 biased;
                 _ = stopping.wait_for(|is_stopping| *is_stopping) => {
-                    return Some((Err(WriteError::Store(StoreError::Closed).status()), None));
+                    return Some((Err(WriteError::Store(IngestError::Closed).status()), None));
                 }
                 item = requests.next() => item?,
             };

@@ -321,6 +321,7 @@ struct Write<'a> {
 #[async_trait]
 impl CommitPlanner for Write<'_> {
     type Value = ();
+    type Error = StoreError;
 
     async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         self.staging.plan(self.location, newest).await

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::BatchNumber;
 use crate::error::StoreError;
+use crate::ingest::error::IngestError;
 use crate::read_view::LISTING_AGE;
 use crate::segment::BatchSequence;
 use crate::segment::sequence::{LastBatch, ProducerState};
@@ -86,7 +87,7 @@ impl Producers {
         &self,
         store: &Store,
         number: &BatchSequence,
-    ) -> Result<SequencePermit, StoreError> {
+    ) -> Result<SequencePermit, IngestError> {
         let slot = self.slot(number);
         let mut slot = slot.lock_owned().await;
         if slot.asked.is_none() || number.number > slot.number() + 1 {
@@ -100,7 +101,7 @@ impl Producers {
         }
         let expected = slot.number() + 1;
         if number.number > expected || number.number == 0 {
-            return Err(StoreError::SequenceGap {
+            return Err(IngestError::SequenceGap {
                 producer: number.producer.clone(),
                 number: number.number,
                 expected,
@@ -109,7 +110,7 @@ impl Producers {
         let is_other =
             |newest: &LastBatch| newest.number == number.number && newest.digest != number.digest;
         if slot.newest.as_ref().is_some_and(is_other) {
-            return Err(StoreError::SequenceConflict {
+            return Err(IngestError::SequenceConflict {
                 producer: number.producer.clone(),
                 number: number.number,
             });

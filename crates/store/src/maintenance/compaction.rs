@@ -228,6 +228,7 @@ struct Replacement<'a> {
 #[async_trait]
 impl CommitPlanner for Replacement<'_> {
     type Value = ();
+    type Error = StoreError;
 
     async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         let is_too_old = |output: &StagedFile| output.is_too_old(self.location);

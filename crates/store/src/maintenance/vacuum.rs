@@ -253,6 +253,7 @@ pub(crate) struct VacuumStart;
 #[async_trait]
 impl CommitPlanner for VacuumStart {
     type Value = u64;
+    type Error = StoreError;
 
     async fn plan(&mut self, _: &Snapshot, version: u64) -> Result<CommitPlan<u64>, StoreError> {
         let changes = Changes::new(Operation::VacuumStart);

@@ -248,6 +248,7 @@ struct SetAsideFile<'a> {
 #[async_trait]
 impl CommitPlanner for SetAsideFile<'_> {
     type Value = ();
+    type Error = StoreError;
 
     async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         let is_named = newest.files().any(|file| file.path == self.file.path);

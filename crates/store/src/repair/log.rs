@@ -137,6 +137,7 @@ struct LogRepaired {
 #[async_trait]
 impl CommitPlanner for LogRepaired {
     type Value = ();
+    type Error = StoreError;
 
     async fn plan(&mut self, _: &Snapshot, _: u64) -> Result<CommitPlan<()>, StoreError> {
         let mut info = Map::new();

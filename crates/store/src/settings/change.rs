@@ -12,6 +12,7 @@ use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
 use crate::root::location::Location;
 use crate::settings::dropped_since::dropped_since;
+use crate::settings::error::SettingsError;
 use crate::settings::hold::{HeldEvents, Hold, NewHold, check_actor};
 use crate::settings::retention::Retention;
 use crate::store::Store;
@@ -51,13 +52,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::InvalidSetting`] when `by` is empty or too long; else as for committing.
+    /// [`SettingsError::Invalid`] when `by` is empty or too long; else as for committing.
     pub async fn set_retention(
         &self,
         workspace: &WorkspaceId,
         retention: Retention,
         by: &str,
-    ) -> Result<Settings, StoreError> {
+    ) -> Result<Settings, SettingsError> {
         check_actor(by)?;
         let mut planner = SetRetention {
             retention,
@@ -74,14 +75,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::HoldTooLate`] when a retention run dropped events of the hold while it was being
-    /// placed: then it was not placed. [`StoreError::HoldExists`] when the name belongs to another
-    /// hold, [`StoreError::InvalidSetting`] when it says too little or too much; else as for committing.
+    /// [`SettingsError::HoldTooLate`] when a retention run dropped events of the hold while it was being
+    /// placed: then it was not placed. [`SettingsError::HoldExists`] when the name belongs to another
+    /// hold, [`SettingsError::Invalid`] when it says too little or too much; else as for committing.
     pub async fn place_hold(
         &self,
         workspace: &WorkspaceId,
         hold: NewHold,
-    ) -> Result<PlacedHold, StoreError> {
+    ) -> Result<PlacedHold, SettingsError> {
         hold.check()?;
         let mut planner = PlaceHold {
             location: self.location(),
@@ -96,14 +97,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::UnknownHold`] when there is none of that name, [`StoreError::InvalidSetting`] when
+    /// [`SettingsError::UnknownHold`] when there is none of that name, [`SettingsError::Invalid`] when
     /// `by` is empty or too long; else as for committing.
     pub async fn release_hold(
         &self,
         workspace: &WorkspaceId,
         name: &str,
         by: &str,
-    ) -> Result<Hold, StoreError> {
+    ) -> Result<Hold, SettingsError> {
         check_actor(by)?;
         let mut planner = ReleaseHold { name, by };
         // A table is not made for this.
@@ -125,17 +126,18 @@ struct PlaceHold<'a> {
 #[async_trait]
 impl CommitPlanner for PlaceHold<'_> {
     type Value = PlacedHold;
+    type Error = SettingsError;
 
     async fn plan(
         &mut self,
         newest: &Snapshot,
         _: u64,
-    ) -> Result<CommitPlan<PlacedHold>, StoreError> {
+    ) -> Result<CommitPlan<PlacedHold>, SettingsError> {
         let first = *self.first_version.get_or_insert(newest.version);
         let hold = &self.hold;
         let lost = dropped_since(self.location, newest, first, &hold.events).await?;
         if let Some(lost) = lost {
-            return Err(StoreError::HoldTooLate {
+            return Err(SettingsError::HoldTooLate {
                 name: hold.name.clone(),
                 first_day: lost.first_day,
                 last_day: lost.last_day,
@@ -155,7 +157,7 @@ impl CommitPlanner for PlaceHold<'_> {
                 }))
             } else {
                 let name = hold.name.clone();
-                Err(StoreError::HoldExists { name })
+                Err(SettingsError::HoldExists { name })
             };
         }
         let placed = hold.clone().placed(self.location.now());
@@ -183,12 +185,13 @@ struct SetRetention<'a> {
 #[async_trait]
 impl CommitPlanner for SetRetention<'_> {
     type Value = Settings;
+    type Error = SettingsError;
 
     async fn plan(
         &mut self,
         newest: &Snapshot,
         _: u64,
-    ) -> Result<CommitPlan<Settings>, StoreError> {
+    ) -> Result<CommitPlan<Settings>, SettingsError> {
         let before = newest.settings()?;
         if before.retention == Some(self.retention) {
             return Ok(CommitPlan::Stop(before));
@@ -220,8 +223,9 @@ struct ReleaseHold<'a> {
 #[async_trait]
 impl CommitPlanner for ReleaseHold<'_> {
     type Value = Hold;
+    type Error = SettingsError;
 
-    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<Hold>, StoreError> {
+    async fn plan(&mut self, newest: &Snapshot, _: u64) -> Result<CommitPlan<Hold>, SettingsError> {
         let mut settings = newest.settings()?;
         let mut holds = settings.holds.iter();
         let Some(index) = holds.position(|hold| hold.name == self.name) else {
@@ -236,8 +240,8 @@ impl CommitPlanner for ReleaseHold<'_> {
     }
 }
 
-fn unknown_hold(name: &str, settings: Settings) -> StoreError {
-    StoreError::UnknownHold {
+fn unknown_hold(name: &str, settings: Settings) -> SettingsError {
+    SettingsError::UnknownHold {
         name: name.to_owned(),
         standing: settings.holds.into_iter().map(|hold| hold.name).collect(),
     }
@@ -252,10 +256,10 @@ fn changes(newest: &Snapshot, settings: &Settings, record: AuditEvent) -> Change
     }
 }
 
-fn with_hold(before: Settings, placed: &Hold) -> Result<Settings, StoreError> {
+fn with_hold(before: Settings, placed: &Hold) -> Result<Settings, SettingsError> {
     let mut settings = before;
     if settings.holds.len() >= MOST_HOLDS {
-        return Err(StoreError::InvalidSetting {
+        return Err(SettingsError::Invalid {
             setting: "holds",
             reason: format!("there are {MOST_HOLDS} of them already; release some first"),
         });

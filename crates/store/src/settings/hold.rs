@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use events::{TimeRange, fields};
 
 use crate::delta::snapshot::day_range;
-use crate::error::StoreError;
+use crate::settings::error::SettingsError;
 
 mod user;
 
@@ -121,7 +121,7 @@ fn users(batch: &RecordBatch) -> Result<Vec<&StringArray>, &'static str> {
 
 impl NewHold {
     /// Whether it may be placed at all.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         check_text("name", &self.name, MAX_NAME_CHARACTERS)?;
         check_text("reason", &self.reason, MAX_REASON_CHARACTERS)?;
         check_text("placed_by", &self.placed_by, MAX_NAME_CHARACTERS)?;
@@ -129,7 +129,7 @@ impl NewHold {
             check_text("user", user, MAX_USER_CHARACTERS)?;
         }
         if self.events.range.is_empty() {
-            return Err(StoreError::InvalidSetting {
+            return Err(SettingsError::Invalid {
                 setting: "range",
                 reason: "no time lies within the range; let it end after it begins".to_owned(),
             });
@@ -155,7 +155,11 @@ impl NewHold {
 }
 
 /// Refuses a text that says nothing, is too long, or has characters that cannot be seen.
-pub(crate) fn check_text(setting: &'static str, text: &str, most: usize) -> Result<(), StoreError> {
+pub(crate) fn check_text(
+    setting: &'static str,
+    text: &str,
+    most: usize,
+) -> Result<(), SettingsError> {
     let reason = if text.trim().is_empty() {
         "it is empty; give one".to_owned()
     } else if text.chars().nth(most).is_some() {
@@ -165,11 +169,11 @@ pub(crate) fn check_text(setting: &'static str, text: &str, most: usize) -> Resu
     } else {
         return Ok(());
     };
-    Err(StoreError::InvalidSetting { setting, reason })
+    Err(SettingsError::Invalid { setting, reason })
 }
 
 /// Checks the name of an actor.
-pub(crate) fn check_actor(by: &str) -> Result<(), StoreError> {
+pub(crate) fn check_actor(by: &str) -> Result<(), SettingsError> {
     check_text("by", by, MAX_NAME_CHARACTERS)
 }
 
@@ -278,10 +282,7 @@ mod tests {
         ];
         for hold in wrong {
             let error = hold.check().unwrap_err();
-            assert!(
-                matches!(error, StoreError::InvalidSetting { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, SettingsError::Invalid { .. }), "{error}");
         }
         let placed = good.clone().placed(DateTime::UNIX_EPOCH);
         let by_another = NewHold {

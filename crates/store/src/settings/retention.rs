@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 
-use crate::error::StoreError;
+use crate::settings::error::SettingsError;
 
 /// The shortest retention in days: younger events are never dropped by retention, whatever is set, so
 /// that a door that takes them need not ask.
@@ -69,11 +69,11 @@ impl fmt::Display for Retention {
 }
 
 impl FromStr for Retention {
-    type Err = StoreError;
+    type Err = SettingsError;
 
     /// Reads `90d` or `7y`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = |reason: &str| StoreError::InvalidSetting {
+        let refused = |reason: &str| SettingsError::Invalid {
             setting: "retention",
             reason: format!("`{text}` {reason}"),
         };
@@ -133,7 +133,7 @@ mod tests {
             ("99999999999999d", "too long"),
         ] {
             let error = text.parse::<Retention>().unwrap_err();
-            assert!(matches!(error, StoreError::InvalidSetting { .. }));
+            assert!(matches!(error, SettingsError::Invalid { .. }));
             assert!(error.to_string().contains(reason), "{error}");
         }
     }

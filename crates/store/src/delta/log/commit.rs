@@ -77,13 +77,16 @@ pub(crate) trait CommitPlanner: Send {
     /// The value that the plan returns besides the commit.
     type Value: Send;
 
+    /// The error of a plan, beside those of the store.
+    type Error: From<StoreError> + Send;
+
     /// Plans the change on top of `newest`, to be committed as `version`, the one after it. Called anew
     /// after a conflict.
     async fn plan(
         &mut self,
         newest: &Snapshot,
         version: u64,
-    ) -> Result<CommitPlan<Self::Value>, StoreError>;
+    ) -> Result<CommitPlan<Self::Value>, Self::Error>;
 }
 
 /// The outcome of [`Store::commit`].
@@ -109,7 +112,7 @@ impl Store {
         &self,
         workspace: &WorkspaceId,
         planner: &mut P,
-    ) -> Result<Committed<P::Value>, StoreError> {
+    ) -> Result<Committed<P::Value>, P::Error> {
         loop {
             if let Some(committed) = self.commit_existing(workspace, planner).await? {
                 return Ok(committed);
@@ -123,7 +126,7 @@ impl Store {
         &self,
         workspace: &WorkspaceId,
         planner: &mut P,
-    ) -> Result<Option<Committed<P::Value>>, StoreError> {
+    ) -> Result<Option<Committed<P::Value>>, P::Error> {
         let mut conflict = None;
         loop {
             let Some(newest) = self.snapshot(workspace).await? else {

@@ -252,6 +252,7 @@ impl Run<'_> {
 #[async_trait]
 impl CommitPlanner for Run<'_> {
     type Value = RetentionRun;
+    type Error = StoreError;
 
     async fn plan(
         &mut self,

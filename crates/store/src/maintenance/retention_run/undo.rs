@@ -32,6 +32,7 @@ use crate::root::location::Location;
 use crate::root::paths;
 use crate::settings::Settings;
 use crate::settings::dropped_since::{ChangedFile, actions, files_of_drop};
+use crate::settings::error::SettingsError;
 use crate::settings::hold::check_actor;
 use crate::store::Store;
 
@@ -64,8 +65,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NothingToUndo`] when there is no such drop, or it is undone already;
-    /// [`StoreError::DropGone`] when files of it are deleted; [`StoreError::InvalidSetting`] when `by` is empty
+    /// [`SettingsError::NothingToUndo`] when there is no such drop, or it is undone already;
+    /// [`SettingsError::DropGone`] when files of it are deleted; [`SettingsError::Invalid`] when `by` is empty
     /// or too long; else as for committing.
     pub async fn undo_drop(
         &self,
@@ -73,7 +74,7 @@ impl Store {
         dropped_version: Option<u64>,
         by: &str,
         dry_run: bool,
-    ) -> Result<Option<Undone>, StoreError> {
+    ) -> Result<Option<Undone>, SettingsError> {
         check_actor(by)?;
         let mut undo = UndoDrop {
             location: self.location(),
@@ -83,8 +84,10 @@ impl Store {
             copies: None,
         };
         let result = self.commit_existing(workspace, &mut undo).await;
-        if !matches!(result, Ok(_) | Err(StoreError::CommitUnknown { .. }))
-            && let Some(copies) = undo.copies
+        if !matches!(
+            result,
+            Ok(_) | Err(SettingsError::Store(StoreError::CommitUnknown { .. }))
+        ) && let Some(copies) = undo.copies
         {
             copies.staging.discard(self.location()).await;
         }
@@ -122,12 +125,13 @@ struct FoundDrop {
 #[async_trait]
 impl CommitPlanner for UndoDrop<'_> {
     type Value = Undone;
+    type Error = SettingsError;
 
     async fn plan(
         &mut self,
         newest: &Snapshot,
         version: u64,
-    ) -> Result<CommitPlan<Undone>, StoreError> {
+    ) -> Result<CommitPlan<Undone>, SettingsError> {
         let found = find(self.location, newest, self.dropped_version).await?;
         // After a conflict it is still this drop that is undone.
         self.dropped_version = Some(found.version);
@@ -145,9 +149,9 @@ impl CommitPlanner for UndoDrop<'_> {
                 let copied = copies_of(self.location, newest, &found).await;
                 match copied {
                     // A cleaner was faster.
-                    Err(error) if error.is_missing_object() => {
+                    Err(SettingsError::Store(error)) if error.is_missing_object() => {
                         check_files(self.location, &found).await?;
-                        return Err(error);
+                        return Err(error.into());
                     }
                     copied => copied?,
                 }
@@ -214,8 +218,8 @@ async fn find(
     location: &Location,
     newest: &Snapshot,
     wanted: Option<u64>,
-) -> Result<FoundDrop, StoreError> {
-    let nothing = |reason: String| StoreError::NothingToUndo {
+) -> Result<FoundDrop, SettingsError> {
+    let nothing = |reason: String| SettingsError::NothingToUndo {
         workspace: newest.workspace.clone(),
         reason,
     };
@@ -292,17 +296,17 @@ async fn dropped_before(
 }
 
 /// Makes sure that the files are there, and that a copy of them loses nothing.
-async fn check_files(location: &Location, found: &FoundDrop) -> Result<(), StoreError> {
+async fn check_files(location: &Location, found: &FoundDrop) -> Result<(), SettingsError> {
     let mut missing = 0;
     for file in &found.files {
         match location.objects.head(&file.place.path).await {
             Ok(_) => {}
             Err(object_store::Error::NotFound { .. }) => missing += 1,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(StoreError::from(error).into()),
         }
     }
     if missing > 0 {
-        return Err(StoreError::DropGone {
+        return Err(SettingsError::DropGone {
             version: found.version,
             missing,
             files: found.files.len(),
@@ -355,7 +359,7 @@ async fn copies_of(
     location: &Location,
     newest: &Snapshot,
     found: &FoundDrop,
-) -> Result<Copies, StoreError> {
+) -> Result<Copies, SettingsError> {
     let mut staging = Staging::new(newest.workspace.clone(), None);
     for file in &found.files {
         match copy_of(location, newest, file).await {
@@ -381,12 +385,12 @@ async fn copy_of(
     location: &Location,
     newest: &Snapshot,
     file: &ChangedFile,
-) -> Result<StagedFile, StoreError> {
+) -> Result<StagedFile, SettingsError> {
     let place = &file.place;
     let failed = |error| StoreError::parquet(&place.path, error);
     let builder = place.open(location).await?;
     if !is_copied_whole(place, builder.schema()) {
-        return Err(StoreError::NothingToUndo {
+        return Err(SettingsError::NothingToUndo {
             workspace: newest.workspace.clone(),
             reason: format!(
                 "`{}` is a file of other software, and a copy might lose columns; restore it with that software",
@@ -398,8 +402,8 @@ async fn copy_of(
     let mut copy = DataFileWriter::create(location, &newest.workspace, file.day)?;
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         let delivery = place.delivery.as_deref();
-        copy.write(&events::with_all_columns(&batch, delivery)?)
-            .await?;
+        let batch = events::with_all_columns(&batch, delivery).map_err(StoreError::from)?;
+        copy.write(&batch).await?;
     }
     let mut copy = copy.finish().await?;
     copy.tags = file.tags.clone();

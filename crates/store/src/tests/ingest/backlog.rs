@@ -31,7 +31,7 @@ fn hasty() -> IngestOptions {
 async fn try_write(
     ingest: &Ingest,
     events: impl IntoIterator<Item = Event>,
-) -> Result<(), StoreError> {
+) -> Result<(), IngestError> {
     ingest.write(batch(events)).await.map(drop)
 }
 
@@ -113,7 +113,7 @@ async fn a_workspace_with_many_parked_events_is_refused_alone() {
     }
     let refused = refused.unwrap();
     assert!(
-        matches!(&refused, StoreError::Parked { workspace, .. } if workspace.as_str() == "broken"),
+        matches!(&refused, IngestError::Parked { workspace, .. } if workspace.as_str() == "broken"),
         "{refused}"
     );
     for number in 0..40 {
@@ -218,7 +218,7 @@ async fn a_large_request_is_split_over_segments() {
     let again = root.open().ingest(by_hand());
     let gap = again.write(numbered(3, [])).await;
     assert!(
-        matches!(gap, Err(StoreError::SequenceGap { expected: 2, .. })),
+        matches!(gap, Err(IngestError::SequenceGap { expected: 2, .. })),
         "{gap:?}"
     );
 }
@@ -245,7 +245,7 @@ async fn a_number_is_compared_with_what_other_nodes_have_stored() {
             .write(numbered(3, [event("w", DAY_START_MS, "other")]))
             .await;
         assert!(
-            matches!(conflict, Err(StoreError::SequenceConflict { .. })),
+            matches!(conflict, Err(IngestError::SequenceConflict { .. })),
             "{conflict:?}"
         );
     }

@@ -6,7 +6,7 @@ use arrow::array::cast::AsArray as _;
 use object_store::ObjectStoreExt;
 
 use crate::tests::*;
-use crate::{BatchNumber, Ingest, IngestOptions, StoreError, WriteBatch, WriteOutcome};
+use crate::{BatchNumber, Ingest, IngestOptions, WriteBatch, WriteOutcome};
 
 /// Folds only when a test says so.
 pub(in crate::tests) fn by_hand() -> IngestOptions {
@@ -133,7 +133,7 @@ async fn what_is_acknowledged_is_seen_at_once_and_stays_when_it_is_folded() {
             assert_eq!(stored_ids(store, "v").await, ["2"]);
         }
         let closed = ingest.write(batch([event("w", DAY_START_MS, "3")])).await;
-        assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
+        assert!(matches!(closed, Err(IngestError::Closed)), "{closed:?}");
     }
 }
 
@@ -261,7 +261,7 @@ async fn a_numbered_batch_follows_the_one_before_it_on_any_node() {
             .write(numbered(2, [event("w", DAY_START_MS, "2")]))
             .await;
         assert!(
-            matches!(gap, Err(StoreError::SequenceGap { expected: 1, .. })),
+            matches!(gap, Err(IngestError::SequenceGap { expected: 1, .. })),
             "{gap:?}"
         );
         one.write(numbered(1, [event("w", DAY_START_MS, "1")]))
@@ -279,7 +279,7 @@ async fn a_numbered_batch_follows_the_one_before_it_on_any_node() {
             .write(numbered(2, [event("w", DAY_START_MS, "3")]))
             .await;
         assert!(
-            matches!(conflict, Err(StoreError::SequenceConflict { .. })),
+            matches!(conflict, Err(IngestError::SequenceConflict { .. })),
             "{conflict:?}"
         );
         other.write(numbered(3, [])).await.unwrap();
@@ -288,14 +288,14 @@ async fn a_numbered_batch_follows_the_one_before_it_on_any_node() {
         let later = root.open().ingest(by_hand());
         let gap = later.write(numbered(5, [])).await;
         assert!(
-            matches!(gap, Err(StoreError::SequenceGap { expected: 4, .. })),
+            matches!(gap, Err(IngestError::SequenceGap { expected: 4, .. })),
             "{gap:?}"
         );
         let conflict = later
             .write(numbered(3, [event("w", DAY_START_MS, "x")]))
             .await;
         assert!(
-            matches!(conflict, Err(StoreError::SequenceConflict { .. })),
+            matches!(conflict, Err(IngestError::SequenceConflict { .. })),
             "{conflict:?}"
         );
         later
@@ -435,7 +435,7 @@ async fn what_takes_too_long_to_be_durable_is_not_acknowledged() {
     });
     let events = ["1", "2", "3"].map(|id| event("w", DAY_START_MS, id));
     let outcome = ingest.write(batch(events)).await;
-    let Err(StoreError::Shared(error)) = outcome else {
+    let Err(IngestError::Store(error)) = outcome else {
         panic!("{outcome:?}");
     };
     assert!(
@@ -467,7 +467,7 @@ async fn events_wait_when_the_object_store_is_slow_and_are_refused_in_the_end() 
     for _ in 0..10 {
         let refused = writes.join_next().await.unwrap().unwrap();
         assert!(
-            matches!(refused, Err(StoreError::Overloaded { .. })),
+            matches!(refused, Err(IngestError::Overloaded { .. })),
             "{refused:?}"
         );
     }
@@ -476,7 +476,7 @@ async fn events_wait_when_the_object_store_is_slow_and_are_refused_in_the_end() 
     let many = (0..100).map(|number| event("w", DAY_START_MS, &format!("large {number}")));
     let refused = ingest.write(batch(many)).await;
     assert!(
-        matches!(refused, Err(StoreError::Overloaded { .. })),
+        matches!(refused, Err(IngestError::Overloaded { .. })),
         "{refused:?}"
     );
 }

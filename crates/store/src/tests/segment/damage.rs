@@ -342,7 +342,7 @@ async fn segments_of_the_first_format_are_read() {
     let ingest = root.open().ingest(by_hand());
     let gap = ingest.write(numbered(3, [])).await;
     assert!(
-        matches!(gap, Err(StoreError::SequenceGap { expected: 2, .. })),
+        matches!(gap, Err(IngestError::SequenceGap { expected: 2, .. })),
         "{gap:?}"
     );
     root.open().fold().await.unwrap();

@@ -123,7 +123,7 @@ async fn a_run_that_comes_while_a_hold_is_placed_is_found() {
             let settings = root.open().settings(&workspace("w")).await.unwrap();
             let is_kept = ids == kept_by(&hold);
             match placed {
-                Err(StoreError::HoldTooLate { events, .. }) => {
+                Err(SettingsError::HoldTooLate { events, .. }) => {
                     outcomes[0] += 1;
                     assert!(!is_kept && settings.holds.is_empty());
                     assert_eq!(events as usize, kept_by(&hold).len() - 2);

@@ -13,7 +13,7 @@ async fn a_workspace_without_events_has_settings() {
             None
         );
         let error = store.release_hold(&id, "x", "me").await.unwrap_err();
-        assert!(matches!(error, StoreError::UnknownHold { .. }));
+        assert!(matches!(error, SettingsError::UnknownHold { .. }));
         assert_eq!(
             store.workspaces().await.unwrap(),
             [],
@@ -73,7 +73,10 @@ async fn a_hold_has_a_name_of_its_own() {
     assert!(again.stood_already);
     assert_eq!(again.hold, first.hold);
     let other = store.place_hold(&id, hold("b", days(0, 2), None)).await;
-    assert!(matches!(other.unwrap_err(), StoreError::HoldExists { .. }));
+    assert!(matches!(
+        other.unwrap_err(),
+        SettingsError::HoldExists { .. }
+    ));
     let settings = store.settings(&id).await.unwrap();
     let names: Vec<&str> = settings
         .holds
@@ -88,7 +91,7 @@ async fn a_hold_has_a_name_of_its_own() {
     );
     for by in ["", "a\tb"] {
         let error = store.release_hold(&id, "a", by).await.unwrap_err();
-        assert!(matches!(error, StoreError::InvalidSetting { .. }));
+        assert!(matches!(error, SettingsError::Invalid { .. }));
     }
     let released = store.release_hold(&id, "b", "me").await.unwrap();
     assert_eq!(released, first.hold);

@@ -26,7 +26,7 @@ async fn dropped(root: &Root) -> (Time, Store, RetentionRun) {
     (time, store, expiry)
 }
 
-async fn undo(store: &Store, version: Option<u64>, dry_run: bool) -> Result<Undone, StoreError> {
+async fn undo(store: &Store, version: Option<u64>, dry_run: bool) -> Result<Undone, SettingsError> {
     let id = workspace("w");
     let undone = store.undo_drop(&id, version, "ops", dry_run).await?;
     Ok(undone.unwrap())
@@ -83,7 +83,10 @@ async fn a_drop_comes_back_once_and_stays() {
         assert_eq!(guarded.unwrap().unwrap().outcome, RetentionOutcome::Undone);
         assert_eq!(given_ids(&store).await, ALL);
         let again = undo(&store, None, false).await.unwrap_err();
-        assert!(matches!(again, StoreError::NothingToUndo { .. }), "{again}");
+        assert!(
+            matches!(again, SettingsError::NothingToUndo { .. }),
+            "{again}"
+        );
 
         // A confirmed run drops it anew, and that drop can be undone, too.
         assert_eq!(expire(&store).await.dropped.events, 8);
@@ -124,7 +127,7 @@ async fn a_drop_whose_files_are_deleted_is_not_undone() {
         assert!(
             matches!(
                 error,
-                StoreError::DropGone {
+                SettingsError::DropGone {
                     missing: 4,
                     files: 4,
                     ..
@@ -148,12 +151,15 @@ async fn what_is_no_drop_is_not_undone() {
     import(&store, [of_user(0, "a", "Zoë")]).await;
     for version in [None, Some(0), Some(1), Some(99)] {
         let error = undo(&store, version, false).await.unwrap_err();
-        assert!(matches!(error, StoreError::NothingToUndo { .. }), "{error}");
+        assert!(
+            matches!(error, SettingsError::NothingToUndo { .. }),
+            "{error}"
+        );
     }
     let by_nobody = store.undo_drop(&workspace("w"), None, "", false).await;
     assert!(matches!(
         by_nobody.unwrap_err(),
-        StoreError::InvalidSetting { .. }
+        SettingsError::Invalid { .. }
     ));
 }
 

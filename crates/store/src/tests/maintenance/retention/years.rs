@@ -123,7 +123,7 @@ async fn take(store: &Store, time: &Time, model: &mut Model, step: Step) {
                     model.holds.insert(name, (range, user));
                 }
                 Err(error) => {
-                    assert!(matches!(error, StoreError::HoldExists { .. }));
+                    assert!(matches!(error, SettingsError::HoldExists { .. }));
                     assert!(model.holds.contains_key(&name));
                 }
             }
