@@ -260,27 +260,28 @@ impl FileOpener {
 
     /// The row groups of a file that Bloom filters and statistics do not exclude.
     async fn matching_row_groups(&self, file: &Arc<DataFile>) -> Result<Vec<RowGroupRef>> {
-        let mut groups: Option<Vec<usize>> = None;
+        let mut kept: Option<Vec<bool>> = None;
         for TextTest { column, text, .. } in self.predicate.bloom_filter_texts() {
             let bytes_scanned = &self.metrics.cache.bytes_scanned;
-            let cache = &self.cache;
-            let found = cache.row_groups_that_may_hold(file, column, text, bytes_scanned);
-            let found = found.await.map_err(external)?;
-            match &mut groups {
-                Some(groups) => groups.retain(|group| found.contains(group)),
-                None => groups = Some(found),
+            let found = self.cache.may_contain(file, column, text, bytes_scanned);
+            let found = found.await.map_err(external)?.into_iter();
+            kept = Some(match kept {
+                Some(kept) => kept.into_iter().zip(found).map(|(a, b)| a && b).collect(),
+                None => found.collect(),
+            });
+        }
+        if let Some(kept) = &kept {
+            let matched = kept.iter().filter(|is_kept| **is_kept).count();
+            let metrics = &self.metrics.row_groups_pruned_bloom_filter;
+            record_pruning(metrics, kept.len(), matched);
+            // Without a footer, which may not be in memory.
+            if matched == 0 {
+                return Ok(Vec::new());
             }
         }
-        if groups.as_ref().is_some_and(Vec::is_empty) {
-            self.metrics.row_groups_pruned_bloom_filter.add_pruned(1);
-            return Ok(Vec::new());
-        }
         let mut row_groups = self.cache.row_groups(file).await.map_err(external)?;
-        if let Some(groups) = groups {
-            let count = row_groups.len();
-            row_groups.retain(|group| groups.contains(&group.index));
-            let pruned = &self.metrics.row_groups_pruned_bloom_filter;
-            record_pruning(pruned, count, row_groups.len());
+        if let Some(kept) = kept {
+            row_groups.retain(|group| kept[group.index]);
         }
         self.prune_by_statistics(&mut row_groups);
         Ok(row_groups)

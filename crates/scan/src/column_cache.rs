@@ -299,17 +299,17 @@ impl ColumnCache {
         asked
     }
 
-    /// The row groups of a file that may contain `text` in a column, by the Bloom filters.
+    /// For each row group of a file whether it may contain `text` in a column, by the Bloom filters.
     ///
     /// # Errors
     /// When the file cannot be read, or is damaged.
-    pub(crate) async fn row_groups_that_may_hold(
+    pub(crate) async fn may_contain(
         &self,
         file: &DataFile,
         column: &str,
         text: &str,
         bytes_scanned: &Count,
-    ) -> Result<Vec<usize>, StoreError> {
+    ) -> Result<Vec<bool>, StoreError> {
         let column = Lookup {
             path: &file.path,
             row_group: None,
@@ -325,7 +325,7 @@ impl ColumnCache {
                 filters
             }
         };
-        Ok(filters.row_groups_that_may_hold(text))
+        Ok(filters.may_contain(text))
     }
 
     /// The columns that are in memory, or that the footer of the file determines.

@@ -51,13 +51,13 @@ impl BloomFilters {
         })
     }
 
-    /// The row groups that may contain a text.
-    pub(super) fn row_groups_that_may_hold(&self, text: &str) -> Vec<usize> {
-        let groups = self.row_groups.iter().enumerate();
-        let groups = groups.filter(|(_, filter)| {
+    /// For each row group whether it may contain a text.
+    pub(super) fn may_contain(&self, text: &str) -> Vec<bool> {
+        let groups = self.row_groups.iter();
+        let may_contain = groups.map(|filter| {
             let filter = filter.as_ref();
             filter.is_none_or(|filter| filter.check(&text))
         });
-        groups.map(|(group, _)| group).collect()
+        may_contain.collect()
     }
 }

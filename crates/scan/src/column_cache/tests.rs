@@ -361,19 +361,19 @@ async fn a_bloom_filter_excludes_row_groups() {
     let size_bytes = file(&store).await;
     let columns = ColumnCache::new(&store, 1 << 20);
     let of = data_file(size_bytes);
-    let that_may_hold = async |column: &str, text: &str| {
+    let may_contain = async |column: &str, text: &str| {
         let bytes = metrics().bytes_scanned;
-        let groups = columns.row_groups_that_may_hold(&of, column, text, &bytes);
+        let groups = columns.may_contain(&of, column, text, &bytes);
         groups.await.unwrap()
     };
     for (row, group) in [(3, 0), (13, 1), (23, 2)] {
-        let held = that_may_hold("df_event_id", &format!("id {row}")).await;
-        assert!(held.contains(&group) && held.len() < 3, "{held:?}");
+        let kept = may_contain("df_event_id", &format!("id {row}")).await;
+        assert!(kept[group] && kept.contains(&false), "{kept:?}");
     }
-    assert!(that_may_hold("df_event_id", "id 25").await.is_empty());
+    assert_eq!(may_contain("df_event_id", "id 25").await, [false; 3]);
     for column in ["df_title", "df_user_name"] {
-        let unknown = that_may_hold(column, "id 25").await;
-        assert_eq!(unknown, [0, 1, 2], "{column} has no filter");
+        let unknown = may_contain(column, "id 25").await;
+        assert_eq!(unknown, [true; 3], "{column} has no filter");
     }
 }
 
