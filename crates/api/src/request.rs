@@ -167,6 +167,15 @@ pub enum Stage {
     Logical,
     /// The operators, and the files and bytes that they would read.
     Physical,
+    /// The operators after they ran, with their metrics, and the counts of the notes of the query.
+    Analyze,
+}
+
+impl Stage {
+    /// Whether the stage says what files are read.
+    pub fn reads_files(self) -> bool {
+        matches!(self, Self::Physical | Self::Analyze)
+    }
 }
 
 #[cfg(test)]

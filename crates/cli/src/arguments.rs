@@ -48,7 +48,7 @@ pub(crate) enum Command {
         /// The DQL text; `-` reads it from standard input
         query: String,
     },
-    /// Show how a DQL text is understood and what it would read, without running it
+    /// Show how a DQL text is understood and what it would read; --analyze runs it too
     Explain(ExplainArgs),
     /// Say how much each workspace of a store holds
     Stats(StatsArgs),
@@ -185,6 +185,9 @@ pub(crate) struct ExplainArgs {
     /// The stage to show; ast needs no store
     #[arg(long, value_enum, default_value_t = StageName::Physical)]
     pub(crate) stage: StageName,
+    /// Run the query, and show its operators with their metrics
+    #[arg(long, conflicts_with = "stage")]
+    pub(crate) analyze: bool,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
 }

@@ -34,7 +34,7 @@ pub(crate) async fn statement(
 }
 
 async fn show(run: &Run, show: &BoundShow, stage: Stage) -> Result<Explanation, EngineError> {
-    let read = (stage == Stage::Physical).then_some(0);
+    let read = stage.reads_files().then_some(0);
     match show.query() {
         Some(query) => run.engine.explain_query(run, query, stage).await,
         None => Ok(Explanation {

@@ -1,22 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod analyze;
 mod cells;
 mod charge;
-mod charged_scan;
 mod complete;
-mod delivery;
 mod describe;
 mod engine;
 mod error;
-mod event_source;
 mod explain;
-mod ordered_conditions;
 mod overrides;
 mod paging;
 mod prepare;
 mod prepared;
 mod rows;
-mod scan;
 mod series;
 mod series_batch;
 mod series_functions;
@@ -27,7 +23,6 @@ mod spill;
 mod stream;
 mod summary;
 mod syntax;
-mod table;
 #[cfg(test)]
 mod tests;
 mod timeout;

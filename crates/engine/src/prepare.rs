@@ -14,11 +14,11 @@ use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use plan::{BindContext, BoundQuery, BoundStatement, Delivery, Position};
+use scan::{EventTable, Events};
 use store::{DataFile, ReadView, Store, StoreError};
 
 use crate::error::EngineError;
 use crate::overrides::Overrides;
-use crate::table::{EventTable, Events};
 
 /// How many workspaces are looked at at the same time.
 const VIEW_CONCURRENCY: usize = 16;

@@ -107,11 +107,17 @@ impl Prepared {
         Ok((run, bound))
     }
 
-    /// Shows a stage of the only statement on its way to an answer, without running it.
+    /// Shows a stage of the only statement on its way to an answer. Only [`Stage::Analyze`] runs it.
     ///
     /// # Errors
     /// As [`Prepared::answer`].
     pub async fn explain(&self, stage: Stage) -> Result<Explanation, EngineError> {
+        let limit = self.request.options.timeout;
+        let limit = limit.filter(|_| stage == Stage::Analyze);
+        timeout::within(limit, self.explanation(stage)).await
+    }
+
+    async fn explanation(&self, stage: Stage) -> Result<Explanation, EngineError> {
         if stage == Stage::Ast {
             return Ok(explain::of_text(
                 format!("{:#?}\n", self.parsed.script),

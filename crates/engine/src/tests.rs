@@ -9,7 +9,7 @@ use plan::BoundStatement;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
-use crate::charged_scan::column_bytes;
+use scan::column_bytes;
 use crate::{Engine, EngineConfig, EngineError};
 
 /// 2026-11-21T00:00:00Z.

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod backup;
-mod column_cache;
 mod delta;
 mod error;
 mod fault;
@@ -26,13 +25,12 @@ pub use backup::{
     Backup, BackupFault, BackupOptions, BackupRoot, BackupSummary, BackupVerification,
     CopiedWorkspace, RestoreOptions, Restored,
 };
-pub use column_cache::{
-    Column, ColumnCache, DictionaryColumn, LoadedColumn, PlainColumn, RowGroupRef, RowSelection,
-};
 pub use delta::snapshot::{DataFile, Snapshot};
 pub use error::StoreError;
 pub use fault::{Fault, FaultKind};
 pub use file::digest::Digest;
+pub use file::footer::Footer;
+pub use file::layout::{PAGE_ROWS, writer_properties};
 pub use file::reader::FileReader;
 pub use file::statistics::Constant;
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};

@@ -173,6 +173,7 @@ pub fn stage_from_message(stage: i32) -> Result<Stage, RequestError> {
         Ok(proto::Stage::Bound) => Ok(Stage::Bound),
         Ok(proto::Stage::Logical) => Ok(Stage::Logical),
         Ok(proto::Stage::Physical | proto::Stage::Unspecified) => Ok(Stage::Physical),
+        Ok(proto::Stage::Analyze) => Ok(Stage::Analyze),
         Err(_) => Err(RequestError::UnknownStage(stage)),
     }
 }
@@ -184,6 +185,7 @@ pub fn stage_to_message(stage: Stage) -> proto::Stage {
         Stage::Bound => proto::Stage::Bound,
         Stage::Logical => proto::Stage::Logical,
         Stage::Physical => proto::Stage::Physical,
+        Stage::Analyze => proto::Stage::Analyze,
     }
 }
 
@@ -288,7 +290,13 @@ mod tests {
 
     #[test]
     fn every_stage_comes_back() {
-        for stage in [Stage::Ast, Stage::Bound, Stage::Logical, Stage::Physical] {
+        for stage in [
+            Stage::Ast,
+            Stage::Bound,
+            Stage::Logical,
+            Stage::Physical,
+            Stage::Analyze,
+        ] {
             assert_eq!(
                 stage_from_message(stage_to_message(stage).into()),
                 Ok(stage)

@@ -218,6 +218,13 @@ async fn explain_names_the_files_it_would_read() {
     let explanation = client.explain(&request, Stage::Physical).await.unwrap();
     assert_eq!(explanation.files, Some(1));
     assert!(explanation.bytes > Some(0));
+    let analyzed = client.explain(&request, Stage::Analyze).await.unwrap();
+    assert_eq!(analyzed.files, Some(1));
+    assert!(
+        analyzed.text.contains("metrics=[output_rows="),
+        "{}",
+        analyzed.text
+    );
     let tree = client.explain(&request, Stage::Ast).await.unwrap();
     assert_eq!(tree.files, None);
     assert!(!tree.text.is_empty());

@@ -77,6 +77,28 @@ pub struct DataFile {
 }
 
 impl DataFile {
+    /// A file of which nothing is known that its bytes could be compared with, and no statistics.
+    #[must_use]
+    pub fn unproved(path: Path, day: NaiveDate, size_bytes: u64, rows: u64) -> Self {
+        Self {
+            relative_path: path.to_string(),
+            path,
+            size_bytes,
+            day,
+            rows,
+            date_range_ms: None,
+            modified: DateTime::UNIX_EPOCH,
+            digest: None,
+            tail: None,
+            decoded: None,
+            delivery: None,
+            received_range_ms: None,
+            constants: Box::default(),
+            tags: BTreeMap::new(),
+            entry_digest: blake3::hash(b""),
+        }
+    }
+
     /// Whether the file may hold events of `range`; `false` is certain.
     #[must_use]
     pub fn may_hold(&self, range: &TimeRange) -> bool {

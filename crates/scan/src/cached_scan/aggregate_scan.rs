@@ -1,4 +1,4 @@
-//! The first half of an aggregation, straight from row groups.
+//! Partial aggregation of row groups.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::datasource::source::DataSource;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::EmitTo;
@@ -15,32 +16,34 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
 };
 use futures::{TryStreamExt, stream};
 
-use super::chunk::Chunk;
-use super::expression::ColumnExpr;
-use super::groups::LocalGroups;
-use super::reduce::{GroupedRows, Reduction};
-use super::source::{Fitting, Source};
+use super::column_expr::ColumnExpr;
+use super::group_accumulator::{GroupAccumulator, GroupedRows};
+use super::row_group_groups::RowGroupGroups;
+use super::row_group_reader::RowGroupReader;
+use super::{CachedScan, RowGroupStream};
+use crate::column_cache::RowSelection;
 
-/// With so many groups it is better to give them on than to look for more rows of them.
-const MOST_GROUPS: usize = 1 << 17;
+/// With this number of groups, the scan emits them instead of collecting more rows of them.
+const MAX_GROUPS: usize = 1 << 17;
 
-/// Groups and aggregates the rows of data files, without making rows of them first. It gives the same as
-/// [`AggregateExec`] gives in its mode [`AggregateMode::Partial`].
+/// Groups and aggregates the rows of data files without materialising them. The output is that of [`AggregateExec`] in
+/// [`AggregateMode::Partial`].
 #[derive(Debug, Clone)]
-pub(super) struct AggregateScanExec {
-    source: Source,
+pub(crate) struct AggregateScanExec {
+    source: CachedScan,
     aggregate: AggregateExec,
 }
 
 impl AggregateScanExec {
-    /// What `aggregate` does with the rows of `source`, if it is the first half of an aggregation.
-    pub(super) fn new(aggregate: &AggregateExec, source: Source) -> Option<Self> {
+    /// `aggregate` over the rows of `source`; `None` when it is not a partial aggregation without grouping sets.
+    pub(crate) fn new(aggregate: &AggregateExec, source: CachedScan) -> Option<Self> {
         let is_plain =
             *aggregate.mode() == AggregateMode::Partial && aggregate.group_expr().is_single();
         is_plain.then(|| Self {
@@ -49,7 +52,7 @@ impl AggregateScanExec {
         })
     }
 
-    /// An expression over what the scan gives, as one over the columns of the files.
+    /// Makes an expression over the columns of the files of one over the scan.
     fn expand(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         self.source.events.projection.unproject_expr(expr)
     }
@@ -78,24 +81,33 @@ impl ExecutionPlan for AggregateScanExec {
 
     fn replace_children(
         self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+        match children.is_empty() {
+            true => Ok(self),
+            false => internal_err!("{} has no children", self.name()),
+        }
     }
 
     fn with_new_children(
         self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+        self.replace_children(children, options)
     }
 
     fn apply_expressions(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        let recursion = self.source.events.apply_expressions(f)?;
+        recursion.visit_sibling(|| self.aggregate.apply_expressions(f))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.source.metrics.clone_inner())
     }
 
     fn execute(
@@ -105,10 +117,10 @@ impl ExecutionPlan for AggregateScanExec {
     ) -> Result<SendableRecordBatchStream> {
         let consumer = MemoryConsumer::new(format!("AggregateScanExec[{partition}]"));
         let groups = Groups::new(self)?;
-        let running = Running {
-            fitting: self.source.all_fitting(
+        let scan = AggregateStream {
+            row_groups: self.source.scan(
                 partition,
-                groups.needed(),
+                groups.exprs_of_all_rows(),
                 groups.columns(),
                 &context,
             )?,
@@ -117,9 +129,9 @@ impl ExecutionPlan for AggregateScanExec {
             memory: consumer.register(context.memory_pool()),
             is_done: false,
         };
-        let batches = stream::try_unfold(running, |mut running| async move {
-            let batch = running.next().await?;
-            Ok::<_, DataFusionError>(batch.map(|batch| (batch, running)))
+        let batches = stream::try_unfold(scan, |mut scan| async move {
+            let batch = scan.next().await?;
+            Ok::<_, DataFusionError>(batch.map(|batch| (batch, scan)))
         });
         let batch_rows = context.session_config().batch_size().max(1);
         let batches = batches.map_ok(move |batch| {
@@ -127,32 +139,30 @@ impl ExecutionPlan for AggregateScanExec {
             let slice = move |start| batch.slice(start, batch_rows.min(batch.num_rows() - start));
             stream::iter(starts.map(slice).map(Ok))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            batches.try_flatten(),
-        )))
+        let batches = batches.try_flatten();
+        Ok(self.source.metered(partition, self.schema(), batches))
     }
 }
 
 /// The aggregation of one partition.
-struct Running {
+struct AggregateStream {
     scan: AggregateScanExec,
-    fitting: Fitting,
+    row_groups: RowGroupStream,
     groups: Groups,
     memory: MemoryReservation,
     is_done: bool,
 }
 
-impl Running {
-    /// The groups so far, when there is room for no more of them or nothing left to read. The second half
-    /// of the aggregation puts together what comes in several batches.
+impl AggregateStream {
+    /// The groups so far, at the end of the input or when there is no room for more. The final aggregation merges groups
+    /// of several batches.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         while !self.is_done {
-            let Some((mut chunk, rows)) = self.fitting.next().await? else {
+            let Some((mut row_group, rows)) = self.row_groups.next().await? else {
                 self.is_done = true;
                 return self.take_groups();
             };
-            self.groups.add(&mut chunk, &rows).await?;
+            self.groups.add(&mut row_group, &rows).await?;
             if self.is_full() {
                 return self.take_groups();
             }
@@ -162,7 +172,7 @@ impl Running {
 
     fn is_full(&mut self) -> bool {
         let is_refused = self.memory.try_resize(self.groups.size_bytes()).is_err();
-        is_refused || self.groups.count() >= MOST_GROUPS
+        is_refused || self.groups.count() >= MAX_GROUPS
     }
 
     fn take_groups(&mut self) -> Result<Option<RecordBatch>> {
@@ -179,9 +189,9 @@ impl Running {
 /// The groups so far and their aggregates.
 struct Groups {
     keys: Vec<ColumnExpr>,
-    /// The values of the keys; `None` without keys, where there is one group.
+    /// The values of the keys; `None` without keys, when there is one group.
     values: Option<Box<dyn GroupValues>>,
-    reductions: Vec<Reduction>,
+    accumulators: Vec<GroupAccumulator>,
     schema: SchemaRef,
 }
 
@@ -203,56 +213,57 @@ impl Groups {
             }
         };
         let aggregates = aggregate.aggr_expr().iter().zip(aggregate.filter_expr());
-        let reductions = aggregates.map(|(aggregate, filter)| {
+        let accumulators = aggregates.map(|(aggregate, filter)| {
             let expand = |expr: &Arc<dyn PhysicalExpr>| scan.expand(expr);
-            Reduction::new(aggregate, filter.as_ref(), expand, table, values.is_some())
+            GroupAccumulator::new(aggregate, filter.as_ref(), expand, table, values.is_some())
         });
         Ok(Self {
-            reductions: reductions.collect::<Result<_>>()?,
+            accumulators: accumulators.collect::<Result<_>>()?,
             keys,
             values,
             schema: aggregate.schema(),
         })
     }
 
-    /// What is evaluated for all rows.
-    fn needed(&self) -> Vec<ColumnExpr> {
-        let needed = self.reductions.iter().flat_map(Reduction::first_needed);
-        self.keys.iter().chain(needed).cloned().collect()
+    /// The expressions that are evaluated for all rows.
+    fn exprs_of_all_rows(&self) -> Vec<ColumnExpr> {
+        let accumulators = self.accumulators.iter();
+        let exprs = accumulators.flat_map(GroupAccumulator::exprs_of_all_rows);
+        self.keys.iter().chain(exprs).cloned().collect()
     }
 
-    /// All columns that are looked at.
+    /// All columns that may be read.
     fn columns(&self) -> BTreeSet<usize> {
         let keys = self.keys.iter().flat_map(|key| key.columns.iter().copied());
-        let reductions = self.reductions.iter();
-        keys.chain(reductions.flat_map(Reduction::columns))
+        let accumulators = self.accumulators.iter();
+        keys.chain(accumulators.flat_map(GroupAccumulator::columns))
             .collect()
     }
 
-    /// Takes rows of a row group, of which there is at least one.
-    async fn add(&mut self, chunk: &mut Chunk, rows: &store::RowSelection) -> Result<()> {
+    /// Adds at least one row of a row group.
+    async fn add(&mut self, row_group: &mut RowGroupReader, rows: &RowSelection) -> Result<()> {
         let mut keys = Vec::with_capacity(self.keys.len());
         for key in &self.keys {
-            keys.push(chunk.evaluate(key, rows).await?);
+            keys.push(row_group.evaluate(key, rows).await?);
         }
-        let local = LocalGroups::new(keys, rows.len())?;
+        let local = RowGroupGroups::new(keys, rows.len())?;
         let mut found = Vec::new();
         match &mut self.values {
             Some(values) => values.intern(&local.keys, &mut found)?,
             None => found.push(0),
         }
-        let mut numbers = vec![0; local.sizes.len()];
-        for (group, number) in local.used().zip(found) {
-            numbers[group] = number;
+        let mut indices = vec![0; local.sizes.len()];
+        for (group, index) in local.used().zip(found) {
+            indices[group] = index;
         }
         let grouped = GroupedRows {
             rows,
             local: &local,
-            numbers: &numbers,
+            indices: &indices,
             total: self.count(),
         };
-        for reduction in &mut self.reductions {
-            reduction.add(chunk, &grouped).await?;
+        for accumulator in &mut self.accumulators {
+            accumulator.add(row_group, &grouped).await?;
         }
         Ok(())
     }
@@ -263,8 +274,8 @@ impl Groups {
 
     fn size_bytes(&self) -> usize {
         let values = self.values.as_ref().map_or(0, |values| values.size());
-        let reductions = self.reductions.iter().map(Reduction::size_bytes);
-        values + reductions.sum::<usize>()
+        let accumulators = self.accumulators.iter().map(GroupAccumulator::size_bytes);
+        values + accumulators.sum::<usize>()
     }
 
     fn finish(mut self) -> Result<RecordBatch> {
@@ -273,8 +284,8 @@ impl Groups {
             Some(values) => values.emit(EmitTo::All)?,
             None => Vec::new(),
         };
-        for reduction in &mut self.reductions {
-            columns.extend(reduction.finish(count)?);
+        for accumulator in &mut self.accumulators {
+            columns.extend(accumulator.finish(count)?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         Ok(RecordBatch::try_new_with_options(

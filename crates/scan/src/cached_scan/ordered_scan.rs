@@ -1,42 +1,44 @@
-//! RowSelection of data files for a question that wants only the newest few of them, or the oldest.
+//! Rows of data files for a sort by date with a limit.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::datasource::source::DataSource;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
 };
 use futures::stream;
-use store::RowSelection;
 
-use super::chunk::Chunk;
-use super::expression::ColumnExpr;
-use super::source::{DateOrder, Fitting, Source};
-use crate::charged_scan::{charge_column, reservation};
+use super::column_expr::ColumnExpr;
+use super::row_group_reader::RowGroupReader;
+use super::{CachedScan, DateOrder, RowGroupStream};
+use crate::column_cache::RowSelection;
+use crate::memory::{charge_column, reservation};
 
-/// The rows of data files in the order of their dates, as far as their files and row groups tell.
+/// Reads files and row groups in the order of their dates, so that the dynamic filter of the sort above soon excludes
+/// the others.
 #[derive(Debug)]
-pub(super) struct OrderedScanExec {
-    source: Source,
+pub(crate) struct OrderedScanExec {
+    source: CachedScan,
     properties: Arc<PlanProperties>,
     order: DateOrder,
     fetch: usize,
 }
 
 impl OrderedScanExec {
-    /// Gives what `scan` gives, which reads `source`, for somebody who wants the first `fetch` rows in an
-    /// order. When so many were given, what is known then often shows that the others are not needed.
-    pub(super) fn new(
+    /// Returns the rows of `scan`, which reads `source`, to a sort that takes the first `fetch` rows in an order.
+    pub(crate) fn new(
         scan: &Arc<dyn ExecutionPlan>,
-        source: Source,
+        source: CachedScan,
         order: DateOrder,
         fetch: usize,
     ) -> Self {
@@ -74,24 +76,32 @@ impl ExecutionPlan for OrderedScanExec {
 
     fn replace_children(
         self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+        match children.is_empty() {
+            true => Ok(self),
+            false => internal_err!("{} has no children", self.name()),
+        }
     }
 
     fn with_new_children(
         self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+        self.replace_children(children, options)
     }
 
     fn apply_expressions(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        self.source.events.apply_expressions(f)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.source.metrics.clone_inner())
     }
 
     fn execute(
@@ -104,62 +114,59 @@ impl ExecutionPlan for OrderedScanExec {
         let outputs = outputs.map(|output| ColumnExpr::new(&output.expr, &source.events.table));
         let batch_rows = context.session_config().batch_size().max(1);
         let batch_rows = source.events.batch_rows(partition, batch_rows);
-        let running = Running {
+        let scan = OrderedScanStream {
             schema: self.schema(),
             outputs: outputs.collect::<Result<_>>()?,
-            fitting: source.fitting_in_order(partition, self.order, &context)?,
+            row_groups: source.scan_in_order(partition, self.order, &context)?,
             order: self.order,
             current: None,
             batch_rows,
             next_rows: self.fetch.clamp(1, batch_rows),
             reservation: reservation(&context),
         };
-        let batches = stream::try_unfold(running, |mut running| async move {
-            let batch = running.next().await?;
-            Ok(batch.map(|batch| (batch, running)))
+        let batches = stream::try_unfold(scan, |mut scan| async move {
+            let batch = scan.next().await?;
+            Ok(batch.map(|batch| (batch, scan)))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            self.schema(),
-            batches,
-        )))
+        Ok(source.metered(partition, self.schema(), batches))
     }
 }
 
 /// The scan of one partition.
-struct Running {
-    fitting: Fitting,
+struct OrderedScanStream {
+    row_groups: RowGroupStream,
     order: DateOrder,
     outputs: Vec<ColumnExpr>,
     schema: SchemaRef,
-    /// The row group that is read, and the rows of it that were not given yet.
-    current: Option<(Chunk, RowSelection)>,
+    /// The row group under work, and its rows that were not returned yet.
+    current: Option<(RowGroupReader, RowSelection)>,
     batch_rows: usize,
     next_rows: usize,
-    /// For the batch that was given last.
+    /// Charges the last batch.
     reservation: MemoryReservation,
 }
 
-impl Running {
+impl OrderedScanStream {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             tokio::task::consume_budget().await;
             let current = match self.current.take() {
                 Some(current) => Some(current),
-                None => self.fitting.next().await?,
+                None => self.row_groups.next().await?,
             };
-            let Some((mut chunk, rows)) = current else {
+            let Some((mut row_group, rows)) = current else {
                 return Ok(None);
             };
-            let predicate = self.fitting.predicate();
-            let rows = predicate.still(&mut chunk, rows).await?;
+            let rows = self.row_groups.still_in_range(&mut row_group, rows);
+            let rows = rows.await?;
             let (next, left) = self.order.split(&rows, self.next_rows);
-            let next = predicate.dynamic_rows(&mut chunk, next).await?;
+            let next = self.row_groups.filter_dynamic(&mut row_group, next).await?;
             let batch = match next.is_empty() {
                 true => None,
-                false => Some(self.batch(&mut chunk, &next).await?),
+                false => Some(self.batch(&mut row_group, &next).await?),
             };
             if !left.is_empty() {
-                self.current = Some((chunk, left));
+                self.current = Some((row_group, left));
             }
             if batch.is_some() {
                 self.next_rows = self.next_rows.saturating_mul(2).min(self.batch_rows);
@@ -168,11 +175,15 @@ impl Running {
         }
     }
 
-    async fn batch(&mut self, chunk: &mut Chunk, rows: &RowSelection) -> Result<RecordBatch> {
+    async fn batch(
+        &mut self,
+        row_group: &mut RowGroupReader,
+        rows: &RowSelection,
+    ) -> Result<RecordBatch> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.outputs.len());
-        chunk.prepare(&self.outputs, rows).await?;
+        row_group.prepare(&self.outputs, rows).await?;
         for output in &self.outputs {
-            let column = chunk.evaluate(output, rows).await?;
+            let column = row_group.evaluate(output, rows).await?;
             let column = column.into_array(rows.len())?;
             charge_column(&self.reservation, &column, columns.is_empty())?;
             columns.push(column);

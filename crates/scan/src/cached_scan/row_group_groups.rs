@@ -1,4 +1,4 @@
-//! Which rows of a row group belong to the same group.
+//! Groups the rows of a row group by the keys of their columns.
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
@@ -9,46 +9,45 @@ use datafusion::physical_plan::aggregates::group_values::new_group_values;
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use std::sync::Arc;
 
-use super::expression::Values;
+use super::column_expr::Values;
 
-/// Up to so many combinations, a table tells about each.
-const TABLE_PLACES: usize = 1 << 20;
+/// The most entries of a lookup table; with more combinations, a hash map is used.
+const TABLE_ENTRIES: usize = 1 << 20;
 
-/// The groups that rows of a row group make.
+/// The groups of the rows of a row group.
 #[derive(Debug)]
-pub(super) struct LocalGroups {
+pub(super) struct RowGroupGroups {
     /// The group of each row; empty when there is one group.
     of_row: Vec<u32>,
-    /// How many rows each group has, which may be none.
+    /// The number of rows of each group, which may be zero.
     pub(super) sizes: Vec<u32>,
-    /// The keys: an array for each, with a value for each group that has rows.
+    /// For each key an array of its values, one for each group that has rows.
     pub(super) keys: Vec<ArrayRef>,
 }
 
-/// A key: the place of each row's value among the different values.
+/// A key of the grouping, as keys of a dictionary.
 struct Key {
     /// Empty when all rows have the same value.
-    codes: Vec<u32>,
+    keys: Vec<u32>,
     dictionary: ArrayRef,
 }
 
-impl LocalGroups {
-    /// The groups of `rows` rows, of which there is at least one, with these keys; without keys there
-    /// is one group.
+impl RowGroupGroups {
+    /// The groups of at least one row by these keys; without keys there is one group.
     pub(super) fn new(keys: Vec<Values>, rows: usize) -> Result<Self> {
         let keys: Vec<Key> = keys.into_iter().map(Key::new).collect::<Result<_>>()?;
         let varying = keys.iter().enumerate();
-        let mut varying = varying.filter(|(_, key)| !key.codes.is_empty());
+        let mut varying = varying.filter(|(_, key)| !key.keys.is_empty());
         match (varying.next(), varying.next()) {
-            (None, _) => Ok(Self::one(&keys, rows)),
-            (Some((varying, _)), None) => Self::of_codes(keys, varying),
-            _ => Self::of_combinations(&keys, rows),
+            (None, _) => Ok(Self::single(&keys, rows)),
+            (Some((varying, _)), None) => Self::from_key(keys, varying),
+            _ => Self::from_combinations(&keys, rows),
         }
     }
 
-    /// The group of the row at a place.
-    pub(super) fn of(&self, place: usize) -> usize {
-        self.of_row.get(place).copied().unwrap_or_default() as usize
+    /// The group of the row at an index.
+    pub(super) fn group(&self, index: usize) -> usize {
+        self.of_row.get(index).copied().unwrap_or_default() as usize
     }
 
     /// The groups that have rows.
@@ -58,25 +57,25 @@ impl LocalGroups {
     }
 
     /// One group.
-    fn one(keys: &[Key], rows: usize) -> Self {
+    fn single(keys: &[Key], rows: usize) -> Self {
         Self {
             of_row: Vec::new(),
-            // A row group has far less than 2³² rows.
+            // A row group has less than 2³² rows.
             sizes: vec![rows as u32],
             keys: keys.iter().map(|key| key.dictionary.slice(0, 1)).collect(),
         }
     }
 
-    /// A group for each value of the one key that has different ones.
-    fn of_codes(mut keys: Vec<Key>, varying: usize) -> Result<Self> {
-        let of_row = std::mem::take(&mut keys[varying].codes);
+    /// A group for each value of the only key with several values.
+    fn from_key(mut keys: Vec<Key>, varying: usize) -> Result<Self> {
+        let of_row = std::mem::take(&mut keys[varying].keys);
         let sizes = sizes(&of_row, keys[varying].dictionary.len());
         let used = (0_u32..).zip(&sizes).filter(|(_, size)| **size > 0);
-        let used: UInt32Array = used.map(|(code, _)| code).collect();
+        let used: UInt32Array = used.map(|(key, _)| key).collect();
         let firsts = UInt32Array::from(vec![0; used.len()]);
-        let values = keys.iter().enumerate().map(|(place, key)| {
-            let codes = if place == varying { &used } else { &firsts };
-            take(&key.dictionary, codes, None)
+        let values = keys.iter().enumerate().map(|(index, key)| {
+            let keys = if index == varying { &used } else { &firsts };
+            take(&key.dictionary, keys, None)
         });
         Ok(Self {
             keys: values.collect::<std::result::Result<_, _>>()?,
@@ -86,16 +85,16 @@ impl LocalGroups {
     }
 
     /// A group for each combination of values that some row has.
-    fn of_combinations(keys: &[Key], rows: usize) -> Result<Self> {
+    fn from_combinations(keys: &[Key], rows: usize) -> Result<Self> {
         let mut of_row = vec![0; rows];
         let mut first_rows = vec![0];
-        for key in keys.iter().filter(|key| !key.codes.is_empty()) {
+        for key in keys.iter().filter(|key| !key.keys.is_empty()) {
             first_rows = split(&mut of_row, first_rows.len(), key);
         }
         let values = keys.iter().map(|key| {
-            let code = |row: &u32| key.codes.get(*row as usize).copied().unwrap_or_default();
-            let codes = first_rows.iter().map(code);
-            take(&key.dictionary, &codes.collect::<UInt32Array>(), None)
+            let key_of = |row: &u32| key.keys.get(*row as usize).copied().unwrap_or_default();
+            let keys = first_rows.iter().map(key_of);
+            take(&key.dictionary, &keys.collect::<UInt32Array>(), None)
         });
         Ok(Self {
             sizes: sizes(&of_row, first_rows.len()),
@@ -104,7 +103,8 @@ impl LocalGroups {
         })
     }
 }
-/// How many rows each group has.
+
+/// The number of rows of each group.
 fn sizes(of_row: &[u32], groups: usize) -> Vec<u32> {
     let mut sizes = vec![0; groups];
     for group in of_row {
@@ -113,20 +113,20 @@ fn sizes(of_row: &[u32], groups: usize) -> Vec<u32> {
     sizes
 }
 
-/// Splits groups by a further key. Gives a row of each of the new groups.
+/// Splits groups by another key. Returns the first row of each new group.
 fn split(of_row: &mut [u32], groups: usize, key: &Key) -> Vec<u32> {
     let values = key.dictionary.len();
-    let places = groups.saturating_mul(values);
-    let mut numbering = match places <= TABLE_PLACES {
-        true => Numbering::Table(vec![u32::MAX; places]),
-        false => Numbering::Map(HashMap::new()),
+    let combinations = groups.saturating_mul(values);
+    let mut interner = match combinations <= TABLE_ENTRIES {
+        true => GroupInterner::Table(vec![u32::MAX; combinations]),
+        false => GroupInterner::Map(HashMap::new()),
     };
     let mut first_rows: Vec<u32> = Vec::new();
     let rows = 0_u32..;
-    for ((row, group), code) in rows.zip(of_row.iter_mut()).zip(&key.codes) {
-        let place = u64::from(*group) * values as u64 + u64::from(*code);
+    for ((row, group), value) in rows.zip(of_row.iter_mut()).zip(&key.keys) {
+        let combination = u64::from(*group) * values as u64 + u64::from(*value);
         let next = first_rows.len() as u32;
-        *group = numbering.number(place, next);
+        *group = interner.intern(combination, next);
         if *group == next {
             first_rows.push(row);
         }
@@ -134,24 +134,25 @@ fn split(of_row: &mut [u32], groups: usize, key: &Key) -> Vec<u32> {
     first_rows
 }
 
-enum Numbering {
+/// Numbers combinations of a group and a value in the order of their first rows.
+enum GroupInterner {
     Table(Vec<u32>),
     Map(HashMap<u64, u32>),
 }
 
-impl Numbering {
-    /// The number of a place, which is `next` when it had none.
-    fn number(&mut self, place: u64, next: u32) -> u32 {
+impl GroupInterner {
+    /// The number of a combination, which becomes `next` when it had none.
+    fn intern(&mut self, combination: u64, next: u32) -> u32 {
         match self {
-            // The table has all places.
+            // The table has all combinations.
             Self::Table(numbers) => {
-                let number = &mut numbers[place as usize];
+                let number = &mut numbers[combination as usize];
                 if *number == u32::MAX {
                     *number = next;
                 }
                 *number
             }
-            Self::Map(numbers) => *numbers.entry(place).or_insert(next),
+            Self::Map(numbers) => *numbers.entry(combination).or_insert(next),
         }
     }
 }
@@ -159,20 +160,20 @@ impl Numbering {
 impl Key {
     fn new(values: Values) -> Result<Self> {
         match values {
-            Values::Coded { codes, dictionary } => Ok(Self { codes, dictionary }),
-            Values::Same(value) => Ok(Self {
-                codes: Vec::new(),
+            Values::Dictionary { keys, dictionary } => Ok(Self { keys, dictionary }),
+            Values::Scalar(value) => Ok(Self {
+                keys: Vec::new(),
                 dictionary: value,
             }),
-            Values::Plain(array) => Self::of_array(&array),
+            Values::Array(array) => Self::from_array(&array),
         }
     }
 
-    fn of_array(array: &ArrayRef) -> Result<Self> {
+    fn from_array(array: &ArrayRef) -> Result<Self> {
         if let Some(numbers) = array.as_primitive_opt::<Int64Type>()
             && numbers.null_count() == 0
         {
-            return Ok(Self::of_numbers(numbers.values()));
+            return Ok(Self::from_numbers(numbers.values()));
         }
         let field = Field::new("key", array.data_type().clone(), true);
         let schema = Arc::new(Schema::new(vec![field]));
@@ -185,57 +186,57 @@ impl Key {
             None => arrow::array::new_null_array(array.data_type(), 0),
         };
         Ok(Self {
-            // A row group has far less than 2³² rows.
-            codes: groups.into_iter().map(|group| group as u32).collect(),
+            // A row group has less than 2³² rows.
+            keys: groups.into_iter().map(|group| group as u32).collect(),
             dictionary,
         })
     }
 
-    /// Numbers, of which equal ones mostly follow each other, as the steps of sorted times do.
-    fn of_numbers(numbers: &[i64]) -> Self {
+    /// Interns numbers. Consecutive ones are often equal, such as the steps of sorted times.
+    fn from_numbers(numbers: &[i64]) -> Self {
         let mut known: HashMap<i64, u32> = HashMap::new();
-        let mut different: Vec<i64> = Vec::new();
-        let mut codes = Vec::with_capacity(numbers.len());
+        let mut distinct: Vec<i64> = Vec::new();
+        let mut keys = Vec::with_capacity(numbers.len());
         let mut last = None;
         for number in numbers {
-            let code = match last {
-                Some((last_number, code)) if last_number == *number => code,
+            let key = match last {
+                Some((last_number, key)) if last_number == *number => key,
                 _ => *known.entry(*number).or_insert_with(|| {
-                    different.push(*number);
-                    different.len() as u32 - 1
+                    distinct.push(*number);
+                    distinct.len() as u32 - 1
                 }),
             };
-            last = Some((*number, code));
-            codes.push(code);
+            last = Some((*number, key));
+            keys.push(key);
         }
         Self {
-            codes,
-            dictionary: Arc::new(arrow::array::Int64Array::from(different)),
+            keys,
+            dictionary: Arc::new(arrow::array::Int64Array::from(distinct)),
         }
     }
 }
 
-/// Which combinations of a group and a value were seen.
+/// Passes each combination of a group and a value once.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum DistinctFilter {
     Table { values: usize, seen: Vec<bool> },
     Set(HashSet<(usize, u32)>),
 }
 
-impl Seen {
-    /// Nothing was seen of so many groups and values.
+impl DistinctFilter {
+    /// A filter of `groups` groups and `values` values.
     pub(super) fn new(groups: usize, values: usize) -> Self {
-        let places = groups.saturating_mul(values);
-        match places <= TABLE_PLACES {
+        let combinations = groups.saturating_mul(values);
+        match combinations <= TABLE_ENTRIES {
             true => Self::Table {
                 values,
-                seen: vec![false; places],
+                seen: vec![false; combinations],
             },
             false => Self::Set(HashSet::new()),
         }
     }
 
-    /// Notes a combination. Gives whether it is new.
+    /// Inserts a combination. Returns whether it is new.
     pub(super) fn insert(&mut self, group: usize, value: u32) -> bool {
         match self {
             Self::Table { values, seen } => {

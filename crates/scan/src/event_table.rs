@@ -1,5 +1,6 @@
-//! Files of the store, and events that are in no file yet, as a DataFusion table.
+//! Events in data files, and events that no data file has yet, as a DataFusion table.
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
@@ -11,68 +12,72 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::utils::conjunction;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 use store::DataFile;
 
-use crate::event_source::EventSource;
+use crate::event_data_source::EventDataSource;
 
 /// The columns of events, for expressions over them.
 static COLUMNS: LazyLock<Result<DFSchema>> =
     LazyLock::new(|| DFSchema::try_from(events::view_schema()));
 
-/// Some events of a store.
+/// A set of events of a store.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
-    /// Those in files of tables.
-    pub(crate) files: Arc<[Arc<DataFile>]>,
-    /// Those in memory, in the columns of [`events::view_schema`].
-    pub(crate) recent: Vec<RecordBatch>,
+pub struct Events {
+    /// The data files of tables.
+    pub files: Arc<[Arc<DataFile>]>,
+    /// Events in memory, in the columns of [`events::view_schema`].
+    pub recent: Vec<RecordBatch>,
 }
 
 impl Events {
-    /// How many events there are.
-    pub(crate) fn count(&self) -> u64 {
+    /// The number of events.
+    #[must_use]
+    pub fn count(&self) -> u64 {
         let in_files: u64 = self.files.iter().map(|file| file.rows).sum();
         let recent: usize = self.recent.iter().map(RecordBatch::num_rows).sum();
         in_files + recent as u64
     }
 }
 
-/// Events read as one table.
+/// Events as one table.
 #[derive(Debug)]
-pub(crate) struct EventTable {
+pub struct EventTable {
     events: Events,
     schema: SchemaRef,
 }
 
 impl EventTable {
-    /// A table of these events, whose files all hold the catalogue's columns or fewer.
-    pub(crate) fn new(events: Events) -> Self {
+    /// A table of these events. Each file has the columns of the catalogue, or some of them.
+    #[must_use]
+    pub fn new(events: Events) -> Self {
         Self {
             events,
             schema: events::view_schema(),
         }
     }
 
-    /// Columns of the events that are in files.
-    fn files(
+    /// Scans the events in files.
+    fn scan_files(
         &self,
         columns: &[usize],
-        condition: Option<Arc<dyn PhysicalExpr>>,
+        condition: Option<&Arc<dyn PhysicalExpr>>,
         partitions: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = Arc::clone(&self.events.files);
-        let source = EventSource::new(files, Arc::clone(&self.schema), columns, partitions);
-        let mut conditions = condition.into_iter();
-        let source = conditions.try_fold(source, EventSource::filtered)?;
+        let source = EventDataSource::new(files, Arc::clone(&self.schema), columns, partitions);
+        let source = condition
+            .into_iter()
+            .try_fold(source, EventDataSource::filtered)?;
         Ok(DataSourceExec::from_data_source(source))
     }
 
-    /// Columns of the events that are in memory.
-    fn recent(
+    /// Scans the events in memory.
+    fn scan_recent(
         &self,
         columns: &[usize],
         condition: Option<Arc<dyn PhysicalExpr>>,
@@ -116,23 +121,25 @@ impl TableProvider for EventTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all = || (0..self.schema.fields().len()).collect();
         let columns = projection.map_or_else(all, Vec::clone);
-        let condition = condition(state, filters)?;
+        let condition = conjunction_of(state, filters)?;
         let partitions = state.config().target_partitions();
-        let files = self.files(&columns, condition.clone(), partitions)?;
+        let files = self.scan_files(&columns, condition.as_ref(), partitions)?;
         if self.events.recent.is_empty() {
             return Ok(files);
         }
-        UnionExec::try_new(vec![files, self.recent(&columns, condition)?])
+        UnionExec::try_new(vec![files, self.scan_recent(&columns, condition)?])
     }
 }
 
-/// What has to hold so that all filters do.
-fn condition(state: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-    let Some(condition) = plan::all_of(filters.iter().cloned()) else {
-        return Ok(None);
-    };
+/// The conjunction of the filters, each once; `None` without filters.
+fn conjunction_of(state: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     let columns = COLUMNS.as_ref();
     let columns = columns.map_err(|error| internal_datafusion_err!("{error}"))?;
     let context = PhysicalPlanningContext::default();
-    create_physical_expr(&condition, columns, state.execution_props(), &context).map(Some)
+    let mut known = HashSet::new();
+    let filters = filters.iter().filter(|filter| known.insert(*filter));
+    let physical = filters
+        .map(|filter| create_physical_expr(filter, columns, state.execution_props(), &context));
+    let physical: Vec<_> = physical.collect::<Result<_>>()?;
+    Ok((!physical.is_empty()).then(|| conjunction(physical)))
 }

@@ -1,20 +1,25 @@
 //! Columns of row groups in memory.
 
-use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StringViewArray};
 use arrow::datatypes::Field;
-use chrono::{DateTime, NaiveDate};
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
+use chrono::NaiveDate;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use store::{DataFile, Store, StoreOptions, writer_properties};
 
-use super::*;
-use crate::file::small_files::LARGEST_BYTES;
-use crate::{Column, ColumnCache, DataFile, LoadedColumn, RowGroupRef, RowSelection};
+use super::{Column, ColumnCache, LoadedColumn, RowGroupRef, RowSelection};
+use crate::metrics::{CacheMetrics, ScanMetrics};
 
 const ROWS: usize = 25;
 const GROUP_ROWS: usize = 10;
+/// The store keeps the whole content of files up to this size.
+const LARGEST_KEPT_BYTES: u64 = 64 * 1024;
 const PATH: &str = "workspace=a/day=2026-11-21/x.parquet";
 
 fn title(row: usize) -> Option<&'static str> {
@@ -61,33 +66,36 @@ fn fields(names: &[&str]) -> Vec<Arc<Field>> {
     names.iter().map(field).collect()
 }
 
+fn new_store() -> Store {
+    Store::open("memory:///audit", &StoreOptions::default()).unwrap()
+}
+
+/// The same objects for another process, which has nothing in memory.
+fn reopened(store: &Store) -> Store {
+    Store::with_object_store(store.object_store(), store.url().clone())
+}
+
+fn metrics() -> CacheMetrics {
+    ScanMetrics::new(&ExecutionPlanMetricsSet::new(), 0).cache
+}
+
 /// The file, as a log of another writer names it.
-fn data_file(size_bytes: u64) -> DataFile {
-    DataFile {
-        path: Path::from(PATH),
-        relative_path: PATH.to_owned(),
+fn data_file(size_bytes: u64) -> Arc<DataFile> {
+    let day = NaiveDate::default();
+    Arc::new(DataFile::unproved(
+        Path::from(PATH),
+        day,
         size_bytes,
-        day: NaiveDate::default(),
-        rows: ROWS as u64,
-        date_range_ms: None,
-        received_range_ms: None,
-        constants: Box::default(),
-        delivery: None,
-        modified: DateTime::UNIX_EPOCH,
-        digest: None,
-        tail: None,
-        decoded: None,
-        tags: BTreeMap::new(),
-        entry_digest: blake3::hash(b""),
-    }
+        ROWS as u64,
+    ))
 }
 
 async fn groups(columns: &ColumnCache, size_bytes: u64) -> Vec<RowGroupRef> {
     let file = data_file(size_bytes);
     let groups = columns.row_groups(&file).await.unwrap();
-    let rows: Vec<usize> = groups.iter().map(|(_, rows)| *rows).collect();
+    let rows: Vec<usize> = groups.iter().map(RowGroupRef::rows).collect();
     assert_eq!(rows, [10, 10, 5]);
-    groups.into_iter().map(|(group, _)| group).collect()
+    groups
 }
 
 const NAMES: [&str; 4] = ["df_message", "df_title", "date", "df_user_name"];
@@ -109,14 +117,14 @@ fn expected(rows: impl Iterator<Item = usize>) -> Vec<ArrayRef> {
 /// What a column takes is known before it is read; one that is in memory takes no more.
 #[tokio::test]
 async fn columns_take_the_memory_that_is_said() {
-    let store = Root::in_memory().open();
+    let store = new_store();
     let size_bytes = file(&store).await;
     let columns = ColumnCache::new(&store, 1 << 20);
     let groups = groups(&columns, size_bytes).await;
     let fields = fields(&NAMES);
     let mut bytes = Vec::new();
     for field in &fields {
-        bytes.push(columns.bytes_to_load(&groups[0], field).await.unwrap());
+        bytes.push(columns.bytes_to_load(&groups[0], field));
     }
     let texts: usize = (0..GROUP_ROWS)
         .filter_map(message)
@@ -129,17 +137,20 @@ async fn columns_take_the_memory_that_is_said() {
     );
     assert!(bytes[1] < texts, "{bytes:?}");
     assert_eq!(bytes[2..], [GROUP_ROWS * size_of::<i64>(), 0]);
-    columns.load(&groups[0], &fields).await.unwrap();
+    let metrics = metrics();
+    columns.load(&groups[0], &fields, &metrics).await.unwrap();
+    assert_eq!((metrics.hits.value(), metrics.misses.value()), (0, 3));
+    assert!(metrics.bytes_scanned.value() > 0);
     for field in &fields {
-        assert_eq!(columns.bytes_to_load(&groups[0], field).await.unwrap(), 0);
-        let other = columns.bytes_to_load(&groups[1], field).await.unwrap();
+        assert_eq!(columns.bytes_to_load(&groups[0], field), 0);
+        let other = columns.bytes_to_load(&groups[1], field);
         assert_eq!(other > 0, field.name() != "df_user_name");
     }
 }
 
 #[tokio::test]
 async fn columns_hold_what_the_file_holds() {
-    let store = Root::in_memory().open();
+    let store = new_store();
     let size_bytes = file(&store).await;
     // The second keeps nothing, so it reads all anew.
     for memory_bytes in [1 << 20, 0] {
@@ -149,14 +160,19 @@ async fn columns_hold_what_the_file_holds() {
             for rows in [RowSelection::Range(1..4), RowSelection::List(vec![0, 3, 4])] {
                 for _ in 0..2 {
                     let expected = expected(rows.iter().map(|row| start + row));
-                    let few = columns.read_rows(&group, &fields(&NAMES), &rows).await;
+                    let few = columns
+                        .read_rows(&group, &fields(&NAMES), &rows, &metrics())
+                        .await;
                     let values = few.unwrap().into_iter().map(|part| match part {
                         LoadedColumn::Full(column) => column.values(&rows).unwrap(),
                         LoadedColumn::Selected(values) => values,
                     });
                     let values: Vec<ArrayRef> = values.collect();
                     assert_eq!(values, expected, "{group:?}, {rows:?}");
-                    let whole = columns.load(&group, &fields(&NAMES)).await.unwrap();
+                    let whole = columns
+                        .load(&group, &fields(&NAMES), &metrics())
+                        .await
+                        .unwrap();
                     let whole: Vec<ArrayRef> = whole
                         .iter()
                         .map(|column| column.values(&rows).unwrap())
@@ -169,36 +185,41 @@ async fn columns_hold_what_the_file_holds() {
 }
 
 #[tokio::test]
-async fn text_with_few_values_is_codes() {
-    let store = Root::in_memory().open();
+async fn text_with_few_values_is_a_dictionary() {
+    let store = new_store();
     let size_bytes = file(&store).await;
     let columns = ColumnCache::new(&store, 1 << 20);
     let group = groups(&columns, size_bytes).await.remove(0);
-    let loaded = columns.load(&group, &fields(&NAMES)).await.unwrap();
-    let is_coded = |column: &Arc<Column>| matches!(column.as_ref(), Column::Dictionary(_));
-    let coded: Vec<bool> = loaded.iter().map(is_coded).collect();
-    assert_eq!(coded, [false, true, false, true]);
+    let loaded = columns
+        .load(&group, &fields(&NAMES), &metrics())
+        .await
+        .unwrap();
+    let is_dictionary = |column: &Arc<Column>| matches!(column.as_ref(), Column::Dictionary(_));
+    let dictionaries: Vec<bool> = loaded.iter().map(is_dictionary).collect();
+    assert_eq!(dictionaries, [false, true, false, true]);
     let Column::Dictionary(titles) = loaded[1].as_ref() else {
-        unreachable!("it is coded");
+        unreachable!("it is a dictionary");
     };
-    let codes = titles.keys(&RowSelection::Range(0..4));
+    let keys = titles.keys(&RowSelection::Range(0..4));
     let values = StringViewArray::from(vec![Some("Login"), Some("Logout"), None]);
-    assert_eq!(
-        titles.dictionary().as_ref(),
-        &values as &dyn arrow::array::Array
-    );
-    assert_eq!(codes, [0, 2, 1, 0]);
+    assert_eq!(titles.dictionary().as_ref(), &values as &dyn Array);
+    assert_eq!(keys, [0, 2, 1, 0]);
 }
 
 #[tokio::test]
 async fn long_text_is_kept_when_rows_of_it_are_asked_for_again() {
-    let store = Root::in_memory().open();
+    let store = new_store();
     let size_bytes = file(&store).await;
     let columns = ColumnCache::new(&store, 1 << 20);
     let group = groups(&columns, size_bytes).await.remove(1);
     for expected in [[false, true, true, true], [true; 4]] {
         let parts = columns
-            .read_rows(&group, &fields(&NAMES), &RowSelection::Range(2..3))
+            .read_rows(
+                &group,
+                &fields(&NAMES),
+                &RowSelection::Range(2..3),
+                &metrics(),
+            )
             .await;
         let is_whole = |part: &LoadedColumn| matches!(part, LoadedColumn::Full(_));
         let whole: Vec<bool> = parts.unwrap().iter().map(is_whole).collect();
@@ -206,11 +227,18 @@ async fn long_text_is_kept_when_rows_of_it_are_asked_for_again() {
     }
 }
 
+/// A number that does not compress.
+fn hash(number: usize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    number.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// A file of one row group with these columns.
 async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (ColumnCache, RowGroupRef) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut bytes = Vec::new();
-    let properties = crate::file::layout::writer_properties();
+    let properties = writer_properties();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
@@ -219,13 +247,12 @@ async fn one_group(store: &Store, columns: Vec<(&str, ArrayRef)>) -> (ColumnCach
     objects.put(&path, bytes.into()).await.unwrap();
     let columns = ColumnCache::new(store, 1 << 24);
     let mut groups = columns.row_groups(&data_file(size_bytes)).await.unwrap();
-    (columns, groups.remove(0).0)
+    (columns, groups.remove(0))
 }
 
 #[tokio::test]
 async fn a_column_of_one_value_is_known_from_the_footer() {
-    let root = Root::in_memory();
-    let store = root.open();
+    let store = new_store();
     let long = "the same beginning ".repeat(10);
     let texts = |of: &dyn Fn(usize) -> Option<String>| -> ArrayRef {
         Arc::new((0..20).map(of).collect::<StringArray>())
@@ -233,8 +260,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
     let one_or_none = |row: usize| (row > 3).then(|| "CH".to_owned());
     // So much that the file is too large to be kept as a whole.
     let incompressible = |row: usize| {
-        let parts =
-            (0..100).map(|part| blake3::hash(format!("{row} {part}").as_bytes()).to_string());
+        let parts = (0..600).map(|part| format!("{:016x}", hash(row * 600 + part)));
         Some(parts.collect::<String>())
     };
     let (columns, group) = one_group(
@@ -253,7 +279,7 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
     let names = ["df_source", "project", "country", "df_title"];
     let wanted = fields(&names);
     let rows = RowSelection::List(vec![0, 5]);
-    let whole = columns.load(&group, &wanted).await.unwrap();
+    let whole = columns.load(&group, &wanted, &metrics()).await.unwrap();
     let values: Vec<ArrayRef> = whole.iter().map(|one| one.values(&rows).unwrap()).collect();
     let expected = [
         [Some("audit".to_owned()), Some("audit".to_owned())],
@@ -263,29 +289,38 @@ async fn a_column_of_one_value_is_known_from_the_footer() {
     ];
     for (values, expected) in values.iter().zip(expected) {
         let expected: StringViewArray = expected.into_iter().collect();
-        assert_eq!(values.as_ref(), &expected as &dyn arrow::array::Array);
+        assert_eq!(values.as_ref(), &expected as &dyn Array);
     }
     // Nothing but the footer is read for the first two: they are there without the rest of the file.
-    assert!(size_bytes > LARGEST_BYTES);
-    let store = root.open();
+    assert!(size_bytes > LARGEST_KEPT_BYTES);
+    let store = reopened(&store);
     let columns = ColumnCache::new(&store, 1 << 20);
     columns.row_groups(&data_file(size_bytes)).await.unwrap();
     store.object_store().delete(&path).await.unwrap();
-    columns.load(&group, &wanted[..2]).await.unwrap();
-    columns.load(&group, &wanted[2..]).await.unwrap_err();
+    columns
+        .load(&group, &wanted[..2], &metrics())
+        .await
+        .unwrap();
+    columns
+        .load(&group, &wanted[2..], &metrics())
+        .await
+        .unwrap_err();
 }
 
 #[tokio::test]
 async fn very_few_rows_are_read_by_page_until_that_costs_as_much_as_the_column() {
     const ROWS: usize = 40_000;
-    let store = Root::in_memory().open();
+    let store = new_store();
     let titles: StringArray = (0..ROWS).map(title).collect();
     let (columns, group) = one_group(&store, vec![("df_title", Arc::new(titles))]).await;
     let wanted = fields(&["df_title"]);
     let mut is_whole = Vec::new();
     for row in (0..ROWS as u32).step_by(4_000) {
         let rows = RowSelection::List(vec![row, row + 1]);
-        let parts = columns.read_rows(&group, &wanted, &rows).await.unwrap();
+        let parts = columns
+            .read_rows(&group, &wanted, &rows, &metrics())
+            .await
+            .unwrap();
         is_whole.push(matches!(parts[0], LoadedColumn::Full(_)));
     }
     let by_page = [false; 8];
@@ -293,7 +328,10 @@ async fn very_few_rows_are_read_by_page_until_that_costs_as_much_as_the_column()
     // Rows in every page are as much as the column.
     let columns = ColumnCache::new(&store, 1 << 24);
     let rows = RowSelection::List((0..ROWS as u32).step_by(2_000).collect());
-    let parts = columns.read_rows(&group, &wanted, &rows).await.unwrap();
+    let parts = columns
+        .read_rows(&group, &wanted, &rows, &metrics())
+        .await
+        .unwrap();
     assert!(matches!(parts[0], LoadedColumn::Full(_)));
 }
 
@@ -301,54 +339,55 @@ async fn very_few_rows_are_read_by_page_until_that_costs_as_much_as_the_column()
 async fn a_long_text_is_whole_when_it_is_read_in_parts() {
     // No multiple of a page, nor of what one part holds.
     const ROWS: usize = 40_001;
-    let store = Root::in_memory().open();
+    let store = new_store();
     let messages: StringArray = (0..ROWS).map(message).collect();
     let (columns, group) = one_group(&store, vec![("df_message", Arc::new(messages))]).await;
     let read = columns
-        .load(&group, &fields(&["df_message"]))
+        .load(&group, &fields(&["df_message"]), &metrics())
         .await
         .unwrap();
     assert!(
         matches!(read[0].as_ref(), Column::Plain(_)),
-        "long texts are no codes"
+        "long texts are no dictionary"
     );
     let expected: StringViewArray = (0..ROWS).map(message).collect();
     let found = read[0].values(&RowSelection::Range(0..ROWS)).unwrap();
-    assert_eq!(found.as_ref(), &expected as &dyn arrow::array::Array);
+    assert_eq!(found.as_ref(), &expected as &dyn Array);
 }
 
 #[tokio::test]
-async fn a_bloom_filter_tells_which_ids_are_not_there() {
-    let store = Root::in_memory().open();
+async fn a_bloom_filter_excludes_row_groups() {
+    let store = new_store();
     let size_bytes = file(&store).await;
     let columns = ColumnCache::new(&store, 1 << 20);
     let of = data_file(size_bytes);
-    let that_may_hold = async |column: &str, text: &str| {
-        let groups = columns.row_groups_that_may_hold(&of, column, text);
+    let may_contain = async |column: &str, text: &str| {
+        let bytes = metrics().bytes_scanned;
+        let groups = columns.may_contain(&of, column, text, &bytes);
         groups.await.unwrap()
     };
     for (row, group) in [(3, 0), (13, 1), (23, 2)] {
-        let held = that_may_hold("df_event_id", &format!("id {row}")).await;
-        assert!(held.contains(&group) && held.len() < 3, "{held:?}");
+        let kept = may_contain("df_event_id", &format!("id {row}")).await;
+        assert!(kept[group] && kept.contains(&false), "{kept:?}");
     }
-    assert!(that_may_hold("df_event_id", "id 25").await.is_empty());
+    assert_eq!(may_contain("df_event_id", "id 25").await, [false; 3]);
     for column in ["df_title", "df_user_name"] {
-        let unknown = that_may_hold(column, "id 25").await;
-        assert_eq!(unknown, [0, 1, 2], "{column} has no filter");
+        let unknown = may_contain(column, "id 25").await;
+        assert_eq!(unknown, [true; 3], "{column} has no filter");
     }
 }
 
 #[test]
-fn rows_are_cut_by_number_and_by_place() {
+fn rows_are_cut_by_number_and_by_index() {
     for rows in [
         RowSelection::Range(3..8),
         RowSelection::List(vec![3, 4, 5, 6, 7]),
     ] {
         assert_eq!(rows.len(), 5);
-        let counts: Vec<usize> = [0, 3, 5, 8, 9].map(|place| rows.count_before(place)).into();
+        let counts: Vec<usize> = [0, 3, 5, 8, 9].map(|index| rows.count_before(index)).into();
         assert_eq!(counts, [0, 0, 2, 5, 5]);
-        let places: Vec<usize> = rows.slice(1, 3).iter().collect();
-        assert_eq!(places, [4, 5, 6]);
+        let selected: Vec<usize> = rows.slice(1, 3).iter().collect();
+        assert_eq!(selected, [4, 5, 6]);
         assert!(rows.slice(5, 3).is_empty());
     }
 }

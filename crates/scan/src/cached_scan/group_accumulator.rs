@@ -1,4 +1,4 @@
-//! Aggregates fed with no more of a row group than they need.
+//! Accumulates aggregates from the smallest input that decides them.
 
 use std::sync::Arc;
 
@@ -11,51 +11,53 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{Column as ColumnRef, Literal};
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::GroupsAccumulatorAdapter;
-use store::RowSelection;
 
-use super::chunk::Chunk;
-use super::expression::{ColumnExpr, Truth, Values};
-use super::groups::{LocalGroups, Seen};
+use super::column_expr::{ColumnExpr, Values};
+use super::filter_mask::FilterMask;
+use super::row_group_groups::{DistinctFilter, RowGroupGroups};
+use super::row_group_reader::RowGroupReader;
+use crate::column_cache::RowSelection;
 
-/// An aggregate of a scan while it runs.
-pub(super) struct Reduction {
+/// One aggregate of a scan.
+pub(super) struct GroupAccumulator {
     accumulator: Box<dyn GroupsAccumulator>,
     arguments: Vec<ColumnExpr>,
     filter: Option<ColumnExpr>,
-    need: Need,
+    requirement: InputRequirement,
 }
 
-/// What of a row group decides an aggregate.
+/// The input that decides an aggregate.
 #[derive(Debug)]
-enum Need {
-    /// How many rows each group has, with a value where there is an argument.
+enum InputRequirement {
+    /// The number of rows of each group, of those with a value where there is an argument.
     Count,
-    /// The different values of each group.
+    /// The distinct values of each group.
     Distinct,
-    /// The newest rows of each group. Of each group so far, the newest date that was given on.
+    /// The newest rows of each group.
     Newest {
-        /// The place of the date in the table.
+        /// The index of the date in the table.
         date: usize,
+        /// For each group the newest date that the aggregate has got.
         newest: Vec<i64>,
     },
     /// All rows.
     All,
 }
 
-/// Some rows of a row group and the groups that they belong to.
+/// Rows of a row group, and their groups.
 pub(super) struct GroupedRows<'g> {
     /// The rows.
     pub(super) rows: &'g RowSelection,
     /// Their groups inside the row group.
-    pub(super) local: &'g LocalGroups,
-    /// The number of each of these groups in the whole scan, of those that have rows.
-    pub(super) numbers: &'g [usize],
-    /// How many groups the whole scan has so far.
+    pub(super) local: &'g RowGroupGroups,
+    /// The index of each of these groups in the whole scan; undefined for groups without rows.
+    pub(super) indices: &'g [usize],
+    /// The number of groups of the whole scan so far.
     pub(super) total: usize,
 }
 
-impl Reduction {
-    /// An aggregate over the columns of a table; `expand` puts the columns into expressions.
+impl GroupAccumulator {
+    /// An aggregate over a table; `expand` makes expressions over its columns of expressions over the scan.
     pub(super) fn new(
         aggregate: &Arc<AggregateFunctionExpr>,
         filter: Option<&Arc<dyn PhysicalExpr>>,
@@ -72,14 +74,14 @@ impl Reduction {
             .collect::<Result<_>>()?;
         let prepare = |expr: &Arc<dyn PhysicalExpr>| ColumnExpr::new(expr, table);
         let filter = filter.map(|filter| prepare(&expand(filter)?)).transpose()?;
-        let need = Need::of(aggregate, &arguments, table)?;
+        let requirement = InputRequirement::new(aggregate, &arguments, table)?;
         let is_value = |argument: &Arc<dyn PhysicalExpr>| {
             let literal = argument.downcast_ref::<Literal>();
             literal.is_some_and(|literal| !literal.value().is_null())
         };
-        let arguments: Vec<ColumnExpr> = match need {
+        let arguments: Vec<ColumnExpr> = match requirement {
             // Every row has the constant.
-            Need::Count if arguments.iter().all(is_value) => Vec::new(),
+            InputRequirement::Count if arguments.iter().all(is_value) => Vec::new(),
             _ => arguments.iter().map(prepare).collect::<Result<_>>()?,
         };
         let accumulator = match is_grouped && aggregate.groups_accumulator_supported() {
@@ -95,23 +97,23 @@ impl Reduction {
             accumulator,
             arguments,
             filter,
-            need,
+            requirement,
         })
     }
 
-    /// What it evaluates for all rows that it takes.
-    pub(super) fn first_needed(&self) -> impl Iterator<Item = &ColumnExpr> {
-        let arguments = match self.need {
-            Need::Newest { .. } => [].as_slice(),
+    /// The expressions that it evaluates for all rows.
+    pub(super) fn exprs_of_all_rows(&self) -> impl Iterator<Item = &ColumnExpr> {
+        let arguments = match self.requirement {
+            InputRequirement::Newest { .. } => [].as_slice(),
             _ => self.arguments.as_slice(),
         };
         self.filter.iter().chain(arguments)
     }
 
-    /// All columns that it looks at.
+    /// All columns that it may read.
     pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
-        let date = match self.need {
-            Need::Newest { date, .. } => Some(date),
+        let date = match self.requirement {
+            InputRequirement::Newest { date, .. } => Some(date),
             _ => None,
         };
         let exprs = self.filter.iter().chain(&self.arguments);
@@ -120,106 +122,110 @@ impl Reduction {
             .chain(date)
     }
 
-    /// Takes the rows of a row group, of which there is at least one.
-    pub(super) async fn add(&mut self, chunk: &mut Chunk, grouped: &GroupedRows<'_>) -> Result<()> {
+    /// Adds at least one row of a row group.
+    pub(super) async fn add(
+        &mut self,
+        row_group: &mut RowGroupReader,
+        grouped: &GroupedRows<'_>,
+    ) -> Result<()> {
         let wanted = match &self.filter {
-            Some(filter) => chunk.evaluate(filter, grouped.rows).await?.into_truth(),
-            None => Truth::Always,
+            Some(filter) => row_group.evaluate(filter, grouped.rows).await?.into_mask(),
+            None => FilterMask::All,
         };
-        match self.need {
-            Need::Count => self.count(chunk, grouped, wanted).await,
-            Need::Distinct => self.distinct(chunk, grouped, wanted).await,
-            Need::Newest { .. } => self.newest(chunk, grouped, wanted).await,
-            Need::All => self.all(chunk, grouped, wanted).await,
+        match self.requirement {
+            InputRequirement::Count => self.count(row_group, grouped, wanted).await,
+            InputRequirement::Distinct => self.distinct(row_group, grouped, wanted).await,
+            InputRequirement::Newest { .. } => self.newest(row_group, grouped, wanted).await,
+            InputRequirement::All => self.all(row_group, grouped, wanted).await,
         }
     }
 
     /// The states of all groups.
     pub(super) fn finish(&mut self, groups: usize) -> Result<Vec<ArrayRef>> {
-        // An aggregate that has seen no row may not know of any group yet.
-        let nothing: Vec<ArrayRef> = self.no_arguments()?;
-        self.accumulator.update_batch(&nothing, &[], None, groups)?;
+        // An aggregate without any row may not know the number of groups yet.
+        let empty: Vec<ArrayRef> = self.empty_arguments()?;
+        self.accumulator.update_batch(&empty, &[], None, groups)?;
         self.accumulator.state(EmitTo::All)
     }
 
-    /// About how many bytes of memory it takes.
+    /// The estimated bytes of its memory.
     pub(super) fn size_bytes(&self) -> usize {
-        let newest = match &self.need {
-            Need::Newest { newest, .. } => size_of_val(newest.as_slice()),
+        let newest = match &self.requirement {
+            InputRequirement::Newest { newest, .. } => size_of_val(newest.as_slice()),
             _ => 0,
         };
         self.accumulator.size() + newest
     }
 
-    fn no_arguments(&self) -> Result<Vec<ArrayRef>> {
+    fn empty_arguments(&self) -> Result<Vec<ArrayRef>> {
         if self.arguments.is_empty() {
             return Ok(vec![Arc::new(Int64Array::from(Vec::<i64>::new()))]);
         }
-        let empty = self.arguments.iter().map(ColumnExpr::of_no_row);
+        let empty = self.arguments.iter().map(ColumnExpr::empty_result);
         empty.collect()
     }
 
     async fn count(
         &mut self,
-        chunk: &mut Chunk,
+        row_group: &mut RowGroupReader,
         grouped: &GroupedRows<'_>,
-        mut wanted: Truth,
+        mut wanted: FilterMask,
     ) -> Result<()> {
         for argument in &self.arguments {
-            let present = chunk.evaluate(argument, grouped.rows).await?.presence();
-            wanted = wanted.and(present);
+            let validity = row_group.evaluate(argument, grouped.rows).await?.validity();
+            wanted = wanted.and(validity);
         }
         let counts = match wanted {
-            Truth::Always => grouped.local.sizes.clone(),
-            Truth::Never => vec![0; grouped.local.sizes.len()],
-            Truth::Of(wanted) => {
+            FilterMask::All => grouped.local.sizes.clone(),
+            FilterMask::None => vec![0; grouped.local.sizes.len()],
+            FilterMask::Some(wanted) => {
                 let mut counts = vec![0; grouped.local.sizes.len()];
-                for place in wanted.set_indices() {
-                    counts[grouped.local.of(place)] += 1;
+                for index in wanted.set_indices() {
+                    counts[grouped.local.group(index)] += 1;
                 }
                 counts
             }
         };
         let used = grouped.local.used();
-        let (counts, numbers): (Vec<i64>, Vec<usize>) = used
-            .map(|group| (i64::from(counts[group]), grouped.numbers[group]))
+        let (counts, indices): (Vec<i64>, Vec<usize>) = used
+            .map(|group| (i64::from(counts[group]), grouped.indices[group]))
             .unzip();
         let counts: ArrayRef = Arc::new(Int64Array::from(counts));
         self.accumulator
-            .merge_batch(&[counts], &numbers, grouped.total)
+            .merge_batch(&[counts], &indices, grouped.total)
     }
 
     async fn distinct(
         &mut self,
-        chunk: &mut Chunk,
+        row_group: &mut RowGroupReader,
         grouped: &GroupedRows<'_>,
-        wanted: Truth,
+        wanted: FilterMask,
     ) -> Result<()> {
         let [argument] = self.arguments.as_slice() else {
-            return self.all(chunk, grouped, wanted).await;
+            return self.all(row_group, grouped, wanted).await;
         };
-        let (codes, dictionary) = match chunk.evaluate(argument, grouped.rows).await? {
-            Values::Coded { codes, dictionary } => (codes, dictionary),
-            Values::Same(value) => (vec![0; grouped.rows.len()], value),
-            Values::Plain(array) => {
-                let numbers = numbers(grouped);
+        let (keys, dictionary) = match row_group.evaluate(argument, grouped.rows).await? {
+            Values::Dictionary { keys, dictionary } => (keys, dictionary),
+            Values::Scalar(value) => (vec![0; grouped.rows.len()], value),
+            Values::Array(array) => {
+                let indices = group_indices(grouped);
                 let filter = wanted.into_filter(grouped.rows.len());
                 return self.accumulator.update_batch(
                     &[array],
-                    &numbers,
+                    &indices,
                     filter.as_ref(),
                     grouped.total,
                 );
             }
         };
-        let mut seen = Seen::new(grouped.local.sizes.len(), dictionary.len());
+        let mut seen = DistinctFilter::new(grouped.local.sizes.len(), dictionary.len());
         let mut values = Vec::new();
         let mut groups = Vec::new();
-        for (place, code) in codes.into_iter().enumerate() {
-            let group = grouped.local.of(place);
-            if wanted.holds(place) && seen.insert(group, code) {
-                values.push(code);
-                groups.push(grouped.numbers[group]);
+        for (index, key) in keys.into_iter().enumerate() {
+            let group = grouped.local.group(index);
+            if wanted.contains(index) && seen.insert(group, key) {
+                values.push(key);
+                groups.push(grouped.indices[group]);
             }
         }
         let values = take(&dictionary, &UInt32Array::from(values), None)?;
@@ -229,52 +235,52 @@ impl Reduction {
 
     async fn newest(
         &mut self,
-        chunk: &mut Chunk,
+        row_group: &mut RowGroupReader,
         grouped: &GroupedRows<'_>,
-        wanted: Truth,
+        wanted: FilterMask,
     ) -> Result<()> {
-        let Need::Newest { date, newest } = &mut self.need else {
+        let InputRequirement::Newest { date, newest } = &mut self.requirement else {
             return Ok(());
         };
         newest.resize(grouped.total, i64::MIN);
-        chunk.load(std::iter::once(*date)).await?;
-        let Some(dates) = chunk.ascending(*date) else {
-            return self.all(chunk, grouped, wanted).await;
+        row_group.load(std::iter::once(*date)).await?;
+        let Some(dates) = row_group.ascending(*date) else {
+            return self.all(row_group, grouped, wanted).await;
         };
-        let (rows, numbers) = newest_rows(dates, grouped, &wanted, newest);
+        let (rows, indices) = newest_rows(dates, grouped, &wanted, newest);
         if rows.is_empty() {
             return Ok(());
         }
-        let arguments = values(chunk, &self.arguments, &RowSelection::List(rows)).await?;
+        let arguments = values(row_group, &self.arguments, &RowSelection::List(rows)).await?;
         self.accumulator
-            .update_batch(&arguments, &numbers, None, grouped.total)
+            .update_batch(&arguments, &indices, None, grouped.total)
     }
 
     async fn all(
         &mut self,
-        chunk: &mut Chunk,
+        row_group: &mut RowGroupReader,
         grouped: &GroupedRows<'_>,
-        wanted: Truth,
+        wanted: FilterMask,
     ) -> Result<()> {
-        let arguments = values(chunk, &self.arguments, grouped.rows).await?;
+        let arguments = values(row_group, &self.arguments, grouped.rows).await?;
         let filter = wanted.into_filter(grouped.rows.len());
-        let numbers = numbers(grouped);
+        let indices = group_indices(grouped);
         self.accumulator
-            .update_batch(&arguments, &numbers, filter.as_ref(), grouped.total)
+            .update_batch(&arguments, &indices, filter.as_ref(), grouped.total)
     }
 }
 
 /// The arguments of an aggregate for some rows.
 async fn values(
-    chunk: &mut Chunk,
+    row_group: &mut RowGroupReader,
     arguments: &[ColumnExpr],
     rows: &RowSelection,
 ) -> Result<Vec<ArrayRef>> {
-    chunk.prepare(arguments, rows).await?;
+    row_group.prepare(arguments, rows).await?;
     let mut values = Vec::with_capacity(arguments.len());
     for argument in arguments {
         values.push(
-            chunk
+            row_group
                 .evaluate(argument, rows)
                 .await?
                 .into_array(rows.len())?,
@@ -283,8 +289,8 @@ async fn values(
     Ok(values)
 }
 
-impl Need {
-    fn of(
+impl InputRequirement {
+    fn new(
         aggregate: &AggregateFunctionExpr,
         arguments: &[Arc<dyn PhysicalExpr>],
         table: &SchemaRef,
@@ -312,54 +318,54 @@ impl Need {
     }
 }
 
-/// The number of each row's group in the whole scan.
-fn numbers(grouped: &GroupedRows<'_>) -> Vec<usize> {
-    let places = 0..grouped.rows.len();
-    let numbers = places.map(|place| grouped.numbers[grouped.local.of(place)]);
-    numbers.collect()
+/// For each row the index of its group in the whole scan.
+fn group_indices(grouped: &GroupedRows<'_>) -> Vec<usize> {
+    let rows = 0..grouped.rows.len();
+    let indices = rows.map(|row| grouped.indices[grouped.local.group(row)]);
+    indices.collect()
 }
 
-/// The wanted rows that are no older than the newest date that is known of their group, and the number of each
-/// one's group. Then their dates are known.
+/// The wanted rows that are no older than the newest date of their group, and the index of the group of each. Updates
+/// the newest dates.
 fn newest_rows(
     dates: &[i64],
     grouped: &GroupedRows<'_>,
-    wanted: &Truth,
+    wanted: &FilterMask,
     newest: &mut [i64],
 ) -> (Vec<u32>, Vec<usize>) {
     let local = grouped.local;
     let last_date = dates[grouped.rows.get(grouped.rows.len() - 1)];
-    // How many rows of each group may still be new enough.
+    // For each group the number of rows that may still be new enough.
     let mut left = vec![0; local.sizes.len()];
     for group in local.used() {
-        if newest[grouped.numbers[group]] <= last_date {
+        if newest[grouped.indices[group]] <= last_date {
             left[group] = local.sizes[group];
         }
     }
     let mut open = left.iter().filter(|left| **left > 0).count();
-    let (mut rows, mut numbers) = (Vec::new(), Vec::new());
-    for place in (0..grouped.rows.len()).rev() {
+    let (mut rows, mut indices) = (Vec::new(), Vec::new());
+    for index in (0..grouped.rows.len()).rev() {
         if open == 0 {
             break;
         }
-        let group = local.of(place);
+        let group = local.group(index);
         if left[group] == 0 {
             continue;
         }
-        let row = grouped.rows.get(place);
-        let number = grouped.numbers[group];
+        let row = grouped.rows.get(index);
+        let group_index = grouped.indices[group];
         left[group] -= 1;
-        if dates[row] < newest[number] {
+        if dates[row] < newest[group_index] {
             left[group] = 0;
-        } else if wanted.holds(place) {
-            newest[number] = dates[row];
-            // A place in a row group is far below 2³².
+        } else if wanted.contains(index) {
+            newest[group_index] = dates[row];
+            // A row group has less than 2³² rows.
             rows.push(row as u32);
-            numbers.push(number);
+            indices.push(group_index);
         }
         open -= usize::from(left[group] == 0);
     }
     rows.reverse();
-    numbers.reverse();
-    (rows, numbers)
+    indices.reverse();
+    (rows, indices)
 }

@@ -1,33 +1,31 @@
 //! Columns of data files in memory, for repeated queries.
 //!
-//! | module | holds |
-//! |---|---|
-//! | `column` | one column of a row group: keys of a dictionary where the file has one |
-//! | `read` | columns out of a Parquet file |
-//!
 //! Data files never change, so cached columns stay valid until they are evicted to free memory.
 
+mod bloom_filters;
 mod column;
 mod read;
+mod row_group_statistics;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
+use datafusion::physical_plan::metrics::Count;
 use events::ValueRef;
 use object_store::path::Path;
-use parquet::bloom_filter::Sbbf;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
+use store::{DataFile, Footer, PAGE_ROWS, Store, StoreError};
 
-pub use self::column::{Column, DictionaryColumn, PlainColumn, RowSelection};
-use crate::delta::snapshot::DataFile;
-use crate::error::StoreError;
-use crate::file::footer::Footer;
-use crate::file::layout::PAGE_ROWS;
-use crate::file::reader::{FileRef, bloom_filters};
-use crate::root::location::Location;
-use crate::store::Store;
+pub(crate) use self::column::{Column, RowSelection};
+pub(crate) use self::row_group_statistics::RowGroupStatistics;
+
+use self::bloom_filters::BloomFilters;
+use self::read::ColumnReader;
+use crate::metrics::CacheMetrics;
 
 /// What a column takes about, from which follows how many the cache expects.
 const TYPICAL_COLUMN_BYTES: usize = 64 * 1024;
@@ -47,19 +45,27 @@ const FILTER_BYTES: u64 = 64 * 1024 * 1024;
 const TYPICAL_FILTER_BYTES: usize = 32 * 1024;
 
 /// One row group of a data file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RowGroupRef {
+#[derive(Debug, Clone)]
+pub(crate) struct RowGroupRef {
     /// The file.
-    pub(crate) file: FileRef,
+    pub(crate) file: Arc<DataFile>,
+    pub(crate) footer: Arc<Footer>,
     /// The index of the row group in the file.
-    pub index: usize,
+    pub(crate) index: usize,
+}
+
+impl RowGroupRef {
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.footer.rows(self.index)
+    }
 }
 
 /// Reads columns of data files and keeps those that are asked for often.
 #[derive(Debug)]
 pub struct ColumnCache {
-    location: Location,
-    filters: Cache<ColumnKey, Arc<Filters>, FilterSize>,
+    store: Store,
+    filters: Cache<ColumnKey, Arc<BloomFilters>, FilterSize>,
     columns: Cache<ColumnKey, Arc<Column>, ColumnSize>,
     /// How often a few rows of a column were asked for.
     asked: Cache<ColumnKey, u8>,
@@ -67,19 +73,11 @@ pub struct ColumnCache {
 
 /// A column, or values of it.
 #[derive(Debug)]
-pub enum LoadedColumn {
+pub(crate) enum LoadedColumn {
     /// The whole column.
     Full(Arc<Column>),
     /// The values of the rows that were asked for.
     Selected(ArrayRef),
-}
-
-/// The Bloom filters of one column, one for each row group.
-#[derive(Debug)]
-struct Filters {
-    /// One for each row group, where there is one.
-    of_groups: Vec<Option<Sbbf>>,
-    size_bytes: u64,
 }
 
 /// A column of a row group, or of all row groups of a file, by name.
@@ -128,8 +126,8 @@ struct FilterSize;
 #[derive(Debug, Clone)]
 struct ColumnSize;
 
-impl Weighter<ColumnKey, Arc<Filters>> for FilterSize {
-    fn weight(&self, key: &ColumnKey, filters: &Arc<Filters>) -> u64 {
+impl Weighter<ColumnKey, Arc<BloomFilters>> for FilterSize {
+    fn weight(&self, key: &ColumnKey, filters: &Arc<BloomFilters>) -> u64 {
         size_of_val(key) as u64 + filters.size_bytes
     }
 }
@@ -147,7 +145,7 @@ impl ColumnCache {
         let bytes = memory_bytes as u64;
         let filters = FILTER_BYTES as usize / TYPICAL_FILTER_BYTES;
         Self {
-            location: store.location().clone(),
+            store: store.clone(),
             filters: Cache::with_weighter(filters, FILTER_BYTES, FilterSize),
             asked: Cache::new(ASKED_COLUMNS),
             columns: Cache::with_weighter(
@@ -158,36 +156,36 @@ impl ColumnCache {
         }
     }
 
-    /// The row groups of a file, each with how many rows it has.
+    /// The row groups of a file.
     ///
     /// # Errors
     /// When the file cannot be read, or is damaged.
-    pub async fn row_groups(
+    pub(crate) async fn row_groups(
         &self,
-        file: &DataFile,
-    ) -> Result<Vec<(RowGroupRef, usize)>, StoreError> {
-        let file = file.file_ref();
-        let footer = self.footer(&file).await?;
+        file: &Arc<DataFile>,
+    ) -> Result<Vec<RowGroupRef>, StoreError> {
+        let footer = self.store.footer(file).await?;
         let group = |index| RowGroupRef {
-            file: file.clone(),
+            file: Arc::clone(file),
+            footer: Arc::clone(&footer),
             index,
         };
-        let groups = (0..footer.groups()).map(|index| (group(index), footer.rows(index)));
-        Ok(groups.collect())
+        Ok((0..footer.groups()).map(group).collect())
     }
 
     /// Whole columns of a row group, in the types wanted: those of [`events::view_schema`].
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn load(
+    pub(crate) async fn load(
         &self,
         group: &RowGroupRef,
         wanted: &[Arc<Field>],
+        metrics: &CacheMetrics,
     ) -> Result<Vec<Arc<Column>>, StoreError> {
-        let known = self.known(group, wanted).await?;
+        let known = self.known(group, wanted, &metrics.hits);
         let mut read = self
-            .read(group, &unknown(&known, wanted))
+            .read(group, &unknown(&known, wanted), metrics)
             .await?
             .into_iter();
         let columns = known
@@ -196,21 +194,13 @@ impl ColumnCache {
         Ok(columns.collect())
     }
 
-    /// About how many bytes of memory it takes to load a column: none for one that is in memory already.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn bytes_to_load(
-        &self,
-        group: &RowGroupRef,
-        wanted: &Field,
-    ) -> Result<usize, StoreError> {
+    /// The estimated bytes of memory that loading a column takes: none when it is in memory already.
+    pub(crate) fn bytes_to_load(&self, group: &RowGroupRef, wanted: &Field) -> usize {
         let column = Lookup::of_group(group, wanted.name());
         if self.columns.contains_key(&column) {
-            return Ok(0);
+            return 0;
         }
-        let footer = self.footer(&group.file).await?;
-        Ok(footer.memory_bytes(group.index, wanted))
+        group.footer.memory_bytes(group.index, wanted)
     }
 
     /// Reads the values of selected rows, in the types wanted. For columns that are not in memory, long texts are
@@ -219,13 +209,14 @@ impl ColumnCache {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn read_rows(
+    pub(crate) async fn read_rows(
         &self,
         group: &RowGroupRef,
         wanted: &[Arc<Field>],
         rows: &RowSelection,
+        metrics: &CacheMetrics,
     ) -> Result<Vec<LoadedColumn>, StoreError> {
-        let known = self.known(group, wanted).await?;
+        let known = self.known(group, wanted, &metrics.hits);
         let missing = unknown(&known, wanted);
         if missing.is_empty() {
             return Ok(known
@@ -234,12 +225,11 @@ impl ColumnCache {
                 .map(LoadedColumn::Full)
                 .collect());
         }
-        let footer = self.footer(&group.file).await?;
-        let pages = footer.rows(group.index).div_ceil(PAGE_ROWS);
+        let pages = group.rows().div_ceil(PAGE_ROWS);
         let is_very_few = rows.pages(PAGE_ROWS).saturating_mul(VERY_FEW) <= pages;
         let is_better_in_part = |field: &Arc<Field>| {
             let asked = self.count_asked(group, field);
-            match footer.is_long_text(group.index, field) {
+            match group.footer.is_long_text(group.index, field) {
                 true => is_very_few || asked == 0,
                 false => is_very_few && asked < WORTH_KEEPING,
             }
@@ -252,12 +242,18 @@ impl ColumnCache {
                 .map(|(field, _)| Arc::clone(field))
                 .collect::<Vec<_>>()
         };
-        let mut whole = self.read(group, &of_kind(false)).await?.into_iter();
+        let mut whole = self
+            .read(group, &of_kind(false), metrics)
+            .await?
+            .into_iter();
         let few = match of_kind(true) {
             none if none.is_empty() => Vec::new(),
-            some => read::values(&self.location, group, &footer, &some, rows)
-                .await
-                .map_err(|error| StoreError::parquet(&group.file.path, error))?,
+            some => {
+                metrics.misses.add(some.len());
+                let reader = self.reader(group, metrics);
+                let read = read::values(&reader, &some, rows).await;
+                read.map_err(|error| StoreError::parquet(&group.file.path, error))?
+            }
         };
         let (mut few, mut is_few) = (few.into_iter(), is_few.into_iter());
         let parts = known.into_iter().filter_map(|known| match known {
@@ -273,17 +269,26 @@ impl ColumnCache {
         &self,
         group: &RowGroupRef,
         wanted: &[Arc<Field>],
+        metrics: &CacheMetrics,
     ) -> Result<Vec<Arc<Column>>, StoreError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let footer = self.footer(&group.file).await?;
-        let read = read::columns(&self.location, group, &footer, wanted).await;
+        metrics.misses.add(wanted.len());
+        let read = read::columns(&self.reader(group, metrics), wanted).await;
         let read = read.map_err(|error| StoreError::parquet(&group.file.path, error))?;
         let read = wanted.iter().zip(read);
         Ok(read
             .map(|(field, column)| self.keep(group, field, column))
             .collect())
+    }
+
+    fn reader(&self, group: &RowGroupRef, metrics: &CacheMetrics) -> ColumnReader {
+        ColumnReader {
+            store: self.store.clone(),
+            group: group.clone(),
+            bytes_scanned: metrics.bytes_scanned.clone(),
+        }
     }
 
     /// How often a few rows of a column were asked for before, as far as that is remembered.
@@ -294,16 +299,17 @@ impl ColumnCache {
         asked
     }
 
-    /// The row groups of a file that may contain `text` in a column, by the Bloom filters.
+    /// For each row group of a file whether it may contain `text` in a column, by the Bloom filters.
     ///
     /// # Errors
     /// When the file cannot be read, or is damaged.
-    pub async fn row_groups_that_may_hold(
+    pub(crate) async fn may_contain(
         &self,
         file: &DataFile,
         column: &str,
         text: &str,
-    ) -> Result<Vec<usize>, StoreError> {
+        bytes_scanned: &Count,
+    ) -> Result<Vec<bool>, StoreError> {
         let column = Lookup {
             path: &file.path,
             row_group: None,
@@ -312,62 +318,40 @@ impl ColumnCache {
         let filters = match self.filters.get(&column) {
             Some(filters) => filters,
             None => {
-                let filters = Arc::new(self.filters(&file.file_ref(), column.column).await?);
+                let filters =
+                    BloomFilters::read(&self.store, file, column.column, bytes_scanned).await?;
+                let filters = Arc::new(filters);
                 self.filters.insert(column.to_key(), Arc::clone(&filters));
                 filters
             }
         };
-        let groups = filters.of_groups.iter().enumerate();
-        let groups = groups.filter(|(_, filter)| {
-            let filter = filter.as_ref();
-            filter.is_none_or(|filter| filter.check(&text))
-        });
-        Ok(groups.map(|(group, _)| group).collect())
-    }
-
-    async fn filters(&self, file: &FileRef, column: &str) -> Result<Filters, StoreError> {
-        let footer = self.footer(file).await?;
-        let place = footer.column_index(column);
-        let Some(place) = place else {
-            return Ok(Filters {
-                of_groups: (0..footer.groups()).map(|_| None).collect(),
-                size_bytes: 0,
-            });
-        };
-        let mut builder = file.builder(&self.location, &footer);
-        let of_groups = bloom_filters(&mut builder, place).await;
-        Ok(Filters {
-            of_groups: of_groups.map_err(|error| StoreError::parquet(&file.path, error))?,
-            size_bytes: footer.bloom_filter_bytes(place),
-        })
-    }
-
-    async fn footer(&self, file: &FileRef) -> Result<Arc<Footer>, StoreError> {
-        self.location.caches.footers.of(&self.location, file).await
+        Ok(filters.may_contain(text))
     }
 
     /// The columns that are in memory, or that the footer of the file determines.
-    async fn known(
+    fn known(
         &self,
         group: &RowGroupRef,
         wanted: &[Arc<Field>],
-    ) -> Result<Vec<Option<Arc<Column>>>, StoreError> {
+        hits: &Count,
+    ) -> Vec<Option<Arc<Column>>> {
         let columns = wanted
             .iter()
             .map(|field| Lookup::of_group(group, field.name()));
         let known = columns.map(|column| self.columns.get(&column));
         let mut known: Vec<Option<Arc<Column>>> = known.collect();
-        if known.iter().any(Option::is_none) {
-            let footer = self.footer(&group.file).await?;
+        let found = known.iter().flatten().count();
+        hits.add(found);
+        if found < known.len() {
             for (place, field) in known.iter_mut().zip(wanted) {
                 if place.is_none() {
-                    let constant = delivered(group, field, footer.rows(group.index));
-                    let constant = constant.or_else(|| of_footer(&footer, group.index, field));
+                    let constant = delivered(group, field);
+                    let constant = constant.or_else(|| footer_constant(group, field));
                     *place = constant.map(|column| self.keep(group, field, column));
                 }
             }
         }
-        Ok(known)
+        known
     }
 
     fn keep(&self, group: &RowGroupRef, field: &Field, column: Column) -> Arc<Column> {
@@ -378,31 +362,29 @@ impl ColumnCache {
     }
 }
 
-impl DataFile {
-    /// A text column that has the same value in all rows, as far as the log says.
-    #[must_use]
-    pub fn constant(&self, field: &Field) -> Option<Column> {
-        let mut constants = self.constants.iter();
-        let constant = constants.find(|constant| constant.column == field.name())?;
-        let rows = usize::try_from(self.rows).ok()?;
-        let text = constant.text.as_deref();
-        Some(Column::constant(text, field.data_type(), rows))
-    }
+/// A text column of a file that has the same value in all rows, by the log.
+pub(crate) fn logged_constant(file: &DataFile, field: &Field) -> Option<Column> {
+    let mut constants = file.constants.iter();
+    let constant = constants.find(|constant| constant.column == field.name())?;
+    let rows = usize::try_from(file.rows).ok()?;
+    let text = constant.text.as_deref();
+    Some(Column::constant(text, field.data_type(), rows))
 }
 
-/// A column of a row group that has one value or none, as the footer says.
-fn of_footer(footer: &Footer, group: usize, field: &Field) -> Option<Column> {
-    let rows = footer.rows(group);
+/// A column of a row group that has one value or none, by the footer.
+fn footer_constant(group: &RowGroupRef, field: &Field) -> Option<Column> {
+    let (footer, rows) = (&group.footer, group.rows());
     let index = footer.column_index(field.name());
-    let Some(index) = index.filter(|index| !footer.is_empty(group, *index)) else {
+    let Some(index) = index.filter(|index| !footer.is_empty(group.index, *index)) else {
         return Some(Column::constant(None, field.data_type(), rows));
     };
-    let text = footer.only_text(group, index)?;
+    let text = footer.only_text(group.index, index)?;
     Some(Column::constant(Some(text), field.data_type(), rows))
 }
 
 /// A column that the delivery of the file's events sets.
-fn delivered(group: &RowGroupRef, field: &Field, rows: usize) -> Option<Column> {
+fn delivered(group: &RowGroupRef, field: &Field) -> Option<Column> {
+    let rows = group.rows();
     match group.file.delivery.as_ref()?.value(field.name())? {
         ValueRef::Int(number) => Some(Column::constant_number(number, rows)),
         ValueRef::Text(text) => Some(Column::constant(Some(text), field.data_type(), rows)),

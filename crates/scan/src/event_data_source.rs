@@ -1,4 +1,4 @@
-//! Events in data files, as plans read them.
+//! Data files as a DataFusion data source.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +20,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::{conjunction, reassign_expr_columns};
+use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::DisplayFormatType;
@@ -33,27 +33,32 @@ use futures::{StreamExt, stream};
 use object_store::ObjectMeta;
 use store::{DataFile, Store};
 
-use crate::charged_scan::charged;
 use crate::delivery;
-use crate::ordered_conditions::ordered;
+use crate::filter_stages::FilterStages;
+use crate::memory::charged;
+use crate::metered_reader::MeteredReader;
+use crate::metrics::{FileMetrics, bytes_scanned};
+use crate::pruning::Pruning;
 
 /// The name under which the store's objects are registered with DataFusion.
-pub(crate) const STORE_URL: &str = "vouch://store";
+pub const STORE_URL: &str = "vouch://store";
 
-/// Files, a condition on their rows, and the expressions that a row gives. Cheap to clone: planning makes
-/// many copies of it.
+/// Data files, the conditions on their rows, and the expressions that the scan returns for each row. Cheap to clone,
+/// because planning makes many copies of it.
 #[derive(Debug, Clone)]
-pub(crate) struct EventSource {
+pub(crate) struct EventDataSource {
     /// The columns of the files.
     pub(crate) table: SchemaRef,
     pub(crate) projection: ProjectionExprs,
-    pub(crate) condition: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) filters: FilterStages,
     files: Arc<[Arc<DataFile>]>,
     partitions: usize,
+    /// The template of DataFusion's scans, whose metrics all of them share.
+    parquet: Arc<ParquetSource>,
 }
 
-impl EventSource {
-    /// Some columns of all rows of files, in at most so many partitions.
+impl EventDataSource {
+    /// Some columns of all rows of files, in at most `partitions` partitions.
     pub(crate) fn new(
         files: Arc<[Arc<DataFile>]>,
         table: SchemaRef,
@@ -62,8 +67,9 @@ impl EventSource {
     ) -> Self {
         Self {
             projection: ProjectionExprs::from_indices(columns, &table),
+            parquet: Arc::new(ParquetSource::new(Arc::clone(&table))),
             table,
-            condition: None,
+            filters: FilterStages::default(),
             partitions: partitions.clamp(1, files.len().max(1)),
             files,
         }
@@ -73,70 +79,75 @@ impl EventSource {
     ///
     /// # Errors
     /// None that is known.
-    pub(crate) fn filtered(mut self, condition: Arc<dyn PhysicalExpr>) -> Result<Self> {
-        self.files = delivery::pruned(self.files, &condition, &self.table);
-        let condition = conjunction(self.condition.into_iter().chain([condition]));
-        let tests = ordered(&condition)?.into_iter().flatten();
-        self.condition = Some(conjunction(tests));
+    pub(crate) fn filtered(mut self, condition: &Arc<dyn PhysicalExpr>) -> Result<Self> {
+        self.filters.add(condition)?;
         Ok(self)
     }
 
-    /// How many partitions there are.
+    /// The number of partitions.
     pub(crate) fn partitions(&self) -> usize {
         self.partitions
     }
 
-    /// The files of a partition. Neighbours are of neighbouring days and similar in size.
+    /// The files of a partition. Neighbouring partitions have files of neighbouring days and similar sizes.
     pub(crate) fn files_of(&self, partition: usize) -> impl Iterator<Item = &Arc<DataFile>> {
         self.files.iter().skip(partition).step_by(self.partitions)
     }
 
-    /// How many rows of any file of a partition to read at a time, at most `most`.
+    /// The number of rows to read at a time, at most `most`, of each file of a partition.
     pub(crate) fn batch_rows(&self, partition: usize, most: usize) -> usize {
         let rows = self.files_of(partition).map(|file| file.batch_rows(most));
         rows.min().unwrap_or(most)
     }
 
-    /// DataFusion's scans of the files of a partition: of files with larger events, fewer rows are read at a time.
+    /// The conditions as far as statistics may exclude them.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub(crate) fn pruning(&self) -> Result<Pruning> {
+        Pruning::new(&self.filters, &self.table)
+    }
+
+    /// DataFusion's scans of the files of a partition. Of files with larger events, fewer rows are read at a time.
     fn parquet_scans(
         &self,
         partition: usize,
         session: &SessionConfig,
     ) -> Result<Vec<Arc<dyn DataSource>>> {
         let outputs = self.projection.iter().map(|output| &output.expr);
-        let is_delivery_asked = self.condition.iter().chain(outputs).any(delivery::is_asked);
+        let mut exprs = self.filters.conditions().chain(outputs);
+        let needs_delivery = exprs.any(delivery::is_needed);
         let mut files: BTreeMap<_, HashMap<_, Vec<PartitionedFile>>> = BTreeMap::new();
-        for file in self.files_of(partition) {
+        let metrics = FileMetrics::new(self.parquet.metrics(), partition);
+        let pruning = self.pruning()?;
+        for file in pruning.prune_files(self.files_of(partition), &metrics) {
             let rows = match file.batch_rows(session.batch_size()) {
                 all if all == session.batch_size() => all,
                 fewer => 1 << fewer.ilog2(),
             };
-            let delivery = file.delivery.clone().filter(|_| is_delivery_asked);
+            let delivery = file.delivery.clone().filter(|_| needs_delivery);
             let files = files.entry(rows).or_default().entry(delivery);
             files.or_default().push(partitioned(file));
         }
         let mut scans = Vec::new();
         for (rows, files) in files.into_iter().rev() {
             for (delivery, files) in files {
-                let source = self.of_delivery(delivery.as_deref())?;
+                let source = self.with_delivery(delivery.as_deref())?;
                 scans.push(source.parquet_scan(files.into(), rows, session)?);
             }
         }
         Ok(scans)
     }
 
-    /// The same for files whose events have come by one delivery.
-    fn of_delivery(&self, delivery: Option<&Delivery>) -> Result<Cow<'_, Self>> {
+    /// The same for files whose events came by one delivery.
+    fn with_delivery(&self, delivery: Option<&Delivery>) -> Result<Cow<'_, Self>> {
         let Some(delivery) = delivery else {
             return Ok(Cow::Borrowed(self));
         };
         let mut source = self.clone();
-        let condition = source.condition.take();
-        let condition = condition.map(|condition| delivery::with_values(condition, delivery));
-        source.condition = condition.transpose()?;
-        source.projection = source
-            .projection
-            .try_map_exprs(|expr| delivery::with_values(expr, delivery))?;
+        let with_values = |expr| delivery::with_values(expr, delivery);
+        source.filters = source.filters.try_map(with_values)?;
+        source.projection = source.projection.try_map_exprs(with_values)?;
         Ok(Cow::Owned(source))
     }
 
@@ -154,11 +165,11 @@ impl EventSource {
             global: config.execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let parquet = ParquetSource::new(Arc::clone(&self.table))
+        let parquet = ParquetSource::clone(&self.parquet)
             .with_parquet_file_reader_factory(Arc::new(StoreReaders { store }));
         let mut source: Arc<dyn FileSource> = Arc::new(parquet.with_table_parquet_options(options));
-        if let Some(condition) = &self.condition {
-            let pushed = source.try_pushdown_filters(vec![Arc::clone(condition)], config)?;
+        if let Some(condition) = self.filters.conjunction() {
+            let pushed = source.try_pushdown_filters(vec![Arc::clone(&condition)], config)?;
             source = match (pushed.filters.as_slice(), pushed.updated_node) {
                 ([PushedDown::Yes], Some(source)) => source,
                 _ => return internal_err!("a scan of Parquet files does not take `{condition}`"),
@@ -173,7 +184,7 @@ impl EventSource {
         Ok(Arc::new(scan.build()))
     }
 
-    /// Whether another projection on top would compute something several times that is computed once.
+    /// Whether a projection above would compute something several times that is computed once.
     fn would_repeat(&self, projection: &ProjectionExprs) -> Result<bool> {
         let mut counts = vec![0; self.projection.iter().count()];
         for output in projection.iter() {
@@ -194,7 +205,7 @@ impl EventSource {
     }
 }
 
-impl DataSource for EventSource {
+impl DataSource for EventDataSource {
     fn open(
         &self,
         partition: usize,
@@ -217,8 +228,8 @@ impl DataSource for EventSource {
         Partitioning::UnknownPartitioning(self.partitions)
     }
 
-    /// Which outputs are equal. Nothing is concluded from the condition: what a plan is sorted by must not
-    /// count as constant.
+    /// The equalities among the outputs. None follows from the conditions, because a column that a plan is sorted by
+    /// must not count as constant.
     fn eq_properties(&self) -> EquivalenceProperties {
         let of_table = EquivalenceProperties::new(Arc::clone(&self.table));
         let schema = self.projection.project_schema(&self.table);
@@ -237,6 +248,10 @@ impl DataSource for EventSource {
     fn partition_statistics(&self, _partition: Option<usize>) -> Result<Arc<Statistics>> {
         let schema = self.projection.project_schema(&self.table)?;
         Ok(Arc::new(Statistics::new_unknown(&schema)))
+    }
+
+    fn metrics(&self) -> ExecutionPlanMetricsSet {
+        self.parquet.metrics().clone()
     }
 
     fn with_fetch(&self, _limit: Option<usize>) -> Option<Arc<dyn DataSource>> {
@@ -268,7 +283,7 @@ impl DataSource for EventSource {
         let mut source = self.clone();
         for filter in filters {
             let filter = self.projection.unproject_expr(&filter)?;
-            source = source.filtered(reassign_expr_columns(filter, &self.table)?)?;
+            source = source.filtered(&reassign_expr_columns(filter, &self.table)?)?;
         }
         let pushed = FilterPushdownPropagation::with_parent_pushdown_result(taken);
         Ok(pushed.with_updated_node(Arc::new(source)))
@@ -280,18 +295,18 @@ impl DataSource for EventSource {
     ) -> Result<TreeNodeRecursion> {
         let mut recursion = TreeNodeRecursion::Continue;
         let outputs = self.projection.iter().map(|output| &output.expr);
-        for expr in self.condition.iter().chain(outputs) {
+        for expr in self.filters.conditions().chain(outputs) {
             recursion = recursion.visit_sibling(|| f(expr))?;
         }
         Ok(recursion)
     }
 }
 
-impl fmt::Display for EventSource {
+impl fmt::Display for EventDataSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files = self.files.len();
         write!(formatter, "files={files}, projection={}", self.projection)?;
-        match &self.condition {
+        match self.filters.conjunction() {
             Some(condition) => write!(formatter, ", predicate={condition}"),
             None => Ok(()),
         }
@@ -309,7 +324,7 @@ fn partitioned(file: &Arc<DataFile>) -> PartitionedFile {
     named.with_extension(DataFile::clone(file))
 }
 
-/// Lets DataFusion's scan read files through the store, which compares what is read with what was written.
+/// Opens files through the store, which compares the bytes with the digests of their writer.
 #[derive(Debug)]
 struct StoreReaders {
     store: Arc<Store>,
@@ -318,13 +333,16 @@ struct StoreReaders {
 impl ParquetFileReaderFactory for StoreReaders {
     fn create_reader(
         &self,
-        _partition: usize,
+        partition: usize,
         file: PartitionedFile,
         _footer_bytes: Option<usize>,
-        _metrics: &ExecutionPlanMetricsSet,
+        metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         match file.extensions.get::<DataFile>() {
-            Some(file) => Ok(Box::new(self.store.file_reader(file))),
+            Some(file) => Ok(Box::new(MeteredReader {
+                reader: self.store.file_reader(file),
+                bytes_scanned: bytes_scanned(metrics, partition),
+            })),
             None => internal_err!("`{}` is no file of the store", file.object_meta.location),
         }
     }

@@ -11,9 +11,9 @@ use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 
-/// The rows of a row group that a question is about, in ascending order.
+/// Rows of a row group, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RowSelection {
+pub(crate) enum RowSelection {
     /// A range of rows.
     Range(Range<usize>),
     /// Single rows.
@@ -21,9 +21,8 @@ pub enum RowSelection {
 }
 
 impl RowSelection {
-    /// How many rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Range(range) => range.len(),
             Self::List(rows) => rows.len(),
@@ -31,13 +30,12 @@ impl RowSelection {
     }
 
     /// Whether there is no row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The index of each row.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let (range, list) = match self {
             Self::Range(range) => (range.clone(), [].as_slice()),
             Self::List(rows) => (0..0, rows.as_slice()),
@@ -46,26 +44,24 @@ impl RowSelection {
     }
 
     /// The row at an index of the selection, which has to be less than [`Self::len`].
-    #[must_use]
-    pub fn get(&self, place: usize) -> usize {
+    pub(crate) fn get(&self, index: usize) -> usize {
         match self {
-            Self::Range(range) => range.start + place,
-            Self::List(rows) => rows[place] as usize,
+            Self::Range(range) => range.start + index,
+            Self::List(rows) => rows[index] as usize,
         }
     }
 
     /// The number of selected rows before an index of the row group.
-    #[must_use]
-    pub fn count_before(&self, place: usize) -> usize {
+    pub(crate) fn count_before(&self, index: usize) -> usize {
         match self {
             Self::Range(range) => {
-                place.clamp(range.start, range.end.max(range.start)) - range.start
+                index.clamp(range.start, range.end.max(range.start)) - range.start
             }
-            Self::List(rows) => rows.partition_point(|row| (*row as usize) < place),
+            Self::List(rows) => rows.partition_point(|row| (*row as usize) < index),
         }
     }
 
-    /// How many pages of `page_rows` rows they lie in.
+    /// The number of pages of `page_rows` rows that contain them.
     pub(super) fn pages(&self, page_rows: usize) -> usize {
         match self {
             Self::Range(range) if range.is_empty() => 0,
@@ -77,8 +73,7 @@ impl RowSelection {
     }
 
     /// Some of these rows: those from the `from`-th on, at most `count`.
-    #[must_use]
-    pub fn slice(&self, from: usize, count: usize) -> Self {
+    pub(crate) fn slice(&self, from: usize, count: usize) -> Self {
         let from = from.min(self.len());
         let to = (from + count).min(self.len());
         match self {
@@ -87,7 +82,7 @@ impl RowSelection {
         }
     }
 
-    fn picked(&self, array: &dyn Array) -> Result<ArrayRef, ArrowError> {
+    fn select(&self, array: &dyn Array) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Range(range) => Ok(array.slice(range.start, range.len())),
             Self::List(rows) => take(array, &UInt32Array::from(rows.clone()), None),
@@ -95,10 +90,10 @@ impl RowSelection {
     }
 }
 
-/// One column of a row group, in the type that questions read it in: numbers, or text as views.
+/// One column of a row group, in the type of the table: numbers, or text as views.
 #[derive(Debug)]
-pub enum Column {
-    /// Text with few different values.
+pub(crate) enum Column {
+    /// Text with few distinct values.
     Dictionary(DictionaryColumn),
     /// Anything else.
     Plain(PlainColumn),
@@ -106,14 +101,14 @@ pub enum Column {
 
 /// A value for each row.
 #[derive(Debug)]
-pub struct PlainColumn {
+pub(crate) struct PlainColumn {
     values: ArrayRef,
     is_ascending: bool,
 }
 
-/// Text as keys of a dictionary of the different values.
+/// Text as keys of a dictionary of the distinct values.
 #[derive(Debug)]
-pub struct DictionaryColumn {
+pub(crate) struct DictionaryColumn {
     keys: Keys,
     /// The value of each code; the last is null.
     values: ArrayRef,
@@ -164,11 +159,11 @@ impl Column {
     ///
     /// # Errors
     /// When Arrow cannot pick the values, which it always can.
-    pub fn values(&self, rows: &RowSelection) -> Result<ArrayRef, ArrowError> {
+    pub(crate) fn values(&self, rows: &RowSelection) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Dictionary(coded) => coded.values_of(rows),
             Self::Plain(plain) => {
-                let picked = rows.picked(&plain.values)?;
+                let picked = rows.select(&plain.values)?;
                 match picked.as_string_view_opt() {
                     Some(texts) if rows.len() < plain.values.len() => Ok(Arc::new(texts.gc())),
                     _ => Ok(picked),
@@ -178,8 +173,7 @@ impl Column {
     }
 
     /// The numbers of all rows, when every row has one that is no less than those before it.
-    #[must_use]
-    pub fn ascending(&self) -> Option<&[i64]> {
+    pub(crate) fn ascending(&self) -> Option<&[i64]> {
         match self {
             Self::Plain(plain) if plain.is_ascending => {
                 Some(plain.values.as_primitive_opt::<Int64Type>()?.values())
@@ -235,14 +229,12 @@ impl DictionaryColumn {
     }
 
     /// The value of each code; the last is null.
-    #[must_use]
-    pub fn dictionary(&self) -> &ArrayRef {
+    pub(crate) fn dictionary(&self) -> &ArrayRef {
         &self.values
     }
 
     /// The value that all rows have, when they have the same.
-    #[must_use]
-    pub fn only_value(&self) -> Option<ArrayRef> {
+    pub(crate) fn only_value(&self) -> Option<ArrayRef> {
         match (&self.keys, self.values.len(), self.has_nulls) {
             (Keys::Same, ..) | (_, 1, _) | (_, 2, false) => Some(self.values.slice(0, 1)),
             _ => None,
@@ -250,8 +242,7 @@ impl DictionaryColumn {
     }
 
     /// The codes of some rows.
-    #[must_use]
-    pub fn keys(&self, rows: &RowSelection) -> Vec<u32> {
+    pub(crate) fn keys(&self, rows: &RowSelection) -> Vec<u32> {
         fn picked<T: Copy + Into<u32>>(keys: &[T], rows: &RowSelection) -> Vec<u32> {
             match rows {
                 RowSelection::Range(range) => {

@@ -1,5 +1,4 @@
-//! Functions that are evaluated for some of ascending numbers only, because they never fall: what they give for
-//! two numbers, they give for all between these if it is the same.
+//! Evaluates monotonic functions on sorted input by sampling: if two samples agree, so does everything between.
 
 use std::sync::Arc;
 
@@ -11,15 +10,15 @@ use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use store::RowSelection;
 
-use super::expression::{ColumnExpr, Values};
+use super::column_expr::{ColumnExpr, Values};
+use crate::column_cache::RowSelection;
 
-/// One number in so many is looked at first.
+/// The distance between samples.
 const STRIDE: usize = 64;
 
-/// Whether an expression is a function of one column of numbers that never falls where the column does not.
-pub(super) fn never_falls(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
+/// Whether an expression is a function of one column, and non-decreasing where the column is.
+pub(super) fn is_monotonic(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
     let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() else {
         return Ok(false);
     };
@@ -36,64 +35,63 @@ pub(super) fn never_falls(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
         preserves_lex_ordering: false,
         strictly_order_preserving: false,
     };
-    let given = function.fun().output_ordering(&[argument])?;
-    Ok(given == ascending)
+    let output = function.fun().output_ordering(&[argument])?;
+    Ok(output == ascending)
 }
 
-/// What such a function gives for some of ascending numbers, of which there is at least one; `None` when its
-/// results are no numbers.
+/// The results of a monotonic function for at least one of ascending numbers; `None` when they are not all numbers.
 pub(super) fn evaluate(
     expr: &ColumnExpr,
     numbers: &[i64],
     rows: &RowSelection,
 ) -> Result<Option<Values>> {
-    let of_places = |places: &[usize]| -> Result<Option<Int64Array>> {
-        let numbers = places.iter().map(|place| numbers[rows.get(*place)]);
+    let evaluate_at = |indices: &[usize]| -> Result<Option<Int64Array>> {
+        let numbers = indices.iter().map(|index| numbers[rows.get(*index)]);
         let numbers: ArrayRef = Arc::new(numbers.collect::<Int64Array>());
-        let results = expr.of_rows(vec![numbers], places.len())?;
+        let results = expr.evaluate_rows(vec![numbers], indices.len())?;
         let results = results.as_primitive_opt::<Int64Type>();
         Ok(results.filter(|results| results.null_count() == 0).cloned())
     };
     let last = rows.len() - 1;
-    let looked_at: Vec<usize> = (0..last).step_by(STRIDE).chain([last]).collect();
-    let Some(samples) = of_places(&looked_at)? else {
+    let sampled: Vec<usize> = (0..last).step_by(STRIDE).chain([last]).collect();
+    let Some(samples) = evaluate_at(&sampled)? else {
         return Ok(None);
     };
     if samples.value(0) == samples.value(samples.len() - 1) {
-        return Ok(Some(Values::Same(Arc::new(samples.slice(0, 1)))));
+        return Ok(Some(Values::Scalar(Arc::new(samples.slice(0, 1)))));
     }
-    // Between two samples that differ every number has to be looked at.
-    let between = looked_at.windows(2).zip(samples.values().windows(2));
+    // Between two samples that differ, every number is evaluated.
+    let between = sampled.windows(2).zip(samples.values().windows(2));
     let between = between
         .filter(|(_, results)| results[0] != results[1])
-        .flat_map(|(places, _)| places[0] + 1..places[1]);
+        .flat_map(|(indices, _)| indices[0] + 1..indices[1]);
     let between: Vec<usize> = between.collect();
-    let Some(others) = of_places(&between)? else {
+    let Some(others) = evaluate_at(&between)? else {
         return Ok(None);
     };
-    let known = looked_at.iter().zip(samples.values());
+    let known = sampled.iter().zip(samples.values());
     let mut known: Vec<(usize, i64)> = known
         .chain(between.iter().zip(others.values()))
-        .map(|(place, result)| (*place, *result))
+        .map(|(index, result)| (*index, *result))
         .collect();
     known.sort_unstable();
     Ok(Some(runs(&known, rows.len())))
 }
 
-/// Values of `rows` rows, of which those are known behind which another value may come.
+/// The values of `rows` rows from the known ones: a row has the value of the last known row before it.
 fn runs(known: &[(usize, i64)], rows: usize) -> Values {
-    let mut codes: Vec<u32> = Vec::with_capacity(rows);
-    let mut different: Vec<i64> = Vec::new();
-    for (place, result) in known {
-        if different.last() != Some(result) {
-            codes.resize(*place, different.len().saturating_sub(1) as u32);
-            different.push(*result);
+    let mut keys: Vec<u32> = Vec::with_capacity(rows);
+    let mut distinct: Vec<i64> = Vec::new();
+    for (index, result) in known {
+        if distinct.last() != Some(result) {
+            keys.resize(*index, distinct.len().saturating_sub(1) as u32);
+            distinct.push(*result);
         }
     }
-    codes.resize(rows, different.len().saturating_sub(1) as u32);
-    Values::Coded {
-        codes,
-        dictionary: Arc::new(Int64Array::from(different)),
+    keys.resize(rows, distinct.len().saturating_sub(1) as u32);
+    Values::Dictionary {
+        keys,
+        dictionary: Arc::new(Int64Array::from(distinct)),
     }
 }
 
@@ -113,7 +111,7 @@ mod tests {
     #[derive(Debug, PartialEq, Eq, Hash)]
     struct Rounded {
         to: i64,
-        never_falls: bool,
+        is_monotonic: bool,
         signature: Signature,
     }
 
@@ -131,7 +129,7 @@ mod tests {
         }
 
         fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
-            Ok(match self.never_falls {
+            Ok(match self.is_monotonic {
                 true => inputs[0].sort_properties,
                 false => SortProperties::Unordered,
             })
@@ -145,11 +143,11 @@ mod tests {
         }
     }
 
-    fn rounded(to: i64, never_falls: bool) -> ColumnExpr {
+    fn rounded(to: i64, is_monotonic: bool) -> ColumnExpr {
         let schema = Arc::new(Schema::new(vec![Field::new("date", DataType::Int64, true)]));
         let function = ScalarUDF::new_from_impl(Rounded {
             to,
-            never_falls,
+            is_monotonic,
             signature: Signature::exact(vec![DataType::Int64], Volatility::Immutable),
         });
         let date: Arc<dyn PhysicalExpr> = Arc::new(Column::new("date", 0));
@@ -165,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn every_row_gets_what_the_function_gives() {
-        // Gaps of all sizes, and numbers that come again.
+    fn sampling_equals_evaluation_of_every_row() {
+        // Gaps of all sizes, and repeated numbers.
         let mut numbers = vec![-1000_i64];
         for step in 0..5_000 {
             numbers.push(
@@ -193,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn one_result_for_all_rows_is_said_to_be_one() {
+    fn one_result_for_all_rows_is_a_scalar() {
         let numbers: Vec<i64> = (0..1_000).collect();
         let rows = RowSelection::Range(0..1_000);
         let same = evaluate(&rounded(1_000, true), &numbers, &rows).unwrap();
-        assert!(matches!(same, Some(Values::Same(_))));
+        assert!(matches!(same, Some(Values::Scalar(_))));
         let two = evaluate(&rounded(999, true), &numbers, &rows).unwrap();
-        assert!(matches!(two, Some(Values::Coded { .. })));
+        assert!(matches!(two, Some(Values::Dictionary { .. })));
     }
 
     #[test]
-    fn only_functions_that_never_fall_are_evaluated_so() {
-        assert_eq!(rounded(10, true).ascends_with(), Some(0));
-        assert_eq!(rounded(10, false).ascends_with(), None);
+    fn only_monotonic_functions_are_sampled() {
+        assert_eq!(rounded(10, true).monotonic_in(), Some(0));
+        assert_eq!(rounded(10, false).monotonic_in(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Batches of a scan, charged to the memory of all questions while they are worked on.
+//! Charges the batches of a scan to the memory pool while the operator above works on them.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -8,12 +8,12 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 
-/// A reservation for the batch that a scan has given last.
+/// A reservation for the last batch of a scan.
 pub(crate) fn reservation(context: &TaskContext) -> MemoryReservation {
     MemoryConsumer::new("scan of events").register(context.memory_pool())
 }
 
-/// The same batches, each charged until the next one is asked for.
+/// The same batches, each charged until the next one is requested.
 pub(crate) fn charged(
     batches: SendableRecordBatchStream,
     context: &TaskContext,
@@ -27,9 +27,8 @@ pub(crate) fn charged(
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
-/// The bytes of the values of a column. Buffers that it shares with other batches count only as far as it
-/// uses them.
-pub(crate) fn column_bytes(column: &ArrayRef) -> usize {
+/// The bytes of the values of a column. Of buffers that it shares with other batches, only the used parts count.
+pub fn column_bytes(column: &ArrayRef) -> usize {
     match column.data_type() {
         DataType::Utf8View => {
             let views = column.as_string_view().views();
@@ -45,7 +44,7 @@ pub(crate) fn column_bytes(column: &ArrayRef) -> usize {
     }
 }
 
-/// Charges a column of the batch that is made; `first` starts a new batch.
+/// Charges a column of the batch under construction; `first` starts a new batch.
 ///
 /// # Errors
 /// When the pool has no room for it.
