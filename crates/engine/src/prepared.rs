@@ -163,7 +163,7 @@ impl Run {
     ) -> Result<SeriesAnswer, EngineError> {
         match statement {
             BoundStatement::Query(query) => self.series_of(*query).await,
-            BoundStatement::Series(plan) => series_functions::answer(self, *plan).await,
+            BoundStatement::Series(plan) => series_functions::answer(self, &plan).await,
             BoundStatement::Show(show) => show::answer(self, *show).await,
         }
     }

@@ -126,7 +126,7 @@ fn examples() -> BTreeMap<Key, Example> {
             }
         }
     };
-    for path in super::pages() {
+    for path in super::pages(&super::folder()) {
         for case in Page::read(&path).cases {
             add(&case.query, case.options.join(" "), &case.expected);
         }
