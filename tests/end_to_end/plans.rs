@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use api::Stage;
 use dql::ast::visit::{Visit, walk_call, walk_select};
 use dql::ast::{Call, Outer, Select, Show};
-use engine::{Engine, EngineConfig, EngineError, Stage};
+use engine::{Engine, EngineConfig, EngineError};
 
 use crate::cases::page::{Case, Page};
 use crate::cases::{folder, pages, store};

@@ -6,10 +6,10 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use plan::BoundStatement;
+use scan::column_bytes;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
-use scan::column_bytes;
 use crate::{Engine, EngineConfig, EngineError};
 
 /// 2026-11-21T00:00:00Z.
