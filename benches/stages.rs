@@ -14,10 +14,10 @@ use criterion::Criterion;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use dql::ast::{Select, Statement};
+use dql::ast::Statement;
 use events::TimeRange;
 use functions::Resources;
-use plan::{BindContext, BoundQuery, Delivery};
+use plan::{BindContext, BoundQuery, BoundStatement, Delivery};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -55,14 +55,14 @@ fn main() -> Result<()> {
 
 fn question(criterion: &mut Criterion, name: &str, text: &str) -> Result<()> {
     let events = events()?;
-    let select = select(text)?;
-    let query = bind(&select)?;
+    let statement = statement(text)?;
+    let query = bind(&statement)?;
     plan::lower(&query, &events)?;
     criterion.bench_function(&format!("parse/{name}"), |bencher| {
         bencher.iter(|| dql::parse(black_box(text)).map(|script| dql::check(&script)));
     });
     criterion.bench_function(&format!("bind/{name}"), |bencher| {
-        bencher.iter(|| plan::bind(black_box(&select), &context()));
+        bencher.iter(|| plan::bind(black_box(&statement), &context()));
     });
     criterion.bench_function(&format!("lower/{name}"), |bencher| {
         bencher.iter(|| plan::lower(black_box(&query), &events));
@@ -70,16 +70,18 @@ fn question(criterion: &mut Criterion, name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn select(text: &str) -> Result<Select> {
+fn statement(text: &str) -> Result<Statement> {
     let script = dql::parse(text).map_err(|findings| format!("{findings:?}"))?;
-    match script.statements.into_iter().next() {
-        Some(Statement::Select(select)) => Ok(*select),
-        _ => Err("the text is no query".into()),
-    }
+    let statement = script.statements.into_iter().next();
+    statement.ok_or_else(|| "the text has no statement".into())
 }
 
-fn bind(select: &Select) -> Result<BoundQuery> {
-    plan::bind(select, &context()).map_err(|findings| format!("{findings:?}").into())
+fn bind(statement: &Statement) -> Result<BoundQuery> {
+    match plan::bind(statement, &context()) {
+        Ok(BoundStatement::Query(query)) => Ok(*query),
+        Ok(_) => Err("the text is no query".into()),
+        Err(findings) => Err(format!("{findings:?}").into()),
+    }
 }
 
 fn context() -> BindContext {

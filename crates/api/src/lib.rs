@@ -24,7 +24,7 @@ pub use error_kind::{ErrorKind, exit_status, fault_of_status};
 pub use json::{content_json, warnings_text};
 pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
-    duration_ms, time_zone,
+    time_zone,
 };
 
 /// The largest message that a service or a client takes or sends, in bytes: 64 MiB.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use api::Series;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
 use crate::error::EngineError;
@@ -40,18 +39,12 @@ impl Charge {
         self.grow(2 * count + text_bytes, CELL_BYTES * count + 2 * text_bytes)
     }
 
-    /// Charges a series without rows.
+    /// Charges a series without rows: the bytes of its names and tags.
     ///
     /// # Errors
     /// As [`Charge::values`].
-    pub(crate) fn series(&mut self, series: &Series) -> Result<(), EngineError> {
-        let names = series.columns.iter().map(String::len);
-        let tags = series
-            .tags
-            .iter()
-            .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len));
-        let bytes = names.chain(tags).sum::<usize>();
-        self.grow(bytes, 2 * bytes + SERIES_BYTES)
+    pub(crate) fn series(&mut self, text_bytes: usize) -> Result<(), EngineError> {
+        self.grow(text_bytes, 2 * text_bytes + SERIES_BYTES)
     }
 
     fn grow(&mut self, message_bytes: usize, memory_bytes: usize) -> Result<(), EngineError> {

@@ -13,24 +13,22 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
-use dql::Diagnostic;
-use dql::ast::Statement;
 use functions::{NoteMetrics, with_charged_texts};
-use futures::{Stream, TryStreamExt};
-use plan::{BoundQuery, Delivery, Lowered};
+use futures::{Stream, TryStreamExt, stream};
+use plan::{BoundQuery, Lowered};
 use store::{ColumnCache, ReadView, Store};
 
 use crate::charge::Charge;
 use crate::error::EngineError;
 use crate::ordered_conditions::with_ordered_conditions;
-use crate::prepare::Parsed;
+use crate::prepared::Run;
 use crate::rows::RowFilter;
 use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
+use crate::series_batch::{SeriesAnswer, SeriesBatchBuilder};
 use crate::session::{EngineConfig, Session};
 use crate::sliced::with_sliced_result;
-use crate::whole::Whole;
-use crate::{describe, outer, paging, prepare, show, stream, summary, timeout};
+use crate::{explain, paging, prepare, summary};
 
 /// Answers questions over a store. Cheap to clone.
 #[derive(Clone)]
@@ -85,92 +83,62 @@ impl Engine {
         self.session.memory()
     }
 
-    /// Answers every statement of a text with series, each within the limits of one message.
+    /// What all questions share.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// [Prepares](Engine::prepare) and [answers](crate::Prepared::answer) a request.
     ///
     /// # Errors
-    /// The first statement without an answer decides; there are no partial answers.
+    /// As both.
     pub async fn query(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
-        timeout::within(request.options.timeout, self.answers(request)).await
+        self.prepare(request.clone())?.answer().await
     }
 
-    async fn answers(&self, request: &QueryRequest) -> Result<Vec<Answer>, EngineError> {
-        let parsed = prepare::read(request, self.memory())?;
-        paging::check(request, &parsed)?;
-        let mut answers = Vec::with_capacity(parsed.script.statements.len());
-        for statement in &parsed.script.statements {
-            let mut answer = self.retrying(request, &parsed, statement).await?;
-            let summary = &mut answer.summary;
-            summary.warnings = parsed.located(std::mem::take(&mut summary.warnings));
-            describe::describe(summary, statement, &request.options);
-            answers.push(answer);
-        }
-        Ok(answers)
-    }
-
-    /// Answers one statement with all its rows: first the schema, then batches, then the end. A stream
-    /// that stops without [`StreamItem::End`] is incomplete, and its last item says why.
+    /// [Prepares](Engine::prepare) and [streams](crate::Prepared::stream) a request; an error of the request is the
+    /// only item.
     pub fn query_stream(
         &self,
         request: QueryRequest,
     ) -> impl Stream<Item = Result<StreamItem, EngineError>> + Send + 'static {
-        timeout::items_within(
-            request.options.timeout,
-            stream::items(self.clone(), request),
-        )
+        let prepared = self.prepare(request);
+        let items = prepared.map(|prepared| prepared.stream());
+        stream::once(async move { items }).try_flatten()
     }
 
-    /// Shows a stage of a statement on its way to an answer, without running it.
+    /// [Prepares](Engine::prepare) and [explains](crate::Prepared::explain) a request.
     ///
     /// # Errors
-    /// As [`Engine::query`].
+    /// As both.
     pub async fn explain(
         &self,
         request: &QueryRequest,
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
-        let parsed = prepare::read(request, self.memory())?;
-        if stage == Stage::Ast {
-            return Ok(explanation(format!("{:#?}\n", parsed.script), Vec::new()));
-        }
-        let mut explained = match parsed.single()? {
-            Statement::Select(select) => {
-                let query = prepare::bind_select(&parsed, select, request, Delivery::Series)?;
-                self.explain_query(request, &query, stage).await?
-            }
-            Statement::Outer(outer) => {
-                let scope = outer::Scope::new(self, request, &parsed, Delivery::Series);
-                scope.explain(outer, stage).await?
-            }
-            Statement::Show(show) => show::explain(self, request, &parsed, show, stage).await?,
-        };
-        explained.warnings = parsed.located(explained.warnings);
-        Ok(explained)
+        self.prepare(request.clone())?.explain(stage).await
     }
 
     /// Shows a stage of a bound query.
     pub(crate) async fn explain_query(
         &self,
-        request: &QueryRequest,
+        run: &Run,
         query: &BoundQuery,
         stage: Stage,
     ) -> Result<Explanation, EngineError> {
         let warnings = query.notes.warnings.clone();
         if stage == Stage::Bound {
-            return Ok(explanation(query.to_string(), warnings));
+            return Ok(explain::of_text(query.to_string(), warnings));
         }
-        let views = prepare::views(&self.store, request, &query.windows()).await?;
-        let events = prepare::events(query, &views);
-        let (count, bytes) = (
-            events.files.len() as u64,
-            events.files.iter().map(|file| file.size_bytes).sum(),
-        );
+        let views = prepare::views(&self.store, &run.scope, &query.windows()).await?;
+        let events = prepare::events_plan(query, &views)?;
         let state = self
             .session
-            .state(query, events.count(), &NoteMetrics::default());
-        let lowered = plan::lower(query, &prepare::events_plan(events)?)?;
+            .state(query, events.events, &NoteMetrics::default());
+        let lowered = plan::lower(query, &events.plan)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
-            return Ok(explanation(
+            return Ok(explain::of_text(
                 format!("{}\n", optimised.display_indent()),
                 warnings,
             ));
@@ -179,111 +147,69 @@ impl Engine {
         let text = displayable(physical.as_ref()).indent(false).to_string();
         Ok(Explanation {
             text,
-            files: Some(count),
-            bytes: Some(bytes),
+            files: Some(events.files),
+            bytes: Some(events.bytes),
             warnings,
         })
-    }
-
-    /// A file can be replaced and removed while a query reads: the newest snapshot then has the same
-    /// events in other files. A file that the newest snapshot misses too is an error.
-    async fn retrying(
-        &self,
-        request: &QueryRequest,
-        parsed: &Parsed,
-        statement: &Statement,
-    ) -> Result<Answer, EngineError> {
-        match self.answer(request, parsed, statement).await {
-            Err(EngineError::MissingFile(_)) => self.answer(request, parsed, statement).await,
-            other => other,
-        }
-    }
-
-    async fn answer(
-        &self,
-        request: &QueryRequest,
-        parsed: &Parsed,
-        statement: &Statement,
-    ) -> Result<Answer, EngineError> {
-        match statement {
-            Statement::Select(select) => {
-                let query = prepare::bind_select(parsed, select, request, Delivery::Series)?;
-                Ok(self.answer_query(request, query).await?.answer)
-            }
-            other => Ok(self
-                .whole(request, parsed, other, Delivery::Series)
-                .await?
-                .answer),
-        }
-    }
-
-    /// Answers a statement as a whole.
-    pub(crate) async fn whole(
-        &self,
-        request: &QueryRequest,
-        parsed: &Parsed,
-        statement: &Statement,
-        delivery: Delivery,
-    ) -> Result<Whole, EngineError> {
-        match statement {
-            Statement::Show(show) => show::answer(self, request, parsed, show, delivery).await,
-            Statement::Outer(outer) => {
-                let scope = outer::Scope::new(self, request, parsed, delivery);
-                outer::answer(scope, outer).await
-            }
-            Statement::Select(select) => {
-                let query = prepare::bind_select(parsed, select, request, delivery)?;
-                self.answer_query(request, query).await
-            }
-        }
     }
 
     /// Answers a bound query with series.
     pub(crate) async fn answer_query(
         &self,
-        request: &QueryRequest,
+        run: &Run,
         query: BoundQuery,
-    ) -> Result<Whole, EngineError> {
+    ) -> Result<Answer, EngineError> {
         let started = Instant::now();
-        let (running, mut batches) = self.start(request, query).await?;
-        let mut filter = RowFilter::new(&running.lowered, running.query.limits);
-        let charge = Charge::new(&self.memory(), self.answer_bytes);
+        let (running, batches) = self.start(run, query).await?;
         let name = running.query.name.clone();
-        let mut series = SeriesBuilder::new(name, &running.lowered, charge);
-        while let Some(batch) = batches.try_next().await? {
-            let rows = filter.pass(&batch)?;
-            series.add(&rows)?;
-            // Batches that are always ready would never let a call end that is cancelled.
-            tokio::task::yield_now().await;
-        }
+        let mut series = SeriesBuilder::new(name, &running.lowered, self.charge());
+        let mut filter = RowFilter::new(&running.lowered, running.query.limits);
+        collect(batches, &mut filter, |rows| series.add(rows)).await?;
         let (mut series, charge) = series.finish();
         let next_cursor_time = paging::end_between(&running.query, &mut series, &mut filter)?;
-        let summary = self.summary(request, &running, &filter, started).await?;
         let summary = Summary {
             next_cursor_time,
-            ..summary
+            ..self.summary(run, &running, &filter, started).await?
         };
-        let answer = Answer::new(series, summary).with_reservation(charge);
-        let keys = running.lowered.keys.into_iter().map(|(name, _)| name);
-        Ok(Whole {
-            answer,
-            keys: keys.collect(),
-            columns: running.lowered.columns,
+        Ok(Answer::new(series, summary).with_reservation(charge))
+    }
+
+    /// Answers a bound query with columns, which functions over series take.
+    pub(crate) async fn series_of_query(
+        &self,
+        run: &Run,
+        query: BoundQuery,
+    ) -> Result<SeriesAnswer, EngineError> {
+        let started = Instant::now();
+        let (running, batches) = self.start(run, query).await?;
+        let (name, schema) = (running.query.name.clone(), running.query.schema());
+        let mut series = SeriesBatchBuilder::new(name, schema, self.charge());
+        let mut filter = RowFilter::new(&running.lowered, running.query.limits);
+        collect(batches, &mut filter, |rows| series.add(rows)).await?;
+        let (batch, charge) = series.finish()?;
+        Ok(SeriesAnswer {
+            batch,
+            summary: self.summary(run, &running, &filter, started).await?,
+            charge: Some(Arc::new(charge)),
         })
+    }
+
+    fn charge(&self) -> Charge {
+        Charge::new(&self.memory(), self.answer_bytes)
     }
 
     /// Plans a bound query and starts to run it.
     pub(crate) async fn start(
         &self,
-        request: &QueryRequest,
+        run: &Run,
         query: BoundQuery,
     ) -> Result<(Running, SendableRecordBatchStream), EngineError> {
         let watermark_ms = self.store.watermark_ms().await;
-        let views = prepare::views(&self.store, request, &query.windows()).await?;
-        let events = prepare::events(&query, &views);
+        let views = prepare::views(&self.store, &run.scope, &query.windows()).await?;
+        let events = prepare::events_plan(&query, &views)?;
         let notes = NoteMetrics::new(query.notes.ids());
-        let state = self.session.state(&query, events.count(), &notes);
-        let lowered = plan::lower(&query, &prepare::events_plan(events)?)?;
+        let state = self.session.state(&query, events.events, &notes);
+        let lowered = plan::lower(&query, &events.plan)?;
         let batches = self.run(&state, &lowered.plan).await?;
         Ok((
             Running {
@@ -338,7 +264,7 @@ impl Engine {
     /// The summary of an answer whose rows have all passed.
     pub(crate) async fn summary(
         &self,
-        request: &QueryRequest,
+        run: &Run,
         running: &Running,
         filter: &RowFilter,
         started: Instant,
@@ -355,27 +281,32 @@ impl Engine {
             )
         };
         let summary = summarise(None);
-        if summary.total_hits.exact || !request.options.exact_total_hits {
+        if summary.total_hits.exact || !run.request.options.exact_total_hits {
             return Ok(summary);
         }
-        let events = prepare::events(&running.query, &running.views);
+        let events = prepare::events_plan(&running.query, &running.views)?;
         let uncounted = NoteMetrics::default();
         let state = self
             .session
-            .state(&running.query, events.count(), &uncounted);
-        let plan = plan::count_plan(&running.query, &prepare::events_plan(events)?)?;
+            .state(&running.query, events.events, &uncounted);
+        let plan = plan::count_plan(&running.query, &events.plan)?;
         let batches: Vec<RecordBatch> = self.run(&state, &plan).await?.try_collect().await?;
         Ok(summarise(Some(count_of(&batches)?)))
     }
 }
 
-fn explanation(text: String, warnings: Vec<Diagnostic>) -> Explanation {
-    Explanation {
-        text,
-        files: None,
-        bytes: None,
-        warnings,
+/// Passes the rows of an answer on, until there are no more.
+async fn collect(
+    mut batches: SendableRecordBatchStream,
+    filter: &mut RowFilter,
+    mut add: impl FnMut(&RecordBatch) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    while let Some(batch) = batches.try_next().await? {
+        add(&filter.pass(&batch)?)?;
+        // Batches that are always ready would never let a call end that is cancelled.
+        tokio::task::yield_now().await;
     }
+    Ok(())
 }
 
 fn count_of(batches: &[RecordBatch]) -> Result<u64, EngineError> {

@@ -7,13 +7,13 @@ use chrono::Utc;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use dql::ast::{Script, Select, Show, Statement};
+use dql::ast::{Script, Statement};
 use dql::{Code, Diagnostic, Severity, Span, TextId, Texts};
 use events::{TimeRange, WorkspaceId};
 use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use plan::{BindContext, BoundQuery, BoundShow, Delivery, Position};
+use plan::{BindContext, BoundQuery, BoundStatement, Delivery, Position};
 use store::{DataFile, ReadView, Store, StoreError};
 
 use crate::error::EngineError;
@@ -68,6 +68,35 @@ impl Parsed {
         findings
             .map(|finding| texts.located_in(text, finding))
             .collect()
+    }
+
+    /// Binds one of the statements.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn bind(
+        &self,
+        statement: &Statement,
+        request: &QueryRequest,
+        delivery: Delivery,
+    ) -> Result<BoundStatement, EngineError> {
+        let resources = Resources::new(Arc::clone(&self.memory));
+        let context = context(&request.options, now_ms(request), delivery, resources);
+        let mut bound = plan::bind(statement, &context).map_err(|findings| self.wrong(findings))?;
+        let mut add_warnings = |query: &mut BoundQuery, span: Span| {
+            let warnings = &mut query.notes.warnings;
+            warnings.splice(0..0, self.warnings_about(span));
+        };
+        match &mut bound {
+            BoundStatement::Query(query) => add_warnings(query, statement.span()),
+            BoundStatement::Series(plan) => plan.for_each_query_mut(&mut add_warnings),
+            BoundStatement::Show(show) => {
+                if let Some(query) = show.query_mut() {
+                    add_warnings(query, statement.span());
+                }
+            }
+        }
+        Ok(bound)
     }
 
     fn wrong(&self, findings: Vec<Diagnostic>) -> EngineError {
@@ -151,38 +180,6 @@ fn once_a_clause(findings: Vec<Diagnostic>, texts: &Texts) -> Vec<Diagnostic> {
     kept
 }
 
-/// Binds a query.
-pub(crate) fn bind_select(
-    parsed: &Parsed,
-    select: &Select,
-    request: &QueryRequest,
-    delivery: Delivery,
-) -> Result<BoundQuery, EngineError> {
-    let resources = Resources::new(Arc::clone(&parsed.memory));
-    let context = context(&request.options, now_ms(request), delivery, resources);
-    let mut query = plan::bind(select, &context).map_err(|errors| parsed.wrong(errors))?;
-    let warnings = &mut query.notes.warnings;
-    warnings.splice(0..0, parsed.warnings_about(select.span));
-    Ok(query)
-}
-
-/// Binds a SHOW statement.
-pub(crate) fn bind_show(
-    parsed: &Parsed,
-    show: &Show,
-    request: &QueryRequest,
-    delivery: Delivery,
-) -> Result<BoundShow, EngineError> {
-    let resources = Resources::new(Arc::clone(&parsed.memory));
-    let context = context(&request.options, now_ms(request), delivery, resources);
-    let mut bound = plan::bind_show(show, &context).map_err(|errors| parsed.wrong(errors))?;
-    if let BoundShow::Rows(query) | BoundShow::Fields { query, .. } = &mut bound {
-        let warnings = &mut query.notes.warnings;
-        warnings.splice(0..0, parsed.warnings_about(show.span));
-    }
-    Ok(bound)
-}
-
 /// What statements of a request are bound with.
 pub(crate) fn context(
     options: &QueryOptions,
@@ -216,23 +213,47 @@ pub(crate) fn now_ms(request: &QueryRequest) -> i64 {
         .unwrap_or_else(|| Utc::now().timestamp_millis())
 }
 
-/// The newest events of the workspaces in scope, at least those of `windows`.
-pub(crate) async fn views(
+/// The workspaces that a question may read.
+#[derive(Debug, Clone)]
+pub(crate) struct ResolvedScope {
+    workspaces: Vec<WorkspaceId>,
+    /// Whether each has been named, so that one without a table is an error.
+    is_named: bool,
+}
+
+/// The workspaces that a request may read, once the store has what the request wants to see.
+///
+/// # Errors
+/// The store fails.
+pub(crate) async fn resolve_scope(
     store: &Store,
     request: &QueryRequest,
-    windows: &[TimeRange],
-) -> Result<Vec<ReadView>, EngineError> {
+) -> Result<ResolvedScope, EngineError> {
     store.catch_up(&request.options.after).await?;
-    let workspaces = match &request.scope {
-        Scope::All => store.workspaces().await?,
+    Ok(match &request.scope {
+        Scope::All => ResolvedScope {
+            workspaces: store.workspaces().await?,
+            is_named: false,
+        },
         Scope::Workspaces(workspaces) => {
             let mut workspaces = workspaces.clone();
             workspaces.sort();
             workspaces.dedup();
-            workspaces
+            ResolvedScope {
+                workspaces,
+                is_named: true,
+            }
         }
-    };
-    let views: Vec<(WorkspaceId, Option<ReadView>)> = stream::iter(workspaces)
+    })
+}
+
+/// The newest events of the workspaces in scope, at least those of `windows`.
+pub(crate) async fn views(
+    store: &Store,
+    scope: &ResolvedScope,
+    windows: &[TimeRange],
+) -> Result<Vec<ReadView>, EngineError> {
+    let views: Vec<(WorkspaceId, Option<ReadView>)> = stream::iter(scope.workspaces.clone())
         .map(|workspace| async move {
             let view = store.view_within(&workspace, windows).await?;
             Ok::<_, EngineError>((workspace, view))
@@ -244,9 +265,9 @@ pub(crate) async fn views(
     for (workspace, view) in views {
         match view {
             Some(view) => found.push(view),
-            // A table that is listed but gone again belongs to nobody's question.
-            None if request.scope == Scope::All => {}
-            None => return Err(unknown_workspace(store, &workspace).await?),
+            None if scope.is_named => return Err(unknown_workspace(store, &workspace).await?),
+            // A table that was listed is gone again.
+            None => {}
         }
     }
     Ok(found)
@@ -286,21 +307,40 @@ fn workspace_in(directory: &Path) -> Option<&str> {
     directory.filename()?.strip_prefix("workspace=")
 }
 
-/// What a query has to read: files chosen by day and by the dates they hold, and the events that are in
-/// no file yet.
-pub(crate) fn events(query: &BoundQuery, views: &[ReadView]) -> Events {
+/// The events that a query reads, as a plan.
+pub(crate) struct EventsPlan {
+    /// The plan that reads all of them.
+    pub(crate) plan: LogicalPlan,
+    /// How many they are.
+    pub(crate) events: u64,
+    /// The data files in which they are.
+    pub(crate) files: u64,
+    /// The bytes of those files.
+    pub(crate) bytes: u64,
+}
+
+/// The events that a query has to read: those of files, which are chosen by day and by the dates that they hold, and those
+/// that are in no file yet. Every read of events goes through this function.
+pub(crate) fn events_plan(
+    query: &BoundQuery,
+    views: &[ReadView],
+) -> Result<EventsPlan, EngineError> {
     let windows = query.windows();
     let files = views.iter().flat_map(ReadView::files);
     let is_needed = |file: &&Arc<DataFile>| windows.iter().any(|window| file.may_hold(window));
     let recent = views.iter().flat_map(|view| view.recent.iter());
-    Events {
+    let events = Events {
         files: files.filter(is_needed).cloned().collect(),
         recent: recent.cloned().collect(),
-    }
-}
-
-/// The plan that reads all of some events.
-pub(crate) fn events_plan(events: Events) -> Result<LogicalPlan, EngineError> {
+    };
+    let (count, files) = (events.count(), events.files.len() as u64);
+    let bytes = events.files.iter().map(|file| file.size_bytes).sum();
     let table = provider_as_source(Arc::new(EventTable::new(events)));
-    Ok(LogicalPlanBuilder::scan("events", table, None).and_then(LogicalPlanBuilder::build)?)
+    let plan = LogicalPlanBuilder::scan("events", table, None)?.build()?;
+    Ok(EventsPlan {
+        plan,
+        events: count,
+        files,
+        bytes,
+    })
 }

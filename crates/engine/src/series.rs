@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cells::Cells;
 use crate::charge::Charge;
 use crate::error::EngineError;
+use crate::series_batch::text_of_tag;
 
 /// Builds series from batches of rows, whose groups lie together.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ impl SeriesBuilder {
 
     fn series_of(&mut self, keys: Vec<Value>) -> Result<&mut Series, EngineError> {
         if self.last_keys.as_ref() != Some(&keys) {
-            let tags = keys.iter().cloned().map(tag);
+            let tags = keys.iter().map(text_of_tag);
+            let tags = tags.map(|tag| tag.map_or(Value::Null, Value::from));
             let names = self.keys.iter().map(|(name, _)| name.clone());
             let columns = self.columns.iter().map(|(name, _)| name.clone());
             let series = Series {
@@ -84,19 +86,14 @@ impl SeriesBuilder {
                 columns: std::iter::once("time".to_owned()).chain(columns).collect(),
                 values: Vec::new(),
             };
-            self.charge.series(&series)?;
+            let names = series.columns.iter().map(String::len);
+            let tags = series.tags.iter();
+            let tags = tags.map(|(name, tag)| name.len() + tag.as_str().map_or(0, str::len));
+            self.charge.series(names.chain(tags).sum())?;
             self.series.push(series);
             self.last_keys = Some(keys);
         }
         let last = self.series.len() - 1;
         Ok(&mut self.series[last])
-    }
-}
-
-/// The text of a key; tags are text in every answer, null where the events lack the key.
-fn tag(value: Value) -> Value {
-    match value {
-        Value::Null | Value::String(_) => value,
-        other => Value::String(other.to_string()),
     }
 }

@@ -107,6 +107,20 @@ impl Session {
         Arc::clone(&self.context.runtime_env().memory_pool)
     }
 
+    /// What expressions over values that are there are evaluated with.
+    pub(crate) fn evaluating(&self, notes: &NoteMetrics) -> SessionState {
+        let mut state = self.context.state();
+        let mut config = state.config().clone();
+        config.options_mut().extensions.insert(FunctionOptions {
+            pool: self.memory(),
+            notes: notes.clone(),
+        });
+        *state.config_mut() = config;
+        let options = Arc::clone(state.config_options());
+        state.execution_props_mut().mark_start_execution(options);
+        state
+    }
+
     /// What a question about so many events is planned and run with.
     pub(crate) fn state(
         &self,

@@ -4,177 +4,156 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use api::{QueryRequest, StreamItem, Summary};
+use api::{StreamItem, Summary};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
-use dql::ast::Statement;
-use futures::TryStreamExt;
-use futures::stream::{self, Stream};
-use plan::{Delivery, Type};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use plan::{BoundQuery, BoundShow, BoundStatement, SeriesSchema, Type};
 
 use crate::describe;
-use crate::engine::{Engine, Running};
+use crate::engine::Running;
 use crate::error::EngineError;
-use crate::paging;
-use crate::prepare::{self, Parsed};
+use crate::prepared::{Prepared, Run};
 use crate::rows::RowFilter;
-use crate::whole::Whole;
 
-/// Where a stream is.
-enum State {
-    Start,
-    Rows(Box<Open>),
-    Whole(Box<Whole>),
-    End(Box<Summary>),
-    Done,
+type Items = BoxStream<'static, Result<StreamItem, EngineError>>;
+
+/// The most rows of a batch of an answer that is computed as a whole.
+const BATCH_ROWS: usize = 8192;
+
+/// The items of a streamed answer.
+pub(crate) fn items(prepared: Prepared) -> Items {
+    stream::once(async move {
+        match open(&prepared).await {
+            Err(EngineError::MissingFile(_)) => open(&prepared).await,
+            opened => opened,
+        }
+    })
+    .try_flatten()
+    .boxed()
 }
 
-/// A stream that has told its schema.
+async fn open(prepared: &Prepared) -> Result<Items, EngineError> {
+    let (run, statement) = prepared.open().await?;
+    match statement {
+        BoundStatement::Query(query) => rows(run, *query).await,
+        BoundStatement::Show(show) => match *show {
+            BoundShow::Rows(query) => rows(run, query).await,
+            show => whole(run, BoundStatement::Show(Box::new(show))).await,
+        },
+        series => whole(run, series).await,
+    }
+}
+
+/// The answer to a statement that is known only as a whole.
+async fn whole(run: Run, statement: BoundStatement) -> Result<Items, EngineError> {
+    let answer = run.whole(statement).await?;
+    let schema = StreamColumns::new(&answer.batch.schema).schema;
+    let batches = answer.batch.batches(BATCH_ROWS)?;
+    let summary = finished(&run, answer.summary)?;
+    let items = std::iter::once(StreamItem::Schema(schema))
+        .chain(batches.into_iter().map(StreamItem::Batch))
+        .chain([StreamItem::End(summary)]);
+    // The answer is charged as long as it is sent.
+    let charge = answer.charge;
+    let items: Vec<StreamItem> = items.collect();
+    Ok(stream::iter(items)
+        .map(move |item| {
+            let _charged = &charge;
+            Ok(item)
+        })
+        .boxed())
+}
+
+/// The rows of a query, as they come.
+async fn rows(run: Run, query: BoundQuery) -> Result<Items, EngineError> {
+    let started = Instant::now();
+    let (running, mut batches) = run.engine.start(&run, query).await?;
+    // The first batch is read before the schema is sent, so that a file that is gone meanwhile is no error.
+    let first = batches.try_next().await?;
+    let columns = StreamColumns::new(&running.query.schema());
+    let schema = StreamItem::Schema(Arc::clone(&columns.schema));
+    let open = Open {
+        filter: RowFilter::new(&running.lowered, running.query.limits),
+        run,
+        running,
+        batches,
+        columns,
+        first,
+        started,
+    };
+    let rows = stream::try_unfold(Some(Box::new(open)), |open| async move {
+        let Some(mut open) = open else {
+            return Ok(None);
+        };
+        let item = open.next().await?;
+        let open = matches!(item, StreamItem::Batch(_)).then_some(open);
+        Ok(Some((item, open)))
+    });
+    Ok(stream::once(async { Ok(schema) }).chain(rows).boxed())
+}
+
+/// A stream that has sent its schema.
 struct Open {
-    parsed: Parsed,
+    run: Run,
     running: Running,
     batches: SendableRecordBatchStream,
     filter: RowFilter,
-    columns: Columns,
-    /// The first batch, read before the schema was told so that a file gone meanwhile is no error.
+    columns: StreamColumns,
     first: Option<RecordBatch>,
     started: Instant,
 }
 
-/// The items of a streamed answer.
-pub(crate) fn items(
-    engine: Engine,
-    request: QueryRequest,
-) -> impl Stream<Item = Result<StreamItem, EngineError>> + Send + 'static {
-    stream::unfold(
-        (engine, request, State::Start),
-        |(engine, request, state)| async move {
-            let (item, state) = match state {
-                State::Start => match open(&engine, &request).await {
-                    Ok(Opened::Rows(open)) => (
-                        Ok(StreamItem::Schema(Arc::clone(&open.columns.schema))),
-                        State::Rows(open),
-                    ),
-                    Ok(Opened::Whole(whole)) => (
-                        Ok(StreamItem::Schema(whole.stream_columns().schema)),
-                        State::Whole(whole),
-                    ),
-                    Err(error) => (Err(error), State::Done),
-                },
-                State::Rows(mut open) => match next(&engine, &request, &mut open).await {
-                    Ok(item @ StreamItem::Batch(_)) => (Ok(item), State::Rows(open)),
-                    last => (last, State::Done),
-                },
-                State::Whole(whole) => match whole.batch() {
-                    Ok(batch) => {
-                        let summary = Box::new(whole.answer.summary);
-                        (Ok(StreamItem::Batch(batch)), State::End(summary))
-                    }
-                    Err(error) => (Err(error), State::Done),
-                },
-                State::End(summary) => (Ok(StreamItem::End(*summary)), State::Done),
-                State::Done => return None,
+impl Open {
+    async fn next(&mut self) -> Result<StreamItem, EngineError> {
+        loop {
+            let batch = match self.first.take() {
+                Some(batch) => Some(batch),
+                None => self.batches.try_next().await?,
             };
-            Some((item, (engine, request, state)))
-        },
-    )
-}
-
-/// What a stream gives.
-enum Opened {
-    /// The rows of a query, as they come.
-    Rows(Box<Open>),
-    /// An answer that is known only as a whole.
-    Whole(Box<Whole>),
-}
-
-async fn open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineError> {
-    match try_open(engine, request).await {
-        Err(EngineError::MissingFile(_)) => try_open(engine, request).await,
-        other => other,
-    }
-}
-
-async fn try_open(engine: &Engine, request: &QueryRequest) -> Result<Opened, EngineError> {
-    let started = Instant::now();
-    let parsed = prepare::read(request, engine.memory())?;
-    paging::check(request, &parsed)?;
-    let statement = parsed.single()?;
-    let Statement::Select(select) = statement else {
-        let whole = engine.whole(request, &parsed, statement, Delivery::Stream);
-        let mut whole = whole.await?;
-        let summary = &mut whole.answer.summary;
-        summary.warnings = parsed.located(std::mem::take(&mut summary.warnings));
-        describe::describe(summary, statement, &request.options);
-        return Ok(Opened::Whole(Box::new(whole)));
-    };
-    let query = prepare::bind_select(&parsed, select, request, Delivery::Stream)?;
-    let (running, mut batches) = engine.start(request, query).await?;
-    let first = batches.try_next().await?;
-    let filter = RowFilter::new(&running.lowered, running.query.limits);
-    let (keys, values) = (&running.lowered.keys, &running.lowered.columns);
-    let named = |(name, value_type): &'_ (String, Type)| (name.clone(), *value_type);
-    let columns = Columns::new(keys.iter().map(named), values.iter().map(named));
-    Ok(Opened::Rows(Box::new(Open {
-        parsed,
-        running,
-        batches,
-        filter,
-        columns,
-        first,
-        started,
-    })))
-}
-
-async fn next(
-    engine: &Engine,
-    request: &QueryRequest,
-    open: &mut Open,
-) -> Result<StreamItem, EngineError> {
-    loop {
-        let batch = match open.first.take() {
-            Some(batch) => Some(batch),
-            None => open.batches.try_next().await?,
-        };
-        let Some(batch) = batch else {
-            let mut summary = engine
-                .summary(request, &open.running, &open.filter, open.started)
-                .await?;
-            summary.warnings = open.parsed.located(summary.warnings);
-            describe::describe(&mut summary, open.parsed.single()?, &request.options);
-            return Ok(StreamItem::End(summary));
-        };
-        let rows = open.filter.pass(&batch)?;
-        if rows.num_rows() > 0 {
-            return open.columns.select(&rows).map(StreamItem::Batch);
+            let Some(batch) = batch else {
+                let engine = &self.run.engine;
+                let summary = engine.summary(&self.run, &self.running, &self.filter, self.started);
+                return Ok(StreamItem::End(finished(&self.run, summary.await?)?));
+            };
+            let rows = self.filter.pass(&batch)?;
+            if rows.num_rows() > 0 {
+                return self.columns.batch(rows.columns()).map(StreamItem::Batch);
+            }
         }
     }
 }
 
-/// The columns of a streamed answer: keys, time, values. A value that repeats a key of the same name is
-/// left out, because a file cannot have two columns of one name.
-pub(crate) struct Columns {
-    /// The columns as a stream tells them.
+/// The summary as its reader takes it.
+fn finished(run: &Run, mut summary: Summary) -> Result<Summary, EngineError> {
+    summary.warnings = run.parsed.located(summary.warnings);
+    describe::describe(&mut summary, run.parsed.single()?, &run.request.options);
+    Ok(summary)
+}
+
+/// The columns of a streamed answer: keys, time, values. A value that repeats a key of the same name is left out, because
+/// a file cannot have two columns of one name.
+pub(crate) struct StreamColumns {
+    /// The columns as a stream has them.
     pub(crate) schema: SchemaRef,
     indices: Vec<usize>,
 }
 
-impl Columns {
+impl StreamColumns {
     /// For keys and values with their types.
-    pub(crate) fn new(
-        keys: impl Iterator<Item = (String, Type)>,
-        values: impl Iterator<Item = (String, Type)>,
-    ) -> Self {
-        let keys = keys.map(|(name, value_type)| (name, value_type, "tag"));
-        let values = values.map(|(name, value_type)| (name, value_type, "value"));
-        let time = ("time".to_owned(), Type::Int, "time");
-        let all = keys.chain([time]).chain(values);
+    pub(crate) fn new(schema: &SeriesSchema) -> Self {
+        let keys = schema.keys.iter();
+        let keys = keys.map(|(name, value_type)| (name.as_str(), *value_type, "tag"));
+        let values = schema.columns.iter();
+        let values = values.map(|(name, value_type)| (name.as_str(), *value_type, "value"));
+        let all = keys.chain([("time", Type::Int, "time")]).chain(values);
         let mut fields: Vec<Field> = Vec::new();
         let mut indices = Vec::new();
         for (index, (name, value_type, role)) in all.enumerate() {
-            if fields.iter().any(|field| *field.name() == name) {
+            if fields.iter().any(|field| field.name() == name) {
                 continue;
             }
             let mut metadata = HashMap::from([("vouch.role".to_owned(), role.to_owned())]);
@@ -188,10 +167,6 @@ impl Columns {
             schema: Arc::new(Schema::new(fields)),
             indices,
         }
-    }
-
-    fn select(&self, batch: &RecordBatch) -> Result<RecordBatch, EngineError> {
-        self.batch(batch.columns())
     }
 
     /// Keys, time and values as a batch of the stream.

@@ -1,17 +1,16 @@
 //! The memory and the size of questions, over stores in memory.
 
-use api::{QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope, StreamItem};
 use events::{Defaults, Event, TimeRange};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use plan::Delivery;
+use plan::BoundStatement;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
 use crate::charged_scan::column_bytes;
-use crate::whole::Whole;
-use crate::{Engine, EngineConfig, EngineError, prepare};
+use crate::{Engine, EngineConfig, EngineError};
 
 /// 2026-11-21T00:00:00Z.
 const DATE_MS: i64 = 1_795_219_200_000;
@@ -57,14 +56,6 @@ pub(crate) fn request(query: &str) -> QueryRequest {
             ..QueryOptions::default()
         },
     }
-}
-
-/// The whole answer to a query.
-pub(crate) async fn whole(engine: &Engine, request: &QueryRequest) -> Whole {
-    let parsed = prepare::read(request, engine.memory()).unwrap();
-    let statement = parsed.single().unwrap();
-    let whole = engine.whole(request, &parsed, statement, Delivery::Stream);
-    whole.await.unwrap()
 }
 
 /// A mistyped workspace is compared with the names at the root. The directory that is suggested has no log, so it was
@@ -122,12 +113,11 @@ async fn computed_columns_are_charged_and_bounded() {
     let columns = (0..100).map(|at| format!("upper(substr(df_message, {at})) AS c{at}"));
     let columns: Vec<String> = columns.collect();
     let request = request(&format!("TAE::audit:({})", columns.join(", ")));
-    let parsed = prepare::read(&request, engine.memory()).unwrap();
-    let dql::ast::Statement::Select(select) = parsed.single().unwrap() else {
+    let prepared = engine.prepare(request).unwrap();
+    let (run, BoundStatement::Query(query)) = prepared.open().await.unwrap() else {
         panic!("a query is asked")
     };
-    let query = prepare::bind_select(&parsed, select, &request, Delivery::Stream).unwrap();
-    let (_running, mut batches) = engine.start(&request, query).await.unwrap();
+    let (_running, mut batches) = engine.start(&run, *query).await.unwrap();
     let mut rows = 0;
     while let Some(batch) = batches.try_next().await.unwrap() {
         let texts: usize = batch.columns().iter().map(column_bytes).sum();
@@ -173,4 +163,41 @@ async fn eval_of_too_many_series_is_refused() {
         panic!("{} items", items.len())
     };
     assert!(reason.contains("10001"), "{reason}");
+}
+
+/// A prepared request knows the columns of its answer before it runs, whatever its statement is, and runs again.
+#[tokio::test]
+async fn columns_are_known_before_a_statement_runs() {
+    let store = store(2, 3, 8).await;
+    let engine = engine(&store, 64 << 20);
+    for query in [
+        "TAE::audit:(count(*) AS n, last(df_message)) [::1d] BY df_event_id",
+        "abs(TAE::audit:(count(*) AS n, avg(date) AS a, last(df_message) AS m) BY df_event_id)",
+        "cumsum(TAE::audit:(count(*) AS n) [::1d]).moving_average(2)",
+        "series_sum((TAE::audit:(count(*) AS n) [::1d] BY df_event_id, df_message), sumBy = ['df_message'])",
+        "fill((TAE::audit:(last(df_message) AS m, count(*) AS n) [::1d]), 'none')",
+        "count_filter((TAE::audit:(count(*) AS n) [::1d] BY df_message), n > 0 AND df_message != '')",
+        "eval(A.n / B, A = (TAE::audit:(count(*) AS n) [::1d] BY df_event_id), B = (TAE::audit:(count(*))), alias = 'share')",
+        "show_event_source()",
+        "show_event_field()",
+        "show_workspaces()",
+    ] {
+        let prepared = engine.prepare(request(query)).unwrap();
+        let known = prepared.schema().unwrap();
+        for _ in 0..2 {
+            let items: Vec<StreamItem> = prepared.clone().stream().try_collect().await.unwrap();
+            let [StreamItem::Schema(schema), batches @ .., StreamItem::End(_)] = items.as_slice()
+            else {
+                panic!("{query}: {items:?}")
+            };
+            assert_eq!(schema, &known, "{query}");
+            assert!(!batches.is_empty(), "{query}");
+            for batch in batches {
+                let StreamItem::Batch(batch) = batch else {
+                    panic!("{query}: {batch:?}")
+                };
+                assert_eq!(batch.schema(), known, "{query}");
+            }
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! What is wrong with a question, and what its reader should know, found without a store.
 
 use api::{QueryRequest, StatementKind, ValidStatement, Validation};
-use dql::ast::{Select, Statement};
+use dql::ast::Statement;
 use dql::{Diagnostic, Severity, Span, Texts};
 use functions::Resources;
-use plan::{BindContext, BoundShow, Delivery};
+use plan::{BindContext, BoundStatement, Delivery};
 
 use crate::prepare;
 use crate::syntax::queries;
@@ -52,29 +52,34 @@ struct Binding<'a> {
 }
 
 impl Binding<'_> {
+    /// Binds a statement in which checking has found no error, which binding would only find again.
     fn statement(&mut self, statement: &Statement) {
-        let bound = |bound: BoundShow| match bound {
-            BoundShow::Rows(query) | BoundShow::Fields { query, .. } => query.notes.warnings,
-            BoundShow::Workspaces { .. } => Vec::new(),
-        };
-        match statement {
-            Statement::Select(select) => self.select(select),
-            Statement::Show(show) if !self.is_wrong(show.span) => {
-                self.add(show.span, plan::bind_show(show, &self.context()).map(bound));
-            }
-            Statement::Show(_) => {}
+        let is_wrong = match statement {
             Statement::Outer(outer) => {
-                for select in queries(&outer.call) {
-                    self.select(select);
+                let inner = queries(&outer.call).into_iter().map(|select| select.span);
+                let mut spans = inner.chain([outer.span]);
+                spans.any(|span| self.is_wrong(span))
+            }
+            other => self.is_wrong(other.span()),
+        };
+        if is_wrong {
+            return;
+        }
+        match plan::bind(statement, &self.context()) {
+            Ok(BoundStatement::Query(query)) => self.add(statement.span(), query.notes.warnings),
+            Ok(BoundStatement::Show(show)) => {
+                let query = show.query().map(|query| query.notes.warnings.clone());
+                self.add(statement.span(), query.unwrap_or_default());
+            }
+            Ok(BoundStatement::Series(plan)) => {
+                for (query, span) in plan.queries() {
+                    self.add(span, query.notes.warnings.clone());
+                }
+                for call in plan.calls() {
+                    self.add(statement.span(), call.notes.warnings.clone());
                 }
             }
-        }
-    }
-
-    fn select(&mut self, select: &Select) {
-        if !self.is_wrong(select.span) {
-            let bound = plan::bind(select, &self.context());
-            self.add(select.span, bound.map(|query| query.notes.warnings));
+            Err(errors) => self.add(statement.span(), errors),
         }
     }
 
@@ -83,13 +88,14 @@ impl Binding<'_> {
         prepare::context(options, self.now_ms, Delivery::Series, Resources::default())
     }
 
-    fn add(&mut self, span: Span, bound: Result<Vec<Diagnostic>, Vec<Diagnostic>>) {
-        let found = bound.unwrap_or_else(|errors| errors).into_iter();
+    /// Adds findings about a part of a text.
+    fn add(&mut self, span: Span, found: Vec<Diagnostic>) {
+        let found = found.into_iter();
         let located = found.map(|finding| self.texts.located_in(span.text, finding));
         self.found.extend(located);
     }
 
-    /// Whether checking has found an error in a part of a text, which binding would only find again.
+    /// Whether checking has found an error in a part of a text.
     fn is_wrong(&self, span: Span) -> bool {
         let is_about = |place| self.texts.is_clause(place) || span.contains(place);
         let is_error = |finding: &&Diagnostic| finding.severity == Severity::Error;

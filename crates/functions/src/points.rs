@@ -191,18 +191,32 @@ impl PartitionEvaluator for Series {
         let times = values[1].as_primitive::<Int64Type>();
         if self.is_whole {
             let numbers = values[0].as_primitive::<Int64Type>();
-            let (points, _) = points(numbers, times);
-            let results: Decimal128Array = spread(numbers, whole(self.function, &points));
+            let results: Decimal128Array = spread(numbers, whole_results(self.function, numbers));
             return Ok(Arc::new(
                 results.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?,
             ));
         }
         let floats = arrow::compute::cast(&values[0], &DataType::Float64)?;
         let numbers = floats.as_primitive::<Float64Type>();
-        let (points, times) = points(numbers, times);
-        let results: Float64Array = spread(numbers, fractional(self.function, &points, &times));
+        let results: Float64Array = spread(numbers, float_results(self.function, numbers, times));
         Ok(Arc::new(results))
     }
+}
+
+/// The results of a function that keeps numbers whole, one for each value that is there.
+pub fn whole_results(function: PointFunction, values: &Int64Array) -> Vec<Option<i128>> {
+    let points: Vec<i64> = values.iter().flatten().collect();
+    whole(function, &points)
+}
+
+/// The results of a function of floats, one for each value that is there. A result that is not finite is none.
+pub fn float_results(
+    function: PointFunction,
+    values: &Float64Array,
+    times: &Int64Array,
+) -> Vec<Option<f64>> {
+    let (points, times) = points(values, times);
+    fractional(function, &points, &times)
 }
 
 /// The values that are there, and their times.

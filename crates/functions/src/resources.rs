@@ -118,7 +118,10 @@ impl Default for Resources {
 impl Resources {
     /// Resources whose memory comes from a pool.
     pub fn new(pool: Arc<dyn MemoryPool>) -> Self {
-        let reservation = MemoryConsumer::new("regular expressions").register(&pool);
+        Self::charged_to(MemoryConsumer::new("regular expressions").register(&pool))
+    }
+
+    fn charged_to(reservation: MemoryReservation) -> Self {
         let patterns = Patterns {
             used: PatternUse::default(),
             reservation,
@@ -128,6 +131,13 @@ impl Resources {
             parts: AtomicUsize::new(0),
             notes: AtomicU32::new(0),
         }))
+    }
+
+    /// Those of another query of the same statement: nothing is used yet, and memory comes from the same pool.
+    pub fn of_another_query(&self) -> Self {
+        let patterns = self.0.patterns.lock();
+        let patterns = patterns.unwrap_or_else(PoisonError::into_inner);
+        Self::charged_to(patterns.reservation.new_empty())
     }
 
     /// Counts a part of an expression; the number of parts when there are too many.

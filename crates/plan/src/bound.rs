@@ -2,6 +2,7 @@
 
 mod display;
 mod notes;
+mod series;
 
 use chrono_tz::Tz;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
@@ -15,6 +16,10 @@ use crate::bind::sort_keys;
 use crate::types::Type;
 
 pub use notes::{Attribute, Notes, Observation, Occurrence};
+pub use series::{
+    BoundStatement, Eval, SeriesCall, SeriesFunction, SeriesPlan, SeriesSchema, Summary,
+    number_column,
+};
 
 /// A query without open questions; [`crate::lower`] makes a plan of it.
 #[derive(Debug, Clone)]
@@ -74,6 +79,21 @@ pub struct BoundQuery {
 }
 
 impl BoundQuery {
+    /// The columns of the answer.
+    pub fn schema(&self) -> SeriesSchema {
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| (key.name.clone(), key.value_type));
+        let columns = self.columns.iter();
+        SeriesSchema {
+            keys: keys.collect(),
+            columns: columns
+                .map(|column| (column.name.clone(), column.value_type))
+                .collect(),
+        }
+    }
+
     /// The window of the events that are read: that of the innermost query.
     pub fn events_window(&self) -> TimeRange {
         match &self.source {
@@ -182,6 +202,40 @@ pub enum BoundShow {
         /// The fields to skip.
         offset: u64,
     },
+}
+
+impl BoundShow {
+    /// The query that it asks.
+    pub fn query(&self) -> Option<&BoundQuery> {
+        match self {
+            Self::Workspaces { .. } => None,
+            Self::Rows(query) | Self::Fields { query, .. } => Some(query),
+        }
+    }
+
+    /// The same, to change it.
+    pub fn query_mut(&mut self) -> Option<&mut BoundQuery> {
+        match self {
+            Self::Workspaces { .. } => None,
+            Self::Rows(query) | Self::Fields { query, .. } => Some(query),
+        }
+    }
+
+    /// The columns of the answer (Guance documentation, SHOW functions).
+    pub fn schema(&self) -> SeriesSchema {
+        let columns: &[&str] = match self {
+            Self::Workspaces { .. } => &["wsuuid"],
+            Self::Rows(query) => return query.schema(),
+            Self::Fields { .. } => &["fieldKey", "fieldType"],
+        };
+        SeriesSchema {
+            keys: Vec::new(),
+            columns: columns
+                .iter()
+                .map(|name| ((*name).to_owned(), Type::String))
+                .collect(),
+        }
+    }
 }
 
 /// Where rows come from.

@@ -8,12 +8,14 @@ mod lower;
 mod types;
 
 pub use bind::{
-    BindContext, Delivery, Position, SHOW_FUNCTIONS, bind, bind_show, limit_points, nearest_field,
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, SOURCE_TIME, bind, limit_points,
+    nearest_field, source_column,
 };
 pub use bound::{
-    Attribute, BoundQuery, BoundShow, BoundSource, Column, Computed, Fill, FillMode, Key, Limit,
-    Limits, Lowered, Membership, Notes, Observation, Occurrence, Page, PageUnit, Point, Reducer,
-    SeriesOrder, Shape, SortKey,
+    Attribute, BoundQuery, BoundShow, BoundSource, BoundStatement, Column, Computed, Eval, Fill,
+    FillMode, Key, Limit, Limits, Lowered, Membership, Notes, Observation, Occurrence, Page,
+    PageUnit, Point, Reducer, SeriesCall, SeriesFunction, SeriesOrder, SeriesPlan, SeriesSchema,
+    Shape, SortKey, Summary, number_column,
 };
 pub use combine::all_of;
 pub use group_limit::Planner;

@@ -51,6 +51,17 @@ impl Type {
             Self::Null | Self::String | Self::Json => DataType::Utf8,
         }
     }
+
+    /// The Arrow type of a column of a plan.
+    pub fn planned(self) -> DataType {
+        match self {
+            Self::Null => DataType::Null,
+            Self::Bool => DataType::Boolean,
+            Self::Int => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::String | Self::Json => DataType::Utf8View,
+        }
+    }
 }
 
 /// A bound expression: what it computes, and the type of what comes out.
@@ -72,16 +83,5 @@ impl Typed {
             value_type,
             attribute: None,
         }
-    }
-}
-
-/// The Arrow type in which a value of a type is answered.
-pub(crate) fn arrow_type(value_type: Type) -> DataType {
-    match value_type {
-        Type::Null => DataType::Null,
-        Type::Bool => DataType::Boolean,
-        Type::Int => DataType::Int64,
-        Type::Float => DataType::Float64,
-        Type::String | Type::Json => DataType::Utf8View,
     }
 }

@@ -1,5 +1,7 @@
 //! Large events and requests, and the limits.
 
+use std::time::Duration;
+
 use api::MAX_MESSAGE_BYTES;
 use api::proto::ingest_service_client::IngestServiceClient;
 use api::proto::otlp::any_value::Value as AnyKind;
@@ -246,4 +248,32 @@ async fn an_answer_larger_than_a_message_says_what_to_do() {
         (Code::ResourceExhausted, "answer_too_large")
     );
     assert!(status.message().contains("QueryStream"));
+}
+
+/// Memory in which bombs were decompressed goes back to the system, also when no other request follows.
+#[test]
+fn memory_of_bombs_is_returned() {
+    let running = Running::start();
+    let address = running.service.http_address.clone();
+    let before = running.service.resident_bytes();
+    let bomb = gzip(&vec![b' '; 256 << 20]);
+    std::thread::scope(|scope| {
+        let senders = [(); 2].map(|()| {
+            scope.spawn(|| {
+                let headers = [("Content-Encoding", "gzip")];
+                post(&address, "/v1/events", &headers, &bomb).status
+            })
+        });
+        for sender in senders {
+            assert_eq!(sender.join().unwrap(), 413);
+        }
+    });
+    let most = before + (128 << 20);
+    let is_returned = || running.service.resident_bytes() < most;
+    let waited = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        is_returned()
+    });
+    let now = running.service.resident_bytes();
+    assert!(waited, "{before} bytes became {now}");
 }

@@ -86,9 +86,18 @@ impl Service {
 
     /// The most memory that its process has had.
     pub(crate) fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that its process has.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, line: &str) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|known| known.strip_prefix(line));
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
         1024 * kilobytes.unwrap().parse::<u64>().unwrap()
     }

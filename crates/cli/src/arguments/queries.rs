@@ -60,7 +60,7 @@ fn positive(text: &str) -> Result<usize, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let length_ms = api::duration_ms(text).filter(|length_ms| *length_ms > 0);
+    let length_ms = dql::duration_ms(text).filter(|length_ms| *length_ms > 0);
     let wrong = || "a duration such as 30s or 5m".to_owned();
     length_ms
         .map(|length_ms| Duration::from_millis(length_ms.unsigned_abs()))

@@ -161,7 +161,8 @@ impl Engine {
 
     /// A window that ends with the newest event and holds about this many, by whole files.
     async fn newest(&self, request: &QueryRequest, events: u64) -> Result<TimeRange, EngineError> {
-        let views = prepare::views(self.store(), request, &[TimeRange::ALL]).await?;
+        let scope = prepare::resolve_scope(self.store(), request).await?;
+        let views = prepare::views(self.store(), &scope, &[TimeRange::ALL]).await?;
         let spans = views.iter().flat_map(ReadView::spans);
         let mut spans: Vec<(i64, i64, u64)> = spans
             .map(|(first_ms, last_ms, rows)| (last_ms, first_ms, rows))

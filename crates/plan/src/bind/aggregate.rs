@@ -16,7 +16,7 @@ use super::fill::substitute;
 use super::point::Along;
 use super::target::as_call;
 use super::{Bind, Binder, Grouping, arguments, has_aggregate, sort_keys, wrong};
-use crate::types::{Type, Typed, arrow_type};
+use crate::types::{Type, Typed};
 
 /// Every aggregate function that is computed as one, but `p50`, `p95` and the like.
 pub(super) const AGGREGATES: [&str; 12] = [
@@ -262,7 +262,7 @@ impl Binder<'_> {
                 "what stands for a missing value is a number, a text, a truth value or `nil`";
             return Err(wrong(Code::WrongArgumentKind, message, values[1].span));
         };
-        let both = [value.expr, lit(substitute)].map(|value| cast(value, arrow_type(value_type)));
+        let both = [value.expr, lit(substitute)].map(|value| cast(value, value_type.planned()));
         Ok(Typed::new(coalesce(both.to_vec()), value_type))
     }
 }

@@ -10,8 +10,8 @@ use functions::json::{json_number, json_text};
 
 use super::name::column;
 use super::predicate::{as_text, opposite_if, text_test_of};
-use super::source::ROW_TIME;
-use super::{Bind, Binder, arguments, describe, wrong};
+use super::source::SOURCE_TIME;
+use super::{Bind, Binder, Names, arguments, describe, wrong};
 use crate::types::{Type, Typed};
 
 impl Binder<'_> {
@@ -84,7 +84,9 @@ impl Binder<'_> {
     fn compare_values(&mut self, op: BinaryOp, left: &AstExpr, right: &AstExpr) -> Bind<Expr> {
         let left_value = self.expression(left)?;
         let right_value = self.expression(right)?;
-        if let (ExprKind::Field(_), ExprKind::Field(_)) = (&left.kind, &right.kind) {
+        if let (ExprKind::Field(_), ExprKind::Field(_)) = (&left.kind, &right.kind)
+            && !matches!(self.names, Names::Series(_))
+        {
             let warning = self.warn(
                 Code::ColumnVsColumn,
                 "two fields are compared with each other",
@@ -121,7 +123,7 @@ impl Binder<'_> {
                 (Some(number), _) if op == BinaryOp::Eq && right_type == String => {
                     (self.number_as_text(number, left, right), right_value.expr)
                 }
-                _ => return Err(mismatch(op, (left, left_type), (right, right_type))),
+                _ => return Err(self.mismatch(op, (left, left_type), (right, right_type))),
             },
         };
         Ok(binary_expr(left_expr, operator, right_expr))
@@ -138,9 +140,45 @@ impl Binder<'_> {
             "{}, so it is compared with the text '{written}'",
             describe(text, Type::String)
         );
-        let hint = format!("compare numbers with `float({})`", dql::column_name(text));
+        let hint = match self.names {
+            Names::Series(_) => self.number_hint("compare numbers", text),
+            _ => format!("compare numbers with `float({})`", dql::column_name(text)),
+        };
         self.warn(Code::NumberAsText, message, number.span).hint = Some(hint);
         lit(written)
+    }
+
+    fn mismatch(
+        &self,
+        op: BinaryOp,
+        left: (&AstExpr, Type),
+        right: (&AstExpr, Type),
+    ) -> Box<dql::Diagnostic> {
+        let ((left, left_type), (right, right_type)) = (left, right);
+        let message = match op {
+            BinaryOp::Eq => format!(
+                "{} and {}: they are never equal",
+                describe(left, left_type),
+                describe(right, right_type)
+            ),
+            _ => format!(
+                "{} and {}: they have no common order",
+                describe(left, left_type),
+                describe(right, right_type)
+            ),
+        };
+        let error = wrong(Code::TypeMismatch, message, left.span.to(right.span));
+        let text = match (left_type, right_type) {
+            (Type::String, Type::Int | Type::Float) => Some(left),
+            (Type::Int | Type::Float, Type::String) => Some(right),
+            _ => None,
+        };
+        match text.filter(|text| matches!(text.kind, ExprKind::Field(_))) {
+            Some(text) => error
+                .with_hint(self.number_hint("compare numbers", text))
+                .into(),
+            None => error,
+        }
     }
 }
 
@@ -189,7 +227,7 @@ fn as_json_bool(value: Typed) -> Expr {
 }
 
 fn is_date(value: &Typed) -> bool {
-    value.expr == column(DATE) || value.expr == column(ROW_TIME)
+    value.expr == column(DATE) || value.expr == column(SOURCE_TIME)
 }
 
 /// A time as text in the place of Unix milliseconds.
@@ -204,35 +242,4 @@ fn date_literal(written: &AstExpr) -> Bind<Expr> {
     events::parse_timestamp(text)
         .map(lit)
         .map_err(|error| wrong(Code::InvalidTime, error.to_string(), written.span))
-}
-
-fn mismatch(op: BinaryOp, left: (&AstExpr, Type), right: (&AstExpr, Type)) -> Box<dql::Diagnostic> {
-    let ((left, left_type), (right, right_type)) = (left, right);
-    let message = match op {
-        BinaryOp::Eq => format!(
-            "{} and {}: they are never equal",
-            describe(left, left_type),
-            describe(right, right_type)
-        ),
-        _ => format!(
-            "{} and {}: they have no common order",
-            describe(left, left_type),
-            describe(right, right_type)
-        ),
-    };
-    let error = wrong(Code::TypeMismatch, message, left.span.to(right.span));
-    let text = match (left_type, right_type) {
-        (Type::String, Type::Int | Type::Float) => Some(left),
-        (Type::Int | Type::Float, Type::String) => Some(right),
-        _ => None,
-    };
-    match text.filter(|text| matches!(text.kind, ExprKind::Field(_))) {
-        Some(text) => error
-            .with_hint(format!(
-                "compare numbers: `float({})`",
-                dql::column_name(text)
-            ))
-            .into(),
-        None => error,
-    }
 }

@@ -12,8 +12,8 @@ use functions::whole_number::{WholeOperator, whole_number};
 use functions::{EXPRESSION_PARTS, NoteId};
 
 use super::window::fixed_ms;
-use super::{Bind, Binder, describe, wrong};
-use crate::types::{Type, Typed, arrow_type};
+use super::{Bind, Binder, Names, describe, wrong};
+use crate::types::{Type, Typed};
 
 /// A whole number that a query computes of two others. Equal ones share their note, so that they stay equal.
 #[derive(Debug)]
@@ -105,15 +105,27 @@ impl Binder<'_> {
                 Ok(Typed::new(json_number(value.expr, other), Type::Float))
             }
             Type::String | Type::Bool => {
-                let message = format!(
-                    "a number is needed, and {}",
-                    describe(written, value.value_type)
-                );
-                let hint = format!("convert it: `float({})`", dql::column_name(written));
+                let found = describe(written, value.value_type);
+                let message = match self.names {
+                    Names::Series(_) => format!("arithmetic needs numbers, and {found}"),
+                    _ => format!("a number is needed, and {found}"),
+                };
+                let hint = self.number_hint("convert it", written);
                 Err(wrong(Code::TypeMismatch, message, written.span)
                     .with_hint(hint)
                     .into())
             }
+        }
+    }
+
+    /// How text is used as a number; the functions of queries do not exist in functions over their results.
+    pub(super) fn number_hint(&self, what: &str, text: &AstExpr) -> String {
+        let name = dql::column_name(text);
+        match self.names {
+            Names::Series(_) => {
+                format!("compare a number: a column of the query such as `float({name}) AS number`")
+            }
+            _ => format!("{what}: `float({name})`"),
         }
     }
 
@@ -237,7 +249,7 @@ impl Binder<'_> {
     }
 }
 
-fn is_arithmetic(op: BinaryOp) -> bool {
+pub(super) fn is_arithmetic(op: BinaryOp) -> bool {
     use BinaryOp::{Add, Divide, Modulo, Multiply, Power, Subtract};
     matches!(op, Add | Subtract | Multiply | Divide | Modulo | Power)
 }
@@ -280,6 +292,6 @@ pub(super) fn convert(value: Typed, to: Type) -> Expr {
     match (value.value_type, to) {
         (from, to) if from == to => value.expr,
         (Type::Json, Type::String) => json_text(value.expr),
-        (_, to) => cast(value.expr, arrow_type(to)),
+        (_, to) => cast(value.expr, to.planned()),
     }
 }

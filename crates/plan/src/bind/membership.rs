@@ -9,7 +9,7 @@ use super::comparison::number_literal;
 use super::list::gives_lists;
 use super::name::column;
 use super::predicate::{as_text, opposite_if};
-use super::source::output_name;
+use super::source::source_column;
 use super::{Bind, Binder, describe, not_supported, wrong};
 use crate::bound::Membership;
 use crate::combine::{any_of, distinct};
@@ -99,7 +99,7 @@ impl Binder<'_> {
         let is_list = gives_lists(query);
         let member = match is_list {
             true => Typed::new(column(ELEMENT), Type::Json),
-            false => Typed::new(column(&output_name(0)), only.value_type),
+            false => Typed::new(column(&source_column(0)), only.value_type),
         };
         let (value, member) = match (value.value_type, member.value_type) {
             (left, right) if left.is_number() && right.is_number() => (value.expr, member.expr),

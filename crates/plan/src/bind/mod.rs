@@ -22,6 +22,9 @@ mod pick;
 mod point;
 mod predicate;
 mod scalar;
+mod series;
+mod series_expression;
+mod series_function;
 mod shift;
 mod show;
 mod source;
@@ -51,9 +54,11 @@ pub use page::Position;
 pub(crate) use page::behind;
 use page::{Continued, Pieces};
 use point::Along;
+pub use series::bind;
 pub(crate) use shift::SHIFT;
-pub use show::{SHOW_FUNCTIONS, bind_show};
-pub(crate) use source::{ROW_TIME, output_name};
+pub use show::SHOW_FUNCTIONS;
+use show::bind_show;
+pub use source::{SOURCE_TIME, source_column};
 pub use window_limits::limit_points;
 
 /// What a query is bound with, besides its text.
@@ -101,10 +106,11 @@ pub(crate) type Bind<T> = Result<T, Box<Diagnostic>>;
 /// Binds a query.
 ///
 /// # Errors
-/// Every clause that is wrong gives a finding with its place in the text.
-pub fn bind(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<Diagnostic>> {
+/// As [`bind`].
+fn bind_query(select: &Select, context: &BindContext) -> Result<BoundQuery, Vec<Diagnostic>> {
     let mut errors = Vec::new();
-    let bound = Binder::new(select, context).query(select, &mut errors);
+    let items = select.target.as_deref().unwrap_or_default();
+    let bound = Binder::new(items, context).query(select, &mut errors);
     match bound {
         Some(query) if errors.is_empty() => Ok(query),
         _ => Err(errors),
@@ -132,6 +138,8 @@ enum Names {
     Events,
     /// The columns of a sub-query, in order.
     Query(Vec<(String, Typed)>),
+    /// The columns of the series that a function takes.
+    Series(Vec<(String, Typed)>),
 }
 
 /// The state of binding one query.
@@ -196,11 +204,12 @@ impl Grouping {
 }
 
 impl<'a> Binder<'a> {
-    fn new(select: &'a Select, context: &'a BindContext) -> Self {
+    /// For a query with these columns.
+    fn new(items: &'a [Item], context: &'a BindContext) -> Self {
         Self {
             context,
             names: Names::Events,
-            items: select.target.as_deref().unwrap_or_default(),
+            items,
             aliases_visible: true,
             grouping: None,
             along: Along::Nothing,

@@ -62,6 +62,15 @@ impl Binder<'_> {
                     None => error.with_hint("an outer query sees the columns of the inner one by their names or aliases").into(),
                 })
             }
+            Names::Series(columns) => {
+                let known = columns.iter().map(|(known, _)| known.as_str());
+                // Every query has a time, which is not worth naming.
+                let known: Vec<&str> = known.filter(|known| *known != "time").collect();
+                let message = format!("the query has no column `{name}`");
+                let error = wrong(Code::UnknownField, message, span);
+                let hint = format!("its columns and keys are `{}`", known.join("`, `"));
+                Err(Box::new(error.with_hint(hint)))
+            }
         }
     }
 
@@ -70,7 +79,7 @@ impl Binder<'_> {
         match &self.names {
             Names::Events => events::field(name)
                 .map(|field| Typed::new(column(field.name), type_of(field.field_type))),
-            Names::Query(columns) => columns
+            Names::Query(columns) | Names::Series(columns) => columns
                 .iter()
                 .find(|(known, _)| known == name)
                 .map(|(_, value)| value.clone()),
@@ -171,7 +180,7 @@ impl Binder<'_> {
                     )
                 })
                 .collect(),
-            Names::Query(columns) => columns
+            Names::Query(columns) | Names::Series(columns) => columns
                 .iter()
                 .filter(|(name, _)| name != "time")
                 .cloned()

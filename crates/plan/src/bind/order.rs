@@ -7,7 +7,7 @@ use events::fields::{DATE, EVENT_ID, WORKSPACE};
 use functions::json::{json_number, json_text};
 
 use super::name::column;
-use super::source::ROW_TIME;
+use super::source::SOURCE_TIME;
 use super::target::{Target, alias_of, is_time, item_name};
 use super::{Bind, Binder, Names, arguments};
 use crate::bound::{Key, Reducer, SeriesOrder, Shape, SortKey, sort_exprs};
@@ -18,7 +18,7 @@ impl Binder<'_> {
     pub(super) fn row_time(&self) -> Expr {
         match self.names {
             Names::Events => column(DATE),
-            Names::Query(_) => column(ROW_TIME),
+            Names::Query(_) | Names::Series(_) => column(SOURCE_TIME),
         }
     }
 
@@ -41,7 +41,7 @@ impl Binder<'_> {
                 let others = [EVENT_ID, WORKSPACE].map(|name| key(column(name), Type::String));
                 std::iter::once(time).chain(others).collect()
             }
-            Names::Query(columns) => {
+            Names::Query(columns) | Names::Series(columns) => {
                 let others = columns.iter().filter(|(_, value)| value.expr != time.expr);
                 let others = others.map(|(_, value)| match value.value_type {
                     // Any order will do, and that of the text takes one key.

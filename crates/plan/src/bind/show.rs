@@ -10,7 +10,7 @@ use events::fields::{ATTRIBUTES, FIELDS};
 use functions::json_keys::json_keys;
 
 use super::name::column;
-use super::{BindContext, bind, not_supported};
+use super::{BindContext, bind_query, not_supported};
 use crate::bound::{BoundQuery, BoundShow, Column, Shape};
 use crate::types::Type;
 
@@ -27,8 +27,8 @@ pub const SHOW_FUNCTIONS: [&str; 5] = [
 /// `show_audit_event_…`.
 ///
 /// # Errors
-/// As [`bind`]; a SHOW function about data that no audit store holds is refused.
-pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Diagnostic>> {
+/// As [`bind_query`]; a SHOW function about data that no audit store holds is refused.
+pub(super) fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Diagnostic>> {
     let context = &BindContext {
         single_field: false,
         ..context.clone()
@@ -41,12 +41,12 @@ pub fn bind_show(show: &Show, context: &BindContext) -> Result<BoundShow, Vec<Di
             None => Ok(BoundShow::Workspaces { limit, offset }),
         },
         "show_event_source" | "show_audit_event_source" => {
-            let mut query = bind(&sources_query(show), context)?;
+            let mut query = bind_query(&sources_query(show), context)?;
             query.name = Some("measurements".to_owned());
             Ok(BoundShow::Rows(query))
         }
         "show_event_field" | "show_audit_event_field" => {
-            let mut query = bind(&fields_query(show), context)?;
+            let mut query = bind_query(&fields_query(show), context)?;
             summarise_fields(&mut query);
             Ok(BoundShow::Fields {
                 query,

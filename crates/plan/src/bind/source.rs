@@ -6,7 +6,7 @@ use dql::ast::{Namespace, Range, Select, Source};
 use events::fields::SOURCE;
 
 use super::name::column;
-use super::{Bind, BindContext, Binder, Delivery, Names, bind, not_supported, wrong};
+use super::{Bind, BindContext, Binder, Delivery, Names, bind_query, not_supported, wrong};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape};
 use crate::combine::{any_of, distinct};
 use crate::types::Typed;
@@ -98,7 +98,7 @@ impl<'a> Binder<'a> {
             ..self.context.clone()
         };
         let mut inner =
-            bind(query, &context).map_err(|errors| match errors.into_iter().next() {
+            bind_query(query, &context).map_err(|errors| match errors.into_iter().next() {
                 Some(error) => Box::new(error),
                 None => wrong(Code::InvalidQuery, "the sub-query is wrong", query.span),
             })?;
@@ -133,10 +133,10 @@ impl<'a> Binder<'a> {
 
 /// The column that holds the time of a sub-query's row. It is not called `time`, because steps are:
 /// DataFusion 55 would take a condition on the one for a condition on the other.
-pub(crate) const ROW_TIME: &str = "qt";
+pub const SOURCE_TIME: &str = "qt";
 
 /// The column that holds an output of a sub-query: its columns count from 0, its keys go on.
-pub(crate) fn output_name(index: usize) -> String {
+pub fn source_column(index: usize) -> String {
     format!("q{index}")
 }
 
@@ -154,9 +154,9 @@ fn output_names(inner: &BoundQuery) -> Vec<(String, Typed)> {
         .chain(keys)
         .enumerate()
         .map(|(index, (name, value_type))| {
-            (name, Typed::new(column(&output_name(index)), value_type))
+            (name, Typed::new(column(&source_column(index)), value_type))
         });
-    let time = Typed::new(column(ROW_TIME), crate::types::Type::Int);
+    let time = Typed::new(column(SOURCE_TIME), crate::types::Type::Int);
     let mut names: Vec<(String, Typed)> = Vec::new();
     for (name, value) in outputs.chain([("time".to_owned(), time)]) {
         if !names.iter().any(|(known, _)| *known == name) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BoundQuery, BoundSource, Computed, Shape, sort_exprs};
+use super::{BoundQuery, BoundSource, Computed, SeriesFunction, Shape, sort_exprs};
 
 /// A line of the text of a bound query.
 fn line(formatter: &mut fmt::Formatter<'_>, name: &str, text: String) -> fmt::Result {
@@ -123,6 +123,29 @@ impl fmt::Display for Computed {
         match self {
             Self::Fill(fill) => write!(formatter, "{} filled by {:?}", fill.value, fill.mode),
             Self::Point(point) => write!(formatter, "{:?} of {}", point.function, point.value),
+        }
+    }
+}
+
+impl fmt::Display for SeriesFunction {
+    /// What it has besides its name.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbers(values) => {
+                let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+                formatter.write_str(&texts.join(", "))
+            }
+            Self::Points { function, .. } => write!(formatter, "{function:?}"),
+            Self::Window {
+                width_ms,
+                time_zone,
+            } => write!(formatter, "{width_ms} ms in {time_zone}"),
+            Self::Summary { summary, .. } => write!(formatter, "{summary:?}"),
+            Self::CountFilter(condition) => write!(formatter, "{condition}"),
+            Self::SeriesSum { keys, .. } => write!(formatter, "by keys {keys:?}"),
+            Self::Extreme { count, .. } => write!(formatter, "{count} series"),
+            Self::Outliers { reach } => write!(formatter, "within {reach}"),
+            Self::Fill(mode) => write!(formatter, "{mode:?}"),
         }
     }
 }

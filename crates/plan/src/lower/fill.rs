@@ -16,7 +16,6 @@ use std::sync::Arc;
 use super::{key_column, key_columns};
 use crate::bind::column;
 use crate::bound::{BoundQuery, Fill, FillMode};
-use crate::types::arrow_type;
 
 /// The grouped rows, and an empty one for every step of the window in which a group has none. Rows
 /// without a time, and those of a step before the window, stay as they are.
@@ -96,7 +95,7 @@ pub(super) fn filled(
     fill: &Fill,
     keys: &[Expr],
 ) -> Result<LogicalPlanBuilder> {
-    let value = cast(fill.value.clone(), arrow_type(fill.value_type));
+    let value = cast(fill.value.clone(), fill.value_type.planned());
     let columns: Vec<Expr> = plan
         .schema()
         .columns()
@@ -105,7 +104,7 @@ pub(super) fn filled(
         .collect();
     match &fill.mode {
         FillMode::Value(literal) => {
-            let literal = cast(lit(literal.clone()), arrow_type(fill.value_type));
+            let literal = cast(lit(literal.clone()), fill.value_type.planned());
             plan.project(
                 columns
                     .into_iter()

@@ -25,7 +25,7 @@ use functions::pinned::{pinned, pinned_test};
 use crate::bind::{column, sort_keys};
 use crate::bound::{BoundQuery, Lowered, Shape, sort_exprs};
 use crate::group_limit::{GROUP_CUT, GROUP_RANK};
-use crate::types::{Type, arrow_type};
+use crate::types::Type;
 
 pub use opaque::with_opaque_conditions;
 
@@ -231,7 +231,7 @@ fn project(
 
 /// An expression over the rows of a plan in a type, without a cast to the type that it has.
 fn typed(expr: &Expr, value_type: Type, plan: &LogicalPlan) -> Result<Expr> {
-    expr.clone().cast_to(&arrow_type(value_type), plan.schema())
+    expr.clone().cast_to(&value_type.planned(), plan.schema())
 }
 
 /// An aggregate over the rows of each group, beside every row.

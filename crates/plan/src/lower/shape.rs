@@ -12,7 +12,7 @@ use functions::step_start::step_start;
 
 use super::histogram::histogram;
 use super::{key_columns, over, with_computed};
-use crate::bind::{ROW_TIME, SHIFT, column};
+use crate::bind::{SHIFT, SOURCE_TIME, column};
 use crate::bound::{BoundQuery, BoundSource, Key, Shape, sort_exprs};
 
 /// Shapes the rows of the source.
@@ -98,7 +98,7 @@ fn own_hits(query: &BoundQuery) -> Result<Expr> {
 fn step(query: &BoundQuery) -> Option<Expr> {
     let time = match query.source {
         BoundSource::Events => column(DATE),
-        BoundSource::Query(_) => column(ROW_TIME),
+        BoundSource::Query(_) => column(SOURCE_TIME),
     };
     let time = match (query.shift_ms, query.column_shifts_ms.as_slice()) {
         (0, []) => time,

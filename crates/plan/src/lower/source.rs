@@ -13,7 +13,7 @@ use functions::json_elements::json_elements;
 use functions::pinned::{pinned, pinned_test};
 
 use super::{is_one_row, key_columns, limited};
-use crate::bind::{ELEMENT, ROW_TIME, SHIFT, column, membership_place, output_name};
+use crate::bind::{ELEMENT, SHIFT, SOURCE_TIME, column, membership_place, source_column};
 use crate::bound::{BoundQuery, BoundSource};
 use crate::combine::all_of;
 
@@ -58,7 +58,7 @@ fn inside(query: &BoundQuery, window: TimeRange, events: &LogicalPlan) -> Result
         }
         BoundSource::Query(inner) => {
             let builder = LogicalPlanBuilder::from(subquery(inner, events)?);
-            let time = column(ROW_TIME);
+            let time = column(SOURCE_TIME);
             match window {
                 TimeRange::ALL => builder,
                 // Summaries of a whole window have no time and are not outside any window.
@@ -117,14 +117,14 @@ fn subquery(query: &BoundQuery, events: &LogicalPlan) -> Result<LogicalPlan> {
         } else {
             output
         };
-        value.alias(output_name(index))
+        value.alias(source_column(index))
     });
     let time = match &query.time {
         Expr::Column(_) if !is_one_row => column("time"),
         _ => pinned(column("time")),
     };
     LogicalPlanBuilder::from(plan)
-        .project(std::iter::once(time.alias(ROW_TIME)).chain(renamed))?
+        .project(std::iter::once(time.alias(SOURCE_TIME)).chain(renamed))?
         .build()
 }
 
@@ -149,7 +149,7 @@ fn with_memberships(query: &BoundQuery, filter: Expr, events: &LogicalPlan) -> R
         let member = membership.member.clone();
         let mut members = LogicalPlanBuilder::from(members);
         if membership.is_list {
-            let list = json_elements(column(&output_name(0)));
+            let list = json_elements(column(&source_column(0)));
             members = members
                 .project(vec![list.alias(ELEMENT)])?
                 .unnest_column(ELEMENT)?;
