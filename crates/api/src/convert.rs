@@ -13,7 +13,7 @@ pub use answer::{
     answer_from_message, answer_to_message, explanation_from_message, explanation_to_message,
     summary_from_message, summary_to_message,
 };
-pub use diagnostic::{code_from_text, diagnostic_from_message, diagnostics_to_messages};
+pub use diagnostic::{diagnostic_from_message, diagnostics_to_messages, error_code_from_text};
 pub use editor::{candidates_to_message, validation_to_message};
 pub use request::{
     RequestError, request_from_message, request_to_message, stage_from_message, stage_to_message,

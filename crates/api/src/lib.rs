@@ -5,6 +5,9 @@ mod arrow_stream;
 mod batches;
 pub mod convert;
 mod editor;
+mod error;
+mod error_code;
+mod error_kind;
 mod json;
 pub mod proto;
 mod request;
@@ -15,10 +18,13 @@ pub use arrow_stream::{ArrowStreamDecoder, ArrowStreamEncoder};
 pub use batches::{BatchFormat, BatchWriter, EncodeError, batch_writer};
 pub use convert::{MessageError, RequestError};
 pub use editor::{Candidate, CandidateKind, Candidates, StatementKind, ValidStatement, Validation};
+pub use error::Error;
+pub use error_code::ErrorCode;
+pub use error_kind::{ErrorKind, exit_status, fault_of_status};
 pub use json::{content_json, warnings_text};
 pub use request::{
     ClauseOptions, Density, OrderOption, QueryOptions, QueryRequest, Scope, Stage, StepOption,
-    duration_ms, time_zone,
+    time_zone,
 };
 
 /// The largest message that a service or a client takes or sends, in bytes: 64 MiB.

@@ -130,13 +130,6 @@ impl Density {
     }
 }
 
-/// The milliseconds of a duration such as `1d` or `1h30m`; `None` when the text is not a duration, or its length is
-/// not fixed or not positive.
-pub fn duration_ms(text: &str) -> Option<i64> {
-    let length_ms = dql::parse_duration(text)?.fixed_ms().ok()?;
-    (length_ms > 0).then_some(length_ms)
-}
-
 /// The time zone with this name: one of the IANA database, or an offset from UTC in whole hours such as
 /// `+08:00`.
 pub fn time_zone(name: &str) -> Option<Tz> {

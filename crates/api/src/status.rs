@@ -5,15 +5,21 @@ use prost::bytes::Bytes;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use crate::proto;
+use crate::{Error, proto};
 
 /// Statuses are sent in HTTP/2 headers, with details in base64. Some clients accept at most 8 KiB of headers.
 const MAX_DETAILS_BYTES: usize = 4 << 10;
 const MAX_MESSAGE_CHARACTERS: usize = 800;
 const ERROR_INFO_TYPE: &str = "type.googleapis.com/vouch.v1.ErrorInfo";
 
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        with_info(error.kind().grpc_code(), error.into_info())
+    }
+}
+
 /// The status with the details `info`, shortened to fit into a header.
-pub fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
+fn with_info(code: Code, mut info: proto::ErrorInfo) -> Status {
     info.message = truncated(&info.message);
     let found = info.diagnostics.len();
     while info.encoded_len() > MAX_DETAILS_BYTES && info.diagnostics.len() > 1 {
@@ -68,12 +74,39 @@ pub fn error_info(status: &Status) -> Option<proto::ErrorInfo> {
 
 #[cfg(test)]
 mod tests {
+    use dql::{Diagnostic, Span};
+
     use super::*;
+
+    fn status_with(findings: &[Diagnostic]) -> Status {
+        let error = Error::new(dql::Code::ParseError, "wrong");
+        Status::from(error.with_diagnostics("x", findings))
+    }
 
     #[test]
     fn a_status_of_somebody_else_has_no_details() {
         assert_eq!(error_info(&Status::unavailable("gone")), None);
         let other = Status::with_details(Code::Internal, "x", Bytes::from_static(b"\xff\xff"));
         assert_eq!(error_info(&other), None);
+    }
+
+    #[test]
+    fn details_fit_into_a_header_and_say_what_is_left_out() {
+        let finding = |number: usize| {
+            Diagnostic::error(
+                dql::Code::ParseError,
+                format!("{number} {}", "ü".repeat(300)),
+                Span::new(0, 1),
+            )
+        };
+        let findings: Vec<Diagnostic> = (0..50).map(finding).collect();
+        let status = status_with(&findings);
+        assert!(status.details().len() < 6_000, "{}", status.details().len());
+        assert!(status.message().contains("more findings are left out"));
+        assert!(!error_info(&status).unwrap().diagnostics.is_empty());
+
+        let huge = Diagnostic::error(dql::Code::ParseError, "ü".repeat(50_000), Span::new(0, 1));
+        let status = status_with(&[huge]);
+        assert!(status.details().len() < 6_000, "{}", status.details().len());
     }
 }

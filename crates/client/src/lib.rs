@@ -5,7 +5,7 @@ mod workspace;
 use std::time::Duration;
 
 use api::convert::{
-    answer_from_message, code_from_text, diagnostic_from_message, explanation_from_message,
+    answer_from_message, diagnostic_from_message, error_code_from_text, explanation_from_message,
     request_to_message, stage_to_message, summary_from_message,
 };
 use api::proto::query_service_client::QueryServiceClient;
@@ -13,14 +13,14 @@ use api::proto::query_stream_response::Item;
 use api::proto::workspace_service_client::WorkspaceServiceClient;
 use api::proto::{ExplainRequest, QueryStreamResponse};
 use api::{
-    Answer, ArrowStreamDecoder, Explanation, MAX_MESSAGE_BYTES, MessageError, QueryRequest, Stage,
-    StreamItem, status,
+    Answer, ArrowStreamDecoder, ErrorCode, Explanation, MAX_MESSAGE_BYTES, MessageError,
+    QueryRequest, Stage, StreamItem, fault_of_status, status,
 };
-use dql::Diagnostic;
+use dql::{Code, Diagnostic, Fault};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time after which a service that disappeared is noticed.
@@ -65,13 +65,13 @@ pub enum ClientError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The stable code.
-    pub code: dql::Code,
+    pub code: ErrorCode,
     /// The message.
     pub message: String,
     /// The diagnostics of the query text, when that is wrong.
     pub diagnostics: Vec<Diagnostic>,
-    /// Whether the client has to change its request; otherwise the operator has to act.
-    pub is_question: bool,
+    /// Who has to change something.
+    pub fault: Fault,
 }
 
 /// A connection to a service.
@@ -205,22 +205,20 @@ fn refused(status: Status) -> ClientError {
     let Some(info) = status::error_info(&status) else {
         return ClientError::Call(Box::new(status));
     };
+    let code = error_code_from_text(info.code);
+    let fault = match code {
+        ErrorCode::Query(Code::Unknown(_)) => fault_of_status(status.code()),
+        known => known.fault(),
+    };
     ClientError::Refused(Box::new(Refusal {
-        code: code_from_text(info.code),
+        code,
         message: info.message,
         diagnostics: info
             .diagnostics
             .into_iter()
             .map(diagnostic_from_message)
             .collect(),
-        is_question: matches!(
-            status.code(),
-            Code::InvalidArgument
-                | Code::NotFound
-                | Code::AlreadyExists
-                | Code::PermissionDenied
-                | Code::FailedPrecondition
-        ),
+        fault,
     }))
 }
 
@@ -323,18 +321,11 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_words() {
-        let status = status::with_info(
-            Code::InvalidArgument,
-            api::proto::ErrorInfo {
-                code: dql::Code::InvalidRequest.as_str().to_owned(),
-                message: "no scope".to_owned(),
-                ..Default::default()
-            },
-        );
+        let status = Status::from(api::Error::new(ErrorCode::InvalidRequest, "no scope"));
         let ClientError::Refused(refusal) = refused(status) else {
             panic!("not refused")
         };
-        assert_eq!(refusal.code, dql::Code::InvalidRequest);
-        assert!(refusal.is_question);
+        assert_eq!(refusal.code, ErrorCode::InvalidRequest);
+        assert_eq!(refusal.fault, Fault::Request);
     }
 }

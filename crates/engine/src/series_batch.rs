@@ -30,11 +30,7 @@ impl SeriesAnswer {
     /// The answer with series of values.
     pub(crate) fn into_answer(self) -> Result<Answer, EngineError> {
         let series = self.batch.series()?;
-        let answer = Answer::new(series, self.summary);
-        Ok(match self.charge {
-            Some(charge) => answer.with_reservation(charge),
-            None => answer,
-        })
+        Ok(Answer::new(series, self.summary).with_reservation(self.charge))
     }
 }
 

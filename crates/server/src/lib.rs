@@ -1,24 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod answer_error;
 mod connections;
 mod ingest;
 mod metrics;
-mod questions;
-mod readiness;
+mod query;
 mod sending;
 mod serve;
-mod service;
-mod status;
-mod tally;
-mod turns;
 mod web;
-mod workspace;
+mod workspaces;
 
 pub use admin::AdminAddress;
 pub use connections::{ConnectionLimits, raise_descriptor_limit};
-pub use ingest::{IngestConfig, IngestLimits, IngestQuotas};
-pub use questions::QuestionLimits;
 pub use serve::{Server, ServerConfig, ServerError, stop_signal};
 
 /// The largest query message that a service accepts, in bytes: 1 MiB. The texts of a query have a limit of their own,

@@ -97,7 +97,7 @@ async fn check_all(cluster: &Cluster, node: &Node, workspace: &str) -> bool {
 /// Takes note of a question without an answer, unless the node is dead or has nothing yet.
 fn is_dead(cluster: &Cluster, workspace: &str, error: &ClientError, has_events: bool) -> bool {
     if let ClientError::Refused(refusal) = error
-        && (has_events || refusal.code != dql::Code::UnknownWorkspace)
+        && (has_events || refusal.code != dql::Code::UnknownWorkspace.into())
     {
         let problem = format!("no answer about {workspace}: {refusal:?}");
         cluster.model.problem(problem);

@@ -293,7 +293,7 @@ async fn pages_by_time_give_each_once_while_others_arrive() {
                     world.arrive(&mut random).await;
                     size = 1 + random.below(5);
                 }
-                Err(error) if error.code() == dql::Code::PageTooSmall => size *= 2,
+                Err(error) if error.code() == dql::Code::PageTooSmall.into() => size *= 2,
                 Err(error) => panic!("{page}: {error}"),
             }
         }

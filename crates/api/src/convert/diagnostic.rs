@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dql::{Code, Diagnostic, Origin, Severity, Span};
 
-use crate::proto;
+use crate::{ErrorCode, proto};
 
 /// Diagnostics as messages; `query` is their text.
 pub fn diagnostics_to_messages(query: &str, diagnostics: &[Diagnostic]) -> Vec<proto::Diagnostic> {
@@ -81,11 +81,16 @@ fn span(place: &proto::Place) -> Span {
 const MAX_UNKNOWN_CODES: usize = 1_000;
 const MAX_CODE_BYTES: usize = 64;
 
-/// The code with this text.
+/// The code of an error with this text, as for [`code_from_text`].
+pub fn error_code_from_text(text: String) -> ErrorCode {
+    ErrorCode::from_text(&text).unwrap_or_else(|| ErrorCode::Query(code_from_text(text)))
+}
+
+/// The code of a finding with this text.
 ///
 /// Services of other versions have other codes. There are few, so the text of each is kept once for the rest of the
 /// process. Beyond a bound, and for texts that are not codes, the result is `unknown_code`.
-pub fn code_from_text(text: String) -> Code {
+fn code_from_text(text: String) -> Code {
     static UNKNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     if let Some(code) = Code::from_text(&text) {
         return code;

@@ -192,7 +192,7 @@ fn duration_ms(option: &'static str, text: &str) -> Result<Option<i64>, RequestE
     if text.is_empty() {
         return Ok(None);
     }
-    match crate::duration_ms(text) {
+    match dql::duration_ms(text) {
         Some(length_ms) => Ok(Some(length_ms)),
         None => Err(RequestError::Value {
             option,

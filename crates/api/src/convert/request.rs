@@ -9,7 +9,7 @@ use events::{InvalidToken, TimeRange, WorkspaceId};
 use super::cursor::{cursor_from_message, cursor_to_message};
 use super::options::{options_from_message, options_to_message};
 use crate::proto::{self, query_request};
-use crate::{QueryOptions, QueryRequest, Scope, Stage};
+use crate::{Error, ErrorCode, QueryOptions, QueryRequest, Scope, Stage};
 
 /// Why a request is invalid before its text is parsed.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -70,13 +70,23 @@ pub enum RequestError {
     UnknownStage(i32),
 }
 
-impl RequestError {
-    /// The stable code.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Unsupported { .. } => Code::NotSupported,
-            _ => Code::InvalidRequest,
-        }
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        let code = match error {
+            RequestError::Unsupported { .. } => ErrorCode::Query(Code::NotSupported),
+            RequestError::NoScope
+            | RequestError::NoWorkspaces
+            | RequestError::Workspace(_)
+            | RequestError::Place(_)
+            | RequestError::Token(_)
+            | RequestError::TimeRange(_)
+            | RequestError::TimeZone(_)
+            | RequestError::Value { .. }
+            | RequestError::NothingHeld
+            | RequestError::NoQuestion
+            | RequestError::UnknownStage(_) => ErrorCode::InvalidRequest,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

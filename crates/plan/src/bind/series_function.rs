@@ -256,7 +256,7 @@ impl Binding<'_> {
             .others
             .first()
             .and_then(|argument| match &argument.value.kind {
-                ExprKind::String(text) => dql::parse_duration(text)?.fixed_ms().ok(),
+                ExprKind::String(text) => dql::duration_ms(text),
                 _ => None,
             });
         width

@@ -192,8 +192,8 @@ async fn a_wrong_question_comes_back_with_its_place() {
         let ClientError::Refused(refusal) = refusal else {
             panic!("{refusal:?}")
         };
-        assert_eq!(refusal.code, dql::Code::UnknownFunction);
-        assert!(refusal.is_question);
+        assert_eq!(refusal.code, dql::Code::UnknownFunction.into());
+        assert_eq!(refusal.fault, dql::Fault::Question);
         assert_eq!(refusal.diagnostics[0].span.unwrap().start, 12);
     }
 
@@ -205,7 +205,7 @@ async fn a_wrong_question_comes_back_with_its_place() {
     let ClientError::Refused(refusal) = client.query(&unknown).await.unwrap_err() else {
         panic!("not refused")
     };
-    assert_eq!(refusal.code, dql::Code::UnknownWorkspace);
+    assert_eq!(refusal.code, dql::Code::UnknownWorkspace.into());
     assert!(refusal.message.contains("`acme`"), "{}", refusal.message);
     running.stop().await.unwrap();
 }

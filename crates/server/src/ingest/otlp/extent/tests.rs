@@ -5,7 +5,7 @@ use api::proto::otlp::{
 use prost::Message;
 
 use super::*;
-use crate::ingest::budget::Budget;
+use service::write::Budget;
 
 /// A field with a length: its key and the length of `content` before it.
 fn field(tag: u8, content: &[u8]) -> Vec<u8> {

@@ -5,22 +5,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
-use axum::http::Extensions;
-use axum::http::request::Parts;
-use dql::Code;
+use api::ErrorCode;
 use events::{Mapping, MappingSource, Origin, WorkspaceId};
 use store::{BatchNumber, Ingest, WriteBatch};
 use tokio::runtime::Handle;
 
 use super::IngestConfig;
-use super::body::{self, Received};
 use super::budget::{Budget, Reservation};
 use super::decode::{Decoded, Decoder, Grow, RefusedRecord};
 use super::error::WriteError;
 use super::limits::IngestLimits;
 use super::quotas::Quotas;
-use crate::connections::Peer;
 use crate::metrics::Metrics;
 use crate::tally::Tally;
 
@@ -29,7 +24,7 @@ const MAX_PRODUCER_BYTES: usize = 128;
 
 /// Stores the events of all doors. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Writer {
+pub struct Writer {
     ingest: Ingest,
     config: Arc<IngestConfig>,
     budget: Budget,
@@ -40,7 +35,7 @@ pub(crate) struct Writer {
 
 /// The doors, by their names in metrics and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub enum Door {
     /// `POST /v1/events`.
     Http,
     /// `IngestService`.
@@ -64,22 +59,14 @@ impl Door {
 
 /// The origin of a request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Source {
-    pub(crate) door: Door,
+pub struct Source {
+    /// The door of the request.
+    pub door: Door,
     /// The address of its sender.
-    pub(crate) sender: Option<IpAddr>,
+    pub sender: Option<IpAddr>,
 }
 
 impl Source {
-    /// The source of a request with these extensions.
-    pub(crate) fn of(door: Door, extensions: &Extensions) -> Self {
-        let peer = extensions.get::<Peer>();
-        Self {
-            door,
-            sender: peer.map(|peer| peer.address),
-        }
-    }
-
     fn origin(self, mapping: Option<&MappingSource>) -> Origin {
         Origin {
             sender: self.sender.map(|sender| sender.to_string()),
@@ -94,36 +81,41 @@ impl Source {
 
 /// The options of a request to store events.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct WriteOptions {
+pub struct WriteOptions {
     /// The workspace of events that name none.
-    pub(crate) workspace: Option<WorkspaceId>,
+    pub workspace: Option<WorkspaceId>,
     /// The mapping of the records.
-    pub(crate) mapping: Option<MappingSource>,
+    pub mapping: Option<MappingSource>,
     /// The number of the batch.
-    pub(crate) number: Option<BatchNumber>,
+    pub number: Option<BatchNumber>,
     /// Whether one refused record refuses the request.
-    pub(crate) all_or_nothing: bool,
+    pub all_or_nothing: bool,
 }
 
 /// The same options as texts of a request. Empty texts and 0 mean that the option is absent.
 #[derive(Debug, Default)]
-pub(crate) struct AskedOptions<'a> {
-    pub(crate) workspace: &'a str,
-    pub(crate) mapping: &'a str,
-    pub(crate) producer: &'a str,
-    pub(crate) number: u64,
-    pub(crate) all_or_nothing: bool,
+pub struct AskedOptions<'a> {
+    /// See [`WriteOptions::workspace`].
+    pub workspace: &'a str,
+    /// The name of the mapping.
+    pub mapping: &'a str,
+    /// The producer of a numbered batch.
+    pub producer: &'a str,
+    /// The number of the batch.
+    pub number: u64,
+    /// See [`WriteOptions::all_or_nothing`].
+    pub all_or_nothing: bool,
 }
 
 /// The result of a write.
 #[derive(Debug)]
-pub(crate) struct WriteReceipt {
+pub struct WriteReceipt {
     /// The number of durable events.
-    pub(crate) accepted: u64,
+    pub accepted: u64,
     /// The refused records and events, in the order of the records.
-    pub(crate) refused: Vec<RefusedRecord>,
+    pub refused: Vec<RefusedRecord>,
     /// The token of the write; empty when nothing was stored.
-    pub(crate) token: String,
+    pub token: String,
 }
 
 impl Writer {
@@ -147,7 +139,7 @@ impl Writer {
     }
 
     /// Counts the result of a request, and logs refusals, because some senders do not report them.
-    pub(crate) fn count(&self, door: Door, outcome: Result<&WriteReceipt, &WriteError>) {
+    pub fn count(&self, door: Door, outcome: Result<&WriteReceipt, &WriteError>) {
         let door = door.as_str();
         match outcome {
             Ok(receipt) => {
@@ -161,44 +153,33 @@ impl Writer {
                     self.log.add((door, code), count);
                 }
             }
-            Err(error) => self.refused(door, error.kind().1),
+            Err(error) => self.refused(door, error.code()),
         }
     }
 
     /// Counts a request that was refused with `code` before its door read it.
-    pub(crate) fn count_refusal(&self, door: Door, code: Code) {
+    pub fn count_refusal(&self, door: Door, code: ErrorCode) {
         self.refused(door.as_str(), code);
     }
 
-    fn refused(&self, door: &'static str, code: Code) {
+    fn refused(&self, door: &'static str, code: ErrorCode) {
         let code = code.as_str();
         self.metrics.refused_request(door, code);
         self.log.add((door, code), 1);
     }
 
     /// The limits of the doors.
-    pub(crate) fn limits(&self) -> &IngestLimits {
+    pub fn limits(&self) -> &IngestLimits {
         &self.config.limits
     }
 
     /// The memory that requests share.
-    pub(crate) fn budget(&self) -> &Budget {
+    pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Reads the body of an HTTP request.
-    ///
-    /// # Errors
-    /// As for [`body::receive`].
-    pub(crate) async fn receive(&self, head: &Parts, body: Body) -> Result<Received, WriteError> {
-        let peer = head.extensions.get::<Peer>();
-        let share = peer.map_or_else(|| self.budget.share(), |peer| peer.share.clone());
-        let held = self.budget.request(&share);
-        body::receive(&head.headers, body, self.limits(), &self.budget, held).await
-    }
-
     /// The mapping for log records.
-    pub(crate) fn otlp_mapping(&self) -> Option<&MappingSource> {
+    pub fn otlp_mapping(&self) -> Option<&MappingSource> {
         self.config.otlp_mapping.as_ref()
     }
 
@@ -206,7 +187,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError::Request`] or [`WriteError::UnknownMapping`].
-    pub(crate) fn options(&self, asked: &AskedOptions<'_>) -> Result<WriteOptions, WriteError> {
+    pub fn options(&self, asked: &AskedOptions<'_>) -> Result<WriteOptions, WriteError> {
         let workspace = match asked.workspace {
             "" => None,
             id => Some(workspace(id)?),
@@ -247,7 +228,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the records cannot be decoded, or the store fails. No event is acknowledged then.
-    pub(crate) async fn write(
+    pub async fn write(
         &self,
         source: Source,
         options: WriteOptions,
@@ -346,7 +327,7 @@ async fn store(
 ///
 /// # Errors
 /// [`WriteError::Request`] when the name is invalid.
-pub(crate) fn workspace(id: &str) -> Result<WorkspaceId, WriteError> {
+pub fn workspace(id: &str) -> Result<WorkspaceId, WriteError> {
     id.parse()
         .map_err(|error| WriteError::Request(format!("{error}")))
 }

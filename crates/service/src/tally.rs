@@ -10,14 +10,14 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// A kind of event: its origin and its stable code.
-pub(crate) type Event = (&'static str, &'static str);
+pub type TallyEvent = (&'static str, &'static str);
 
 /// Counts events. Logs the first of each kind at once, and further ones at most once in a window.
 #[derive(Clone)]
-pub(crate) struct Tally {
-    log: fn(Event, u64),
+pub struct Tally {
+    log: fn(TallyEvent, u64),
     /// The events that are not logged yet; `None` while no window runs.
-    counts: Arc<Mutex<Option<BTreeMap<Event, u64>>>>,
+    counts: Arc<Mutex<Option<BTreeMap<TallyEvent, u64>>>>,
 }
 
 impl fmt::Debug for Tally {
@@ -28,7 +28,7 @@ impl fmt::Debug for Tally {
 
 impl Tally {
     /// Logs with `log`.
-    pub(crate) fn new(log: fn(Event, u64)) -> Self {
+    pub fn new(log: fn(TallyEvent, u64)) -> Self {
         Self {
             log,
             counts: Arc::default(),
@@ -36,7 +36,7 @@ impl Tally {
     }
 
     /// Counts `count` of `event`. Called on a runtime.
-    pub(crate) fn add(&self, event: Event, count: u64) {
+    pub fn add(&self, event: TallyEvent, count: u64) {
         let mut counts = self.counts();
         if let Some(counts) = counts.as_mut() {
             *counts.entry(event).or_default() += count;
@@ -64,7 +64,7 @@ impl Tally {
         }
     }
 
-    fn counts(&self) -> MutexGuard<'_, Option<BTreeMap<Event, u64>>> {
+    fn counts(&self) -> MutexGuard<'_, Option<BTreeMap<TallyEvent, u64>>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

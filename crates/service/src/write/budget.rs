@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A number of bytes that all clones share.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget {
+pub struct Budget {
     shared: Arc<Shared>,
 }
 
@@ -54,19 +54,19 @@ struct Shared {
 
 /// The memory of a [`Budget`] outside of the lane that the requests of one address may take.
 #[derive(Debug, Clone)]
-pub(crate) struct Share {
+pub struct Share {
     left: Arc<Semaphore>,
 }
 
 /// The permit of a large request to use a processor. It is released on drop.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub struct Turn {
     _permit: OwnedSemaphorePermit,
 }
 
 /// The memory of one request. It is released on drop.
 #[derive(Debug)]
-pub(crate) struct Reservation {
+pub struct Reservation {
     budget: Budget,
     share: Share,
     bytes: usize,
@@ -93,11 +93,12 @@ impl Drop for Waiting<'_> {
 
 impl Budget {
     /// A budget of `bytes` for requests of at most `request_bytes` each.
-    pub(crate) fn new(bytes: usize, request_bytes: usize) -> Self {
+    pub fn new(bytes: usize, request_bytes: usize) -> Self {
         Self::with_patience(bytes, request_bytes, PATIENCE)
     }
 
-    pub(crate) fn with_patience(bytes: usize, request_bytes: usize, patience: Duration) -> Self {
+    /// The same, for requests that wait at most `patience` for memory.
+    pub fn with_patience(bytes: usize, request_bytes: usize, patience: Duration) -> Self {
         let lane_bytes = request_bytes.min(bytes / 2);
         let units = (bytes - lane_bytes) / UNIT_BYTES;
         let units = units.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
@@ -116,7 +117,7 @@ impl Budget {
     }
 
     /// The share of an address, which all of its connections use.
-    pub(crate) fn share_of(&self, address: IpAddr) -> Share {
+    pub fn share_of(&self, address: IpAddr) -> Share {
         let shares = self.shared.shares.lock();
         let mut shares = shares.unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = shares.get(&address).and_then(Weak::upgrade) {
@@ -129,14 +130,14 @@ impl Budget {
     }
 
     /// The share of a sender with an unknown address.
-    pub(crate) fn share(&self) -> Share {
+    pub fn share(&self) -> Share {
         Share {
             left: Arc::new(Semaphore::new((self.shared.units / 2).max(1) as usize)),
         }
     }
 
     /// A request with this share that holds no memory yet.
-    pub(crate) fn request(&self, share: &Share) -> Reservation {
+    pub fn request(&self, share: &Share) -> Reservation {
         Reservation {
             budget: self.clone(),
             share: share.clone(),
@@ -148,12 +149,12 @@ impl Budget {
     }
 
     /// Whether requests wait for memory.
-    pub(crate) fn is_short(&self) -> bool {
+    pub fn is_short(&self) -> bool {
         self.shared.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// The bytes that requests hold; the lane counts as a whole.
-    pub(crate) fn held_bytes(&self) -> usize {
+    pub fn held_bytes(&self) -> usize {
         let held = self.shared.units as usize - self.shared.free.available_permits();
         let in_lane = match self.shared.lane.available_permits() {
             0 => self.shared.lane_bytes,
@@ -165,8 +166,7 @@ impl Budget {
 
 impl Reservation {
     /// The bytes that the request holds.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -174,7 +174,7 @@ impl Reservation {
     ///
     /// # Errors
     /// [`WriteError::Overloaded`] when the wait is too long.
-    pub(crate) async fn grow_to(&mut self, bytes: usize) -> Result<(), WriteError> {
+    pub async fn grow_to(&mut self, bytes: usize) -> Result<(), WriteError> {
         let held_units = self.free.as_ref().map_or(0, |held| held.num_permits());
         let more = bytes.div_ceil(UNIT_BYTES).saturating_sub(held_units);
         if self.lane.is_none() && more > 0 {
@@ -187,7 +187,7 @@ impl Reservation {
 
     /// A turn when the request is large. It has none while it waits for memory. Turns are granted in the order of
     /// arrival.
-    pub(crate) async fn turn(&self) -> Option<Turn> {
+    pub async fn turn(&self) -> Option<Turn> {
         if self.bytes <= LARGE_BYTES {
             return None;
         }
@@ -201,13 +201,13 @@ impl Reservation {
     ///
     /// # Errors
     /// [`WriteError::Overloaded`].
-    pub(crate) async fn grow_by(&mut self, bytes: usize) -> Result<(), WriteError> {
+    pub async fn grow_by(&mut self, bytes: usize) -> Result<(), WriteError> {
         self.grow_to(self.bytes.saturating_add(bytes)).await
     }
 
     /// Splits off the memory of `bytes`, which is then released on its own. The lane is released as a whole, with the
     /// rest.
-    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+    pub fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         let units = bytes.div_ceil(UNIT_BYTES);
         let part = |held: &mut Option<OwnedSemaphorePermit>| {

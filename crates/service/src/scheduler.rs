@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{QueryOptions, QueryRequest, Scope};
+use api::{Error, QueryOptions, QueryRequest, Scope};
 use engine::{Engine, EngineConfig, EngineError};
 use futures::{Stream, StreamExt, stream};
 use store::{Store, StoreOptions};
@@ -16,13 +16,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
-use tonic::Status;
 
-use crate::status;
+use crate::error::{from_engine, from_lost_query};
 use crate::turns::{Asker, Turn, Turns};
 
-/// The memory for incoming queries and for answers that are not sent yet, of all calls together.
-pub(crate) const BUDGET_BYTES: usize = 256 << 20;
 /// Planning a query recurses with the depth of its text, and deepest in debug builds.
 const STACK_BYTES: usize = 8 << 20;
 /// The number of concurrent validations and completions.
@@ -34,7 +31,7 @@ const READY_MESSAGES: usize = 2;
 
 /// The limits of queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuestionLimits {
+pub struct QueryLimits {
     /// The number of concurrent queries, and of concurrent streams besides.
     pub running: usize,
     /// The number of queries that may wait for a turn, and of streams besides.
@@ -45,7 +42,7 @@ pub struct QuestionLimits {
     pub longest_time: Duration,
 }
 
-impl Default for QuestionLimits {
+impl Default for QueryLimits {
     /// One query per processor, but at least 4; 64 that wait; one minute, and at most one hour.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(4, usize::from);
@@ -58,19 +55,19 @@ impl Default for QuestionLimits {
     }
 }
 
-/// Runs queries. Cheap to clone.
+/// Runs queries within their limits. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Questions {
+pub(crate) struct Scheduler {
     runtime: Handle,
-    limits: QuestionLimits,
+    limits: QueryLimits,
     answers: Turns,
     streams: Turns,
     checks: Turns,
 }
 
-impl Questions {
+impl Scheduler {
     /// Runs queries on a runtime.
-    pub(crate) fn new(runtime: &QuestionRuntime, limits: QuestionLimits) -> Self {
+    pub(crate) fn new(runtime: &QueryRuntime, limits: QueryLimits) -> Self {
         let turns = |running| Turns::new(running, limits.waiting);
         Self {
             runtime: runtime.handle(),
@@ -102,8 +99,8 @@ impl Questions {
         query: &str,
         asker: Asker,
         time: Duration,
-        work: impl Future<Output = Result<T, Status>> + Send + 'static,
-    ) -> Result<T, Status> {
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
         let end = Instant::now() + time;
         let turn = self.answers.turn(asker, end).await?;
         let task = self.runtime.spawn(async move {
@@ -113,7 +110,7 @@ impl Questions {
         let _ends_with_call = EndsWithCall(task.abort_handle());
         match timeout_at(end, task).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => Err(status::from_lost_question(&error)),
+            Ok(Err(error)) => Err(from_lost_query(&error)),
             Err(_) => Err(timed_out(query, time)),
         }
     }
@@ -125,7 +122,7 @@ impl Questions {
     pub(crate) async fn check<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Status> {
+    ) -> Result<T, Error> {
         let time = self.time(None);
         let end = Instant::now() + time;
         let turn = self.checks.turn(Asker::default(), end).await?;
@@ -135,7 +132,7 @@ impl Questions {
         });
         match timeout_at(end, task).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(error)) => Err(status::from_lost_question(&error)),
+            Ok(Err(error)) => Err(from_lost_query(&error)),
             Err(_) => Err(timed_out("", time)),
         }
     }
@@ -149,8 +146,8 @@ impl Questions {
         query: String,
         asker: Asker,
         time: Duration,
-        messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
-    ) -> Result<impl Stream<Item = Result<T, Status>> + Send + 'static, Status> {
+        messages: impl Stream<Item = Result<T, Error>> + Send + 'static,
+    ) -> Result<impl Stream<Item = Result<T, Error>> + Send + 'static, Error> {
         let end = Instant::now() + time;
         // The turn is kept until the last messages are received.
         let turn = Arc::new(self.streams.turn(asker, end).await?);
@@ -184,7 +181,7 @@ impl Questions {
 
 /// The messages of a stream, received from its task.
 struct Received<T> {
-    receiver: mpsc::Receiver<Result<T, Status>>,
+    receiver: mpsc::Receiver<Result<T, Error>>,
     task: EndsWithCall,
     is_over: bool,
     _turn: Arc<Turn>,
@@ -197,7 +194,7 @@ impl<T> Received<T> {
         query: &str,
         end: Instant,
         time: Duration,
-    ) -> Option<Result<T, Status>> {
+    ) -> Option<Result<T, Error>> {
         if self.is_over {
             return None;
         }
@@ -214,8 +211,8 @@ impl<T> Received<T> {
     }
 }
 
-fn timed_out(query: &str, time: Duration) -> Status {
-    status::from_engine_error(query, &EngineError::TimedOut(time))
+fn timed_out(query: &str, time: Duration) -> Error {
+    from_engine(query, &EngineError::TimedOut(time))
 }
 
 /// Ends a task when the call that waits for it ends.
@@ -230,15 +227,15 @@ impl Drop for EndsWithCall {
 
 /// The runtime of queries. After it is dropped, running tasks end at their next await.
 #[derive(Debug)]
-pub(crate) struct QuestionRuntime(Option<Runtime>);
+pub struct QueryRuntime(Option<Runtime>);
 
-impl QuestionRuntime {
+impl QueryRuntime {
     /// A runtime with a thread for each query and stream that may run, and two for their requests to the store. A
     /// task that computes for long does not delay others: the system schedules the threads.
     ///
     /// # Errors
     /// When the system has no threads left.
-    pub(crate) fn new(limits: QuestionLimits) -> io::Result<Self> {
+    pub fn new(limits: QueryLimits) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2 * limits.running + 2)
             .thread_name("question")
@@ -248,11 +245,12 @@ impl QuestionRuntime {
         Ok(Self(Some(runtime)))
     }
 
-    /// Runs a query over no events; see [`Server::warm_up`](crate::Server::warm_up).
+    /// Runs a query over no events, for one-time work of the process: the first allocations of threads, and the first plan
+    /// of DataFusion.
     ///
     /// # Errors
     /// When there is no answer.
-    pub(crate) async fn warm_up(&self) -> Result<(), Status> {
+    pub async fn warm_up(&self) -> Result<(), Error> {
         let question = async {
             let store = Store::open("memory://", &StoreOptions::default());
             let store = store.map_err(EngineError::from)?;
@@ -265,8 +263,8 @@ impl QuestionRuntime {
             engine.query(&request).await
         };
         let answered = self.handle().spawn(question).await;
-        let answered = answered.map_err(|error| status::from_lost_question(&error))?;
-        answered.map_err(|error| status::from_engine_error(WARM_UP, &error))?;
+        let answered = answered.map_err(|error| from_lost_query(&error))?;
+        answered.map_err(|error| from_engine(WARM_UP, &error))?;
         Ok(())
     }
 
@@ -279,7 +277,7 @@ impl QuestionRuntime {
     }
 }
 
-impl Drop for QuestionRuntime {
+impl Drop for QueryRuntime {
     fn drop(&mut self) {
         // A runtime cannot be awaited from within another one.
         if let Some(runtime) = self.0.take() {
@@ -292,20 +290,20 @@ impl Drop for QuestionRuntime {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use api::ErrorCode;
     use tokio::time::timeout;
-    use tonic::Code;
 
     use super::*;
 
-    fn questions(running: usize, waiting: usize) -> (QuestionRuntime, Questions) {
-        let limits = QuestionLimits {
+    fn scheduler(running: usize, waiting: usize) -> (QueryRuntime, Scheduler) {
+        let limits = QueryLimits {
             running,
             waiting,
-            ..QuestionLimits::default()
+            ..QueryLimits::default()
         };
-        let runtime = QuestionRuntime::new(limits).unwrap();
-        let questions = Questions::new(&runtime, limits);
-        (runtime, questions)
+        let runtime = QueryRuntime::new(limits).unwrap();
+        let scheduler = Scheduler::new(&runtime, limits);
+        (runtime, scheduler)
     }
 
     fn anyone() -> Asker {
@@ -324,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_question_that_warms_up_is_answered() {
-        let (runtime, _questions) = questions(1, 0);
+        let (runtime, _scheduler) = scheduler(1, 0);
         runtime.warm_up().await.unwrap();
     }
 
@@ -334,7 +332,7 @@ mod tests {
     /// A computation that never yields delays neither its caller beyond the timeout nor other queries.
     #[tokio::test]
     async fn a_computation_without_pauses_ends_for_its_caller() {
-        let (_runtime, questions) = questions(2, 4);
+        let (_runtime, scheduler) = scheduler(2, 4);
         let goes_on = Arc::new(AtomicBool::new(true));
         let flag = Arc::clone(&goes_on);
         let busy = async move {
@@ -343,25 +341,25 @@ mod tests {
             }
             Ok(())
         };
-        let outcome = questions.answer("", anyone(), SHORT, busy).await;
-        assert_eq!(outcome.unwrap_err().code(), Code::DeadlineExceeded);
+        let outcome = scheduler.answer("", anyone(), SHORT, busy).await;
+        assert_eq!(outcome.unwrap_err().code(), ErrorCode::TimedOut);
         // The computation still has its turn, and the other turn is free.
-        assert_eq!(questions.answers.counts().0, 1);
+        assert_eq!(scheduler.answers.counts().0, 1);
         assert_eq!(
-            questions
+            scheduler
                 .answer("", anyone(), LONG, async { Ok(7) })
                 .await
                 .unwrap(),
             7
         );
         goes_on.store(false, Ordering::Relaxed);
-        running(&questions.answers, 0).await;
+        running(&scheduler.answers, 0).await;
     }
 
     /// Queries beyond the running ones wait, and those beyond the waiting ones are refused with a code.
     #[tokio::test]
     async fn a_full_queue_refuses() {
-        let (_runtime, questions) = questions(1, 1);
+        let (_runtime, scheduler) = scheduler(1, 1);
         let (started, has_started) = tokio::sync::oneshot::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let first = async move {
@@ -369,25 +367,21 @@ mod tests {
             let _ = stopped.await;
             Ok(1)
         };
-        let (one, two) = (questions.clone(), questions.clone());
+        let (one, two) = (scheduler.clone(), scheduler.clone());
         let first = tokio::spawn(async move { one.answer("", anyone(), LONG, first).await });
         has_started.await.unwrap();
         let second =
             tokio::spawn(async move { two.answer("", anyone(), LONG, async { Ok(2) }).await });
-        while questions.answers.counts().1 == 0 {
+        while scheduler.answers.counts().1 == 0 {
             tokio::task::yield_now().await;
         }
-        let refused = questions
+        let refused = scheduler
             .answer("", anyone(), LONG, async { Ok(3) })
             .await
             .unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
-        assert_eq!(
-            api::status::error_info(&refused).unwrap().code,
-            "too_many_questions"
-        );
+        assert_eq!(refused.code(), ErrorCode::TooManyQuestions);
         // Texts are still validated.
-        assert_eq!(questions.check(|| 4).await.unwrap(), 4);
+        assert_eq!(scheduler.check(|| 4).await.unwrap(), 4);
         stop.send(()).unwrap();
         assert_eq!(first.await.unwrap().unwrap(), 1);
         assert_eq!(second.await.unwrap().unwrap(), 2);
@@ -396,38 +390,38 @@ mod tests {
     /// When a caller leaves, its task ends and the turn is released.
     #[tokio::test]
     async fn work_ends_with_its_call() {
-        let (_runtime, questions) = questions(1, 0);
-        let endless = std::future::pending::<Result<(), Status>>();
-        let left = timeout(SHORT, questions.answer("", anyone(), LONG, endless)).await;
+        let (_runtime, scheduler) = scheduler(1, 0);
+        let endless = std::future::pending::<Result<(), Error>>();
+        let left = timeout(SHORT, scheduler.answer("", anyone(), LONG, endless)).await;
         assert!(left.is_err());
-        running(&questions.answers, 0).await;
+        running(&scheduler.answers, 0).await;
     }
 
     /// A stream ends with an error at its timeout.
     #[tokio::test]
     async fn a_stream_has_its_time_too() {
-        let (_runtime, questions) = questions(1, 0);
+        let (_runtime, scheduler) = scheduler(1, 0);
         let endless = stream::iter([Ok(1)]).chain(stream::pending());
-        let stream = questions
+        let stream = scheduler
             .stream(String::new(), anyone(), SHORT, endless)
             .await
             .unwrap();
-        let items: Vec<Result<i32, Status>> = stream.collect().await;
+        let items: Vec<Result<i32, Error>> = stream.collect().await;
         let [Ok(1), Err(error)] = items.as_slice() else {
             panic!("{items:?}")
         };
-        assert_eq!(error.code(), Code::DeadlineExceeded);
-        running(&questions.streams, 0).await;
+        assert_eq!(error.code(), ErrorCode::TimedOut);
+        running(&scheduler.streams, 0).await;
     }
 
     /// A requested timeout is bounded by the longest time, and its absence means the default.
     #[test]
     fn a_time_is_bounded() {
-        let (_runtime, questions) = questions(1, 0);
-        let limits = QuestionLimits::default();
-        assert_eq!(questions.time(None), limits.default_time);
-        assert_eq!(questions.time(Some(SHORT)), SHORT);
-        assert_eq!(questions.time(Some(Duration::MAX)), limits.longest_time);
-        assert_eq!(questions.stream_time(None), limits.longest_time);
+        let (_runtime, scheduler) = scheduler(1, 0);
+        let limits = QueryLimits::default();
+        assert_eq!(scheduler.time(None), limits.default_time);
+        assert_eq!(scheduler.time(Some(SHORT)), SHORT);
+        assert_eq!(scheduler.time(Some(Duration::MAX)), limits.longest_time);
+        assert_eq!(scheduler.stream_time(None), limits.longest_time);
     }
 }

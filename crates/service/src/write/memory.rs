@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 /// The least memory of an allocation, with the bookkeeping of the allocator.
-pub(super) const ALLOCATION_BYTES: usize = 32;
+pub const ALLOCATION_BYTES: usize = 32;
 
 /// The initial capacity of a list and of an object.
 const FIRST_ITEMS: usize = 4;
@@ -18,7 +18,7 @@ const GROWTH: usize = 2;
 const MEMBER_BYTES: usize = size_of::<String>() + size_of::<Value>() + 4 * size_of::<usize>();
 
 /// The most bytes by which a list grows for an item of `item_bytes` after `items` others.
-pub(super) fn next_item_bytes(items: usize, item_bytes: usize) -> usize {
+pub fn next_item_bytes(items: usize, item_bytes: usize) -> usize {
     match items {
         0 => FIRST_ITEMS * item_bytes + ALLOCATION_BYTES,
         _ => GROWTH * item_bytes,
@@ -26,7 +26,7 @@ pub(super) fn next_item_bytes(items: usize, item_bytes: usize) -> usize {
 }
 
 /// The most bytes of a JSON text as a [`Value`], even if the text turns out to be invalid.
-pub(super) fn json_bytes(text: &[u8]) -> usize {
+pub fn json_bytes(text: &[u8]) -> usize {
     let mut bytes = text.len() + size_of::<Value>();
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {

@@ -20,7 +20,7 @@ pub struct IngestLimits {
 impl IngestLimits {
     /// The most memory of a request while it is decoded, in bytes: four times the limit when decompressed. Structs
     /// take more memory than their encoding.
-    pub(crate) fn decoded_bytes(&self) -> usize {
+    pub fn decoded_bytes(&self) -> usize {
         self.decompressed_bytes.saturating_mul(4)
     }
 }

@@ -11,7 +11,7 @@ use store::{BatchNumber, Store};
 use tokio::time::Instant;
 
 use super::HOUR;
-use crate::ingest::error::WriteError;
+use crate::write::error::WriteError;
 
 /// A producer that stores nothing for this long no longer counts. The store forgets its number as well.
 const IDLE: Duration = Store::PRODUCER_FORGOTTEN_AFTER;

@@ -1,5 +1,7 @@
 //! Records into events and refusals.
 
+use std::fmt;
+
 use events::read::{RecordDecoder, parse_record};
 use events::{Event, MappingSource, Rejection, RejectionCode, WorkspaceId, identity};
 use serde_json::Value;
@@ -24,11 +26,11 @@ pub(crate) struct Decoded {
 
 /// A refused record, or a refused event of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RefusedRecord {
+pub struct RefusedRecord {
     /// Its index in the request, from 0.
-    pub(crate) index: usize,
+    pub index: usize,
     /// The reason.
-    pub(crate) rejection: Rejection,
+    pub rejection: Rejection,
 }
 
 /// Takes memory until the request holds a number of bytes.
@@ -42,7 +44,7 @@ const MIN_STEP_BYTES: usize = 64 << 10;
 const MAX_STEP_BYTES: usize = 1 << 20;
 
 /// Makes events of the records of one request.
-pub(crate) struct Decoder<'a> {
+pub struct Decoder<'a> {
     records: RecordDecoder,
     number: Option<&'a BatchNumber>,
     limits: &'a IngestLimits,
@@ -59,6 +61,12 @@ pub(crate) struct Decoder<'a> {
     /// The bytes for which memory is held.
     grown_bytes: usize,
     decoded: Decoded,
+}
+
+impl fmt::Debug for Decoder<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Decoder").finish_non_exhaustive()
+    }
 }
 
 impl<'a> Decoder<'a> {
@@ -92,7 +100,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// [`WriteError::TooManyEvents`], [`WriteError::EventsTooLarge`], or no memory.
-    pub(crate) fn take(
+    pub fn take(
         &mut self,
         size_bytes: usize,
         workspace: Option<&WorkspaceId>,
@@ -189,7 +197,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// As for [`Decoder::take`].
-    pub(crate) fn take_text(
+    pub fn take_text(
         &mut self,
         text: &[u8],
         workspace: Option<&WorkspaceId>,
@@ -209,7 +217,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     /// As for [`Decoder::take`].
-    pub(crate) fn take_lines(
+    pub fn take_lines(
         &mut self,
         text: &[u8],
         workspace: Option<&WorkspaceId>,

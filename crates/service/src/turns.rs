@@ -8,13 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use api::Scope;
+use api::{Error, ErrorCode, Scope};
 use events::WorkspaceId;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tonic::Status;
-
-use crate::status;
 
 /// The longest wait for a turn.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -190,8 +187,8 @@ impl Turns {
     ///
     /// # Errors
     /// The queue is full, or no turn was granted in time.
-    pub(crate) async fn turn(&self, asker: Asker, end: Instant) -> Result<Turn, Status> {
-        let refused = || status::from_too_many_questions(self.0.most_running, self.0.most_waiting);
+    pub(crate) async fn turn(&self, asker: Asker, end: Instant) -> Result<Turn, Error> {
+        let refused = || too_many(self.0.most_running, self.0.most_waiting);
         let (number, granted) = match self.admit(asker) {
             Admission::Runs(turn) => return Ok(turn),
             Admission::Waits(number, granted) => (number, granted),
@@ -241,10 +238,19 @@ impl Turns {
     }
 }
 
+/// The error of a query beyond the limits of running and waiting queries.
+fn too_many(running: usize, waiting: usize) -> Error {
+    let message = format!(
+        "the service answers {running} questions of this kind at a time, and {waiting} more may \
+         wait for at most {} s; ask again later",
+        LONGEST_WAIT.as_secs()
+    );
+    Error::new(ErrorCode::TooManyQuestions, message)
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
-    use tonic::Code;
 
     use super::*;
 
@@ -337,15 +343,15 @@ mod tests {
         let running = turns.turn(of("busy"), later()).await.unwrap();
         let mut own: Vec<_> = (0..4).map(|_| waits!(turns, of("busy"))).collect();
         let refused = turns.turn(of("busy"), later()).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(refused.code(), ErrorCode::TooManyQuestions);
         let _others = [waits!(turns, of("other")), waits!(turns, of("other"))];
         for newest in [own.pop().unwrap(), own.pop().unwrap()] {
             let refused = newest.await.unwrap_err();
-            assert_eq!(refused.code(), Code::ResourceExhausted);
+            assert_eq!(refused.code(), ErrorCode::TooManyQuestions);
         }
         // Each workspace has half now.
         let refused = turns.turn(of("third"), later()).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(refused.code(), ErrorCode::TooManyQuestions);
         assert_eq!(turns.counts(), (1, 4));
         drop(running);
         assert!(got!(own[0]).is_some());
@@ -374,7 +380,7 @@ mod tests {
         let _running = turns.turn(of("a"), later()).await.unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         let refused = turns.turn(of("b"), soon).await.unwrap_err();
-        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert_eq!(refused.code(), ErrorCode::TooManyQuestions);
         assert_eq!(turns.counts(), (1, 0));
     }
 }
