@@ -82,6 +82,12 @@ impl Session {
             .options_mut()
             .optimizer
             .enable_round_robin_repartition = false;
+        // Minima and maxima may be wrong otherwise: the filter leaves out aggregates without a value so far
+        // (apache/datafusion#25147), and those of expressions (apache/datafusion#24816).
+        options
+            .options_mut()
+            .optimizer
+            .enable_aggregate_dynamic_filter_pushdown = false;
         // A second pass leaves nearly all plans of DQL as they are, and a few with a projection more.
         options.options_mut().optimizer.max_passes = 1;
         // Each spilled batch of a repartition is a file of its own: its reader takes the files in turn, and
