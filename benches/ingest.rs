@@ -16,7 +16,8 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use engine::{Answer, Engine, EngineConfig, QueryOptions, QueryRequest, Scope};
+use api::{Answer, QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig};
 use events::{Defaults, Event, Origin, WorkspaceId};
 use futures::future::try_join_all;
 use s3_server::S3;

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine::{QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope};
+use client::Client;
 use serde_json::json;
-use server::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;

@@ -8,13 +8,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::{Answer, Series, Summary, TotalHits, content_json};
 use chrono_tz::Tz;
 use criterion::Criterion;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::Statement;
-use engine::{Answer, Series, Summary, TotalHits, content_json};
 use events::TimeRange;
 use functions::Resources;
 use plan::{BindContext, BoundQuery, BoundStatement, Delivery};

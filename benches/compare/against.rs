@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engine::Scope;
+use api::Scope;
 
 use crate::literals::{DAYS, END_MS, Found, LARGEST, Literals};
 use crate::load::{bytes_on_disk, emptied, vouch};

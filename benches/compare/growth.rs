@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use engine::Scope;
+use api::Scope;
 use serde_json::Value;
 
 use crate::Result;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use engine::Scope;
+use api::Scope;
 
 use crate::dialect::Dialect;
 use crate::literals::{Found, LARGEST, Literals};

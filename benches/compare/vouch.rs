@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use engine::{Answer, QueryOptions, QueryRequest, Scope};
+use api::{Answer, QueryOptions, QueryRequest, Scope};
+use client::Client;
 use serde_json::Value;
-use server::Client;
 
 use crate::Result;
 use crate::rows::Answered;

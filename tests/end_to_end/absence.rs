@@ -68,7 +68,7 @@ async fn a_store_that_goes_away_and_comes_back() {
     let answer = client.query(count()).await.unwrap().into_inner();
     let row = &answer.content[0].series[0].rows[0];
     let kind = row.values[1].kind.clone().unwrap();
-    assert_eq!(kind, server::proto::value::Kind::IntValue(43));
+    assert_eq!(kind, api::proto::value::Kind::IntValue(43));
 }
 
 /// Nothing but `init`, and an import into a directory that does not exist, makes a store.

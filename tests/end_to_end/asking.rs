@@ -331,6 +331,28 @@ fn explain_shows_every_stage_without_running() {
 }
 
 #[test]
+fn explain_analyze_runs_the_query_and_shows_metrics() {
+    let vouch = Vouch::with_events();
+    let mut arguments = query("TAE::audit:(count(*)) {no_such_field = 'DE'} BY df_title");
+    arguments[0] = "explain";
+    arguments.insert(1, "--analyze");
+    let analyzed = vouch.run(&arguments).expect_status(0).text();
+    for expected in [
+        "AggregateScanExec: ",
+        "metrics=[output_rows=0, ",
+        "files_pruned_date=8 total → 8 matched",
+        "column_cache_misses=",
+        "bytes_scanned=",
+        "\nnote     `no_such_field` present: 0 of ",
+        "\nreads 8 files, at most ",
+    ] {
+        assert!(analyzed.contains(expected), "{expected}: {analyzed}");
+    }
+    arguments.splice(1..1, ["--stage", "bound"]);
+    vouch.run(&arguments).expect_status(2);
+}
+
+#[test]
 fn stats_count_what_each_workspace_holds() {
     let vouch = Vouch::with_events();
     let done = vouch.run(&["stats", "--format", "json"]).expect_status(0);

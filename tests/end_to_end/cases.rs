@@ -11,14 +11,15 @@
 
 mod catalogue;
 mod options;
-mod page;
+pub(crate) mod page;
 mod show;
 mod streamed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::{Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope};
+use api::{Cursor, QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig, EngineError};
 use events::{Defaults, Event, TimeRange};
 use serde_json::Value;
 use store::{ImportOptions, Store, StoreOptions};
@@ -28,12 +29,13 @@ use page::{Case, Form, Page};
 /// 2026-11-20 12:00, a Friday: what counts as now in every case.
 const NOW: &str = "2026-11-20T12:00:00Z";
 
-fn folder() -> PathBuf {
+/// The pages of answered cases.
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")
 }
 
-/// An engine over the events of `cases/events.ndjson`.
-async fn engine() -> Engine {
+/// A store with the events of `cases/events.ndjson`.
+pub(crate) async fn store() -> Store {
     let store = Store::open("memory://", &StoreOptions::default()).unwrap();
     let mut import = store.import(ImportOptions::default());
     let text = fs::read_to_string(folder().join("events.ndjson")).unwrap();
@@ -44,7 +46,7 @@ async fn engine() -> Engine {
     }
     let summary = import.finish().await.unwrap();
     assert_eq!(summary.repeated, 0);
-    Engine::new(store, EngineConfig::default()).unwrap()
+    store
 }
 
 impl Case {
@@ -53,7 +55,7 @@ impl Case {
     /// `after=value,…` (where the page before ended, each value in JSON or a plain text), `cursor=time` (a
     /// page of the events before it), `exact` (count every matching event), and the options of
     /// [`options::set`].
-    fn request(&self) -> QueryRequest {
+    pub(crate) fn request(&self) -> QueryRequest {
         let mut scope = Scope::All;
         let mut options = QueryOptions {
             now_ms: Some(moment(NOW)),
@@ -66,7 +68,7 @@ impl Case {
                     let ids = ids.split(',').map(|id| id.parse().unwrap());
                     scope = Scope::Workspaces(ids.collect());
                 }
-                Some(("tz", zone)) => options.time_zone = Some(engine::time_zone(zone).unwrap()),
+                Some(("tz", zone)) => options.time_zone = Some(api::time_zone(zone).unwrap()),
                 Some(("from", time)) => from_ms = Some(moment(time)),
                 Some(("to", time)) => to_ms = Some(moment(time)),
                 Some(("after", place)) => options.search_after = Some(position(place)),
@@ -87,9 +89,9 @@ impl Case {
     }
 }
 
-fn position(text: &str) -> Position {
+fn position(text: &str) -> Cursor {
     let value = |word: &str| serde_json::from_str(word).unwrap_or_else(|_| Value::from(word));
-    Position {
+    Cursor {
         values: text.split(',').map(value).collect(),
     }
 }
@@ -121,19 +123,23 @@ async fn answer(engine: &Engine, case: &Case) -> String {
 
 #[test]
 fn every_case_has_its_answer() {
-    // Planning recurses with the depth of a query, and deepest in debug builds.
+    run(compare());
+}
+
+/// Runs what plans questions, which recurses with the depth of a query, and deepest in debug builds.
+pub(crate) fn run(planning: impl Future<Output = ()> + Send + 'static) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(8 << 20)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(runtime.spawn(run())).unwrap();
+    runtime.block_on(runtime.spawn(planning)).unwrap();
 }
 
-async fn run() {
-    let engine = engine().await;
+async fn compare() {
+    let engine = Engine::new(store().await, EngineConfig::default()).unwrap();
     let mut wrong = Vec::new();
-    for path in pages() {
+    for path in pages(&folder()) {
         let mut page = Page::read(&path);
         for index in 0..page.cases.len() {
             let found = answer(&engine, &page.cases[index]).await;
@@ -163,8 +169,9 @@ async fn run() {
     }
 }
 
-fn pages() -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder())
+/// The pages of questions in a folder.
+pub(crate) fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let is_page = |path: &PathBuf| {

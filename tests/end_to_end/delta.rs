@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use client::Client;
 use deltalake_core::DeltaTable;
 use futures::TryStreamExt;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
-use server::Client;
 use url::Url;
 
 use crate::program::{Vouch, folder};
@@ -122,12 +122,12 @@ async fn by_service(vouch: &Vouch, query: &str) -> Vec<(String, i64)> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(listening.serve(engine, ingest, async { stopped.await.unwrap() }));
     let client = Client::connect(&address).await.unwrap();
-    let request = engine::QueryRequest {
+    let request = api::QueryRequest {
         query: query.to_owned(),
-        scope: engine::Scope::All,
-        options: engine::QueryOptions {
+        scope: api::Scope::All,
+        options: api::QueryOptions {
             time_range: Some(events::TimeRange::ALL),
-            ..engine::QueryOptions::default()
+            ..api::QueryOptions::default()
         },
     };
     let answers = client.query(&request).await.unwrap();

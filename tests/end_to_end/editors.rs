@@ -1,6 +1,6 @@
 //! The calls for editors: what is wrong with a text, and what may stand at a place of it.
 
-use server::proto::{
+use api::proto::{
     Candidate, CandidateKind, CompleteRequest, CompleteResponse, QueryRequest, Severity,
     StatementKind, TimeRange, ValidateRequest, ValidateResponse,
 };
@@ -25,7 +25,7 @@ fn unscoped(query: &str) -> QueryRequest {
 }
 
 fn codes(found: &ValidateResponse) -> Vec<(&str, Severity, u64)> {
-    let code = |finding: &server::proto::Diagnostic| finding.place.map_or(0, |place| place.offset);
+    let code = |finding: &api::proto::Diagnostic| finding.place.map_or(0, |place| place.offset);
     found
         .diagnostics
         .iter()

@@ -34,6 +34,7 @@ mod mutations;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod plans;
 mod program;
 #[cfg(test)]
 mod record;

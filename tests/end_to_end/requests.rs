@@ -1,10 +1,10 @@
 //! Options of requests to the service: each is honoured, or refused by name.
 
-use prost::Message;
-use server::proto::query_stream_response::Item;
-use server::proto::{
+use api::proto::query_stream_response::Item;
+use api::proto::{
     Answer, Density, Direction, ExplainRequest, OrderKey, QueryRequest, Stage, TimeRange,
 };
+use prost::Message;
 use tonic::Code;
 
 use crate::program::Vouch;

@@ -1,11 +1,12 @@
 //! The backend of retention and holds: a store opened here, or a running service.
 
-use engine::Scope;
+use api::Scope;
+use client::Client;
 use events::WorkspaceId;
-use server::Client;
-use store::{
-    Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Store, Undone,
+use events::settings::{
+    Hold, NewHold, PlacedHold, Retention, RetentionMode, RetentionRun, Settings, Undone,
 };
+use store::Store;
 
 use crate::arguments::AdminArgs;
 use crate::backend::open_store;
@@ -156,6 +157,6 @@ async fn require(store: &Store, workspace: &WorkspaceId) -> Result<(), Failure> 
     required.map_err(|error| Failure::from_engine("", error))
 }
 
-fn from_service<T>(answer: Result<T, server::ClientError>) -> Result<T, Failure> {
+fn from_service<T>(answer: Result<T, client::ClientError>) -> Result<T, Failure> {
     answer.map_err(|error| Failure::from_client("", error))
 }

@@ -8,12 +8,12 @@ mod queries;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use api::{Cursor, Scope, Stage};
 use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use engine::{Position, Scope, Stage};
 use events::WorkspaceId;
+use events::WriteToken;
 use server::AdminAddress;
-use store::WriteToken;
 
 pub(crate) use admin::{ActorArgs, AdminArgs, HoldCommand, PlaceArgs, RetentionCommand};
 pub(crate) use backup::{BackupArgs, RestoreArgs};
@@ -48,7 +48,7 @@ pub(crate) enum Command {
         /// The DQL text; `-` reads it from standard input
         query: String,
     },
-    /// Show how a DQL text is understood and what it would read, without running it
+    /// Show how a DQL text is understood and what it would read; --analyze runs it too
     Explain(ExplainArgs),
     /// Say how much each workspace of a store holds
     Stats(StatsArgs),
@@ -140,7 +140,7 @@ pub(crate) struct QueryArgs {
     /// Go on behind a page: its `search_after` from the JSON form, such as '[0,"id","workspace"]'; the
     /// first page may have '[]'
     #[arg(long, value_name = "JSON", value_parser = position)]
-    pub(crate) search_after: Option<Position>,
+    pub(crate) search_after: Option<Cursor>,
     /// Only events before this Unix time, newest first: the end of the window, then the
     /// `next_cursor_time` of the JSON form until that is -1
     #[arg(long, value_name = "TIME", conflicts_with = "search_after")]
@@ -153,11 +153,11 @@ pub(crate) struct QueryArgs {
 }
 
 /// The place that a page ended at, as the JSON form tells it.
-fn position(text: &str) -> Result<Position, String> {
+fn position(text: &str) -> Result<Cursor, String> {
     let values = serde_json::from_str(text).map_err(|_| {
         "a place is the list that an answer gives, such as [0,\"id\",\"workspace\"]".to_owned()
     })?;
-    Ok(Position { values })
+    Ok(Cursor { values })
 }
 
 /// The form of an answer.
@@ -185,6 +185,9 @@ pub(crate) struct ExplainArgs {
     /// The stage to show; ast needs no store
     #[arg(long, value_enum, default_value_t = StageName::Physical)]
     pub(crate) stage: StageName,
+    /// Run the query, and show its operators with their metrics
+    #[arg(long, conflicts_with = "stage")]
+    pub(crate) analyze: bool,
     /// The DQL text; `-` reads it from standard input
     pub(crate) query: String,
 }
@@ -419,7 +422,7 @@ fn parse_time(text: &str) -> Result<i64, String> {
 }
 
 fn time_zone(text: &str) -> Result<Tz, String> {
-    engine::time_zone(text).ok_or_else(|| {
+    api::time_zone(text).ok_or_else(|| {
         "no such time zone in the IANA database; a name such as Europe/Berlin, or an offset in whole \
          hours such as +08:00"
             .to_owned()

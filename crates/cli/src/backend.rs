@@ -1,12 +1,11 @@
 //! The backend of queries: a store opened here, or a running service.
 
-use engine::{
-    Answer, Engine, EngineConfig, Explanation, QueryOptions, QueryRequest, Scope, Stage, StreamItem,
-};
+use api::{Answer, Explanation, QueryOptions, QueryRequest, Scope, Stage, StreamItem};
+use client::Client;
+use engine::{Engine, EngineConfig};
 use events::TimeRange;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use server::Client;
 use store::{Store, StoreOptions};
 
 use crate::arguments::{QueryTargetArgs, StoreArgs};

@@ -4,9 +4,11 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use dql::Diagnostic;
+use api::{EncodeError, exit_status};
+use client::ClientError;
+use dql::{Diagnostic, Fault};
 use engine::EngineError;
-use server::{ClientError, ServerError};
+use server::ServerError;
 use store::{SettingsError, StoreError};
 
 /// Why a command failed.
@@ -39,8 +41,10 @@ impl Failure {
                 query: query.to_owned(),
                 diagnostics,
             },
-            error if error.is_question() => Self::Refused(error.to_string()),
-            error => Self::Engine(with_causes(&error)),
+            error => match error.code().fault() {
+                Fault::Service => Self::Engine(with_causes(&error)),
+                fault => Self::from_fault(fault, error.to_string()),
+            },
         }
     }
 
@@ -51,9 +55,16 @@ impl Failure {
                 query: query.to_owned(),
                 diagnostics: refusal.diagnostics,
             },
-            ClientError::Refused(refusal) if refusal.is_question => Self::Refused(refusal.message),
+            ClientError::Refused(refusal) => Self::from_fault(refusal.fault, refusal.message),
             ClientError::Address { .. } => Self::Usage(error.to_string()),
             error => Self::Engine(error.to_string()),
+        }
+    }
+
+    fn from_fault(fault: Fault, message: String) -> Self {
+        match fault {
+            Fault::Question | Fault::Request | Fault::Warning => Self::Refused(message),
+            Fault::Service => Self::Engine(message),
         }
     }
 
@@ -64,12 +75,12 @@ impl Failure {
 
     fn status(&self) -> u8 {
         match self {
-            Self::Question { .. } | Self::Refused(_) | Self::Partial => 1,
+            Self::Question { .. } | Self::Refused(_) | Self::Partial => exit_status(Fault::Request),
             Self::Usage(_) => 2,
-            Self::Engine(_) => 3,
+            Self::Engine(_) => exit_status(Fault::Service),
             // The reader closed the pipe, as in `vouch query … | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Output(_) => 3,
+            Self::Output(_) => exit_status(Fault::Service),
         }
     }
 
@@ -115,6 +126,15 @@ fn with_causes(error: &dyn Error) -> String {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
+    }
+}
+
+impl From<EncodeError> for Failure {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Io(error) => Self::Output(error),
+            EncodeError::Value(reason) => Self::Engine(reason),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The stable codes of findings and failures.
+//! The stable codes of findings.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ macro_rules! codes {
     ($(
         $code:ident = $text:literal, $fault:ident, $meaning:literal $(, as_warning: $as_warning:literal)?;
     )*) => {
-        /// A stable code, as clients see it in findings, in failures and in metrics.
+        /// The stable code of a finding, as clients see it.
         ///
         /// New versions add codes; the text of a code never changes.
         #[derive(Clone, Copy, PartialEq, Eq)]
@@ -171,70 +171,19 @@ codes! {
     WindowIgnored = "window_ignored", Warning,
         "Rows without a time are in no window, so `window` left them as they are.";
 
-    // Requests, sizes, and the service itself.
-    AnswerTooLarge = "answer_too_large", Service,
-        "the answer does not fit into one message; stream it, or lower LIMIT";
-    BodyStalled = "body_stalled", Request, "the request came too slowly; send it again";
+    // The size of a question and of its answer, and its statements.
     EstimatedPercentile = "estimated_percentile", Warning,
         "a warning: a group has more than 1,000,000 values, so a percentile is estimated";
-    ExecutionFailed = "execution_failed", Service, "the engine failed on a sound question; a defect";
     InvalidOffset = "invalid_offset", Request, "the place to complete at is inside a character or behind the text";
     InvalidQuery = "invalid_query", Question, "the question is wrong in a way that nothing else names";
-    InvalidRequest = "invalid_request", Request, "a field of the request holds what it cannot hold";
     ListCut = "list_cut", Warning, "a warning: a list of `collect` or `field_values` was cut off";
-    MissingFile = "missing_file", Service, "a file that the store names is gone";
-    Overloaded = "overloaded", Service,
-        "requests and answers that wait for their clients take the memory for them; ask again later";
     QuestionTooLarge = "question_too_large", Question,
         "the text or a part of it passes a limit, which the message names; see [operations.md](operations.md#questions)";
-    RequestTooLarge = "request_too_large", Request, "the message is larger than its service takes";
     ResourcesExhausted = "resources_exhausted", Service, "the question needs more memory than it may have";
     SeveralStatements = "several_statements", Question,
         "streams, exports and `explain` answer one statement at a time";
-    StoreError = "store_error", Service, "the store cannot be reached or read";
-    TimedOut = "timed_out", Service,
-        "the search took longer than the request or the service allows, or its reader took nothing for a minute";
     TooManyFindings = "too_many_findings", Question, "the text has more than 100 findings, and these are the first";
     TooManyKeys = "too_many_keys", Request, "the request orders by more than 100 keys";
-    TooManyQuestions = "too_many_questions", Service,
-        "the service answers as many questions as it may, and no more can wait; ask again later";
-
-    // Requests that store events.
-    InvalidMapping = "invalid_mapping", Request, "the mapping cannot be used";
-    MalformedBody = "malformed_body", Request, "the body cannot be read";
-    NothingStored = "nothing_stored", Request, "events were refused, and nothing of the request is stored";
-    OutcomeUnknown = "outcome_unknown", Service, "it is unknown whether the events were stored; send them again";
-    SequenceConflict = "sequence_conflict", Request, "another batch is stored under the number of this one";
-    SequenceGap = "sequence_gap", Request, "a batch before this one is not stored";
-    Stopping = "stopping", Service, "the node is stopping; send the events again";
-    TooManyDays = "too_many_days", Request, "a numbered batch has events of more days than the service takes";
-    TooManyEvents = "too_many_events", Request, "the request has more events than the service takes at a time";
-    TooManyProducers = "too_many_producers", Request, "the workspace has as many producers as the service takes";
-    TooManyWorkspaces = "too_many_workspaces", Request,
-        "a numbered batch would create more workspaces than the service allows";
-    UnknownMapping = "unknown_mapping", Request, "the service has no mapping of this name";
-    UnsupportedMediaType = "unsupported_media_type", Request,
-        "the body has a type or an encoding that the service does not read";
-    WorkspaceOverloaded = "workspace_overloaded", Service,
-        "the table of a workspace cannot be written, and many of its events wait for that";
-
-    // Settings of workspaces.
-    ClockDiffers = "clock_differs", Service, "the clock of this node is wrong: nothing is dropped or deleted";
-    DropGone = "drop_gone", Request, "files of the drop are deleted";
-    HoldExists = "hold_exists", Request, "another hold has the name";
-    HoldTooLate = "hold_too_late", Request, "a retention run dropped events of the hold while it was being placed";
-    InvalidSetting = "invalid_setting", Request, "a retention, name, reason or range cannot be used";
-    NothingToUndo = "nothing_to_undo", Request, "there is no drop that could be undone";
-    ReadOnlyPort = "read_only_port", Request, "the port shows settings only";
-    UnknownHold = "unknown_hold", Request, "no hold has the name";
-
-    // The HTTP port.
-    ForeignOrigin = "foreign_origin", Request, "a page of another site caused the request";
-    MethodNotAllowed = "method_not_allowed", Request, "the path does not take requests of this method";
-    NotFound = "not_found", Request, "the service has nothing at this path";
-    NotReady = "not_ready", Service, "the store of the service does not work";
-    TooManyConnections = "too_many_connections", Service, "as many connections are open as the service allows";
-    UnknownHost = "unknown_host", Request, "the request calls the service by a name that it does not have";
 }
 
 impl Code {

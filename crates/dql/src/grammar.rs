@@ -28,7 +28,7 @@ use crate::limits::{self, check_text};
 use crate::span::TextId;
 use crate::texts::Texts;
 
-pub use clause::{parse_conditions, parse_duration, parse_expression};
+pub use clause::{duration_ms, parse_conditions, parse_duration, parse_expression};
 pub(crate) use select::is_namespace;
 
 /// Parses a list of statements separated by `;`.

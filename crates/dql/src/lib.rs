@@ -35,7 +35,7 @@ pub use check::{check, check_arguments, is_query};
 pub use code::{Code, Fault};
 pub use complete::{Completion, FunctionRole, FunctionSignature, LiteralKind, Wanted, complete};
 pub use diagnostic::{Diagnostic, Origin, Severity};
-pub use grammar::{parse, parse_conditions, parse_duration, parse_expression};
+pub use grammar::{duration_ms, parse, parse_conditions, parse_duration, parse_expression};
 pub use limits::{check_limits, check_text};
 pub use print::column_name;
 pub use render::{Position, position, render};

@@ -7,6 +7,7 @@ mod seen;
 
 use std::collections::HashSet;
 
+use api::{Candidate, CandidateKind, Candidates, QueryRequest};
 use dql::ast::{Expr, ExprKind, Field};
 use dql::{
     Code, Completion, Diagnostic, FunctionRole, FunctionSignature, LiteralKind, Severity, Span,
@@ -16,56 +17,6 @@ use events::fields::FIELDS;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::request::QueryRequest;
-
-/// What may stand at a place.
-#[derive(Debug, Clone)]
-pub struct Candidates {
-    /// The part of the text that a candidate replaces.
-    pub replace: Span,
-    /// The candidates, the most useful first.
-    pub candidates: Vec<Candidate>,
-    /// Whether there are more.
-    pub has_more: bool,
-}
-
-/// Something that may stand at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// The text to insert.
-    pub text: String,
-    /// What it is.
-    pub kind: CandidateKind,
-    /// A line about it.
-    pub detail: String,
-}
-
-/// What a candidate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CandidateKind {
-    /// A word of the language.
-    Keyword,
-    /// A function.
-    Function,
-    /// A field of the catalogue.
-    Field,
-    /// A path into the attributes.
-    Attribute,
-    /// A source.
-    Source,
-    /// A namespace.
-    Namespace,
-    /// A value seen in events.
-    Value,
-    /// A name that the text gives.
-    Alias,
-    /// An operator or a bracket.
-    Operator,
-    /// A time, a duration or a step.
-    Time,
-    /// Another literal.
-    Literal,
-}
 
 impl Engine {
     /// What may stand at byte `offset` of the text of a request, at most `most` candidates. What is

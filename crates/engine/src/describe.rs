@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::{QueryOptions, QueryParse, Summary};
 use dql::Span;
 use dql::ast::visit::{Visit, for_each_expr, walk_expr, walk_select};
 use dql::ast::{
@@ -9,8 +10,6 @@ use dql::ast::{
 };
 use events::TimeRange;
 
-use crate::answer::{QueryParse, Summary};
-use crate::request::QueryOptions;
 use crate::syntax::{inner_queries_mut, queries, queries_mut};
 
 /// Adds to the summary of a statement's answer what the request wants to know of the statement.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::{Answer, Explanation, QueryRequest, Stage, StreamItem, Summary};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
@@ -15,27 +16,21 @@ use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use functions::{NoteMetrics, with_charged_texts};
 use futures::{Stream, TryStreamExt, stream};
 use plan::{BoundQuery, Lowered};
-use store::{ColumnCache, ReadView, Store};
+use store::{ReadView, Store};
 
-use crate::answer::{Answer, Explanation, StreamItem, Summary};
 use crate::charge::Charge;
 use crate::error::EngineError;
-use crate::ordered_conditions::with_ordered_conditions;
 use crate::prepared::Run;
-use crate::request::{QueryRequest, Stage};
 use crate::rows::RowFilter;
-use crate::scan::with_columns_in_memory;
 use crate::series::SeriesBuilder;
 use crate::series_batch::{SeriesAnswer, SeriesBatchBuilder};
 use crate::session::{EngineConfig, Session};
-use crate::sliced::with_sliced_result;
-use crate::{explain, paging, prepare, summary};
+use crate::{analyze, explain, paging, prepare, summary};
 
 /// Answers questions over a store. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     store: Store,
-    columns: Arc<ColumnCache>,
     session: Session,
     answer_bytes: usize,
 }
@@ -67,7 +62,6 @@ impl Engine {
     /// When the place for spilled data cannot be set up.
     pub fn new(store: Store, config: EngineConfig) -> Result<Self, EngineError> {
         Ok(Self {
-            columns: Arc::new(ColumnCache::new(&store, config.cache_bytes)),
             answer_bytes: config.answer_bytes,
             session: Session::new(config, &store)?,
             store,
@@ -133,9 +127,8 @@ impl Engine {
         }
         let views = prepare::views(&self.store, &run.scope, &query.windows()).await?;
         let events = prepare::events_plan(query, &views)?;
-        let state = self
-            .session
-            .state(query, events.events, &NoteMetrics::default());
+        let notes = NoteMetrics::new(query.notes.ids());
+        let state = self.session.state(query, events.events, &notes);
         let lowered = plan::lower(query, &events.plan)?;
         let optimised = state.optimize(&lowered.plan)?;
         if stage == Stage::Logical {
@@ -145,7 +138,10 @@ impl Engine {
             ));
         }
         let physical = self.physical_plan(&state, &lowered.plan).await?;
-        let text = displayable(physical.as_ref()).indent(false).to_string();
+        let text = match stage {
+            Stage::Analyze => analyze::run(physical, &state, &query.notes, &notes).await?,
+            _ => displayable(physical.as_ref()).indent(false).to_string(),
+        };
         Ok(Explanation {
             text,
             files: Some(events.files),
@@ -172,7 +168,7 @@ impl Engine {
             next_cursor_time,
             ..self.summary(run, &running, &filter, started).await?
         };
-        Ok(Answer::charged(series, summary, Some(Arc::new(charge))))
+        Ok(Answer::new(series, summary).with_reservation(charge))
     }
 
     /// Answers a bound query with columns, which functions over series take.
@@ -240,15 +236,13 @@ impl Engine {
         state: &SessionState,
         plan: &LogicalPlan,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let planned = match self.planned(state, plan).await {
+        match self.planned(state, plan).await {
             Err(DataFusionError::Context(check, _)) if check == "SanityCheckPlan" => {
                 let plan = plan::with_opaque_conditions(plan.clone())?;
                 self.planned(state, &plan).await
             }
             outcome => outcome,
-        };
-        let ordered = with_ordered_conditions(planned?)?;
-        with_sliced_result(with_columns_in_memory(ordered, &self.columns)?)
+        }
     }
 
     async fn planned(

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use api::ErrorCode;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use dql::{Code, Diagnostic, Fault};
@@ -48,18 +49,19 @@ pub enum EngineError {
 
 impl EngineError {
     /// The stable code.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::Query(diagnostics) => diagnostics
                 .first()
-                .map_or(Code::InvalidQuery, |first| first.code),
-            Self::UnknownWorkspace { .. } => Code::UnknownWorkspace,
-            Self::ResourcesExhausted(_) => Code::ResourcesExhausted,
-            Self::AnswerTooLarge(_) => Code::AnswerTooLarge,
-            Self::TimedOut(_) => Code::TimedOut,
-            Self::Store(_) => Code::StoreError,
-            Self::MissingFile(_) => Code::MissingFile,
-            Self::Execution(_) => Code::ExecutionFailed,
+                .map_or(Code::InvalidQuery, |first| first.code)
+                .into(),
+            Self::UnknownWorkspace { .. } => Code::UnknownWorkspace.into(),
+            Self::ResourcesExhausted(_) => Code::ResourcesExhausted.into(),
+            Self::AnswerTooLarge(_) => ErrorCode::AnswerTooLarge,
+            Self::TimedOut(_) => ErrorCode::TimedOut,
+            Self::Store(_) => ErrorCode::StoreError,
+            Self::MissingFile(_) => ErrorCode::MissingFile,
+            Self::Execution(_) => ErrorCode::ExecutionFailed,
         }
     }
 

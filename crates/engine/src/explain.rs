@@ -3,14 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use api::{Explanation, Stage};
 use dql::Diagnostic;
 use dql::ast::Statement;
 use plan::{BoundShow, BoundStatement, SeriesPlan};
 
-use crate::answer::Explanation;
 use crate::error::EngineError;
 use crate::prepared::Run;
-use crate::request::Stage;
 
 /// Shows a stage of a bound statement.
 ///
@@ -35,7 +34,7 @@ pub(crate) async fn statement(
 }
 
 async fn show(run: &Run, show: &BoundShow, stage: Stage) -> Result<Explanation, EngineError> {
-    let read = (stage == Stage::Physical).then_some(0);
+    let read = stage.reads_files().then_some(0);
     match show.query() {
         Some(query) => run.engine.explain_query(run, query, stage).await,
         None => Ok(Explanation {

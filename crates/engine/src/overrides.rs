@@ -2,6 +2,7 @@
 //!
 //! The tree is then all that is run, so its canonical text tells what was asked.
 
+use api::{ClauseOptions, OrderOption, StepOption};
 use dql::ast::{
     Count, Direction, Duration, DurationPart, DurationUnit, Expr, ExprKind, Field, Item, OrderKey,
     Outer, Range, Script, Select, Show, Statement, Step, Window,
@@ -9,7 +10,6 @@ use dql::ast::{
 use dql::{Code, Diagnostic, Severity, Span, Texts};
 use plan::BindContext;
 
-use crate::request::{ClauseOptions, OrderOption, StepOption};
 use crate::syntax::queries_mut;
 
 /// The most keys of an order. Each is read on its own, behind the whole text.

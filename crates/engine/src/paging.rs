@@ -1,13 +1,12 @@
 //! Which questions have pages, and pages that end between two milliseconds.
 
+use api::{QueryRequest, Series};
 use dql::ast::Statement;
 use dql::{Code, Diagnostic, Severity};
 use plan::BoundQuery;
 
-use crate::answer::Series;
 use crate::error::EngineError;
 use crate::prepare::Parsed;
-use crate::request::QueryRequest;
 use crate::rows::RowFilter;
 
 /// Refuses a request that goes on behind a page where no page is continued.

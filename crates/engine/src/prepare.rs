@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::{QueryOptions, QueryRequest, Scope};
 use chrono::Utc;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryPool;
@@ -12,13 +13,12 @@ use events::{TimeRange, WorkspaceId};
 use functions::Resources;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use plan::{BindContext, BoundQuery, BoundStatement, Delivery};
+use plan::{BindContext, BoundQuery, BoundStatement, Delivery, Position};
+use scan::{EventTable, Events};
 use store::{DataFile, ReadView, Store, StoreError};
 
 use crate::error::EngineError;
 use crate::overrides::Overrides;
-use crate::request::{QueryOptions, QueryRequest, Scope};
-use crate::table::{EventTable, Events};
 
 /// How many workspaces are looked at at the same time.
 const VIEW_CONCURRENCY: usize = 16;
@@ -192,7 +192,9 @@ pub(crate) fn context(
         time_zone: options.time_zone.unwrap_or_default(),
         time_range: options.time_range,
         inherited_range: None,
-        search_after: options.search_after.clone(),
+        search_after: options.search_after.clone().map(|cursor| Position {
+            values: cursor.values,
+        }),
         cursor_time: options.cursor_time,
         delivery,
         every_group: options.every_group,

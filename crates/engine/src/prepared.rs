@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use api::{Answer, Explanation, QueryRequest, Stage, StreamItem};
 use datafusion::arrow::datatypes::SchemaRef;
 use dql::ast::Statement;
 use futures::Stream;
 use plan::{BoundQuery, BoundStatement, Delivery};
 
-use crate::answer::{Answer, Explanation, StreamItem};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::prepare::{self, Parsed, ResolvedScope};
-use crate::request::{QueryRequest, Stage};
 use crate::series_batch::SeriesAnswer;
 use crate::stream::StreamColumns;
 use crate::{describe, explain, paging, series_functions, show, stream, timeout};
@@ -108,11 +107,17 @@ impl Prepared {
         Ok((run, bound))
     }
 
-    /// Shows a stage of the only statement on its way to an answer, without running it.
+    /// Shows a stage of the only statement on its way to an answer. Only [`Stage::Analyze`] runs it.
     ///
     /// # Errors
     /// As [`Prepared::answer`].
     pub async fn explain(&self, stage: Stage) -> Result<Explanation, EngineError> {
+        let limit = self.request.options.timeout;
+        let limit = limit.filter(|_| stage == Stage::Analyze);
+        timeout::within(limit, self.explanation(stage)).await
+    }
+
+    async fn explanation(&self, stage: Stage) -> Result<Explanation, EngineError> {
         if stage == Stage::Ast {
             return Ok(explain::of_text(
                 format!("{:#?}\n", self.parsed.script),
@@ -158,7 +163,7 @@ impl Run {
     ) -> Result<SeriesAnswer, EngineError> {
         match statement {
             BoundStatement::Query(query) => self.series_of(*query).await,
-            BoundStatement::Series(plan) => series_functions::answer(self, *plan).await,
+            BoundStatement::Series(plan) => series_functions::answer(self, &plan).await,
             BoundStatement::Show(show) => show::answer(self, *show).await,
         }
     }

@@ -1,11 +1,11 @@
 //! Rows into series: one a group, in the order in which the plan gives them.
 
+use api::Series;
 use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
 use plan::{Lowered, Type};
 use serde_json::Value;
 
-use crate::answer::Series;
 use crate::cells::Cells;
 use crate::charge::Charge;
 use crate::error::EngineError;

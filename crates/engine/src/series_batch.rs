@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use api::{Answer, Series, Summary};
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::DataType;
 use plan::{SeriesSchema, Type};
 use serde_json::Value;
 
-use crate::answer::{Answer, Series, Summary};
 use crate::cells::Cells;
 use crate::charge::Charge;
 use crate::error::EngineError;
@@ -30,7 +30,7 @@ impl SeriesAnswer {
     /// The answer with series of values.
     pub(crate) fn into_answer(self) -> Result<Answer, EngineError> {
         let series = self.batch.series()?;
-        Ok(Answer::charged(series, self.summary, self.charge))
+        Ok(Answer::new(series, self.summary).with_reservation(self.charge))
     }
 }
 

@@ -11,10 +11,11 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use functions::{FunctionOptions, NoteMetrics};
 use plan::{BoundQuery, BoundSource};
+use scan::{ColumnCache, ColumnCacheRule, OrderedConditionsRule, STORE_URL};
 use store::Store;
 
 use crate::error::EngineError;
-use crate::event_source::STORE_URL;
+use crate::sliced::SlicedResultRule;
 use crate::spill::default_spill_bytes;
 
 /// With more columns than these a step takes fewer rows at once.
@@ -71,7 +72,8 @@ impl Session {
         let mut options = SessionConfig::new()
             .with_target_partitions(config.partitions)
             .with_batch_size(config.batch_rows)
-            .with_extension(Arc::new(store.clone()));
+            .with_extension(Arc::new(store.clone()))
+            .with_extension(Arc::new(ColumnCache::new(store, config.cache_bytes)));
         options.options_mut().execution.parquet.pushdown_filters = true;
         // The table spreads its files itself, as wholes.
         options.options_mut().optimizer.repartition_file_scans = false;
@@ -80,6 +82,12 @@ impl Session {
             .options_mut()
             .optimizer
             .enable_round_robin_repartition = false;
+        // Minima and maxima may be wrong otherwise: the filter leaves out aggregates without a value so far
+        // (apache/datafusion#25147), and those of expressions (apache/datafusion#24816).
+        options
+            .options_mut()
+            .optimizer
+            .enable_aggregate_dynamic_filter_pushdown = false;
         // A second pass leaves nearly all plans of DQL as they are, and a few with a projection more.
         options.options_mut().optimizer.max_passes = 1;
         // Each spilled batch of a repartition is a file of its own: its reader takes the files in turn, and
@@ -174,11 +182,17 @@ fn planning(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
         "CombinePartialFinalAggregate",
     ];
     let rules = PhysicalOptimizer::new().rules.into_iter();
-    let rules = rules.filter(|rule| !left_out.contains(&rule.name()));
+    let mut rules: Vec<_> = rules
+        .filter(|rule| !left_out.contains(&rule.name()))
+        .collect();
+    // In this order, and after the rules that push filters and projections into scans.
+    rules.push(Arc::new(OrderedConditionsRule));
+    rules.push(Arc::new(ColumnCacheRule));
+    rules.push(Arc::new(SlicedResultRule));
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_physical_optimizer_rules(rules.collect())
+        .with_physical_optimizer_rules(rules)
         .with_query_planner(Arc::new(plan::VouchQueryPlanner))
         .build()
 }

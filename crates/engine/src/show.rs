@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
+use api::{Series, Summary, TotalHits};
 use dql::{Code, Diagnostic, Severity};
 use events::TimeRange;
 use events::fields::{FIELDS, FieldType};
 use plan::{BoundShow, SeriesSchema};
 use serde_json::{Map, Value};
 
-use crate::answer::{Series, Summary, TotalHits};
 use crate::error::EngineError;
 use crate::prepare;
 use crate::prepared::Run;

@@ -1,13 +1,15 @@
-//! Results with many computed columns: they are computed of few rows at a time when texts are long.
+//! Bounds the texts of results with several computed columns.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -15,15 +17,34 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::{TryStreamExt, stream};
+use scan::column_bytes;
 
-use crate::charged_scan::column_bytes;
-
-/// About how many bytes of text the columns of a result may make of the rows that they are computed of at a time.
+/// The approximate bytes of text that the computed columns of one batch may take.
 const RESULT_BYTES: usize = 32 << 20;
 
-/// The same plan, in which the columns of the result are computed of so many rows at a time that each of them may be
-/// as long as all texts of a row.
-pub(crate) fn with_sliced_result(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+/// Computes the columns of the result from as few rows at a time that each column may be as long as all texts of a row.
+#[derive(Debug)]
+pub(crate) struct SlicedResultRule;
+
+impl PhysicalOptimizerRule for SlicedResultRule {
+    fn name(&self) -> &str {
+        "sliced_result"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        with_sliced_result(plan)
+    }
+}
+
+fn with_sliced_result(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let Some(projection) = plan.downcast_ref::<ProjectionExec>() else {
         return Ok(plan);
     };
@@ -45,11 +66,11 @@ pub(crate) fn with_sliced_result(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn
     plan.replace_children(vec![Arc::new(sliced)], options)
 }
 
-/// Passes the rows of its input on, few at a time when they are large.
+/// Returns the rows of its input in smaller batches when they are large.
 #[derive(Debug)]
 struct SlicedExec {
     input: Arc<dyn ExecutionPlan>,
-    /// How many columns are computed of them.
+    /// The number of columns that the projection above computes.
     computed: usize,
 }
 
@@ -82,7 +103,7 @@ impl ExecutionPlan for SlicedExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (Some(input), true) = (children.pop(), children.is_empty()) else {
-            return internal_err!("slices are of one input");
+            return internal_err!("SlicedExec has one input");
         };
         Ok(Arc::new(Self {
             input,
@@ -126,7 +147,7 @@ impl ExecutionPlan for SlicedExec {
     }
 }
 
-/// How many rows of a batch to compute columns of at a time.
+/// The number of rows of a slice of a batch.
 fn rows_at_once(batch: &RecordBatch, computed: usize) -> usize {
     let bytes: usize = batch.columns().iter().map(column_bytes).sum();
     let slices = bytes.saturating_mul(computed).div_ceil(RESULT_BYTES).max(1);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::{StreamItem, Summary};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
@@ -12,7 +13,6 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use plan::{BoundQuery, BoundShow, BoundStatement, SeriesSchema, Type};
 
-use crate::answer::{StreamItem, Summary};
 use crate::describe;
 use crate::engine::Running;
 use crate::error::EngineError;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use api::{Cursor, Summary, TotalHits};
 use dql::{Code, Diagnostic, Severity};
 use functions::NoteMetrics;
 use plan::{
     Attribute, BoundQuery, Limit, Lowered, Observation, Occurrence, PageUnit, Position, Shape,
 };
 
-use crate::answer::{Summary, TotalHits};
 use crate::rows::{Passed, RowFilter};
 
 /// The summary of an answer that gave these rows.
@@ -36,7 +36,7 @@ pub(crate) fn summarise(
         window: query.events_window(),
         step_ms: query.step_ms,
         rows: passed.rows,
-        search_after: search_after(query, rows),
+        search_after: search_after(query, rows).map(|end| Cursor { values: end.values }),
         next_cursor_time: None,
         watermark_ms,
         has_more: passed.rows_cut || passed.groups_cut,

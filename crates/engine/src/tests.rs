@@ -1,15 +1,16 @@
 //! The memory and the size of questions, over stores in memory.
 
+use api::{QueryOptions, QueryRequest, Scope, StreamItem};
 use events::{Defaults, Event, TimeRange};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use plan::BoundStatement;
+use scan::column_bytes;
 use serde_json::{Value, json};
 use store::{ImportOptions, Store, StoreOptions};
 
-use crate::charged_scan::column_bytes;
-use crate::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope, StreamItem};
+use crate::{Engine, EngineConfig, EngineError};
 
 /// 2026-11-21T00:00:00Z.
 const DATE_MS: i64 = 1_795_219_200_000;

@@ -1,44 +1,13 @@
 //! What is wrong with a question, and what its reader should know, found without a store.
 
+use api::{QueryRequest, StatementKind, ValidStatement, Validation};
 use dql::ast::Statement;
 use dql::{Diagnostic, Severity, Span, Texts};
 use functions::Resources;
 use plan::{BindContext, BoundStatement, Delivery};
 
 use crate::prepare;
-use crate::request::QueryRequest;
 use crate::syntax::queries;
-
-/// What is known of a question without running it.
-#[derive(Debug, Clone)]
-pub struct Validation {
-    /// The errors and the warnings.
-    pub findings: Vec<Diagnostic>,
-    /// The statements in the order of the text; empty when it cannot be read.
-    pub statements: Vec<ValidStatement>,
-}
-
-/// A statement that can be read.
-#[derive(Debug, Clone)]
-pub struct ValidStatement {
-    /// What it is.
-    pub kind: StatementKind,
-    /// Its canonical text, with the clauses of the request.
-    pub canonical: String,
-    /// Where it stands.
-    pub span: Span,
-}
-
-/// The kinds of statements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatementKind {
-    /// A query.
-    Query,
-    /// A SHOW function.
-    Show,
-    /// A function over the result of a query.
-    Outer,
-}
 
 /// Looks a question through: reads, checks and binds its statements. Its scope does not matter.
 pub fn validate(request: &QueryRequest) -> Validation {

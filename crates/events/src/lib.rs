@@ -14,8 +14,10 @@ pub mod mapping;
 pub mod packed;
 pub mod read;
 pub mod rejection;
+pub mod settings;
 pub mod time;
 pub mod workspace;
+mod write_token;
 
 pub use batch::EventBatchBuilder;
 pub use columns::with_all_columns;
@@ -32,3 +34,4 @@ pub use read::{Decoded, EventReader, Format, Input, ReadError, Refused};
 pub use rejection::{Rejection, RejectionCode};
 pub use time::{TimeRange, day_of, parse_timestamp};
 pub use workspace::WorkspaceId;
+pub use write_token::{InvalidToken, WriteToken};

@@ -1,6 +1,6 @@
 //! Time: half-open ranges, days, timestamps as text. All times are Unix milliseconds, UTC.
 
-use chrono::{DateTime, Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime};
 
 /// The earliest `date` of an event: 0001-01-01T00:00:00Z.
 pub const MIN_DATE_MS: i64 = -62_135_596_800_000;
@@ -57,6 +57,16 @@ impl TimeRange {
             return Err(TimeError::Backwards { from_ms, to_ms });
         }
         Ok(Self { from_ms, to_ms })
+    }
+
+    /// The range of a UTC day.
+    pub fn of_day(day: NaiveDate) -> Self {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+        let from_ms = day.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
+        Self {
+            from_ms,
+            to_ms: from_ms + DAY_MS,
+        }
     }
 
     /// Whether no millisecond lies inside.

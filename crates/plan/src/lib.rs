@@ -8,7 +8,7 @@ mod lower;
 mod types;
 
 pub use bind::{
-    BindContext, Delivery, Position, SHOW_FUNCTIONS, SOURCE_TIME, bind, duration_ms, limit_points,
+    BindContext, Delivery, Position, SHOW_FUNCTIONS, SOURCE_TIME, bind, limit_points,
     nearest_field, source_column,
 };
 pub use bound::{

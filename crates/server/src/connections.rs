@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dql::Code;
+use api::ErrorCode;
 use futures::task::AtomicWaker;
+use service::write::{Door, Share, Source};
+use service::{Budgets, Tally};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep, sleep};
+use tonic::codegen::http::Extensions;
 use tonic::transport::server::Connected;
-
-use crate::ingest::{Budget, Share};
-use crate::tally::Tally;
 
 /// The number of file descriptors that `vouch serve` requests.
 const DESCRIPTORS: u64 = 1 << 16;
@@ -138,11 +138,15 @@ pub(crate) struct Peer {
     pub(crate) closing: Closing,
 }
 
-/// The memory that requests share. Queries and writes have separate budgets.
-#[derive(Debug, Clone)]
-pub(crate) struct Budgets {
-    pub(crate) writes: Budget,
-    pub(crate) questions: Budget,
+impl Peer {
+    /// The origin of a request with these extensions.
+    pub(crate) fn source(door: Door, extensions: &Extensions) -> Source {
+        let peer = extensions.get::<Self>();
+        Source {
+            door,
+            sender: peer.map(|peer| peer.address),
+        }
+    }
 }
 
 /// Closes a connection from outside.
@@ -271,7 +275,7 @@ impl Listener {
             };
             let Some(place) = self.counts.enter(address) else {
                 self.refused
-                    .add((self.port.name, Code::TooManyConnections.as_str()), 1);
+                    .add((self.port.name, ErrorCode::TooManyConnections.as_str()), 1);
                 // The client may or may not read it; the connection is closed in any case.
                 let _ = stream.try_write(self.port.refusal);
                 continue;
@@ -284,7 +288,7 @@ impl Listener {
                 peer: Peer {
                     address: address.ip().to_canonical(),
                     share: self.budgets.writes.share_of(place.address),
-                    question_share: self.budgets.questions.share_of(place.address),
+                    question_share: self.budgets.queries.share_of(place.address),
                     closing: Closing::default(),
                 },
                 _place: place,
@@ -375,6 +379,8 @@ impl AsyncWrite for Connection {
 mod tests {
     use tokio::io::AsyncReadExt;
 
+    use service::write::Budget;
+
     use super::*;
 
     /// A connection that a request closes ends at once, even while it waits for its client.
@@ -385,7 +391,7 @@ mod tests {
         let budget = Budget::new(1 << 20, 1 << 20);
         let budgets = Budgets {
             writes: budget.clone(),
-            questions: budget,
+            queries: budget,
         };
         let port = Port {
             name: "test",

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body as _, Frame};
+use service::write::{Budget, Reservation, Share, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -20,9 +21,9 @@ use tonic::body::Body;
 use tonic::codegen::http::header::CONTENT_LENGTH;
 use tonic::codegen::http::{HeaderMap, Response};
 
+use crate::answer_error;
 use crate::connections::Closing;
-use crate::ingest::{Budget, LONGEST_STALL, Pace, Reservation, Share, WriteError};
-use crate::status;
+use crate::ingest::{LONGEST_STALL, Pace};
 
 /// The default limit of an HTTP/2 frame.
 const PIECE_BYTES: usize = 16 << 10;
@@ -127,13 +128,13 @@ impl Task {
             return;
         };
         // The rest of the answer is dropped. Pieces in the connection remain until the client reads them.
-        let status = match error {
+        let error = match error {
             WriteError::BodyStalled { .. } | WriteError::BodyLate(_) => {
-                status::from_stalled_reader(LONGEST_STALL)
+                answer_error::stalled_reader(LONGEST_STALL)
             }
-            _ => status::from_no_memory(),
+            _ => answer_error::no_memory(),
         };
-        self.give((self.sending.end)(status));
+        self.give((self.sending.end)(error.into()));
         let all_sent = timeout(self.sending.stall, self.on_way.acquire_many(PIECES));
         if let (Err(_), Some(closing)) = (all_sent.await, &self.sending.closing) {
             closing.close();

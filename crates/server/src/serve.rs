@@ -8,18 +8,15 @@ use std::time::Duration;
 
 use engine::Engine;
 use futures::FutureExt;
+use service::{Access, IngestConfig, QueryLimits, QueryRuntime, Service};
 use store::Ingest;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::MAX_MESSAGE_BYTES;
 use crate::admin::{AdminAddress, AdminListener};
-use crate::connections::{Budgets, ConnectionLimits, Counts, Listener};
-use crate::ingest::{Budget, IngestConfig, Writer};
-use crate::metrics::{Metrics, Parts};
-use crate::questions::{BUDGET_BYTES, QuestionLimits, QuestionRuntime, Questions};
-use crate::service::Service;
+use crate::connections::{ConnectionLimits, Counts, Listener};
+use crate::metrics::Parts;
 use crate::web::{self, Hosts};
 use grpc::Health;
 
@@ -42,7 +39,7 @@ pub struct ServerConfig {
     /// The configuration of ingest.
     pub ingest: IngestConfig,
     /// The limits of queries.
-    pub questions: QuestionLimits,
+    pub queries: QueryLimits,
 }
 
 impl Default for ServerConfig {
@@ -57,7 +54,7 @@ impl Default for ServerConfig {
             connections: ConnectionLimits::default(),
             drain: Duration::from_secs(30),
             ingest: IngestConfig::default(),
-            questions: QuestionLimits::default(),
+            queries: QueryLimits::default(),
         }
     }
 }
@@ -97,7 +94,7 @@ pub struct Server {
     admin: Option<AdminListener>,
     admin_address: Option<AdminAddress>,
     config: ServerConfig,
-    runtime: QuestionRuntime,
+    runtime: QueryRuntime,
 }
 
 impl Server {
@@ -124,7 +121,7 @@ impl Server {
             http,
             admin,
             admin_address,
-            runtime: QuestionRuntime::new(config.questions).map_err(ServerError::Threads)?,
+            runtime: QueryRuntime::new(config.queries).map_err(ServerError::Threads)?,
             config,
         })
     }
@@ -171,29 +168,22 @@ impl Server {
             allowed_hosts,
             drain,
             ingest: ingest_config,
-            questions,
+            queries,
             ..
         } = self.config;
-        let service = Service::new(engine.clone(), Questions::new(&self.runtime, questions));
+        let service = Service::new(engine, ingest, &self.runtime, queries, ingest_config);
         let limits = connections.within_descriptors();
-        let store = engine.store().clone();
-        let metrics = Metrics::new();
-        let writer = Writer::new(ingest, ingest_config, metrics.clone());
-        let budgets = Budgets {
-            writes: writer.budget().clone(),
-            questions: Budget::new(BUDGET_BYTES, MAX_MESSAGE_BYTES),
-        };
+        let budgets = service.budgets();
         let [grpc_counts, http_counts] = [(); 2].map(|()| Counts::new(limits));
         let parts = Parts {
-            store: store.clone(),
-            budgets: budgets.clone(),
+            gauges: service.gauges().clone(),
             connections: vec![
                 (grpc::PORT.name, grpc_counts.clone()),
                 (web::PORT.name, http_counts.clone()),
             ],
         };
         let stopping = watch::Sender::new(false);
-        let health = Health::new(store.clone()).await;
+        let health = Health::new(service.readiness()).await;
         let stopped = || until(stopping.subscribe());
         let signal = async {
             stop.await;
@@ -206,24 +196,19 @@ impl Server {
             stopped().await;
             tokio::time::sleep(drain).await;
         };
-        let grpc_router = grpc::router(
-            service,
-            store.clone(),
-            &writer,
-            &budgets.questions,
-            &health,
-            stopping.subscribe(),
-        )?;
+        let grpc_router = grpc::router(&service, &health, stopping.subscribe())?;
         let grpc_listener = Listener::new(self.grpc, grpc::PORT, grpc_counts, budgets.clone());
         let grpc = grpc::serve(grpc_router, grpc_listener, stopped());
         let hosts = Hosts::new(self.http_address.ip(), &allowed_hosts);
-        let http_router = web::router(writer, metrics, parts, hosts);
+        let http_router = web::router(&service, parts, hosts);
         let http_listener = Listener::new(self.http, web::PORT, http_counts, budgets.clone());
         let http = web::serve(http_listener, http_router, stopping.subscribe()).map(Ok);
         let admin = async {
             match self.admin {
                 Some(listener) => {
-                    grpc::serve_admin(store, listener, limits, budgets, stopped()).await
+                    let workspaces = service.workspaces(Access::Change);
+                    grpc::serve_admin(workspaces, listener, limits, budgets.clone(), stopped())
+                        .await
                 }
                 None => Ok(()),
             }

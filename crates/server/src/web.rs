@@ -4,31 +4,31 @@ mod origin;
 
 use std::time::Duration;
 
+use api::ErrorCode;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use dql::Code;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use store::Store;
+use service::write::{Budget, Door, Writer};
+use service::{METRICS_MEDIA_TYPE, Metrics, Readiness, Service};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::codegen::Service;
+use tonic::codegen::Service as _;
 
 pub(crate) use origin::{Hosts, is_of_browser};
 
 use crate::connections::{Connection, Listener, Peer, Port};
-use crate::ingest::{Budget, Door, LONGEST_STALL, Writer, http, otlp};
-use crate::metrics::{self, Metrics, Parts};
-use crate::readiness;
+use crate::ingest::{LONGEST_STALL, http, otlp};
+use crate::metrics::Parts;
 use crate::sending::Sending;
 use crate::serve::until;
 
@@ -47,18 +47,19 @@ pub(crate) const PORT: Port = Port {
 /// The state of the paths other than those of ingest.
 #[derive(Debug, Clone)]
 struct Report {
-    store: Store,
+    readiness: Readiness,
     metrics: Metrics,
     parts: Parts,
 }
 
 /// The routes of the HTTP port.
-pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Hosts) -> Router {
+pub(crate) fn router(service: &Service, parts: Parts, hosts: Hosts) -> Router {
     let report = Report {
-        store: parts.store.clone(),
-        metrics,
+        readiness: service.readiness(),
+        metrics: service.metrics().clone(),
         parts,
     };
+    let writer = service.writer().clone();
     let reports = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -72,8 +73,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         .merge(reports)
         .fallback(async |request: Request| {
             refusal(
-                StatusCode::NOT_FOUND,
-                Code::NotFound,
+                ErrorCode::NotFound,
                 &format!(
                     "nothing is at `{}`; there are /v1/events, {}, /healthz, /readyz and /metrics",
                     request.uri().path(),
@@ -83,8 +83,7 @@ pub(crate) fn router(writer: Writer, metrics: Metrics, parts: Parts, hosts: Host
         })
         .method_not_allowed_fallback(async |method: Method| {
             refusal(
-                StatusCode::METHOD_NOT_ALLOWED,
-                Code::MethodNotAllowed,
+                ErrorCode::MethodNotAllowed,
                 &format!(
                     "{method} is not for this path; use POST for events and logs, GET for the others"
                 ),
@@ -113,7 +112,7 @@ async fn send(State(budget): State<Budget>, request: Request, next: Next) -> Res
 
 /// The code of a refusal, as an extension of its response.
 #[derive(Debug, Clone, Copy)]
-struct RefusalCode(Code);
+struct RefusalCode(ErrorCode);
 
 /// Counts the requests to store events that no door has read, because some senders do not report failures.
 async fn count_refusals(State(writer): State<Writer>, request: Request, next: Next) -> Response {
@@ -130,28 +129,23 @@ async fn count_refusals(State(writer): State<Writer>, request: Request, next: Ne
 }
 
 async fn ready(State(report): State<Report>) -> Response {
-    match readiness::ready(&report.store) {
+    match report.readiness.check() {
         // The service is ready nevertheless: it answers queries and accepts events.
-        Ok(()) => match report.store.clock_difference() {
+        Ok(()) => match report.readiness.clock_difference() {
             Some(difference) => {
                 format!("ok, but the clock of this node is {difference}\n").into_response()
             }
             None => "ok\n".into_response(),
         },
-        Err(not_ready) => refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Code::NotReady,
-            &not_ready.to_string(),
-        ),
+        Err(not_ready) => refusal(ErrorCode::NotReady, &not_ready.to_string()),
     }
 }
 
 async fn figures(State(report): State<Report>) -> Response {
-    match report.metrics.text(&report.parts) {
-        Ok(text) => ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
+    match report.metrics.text(report.parts) {
+        Ok(text) => ([(CONTENT_TYPE, METRICS_MEDIA_TYPE)], text).into_response(),
         Err(error) => refusal(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Code::ExecutionFailed,
+            ErrorCode::ExecutionFailed,
             &format!("the figures cannot be written: {error}"),
         ),
     }
@@ -200,11 +194,11 @@ async fn converse(connection: Connection, router: Router, stopped: watch::Receiv
 }
 
 /// A refusal as JSON.
-pub(crate) fn refusal(status: StatusCode, code: Code, message: &str) -> Response {
+pub(crate) fn refusal(code: ErrorCode, message: &str) -> Response {
     let content = json!({"error_code": code.as_str(), "message": message});
-    let mut response = http::json_response(status, &content);
+    let mut response = http::json_response(code.kind().http_status(), &content);
     response.extensions_mut().insert(RefusalCode(code));
-    if status == StatusCode::METHOD_NOT_ALLOWED {
+    if code == ErrorCode::MethodNotAllowed {
         let methods = HeaderValue::from_static("GET, POST");
         response.headers_mut().insert(ALLOW, methods);
     }

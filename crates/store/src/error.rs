@@ -315,7 +315,8 @@ impl StoreError {
     }
 
     /// The error of reading or writing the Parquet file at `path`.
-    pub(crate) fn parquet(path: &object_store::path::Path, source: ParquetError) -> Self {
+    #[must_use]
+    pub fn parquet(path: &object_store::path::Path, source: ParquetError) -> Self {
         let path = path.to_string();
         match source {
             ParquetError::External(inner) if is_not_found(inner.as_ref()) => {

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use events::WriteToken;
 use events::{Event, Origin, Rejection, WorkspaceId};
 use tokio::sync::{
     Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch,
@@ -28,7 +29,6 @@ use crate::delta::heads::Head;
 use crate::error::StoreError;
 use crate::ingest::error::IngestError;
 use crate::ingest::fold::FoldSummary;
-use crate::root::segment_key::WriteToken;
 use crate::segment::{BatchSequence, MAX_WITNESSED};
 use crate::store::Store;
 

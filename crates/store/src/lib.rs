@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod backup;
-mod column_cache;
 mod delta;
 mod error;
 mod fault;
@@ -26,13 +25,12 @@ pub use backup::{
     Backup, BackupFault, BackupOptions, BackupRoot, BackupSummary, BackupVerification,
     CopiedWorkspace, RestoreOptions, Restored,
 };
-pub use column_cache::{
-    Column, ColumnCache, DictionaryColumn, LoadedColumn, PlainColumn, RowGroupRef, RowSelection,
-};
 pub use delta::snapshot::{DataFile, Snapshot};
 pub use error::StoreError;
 pub use fault::{Fault, FaultKind};
 pub use file::digest::Digest;
+pub use file::footer::Footer;
+pub use file::layout::{PAGE_ROWS, writer_properties};
 pub use file::reader::FileReader;
 pub use file::statistics::Constant;
 pub use import::{Import, ImportOptions, ImportSummary, WorkspaceSummary};
@@ -43,9 +41,6 @@ pub use ingest::{BatchNumber, Ingest, IngestOptions, RejectedEvent, WriteBatch, 
 pub use maintenance::MaintenanceOptions;
 pub use maintenance::activity::{Activity, Outcomes, Unfolded};
 pub use maintenance::compaction::{Compaction, CompactionOptions};
-pub use maintenance::retention_run::{
-    Dropped, RetentionMode, RetentionOutcome, RetentionRun, Undone,
-};
 pub use maintenance::scrub::{ScrubOptions, Scrubbing};
 pub use maintenance::vacuum::{Removal, RemovalReason};
 pub use maintenance::verify::{SegmentVerification, Verification};
@@ -55,9 +50,5 @@ pub use repair::{RebuiltLog, RepairStep, TableRepair};
 pub use root::clock::Clock;
 pub use root::location::StoreOptions;
 pub use root::marker::Marker;
-pub use root::segment_key::{InvalidToken, WriteToken};
 pub use settings::error::SettingsError;
-pub use settings::hold::{HeldEvents, Hold, NewHold};
-pub use settings::retention::Retention;
-pub use settings::{PlacedHold, Settings};
 pub use store::Store;

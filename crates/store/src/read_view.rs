@@ -6,11 +6,12 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::Int64Type;
+use events::WriteToken;
 use events::{TimeRange, WorkspaceId, fields};
 
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
-use crate::root::segment_key::WriteToken;
+use crate::root::segment_key::SegmentKey;
 use crate::store::Store;
 
 /// What other nodes have acknowledged is seen at most this much later; half of what is promised.
@@ -153,7 +154,10 @@ impl Store {
     /// When the segments cannot be read.
     pub async fn catch_up(&self, tokens: &[WriteToken]) -> Result<(), StoreError> {
         let known = self.known_segments();
-        if !tokens.iter().all(|token| known.contains(&token.0)) {
+        if !tokens
+            .iter()
+            .all(|token| known.contains(&SegmentKey::from(*token)))
+        {
             // What is not listed now is in its table.
             self.segments(Duration::ZERO).await?;
         }

@@ -18,20 +18,14 @@ pub(crate) mod error;
 pub(crate) mod held_rows;
 pub(crate) mod hold;
 mod hold_json;
-pub(crate) mod retention;
 
-use chrono::NaiveDate;
 use events::WorkspaceId;
+use events::settings::{InvalidRetention, Settings};
 
 use crate::delta::log::TableMetadata;
 use crate::delta::snapshot::Snapshot;
 use crate::error::StoreError;
 use crate::root::paths;
-use crate::settings::error::SettingsError;
-use crate::settings::hold::Hold;
-use crate::settings::retention::Retention;
-
-pub use change::PlacedHold;
 
 const RETENTION: &str = "vouch.retention";
 const HOLDS: &str = "vouch.holds";
@@ -40,102 +34,73 @@ const CONFIRMED_BEFORE: &str = "vouch.confirmedBefore";
 const OLDER_EVENTS: &str = "vouch.olderEvents";
 const DROP_UNDONE: &str = "vouch.dropUndone";
 
-/// The settings of a workspace.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settings {
-    /// How long events are kept; `None` when it was never set.
-    pub retention: Option<Retention>,
-    /// The legal holds, by name.
-    pub holds: Vec<Hold>,
-    /// The first UTC day that no retention run has dropped yet; of earlier days only held events are
-    /// left, and those that an import brought again.
-    pub dropped_before: Option<NaiveDate>,
-    /// The first UTC day that was not older than the retention when it was set: what is older may be dropped
-    /// at once.
-    pub confirmed_before: Option<NaiveDate>,
-    /// Whether an import brought events that were older than the default retention, while none was set.
-    pub older_events: bool,
-    /// Whether a drop was undone, or a repair rebuilt the log and newer settings may be lost, and no other retention
-    /// was set and no run confirmed since: nothing is dropped until then.
-    pub drop_undone: bool,
+/// Reads the settings in the metadata of the table of `workspace`.
+///
+/// # Errors
+///
+/// [`StoreError::Unsupported`] when a property cannot be understood.
+pub(crate) fn read(
+    metadata: &TableMetadata,
+    workspace: &WorkspaceId,
+) -> Result<Settings, StoreError> {
+    parse(metadata).map_err(|(property, reason)| StoreError::Unsupported {
+        workspace: workspace.clone(),
+        reason: format!("has a property `{property}` that cannot be understood ({reason})"),
+    })
 }
 
-impl Settings {
-    /// The retention in force: the setting, else two years.
-    #[must_use]
-    pub fn retention_in_force(&self) -> Retention {
-        self.retention.unwrap_or_default()
-    }
+/// Reads the settings in the metadata of a table; the error is the property and the reason.
+fn parse(metadata: &TableMetadata) -> Result<Settings, (&'static str, String)> {
+    let property = |name: &str| metadata.property(name);
+    let retention = property(RETENTION)
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: InvalidRetention| (RETENTION, error.to_string()))?;
+    let holds = property(HOLDS).map(hold_json::parse).transpose();
+    let day = |name: &'static str| {
+        let day = property(name)
+            .map(|text| paths::parse_day(text).ok_or((name, format!("`{text}` is no day"))));
+        day.transpose()
+    };
+    let flag = |name: &'static str| match property(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err((name, format!("`{other}` is neither `true` nor `false`"))),
+    };
+    Ok(Settings {
+        retention,
+        holds: holds.map_err(|reason| (HOLDS, reason))?.unwrap_or_default(),
+        dropped_before: day(DROPPED_BEFORE)?,
+        confirmed_before: day(CONFIRMED_BEFORE)?,
+        older_events: flag(OLDER_EVENTS)?,
+        drop_undone: flag(DROP_UNDONE)?,
+    })
+}
 
-    /// Whether retention runs drop nothing: an import brought old events on purpose, and how long they are to be kept
-    /// was not set.
-    #[must_use]
-    pub fn is_withheld(&self) -> bool {
-        self.retention.is_none() && self.older_events
+/// The metadata of a table with these settings in it and everything else as it was.
+pub(crate) fn write(settings: &Settings, metadata: &TableMetadata) -> TableMetadata {
+    let mut metadata = metadata.clone();
+    let holds = (!settings.holds.is_empty()).then(|| hold_json::text(&settings.holds));
+    for (name, value) in [
+        (
+            RETENTION,
+            settings.retention.map(|retention| retention.to_string()),
+        ),
+        (HOLDS, holds),
+        (DROPPED_BEFORE, settings.dropped_before.map(paths::day_text)),
+        (
+            CONFIRMED_BEFORE,
+            settings.confirmed_before.map(paths::day_text),
+        ),
+        (
+            OLDER_EVENTS,
+            settings.older_events.then(|| true.to_string()),
+        ),
+        (DROP_UNDONE, settings.drop_undone.then(|| true.to_string())),
+    ] {
+        metadata.set_property(name, value);
     }
-
-    /// Reads the settings in the metadata of the table of `workspace`.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unsupported`] when a property cannot be understood.
-    pub(crate) fn of(
-        metadata: &TableMetadata,
-        workspace: &WorkspaceId,
-    ) -> Result<Self, StoreError> {
-        Self::parse(metadata).map_err(|(property, reason)| StoreError::Unsupported {
-            workspace: workspace.clone(),
-            reason: format!("has a property `{property}` that cannot be understood ({reason})"),
-        })
-    }
-
-    /// Reads the settings in the metadata of a table; the error is the property and the reason.
-    fn parse(metadata: &TableMetadata) -> Result<Self, (&'static str, String)> {
-        let property = |name: &str| metadata.property(name);
-        let retention = property(RETENTION)
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: SettingsError| (RETENTION, error.to_string()))?;
-        let holds = property(HOLDS).map(hold_json::parse).transpose();
-        let day = |name: &'static str| {
-            let day = property(name)
-                .map(|text| paths::parse_day(text).ok_or((name, format!("`{text}` is no day"))));
-            day.transpose()
-        };
-        let flag = |name: &'static str| match property(name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(other) => Err((name, format!("`{other}` is neither `true` nor `false`"))),
-        };
-        Ok(Self {
-            retention,
-            holds: holds.map_err(|reason| (HOLDS, reason))?.unwrap_or_default(),
-            dropped_before: day(DROPPED_BEFORE)?,
-            confirmed_before: day(CONFIRMED_BEFORE)?,
-            older_events: flag(OLDER_EVENTS)?,
-            drop_undone: flag(DROP_UNDONE)?,
-        })
-    }
-
-    /// The metadata of a table with these settings in it and everything else as it was.
-    pub(crate) fn written_to(&self, metadata: &TableMetadata) -> TableMetadata {
-        let mut metadata = metadata.clone();
-        let holds = (!self.holds.is_empty()).then(|| hold_json::text(&self.holds));
-        for (name, value) in [
-            (
-                RETENTION,
-                self.retention.map(|retention| retention.to_string()),
-            ),
-            (HOLDS, holds),
-            (DROPPED_BEFORE, self.dropped_before.map(paths::day_text)),
-            (CONFIRMED_BEFORE, self.confirmed_before.map(paths::day_text)),
-            (OLDER_EVENTS, self.older_events.then(|| true.to_string())),
-            (DROP_UNDONE, self.drop_undone.then(|| true.to_string())),
-        ] {
-            metadata.set_property(name, value);
-        }
-        metadata
-    }
+    metadata
 }
 
 impl Snapshot {
@@ -145,21 +110,22 @@ impl Snapshot {
     ///
     /// [`StoreError::Unsupported`] when a property cannot be understood: then nothing may be dropped.
     pub fn settings(&self) -> Result<Settings, StoreError> {
-        Settings::of(&self.metadata, &self.workspace)
+        read(&self.metadata, &self.workspace)
     }
 
     /// The metadata of the next version with these settings.
     pub(crate) fn metadata_with(&self, settings: &Settings) -> TableMetadata {
-        settings.written_to(self.metadata_to_commit())
+        write(settings, self.metadata_to_commit())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::settings::hold::HeldEvents;
-    use chrono::DateTime;
+    use chrono::{DateTime, NaiveDate};
     use events::TimeRange;
+    use events::settings::{HeldEvents, Hold};
+
+    use super::*;
 
     fn settings() -> Settings {
         let hold = |name: &str, from_ms, to_ms, user: Option<&str>| Hold {
@@ -192,16 +158,13 @@ mod tests {
         let mut before = TableMetadata::new(0);
         before.set_property("delta.appendOnly", Some("false".to_owned()));
         for settings in [settings(), Settings::default()] {
-            let metadata = settings.written_to(&before);
-            assert_eq!(Settings::parse(&metadata), Ok(settings.clone()));
+            let metadata = write(&settings, &before);
+            assert_eq!(parse(&metadata), Ok(settings.clone()));
             assert_eq!(metadata.property("delta.appendOnly"), Some("false"));
-            let cleared = Settings::default().written_to(&metadata);
+            let cleared = write(&Settings::default(), &metadata);
             assert_eq!(cleared, before);
         }
-        assert_eq!(
-            Settings::parse(&TableMetadata::new(0)),
-            Ok(Settings::default())
-        );
+        assert_eq!(parse(&TableMetadata::new(0)), Ok(Settings::default()));
     }
 
     #[test]
@@ -226,7 +189,7 @@ mod tests {
         ] {
             let mut metadata = TableMetadata::new(0);
             metadata.set_property(property, Some(value.to_owned()));
-            let (wrong, _) = Settings::parse(&metadata).unwrap_err();
+            let (wrong, _) = parse(&metadata).unwrap_err();
             assert_eq!(wrong, property, "{value}");
         }
     }

@@ -17,6 +17,7 @@ use crate::delta::log;
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::delta::table::{self, Table};
 use crate::error::StoreError;
+use crate::file::footer::Footer;
 use crate::file::reader::{FileCaches, FileReader};
 use crate::import::{Import, ImportOptions};
 use crate::maintenance::activity::Activity;
@@ -148,6 +149,16 @@ impl Store {
     #[must_use]
     pub fn file_reader(&self, file: &DataFile) -> FileReader {
         FileReader::new(self.location(), &file.file_ref())
+    }
+
+    /// The footer of a file of a table, which the store keeps in memory.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is damaged.
+    pub async fn footer(&self, file: &DataFile) -> Result<Arc<Footer>, StoreError> {
+        let location = self.location();
+        location.caches.footers.of(location, &file.file_ref()).await
     }
 
     /// The workspaces that have events, or had some, sorted.

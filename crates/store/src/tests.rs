@@ -2,7 +2,6 @@
 
 mod backup;
 mod cold_start;
-mod column_cache;
 mod delta;
 mod faults;
 mod file;

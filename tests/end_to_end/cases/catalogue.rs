@@ -1,6 +1,6 @@
 //! `docs/errors.md`: every code, what it means, and a question that meets it with its real drawing.
 //!
-//! The meanings are those of [`dql::Code`]; the questions and drawings are those of `tests/cases/*.md` and of
+//! The meanings are those of [`dql::Code`] and [`ErrorCode`]; the questions and drawings are those of `tests/cases/*.md` and of
 //! `crates/dql/src/tests/diagnostics.txt`. With `UPDATE_EXPECTED=1` the page is written anew.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use api::{ErrorCode, exit_status};
 use dql::{Code, Fault, Severity};
 use regex::Regex;
 
@@ -17,60 +18,29 @@ use super::page::Page;
 const PAGE: &str = "docs/errors.md";
 
 /// The codes of the page without an example: of requests, of sizes, and of the service itself.
-const WITHOUT_EXAMPLE: &[Code] = &[
-    Code::AnswerTooLarge,
-    Code::BodyStalled,
-    Code::EstimatedPercentile,
-    Code::ExecutionFailed,
-    Code::InvalidOffset,
-    Code::InvalidQuery,
-    Code::InvalidRequest,
-    Code::ListCut,
-    Code::MissingFile,
-    Code::Overloaded,
-    Code::QuestionTooLarge,
-    Code::RequestTooLarge,
-    Code::ResourcesExhausted,
-    Code::SeveralStatements,
-    Code::StoreError,
-    Code::TimedOut,
-    Code::TooManyFindings,
-    Code::TooManyKeys,
-    Code::TooManyQuestions,
+const WITHOUT_EXAMPLE: &[ErrorCode] = &[
+    ErrorCode::AnswerTooLarge,
+    ErrorCode::BodyStalled,
+    ErrorCode::Query(Code::EstimatedPercentile),
+    ErrorCode::ExecutionFailed,
+    ErrorCode::Query(Code::InvalidOffset),
+    ErrorCode::Query(Code::InvalidQuery),
+    ErrorCode::InvalidRequest,
+    ErrorCode::Query(Code::ListCut),
+    ErrorCode::MissingFile,
+    ErrorCode::Overloaded,
+    ErrorCode::Query(Code::QuestionTooLarge),
+    ErrorCode::RequestTooLarge,
+    ErrorCode::Query(Code::ResourcesExhausted),
+    ErrorCode::Query(Code::SeveralStatements),
+    ErrorCode::StoreError,
+    ErrorCode::TimedOut,
+    ErrorCode::Query(Code::TooManyFindings),
+    ErrorCode::Query(Code::TooManyKeys),
+    ErrorCode::TooManyQuestions,
 ];
 
-/// The codes of requests that store events, of settings and of the HTTP port, which [`OTHER_PAGES`] explain.
-const ON_OTHER_PAGES: &[Code] = &[
-    Code::InvalidMapping,
-    Code::MalformedBody,
-    Code::NothingStored,
-    Code::OutcomeUnknown,
-    Code::SequenceConflict,
-    Code::SequenceGap,
-    Code::Stopping,
-    Code::TooManyDays,
-    Code::TooManyEvents,
-    Code::TooManyProducers,
-    Code::TooManyWorkspaces,
-    Code::UnknownMapping,
-    Code::UnsupportedMediaType,
-    Code::WorkspaceOverloaded,
-    Code::ClockDiffers,
-    Code::DropGone,
-    Code::HoldExists,
-    Code::HoldTooLate,
-    Code::InvalidSetting,
-    Code::NothingToUndo,
-    Code::ReadOnlyPort,
-    Code::UnknownHold,
-    Code::ForeignOrigin,
-    Code::MethodNotAllowed,
-    Code::NotFound,
-    Code::NotReady,
-    Code::TooManyConnections,
-    Code::UnknownHost,
-];
-
+/// The pages that explain the other codes of the service.
 const OTHER_PAGES: [&str; 2] = ["docs/ingest.md", "docs/operations.md"];
 
 /// A question that meets a code, and what is said about it.
@@ -126,7 +96,7 @@ fn examples() -> BTreeMap<Key, Example> {
             }
         }
     };
-    for path in super::pages() {
+    for path in super::pages(&super::folder()) {
         for case in Page::read(&path).cases {
             add(&case.query, case.options.join(" "), &case.expected);
         }
@@ -178,8 +148,22 @@ fn page(examples: &BTreeMap<Key, Example>) -> String {
          These are about requests, sizes, or the service itself.\n\n| code | meaning |\n|---|---|\n",
     );
     for code in WITHOUT_EXAMPLE {
-        let meaning = code.meaning(Severity::Error);
-        let _ = writeln!(page, "| `{code}` | {meaning} |");
+        let _ = writeln!(page, "| `{code}` | {} |", code.meaning());
+    }
+    page.push_str(
+        "\n## Codes of the service\n\n\
+         With the status of gRPC, of HTTP, and the exit status of `vouch`. A `store_error` has the status of its reason: \
+         `DataLoss`\nand 500 when an object is missing or damaged, `Internal` and 500 when the store cannot be read \
+         by this version.\n\n| code | meaning | what helps | gRPC | HTTP | exit |\n|---|---|---|---|---|---|\n",
+    );
+    for code in ErrorCode::OF_SERVICE {
+        let (meaning, hint) = (code.meaning(), code.hint().unwrap_or_default());
+        let (grpc, http) = (code.kind().grpc_code(), code.kind().http_status().as_u16());
+        let exit = exit_status(code.fault());
+        let _ = writeln!(
+            page,
+            "| `{code}` | {meaning} | {hint} | `{grpc:?}` | {http} | {exit} |"
+        );
     }
     page
 }
@@ -207,14 +191,14 @@ fn every_code_is_explained() {
             missing.push(format!("the {severity} `{code}` is not one of `dql::Code`"));
         }
     }
-    for code in Code::ALL {
-        if ON_OTHER_PAGES.contains(code) {
-            if !others.iter().any(|page| page.contains(code.as_str())) {
-                missing.push(format!("`{code}` is on none of {OTHER_PAGES:?}"));
-            }
-            continue;
+    for code in ErrorCode::OF_SERVICE {
+        let is_here = WITHOUT_EXAMPLE.contains(code);
+        if !is_here && !others.iter().any(|page| page.contains(code.as_str())) {
+            missing.push(format!("`{code}` is on none of {OTHER_PAGES:?}"));
         }
-        if WITHOUT_EXAMPLE.contains(code) {
+    }
+    for code in Code::ALL {
+        if WITHOUT_EXAMPLE.contains(&ErrorCode::Query(*code)) {
             continue;
         }
         for severity in severities(*code) {

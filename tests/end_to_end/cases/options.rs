@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use engine::{Density, OrderOption, QueryOptions, StepOption};
+use api::{Density, OrderOption, QueryOptions, StepOption};
 
 /// Sets the option that a word names: `conditions=…` (without blanks), `order_by=column:desc,…`,
 /// `sorder_by=column:asc`, `limit=`, `offset=`, `slimit=`, `soffset=`, `max_point=`, `interval=`
@@ -25,7 +25,7 @@ pub(super) fn set(options: &mut QueryOptions, word: &str) -> bool {
             clauses.step = Some(StepOption::Every(value.parse::<NonZeroU64>().unwrap()));
         }
         "density" => clauses.step = Some(StepOption::Density(density(value))),
-        "max_duration" => options.longest_window_ms = Some(engine::duration_ms(value).unwrap()),
+        "max_duration" => options.longest_window_ms = Some(dql::duration_ms(value).unwrap()),
         "disable_slimit" => options.every_group = true,
         "disable_multiple_field" => options.single_field = true,
         "echo_explain" => options.echo_query = true,

@@ -4,30 +4,30 @@ use std::fs;
 use std::path::Path;
 
 /// A page: its cases, and the text around their answers.
-pub(super) struct Page {
+pub(crate) struct Page {
     /// The cases, in order.
-    pub(super) cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
     /// The text before each answer, and the text behind the last.
     around: Vec<String>,
 }
 
 /// A question and its answer.
-pub(super) struct Case {
+pub(crate) struct Case {
     /// Where it stands, for messages.
-    pub(super) place: String,
+    pub(crate) place: String,
     /// The words behind `dql`.
-    pub(super) options: Vec<String>,
+    pub(crate) options: Vec<String>,
     /// The question.
-    pub(super) query: String,
+    pub(crate) query: String,
     /// How the answer is shown.
-    pub(super) form: Form,
+    pub(crate) form: Form,
     /// The answer that stands on the page.
-    pub(super) expected: String,
+    pub(crate) expected: String,
 }
 
 /// How an answer is shown.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// As tables.
     Table,
     /// As existing clients read it.
@@ -36,7 +36,7 @@ pub(super) enum Form {
 
 impl Page {
     /// Reads a page.
-    pub(super) fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let mut page = Self {
@@ -91,7 +91,7 @@ impl Page {
     }
 
     /// Writes the page.
-    pub(super) fn write(&self, path: &Path) {
+    pub(crate) fn write(&self, path: &Path) {
         let mut text = String::new();
         for (around, case) in self.around.iter().zip(&self.cases) {
             text.push_str(around);

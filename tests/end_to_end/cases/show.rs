@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use engine::{Answer, Series};
+use api::{Answer, Series};
 use serde_json::Value;
 
 /// Answers as tables: the keys of `BY` in brackets, then `time`, then the values. Texts stand as they
@@ -95,7 +95,7 @@ fn aligned(rows: Vec<Vec<String>>) -> String {
 
 /// Answers as existing clients read them, without the time they took.
 pub(super) fn json(answers: &[Answer]) -> String {
-    let mut content = engine::content_json(answers);
+    let mut content = api::content_json(answers);
     for answer in content["content"].as_array_mut().unwrap() {
         assert!(answer["cost"].as_str().unwrap().ends_with("ms"));
         for changing in ["cost", "watermark_ms"] {

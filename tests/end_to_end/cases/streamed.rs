@@ -1,8 +1,9 @@
 //! A streamed answer has the rows of the answer in series.
 
+use api::{Answer, QueryRequest, StreamItem};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
-use engine::{Answer, Engine, QueryRequest, StreamItem};
+use engine::Engine;
 use futures::TryStreamExt;
 use serde_json::Value;
 

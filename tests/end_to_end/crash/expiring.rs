@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use chrono::Utc;
+use events::settings::{HeldEvents, NewHold};
 use events::{Defaults, Event, TimeRange};
 use serde_json::{Value, json};
-use store::{HeldEvents, ImportOptions, NewHold, Store};
+use store::{ImportOptions, Store};
 
 use super::model::Model;
 

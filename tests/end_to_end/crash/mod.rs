@@ -36,11 +36,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use api::StreamItem;
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use chrono::TimeDelta;
-use engine::{Engine, EngineConfig, StreamItem};
+use engine::{Engine, EngineConfig};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use store::{Store, StoreOptions};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::proto::ingest_service_client::IngestServiceClient;
+use api::proto::{ErrorInfo, WriteRequest, WriteResponse};
 use chrono::Utc;
-use server::proto::ingest_service_client::IngestServiceClient;
-use server::proto::{ErrorInfo, WriteRequest, WriteResponse};
 use tonic::Status;
 
 use crate::oracle::random::Random;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope};
+use client::{Client, ClientError};
 use events::TimeRange;
 use serde_json::Value;
-use server::{Client, ClientError};
 
 use crate::oracle::random::Random;
 
@@ -97,7 +97,7 @@ async fn check_all(cluster: &Cluster, node: &Node, workspace: &str) -> bool {
 /// Takes note of a question without an answer, unless the node is dead or has nothing yet.
 fn is_dead(cluster: &Cluster, workspace: &str, error: &ClientError, has_events: bool) -> bool {
     if let ClientError::Refused(refusal) = error
-        && (has_events || refusal.code != dql::Code::UnknownWorkspace)
+        && (has_events || refusal.code != dql::Code::UnknownWorkspace.into())
     {
         let problem = format!("no answer about {workspace}: {refusal:?}");
         cluster.model.problem(problem);

@@ -19,12 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use api::proto::query_service_client::QueryServiceClient;
+use api::proto::{CompleteRequest, ExplainRequest, QueryRequest, Severity, Stage, ValidateRequest};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use server::proto::query_service_client::QueryServiceClient;
-use server::proto::{
-    CompleteRequest, ExplainRequest, QueryRequest, Severity, Stage, ValidateRequest,
-};
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use engine::{Engine, EngineConfig, EngineError, QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig, EngineError};
 use events::{Defaults, Event, TimeRange};
 use futures::future;
 use store::{ImportOptions, Store, StoreOptions};

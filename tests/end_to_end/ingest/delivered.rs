@@ -29,7 +29,7 @@ async fn events_say_how_they_came() {
     }
     let asked = |door: &str| format!("TAE::*:(count(*)) {{vouch_door = '{door}'}}");
     let count = |kind| match kind {
-        server::proto::value::Kind::IntValue(count) => count,
+        api::proto::value::Kind::IntValue(count) => count,
         other => panic!("{other:?}"),
     };
     assert_eq!(count(running.value(&asked("http")).await), 3);

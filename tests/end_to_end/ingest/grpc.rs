@@ -1,8 +1,8 @@
 //! `IngestService`.
 
-use server::proto::ingest_service_client::IngestServiceClient;
-use server::proto::write_stream_response::Outcome;
-use server::proto::{WriteRequest, WriteResponse};
+use api::proto::ingest_service_client::IngestServiceClient;
+use api::proto::write_stream_response::Outcome;
+use api::proto::{WriteRequest, WriteResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::CompressionEncoding;
@@ -185,15 +185,9 @@ async fn mappings_make_events_of_records() {
     let written = running.write(gateway).await.unwrap();
     assert_eq!((written.accepted, written.refused[0].index), (1, 1));
     let name = running.value("TAE::*:(df_user_name)").await;
-    assert_eq!(
-        name,
-        server::proto::value::Kind::StringValue("Zoë".to_owned())
-    );
+    assert_eq!(name, api::proto::value::Kind::StringValue("Zoë".to_owned()));
     let path = running.value("TAE::*:(path)").await;
-    assert_eq!(
-        path,
-        server::proto::value::Kind::StringValue("/x".to_owned())
-    );
+    assert_eq!(path, api::proto::value::Kind::StringValue("/x".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +264,7 @@ async fn a_token_makes_a_write_seen_on_another_node() {
         asked.after = vec![token];
         let answer = client.query(asked).await.unwrap().into_inner();
         let count = &answer.content[0].series[0].rows[0].values[1].kind;
-        assert_eq!(*count, Some(server::proto::value::Kind::IntValue(number)));
+        assert_eq!(*count, Some(api::proto::value::Kind::IntValue(number)));
     }
     let mut asked = crate::service::question("TAE::*:(count(*))");
     asked.after = vec!["yesterday".to_owned()];

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use prost::Message;
-use server::MAX_MESSAGE_BYTES;
-use server::proto::ingest_service_client::IngestServiceClient;
-use server::proto::otlp::any_value::Value as AnyKind;
-use server::proto::otlp::{
+use api::MAX_MESSAGE_BYTES;
+use api::proto::ingest_service_client::IngestServiceClient;
+use api::proto::otlp::any_value::Value as AnyKind;
+use api::proto::otlp::{
     AnyValue, ExportLogsServiceRequest, KeyValue, LogRecord, ResourceLogs, ScopeLogs,
 };
-use server::proto::query_stream_response::Item;
-use server::proto::value::Kind;
-use server::proto::{QueryRequest, WriteRequest};
+use api::proto::query_stream_response::Item;
+use api::proto::value::Kind;
+use api::proto::{QueryRequest, WriteRequest};
+use futures::StreamExt;
+use prost::Message;
 use tonic::Code;
 
 use super::post::{gzip, post, send};

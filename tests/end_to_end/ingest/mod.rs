@@ -24,7 +24,7 @@ pub(crate) mod post;
 mod quotas;
 mod slow;
 
-use server::proto::value::Kind;
+use api::proto::value::Kind;
 
 use crate::program::Vouch;
 use crate::service::{Service, question};

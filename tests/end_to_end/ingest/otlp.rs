@@ -1,14 +1,14 @@
 //! OTLP logs over gRPC and HTTP.
 
-use prost::Message;
-use serde_json::{Value, json};
-use server::proto::otlp::any_value::Value as AnyKind;
-use server::proto::otlp::logs_service_client::LogsServiceClient;
-use server::proto::otlp::{
+use api::proto::otlp::any_value::Value as AnyKind;
+use api::proto::otlp::logs_service_client::LogsServiceClient;
+use api::proto::otlp::{
     AnyValue, ExportLogsServiceRequest, ExportLogsServiceResponse, KeyValue, LogRecord, Resource,
     ResourceLogs, ScopeLogs,
 };
-use server::proto::value::Kind;
+use api::proto::value::Kind;
+use prost::Message;
+use serde_json::{Value, json};
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request};
 

@@ -1,8 +1,8 @@
 //! How many workspaces, days and producers senders may make.
 
+use api::proto::WriteRequest;
+use api::proto::ingest_service_client::IngestServiceClient;
 use serde_json::Value;
-use server::proto::WriteRequest;
-use server::proto::ingest_service_client::IngestServiceClient;
 use tonic::Code;
 
 use super::post::{Answer, post};

@@ -1,9 +1,11 @@
 //! What is asked of a store: aggregates and newest rows, which read columns that stay in memory, and streams of rows,
 //! which DataFusion's scan reads.
 
-use engine::{Engine, EngineConfig, QueryOptions, QueryRequest, Scope, StreamItem};
+use api::{QueryOptions, QueryRequest, Scope, StreamItem};
+use engine::{Engine, EngineConfig};
+use events::settings::RetentionMode;
 use futures::TryStreamExt;
-use store::{RetentionMode, Store};
+use store::Store;
 
 use super::store::{DAYS, START_MS};
 

@@ -1,6 +1,6 @@
 //! Two answers to one question, and how they differ.
 
-use engine::{Answer, Series};
+use api::{Answer, Series};
 use serde_json::Value as Json;
 
 use super::evaluate::{Output, OutputGroup, Value};

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU64;
 
+use api::{ClauseOptions, OrderOption, StepOption};
 use dql::ast::{Direction, DurationUnit, Item, OrderKey, Range, Select, Step, Window};
-use engine::{ClauseOptions, OrderOption, StepOption};
 
 use super::compare::same_series;
 use super::random::Random;

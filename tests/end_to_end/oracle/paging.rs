@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use engine::{
-    Answer, Engine, EngineConfig, EngineError, Position, QueryOptions, QueryRequest, Scope,
-};
+use api::{Answer, Cursor, QueryOptions, QueryRequest, Scope};
+use engine::{Engine, EngineConfig, EngineError};
 use events::{Defaults, Event};
 use serde_json::Value as Json;
 use store::{ImportOptions, Store, StoreOptions};
@@ -73,7 +72,7 @@ impl Arriving {
         arrive: bool,
     ) -> Vec<Vec<Json>> {
         let mut rows = Vec::new();
-        let mut place = Position::default();
+        let mut place = Cursor::default();
         for _ in 0..10_000 {
             let size = 1 + random.below(9);
             let sized = format!("{text} {limit} {size}");
@@ -95,7 +94,7 @@ impl Arriving {
 /// Where a page begins.
 enum Continued {
     Not,
-    Behind(Position),
+    Behind(Cursor),
     Before(i64),
 }
 
@@ -294,7 +293,7 @@ async fn pages_by_time_give_each_once_while_others_arrive() {
                     world.arrive(&mut random).await;
                     size = 1 + random.below(5);
                 }
-                Err(error) if error.code() == dql::Code::PageTooSmall => size *= 2,
+                Err(error) if error.code() == dql::Code::PageTooSmall.into() => size *= 2,
                 Err(error) => panic!("{page}: {error}"),
             }
         }

@@ -1,9 +1,9 @@
 //! Laws that the engine's answers keep whatever the events are.
 
+use api::{Answer, StreamItem};
 use dql::ast::{
     BinaryOp, DurationUnit, Expr, ExprKind, Range, Select, Source, TimePoint, TimePointKind, Window,
 };
-use engine::{Answer, StreamItem};
 use events::json::value_json;
 use futures::StreamExt;
 use serde_json::Value as Json;

@@ -2,11 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 
+use api::{Answer, ClauseOptions, Cursor, QueryOptions, QueryRequest, Scope};
 use chrono_tz::Tz;
 use dql::ast::Statement;
-use engine::{
-    Answer, ClauseOptions, Engine, EngineConfig, Position, QueryOptions, QueryRequest, Scope,
-};
+use engine::{Engine, EngineConfig};
 use events::{Defaults, Event, TimeRange, WorkspaceId};
 use futures::FutureExt;
 use serde_json::Value as Json;
@@ -180,7 +179,7 @@ impl World {
         &self,
         text: &str,
         circumstances: &Circumstances,
-        position: Option<Position>,
+        position: Option<Cursor>,
     ) -> Result<Answer, String> {
         let mut request = self.request(text, circumstances);
         request.options.search_after = position;

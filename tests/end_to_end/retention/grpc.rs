@@ -1,7 +1,7 @@
 //! The methods of the workspace service.
 
-use server::proto::workspace_service_client::WorkspaceServiceClient;
-use server::proto::{
+use api::proto::workspace_service_client::WorkspaceServiceClient;
+use api::proto::{
     GetSettingsRequest, HeldEvents, ListHoldsRequest, PlaceHoldRequest, ReleaseHoldRequest,
     RetentionOutcome, RunRetentionRequest, SetRetentionRequest, UndoRetentionRequest,
 };

@@ -1,11 +1,11 @@
 //! The methods of the query service, health and reflection.
 
+use api::proto::query_stream_response::Item;
+use api::proto::value::Kind;
+use api::proto::{ExplainRequest, QueryRequest, Stage, Summary};
 use arrow::ipc::reader::StreamReader;
 use futures::StreamExt;
 use prost::Message;
-use server::proto::query_stream_response::Item;
-use server::proto::value::Kind;
-use server::proto::{ExplainRequest, QueryRequest, Stage, Summary};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -72,7 +72,7 @@ async fn an_answer_has_series_and_a_summary() {
             .map(|value| value.kind.clone().unwrap())
             .collect::<Vec<_>>()
     };
-    let null = || Kind::NullValue(server::proto::Null {});
+    let null = || Kind::NullValue(api::proto::Null {});
     assert_eq!(first.series[0].name.as_deref(), Some("audit"));
     assert_eq!(first.series[0].columns, ["time", "n", "avg(df_date_range)"]);
     assert_eq!(
@@ -243,7 +243,7 @@ fn large() -> Vouch {
 
 /// Reads a stream to its end: its Arrow bytes, its largest message and its summary.
 async fn read(
-    mut items: tonic::Streaming<server::proto::QueryStreamResponse>,
+    mut items: tonic::Streaming<api::proto::QueryStreamResponse>,
 ) -> (Vec<u8>, usize, Summary) {
     let (mut bytes, mut largest, mut summary) = (Vec::new(), 0, None);
     while let Some(message) = items.message().await.unwrap() {

@@ -5,12 +5,13 @@ mod answers;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use api::proto::query_request::Scope;
+use api::proto::query_service_client::QueryServiceClient;
+use api::proto::{AllWorkspaces, ErrorInfo, QueryRequest, TimeRange, Workspaces};
 use prost::Message;
-use server::proto::query_request::Scope;
-use server::proto::query_service_client::QueryServiceClient;
-use server::proto::{AllWorkspaces, ErrorInfo, QueryRequest, TimeRange, Workspaces};
 use tonic::Status;
 use tonic::transport::Channel;
+use tonic_types::pb;
 
 use crate::program::Vouch;
 
@@ -143,29 +144,9 @@ pub(crate) fn of_workspace(id: &str, query: &str) -> QueryRequest {
     }
 }
 
-/// google.rpc.Status, as every gRPC library reads the details of a status.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-/// google.protobuf.Any.
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
 /// The details of a status.
 pub(crate) fn error_info(status: &Status) -> ErrorInfo {
-    let details = RpcStatus::decode(status.details()).unwrap();
+    let details = pb::Status::decode(status.details()).unwrap();
     assert_eq!(
         (details.code, details.message.as_str()),
         (status.code() as i32, status.message())

@@ -1,9 +1,9 @@
 //! The arguments of `vouch retention` and `vouch hold`.
 
+use api::Scope;
 use clap::{Args, Subcommand};
-use engine::Scope;
 use events::WorkspaceId;
-use store::Retention;
+use events::settings::Retention;
 
 use super::{StoreArgs, parse_time, scope};
 use crate::failure::Failure;

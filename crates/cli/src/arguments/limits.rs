@@ -1,7 +1,8 @@
 //! How much the doors of the service take.
 
 use clap::Args;
-use server::{ConnectionLimits, IngestLimits, IngestQuotas};
+use server::ConnectionLimits;
+use service::{IngestLimits, IngestQuotas};
 use store::ScrubOptions;
 
 /// How much `vouch serve` takes at a time.

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::EngineConfig;
-use server::QuestionLimits;
+use service::QueryLimits;
 
 /// How much `vouch serve` spends on questions.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryLimitArgs {
     /// The questions that are answered at a time, and as many streams besides
-    #[arg(long, value_name = "NUMBER", default_value_t = QuestionLimits::default().running,
+    #[arg(long, value_name = "NUMBER", default_value_t = QueryLimits::default().running,
         value_parser = positive)]
     pub(crate) max_questions: usize,
     /// The questions that may wait for their turn, and as many streams besides; others are refused
-    #[arg(long, value_name = "NUMBER", default_value_t = QuestionLimits::default().waiting)]
+    #[arg(long, value_name = "NUMBER", default_value_t = QueryLimits::default().waiting)]
     pub(crate) max_waiting_questions: usize,
     /// How long a question may take that has no `search_timeout`
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
@@ -33,8 +33,8 @@ pub(crate) struct QueryLimitArgs {
 
 impl QueryLimitArgs {
     /// What the service lets through.
-    pub(crate) fn limits(&self) -> QuestionLimits {
-        QuestionLimits {
+    pub(crate) fn limits(&self) -> QueryLimits {
+        QueryLimits {
             running: self.max_questions,
             waiting: self.max_waiting_questions,
             default_time: self.query_timeout.min(self.max_query_timeout),
@@ -60,7 +60,7 @@ fn positive(text: &str) -> Result<usize, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let length_ms = engine::duration_ms(text).filter(|length_ms| *length_ms > 0);
+    let length_ms = dql::duration_ms(text).filter(|length_ms| *length_ms > 0);
     let wrong = || "a duration such as 30s or 5m".to_owned();
     length_ms
         .map(|length_ms| Duration::from_millis(length_ms.unsigned_abs()))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use engine::Scope;
+use api::Scope;
 use events::WorkspaceId;
 use store::{Compaction, CompactionOptions, Removal, RemovalReason, Store, StoreError};
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use engine::{Engine, QueryOptions, QueryRequest, Scope};
+use api::{QueryOptions, QueryRequest, Scope};
+use engine::Engine;
 use events::{Defaults, Event, Origin};
 use serde_json::{Map, Value};
 use store::{ImportOptions, Store, StoreOptions};

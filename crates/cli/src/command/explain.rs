@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use engine::Scope;
+use api::{Scope, Stage};
 
 use super::query_text;
 use crate::arguments::{ExplainArgs, StageName};
@@ -15,6 +15,7 @@ pub(crate) async fn run(arguments: ExplainArgs) -> Result<(), Failure> {
     let ExplainArgs {
         mut target,
         stage,
+        analyze,
         query,
     } = arguments;
     let query = query_text(query)?;
@@ -27,7 +28,11 @@ pub(crate) async fn run(arguments: ExplainArgs) -> Result<(), Failure> {
         _ => Backend::open(&target).await?,
     };
     let request = backend.request(&target, query).await?;
-    let explanation = backend.explain(&request, stage.into()).await?;
+    let stage = match analyze {
+        true => Stage::Analyze,
+        false => stage.into(),
+    };
+    let explanation = backend.explain(&request, stage).await?;
     let mut out = io::stdout();
     writeln!(out, "{}", explanation.text.trim_end())?;
     if let (Some(files), Some(bytes)) = (explanation.files, explanation.bytes) {

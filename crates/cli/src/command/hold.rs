@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use events::TimeRange;
-use store::{HeldEvents, Hold, NewHold};
+use events::settings::{HeldEvents, Hold, NewHold};
 
 use crate::admin_backend::AdminBackend;
 use crate::arguments::{HoldCommand, PlaceArgs};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use engine::{QueryRequest, StreamItem};
+use api::{QueryRequest, StreamItem};
 use futures::StreamExt;
 
 use super::query_text;
@@ -56,7 +56,7 @@ async fn whole(
 ) -> Result<(), Failure> {
     let found = backend.query(request).await?;
     if format == Format::Json {
-        writeln!(destination, "{}", engine::content_json(&found))?;
+        writeln!(destination, "{}", api::content_json(&found))?;
     } else {
         let width = if destination.is_terminal() {
             terminal_width()

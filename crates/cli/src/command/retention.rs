@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
-use engine::Scope;
+use api::Scope;
 use events::WorkspaceId;
-use store::{Dropped, Retention, RetentionMode, RetentionOutcome, RetentionRun, Settings, Undone};
+use events::settings::{
+    Dropped, Retention, RetentionMode, RetentionOutcome, RetentionRun, Settings, Undone,
+};
 
 use crate::admin_backend::AdminBackend;
 use crate::arguments::{AdminArgs, RetentionCommand};

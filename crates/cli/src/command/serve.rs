@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use events::MappingSource;
-use server::{IngestConfig, Server, ServerConfig};
+use server::{Server, ServerConfig};
+use service::IngestConfig;
 use store::{IngestOptions, MaintenanceOptions};
 use tracing_subscriber::EnvFilter;
 
@@ -41,7 +42,7 @@ pub(crate) async fn run(arguments: ServeArgs) -> Result<(), Failure> {
             limits: arguments.limits.limits(),
             quotas: arguments.limits.quotas(),
         },
-        questions: arguments.queries.limits(),
+        queries: arguments.queries.limits(),
         ..ServerConfig::default()
     };
     let store = open_store(&arguments.store).await?;

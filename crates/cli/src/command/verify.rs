@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use engine::Scope;
+use api::Scope;
 use events::WorkspaceId;
 use store::{SegmentVerification, Store, Verification};
 

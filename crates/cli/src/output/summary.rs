@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use api::Summary;
 use chrono::{DateTime, SecondsFormat};
-use engine::Summary;
 use events::TimeRange;
 
 /// Warnings, then one line with the number of rows, the hits, the window and the duration.
@@ -68,8 +68,8 @@ pub(crate) fn size(bytes: u64) -> String {
 mod tests {
     use std::time::Duration;
 
+    use api::TotalHits;
     use dql::{Code, Diagnostic, Severity};
-    use engine::TotalHits;
     use events::TimeRange;
 
     use super::*;

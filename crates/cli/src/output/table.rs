@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use api::{Answer, Series};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
-use engine::{Answer, Series};
 use serde_json::Value;
 
 use super::rfc3339;
@@ -220,7 +220,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use engine::{Summary, TotalHits};
+    use api::{Summary, TotalHits};
     use events::TimeRange;
     use serde_json::json;
 

@@ -131,6 +131,21 @@ pub struct DurationPart {
     pub unit: DurationUnit,
 }
 
+impl Duration {
+    /// The length in milliseconds; parts of a millisecond are cut off.
+    ///
+    /// # Errors
+    /// The first unit without a fixed length: a month, or one relative to the step of a window.
+    pub fn fixed_ms(&self) -> Result<i64, DurationUnit> {
+        let mut total_ms = 0.0;
+        for part in &self.parts {
+            total_ms += part.amount * part.unit.fixed_ms().ok_or(part.unit)?;
+        }
+        let total_ms = total_ms as i64;
+        Ok(if self.negative { -total_ms } else { total_ms })
+    }
+}
+
 /// A unit of duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DurationUnit {
@@ -160,4 +175,24 @@ pub enum DurationUnit {
     StepSecond,
     /// `ims`: the window's step in milliseconds.
     StepMillisecond,
+}
+
+impl DurationUnit {
+    /// The length of one unit in milliseconds; `None` when it is not fixed.
+    fn fixed_ms(self) -> Option<f64> {
+        const SECOND_MS: f64 = 1_000.0;
+        const DAY_MS: f64 = 24.0 * 3_600.0 * SECOND_MS;
+        match self {
+            Self::Year => Some(365.0 * DAY_MS),
+            Self::Week => Some(7.0 * DAY_MS),
+            Self::Day => Some(DAY_MS),
+            Self::Hour => Some(3_600.0 * SECOND_MS),
+            Self::Minute => Some(60.0 * SECOND_MS),
+            Self::Second => Some(SECOND_MS),
+            Self::Millisecond => Some(1.0),
+            Self::Microsecond => Some(1e-3),
+            Self::Nanosecond => Some(1e-6),
+            Self::Month | Self::Step | Self::StepSecond | Self::StepMillisecond => None,
+        }
+    }
 }

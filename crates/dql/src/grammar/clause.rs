@@ -71,6 +71,13 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     }
 }
 
+/// The milliseconds of a duration such as `1d` or `1h30m`; `None` when the text is not a duration, or its length is
+/// not fixed or not positive.
+pub fn duration_ms(text: &str) -> Option<i64> {
+    let length_ms = parse_duration(text)?.fixed_ms().ok()?;
+    (length_ms > 0).then_some(length_ms)
+}
+
 /// The symbols around a clause in a query that has no other.
 struct Around {
     /// From the namespace on.

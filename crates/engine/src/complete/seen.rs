@@ -1,5 +1,6 @@
 //! Sources, values and attributes as the newest events in scope have them.
 
+use api::{Answer, QueryOptions, QueryRequest};
 use dql::ast::{ExprKind, Ident, Source};
 use dql::{Completion, Span};
 use events::TimeRange;
@@ -8,11 +9,9 @@ use serde_json::Value;
 use store::ReadView;
 
 use super::{CandidateKind, Found, written};
-use crate::answer::Answer;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::prepare;
-use crate::request::{QueryOptions, QueryRequest};
 
 /// About how many of the newest events are read for values.
 const EVENTS_FOR_VALUES: u64 = 500_000;

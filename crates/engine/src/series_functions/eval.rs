@@ -249,12 +249,7 @@ mod tests {
         };
         let mut operands = Vec::new();
         for (_, plan) in &question.operands {
-            operands.push(
-                super::super::answer(&run, plan.clone())
-                    .await
-                    .unwrap()
-                    .batch,
-            );
+            operands.push(super::super::answer(&run, plan).await.unwrap().batch);
         }
         let evaluation = Evaluation::new(&run, functions::NoteMetrics::default());
         let cancelled = eval(&evaluation, &question, &operands);

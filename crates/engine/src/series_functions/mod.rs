@@ -13,6 +13,7 @@ mod window;
 use std::future::Future;
 use std::pin::Pin;
 
+use api::Summary;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -23,7 +24,6 @@ use functions::NoteMetrics;
 use plan::{Eval, Limit, Limits, SeriesCall, SeriesFunction, SeriesPlan, Type};
 use std::sync::Arc;
 
-use crate::answer::Summary;
 use crate::error::EngineError;
 use crate::prepared::Run;
 use crate::series_batch::{SeriesAnswer, SeriesBatch};
@@ -39,7 +39,7 @@ type Evaluated<'a> = Pin<Box<dyn Future<Output = Result<SeriesAnswer, EngineErro
 ///
 /// # Errors
 /// As a query; more series than a function takes.
-pub(crate) async fn answer(run: &Run, plan: SeriesPlan) -> Result<SeriesAnswer, EngineError> {
+pub(crate) async fn answer(run: &Run, plan: &SeriesPlan) -> Result<SeriesAnswer, EngineError> {
     let mut answer = evaluate(run, plan).await?;
     let summary = &mut answer.summary;
     summary.rows = answer.batch.rows() as u64;
@@ -49,31 +49,30 @@ pub(crate) async fn answer(run: &Run, plan: SeriesPlan) -> Result<SeriesAnswer, 
     Ok(answer)
 }
 
-fn evaluate(run: &Run, plan: SeriesPlan) -> Evaluated<'_> {
+fn evaluate<'a>(run: &'a Run, plan: &'a SeriesPlan) -> Evaluated<'a> {
     Box::pin(async move {
         match plan {
-            SeriesPlan::Query { query, .. } => run.series_of(*query).await,
+            SeriesPlan::Query { query, .. } => run.series_of(query.as_ref().clone()).await,
             SeriesPlan::Quoted { text, input } => {
-                let mut answer = match evaluate(run, *input).await {
+                let mut answer = match evaluate(run, input).await {
                     Ok(answer) => answer,
                     Err(EngineError::Query(findings)) => {
-                        return Err(EngineError::Query(run.parsed.located_in(text, findings)));
+                        return Err(EngineError::Query(run.parsed.located_in(*text, findings)));
                     }
                     Err(error) => return Err(error),
                 };
                 let warnings = std::mem::take(&mut answer.summary.warnings);
-                answer.summary.warnings = run.parsed.located_in(text, warnings);
+                answer.summary.warnings = run.parsed.located_in(*text, warnings);
                 Ok(answer)
             }
             SeriesPlan::Function(call) => {
-                let SeriesCall { input, .. } = &*call;
-                let input = evaluate(run, input.clone()).await?;
+                let input = evaluate(run, &call.input).await?;
                 // A chain of functions ends soon after the question was cancelled.
                 tokio::task::yield_now().await;
-                function(run, &call, input).await
+                function(run, call, input).await
             }
-            SeriesPlan::Eval(eval) => evaluate_eval(run, *eval).await,
-            SeriesPlan::Limit { limits, input } => limited(evaluate(run, *input).await?, limits),
+            SeriesPlan::Eval(eval) => evaluate_eval(run, eval).await,
+            SeriesPlan::Limit { limits, input } => limited(evaluate(run, input).await?, *limits),
         }
     })
 }
@@ -140,7 +139,7 @@ async fn function(
     })
 }
 
-async fn evaluate_eval(run: &Run, eval: Eval) -> Result<SeriesAnswer, EngineError> {
+async fn evaluate_eval(run: &Run, eval: &Eval) -> Result<SeriesAnswer, EngineError> {
     let mut batches = Vec::with_capacity(eval.operands.len());
     let mut charges = Vec::with_capacity(eval.operands.len());
     let mut known: Option<Summary> = None;
@@ -149,7 +148,7 @@ async fn evaluate_eval(run: &Run, eval: Eval) -> Result<SeriesAnswer, EngineErro
             batch,
             mut summary,
             charge,
-        } = evaluate(run, plan.clone()).await?;
+        } = evaluate(run, plan).await?;
         check_size("eval", &batch)?;
         numbers::numbers(&batch, &mut summary.warnings)?;
         summary.warnings.extend(eval::shared_times(&batch, name));
@@ -167,7 +166,7 @@ async fn evaluate_eval(run: &Run, eval: Eval) -> Result<SeriesAnswer, EngineErro
     };
     let evaluation = Evaluation::new(run, NoteMetrics::default());
     Ok(SeriesAnswer {
-        batch: eval::eval(&evaluation, &eval, &batches).await?,
+        batch: eval::eval(&evaluation, eval, &batches).await?,
         summary,
         charge: charges.into_iter().flatten().next(),
     })

@@ -57,7 +57,7 @@ pub(crate) use shift::SHIFT;
 pub use show::SHOW_FUNCTIONS;
 use show::bind_show;
 pub use source::{SOURCE_TIME, source_column};
-pub use window_limits::{duration_ms, limit_points};
+pub use window_limits::limit_points;
 
 /// The input of binding besides the text of the query.
 #[derive(Debug, Clone)]

@@ -292,35 +292,13 @@ fn before_now_ms(duration: &Duration, context: &BindContext) -> BindResult<i64> 
 
 /// A duration of fixed length in milliseconds; parts of a millisecond are cut off.
 pub(super) fn fixed_ms(duration: &Duration) -> BindResult<i64> {
-    let mut total_ms = 0.0;
-    for part in &duration.parts {
-        let unit_ms = match part.unit {
-            DurationUnit::Year => 365.0 * DAY_MS as f64,
-            DurationUnit::Week => 7.0 * DAY_MS as f64,
-            DurationUnit::Day => DAY_MS as f64,
-            DurationUnit::Hour => HOUR_MS as f64,
-            DurationUnit::Minute => MINUTE_MS as f64,
-            DurationUnit::Second => SECOND_MS as f64,
-            DurationUnit::Millisecond => 1.0,
-            DurationUnit::Microsecond => 1e-3,
-            DurationUnit::Nanosecond => 1e-6,
-            DurationUnit::Month => {
-                let message =
-                    "a month has no fixed length, so it can only be the start or end of a window";
-                return Err(wrong(Code::InvalidDuration, message, duration.span));
-            }
-            DurationUnit::Step | DurationUnit::StepSecond | DurationUnit::StepMillisecond => {
-                let message = "a duration relative to the step has no meaning here";
-                return Err(wrong(Code::InvalidDuration, message, duration.span));
-            }
+    duration.fixed_ms().map_err(|unit| {
+        let message = if unit == DurationUnit::Month {
+            "a month has no fixed length, so it can only be the start or end of a window"
+        } else {
+            "a duration relative to the step has no meaning here"
         };
-        total_ms += part.amount * unit_ms;
-    }
-    let total_ms = total_ms as i64;
-    Ok(if duration.negative {
-        -total_ms
-    } else {
-        total_ms
+        wrong(Code::InvalidDuration, message, duration.span)
     })
 }
 

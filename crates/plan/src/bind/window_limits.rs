@@ -7,7 +7,7 @@ use dql::{Code, Diagnostic};
 use events::TimeRange;
 
 use super::list::row_sources;
-use super::window::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, fixed_ms, range_of, step_width_ms};
+use super::window::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, range_of, step_width_ms};
 use super::{BindContext, BindResult, Binder, wrong};
 
 impl Binder<'_> {
@@ -86,13 +86,6 @@ fn range_read(select: &Select, context: &BindContext) -> Option<TimeRange> {
             to_ms: context.now_ms,
         }),
     }
-}
-
-/// The length in milliseconds of a duration such as `1d` or `1h30m`; `None` when the text is none, or
-/// none of fixed positive length.
-pub fn duration_ms(text: &str) -> Option<i64> {
-    let duration = dql::parse_duration(text)?;
-    fixed_ms(&duration).ok().filter(|length_ms| *length_ms > 0)
 }
 
 /// A length of time in the largest unit that measures it in whole numbers.

@@ -11,24 +11,24 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use api::Error;
 use futures::FutureExt;
+use service::write::{Budget, Door, Reservation, Share, WriteError, Writer};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Extensions, Request, Response};
 use tonic::server::NamedService;
 
-use super::budget::{Budget, Reservation, Share};
-use super::error::WriteError;
 use super::incoming::counted;
 use super::messages::{MessageLimit, limited};
 use super::pace::LONGEST_STALL;
 use super::service::STREAM_BYTES;
-use super::writer::{Door, Writer};
+use super::status::{collector_error, status};
+use crate::answer_error;
 use crate::connections::Peer;
 use crate::sending::{Sending, as_trailers};
-use crate::status;
-use crate::tally::Tally;
+use service::Tally;
 
 /// The methods whose clients send any number of messages, with pauses.
 const STREAMS: [&str; 3] = [
@@ -70,8 +70,8 @@ impl Intake {
         let refuse = move |error: &WriteError| {
             counting.count(door, Err(error));
             match door {
-                Door::OtlpGrpc => error.collector_status(),
-                _ => error.status(),
+                Door::OtlpGrpc => collector_error(error).into(),
+                _ => status(error),
             }
         };
         Self {
@@ -113,7 +113,7 @@ impl Intake {
             single: limit,
             streamed: limit,
             refuse: Arc::new(move |error| {
-                log.add((name, error.kind().1.as_str()), 1);
+                log.add((name, error.code().as_str()), 1);
                 question_status(error)
             }),
             counts_answers: true,
@@ -124,9 +124,9 @@ impl Intake {
 /// The status for the client of a service that stores no events.
 fn question_status(error: &WriteError) -> Status {
     match error {
-        WriteError::MessageTooLarge { limit } => status::from_request_too_large(*limit),
-        WriteError::Overloaded { .. } => status::from_no_memory(),
-        other => other.status(),
+        WriteError::MessageTooLarge { limit } => answer_error::request_too_large(*limit).into(),
+        WriteError::Overloaded { .. } => answer_error::no_memory().into(),
+        other => status(other),
     }
 }
 
@@ -202,10 +202,10 @@ impl Held {
     ///
     /// # Errors
     /// There is no memory.
-    pub(crate) async fn answer(&self, bytes: usize) -> Result<Reservation, Status> {
+    pub(crate) async fn answer(&self, bytes: usize) -> Result<Reservation, Error> {
         let mut reservation = self.budget.request(&self.share);
         let grown = reservation.grow_to(bytes).await;
-        grown.map_err(|_| status::from_no_memory())?;
+        grown.map_err(|_| answer_error::no_memory())?;
         Ok(reservation)
     }
 

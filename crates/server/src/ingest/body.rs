@@ -4,16 +4,16 @@ use std::io::{self, Read};
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
+use service::write::{Budget, IngestLimits, Reservation, WriteError, Writer};
 
-use super::budget::{Budget, Reservation};
-use super::error::WriteError;
-use super::limits::IngestLimits;
 use super::pace::Pace;
+use crate::connections::Peer;
 
 /// The largest part that is decompressed at once.
 const PART_BYTES: usize = 1 << 20;
@@ -56,7 +56,7 @@ pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 ///
 /// # Errors
 /// When the body exceeds the limits, has an unknown compression, is damaged or too slow, or when there is no memory.
-pub(crate) async fn receive(
+async fn receive(
     headers: &HeaderMap,
     body: Body,
     limits: &IngestLimits,
@@ -72,6 +72,22 @@ pub(crate) async fn receive(
         Encoding::Zstd => decompress(zstd_reader(sent.clone())?, &sent, limit, &mut held).await?,
     };
     Ok(Received { bytes, held })
+}
+
+/// Reads the body of a request to store events with `writer`.
+///
+/// # Errors
+/// As for [`receive`].
+pub(crate) async fn receive_for(
+    writer: &Writer,
+    head: &Parts,
+    body: Body,
+) -> Result<Received, WriteError> {
+    let budget = writer.budget();
+    let peer = head.extensions.get::<Peer>();
+    let share = peer.map_or_else(|| budget.share(), |peer| peer.share.clone());
+    let held = budget.request(&share);
+    receive(&head.headers, body, writer.limits(), budget, held).await
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, WriteError> {
@@ -253,7 +269,7 @@ mod tests {
             ("identity", vec![0; (1 << 20) + 1], "request_too_large"),
         ] {
             let error = receive_as(encoding, bytes).await.unwrap_err();
-            assert_eq!(error.classify().1.code, code, "{error}");
+            assert_eq!(error.code().as_str(), code, "{error}");
         }
     }
 }

@@ -1,16 +1,17 @@
 //! `POST /v1/events`, and the common parts of the answers of the HTTP doors.
 
+use api::{ErrorCode, ErrorKind};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
+use service::write::{AskedOptions, Door, WriteError, WriteOptions, WriteReceipt, Writer};
 use url::form_urlencoded;
 
-use super::body::media_type;
-use super::error::{Failure, WriteError};
-use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
+use super::body::{media_type, receive_for};
+use crate::connections::Peer;
 use crate::web::is_of_browser;
 
 /// The path for events.
@@ -53,8 +54,8 @@ async fn store(writer: &Writer, request: Request) -> Result<WriteReceipt, WriteE
              a line, or application/json with a single object"
         )));
     }
-    let source = Source::of(Door::Http, &head.extensions);
-    let received = writer.receive(&head, body).await?;
+    let source = Peer::source(Door::Http, &head.extensions);
+    let received = receive_for(writer, &head, body).await?;
     let text = received.bytes;
     writer
         .write(source, options, received.held, move |decoder, workspace| {
@@ -120,30 +121,31 @@ fn answer(receipt: WriteReceipt) -> Response {
     if !nothing_stored {
         return json_response(StatusCode::OK, &content);
     }
-    content["error_code"] = "nothing_stored".into();
+    content["error_code"] = ErrorCode::NothingStored.as_str().into();
     content["message"] = "nothing of the request is stored, see `refused`".into();
-    json_response(StatusCode::BAD_REQUEST, &content)
+    json_response(ErrorCode::NothingStored.kind().http_status(), &content)
 }
 
 /// The answer to a request that failed, as JSON.
 pub(super) fn failed(error: &WriteError) -> Response {
-    let (failure, info) = error.classify();
+    let error = error.public();
+    let info = error.info();
     let mut content = json!({"error_code": info.code, "message": info.message});
     if let Some(expected) = info.expected_number {
         content["expected_number"] = expected.into();
     }
-    let mut response = json_response(failure.http_status(), &content);
-    tell_what_helps(failure, &mut response);
+    let mut response = json_response(error.kind().http_status(), &content);
+    tell_what_helps(error.kind(), &mut response);
     response
 }
 
 /// Headers with hints for a retry.
-pub(super) fn tell_what_helps(failure: Failure, response: &mut Response) {
-    if let Some(seconds) = failure.retry_after_s() {
+pub(super) fn tell_what_helps(kind: ErrorKind, response: &mut Response) {
+    if let Some(seconds) = kind.retry_after_s() {
         let headers = response.headers_mut();
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if failure == Failure::Unsupported {
+    if kind == ErrorKind::Unsupported {
         let encodings = HeaderValue::from_static("gzip, zstd, identity");
         response.headers_mut().insert(ACCEPT_ENCODING, encodings);
     }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use service::write::WriteError;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::admission::{Held, Refuse};
 use super::body::frame_bytes;
-use super::error::WriteError;
 use super::messages::{MessageLimit, PREFIX_BYTES};
 use super::pace::Pace;
 
@@ -157,8 +157,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::budget::Budget;
     use super::*;
+    use service::write::Budget;
 
     const LIMIT: MessageLimit = MessageLimit {
         bytes: 100,

@@ -6,14 +6,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use service::write::{IngestLimits, WriteError};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::HeaderMap;
 
 use super::admission::{Held, Refuse};
 use super::body::{decompress, gzip_reader};
-use super::error::WriteError;
-use super::limits::IngestLimits;
 use super::otlp::extent::{Form, admit};
 
 /// The header that names the compression of messages.
@@ -158,9 +157,9 @@ mod tests {
     use flate2::write::GzEncoder;
     use tonic::Code;
 
-    use super::super::budget::Budget;
     use super::*;
-    use crate::proto::otlp::LogRecord;
+    use api::proto::otlp::LogRecord;
+    use service::write::Budget;
 
     const LIMIT: MessageLimit = MessageLimit {
         bytes: 1 << 20,
@@ -197,7 +196,7 @@ mod tests {
         let body = Body::new(StreamBody::new(stream::iter(frames)));
         let mut headers =
             HeaderMap::from_iter([(ENCODING.parse().unwrap(), encoding.parse().unwrap())]);
-        let refuse: Refuse = Arc::new(WriteError::status);
+        let refuse: Refuse = Arc::new(crate::ingest::status::status);
         let body = limited(&mut headers, body, held.clone(), limit, refuse);
         assert_eq!(headers.contains_key(ENCODING), encoding != "gzip");
         let bytes = body.collect().await?.to_bytes().to_vec();

@@ -15,12 +15,11 @@ mod record;
 
 use std::collections::BTreeSet;
 
+use api::proto::otlp::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 use prost::Message;
-
-use super::budget::Reservation;
-use super::error::WriteError;
-use super::writer::{Source, WriteOptions, WriteReceipt, Writer, workspace};
-use crate::proto::otlp::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
+use service::write::{
+    Reservation, Source, WriteError, WriteOptions, WriteReceipt, Writer, workspace,
+};
 
 /// The path of OTLP over HTTP.
 pub(crate) const PATH: &str = "/v1/logs";

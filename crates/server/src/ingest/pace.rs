@@ -5,10 +5,8 @@
 
 use std::time::Duration;
 
+use service::write::{Budget, WriteError};
 use tokio::time::{Instant, sleep};
-
-use super::budget::Budget;
-use super::error::WriteError;
 
 /// In each window of waiting for a body, [`LEAST_BYTES`] have to arrive.
 const WINDOW: Duration = Duration::from_secs(30);

@@ -4,18 +4,18 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use api::proto::ingest_service_server::IngestService;
+use api::proto::write_stream_response::Outcome;
+use api::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
 use futures::{Stream, StreamExt, stream};
-use store::IngestError;
+use service::write::{
+    AskedOptions, Door, Reservation, Source, WriteError, WriteOptions, WriteReceipt, Writer,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::Held;
-use super::budget::Reservation;
-use super::error::WriteError;
-use super::writer::{AskedOptions, Door, Source, WriteOptions, WriteReceipt, Writer};
-use crate::proto::ingest_service_server::IngestService;
-use crate::proto::write_stream_response::Outcome;
-use crate::proto::{RefusedRecord, WriteRequest, WriteResponse, WriteStreamResponse};
+use super::status::status;
 
 /// The bytes of one stream that are stored concurrently, and the largest of its messages.
 pub(crate) const STREAM_BYTES: usize = 16 << 20;
@@ -54,7 +54,7 @@ impl IngestService for Service {
         let written = written.await;
         self.writer.count(Door::Grpc, written.as_ref());
         let written = written.map(response);
-        written.map(Response::new).map_err(|error| error.status())
+        written.map(Response::new).map_err(|error| status(&error))
     }
 
     type WriteStreamStream =
@@ -67,7 +67,7 @@ impl IngestService for Service {
         let (_, extensions, requests) = request.into_parts();
         let queue = Queue {
             writer: self.writer.clone(),
-            held: Held::of(&extensions).map_err(|error| error.status())?,
+            held: Held::of(&extensions).map_err(|error| status(&error))?,
             place: Arc::new(Semaphore::new(STREAM_BYTES)),
             last_numbered: None,
             read: 0,
@@ -80,7 +80,7 @@ impl IngestService for Service {
             let item = tokio::select! {
                 biased;
                 _ = stopping.wait_for(|is_stopping| *is_stopping) => {
-                    return Some((Err(WriteError::Store(IngestError::Closed).status()), None));
+                    return Some((Err(status(&WriteError::stopping())), None));
                 }
                 item = requests.next() => item?,
             };
@@ -166,7 +166,7 @@ impl Admitted {
             request: self.index,
             outcome: Some(match written {
                 Ok(receipt) => Outcome::Written(response(receipt)),
-                Err(error) => Outcome::Error(error.classify().1),
+                Err(error) => Outcome::Error(error.public().into_info()),
             }),
         }
     }
@@ -176,7 +176,7 @@ impl Admitted {
 async fn admit(place: Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
     let bytes = u32::try_from(bytes.clamp(1, STREAM_BYTES)).unwrap_or(u32::MAX);
     let admitted = place.acquire_many_owned(bytes).await;
-    admitted.map_err(|error| WriteError::Defect(error.to_string()).status())
+    admitted.map_err(|error| status(&WriteError::Defect(error.to_string())))
 }
 
 async fn write(

@@ -3,8 +3,15 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use api::MAX_MESSAGE_BYTES;
+use api::proto::FILE_DESCRIPTOR_SET;
+use api::proto::ingest_service_server::IngestServiceServer;
+use api::proto::otlp::logs_service_server::LogsServiceServer;
+use api::proto::query_service_server::QueryServiceServer;
+use api::proto::workspace_service_server::WorkspaceServiceServer;
 use futures::{Stream, stream};
-use store::Store;
+use service::write::{Budget, Door};
+use service::{Access, Budgets, READINESS_INTERVAL, Readiness, Workspaces};
 use tokio::sync::watch;
 use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService;
@@ -15,19 +22,13 @@ use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 use tonic_health::server::HealthReporter;
 
 use super::ServerError;
+use crate::MAX_QUESTION_BYTES;
 use crate::admin::AdminListener;
-use crate::connections::{Budgets, Connection, ConnectionLimits, Counts, Listener, Port};
+use crate::connections::{Connection, ConnectionLimits, Counts, Listener, Port};
 use crate::ingest::admission::{BudgetLayer, Intake};
-use crate::ingest::{Budget, Door, Writer, otlp, service};
-use crate::proto::FILE_DESCRIPTOR_SET;
-use crate::proto::ingest_service_server::IngestServiceServer;
-use crate::proto::otlp::logs_service_server::LogsServiceServer;
-use crate::proto::query_service_server::QueryServiceServer;
-use crate::proto::workspace_service_server::WorkspaceServiceServer;
-use crate::readiness;
-use crate::service::Service;
-use crate::workspace::{self, Access};
-use crate::{MAX_MESSAGE_BYTES, MAX_QUESTION_BYTES};
+use crate::ingest::{otlp, service as ingest_service};
+use crate::query::Service;
+use crate::workspaces;
 
 /// Clients that disappeared are noticed after this time plus [`KEEPALIVE_TIMEOUT`], and their queries end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -53,9 +54,9 @@ const ADMIN_PORT: Port = Port {
 };
 
 type QueryServer = QueryServiceServer<Service>;
-type IngestServer = IngestServiceServer<service::Service>;
+type IngestServer = IngestServiceServer<ingest_service::Service>;
 type LogsServer = LogsServiceServer<otlp::grpc::Service>;
-type WorkspaceServer = WorkspaceServiceServer<workspace::Service>;
+type WorkspaceServer = WorkspaceServiceServer<workspaces::Service>;
 
 /// The services whose health is reported. The empty name is that of the whole server.
 const NAMES: [&str; 5] = [
@@ -70,14 +71,17 @@ const NAMES: [&str; 5] = [
 #[derive(Debug)]
 pub(super) struct Health {
     reporter: HealthReporter,
-    store: Store,
+    readiness: Readiness,
 }
 
 impl Health {
-    /// The health of a service over `store`. It is ready until an operation fails.
-    pub(super) async fn new(store: Store) -> Self {
+    /// The health of a service. It is ready until an operation fails.
+    pub(super) async fn new(readiness: Readiness) -> Self {
         let reporter = HealthReporter::new();
-        let health = Self { reporter, store };
+        let health = Self {
+            reporter,
+            readiness,
+        };
         health.tell(ServingStatus::Serving).await;
         health
     }
@@ -99,8 +103,8 @@ impl Health {
         let watching = async {
             let mut was_ready = true;
             loop {
-                readiness::probe_if_idle(&self.store).await;
-                let ready = readiness::ready(&self.store);
+                self.readiness.probe_if_idle().await;
+                let ready = self.readiness.check();
                 // Watchers receive changes only.
                 match &ready {
                     Ok(()) if !was_ready => {
@@ -114,7 +118,7 @@ impl Health {
                     _ => {}
                 }
                 was_ready = ready.is_ok();
-                tokio::time::sleep(readiness::INTERVAL).await;
+                tokio::time::sleep(READINESS_INTERVAL).await;
             }
         };
         tokio::select! {
@@ -138,26 +142,25 @@ impl Health {
 
 /// The services of the public port.
 pub(super) fn router(
-    service: Service,
-    store: Store,
-    writer: &Writer,
-    questions: &Budget,
+    service: &service::Service,
     health: &Health,
     stopping: watch::Receiver<bool>,
 ) -> Result<Router, ServerError> {
+    let (writer, questions) = (service.writer(), &service.budgets().queries);
     // `BudgetLayer` checks the size of messages, decompresses them, and reports the limit. The codec announces the
     // compressions that clients may use.
     let limit = with_slack(writer.limits().decompressed_bytes);
-    let query_service = QueryServer::new(service)
+    let query_service = QueryServer::new(Service::new(service.queries().clone()))
         .max_decoding_message_size(with_slack(MAX_QUESTION_BYTES))
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let ingest_service = IngestServer::new(service::Service::new(writer.clone(), stopping))
+    let ingest_service = IngestServer::new(ingest_service::Service::new(writer.clone(), stopping))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(limit);
     let logs_service = LogsServer::new(otlp::grpc::Service::new(writer.clone()))
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(limit);
-    let workspace_service = WorkspaceServer::new(workspace::Service::new(store, Access::Read));
+    let workspace_service =
+        WorkspaceServer::new(workspaces::Service::new(service.workspaces(Access::Read)));
     let writes = |door| Intake::of_writes(writer, door);
     Ok(builder()
         .add_service(small(health.service(), questions))
@@ -211,16 +214,16 @@ pub(super) async fn serve(
 
 /// Serves the port for changes of settings in the same way.
 pub(super) async fn serve_admin(
-    store: Store,
+    workspaces: Workspaces,
     listener: AdminListener,
     limits: ConnectionLimits,
     budgets: Budgets,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let service = WorkspaceServer::new(workspace::Service::new(store, Access::Change));
+    let service = WorkspaceServer::new(workspaces::Service::new(workspaces));
     let router = builder()
-        .add_service(small(reflection().build_v1()?, &budgets.questions))
-        .add_service(small(service, &budgets.questions));
+        .add_service(small(reflection().build_v1()?, &budgets.queries))
+        .add_service(small(service, &budgets.queries));
     match listener {
         AdminListener::Tcp(listener) => {
             let listener = Listener::new(listener, ADMIN_PORT, Counts::new(limits), budgets);

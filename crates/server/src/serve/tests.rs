@@ -1,4 +1,6 @@
-use engine::{EngineConfig, QueryOptions, QueryRequest, Scope, Stage, StreamItem};
+use api::{QueryOptions, QueryRequest, Scope, Stage, StreamItem};
+use client::{Client, ClientError};
+use engine::EngineConfig;
 use events::{Defaults, Event, TimeRange};
 use futures::StreamExt;
 use serde_json::json;
@@ -17,7 +19,6 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::*;
-use crate::{Client, ClientError};
 
 const DATE_MS: i64 = 1_795_186_800_000;
 
@@ -191,8 +192,8 @@ async fn a_wrong_question_comes_back_with_its_place() {
         let ClientError::Refused(refusal) = refusal else {
             panic!("{refusal:?}")
         };
-        assert_eq!(refusal.code, dql::Code::UnknownFunction);
-        assert!(refusal.is_question);
+        assert_eq!(refusal.code, dql::Code::UnknownFunction.into());
+        assert_eq!(refusal.fault, dql::Fault::Question);
         assert_eq!(refusal.diagnostics[0].span.unwrap().start, 12);
     }
 
@@ -204,7 +205,7 @@ async fn a_wrong_question_comes_back_with_its_place() {
     let ClientError::Refused(refusal) = client.query(&unknown).await.unwrap_err() else {
         panic!("not refused")
     };
-    assert_eq!(refusal.code, dql::Code::UnknownWorkspace);
+    assert_eq!(refusal.code, dql::Code::UnknownWorkspace.into());
     assert!(refusal.message.contains("`acme`"), "{}", refusal.message);
     running.stop().await.unwrap();
 }
@@ -217,6 +218,13 @@ async fn explain_names_the_files_it_would_read() {
     let explanation = client.explain(&request, Stage::Physical).await.unwrap();
     assert_eq!(explanation.files, Some(1));
     assert!(explanation.bytes > Some(0));
+    let analyzed = client.explain(&request, Stage::Analyze).await.unwrap();
+    assert_eq!(analyzed.files, Some(1));
+    assert!(
+        analyzed.text.contains("metrics=[output_rows="),
+        "{}",
+        analyzed.text
+    );
     let tree = client.explain(&request, Stage::Ast).await.unwrap();
     assert_eq!(tree.files, None);
     assert!(!tree.text.is_empty());

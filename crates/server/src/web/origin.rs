@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use api::ErrorCode;
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::Response;
-use dql::Code;
 
 use super::refusal;
 
@@ -60,11 +60,11 @@ pub(crate) fn is_of_browser(headers: &HeaderMap) -> bool {
 pub(super) async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     match fault(&hosts, request.headers()) {
         None => next.run(request).await,
-        Some((code, message)) => refusal(StatusCode::FORBIDDEN, code, &message),
+        Some((code, message)) => refusal(code, &message),
     }
 }
 
-fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(Code, String)> {
+fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(ErrorCode, String)> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = text(HOST);
     let is_own_page = |origin: &str| {
@@ -75,17 +75,17 @@ fn fault(hosts: &Hosts, headers: &HeaderMap) -> Option<(Code, String)> {
         "a page of another site may not send requests to this service; send them from a program";
     match text(SEC_FETCH_SITE) {
         None | Some("same-origin" | "none") => {}
-        Some(_) => return Some((Code::ForeignOrigin, foreign.to_owned())),
+        Some(_) => return Some((ErrorCode::ForeignOrigin, foreign.to_owned())),
     }
     if text(ORIGIN).is_some_and(|origin| !is_own_page(origin)) {
-        return Some((Code::ForeignOrigin, foreign.to_owned()));
+        return Some((ErrorCode::ForeignOrigin, foreign.to_owned()));
     }
     let is_checked = hosts.is_local || is_of_browser(headers);
     let host = host.filter(|host| is_checked && !hosts.knows(host))?;
     let message = format!(
         "this service is not called `{host}`; call it by its address, or name it with --allowed-host"
     );
-    Some((Code::UnknownHost, message))
+    Some((ErrorCode::UnknownHost, message))
 }
 
 #[cfg(test)]

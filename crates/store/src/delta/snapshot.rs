@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use events::{Delivery, TimeRange, WorkspaceId};
 use object_store::path::Path;
 
@@ -12,8 +12,6 @@ use crate::file::blocks::Tail;
 use crate::file::decoded::{self, Decoded};
 use crate::file::digest::Digest;
 use crate::file::statistics::Constant;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The files of one workspace's table at one version; cheap to clone.
 ///
@@ -79,6 +77,28 @@ pub struct DataFile {
 }
 
 impl DataFile {
+    /// A file of which nothing is known that its bytes could be compared with, and no statistics.
+    #[must_use]
+    pub fn unproved(path: Path, day: NaiveDate, size_bytes: u64, rows: u64) -> Self {
+        Self {
+            relative_path: path.to_string(),
+            path,
+            size_bytes,
+            day,
+            rows,
+            date_range_ms: None,
+            modified: DateTime::UNIX_EPOCH,
+            digest: None,
+            tail: None,
+            decoded: None,
+            delivery: None,
+            received_range_ms: None,
+            constants: Box::default(),
+            tags: BTreeMap::new(),
+            entry_digest: blake3::hash(b""),
+        }
+    }
+
     /// Whether the file may hold events of `range`; `false` is certain.
     #[must_use]
     pub fn may_hold(&self, range: &TimeRange) -> bool {
@@ -99,18 +119,9 @@ impl DataFile {
     #[must_use]
     pub fn span_ms(&self) -> (i64, i64) {
         self.date_range_ms.unwrap_or_else(|| {
-            let day = day_range(self.day);
+            let day = TimeRange::of_day(self.day);
             (day.from_ms, day.to_ms - 1)
         })
-    }
-}
-
-/// The time that a UTC day takes.
-pub(crate) fn day_range(day: NaiveDate) -> TimeRange {
-    let from_ms = day.and_time(NaiveTime::MIN).and_utc().timestamp_millis();
-    TimeRange {
-        from_ms,
-        to_ms: from_ms + DAY_MS,
     }
 }
 

@@ -71,7 +71,7 @@ impl Footers {
 
 /// The footer of a file, with the offsets of its pages.
 #[derive(Debug)]
-pub(crate) struct Footer {
+pub struct Footer {
     reader: ArrowReaderMetadata,
     /// The same for each row group: text that is stored as a dictionary stays one.
     readers_as_stored: OnceLock<Vec<ArrowReaderMetadata>>,
@@ -95,12 +95,16 @@ impl Footer {
     }
 
     /// What to read the file with, in the types of its Parquet schema.
-    pub(crate) fn reader(&self) -> &ArrowReaderMetadata {
+    #[must_use]
+    pub fn reader(&self) -> &ArrowReaderMetadata {
         &self.reader
     }
 
     /// What to read a row group with: text that is stored as a dictionary stays one.
-    pub(crate) fn reader_as_stored(&self, group: usize) -> Result<ArrowReaderMetadata> {
+    ///
+    /// # Errors
+    /// When the schema of the file has no Arrow types, which it had when the footer was read.
+    pub fn reader_as_stored(&self, group: usize) -> Result<ArrowReaderMetadata> {
         let readers = match self.readers_as_stored.get() {
             Some(readers) => readers,
             None => {
@@ -113,43 +117,51 @@ impl Footer {
         Ok(readers[group].clone())
     }
 
-    fn metadata(&self) -> &Arc<ParquetMetaData> {
+    /// What the Parquet format says of the file.
+    #[must_use]
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
         self.reader.metadata()
     }
 
     /// How many row groups the file has.
-    pub(crate) fn groups(&self) -> usize {
+    #[must_use]
+    pub fn groups(&self) -> usize {
         self.metadata().num_row_groups()
     }
 
     /// How many rows a row group has.
-    pub(crate) fn rows(&self, group: usize) -> usize {
+    #[must_use]
+    pub fn rows(&self, group: usize) -> usize {
         usize::try_from(self.metadata().row_group(group).num_rows()).unwrap_or_default()
     }
 
     /// How many bytes the bloom filters of a column have together.
-    pub(crate) fn bloom_filter_bytes(&self, place: usize) -> u64 {
+    #[must_use]
+    pub fn bloom_filter_bytes(&self, place: usize) -> u64 {
         let groups = self.metadata().row_groups().iter();
         let sizes = groups.filter_map(|group| group.column(place).bloom_filter_length());
         sizes.filter_map(|bytes| u64::try_from(bytes).ok()).sum()
     }
 
     /// The index of a column in the file.
-    pub(crate) fn column_index(&self, column: &str) -> Option<usize> {
+    #[must_use]
+    pub fn column_index(&self, column: &str) -> Option<usize> {
         let schema = self.metadata().file_metadata().schema_descr();
         let mut leaves = schema.columns().iter();
         leaves.position(|leaf| matches!(leaf.path().parts(), [only] if only == column))
     }
 
     /// Whether no row of a row group has a value in a column; `false` also when the file does not say it.
-    pub(crate) fn is_empty(&self, group: usize, place: usize) -> bool {
+    #[must_use]
+    pub fn is_empty(&self, group: usize, place: usize) -> bool {
         let statistics = self.chunk(group, place).statistics();
         let nulls = statistics.and_then(Statistics::null_count_opt);
         nulls == Some(self.rows(group) as u64)
     }
 
     /// The text that a column of a row group has in all rows, which the file says without being read further.
-    pub(crate) fn only_text(&self, group: usize, place: usize) -> Option<&str> {
+    #[must_use]
+    pub fn only_text(&self, group: usize, place: usize) -> Option<&str> {
         match self.chunk(group, place).statistics()? {
             Statistics::ByteArray(values)
                 if values.null_count_opt() == Some(0)
@@ -164,7 +176,8 @@ impl Footer {
     }
 
     /// Whether a column is text that is stored in full length for each row.
-    pub(crate) fn is_long_text(&self, group: usize, field: &Field) -> bool {
+    #[must_use]
+    pub fn is_long_text(&self, group: usize, field: &Field) -> bool {
         let column = self
             .column_index(field.name())
             .map(|place| self.chunk(group, place));
@@ -174,7 +187,8 @@ impl Footer {
     }
 
     /// About how many bytes of memory a column of a row group takes.
-    pub(crate) fn memory_bytes(&self, group: usize, field: &Field) -> usize {
+    #[must_use]
+    pub fn memory_bytes(&self, group: usize, field: &Field) -> usize {
         let place = self.column_index(field.name());
         let Some(place) = place.filter(|place| !self.is_empty(group, *place)) else {
             return 0;

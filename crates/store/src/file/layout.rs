@@ -17,7 +17,7 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// group is read as a whole by many questions.
 pub(crate) const ROW_GROUP_BYTES: u64 = 128 * 1024 * 1024;
 /// Pages are small, so that a few rows cost little to read.
-pub(crate) const PAGE_ROWS: usize = 2 * 1024;
+pub const PAGE_ROWS: usize = 2 * 1024;
 const PAGE_BYTES: usize = 32 * 1024;
 
 /// Texts that rarely come again: the dictionaries of such columns would be large, and each has to be read
@@ -62,7 +62,8 @@ const EVENT_ID_FALSE_POSITIVES: f64 = 0.001;
 pub(crate) const BLOOM_FILTER_IDS: usize = 1000;
 
 /// How a data file is encoded.
-pub(crate) fn writer_properties() -> WriterProperties {
+#[must_use]
+pub fn writer_properties() -> WriterProperties {
     let date = ColumnPath::from(fields::DATE);
     let event_id = ColumnPath::from(fields::EVENT_ID);
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();

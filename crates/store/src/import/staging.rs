@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate};
+use events::settings::{Retention, Settings};
 use events::{Delivery, WorkspaceId};
 use object_store::ObjectStoreExt;
 
@@ -21,8 +22,7 @@ use crate::root::location::Location;
 use crate::root::segment_key::SegmentKey;
 use crate::segment::BatchSequence;
 use crate::segment::sequence::ProducerState;
-use crate::settings::Settings;
-use crate::settings::retention::Retention;
+use crate::settings;
 use crate::store::Store;
 use repeats::rewritten;
 
@@ -266,7 +266,7 @@ impl Staging {
             older_events: true,
             ..settings
         };
-        Ok(Some(noted.written_to(before)))
+        Ok(Some(settings::write(&noted, before)))
     }
 
     fn has_older_than_default(&self, now_ms: i64) -> bool {

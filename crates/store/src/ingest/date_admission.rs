@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
+use events::settings::SHORTEST_RETENTION_DAYS;
 use events::{Event, Rejection, RejectionCode, WorkspaceId};
 
 use crate::root::paths;
-use crate::settings::retention::SHORTEST_DAYS;
 use crate::store::Store;
 
 /// The limit by which the clock of a source may be ahead.
@@ -67,7 +67,7 @@ impl DateAdmission<'_> {
         }
         let day = event.day();
         // The days of the shortest retention are never dropped.
-        if day >= self.now.date_naive() - Days::new(SHORTEST_DAYS.into()) {
+        if day >= self.now.date_naive() - Days::new(SHORTEST_RETENTION_DAYS.into()) {
             return None;
         }
         let dropped_before = self.dropped_before(event.workspace()).await;

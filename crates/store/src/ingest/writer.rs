@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use arrow::error::ArrowError;
+use events::WriteToken;
 use events::{Delivery, Event, EventBatchBuilder, Origin, WorkspaceId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -12,7 +13,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::{MANY_SEGMENTS, Request, Shared};
 use crate::error::StoreError;
 use crate::root::paths;
-use crate::root::segment_key::{SegmentKey, WriteToken};
+use crate::root::segment_key::SegmentKey;
 use crate::segment::{Batch, BatchSequence, Header, MAX_PUT_TIME, Segment, put};
 
 /// How many requests may wait, whatever their size.
@@ -215,7 +216,7 @@ async fn store(
         };
         store_one(shared, key, events, numbers).await?;
     }
-    Ok(WriteToken(key))
+    Ok(key.into())
 }
 
 async fn store_one(

@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use events::WorkspaceId;
+use events::settings::{RetentionOutcome, RetentionRun};
 use object_store::ObjectStoreExt;
 
 use crate::error::StoreError;
 use crate::ingest::fold::FoldSummary;
-use crate::maintenance::retention_run::{RetentionOutcome, RetentionRun};
 use crate::maintenance::scrub::Scrubbing;
 use crate::root::paths;
 use crate::store::Store;

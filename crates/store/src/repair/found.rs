@@ -6,6 +6,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use chrono::NaiveDate;
 use events::WorkspaceId;
+use events::settings::Hold;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
@@ -18,7 +19,7 @@ use crate::file::blocks::{BLOCK_BYTES, DIGEST_BYTES, Tail};
 use crate::file::reader::FileRef;
 use crate::file::writer::StagedFile;
 use crate::root::location::Location;
-use crate::settings::hold::Hold;
+use crate::settings::hold;
 
 /// A file to take rows of.
 #[derive(Debug)]
@@ -147,7 +148,7 @@ impl Candidate {
 fn held(batch: &RecordBatch, holds: &[Hold]) -> Result<BooleanArray, &'static str> {
     let mut held = vec![false; batch.num_rows()];
     for hold in holds {
-        for (row, is_held) in hold.events.rows(batch)?.iter().enumerate() {
+        for (row, is_held) in hold::rows_of(&hold.events, batch)?.iter().enumerate() {
             held[row] |= is_held == Some(true);
         }
     }

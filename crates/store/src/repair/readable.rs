@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::fault::Fault;
 use crate::root::location::Location;
 use crate::root::paths;
-use crate::settings::Settings;
+use crate::settings;
 use crate::store::Store;
 
 /// What can be read of a log.
@@ -179,7 +179,7 @@ impl Readable {
     ) {
         let times = actions.iter();
         let mut times = times.filter_map(|action| action["commitInfo"]["timestamp"].as_i64());
-        if let Ok(settings) = Settings::of(&metadata, workspace) {
+        if let Ok(settings) = settings::read(&metadata, workspace) {
             if let Some(kept_from) = settings.dropped_before
                 && settings.dropped_before > self.dropped_before
                 && let Some(at_ms) = times.next()

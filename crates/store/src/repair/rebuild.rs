@@ -20,7 +20,7 @@ use crate::delta::table;
 use crate::error::StoreError;
 use crate::file::writer::StagedFile;
 use crate::root::paths;
-use crate::settings::Settings;
+use crate::settings;
 use crate::store::Store;
 
 /// The parts of a new log.
@@ -107,7 +107,7 @@ impl Rebuild<'_> {
             rebuilt.named_files = new.files.len();
             return Ok(new);
         }
-        let mut settings = Settings::of(&new.metadata, self.workspace)?;
+        let mut settings = settings::read(&new.metadata, self.workspace)?;
         let adds = readable.files.values().cloned().map(Action::Add);
         let named = self.alone(&new.metadata, &adds.collect::<Vec<_>>()).await?;
         let table = readable.metadata.as_ref().map(|known| known.id.as_str());
@@ -133,7 +133,7 @@ impl Rebuild<'_> {
         let drops = drops(recorded.drops, &readable.raised);
         let dropped_before = drops.iter().map(|drop| drop.kept_from).max();
         settings.dropped_before = settings.dropped_before.max(dropped_before);
-        new.metadata = settings.written_to(&new.metadata);
+        new.metadata = settings::write(&settings, &new.metadata);
         let record_id = self.record_id();
         let mut sorting = Sorting {
             store: self.store,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use chrono::{DateTime, NaiveDate};
+use events::settings::{HeldEvents, Hold};
 use events::{Delivery, Origin, TimeRange, fields};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
@@ -16,7 +17,6 @@ use crate::error::StoreError;
 use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::root::paths;
-use crate::settings::hold::{HeldEvents, Hold};
 
 /// A retention run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use deltalake_core::kernel::Add;
 use events::WorkspaceId;
+use events::settings::Hold;
 
 use super::RebuiltLog;
 use super::found::{Candidate, Taken, caught, is_damage_of};
@@ -16,7 +17,6 @@ use super::recorded::Drop;
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
 use crate::maintenance::retention_run::has_plain_path;
-use crate::settings::hold::Hold;
 use crate::store::Store;
 
 /// Named and found files on their way into a new log.

@@ -12,7 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
 
 use super::Segment;
-use crate::delta::snapshot::{DataFile, Snapshot, day_range};
+use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::{StoreError, joined};
 use crate::root::location::Location;
 use crate::root::segment_key::SegmentKey;
@@ -54,7 +54,7 @@ impl RecentEvents {
         let mut recent = std::mem::take(&mut *slot);
         recent.update(snapshot, &batches)?;
         let is_needed = |day: NaiveDate| {
-            let day = day_range(day);
+            let day = TimeRange::of_day(day);
             let overlaps =
                 |window: &TimeRange| window.from_ms < day.to_ms && day.from_ms < window.to_ms;
             windows.iter().any(overlaps)

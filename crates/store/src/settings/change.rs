@@ -1,11 +1,11 @@
 //! Changing the settings of a workspace: each change is one commit, with an audit event about itself.
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate};
+use chrono::DateTime;
+use events::settings::{HeldEvents, Hold, NewHold, PlacedHold, Retention, Settings};
 use events::{TimeRange, WorkspaceId};
 use serde_json::{Map, Value, json};
 
-use super::Settings;
 use crate::delta::audit_event::AuditEvent;
 use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::snapshot::Snapshot;
@@ -13,24 +13,11 @@ use crate::error::StoreError;
 use crate::root::location::Location;
 use crate::settings::dropped_since::dropped_since;
 use crate::settings::error::SettingsError;
-use crate::settings::hold::{HeldEvents, Hold, NewHold, check_actor};
-use crate::settings::retention::Retention;
+use crate::settings::hold::{check_actor, check_new};
 use crate::store::Store;
 
 /// More holds than this would make every read of the log of a table slow.
 const MOST_HOLDS: usize = 1_000;
-
-/// What became of a hold that was to be placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedHold {
-    /// The hold as it is now.
-    pub hold: Hold,
-    /// Whether it existed already, with the same reason and the same events.
-    pub stood_already: bool,
-    /// Of which days events had been dropped before the hold was placed: those before this day;
-    /// `None` when the hold begins later.
-    pub dropped_before: Option<NaiveDate>,
-}
 
 impl Store {
     /// The settings of `workspace`; the defaults when it has no table yet.
@@ -83,7 +70,7 @@ impl Store {
         workspace: &WorkspaceId,
         hold: NewHold,
     ) -> Result<PlacedHold, SettingsError> {
-        hold.check()?;
+        check_new(&hold)?;
         let mut planner = PlaceHold {
             location: self.location(),
             hold,

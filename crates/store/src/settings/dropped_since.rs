@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
 use events::Delivery;
+use events::settings::{HeldEvents, Hold};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::Value;
@@ -20,7 +21,6 @@ use crate::file::reader::FileRef;
 use crate::root::location::Location;
 use crate::root::paths;
 use crate::settings::held_rows::rows_held;
-use crate::settings::hold::{HeldEvents, Hold};
 
 /// Events that are gone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use events::WorkspaceId;
+use events::settings::InvalidRetention;
 
 use crate::error::StoreError;
 
@@ -67,6 +68,15 @@ pub enum SettingsError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<InvalidRetention> for SettingsError {
+    fn from(error: InvalidRetention) -> Self {
+        Self::Invalid {
+            setting: "retention",
+            reason: error.reason,
+        }
+    }
 }
 
 fn choice(names: &[String]) -> String {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::or;
 use events::fields;
+use events::settings::Hold;
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 
 use crate::error::StoreError;
 use crate::file::reader::FileRef;
 use crate::root::location::Location;
-use crate::settings::hold::{Hold, USER_COLUMNS};
+use crate::settings::hold::{self, USER_COLUMNS};
 
 /// The held rows of a file.
 #[derive(Debug, Default)]
@@ -62,12 +63,10 @@ pub(crate) fn held_rows(
 }
 
 fn rows_of(file: &FileRef, batch: &RecordBatch, hold: &Hold) -> Result<BooleanArray, StoreError> {
-    hold.events
-        .rows(batch)
-        .map_err(|column| StoreError::Corrupt {
-            path: file.path.to_string(),
-            reason: format!("its column `{column}` has another type than events have"),
-        })
+    hold::rows_of(&hold.events, batch).map_err(|column| StoreError::Corrupt {
+        path: file.path.to_string(),
+        reason: format!("its column `{column}` has another type than events have"),
+    })
 }
 
 /// How many rows of a file `hold` covers.

@@ -2,10 +2,9 @@
 
 use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
-use chrono::{DateTime, NaiveDate, Utc};
-use events::{TimeRange, fields};
+use events::fields;
+use events::settings::{HeldEvents, NewHold};
 
-use crate::delta::snapshot::day_range;
 use crate::settings::error::SettingsError;
 
 mod user;
@@ -19,94 +18,31 @@ const MAX_NAME_CHARACTERS: usize = 128;
 const MAX_REASON_CHARACTERS: usize = 4_096;
 const MAX_USER_CHARACTERS: usize = 1_024;
 
-/// Events that no retention run may drop while the hold exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// Its name, unique in the workspace.
-    pub name: String,
-    /// Why the events are held.
-    pub reason: String,
-    /// The actor who placed it.
-    pub placed_by: String,
-    /// When it was placed, in milliseconds.
-    pub placed_at: DateTime<Utc>,
-    /// What it holds.
-    pub events: HeldEvents,
-}
-
-/// A hold that is to be placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewHold {
-    /// Its name, unique in the workspace: 1 to 128 characters.
-    pub name: String,
-    /// Why the events are held: 1 to 4,096 characters.
-    pub reason: String,
-    /// The actor who places it: 1 to 128 characters.
-    pub placed_by: String,
-    /// What it holds.
-    pub events: HeldEvents,
-}
-
-/// The events of a hold: those within a time range, those of a user, or both; else all of the
-/// workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldEvents {
-    /// The range of `date`; [`TimeRange::ALL`] is any date.
-    pub range: TimeRange,
-    /// The user who acted: equal to `df_user_id`, `df_user_name` or `df_user_email`, without regard to
-    /// case, to the form in which Unicode writes it, and to blanks around it; `None` is any user.
-    pub user: Option<String>,
-}
-
-impl HeldEvents {
-    /// Every event of the workspace.
-    #[must_use]
-    pub fn all() -> Self {
-        Self {
-            range: TimeRange::ALL,
-            user: None,
-        }
-    }
-
-    /// Whether events of `day` may be held; `false` is certain.
-    pub(crate) fn may_hold(&self, day: NaiveDate) -> bool {
-        self.range.intersect(&day_range(day)).is_some()
-    }
-
-    /// Whether every event of `day` is held.
-    pub(crate) fn holds_all_of(&self, day: NaiveDate) -> bool {
-        let day = day_range(day);
-        self.user.is_none() && self.range.intersect(&day) == Some(day)
-    }
-
-    /// Whether events are held that are older than `day`.
-    pub(crate) fn begins_before(&self, day: NaiveDate) -> bool {
-        self.range.from_ms < day_range(day).from_ms
-    }
-
-    /// Which rows of `batch` are held. A row without a date counts as within any range.
-    ///
-    /// The batch has `date` and [`USER_COLUMNS`], as far as its file has them; the error is the name of
-    /// a column of another type than events have.
-    pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<BooleanArray, &'static str> {
-        let dates: Option<&Int64Array> = match batch.column_by_name(fields::DATE) {
-            Some(column) => Some(column.as_primitive_opt::<Int64Type>().ok_or(fields::DATE)?),
-            None => None,
+/// Which rows of `batch` are held. A row without a date counts as within any range.
+///
+/// The batch has `date` and [`USER_COLUMNS`], as far as its file has them; the error is the name of
+/// a column of another type than events have.
+pub(crate) fn rows_of(
+    held: &HeldEvents,
+    batch: &RecordBatch,
+) -> Result<BooleanArray, &'static str> {
+    let dates: Option<&Int64Array> = match batch.column_by_name(fields::DATE) {
+        Some(column) => Some(column.as_primitive_opt::<Int64Type>().ok_or(fields::DATE)?),
+        None => None,
+    };
+    let users = users(batch)?;
+    let wanted = held.user.as_deref().map(User::new);
+    let row = |row: usize| {
+        let date = dates.filter(|dates| dates.is_valid(row));
+        let in_range = date.is_none_or(|dates| held.range.contains(dates.value(row)));
+        let is_user = |wanted: &User| {
+            users
+                .iter()
+                .any(|column| column.is_valid(row) && wanted.is(column.value(row)))
         };
-        let users = users(batch)?;
-        let wanted = self.user.as_deref().map(User::new);
-        let row = |row: usize| {
-            let date = dates.filter(|dates| dates.is_valid(row));
-            let in_range = date.is_none_or(|dates| self.range.contains(dates.value(row)));
-            let is_user = |wanted: &User| {
-                users
-                    .iter()
-                    .any(|column| column.is_valid(row) && wanted.is(column.value(row)))
-            };
-            Some(in_range && wanted.as_ref().is_none_or(is_user))
-        };
-        Ok((0..batch.num_rows()).map(row).collect())
-    }
+        Some(in_range && wanted.as_ref().is_none_or(is_user))
+    };
+    Ok((0..batch.num_rows()).map(row).collect())
 }
 
 fn users(batch: &RecordBatch) -> Result<Vec<&StringArray>, &'static str> {
@@ -119,39 +55,21 @@ fn users(batch: &RecordBatch) -> Result<Vec<&StringArray>, &'static str> {
     Ok(columns)
 }
 
-impl NewHold {
-    /// Whether it may be placed at all.
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        check_text("name", &self.name, MAX_NAME_CHARACTERS)?;
-        check_text("reason", &self.reason, MAX_REASON_CHARACTERS)?;
-        check_text("placed_by", &self.placed_by, MAX_NAME_CHARACTERS)?;
-        if let Some(user) = &self.events.user {
-            check_text("user", user, MAX_USER_CHARACTERS)?;
-        }
-        if self.events.range.is_empty() {
-            return Err(SettingsError::Invalid {
-                setting: "range",
-                reason: "no time lies within the range; let it end after it begins".to_owned(),
-            });
-        }
-        Ok(())
+/// Checks that a hold may be placed at all.
+pub(crate) fn check_new(hold: &NewHold) -> Result<(), SettingsError> {
+    check_text("name", &hold.name, MAX_NAME_CHARACTERS)?;
+    check_text("reason", &hold.reason, MAX_REASON_CHARACTERS)?;
+    check_text("placed_by", &hold.placed_by, MAX_NAME_CHARACTERS)?;
+    if let Some(user) = &hold.events.user {
+        check_text("user", user, MAX_USER_CHARACTERS)?;
     }
-
-    /// Whether `hold` is this one, placed before.
-    pub(crate) fn is(&self, hold: &Hold) -> bool {
-        (&self.name, &self.reason, &self.events) == (&hold.name, &hold.reason, &hold.events)
+    if hold.events.range.is_empty() {
+        return Err(SettingsError::Invalid {
+            setting: "range",
+            reason: "no time lies within the range; let it end after it begins".to_owned(),
+        });
     }
-
-    /// The hold, placed at `now`.
-    pub(crate) fn placed(self, now: DateTime<Utc>) -> Hold {
-        Hold {
-            name: self.name,
-            reason: self.reason,
-            placed_by: self.placed_by,
-            placed_at: DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now),
-            events: self.events,
-        }
-    }
+    Ok(())
 }
 
 /// Refuses a text that says nothing, is too long, or has characters that cannot be seen.
@@ -182,6 +100,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::ArrayRef;
+    use events::TimeRange;
 
     use super::*;
 
@@ -209,7 +128,7 @@ mod tests {
     }
 
     fn rows(held: &HeldEvents) -> Vec<usize> {
-        let rows = held.rows(&batch()).unwrap();
+        let rows = rows_of(held, &batch()).unwrap();
         (0..4).filter(|row| rows.value(*row)).collect()
     }
 
@@ -226,23 +145,7 @@ mod tests {
     fn a_column_of_another_type_is_told() {
         let columns: [(&str, ArrayRef); 1] = [("df_user_id", Arc::new(Int64Array::from(vec![1])))];
         let other = RecordBatch::try_from_iter(columns).unwrap();
-        assert_eq!(HeldEvents::all().rows(&other), Err("df_user_id"));
-    }
-
-    #[test]
-    fn days_are_held_in_part_or_as_a_whole() {
-        const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let first = held(0, DAY_MS, None);
-        assert!(first.holds_all_of(day("1970-01-01")));
-        assert!(!first.may_hold(day("1970-01-02")) && !first.may_hold(day("1969-12-31")));
-        let part = held(1, DAY_MS, None);
-        assert!(part.may_hold(day("1970-01-01")) && !part.holds_all_of(day("1970-01-01")));
-        assert!(!held(0, DAY_MS, Some("x")).holds_all_of(day("1970-01-01")));
-        assert!(HeldEvents::all().holds_all_of(day("9999-12-31")));
-        assert!(HeldEvents::all().begins_before(day("0001-01-01")));
-        assert!(!first.begins_before(day("1970-01-01")));
-        assert!(first.begins_before(day("1970-01-02")));
+        assert_eq!(rows_of(&HeldEvents::all(), &other), Err("df_user_id"));
     }
 
     #[test]
@@ -253,7 +156,7 @@ mod tests {
             placed_by: "legal".to_owned(),
             events: HeldEvents::all(),
         };
-        good.check().unwrap();
+        check_new(&good).unwrap();
         let wrong = [
             NewHold {
                 name: " ".to_owned(),
@@ -281,21 +184,8 @@ mod tests {
             },
         ];
         for hold in wrong {
-            let error = hold.check().unwrap_err();
+            let error = check_new(&hold).unwrap_err();
             assert!(matches!(error, SettingsError::Invalid { .. }), "{error}");
         }
-        let placed = good.clone().placed(DateTime::UNIX_EPOCH);
-        let by_another = NewHold {
-            placed_by: "x".to_owned(),
-            ..good.clone()
-        };
-        assert!(by_another.is(&placed));
-        assert!(
-            !NewHold {
-                reason: "x".to_owned(),
-                ..good
-            }
-            .is(&placed)
-        );
     }
 }

@@ -2,9 +2,8 @@
 
 use chrono::DateTime;
 use events::TimeRange;
+use events::settings::{HeldEvents, Hold};
 use serde_json::{Map, Value, json};
-
-use crate::settings::hold::{HeldEvents, Hold};
 
 /// The members of a hold. One that is not known means something that this version would miss.
 const MEMBERS: [&str; 7] = [

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::TimeDelta;
+use events::settings::{HeldEvents, NewHold, RetentionMode};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
@@ -19,7 +20,6 @@ use object_store::{
 use super::virtual_time::VirtualTime;
 use super::*;
 use crate::maintenance::vacuum::VacuumStart;
-use crate::{HeldEvents, NewHold, RetentionMode};
 
 /// What stands between a store and its objects.
 #[async_trait]

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use chrono::TimeDelta;
 use events::TimeRange;
+use events::settings::{HeldEvents, NewHold, RetentionMode};
 use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -18,7 +19,6 @@ use super::*;
 use crate::file::digest::{self, Digest};
 use crate::file::{blocks, decoded};
 use crate::segment::{Batch, Header, Segment};
-use crate::{HeldEvents, NewHold, RetentionMode};
 
 /// The name of all that the next version adds.
 const NEW: &str = "new_text";

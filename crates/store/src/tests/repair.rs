@@ -6,11 +6,11 @@ mod entries;
 mod files;
 mod interrupted;
 
+use events::settings::{HeldEvents, NewHold};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use super::*;
-use crate::settings::hold::{HeldEvents, NewHold};
 use crate::{RepairStep, TableRepair};
 
 fn entry(version: u64) -> Path {
@@ -269,7 +269,7 @@ async fn receipted_drops_stay_dropped() {
         .await
         .unwrap();
     store
-        .expire(&id, crate::RetentionMode::Confirmed)
+        .expire(&id, events::settings::RetentionMode::Confirmed)
         .await
         .unwrap();
     assert_eq!(ids(&sound).await, ["held", "new"]);

@@ -4,7 +4,6 @@ use dql::ast::ExprKind;
 
 use super::Function;
 use crate::bind::BindResult;
-use crate::bind::duration_ms;
 use crate::bind::series_function::{BoundFunction, SeriesBinder, number_type, text_of};
 use crate::bound::SeriesFunction;
 use crate::types::Type;
@@ -46,7 +45,7 @@ fn kept_keys(series: &SeriesBinder<'_>) -> BindResult<Vec<usize>> {
 /// `window(query, '5m')`: the mean of the points of each window.
 fn window(series: &mut SeriesBinder<'_>) -> BindResult<BoundFunction> {
     let width_ms = match series.argument().map(|argument| &argument.kind) {
-        Some(ExprKind::String(text)) => duration_ms(text).filter(|width_ms| *width_ms > 0),
+        Some(ExprKind::String(text)) => dql::duration_ms(text),
         _ => None,
     };
     let Some(width_ms) = width_ms else {

@@ -1,14 +1,11 @@
 //! The number of records of a request and its memory when decoded, computed before decoding.
 
+use api::proto::otlp::{AnyValue, KeyValue, LogRecord, ResourceLogs, ScopeLogs};
 use bytes::Bytes;
 use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-
-use crate::ingest::budget::Reservation;
-use crate::ingest::error::WriteError;
-use crate::ingest::limits::IngestLimits;
-use crate::ingest::memory::{ALLOCATION_BYTES, json_bytes, next_item_bytes};
-use crate::proto::otlp::{AnyValue, KeyValue, LogRecord, ResourceLogs, ScopeLogs};
+use service::write::memory::{ALLOCATION_BYTES, json_bytes, next_item_bytes};
+use service::write::{IngestLimits, Reservation, WriteError};
 
 /// The deepest nesting of messages that the decoder accepts.
 const MAX_DEPTH: usize = 100;

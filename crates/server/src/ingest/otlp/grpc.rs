@@ -1,14 +1,14 @@
 //! `opentelemetry.proto.collector.logs.v1.LogsService`.
 
+use api::proto::otlp::logs_service_server::LogsService;
+use api::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message;
+use service::write::{Door, Source, WriteError, Writer};
 use tonic::{Request, Response, Status};
 
 use super::{WORKSPACE_HEADER, export, partial_success};
 use crate::ingest::admission::Held;
-use crate::ingest::error::WriteError;
-use crate::ingest::writer::{Door, Source, Writer};
-use crate::proto::otlp::logs_service_server::LogsService;
-use crate::proto::otlp::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use crate::ingest::status::collector_error;
 
 /// Stores log records from gRPC.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl LogsService for Service {
         let stored = self.store(request).await;
         stored.map(Response::new).map_err(|error| {
             self.writer.count(Door::OtlpGrpc, Err(&error));
-            error.collector_status()
+            collector_error(&error).into()
         })
     }
 }

@@ -1,5 +1,8 @@
 //! `POST /v1/logs`: OTLP over HTTP, in protobuf and in JSON.
 
+use api::proto::otlp::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -7,17 +10,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use prost::Message;
 use serde_json::{Value, json};
+use service::write::{Door, WriteError, WriteReceipt, Writer};
 
 use super::extent::{Form, admit};
 use super::{WORKSPACE_HEADER, export, json, partial_success};
-use crate::ingest::body::{media_type, text};
-use crate::ingest::error::WriteError;
+use crate::connections::Peer;
+use crate::ingest::body::{media_type, receive_for, text};
 use crate::ingest::http::{failed, tell_what_helps};
-use crate::ingest::writer::{Door, Source, WriteReceipt, Writer};
-use crate::proto::otlp::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
-use crate::status::RpcStatus;
+use crate::ingest::status::collector_error;
 
 impl Form {
     /// The form in the headers of a request.
@@ -61,8 +61,8 @@ pub(crate) async fn logs(State(writer): State<Writer>, request: Request) -> Resp
 
 async fn store(writer: &Writer, form: Form, request: Request) -> Result<WriteReceipt, WriteError> {
     let (head, body) = request.into_parts();
-    let source = Source::of(Door::OtlpHttp, &head.extensions);
-    let received = writer.receive(&head, body).await?;
+    let source = Peer::source(Door::OtlpHttp, &head.extensions);
+    let received = receive_for(writer, &head, body).await?;
     let (bytes, mut held) = (received.bytes, received.held);
     admit(form, bytes.clone(), writer.limits(), &mut held).await?;
     let turn = held.turn().await;
@@ -103,18 +103,18 @@ fn respond(
 
 /// A failure has the form of google.rpc.Status.
 fn refuse(form: Form, error: &WriteError) -> Response {
-    let (failure, info) = error.classify();
-    let failure = failure.for_collector();
-    let code = failure.grpc_code();
+    let error = collector_error(error);
+    let (kind, info) = (error.kind(), error.info());
+    let code = kind.grpc_code();
     let body = match form {
-        Form::Protobuf => RpcStatus::new(code, &info).encode_to_vec(),
+        Form::Protobuf => api::status::rpc_status(code, info).encode_to_vec(),
         Form::Json => {
             let content: Value = json!({"code": i32::from(code), "message": info.message});
             content.to_string().into_bytes()
         }
     };
-    let mut response = response(form, failure.http_status(), body);
-    tell_what_helps(failure, &mut response);
+    let mut response = response(form, kind.http_status(), body);
+    tell_what_helps(kind, &mut response);
     response
 }
 

@@ -1,17 +1,16 @@
 //! The JSON form of a request: the JSON mapping of protobuf, with the ids of traces and spans in
 //! hexadecimal, as the specification of OTLP says.
 
+use api::proto::otlp::any_value::Value as Kind;
+use api::proto::otlp::{
+    AnyValue, ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue, KeyValueList,
+    LogRecord, Resource, ResourceLogs, ScopeLogs,
+};
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use events::read::{NotUnique, parse_unique};
 use serde_json::{Map, Value};
-
-use crate::proto::otlp::any_value::Value as Kind;
-use crate::proto::otlp::{
-    AnyValue, ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue, KeyValueList,
-    LogRecord, Resource, ResourceLogs, ScopeLogs,
-};
 
 type Result<T> = std::result::Result<T, String>;
 

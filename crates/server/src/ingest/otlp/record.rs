@@ -4,6 +4,8 @@
 //! the values of the others are kept in the attribute [`OVERRIDDEN`]: the time of the record, its body, its
 //! attributes, its other members, the attributes of the scope, those of the resource.
 
+use api::proto::otlp::any_value::Value as Kind;
+use api::proto::otlp::{AnyValue, InstrumentationScope, KeyValue, LogRecord, Resource};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use events::fields::{self, FIELDS};
@@ -11,9 +13,6 @@ use events::read::{NotUnique, insert_unique, parse_unique};
 use events::{Rejection, RejectionCode, WorkspaceId};
 use prost::Message;
 use serde_json::{Map, Number, Value};
-
-use crate::proto::otlp::any_value::Value as Kind;
-use crate::proto::otlp::{AnyValue, InstrumentationScope, KeyValue, LogRecord, Resource};
 
 /// The attribute with the values whose field already had one.
 const OVERRIDDEN: &str = "otlp_overridden";

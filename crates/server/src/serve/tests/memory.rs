@@ -1,5 +1,9 @@
 //! What requests and answers of all services take of the memory for them.
 
+use api::convert::request_to_message;
+use api::proto;
+use api::proto::ingest_service_client::IngestServiceClient;
+use api::proto::query_service_client::QueryServiceClient;
 use futures::{Stream, stream};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -7,11 +11,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::*;
-use crate::convert::request_to_message;
-use crate::proto;
-use crate::proto::ingest_service_client::IngestServiceClient;
-use crate::proto::query_service_client::QueryServiceClient;
-use crate::status::error_info;
+use api::status::error_info;
 
 const USED: &str = "vouch_question_budget_used_bytes";
 const LONG: Duration = Duration::from_secs(60);

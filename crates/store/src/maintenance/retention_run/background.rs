@@ -1,8 +1,8 @@
 //! A retention run in the background.
 
 use events::WorkspaceId;
+use events::settings::{RetentionMode, RetentionOutcome, RetentionRun};
 
-use super::{RetentionMode, RetentionOutcome, RetentionRun};
 use crate::store::Store;
 
 impl Store {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use events::settings::{Hold, Settings};
 
 use crate::delta::snapshot::DataFile;
-use crate::settings::Settings;
-use crate::settings::hold::Hold;
 
 /// What becomes of a file whose day is older than the retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +76,13 @@ pub(crate) fn has_plain_path(file: &DataFile) -> bool {
 mod tests {
     use chrono::Days;
     use events::TimeRange;
+    use events::settings::HeldEvents;
     use object_store::path::Path;
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delta::snapshot::day_range;
-    use crate::settings::hold::HeldEvents;
 
     const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -132,7 +130,7 @@ mod tests {
             file(day(0), "a-0_.parquet"),
         ];
         let settings = Settings::default();
-        let now = day_range(day(4000)).from_ms;
+        let now = TimeRange::of_day(day(4000)).from_ms;
         let plan = choose(
             &files,
             &settings,
@@ -152,7 +150,7 @@ mod tests {
             holds in vec((0_i64..60 * 24, 0_i64..100, option::of(Just("zoë"))), 0..4),
             now_hour in 30_i64 * 24..120 * 24,
         ) {
-            let start_ms = day_range(day(0)).from_ms;
+            let start_ms = TimeRange::of_day(day(0)).from_ms;
             let now = DateTime::from_timestamp_millis(start_ms + now_hour * HOUR_MS).unwrap();
             let holds: Vec<Hold> = holds
                 .iter()
@@ -177,7 +175,7 @@ mod tests {
             });
             let mut chosen = plan.files.iter();
             for file in &files {
-                let range = day_range(file.day);
+                let range = TimeRange::of_day(file.day);
                 let last = DateTime::from_timestamp_millis(range.to_ms - 1).unwrap();
                 if now - last <= length {
                     continue;

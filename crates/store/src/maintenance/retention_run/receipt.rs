@@ -1,8 +1,8 @@
 //! The audit event about what a retention run has dropped.
 
+use events::settings::RetentionRun;
 use serde_json::{Map, Value, json};
 
-use super::RetentionRun;
 use crate::delta::audit_event::AuditEvent;
 use crate::root::paths;
 

@@ -8,22 +8,20 @@ use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use chrono::{DateTime, Days, Utc};
 use events::WorkspaceId;
+use events::settings::{Hold, RetentionMode, RetentionOutcome, RetentionRun, Settings};
 use futures::TryStreamExt;
 use object_store::path::Path;
 
 use super::choose::{FileDecision, RetentionPlan, choose};
 use super::receipt::receipt;
 use super::stats::RetentionStats;
-use super::{RetentionMode, RetentionOutcome, RetentionRun};
 use crate::delta::log::{Changes, CommitPlan, CommitPlanner, Operation};
 use crate::delta::snapshot::{DataFile, Snapshot};
 use crate::error::StoreError;
 use crate::file::reader::FileRef;
 use crate::file::writer::{DataFileWriter, StagedFile};
 use crate::root::location::Location;
-use crate::settings::Settings;
 use crate::settings::held_rows::{Held, held_in, held_rows};
-use crate::settings::hold::Hold;
 use crate::store::Store;
 
 /// A run may drop this many days more than were dropped or confirmed before, whatever share of the events

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use events::settings::Dropped;
 
-use super::Dropped;
 use crate::delta::snapshot::DataFile;
 
 /// The sums over the files of a run.

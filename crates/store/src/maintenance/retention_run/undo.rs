@@ -9,13 +9,13 @@ use std::collections::HashSet;
 use arrow::array::Array;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
+use events::settings::{Dropped, Settings, Undone};
 use events::{Content, WorkspaceId};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::{Map, Value, json};
 
-use super::Dropped;
 use super::run::is_copied_whole;
 use super::stats::add_day;
 use crate::delta::audit_event::AuditEvent;
@@ -30,7 +30,6 @@ use crate::import::staging::Staging;
 use crate::maintenance::vacuum::REMOVED_AGE;
 use crate::root::location::Location;
 use crate::root::paths;
-use crate::settings::Settings;
 use crate::settings::dropped_since::{ChangedFile, actions, files_of_drop};
 use crate::settings::error::SettingsError;
 use crate::settings::hold::check_actor;
@@ -38,21 +37,6 @@ use crate::store::Store;
 
 /// The key with the version of the drop, in what an undo records of its commit.
 const UNDONE: &str = "undone";
-
-/// A drop that was undone, or would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undone {
-    /// The workspace.
-    pub workspace: WorkspaceId,
-    /// The version that dropped the events.
-    pub dropped_version: u64,
-    /// The version from which on they are back; `None` of a dry run.
-    pub version: Option<u64>,
-    /// What came back, or would.
-    pub restored: Dropped,
-    /// How many events of the files were there anyway: held ones that stayed, and those that arrived again.
-    pub repeated: u64,
-}
 
 impl Store {
     /// Brings back the events that the retention run dropped which made `dropped_version`, or the newest one of the

@@ -1,11 +1,12 @@
 //! Backups that are made while everything else goes on.
 
 use chrono::TimeDelta;
+use events::settings::RetentionMode;
 use tokio::sync::Mutex;
 
 use super::*;
+use crate::Ingest;
 use crate::tests::virtual_time::VirtualTime;
-use crate::{Ingest, RetentionMode};
 
 /// A store that is used, in a time that goes by in a moment.
 struct Used {

@@ -1,12 +1,13 @@
 //! What was removed by hand and no process had in memory: told by heads, headers and commits.
 
 use chrono::TimeDelta;
+use events::settings::RetentionMode;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 use crate::tests::virtual_time::VirtualTime;
 use crate::tests::*;
-use crate::{FaultKind, IngestOptions, RetentionMode, WriteBatch};
+use crate::{FaultKind, IngestOptions, WriteBatch};
 
 /// A node that folds nothing by itself, and has put its head.
 pub(in crate::tests) async fn written(root: &Root, ids: &[&str]) -> crate::Ingest {

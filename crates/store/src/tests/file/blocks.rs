@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Field;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use crate::DataFile;
 use crate::file::blocks::{BLOCK_BYTES, TAG};
+use crate::file::reader::bloom_filters;
 use crate::tests::*;
-use crate::{ColumnCache, DataFile};
 
 const EVENTS: i64 = 2500;
 
@@ -51,18 +51,18 @@ async fn forget_blocks(root: &Root) {
 async fn read_columns(root: &Root) -> Result<Vec<String>, StoreError> {
     let store = root.open();
     let file = file(&store).await;
-    let columns = ColumnCache::new(&store, 1 << 20);
-    let schema = events::view_schema();
-    let wanted: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
-    let mut read = Vec::new();
-    for (group, _) in columns.row_groups(&file).await? {
-        for column in columns.load(&group, &wanted).await? {
-            read.push(format!("{column:?}"));
-        }
-    }
-    let may_hold = columns
-        .row_groups_that_may_hold(&file, fields::EVENT_ID, "7")
-        .await?;
+    let footer = store.footer(&file).await?;
+    let mut builder = file.file_ref().builder(store.location(), &footer);
+    let id = footer.column_index(fields::EVENT_ID).unwrap();
+    let filters = bloom_filters(&mut builder, id).await;
+    let filters = filters.map_err(|error| StoreError::parquet(&file.path, error))?;
+    let may_hold = filters
+        .iter()
+        .map(|filter| filter.as_ref().is_none_or(|filter| filter.check(&"7")));
+    let may_hold: Vec<bool> = may_hold.collect();
+    let batches = builder.build().unwrap().try_collect::<Vec<_>>().await;
+    let batches = batches.map_err(|error| StoreError::parquet(&file.path, error))?;
+    let mut read: Vec<String> = batches.iter().map(|batch| format!("{batch:?}")).collect();
     read.push(format!("{may_hold:?}"));
     Ok(read)
 }

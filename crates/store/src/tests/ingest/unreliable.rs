@@ -321,7 +321,7 @@ impl Run {
     /// Any node that is asked with the token sees the events, each once.
     async fn check_token(
         &self,
-        token: crate::WriteToken,
+        token: events::WriteToken,
         name: &str,
         keys: BTreeSet<(String, String)>,
     ) {

@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chrono::DateTime;
+use events::settings::{
+    HeldEvents, NewHold, RetentionMode, RetentionOutcome, RetentionRun, Settings,
+};
 use events::{Origin, RejectionCode, TimeRange};
 
 use crate::root::clock::Clock;
 use crate::tests::hooked::{Hook, Request, dead, hooked};
 use crate::tests::virtual_time::{Modified, dated};
 use crate::tests::*;
-use crate::{
-    BatchNumber, HeldEvents, IngestOptions, MaintenanceOptions, NewHold, RetentionMode,
-    RetentionOutcome, RetentionRun, Settings, WriteBatch,
-};
+use crate::{BatchNumber, IngestOptions, MaintenanceOptions, WriteBatch};
 
 /// A time that tests turn, of nodes and of the store.
 #[derive(Clone)]

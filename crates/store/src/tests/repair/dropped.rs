@@ -1,7 +1,8 @@
 //! What a retention run has dropped stays dropped, and nothing else.
 
+use events::settings::RetentionMode;
+
 use super::*;
-use crate::RetentionMode;
 
 fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()

@@ -1,8 +1,8 @@
 //! Logs of which entries were lost, changed or replaced.
 
+use events::settings::{RetentionMode, RetentionOutcome};
+
 use super::*;
-use crate::RetentionMode;
-use crate::maintenance::retention_run::RetentionOutcome;
 use crate::tests::delta::removed::written;
 use crate::tests::faults::{Delegate, interpose};
 

@@ -1,11 +1,11 @@
+use api::proto::otlp::any_value::Value as AnyKind;
+use api::proto::otlp::{
+    ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValueList, Resource,
+};
 use prost::Message;
 
 use super::*;
-use crate::ingest::budget::Budget;
-use crate::proto::otlp::any_value::Value as AnyKind;
-use crate::proto::otlp::{
-    ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValueList, Resource,
-};
+use service::write::Budget;
 
 /// A field with a length: its key and the length of `content` before it.
 fn field(tag: u8, content: &[u8]) -> Vec<u8> {

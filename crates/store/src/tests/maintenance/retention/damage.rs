@@ -1,7 +1,9 @@
 //! Retention runs that meet a damaged file.
 
+use events::settings::RetentionMode;
+
 use super::*;
-use crate::{FaultKind, RetentionMode};
+use crate::FaultKind;
 
 /// A table with a file of one day, of which one event is held, on which one bit was flipped in a value.
 async fn damaged(root: &Root) -> (Store, Path) {

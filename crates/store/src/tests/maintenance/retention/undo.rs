@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use chrono::NaiveDate;
+use events::settings::Undone;
 
 use super::interleaved::{Action, before_request};
 use super::*;
-use crate::Undone;
 
 /// A store from which a run has dropped events of four days and three users, but for those that a hold keeps.
 async fn dropped(root: &Root) -> (Time, Store, RetentionRun) {
