@@ -26,7 +26,7 @@ pub enum Role {
 
 /// The kinds of arguments.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Parameter {
+pub(crate) enum Parameter {
     /// Anything.
     Any,
     /// A field, or an expression over fields.
@@ -68,13 +68,13 @@ pub struct Signature {
     /// Its role.
     pub role: Role,
     /// The required arguments.
-    pub required: &'static [Parameter],
+    pub(crate) required: &'static [Parameter],
     /// The optional arguments after those.
-    pub optional: &'static [Parameter],
+    pub(crate) optional: &'static [Parameter],
     /// The kind of any number of further arguments.
-    pub repeated: Option<Parameter>,
+    pub(crate) repeated: Option<Parameter>,
     /// The named arguments.
-    pub named: &'static [&'static str],
+    pub(crate) named: &'static [&'static str],
     /// The arguments that are texts.
     texts: TextArguments,
     /// How to write a call, as a hint for one with the wrong number of arguments.
@@ -122,7 +122,7 @@ impl Signature {
     }
 
     /// The parameter at `index`; `None` when there is none.
-    pub fn parameter(&self, index: usize) -> Option<Parameter> {
+    pub(crate) fn parameter(&self, index: usize) -> Option<Parameter> {
         self.required
             .iter()
             .chain(self.optional)
@@ -132,7 +132,7 @@ impl Signature {
     }
 
     /// The number of arguments besides `others`, for messages.
-    pub fn arity(&self, others: usize) -> String {
+    pub(crate) fn arity(&self, others: usize) -> String {
         let least = self.required.len() + others;
         let most = least + self.optional.len();
         let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
@@ -145,7 +145,7 @@ impl Signature {
     }
 
     /// Whether it takes `count` arguments.
-    pub fn takes(&self, count: usize) -> bool {
+    pub(crate) fn takes(&self, count: usize) -> bool {
         count >= self.required.len()
             && (self.repeated.is_some() || count <= self.required.len() + self.optional.len())
     }

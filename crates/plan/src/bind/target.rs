@@ -106,10 +106,10 @@ impl<'a> Binder<'a> {
             return Ok(no_time());
         };
         let shift_ms = self.item_shift(item)?;
+        let arguments = Arguments::of(call, item.expr.span)?;
         let Some(mut grouping) = self.grouping.take() else {
             return Ok(no_time());
         };
-        let arguments = Arguments::of(call, item.expr.span)?;
         let time = bind_time(self, &arguments);
         let others_ms = std::mem::replace(&mut grouping.shift_ms, shift_ms);
         let time = time.map(|time| grouping.column_of(time, Type::Int).expr);
