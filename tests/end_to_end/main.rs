@@ -35,6 +35,7 @@ mod mutations;
 mod oracle;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod record;
