@@ -161,14 +161,13 @@ fn each_library_has_a_purpose() {
 /// Whether a crate has the module at a path such as `bind::window`.
 fn has_module(source: &Path, path: &str) -> bool {
     let path = source.join(path.replace("::", "/"));
-    path.with_extension("rs").is_file() || path.join("mod.rs").is_file()
+    path.with_extension("rs").is_file()
 }
 
 /// The modules directly below the root of a crate.
 fn modules(source: &Path) -> BTreeSet<String> {
     let names = entries(source).into_iter().filter_map(|path| {
-        let is_module = path.extension().is_some_and(|extension| extension == "rs")
-            || path.join("mod.rs").is_file();
+        let is_module = path.extension().is_some_and(|extension| extension == "rs");
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         (is_module && !["lib", "main", "tests"].contains(&name.as_str())).then_some(name)
     });
@@ -251,6 +250,15 @@ fn no_rust_file_is_too_long() {
         }
     }
     expect_none(&faults);
+}
+
+/// A module with modules of its own is `name.rs` beside the folder `name`.
+#[test]
+fn module_files_have_one_style() {
+    let files = files(root(), "rs");
+    let others = files.iter().filter(|path| path.ends_with("mod.rs"));
+    let others: Vec<String> = others.map(|path| relative(path)).collect();
+    expect_none(&others);
 }
 
 #[test]
