@@ -250,8 +250,8 @@ async fn an_answer_larger_than_a_message_says_what_to_do() {
     assert!(status.message().contains("QueryStream"));
 }
 
-/// Bombs leave no more memory than all requests together may take and one request besides, and that goes back to the
-/// system when the threads that decompressed them end, also when no other request follows.
+/// Bombs leave no more memory than all requests together may take, and what buffers that grow to the largest request have
+/// besides. It goes back to the system when the threads that decompressed them end, also when no other request follows.
 #[test]
 fn memory_of_bombs_is_returned() {
     const ALL_REQUESTS: u64 = 256 << 20;
@@ -272,7 +272,8 @@ fn memory_of_bombs_is_returned() {
         }
     });
     let left = running.service.resident_bytes();
-    assert!(left < before + ALL_REQUESTS + REQUEST, "{before}: {left}");
+    let most = before + ALL_REQUESTS + REQUEST + REQUEST / 2;
+    assert!(left < most, "{before}: {left}");
     let is_returned = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
         running.service.resident_bytes() < before + REQUEST
