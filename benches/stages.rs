@@ -9,15 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Answer, Series, Summary, TotalHits, content_json};
-use chrono_tz::Tz;
 use criterion::Criterion;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use dql::ast::Statement;
 use events::TimeRange;
-use functions::Resources;
-use plan::{BindContext, BoundQuery, BoundStatement, Delivery};
+use plan::{BindContext, BoundQuery, BoundStatement};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -85,20 +83,7 @@ fn bind(statement: &Statement) -> Result<BoundQuery> {
 }
 
 fn context() -> BindContext {
-    BindContext {
-        now_ms: NOW_MS,
-        time_zone: Tz::UTC,
-        time_range: None,
-        inherited_range: None,
-        search_after: None,
-        cursor_time: None,
-        delivery: Delivery::Series,
-        every_group: false,
-        single_field: false,
-        longest_window_ms: None,
-        resources: Resources::default(),
-        depth: 0,
-    }
+    BindContext::at(NOW_MS)
 }
 
 /// A table of events without any.
@@ -133,19 +118,11 @@ fn answer() -> Answer {
                 exact: true,
             },
             group_by: vec!["df_origin".to_owned()],
-            window: TimeRange {
+            rows: ROWS as u64,
+            ..Summary::new(TimeRange {
                 from_ms: NOW_MS - 1,
                 to_ms: NOW_MS,
-            },
-            step_ms: None,
-            rows: ROWS as u64,
-            search_after: None,
-            next_cursor_time: None,
-            watermark_ms: None,
-            has_more: false,
-            warnings: Vec::new(),
-            raw_query: None,
-            query_parse: None,
+            })
         },
     )
 }

@@ -89,6 +89,30 @@ pub struct Summary {
     pub query_parse: Option<Box<QueryParse>>,
 }
 
+impl Summary {
+    /// The summary of an answer over a window, without rows, hits or warnings.
+    pub fn new(window: TimeRange) -> Self {
+        Self {
+            cost: Duration::ZERO,
+            total_hits: TotalHits {
+                value: 0,
+                exact: true,
+            },
+            group_by: Vec::new(),
+            window,
+            step_ms: None,
+            rows: 0,
+            search_after: None,
+            next_cursor_time: None,
+            watermark_ms: None,
+            has_more: false,
+            warnings: Vec::new(),
+            raw_query: None,
+            query_parse: None,
+        }
+    }
+}
+
 /// The names in a statement (Guance documentation, DataKit API, raw query: `query_parse`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryParse {

@@ -135,7 +135,6 @@ impl ArrowStreamDecoder {
 mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -143,7 +142,7 @@ mod tests {
     use events::TimeRange;
 
     use super::*;
-    use crate::{Summary, TotalHits};
+    use crate::Summary;
 
     fn schema() -> SchemaRef {
         let role = HashMap::from([("vouch.role".to_owned(), "time".to_owned())]);
@@ -163,24 +162,7 @@ mod tests {
     }
 
     fn end() -> StreamItem {
-        StreamItem::End(Summary {
-            cost: Duration::ZERO,
-            total_hits: TotalHits {
-                value: 0,
-                exact: true,
-            },
-            group_by: vec![],
-            window: TimeRange::new(0, 1).unwrap(),
-            step_ms: None,
-            rows: 0,
-            search_after: None,
-            next_cursor_time: None,
-            watermark_ms: None,
-            has_more: false,
-            warnings: vec![],
-            raw_query: None,
-            query_parse: None,
-        })
+        StreamItem::End(Summary::new(TimeRange::new(0, 1).unwrap()))
     }
 
     fn encoded(batches: &[RecordBatch]) -> Vec<Bytes> {

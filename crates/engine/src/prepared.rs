@@ -6,7 +6,7 @@ use api::{Answer, Explanation, QueryRequest, Stage, StreamItem};
 use datafusion::arrow::datatypes::SchemaRef;
 use dql::ast::Statement;
 use futures::Stream;
-use plan::{BoundQuery, BoundStatement, Delivery};
+use plan::{BoundStatement, Delivery};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -85,7 +85,7 @@ impl Prepared {
             .parsed
             .bind(statement, &self.request, Delivery::Series)?
         {
-            BoundStatement::Query(query) => run.answer_of(*query).await,
+            BoundStatement::Query(query) => self.engine.answer_query(&run, *query).await,
             other => run.whole(other).await?.into_answer(),
         }
     }
@@ -162,19 +162,9 @@ impl Run {
         statement: BoundStatement,
     ) -> Result<SeriesAnswer, EngineError> {
         match statement {
-            BoundStatement::Query(query) => self.series_of(*query).await,
+            BoundStatement::Query(query) => self.engine.series_of_query(self, *query).await,
             BoundStatement::Series(plan) => series_functions::answer(self, &plan).await,
             BoundStatement::Show(show) => show::answer(self, *show).await,
         }
-    }
-
-    /// The columns of the answer to a query.
-    pub(crate) async fn series_of(&self, query: BoundQuery) -> Result<SeriesAnswer, EngineError> {
-        self.engine.series_of_query(self, query).await
-    }
-
-    /// The answer to a query, as series of values.
-    pub(crate) async fn answer_of(&self, query: BoundQuery) -> Result<Answer, EngineError> {
-        self.engine.answer_query(self, query).await
     }
 }

@@ -14,7 +14,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use api::Summary;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::DFSchema;
@@ -52,7 +54,11 @@ pub(crate) async fn answer(run: &Run, plan: &SeriesPlan) -> Result<SeriesAnswer,
 fn evaluate<'a>(run: &'a Run, plan: &'a SeriesPlan) -> Evaluated<'a> {
     Box::pin(async move {
         match plan {
-            SeriesPlan::Query { query, .. } => run.series_of(query.as_ref().clone()).await,
+            SeriesPlan::Query { query, .. } => {
+                run.engine
+                    .series_of_query(run, query.as_ref().clone())
+                    .await
+            }
             SeriesPlan::Quoted { text, input } => {
                 let mut answer = match evaluate(run, input).await {
                     Ok(answer) => answer,
@@ -140,7 +146,7 @@ async fn function(
 }
 
 async fn evaluate_eval(run: &Run, eval: &Eval) -> Result<SeriesAnswer, EngineError> {
-    let mut batches = Vec::with_capacity(eval.operands.len());
+    let mut operands = Vec::with_capacity(eval.operands.len());
     let mut charges = Vec::with_capacity(eval.operands.len());
     let mut known: Option<Summary> = None;
     for (name, plan) in &eval.operands {
@@ -150,13 +156,13 @@ async fn evaluate_eval(run: &Run, eval: &Eval) -> Result<SeriesAnswer, EngineErr
             charge,
         } = evaluate(run, plan).await?;
         check_size("eval", &batch)?;
-        numbers::numbers(&batch, &mut summary.warnings)?;
+        let numbers = numbers::numbers(&batch, &mut summary.warnings)?;
         summary.warnings.extend(eval::shared_times(&batch, name));
         known = Some(match known {
             Some(known) => joined(known, &summary),
             None => summary,
         });
-        batches.push(batch);
+        operands.push(eval::Operand { batch, numbers });
         charges.push(charge);
     }
     let Some(summary) = known else {
@@ -166,7 +172,7 @@ async fn evaluate_eval(run: &Run, eval: &Eval) -> Result<SeriesAnswer, EngineErr
     };
     let evaluation = Evaluation::new(run, NoteMetrics::default());
     Ok(SeriesAnswer {
-        batch: eval::eval(&evaluation, eval, &batches).await?,
+        batch: eval::eval(&evaluation, eval, &operands).await?,
         summary,
         charge: charges.into_iter().flatten().next(),
     })
@@ -258,26 +264,28 @@ impl<'r> Evaluation<'r> {
         }
     }
 
-    /// The values of an expression over columns of `rows` rows, in the type in which `value_type` leaves the engine.
-    fn expression(
+    /// The values of expressions over columns of `rows` rows, each in the form in which its type leaves the engine.
+    fn expressions(
         &self,
-        expr: &Expr,
+        exprs: &[(&Expr, Type)],
         columns: Vec<(String, ArrayRef)>,
         rows: usize,
-        value_type: Type,
-    ) -> Result<ArrayRef, EngineError> {
-        let fields = columns.iter();
-        let fields =
-            fields.map(|(name, column)| Field::new(name, column.data_type().clone(), true));
+    ) -> Result<Vec<ArrayRef>, EngineError> {
+        let fields = columns
+            .iter()
+            .map(|(name, column)| Field::new(name, column.data_type().clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
-        let state = self.run.engine.session().evaluating(&self.notes);
         let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
-        let physical = state.create_physical_expr(expr.clone(), &df_schema)?;
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let columns = columns.into_iter().map(|(_, column)| column).collect();
         let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
-        let values = physical.evaluate(&batch)?.into_array(rows)?;
-        Ok(cast(&values, &value_type.exported())?)
+        let state = self.run.engine.session().evaluating(&self.notes);
+        let values = exprs.iter().map(|(expr, value_type)| {
+            let physical = state.create_physical_expr((*expr).clone(), &df_schema)?;
+            let values = physical.evaluate(&batch)?.into_array(rows)?;
+            Ok(cast(&values, &value_type.exported())?)
+        });
+        values.collect()
     }
 
     /// The rows of series that fulfil a condition.
@@ -300,7 +308,7 @@ impl<'r> Evaluation<'r> {
         let mut columns = sources.collect::<Result<Vec<_>, EngineError>>()?;
         let times: ArrayRef = Arc::new(batch.times.clone());
         columns.push((plan::SOURCE_TIME.to_owned(), times));
-        let values = self.expression(condition, columns, batch.rows(), Type::Bool)?;
-        Ok(values.as_boolean().clone())
+        let fulfilled = self.expressions(&[(condition, Type::Bool)], columns, batch.rows())?;
+        Ok(fulfilled[0].as_boolean().clone())
     }
 }

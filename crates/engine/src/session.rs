@@ -117,14 +117,19 @@ impl Session {
 
     /// What expressions over values that are there are evaluated with.
     pub(crate) fn evaluating(&self, notes: &NoteMetrics) -> SessionState {
-        let mut state = self.context.state();
-        let mut config = state.config().clone();
+        self.configured(self.context.copied_config(), notes)
+    }
+
+    /// The state of one run.
+    fn configured(&self, mut config: SessionConfig, notes: &NoteMetrics) -> SessionState {
         config.options_mut().extensions.insert(FunctionOptions {
             pool: self.memory(),
             notes: notes.clone(),
         });
+        let mut state = self.context.state();
         *state.config_mut() = config;
         let options = Arc::clone(state.config_options());
+        // What functions are called with; without this, plans would have the defaults.
         state.execution_props_mut().mark_start_execution(options);
         state
     }
@@ -136,32 +141,22 @@ impl Session {
         events: u64,
         notes: &NoteMetrics,
     ) -> SessionState {
-        let mut state = self.context.state();
         // The values of a batch are bounded, not only its rows.
         let columns = query.columns.len().max(FULL_COLUMNS);
         let batch_rows = (self.config.batch_rows * FULL_COLUMNS / columns).max(1);
-        let mut config = state.config().clone().with_batch_size(batch_rows);
-        config.options_mut().extensions.insert(FunctionOptions {
-            pool: self.memory(),
-            notes: notes.clone(),
-        });
+        let mut config = self.context.copied_config().with_batch_size(batch_rows);
         if is_nested(query) {
             // What the first rows of a sort show is handed down to the scan, rewritten for each query on the
             // way: `concat(a, a) AS a` doubles it each time.
             let optimizer = &mut config.options_mut().optimizer;
             optimizer.enable_topk_dynamic_filter_pushdown = false;
         }
-        *state.config_mut() = config;
         let parts = events.div_ceil(self.config.partition_events.max(1));
         let parts = usize::try_from(parts).unwrap_or(usize::MAX);
         if parts < self.config.partitions {
-            let options = state.config_mut().options_mut();
-            options.execution.target_partitions = parts.max(1);
+            config.options_mut().execution.target_partitions = parts.max(1);
         }
-        let options = Arc::clone(state.config_options());
-        // What functions are called with; without this, plans would have the defaults.
-        state.execution_props_mut().mark_start_execution(options);
-        state
+        self.configured(config, notes)
     }
 }
 

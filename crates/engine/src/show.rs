@@ -22,7 +22,7 @@ pub(crate) async fn answer(run: &Run, show: BoundShow) -> Result<SeriesAnswer, E
     let started = Instant::now();
     let schema = show.schema();
     match show {
-        BoundShow::Rows(query) => run.series_of(query).await,
+        BoundShow::Rows(query) => run.engine.series_of_query(run, query).await,
         BoundShow::Workspaces { limit, offset } => {
             let views = prepare::views(run.engine.store(), &run.scope, &[]).await?;
             let names = views
@@ -35,17 +35,7 @@ pub(crate) async fn answer(run: &Run, show: BoundShow) -> Result<SeriesAnswer, E
                     value: names.len() as u64,
                     exact: true,
                 },
-                group_by: Vec::new(),
-                window: TimeRange::ALL,
-                step_ms: None,
-                rows: 0,
-                search_after: None,
-                next_cursor_time: None,
-                watermark_ms: None,
-                has_more: false,
-                warnings: Vec::new(),
-                raw_query: None,
-                query_parse: None,
+                ..Summary::new(TimeRange::ALL)
             };
             let limits = (limit, offset, "workspaces");
             Ok(texts("show_workspaces", schema, names, limits, summary))
@@ -55,7 +45,7 @@ pub(crate) async fn answer(run: &Run, show: BoundShow) -> Result<SeriesAnswer, E
             limit,
             offset,
         } => {
-            let answer = run.answer_of(query).await?;
+            let answer = run.engine.answer_query(run, query).await?;
             let rows = fields(&answer.series);
             let limits = (limit, offset, "fields");
             Ok(texts("fields", schema, rows, limits, answer.summary))

@@ -89,6 +89,27 @@ pub struct BindContext {
     pub depth: u32,
 }
 
+impl BindContext {
+    /// The context of a query at a time, in Unix milliseconds: in UTC, answered with series, without options of a request
+    /// or limits on memory.
+    pub fn at(now_ms: i64) -> Self {
+        Self {
+            now_ms,
+            time_zone: Tz::UTC,
+            time_range: None,
+            inherited_range: None,
+            search_after: None,
+            cursor_time: None,
+            delivery: Delivery::Series,
+            every_group: false,
+            single_field: false,
+            longest_window_ms: None,
+            resources: Resources::default(),
+            depth: 0,
+        }
+    }
+}
+
 /// How an answer is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {

@@ -201,16 +201,11 @@ mod tests {
                 exact: false,
             },
             group_by: vec!["df_user_name".into(), "city".into()],
-            window: TimeRange::new(1, 2).unwrap(),
             step_ms: Some(60_000),
             rows: 2,
-            search_after: None,
-            next_cursor_time: None,
             watermark_ms: Some(3),
-            has_more: false,
             warnings: vec![warning],
-            raw_query: None,
-            query_parse: None,
+            ..Summary::new(TimeRange::new(1, 2).unwrap())
         };
         Answer::new(vec![series], summary)
     }

@@ -88,17 +88,9 @@ mod tests {
                 value: 7,
                 exact: false,
             },
-            group_by: vec![],
-            window: TimeRange::new(0, 1_000).unwrap(),
-            step_ms: None,
             rows: 2,
-            search_after: None,
-            next_cursor_time: None,
-            watermark_ms: None,
-            has_more: false,
             warnings: vec![warning],
-            raw_query: None,
-            query_parse: None,
+            ..Summary::new(TimeRange::new(0, 1_000).unwrap())
         };
         let text = summarise("TAE::audit:(*)", &summary);
         assert!(text.contains("rows were cut off"), "{text}");

@@ -218,33 +218,15 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
-    use api::{Summary, TotalHits};
+    use api::Summary;
     use events::TimeRange;
     use serde_json::json;
 
     use super::*;
 
     fn answer(series: Vec<Series>) -> Answer {
-        let summary = Summary {
-            cost: Duration::ZERO,
-            total_hits: TotalHits {
-                value: 0,
-                exact: true,
-            },
-            group_by: vec![],
-            window: TimeRange::new(0, 1).unwrap(),
-            step_ms: None,
-            rows: 0,
-            search_after: None,
-            next_cursor_time: None,
-            watermark_ms: None,
-            has_more: false,
-            warnings: vec![],
-            raw_query: None,
-            query_parse: None,
-        };
+        let summary = Summary::new(TimeRange::new(0, 1).unwrap());
         Answer::new(series, summary)
     }
 

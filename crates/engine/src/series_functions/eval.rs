@@ -5,6 +5,7 @@
 //! queries that the expression reads has no result.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
@@ -16,73 +17,68 @@ use super::numbers::Numbers;
 use crate::error::EngineError;
 use crate::series_batch::{SeriesBatch, Tags, ends};
 
-/// The series of an expression over the answers of its queries.
+/// The answer of a query, and the numbers of its columns.
+pub(super) struct Operand {
+    pub(super) batch: SeriesBatch,
+    pub(super) numbers: Vec<Numbers>,
+}
+
+/// The series of an expression over the answers of its queries; there is at least one.
 pub(super) async fn eval(
     evaluation: &Evaluation<'_>,
     eval: &Eval,
-    operands: &[SeriesBatch],
+    operands: &[Operand],
 ) -> Result<SeriesBatch, EngineError> {
+    let groups: Vec<Groups<'_>> = operands
+        .iter()
+        .map(|operand| Groups::new(&operand.batch))
+        .collect();
     // The query with the most keys decides the groups of the result, and that with the most points the times, because a
     // value without a time pairs with all of them.
-    let points = |batch: &SeriesBatch| {
-        let series = 0..batch.ends.len();
-        series.filter(|index| !is_timeless(batch, *index)).count()
-    };
-    let widest = operands.iter();
-    let widest = widest.max_by_key(|batch| (batch.schema.keys.len(), points(batch)));
-    let Some(widest) = widest else {
-        return Ok(SeriesBatch::of_texts(
-            "",
-            SeriesSchema {
-                keys: Vec::new(),
-                columns: Vec::new(),
-            },
-            &[],
-        ));
-    };
-    let groups: Vec<Groups<'_>> = operands.iter().map(Groups::new).collect();
-    let inputs = Inputs::new(eval, operands)?;
+    let widest = groups.iter().enumerate();
+    let widest =
+        widest.max_by_key(|(_, groups)| (groups.batch.schema.keys.len(), groups.timed_series()));
+    let widest = widest.map_or(0, |(index, _)| index);
     let mut pairs = Pairs {
         columns: vec![Vec::new(); eval.inputs.len()],
         times: Vec::new(),
     };
+    let batch = &operands[widest].batch;
     let (mut tags, mut lengths): (Vec<Tags>, Vec<usize>) = (Vec::new(), Vec::new());
-    for index in 0..widest.ends.len() {
+    for (index, series) in groups[widest].series.iter().enumerate() {
         let before = pairs.times.len();
-        let partners = groups.iter().map(|groups| groups.partner(widest, index));
-        let partners: Vec<Option<Partner<'_>>> = partners.collect();
-        pairs.add_series(&inputs, &partners, (widest, index)).await;
+        let partners = groups.iter().map(|groups| groups.partner(batch, index));
+        let partners: Vec<Option<&Series<'_>>> = partners.collect();
+        pairs.add_series(eval, operands, &partners, series).await;
         if pairs.times.len() > before {
-            tags.push(widest.tags[index].clone());
+            tags.push(batch.tags[index].clone());
             lengths.push(pairs.times.len() - before);
         }
     }
     let rows = pairs.times.len();
     let columns = pairs.columns.into_iter().enumerate();
     let columns = columns.map(|(index, numbers)| {
-        (
-            number_column(index),
-            Arc::new(Float64Array::from(numbers)) as ArrayRef,
-        )
+        let numbers: ArrayRef = Arc::new(Float64Array::from(numbers));
+        (number_column(index), numbers)
     });
-    let value = evaluation.expression(&eval.value, columns.collect(), rows, Type::Float)?;
+    let columns = evaluation.expressions(&[(&eval.value, Type::Float)], columns.collect(), rows)?;
     Ok(SeriesBatch {
         name: None,
         schema: SeriesSchema {
-            keys: widest.schema.keys.clone(),
+            keys: batch.schema.keys.clone(),
             columns: vec![(eval.name.clone(), Type::Float)],
         },
         tags,
         ends: ends(lengths.into_iter()),
         times: pairs.times.into(),
-        columns: vec![value],
+        columns,
     })
 }
 
 /// The warning that rows of the answer called `letter` share the time of another in their series, so that only one of
 /// them can be computed with.
 pub(super) fn shared_times(batch: &SeriesBatch, letter: &str) -> Option<Diagnostic> {
-    let shared = |rows: std::ops::Range<usize>| {
+    let shared = |rows: Range<usize>| {
         let times: BTreeSet<Option<i64>> = rows.clone().map(|row| batch.time(row)).collect();
         rows.len() - times.len()
     };
@@ -95,32 +91,6 @@ pub(super) fn shared_times(batch: &SeriesBatch, letter: &str) -> Option<Diagnost
     (count > 0).then(|| warning.with_hint(hint))
 }
 
-/// Whether a series is one row that summarises a whole window.
-fn is_timeless(batch: &SeriesBatch, index: usize) -> bool {
-    let rows = batch.range(index);
-    rows.len() == 1 && batch.time(rows.start).is_none()
-}
-
-/// The numbers that the expression reads, by the index of the input.
-struct Inputs<'e> {
-    eval: &'e Eval,
-    numbers: Vec<Numbers>,
-}
-
-impl<'e> Inputs<'e> {
-    fn new(eval: &'e Eval, operands: &[SeriesBatch]) -> Result<Self, EngineError> {
-        let numbers = eval.inputs.iter().map(|(operand, column)| {
-            let batch = &operands[*operand];
-            let value_type = batch.schema.columns[*column].1;
-            Ok(Numbers::of_column(&batch.columns[*column], value_type)?.0)
-        });
-        Ok(Self {
-            eval,
-            numbers: numbers.collect::<Result<_, EngineError>>()?,
-        })
-    }
-}
-
 /// The points that have partners in all queries.
 struct Pairs {
     /// The numbers of each input.
@@ -129,33 +99,33 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// Adds the points of a series of the widest answer.
+    /// Adds the points of a series of the widest answer, with the partners that it has in each answer.
     async fn add_series(
         &mut self,
-        inputs: &Inputs<'_>,
-        partners: &[Option<Partner<'_>>],
-        (widest, index): (&SeriesBatch, usize),
+        eval: &Eval,
+        operands: &[Operand],
+        partners: &[Option<&Series<'_>>],
+        series: &Series<'_>,
     ) {
         let timed = partners
             .iter()
             .flatten()
             .find(|partner| !partner.is_timeless);
-        let (batch, index) = match (is_timeless(widest, index), timed) {
-            (true, Some(partner)) => (partner.batch, partner.index),
-            _ => (widest, index),
+        let series = match timed {
+            Some(partner) if series.is_timeless => partner,
+            _ => series,
         };
         let mut seen = BTreeSet::new();
-        for row in batch.range(index) {
+        for row in series.range.clone() {
             // An evaluation that was cancelled ends here.
             tokio::task::consume_budget().await;
-            let time = batch.time(row);
+            let time = series.batch.time(row);
             if !seen.insert(time) {
                 continue;
             }
-            let numbers = inputs.eval.inputs.iter().zip(&inputs.numbers);
-            let numbers = numbers.map(|((operand, _), numbers)| {
-                let row = partners[*operand].as_ref()?.row(time)?;
-                Some(numbers.float(row))
+            let numbers = eval.inputs.iter().map(|(operand, column)| {
+                let row = partners[*operand]?.row(time)?;
+                Some(operands[*operand].numbers[*column].float(row))
             });
             if let Some(numbers) = numbers.collect::<Option<Vec<Option<f64>>>>() {
                 self.times.push(time);
@@ -167,53 +137,68 @@ impl Pairs {
     }
 }
 
-/// The series of an answer by their tags.
+/// The series of an answer, also by their tags.
 struct Groups<'b> {
     batch: &'b SeriesBatch,
-    series: HashMap<&'b [Option<String>], usize>,
+    series: Vec<Series<'b>>,
+    by_tags: HashMap<&'b [Option<String>], usize>,
 }
 
 impl<'b> Groups<'b> {
     fn new(batch: &'b SeriesBatch) -> Self {
-        let mut series = HashMap::with_capacity(batch.tags.len());
+        let mut by_tags = HashMap::with_capacity(batch.tags.len());
         for (index, tags) in batch.tags.iter().enumerate() {
             // Groups whose keys differ in their types only have the same tags; the first one is the partner.
-            series.entry(tags.as_slice()).or_insert(index);
+            by_tags.entry(tags.as_slice()).or_insert(index);
         }
-        Self { batch, series }
+        Self {
+            batch,
+            series: batch
+                .ranges()
+                .map(|range| Series::new(batch, range))
+                .collect(),
+            by_tags,
+        }
+    }
+
+    /// How many series have points in time.
+    fn timed_series(&self) -> usize {
+        let series = self.series.iter();
+        series.filter(|series| !series.is_timeless).count()
     }
 
     /// The series with the same values of the keys that this answer has.
-    fn partner(&self, widest: &SeriesBatch, index: usize) -> Option<Partner<'b>> {
+    fn partner(&self, widest: &SeriesBatch, index: usize) -> Option<&Series<'b>> {
         let value = |(name, _): &(String, Type)| {
-            let key = widest
-                .schema
-                .keys
-                .iter()
-                .position(|(known, _)| known == name)?;
+            let mut keys = widest.schema.keys.iter();
+            let key = keys.position(|(known, _)| known == name)?;
             Some(widest.tags[index][key].clone())
         };
         let tags: Option<Tags> = self.batch.schema.keys.iter().map(value).collect();
-        let index = *self.series.get(tags?.as_slice())?;
-        let rows = self.batch.range(index);
-        Some(Partner {
-            batch: self.batch,
-            index,
-            is_timeless: is_timeless(self.batch, index),
-            rows: rows.map(|row| (self.batch.time(row), row)).collect(),
-        })
+        let index = self.by_tags.get(tags?.as_slice())?;
+        self.series.get(*index)
     }
 }
 
 /// A series that can be asked for its row at a time.
-struct Partner<'b> {
+struct Series<'b> {
     batch: &'b SeriesBatch,
-    index: usize,
+    range: Range<usize>,
+    /// Whether it is one row that summarises a whole window.
     is_timeless: bool,
     rows: BTreeMap<Option<i64>, usize>,
 }
 
-impl Partner<'_> {
+impl<'b> Series<'b> {
+    fn new(batch: &'b SeriesBatch, range: Range<usize>) -> Self {
+        Self {
+            batch,
+            is_timeless: range.len() == 1 && batch.time(range.start).is_none(),
+            rows: range.clone().map(|row| (batch.time(row), row)).collect(),
+            range,
+        }
+    }
+
     /// The row of a time.
     fn row(&self, time: Option<i64>) -> Option<usize> {
         let time = if self.is_timeless { None } else { time };
@@ -227,6 +212,7 @@ mod tests {
 
     use plan::{BoundStatement, SeriesPlan};
 
+    use super::super::numbers::numbers;
     use super::*;
     use crate::tests::{engine, request, store};
 
@@ -249,7 +235,9 @@ mod tests {
         };
         let mut operands = Vec::new();
         for (_, plan) in &question.operands {
-            operands.push(super::super::answer(&run, plan).await.unwrap().batch);
+            let batch = super::super::answer(&run, plan).await.unwrap().batch;
+            let numbers = numbers(&batch, &mut Vec::new()).unwrap();
+            operands.push(Operand { batch, numbers });
         }
         let evaluation = Evaluation::new(&run, functions::NoteMetrics::default());
         let cancelled = eval(&evaluation, &question, &operands);

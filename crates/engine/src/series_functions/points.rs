@@ -23,13 +23,11 @@ pub(super) fn each_number(
     batch: &SeriesBatch,
 ) -> Result<SeriesBatch, EngineError> {
     let inputs = numbers(batch, &mut evaluation.warnings)?;
-    let mut columns = Vec::with_capacity(values.len());
-    for (index, ((value, input), (_, value_type))) in
-        values.iter().zip(&inputs).zip(&schema.columns).enumerate()
-    {
-        let input = vec![(number_column(index), input.array())];
-        columns.push(evaluation.expression(value, input, batch.rows(), *value_type)?);
-    }
+    let columns = inputs.iter().enumerate();
+    let columns = columns.map(|(index, input)| (number_column(index), input.array()));
+    let types = schema.columns.iter().map(|(_, value_type)| *value_type);
+    let exprs: Vec<(&Expr, Type)> = values.iter().zip(types).collect();
+    let columns = evaluation.expressions(&exprs, columns.collect(), batch.rows())?;
     let is_point = |row: usize| inputs.iter().any(|input| input.is_present(row));
     replaced(batch, schema, columns, &is_point)
 }

@@ -34,7 +34,7 @@ enum Unit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`retention` cannot be used: {reason}")]
 pub struct InvalidRetention {
-    /// What is wrong with the text, and what to give instead.
+    /// What is wrong with the text, and what is valid.
     pub reason: String,
 }
 

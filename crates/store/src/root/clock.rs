@@ -42,7 +42,7 @@ static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub enum Clock {
     /// The clock of this machine.
     System,
-    /// A clock that is ahead of the machine's by a duration, or behind it by a negative one.
+    /// The clock of the machine with an offset, which may be negative.
     Shifted(TimeDelta),
     /// The clock of a test.
     #[cfg(test)]

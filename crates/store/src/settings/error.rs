@@ -14,7 +14,7 @@ pub enum SettingsError {
     Invalid {
         /// What was to be set.
         setting: &'static str,
-        /// What is wrong with it, and what to give instead.
+        /// What is wrong with it, and what is valid.
         reason: String,
     },
     /// Another hold has the name.

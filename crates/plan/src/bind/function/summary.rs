@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn as aggregates;
-use datafusion::logical_expr::cast;
+use datafusion::logical_expr::{Expr, cast};
 use functions::finite::finite;
 use functions::mode::mode as most_frequent;
 use functions::whole_number::{WholeOperator, narrowed, wide_sum};
@@ -14,50 +14,53 @@ use crate::bound::{Reducer, Summary};
 use crate::types::{Type, Typed};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::aggregate("avg", avg)
-        .with_reducer(|_, _| Some(Reducer::Avg))
-        .over_series(|series| Ok(series.summary(Summary::Mean))),
+    Function::aggregate("avg", |binder, arguments, grouping| {
+        of_floats(binder, arguments, grouping, aggregates::avg)
+    })
+    .with_reducer(|_, _| Some(Reducer::Avg))
+    .over_series(|series| Ok(series.summary(Summary::Mean))),
     Function::aggregate("sum", sum)
         .with_reducer(|_, _| Some(Reducer::Sum))
         .over_series(|series| Ok(series.summary(Summary::Sum))),
-    Function::aggregate("min", min)
-        .with_reducer(|_, _| Some(Reducer::Min))
-        .over_series(|series| Ok(series.summary(Summary::Min))),
-    Function::aggregate("max", max)
-        .with_reducer(|_, _| Some(Reducer::Max))
-        .over_series(|series| Ok(series.summary(Summary::Max))),
+    Function::aggregate("min", |binder, arguments, grouping| {
+        of_numbers(binder, arguments, grouping, aggregates::min)
+    })
+    .with_reducer(|_, _| Some(Reducer::Min))
+    .over_series(|series| Ok(series.summary(Summary::Min))),
+    Function::aggregate("max", |binder, arguments, grouping| {
+        of_numbers(binder, arguments, grouping, aggregates::max)
+    })
+    .with_reducer(|_, _| Some(Reducer::Max))
+    .over_series(|series| Ok(series.summary(Summary::Max))),
     Function::aggregate("spread", spread),
-    Function::aggregate("stddev", stddev),
+    Function::aggregate("stddev", |binder, arguments, grouping| {
+        of_floats(binder, arguments, grouping, aggregates::stddev)
+    }),
     Function::aggregate("mode", mode),
     Function::aggregate("rate_over_sum", rate_over_sum),
 ];
 
-fn avg(
+/// A summary of numbers, which has their type.
+fn of_numbers(
     binder: &mut Binder<'_>,
     arguments: &Arguments<'_>,
     grouping: &mut Grouping,
+    aggregate: fn(Expr) -> Expr,
 ) -> BindResult<Typed> {
     let number = binder.number_operand(arguments.values[0])?;
-    let mean = aggregates::avg(cast(number.expr, DataType::Float64));
-    Ok(grouping.column_of(mean, Type::Float))
+    Ok(grouping.column_of(aggregate(number.expr), number.value_type))
 }
 
-fn min(
+/// A summary of numbers as floats, which is a float.
+fn of_floats(
     binder: &mut Binder<'_>,
     arguments: &Arguments<'_>,
     grouping: &mut Grouping,
+    aggregate: fn(Expr) -> Expr,
 ) -> BindResult<Typed> {
     let number = binder.number_operand(arguments.values[0])?;
-    Ok(grouping.column_of(aggregates::min(number.expr), number.value_type))
-}
-
-fn max(
-    binder: &mut Binder<'_>,
-    arguments: &Arguments<'_>,
-    grouping: &mut Grouping,
-) -> BindResult<Typed> {
-    let number = binder.number_operand(arguments.values[0])?;
-    Ok(grouping.column_of(aggregates::max(number.expr), number.value_type))
+    let float = cast(number.expr, DataType::Float64);
+    Ok(grouping.column_of(aggregate(float), Type::Float))
 }
 
 /// Whole numbers are added in 128 bits; a sum of more than 64 is missing.
@@ -92,16 +95,6 @@ fn spread(
         finite(largest.expr - smallest.expr),
         Type::Float,
     ))
-}
-
-fn stddev(
-    binder: &mut Binder<'_>,
-    arguments: &Arguments<'_>,
-    grouping: &mut Grouping,
-) -> BindResult<Typed> {
-    let number = binder.number_operand(arguments.values[0])?;
-    let deviation = aggregates::stddev(cast(number.expr, DataType::Float64));
-    Ok(grouping.column_of(deviation, Type::Float))
 }
 
 fn mode(

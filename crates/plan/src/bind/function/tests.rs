@@ -4,13 +4,11 @@
 //! The expected expressions are in `tests.txt`: blocks of a query, `=>` and the part of the bound statement that the
 //! function determines. With `UPDATE_EXPECTED=1` in the environment they are written anew.
 
-use chrono_tz::Tz;
 use dql::signature::{self, Role};
 use dql::{Diagnostic, Severity};
-use functions::Resources;
 
 use super::{FAMILIES, Function, QueryBinding, find};
-use crate::bind::{BindContext, Delivery, bind};
+use crate::bind::{BindContext, bind};
 use crate::bound::{BoundQuery, BoundStatement, Notes, SeriesPlan};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bind/function/tests.txt");
@@ -21,20 +19,7 @@ const DOCUMENTATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/dql
 const OTHER_LINES: [&str; 4] = ["source", "window", "order", "limits"];
 
 fn context() -> BindContext {
-    BindContext {
-        now_ms: 1_795_219_200_000,
-        time_zone: Tz::UTC,
-        time_range: None,
-        inherited_range: None,
-        search_after: None,
-        cursor_time: None,
-        delivery: Delivery::Series,
-        every_group: false,
-        single_field: false,
-        longest_window_ms: None,
-        resources: Resources::default(),
-        depth: 0,
-    }
+    BindContext::at(1_795_219_200_000)
 }
 
 fn query_lines(query: &BoundQuery) -> Vec<String> {

@@ -79,7 +79,7 @@ async fn an_ingest_refuses_by_date_and_folds_old_events_for_good() {
     assert_eq!(given_ids(&store).await, ["-80", "0"]);
 }
 
-/// A device whose clock starts in 1970 does not turn the retention off; many old events wait for somebody to confirm.
+/// A device whose clock starts in 1970 does not turn the retention off; many old events wait for a confirmation.
 #[tokio::test]
 async fn old_events_of_a_service_make_no_note() {
     let root = Root::in_memory();
@@ -109,7 +109,7 @@ async fn old_events_of_a_service_make_no_note() {
     assert!(matches!(run().await, RetentionOutcome::Dropped { .. }));
     let recent: Vec<String> = (1..20).map(|id| format!("{id:02}")).collect();
     assert_eq!(given_ids(&store).await, recent);
-    // An import is another matter: somebody has chosen what to bring.
+    // An import is different: its user chose the events.
     import(&store, [of_user(-1000, "old", "Zoë")]).await;
     assert_eq!(run().await, RetentionOutcome::Withheld);
 }

@@ -54,7 +54,7 @@ async fn cleaning_makes_room_on_a_full_disk() {
     assert_eq!(files(&full).await.len(), 2);
     assert_eq!(stored_ids(&time.root.open(), "w").await, ["1", "2"]);
 
-    // Nothing is left that may go without a commit: the cause is told.
+    // No file is left that may be deleted without a commit: the error names the cause.
     let error = full.vacuum(&workspace("w"), false).await.unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
     let removed = vacuum(&store).await;
